@@ -1,0 +1,51 @@
+"""The networks and the optimizer of the 2014 paper, on MNIST.
+
+Paper:    Goodfellow et al. 2014 (arXiv:1406.2661): ReLU generator with uniform noise, maxout
+          discriminator with dropout, both players moving at once, momentum rising from 0.5 to 0.7.
+          The bundled 10,000 digits stand in for the paper's 50,000; for all of them:
+          --config.data=tfds:mnist or --config.data=idx:DIR
+Command:  launch/run train --config=experiments/goodfellow2014_mnist.py --workdir=runs/goodfellow
+Hardware: not measured
+Time:     not measured
+Score:    not measured
+"""
+
+import math
+
+from ml_collections import ConfigDict
+
+from gan_jax.experiment import default_config, network, optimizer, schedule
+
+EPOCH = 500  # rounds: 50,000 images of the paper, 100 in a batch
+
+
+def get_config() -> ConfigDict:
+  config = default_config()
+  config.data = "mnist10k"
+  config.data_options.pixel_range = (0.0, 1.0)
+  config.batch_size = 100
+  config.rounds = 20 * EPOCH
+  config.rounds_per_call = 20
+  config.simultaneous = True
+
+  config.latent = {"name": "uniform", "dim": 100, "scale": math.sqrt(3)}
+  config.generator = network("goodfellow_generator")
+  config.discriminator = network("goodfellow_discriminator")
+  config.loss = "non_saturating"
+  sgd = optimizer(
+    "sgd",
+    learning_rate=schedule(
+      "exponential_decay", init_value=0.1, transition_steps=1, decay_rate=1 / 1.000004
+    ),
+    momentum=schedule(
+      "linear_schedule", init_value=0.5, end_value=0.7, transition_steps=250 * EPOCH
+    ),
+  )
+  config.optimizers = {"discriminator": sgd, "generator": sgd}
+  config.average.name = "none"
+
+  config.log_every = 100
+  config.sample_every = EPOCH
+  config.evaluate_every = 5 * EPOCH
+  config.checkpoint_every = EPOCH
+  return config

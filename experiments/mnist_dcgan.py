@@ -1,0 +1,38 @@
+"""DCGAN on real MNIST digits, for a laptop: the default run.
+
+Paper:    Radford et al. 2016 (arXiv:1511.06434), at a quarter of the width; non-saturating loss of
+          Goodfellow et al. 2014 (arXiv:1406.2661); R1 of Mescheder et al. 2018 (arXiv:1801.04406).
+Command:  launch/run
+Hardware: 2 cores of an Intel Xeon with AMX, jax 0.10.2, beside other work
+Time:     281 s for 6,000 rounds (384,000 images), with six scores
+Score:    one seed, last and best: Fréchet distance 3.99 on 96 features of the repository's own
+          classifier (99.35% right), 2,000 averaged samples against the 2,000 test digits; 2,000
+          training digits score 0.36. All 10 classes, KL of classes 0.009.
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax.experiment import default_config, network, optimizer
+
+
+def get_config() -> ConfigDict:
+  config = default_config()
+  config.data = "mnist10k"
+  config.batch_size = 64
+  config.rounds = 6000
+  config.rounds_per_call = 10
+
+  config.latent.dim = 64
+  config.generator = network("dcgan_generator", width=32, dtype="bfloat16")
+  config.discriminator = network("dcgan_discriminator", width=32, norm="none", dtype="bfloat16")
+  config.loss = "non_saturating"
+  config.regularizers.r1 = 0.1
+  config.optimizers.discriminator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+  config.optimizers.generator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+  config.average.decay = 0.998
+
+  config.log_every = 50
+  config.sample_every = 500
+  config.evaluate_every = 1000
+  config.checkpoint_every = 1000
+  return config

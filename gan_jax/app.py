@@ -1,0 +1,171 @@
+"""The command line: `gan_jax train | evaluate | sample`, with absl flags.
+
+Every command imports what it needs when it runs, so that `--help` and a mistyped flag answer at
+once.
+"""
+
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+FLAGS = flags.FLAGS
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config",
+  None,
+  "Python file that defines get_config(). Any key can be overridden: --config.loss=hinge. "
+  "A run that exists goes on with its own config when this is left out.",
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+_ALLOW = flags.DEFINE_bool(
+  "allow_config_change", False, "train: go on with a config other than the run was started with."
+)
+_CHECKPOINT = flags.DEFINE_integer(
+  "checkpoint", None, "evaluate, sample: round of the checkpoint; the last by default."
+)
+_EMA = flags.DEFINE_bool("ema", True, "evaluate, sample: use the averaged generator.")
+_SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents.")
+_NUM = flags.DEFINE_integer("num", 64, "sample: how many examples.", lower_bound=1)
+_OUT = flags.DEFINE_string("out", None, "sample: where to write a picture of them (PNG).")
+_NPZ = flags.DEFINE_string("npz", None, "sample: where to write them as arrays x and y.")
+_INTERPOLATE = flags.DEFINE_bool("interpolate", False, "sample: walk between latents, row by row.")
+_TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came up.")
+
+USAGE = """gan_jax: generative adversarial networks in JAX
+
+  gan_jax train --config=FILE.py --workdir=DIR [--config.KEY=VALUE ...]
+  gan_jax evaluate --workdir=DIR [--checkpoint=ROUND]
+  gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
+
+A run that exists in DIR is resumed. Flags:
+"""
+
+
+def main() -> None:
+  """Runs the command that the command line names."""
+  command, *rest = sys.argv[1:] or ["help"]
+  if command in ("help", "--help", "-h", "--helpfull", "--helpshort") or "--help" in rest:
+    print(USAGE + FLAGS.module_help(FLAGS.find_module_defining_flag("workdir")))
+    return
+  if command not in COMMANDS:
+    _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}", code=2)
+  # The file must be known before its keys are overridden, in whatever order they were typed;
+  # config_flags looks the file up in sys.argv itself.
+  rest.sort(key=lambda argument: not argument.startswith("--config="))
+  sys.argv[1:] = [command, *rest]
+  arguments = [f"{sys.argv[0]} {command}", *rest]
+  app.run(lambda argv: _guarded(COMMANDS[command]), argv=arguments, flags_parser=_parse)
+
+
+def train() -> None:
+  """Trains, or goes on training."""
+  from gan_jax import experiment, runs
+  from gan_jax.train import fit
+
+  workdir = _workdir()
+  if FLAGS["config"].present:
+    path = config_flags.get_config_filename(FLAGS["config"])
+    if not pathlib.Path(path.split(":")[0]).is_file():
+      raise FileNotFoundError(f"--config: there is no file {path}")
+  if _CONFIG.value is None and not (workdir / "config.json").is_file():
+    raise ValueError("--config: expected a config file, e.g. --config=experiments/mnist_dcgan.py")
+  config = _CONFIG.value if _CONFIG.value is not None else runs.read_config(workdir)
+  runs.check_same_config(config, workdir, allow=_ALLOW.value)
+  fit(experiment.build(config), workdir)
+
+
+def evaluate() -> None:
+  """Scores a checkpoint of a run and prints the scores with how they were made."""
+  from gan_jax import runs
+
+  run = runs.load(_workdir(), at=_CHECKPOINT.value)
+  print(json.dumps(run.evaluate(seed=_SEED.value, ema=_EMA.value), indent=2))
+
+
+def sample() -> None:
+  """Draws examples from a run."""
+  from gan_jax import runs
+
+  if not (_OUT.value or _NPZ.value):
+    raise ValueError("sample: say where to write, --out=grid.png or --npz=arrays.npz")
+  run = runs.load(_workdir(), at=_CHECKPOINT.value)
+  written = run.save_samples(
+    _NUM.value,
+    png=_OUT.value,
+    npz=_NPZ.value,
+    seed=_SEED.value,
+    ema=_EMA.value,
+    interpolate=_INTERPOLATE.value,
+  )
+  print("\n".join(f"wrote {path}" for path in written))
+
+
+COMMANDS: dict[str, Callable[[], None]] = {"train": train, "evaluate": evaluate, "sample": sample}
+
+
+def _workdir() -> pathlib.Path:
+  if not _WORKDIR.value:
+    raise ValueError("--workdir: expected the folder of the run, e.g. --workdir=runs/mnist_dcgan")
+  return pathlib.Path(_WORKDIR.value).expanduser()
+
+
+def _parse(argv: list[str]) -> list[str]:
+  """Parses flags; a mistake in them, or in the config file they name, ends with one plain line."""
+  try:
+    left = FLAGS(argv)
+  except flags.Error as error:
+    _fail(str(error), code=2)
+  except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
+    _fail(_config_problem(error), code=2)
+  if left[1:]:
+    _fail(f"unexpected argument {left[1]!r}; flags look like --workdir=DIR", code=2)
+  return left
+
+
+def _config_problem(error: Exception) -> str:
+  """Says what is wrong with a config or an override, with the keys there are."""
+  text = str(error).strip("'\"")
+  if isinstance(error, AttributeError | KeyError):
+    from gan_jax.experiment import default_config
+
+    text += f"\nconfig keys: {', '.join(sorted(default_config()))}"
+  return f"--config: {text}"
+
+
+def _guarded(command: Callable[[], None]) -> None:
+  """Runs a command; an error the user can do something about is one message, not a traceback."""
+  _prepare_jax()
+  try:
+    command()
+  except KeyboardInterrupt:
+    sys.exit(130)
+  except (ValueError, OSError, FloatingPointError, ImportError) as error:
+    if _TRACEBACK.value:
+      raise
+    _fail(f"{error}\n(--traceback shows where this came up)")
+
+
+def _prepare_jax() -> None:
+  """Keeps compiled programs between runs, in JAX_COMPILATION_CACHE_DIR or this project's cache."""
+  import jax
+
+  if FLAGS["verbosity"].using_default_value:
+    logging.set_verbosity(logging.WARNING)  # JAX and Orbax tell much at INFO
+  if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    cache = os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")
+    jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache, "xla").expanduser()))
+
+
+def _fail(message: str, code: int = 1) -> Any:
+  print(f"gan_jax: {message}", file=sys.stderr)
+  sys.exit(code)
+
+
+if __name__ == "__main__":
+  main()

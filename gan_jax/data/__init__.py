@@ -1,0 +1,33 @@
+"""Data sets and minibatches.
+
+    source = load("mnist10k")            # what there is
+    batches = Batches(source, 64, seed=0)  # in which order it comes
+    for batch in batches.iterate(): ...  # {"x": float32 [64, 28, 28, 1], "y": int32 [64]}
+
+TFDS, grain and Pillow are imported only when they are used.
+"""
+
+from gan_jax.data.batches import Batch, Batches
+from gan_jax.data.mixtures import GRID25, MIXTURES, RING8, Mixture
+from gan_jax.data.pixels import to_float, to_uint8
+from gan_jax.data.registry import KINDS, load
+from gan_jax.data.source import Options, Raw, Source, require_labels, table, take
+
+__all__ = [
+  "GRID25",
+  "KINDS",
+  "MIXTURES",
+  "RING8",
+  "Batch",
+  "Batches",
+  "Mixture",
+  "Options",
+  "Raw",
+  "Source",
+  "load",
+  "require_labels",
+  "table",
+  "take",
+  "to_float",
+  "to_uint8",
+]

@@ -1,0 +1,221 @@
+"""Minibatches as a pure function of (seed, t): nothing to save, nothing to rewind.
+
+Batch t of a table covers the next `batch_size` places of the current epoch's permutation, so every
+epoch shows each example at most once; the last places that fill no batch are left out, and every
+epoch leaves out others. An endless source is drawn at positions t * batch_size + row; it repeats
+itself after 2**32 examples.
+
+The same batch comes to be in two ways that agree bit for bit: gathered from arrays on the device
+(`at`), or read on the host and finished on the device (`stream`, then `finish`).
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.data.permutation import Words, hash_words, permute
+from gan_jax.data.pixels import Range, to_float
+from gan_jax.data.source import Raw, Source, check_seed, draw_on_host, require_labels
+
+Batch = dict[str, jax.Array]
+
+RESIDENT_LIMIT = 1 << 30  # bytes of device memory: tables above it are streamed
+LAST_BATCH = 2**31 - 1
+_THREADS = 8  # batches that are read at the same time, and kept ready, when streaming
+_ORDER, _FLIP = 0, 1  # what a hash of the seed is used for
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batches:
+  """The endless sequence of minibatches of one source; nothing is read before it is asked for.
+
+  Attributes:
+    source: where examples come from.
+    batch_size: B, of the global batch over all processes.
+    seed: 0 <= seed < 2**32; together with t it determines batch t.
+    flip: mirror each image left to right with probability 1/2.
+    pixel_range: (lo, hi) that uint8 images are scaled to.
+    resident: keep the table on the device (True) or stream it (False). None decides: what is in
+      memory and not above RESIDENT_LIMIT is kept, and so is whatever is endless.
+    labels: whether they are needed. They come along in any case, where there are any.
+    process_index, process_count: this process makes only its equal share of each batch.
+
+  Raises:
+    ValueError: the options do not fit the source or each other.
+  """
+
+  source: Source
+  batch_size: int
+  seed: int
+  _: dataclasses.KW_ONLY
+  flip: bool = False
+  pixel_range: Range = (-1.0, 1.0)
+  resident: bool | None = None
+  labels: bool = False
+  process_index: int = 0
+  process_count: int = 1
+
+  def __post_init__(self) -> None:
+    _check(self)
+    object.__setattr__(self, "resident", _resident(self.source, self.resident))
+
+  @property
+  def arrays(self) -> Raw:
+    """What to put on the device for `at`; {} when streamed."""
+    return self.source.arrays if self.resident else {}
+
+  @property
+  def per_epoch(self) -> int | None:
+    """Batches in an epoch; None if the source is endless."""
+    return None if self.source.size is None else self.source.size // self.batch_size
+
+  @property
+  def rows(self) -> np.ndarray:
+    """Which rows of the global batch this process makes: uint32 [B / process_count]."""
+    share = self.batch_size // self.process_count
+    return np.arange(share, dtype=np.uint32) + np.uint32(share * self.process_index)
+
+  def at(self, arrays: Mapping[str, Any], t: Words, rows: Words | None = None) -> Batch:
+    """Makes batch t from arrays on the device; traceable.
+
+    Args:
+      arrays: `self.arrays`, as host or (traced) device arrays.
+      t: number of the batch, 0 <= t < 2**31.
+      rows: uint32 [n], which rows of the global batch; None means this process's.
+
+    Returns:
+      {"x": float32 [n, ...], "y": int32 [n] if there are labels}.
+    """
+    t = jnp.asarray(t).astype(jnp.uint32)
+    rows = self.rows if rows is None else rows
+    if self.source.draw is not None:
+      raw = self.source.draw(arrays, self._positions(t, rows), self.seed)
+    else:
+      index = self._order(t, rows)
+      raw = {key: jnp.take(value, index, axis=0, mode="clip") for key, value in arrays.items()}
+    return self.finish(raw, t, rows)
+
+  def finish(self, raw: Mapping[str, Any], t: Words, rows: Words | None = None) -> Batch:
+    """Makes batch t from what `stream` read: scales pixels, mirrors images; traceable.
+
+    Args:
+      raw: {"x": uint8 [n, H, W, C] or float32 [n, d], "y": int32 [n] if there are labels}.
+      t: number of the batch.
+      rows: as for `at`.
+    """
+    x = jnp.asarray(raw["x"])
+    if x.dtype == jnp.uint8:
+      x = to_float(x, self.pixel_range)
+    if self.flip:
+      t = jnp.asarray(t).astype(jnp.uint32)
+      rows = self.rows if rows is None else rows
+      mirrored = hash_words(self.seed, _FLIP, t, rows) >> np.uint32(31) == 1
+      x = jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
+    return {**raw, "x": x}
+
+  def read(self, t: int) -> Raw:
+    """Reads this process's rows of batch t on the host, raw as `finish` takes them."""
+    number = np.asarray([t], np.uint32)
+    if self.source.read is None:
+      return draw_on_host(self.source, self._positions(number, self.rows), self.seed)
+    return self.source.read(self._order(number, self.rows).astype(np.int64))
+
+  def stream(self, start: int = 0) -> Iterator[Raw]:
+    """Iterates over raw host batches start, start + 1, ..., read ahead by grain's threads.
+
+    Starting late costs nothing: grain asks for batch t by its number.
+    """
+    import grain
+
+    batches = grain.MapDataset.source(_ByNumber(self))[start:]
+    options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_THREADS)
+    iterator = iter(batches.to_iter_dataset(options))
+    try:
+      yield from iterator
+    finally:
+      iterator.close()
+
+  def iterate(self, start: int = 0) -> Iterator[Batch]:
+    """Iterates over finished batches start, start + 1, ... on the default device."""
+    if self.resident:
+      arrays = jax.device_put(self.arrays)
+      for t in range(start, LAST_BATCH):
+        yield self._jitted_at(arrays, np.uint32(t))
+    else:
+      for t, raw in enumerate(self.stream(start), start):
+        yield self._jitted_finish(raw, np.uint32(t))
+
+  @functools.cached_property
+  def _jitted_at(self) -> Callable[..., Batch]:
+    return jax.jit(self.at)
+
+  @functools.cached_property
+  def _jitted_finish(self) -> Callable[..., Batch]:
+    return jax.jit(self.finish)
+
+  def _positions(self, t: Words, rows: Words) -> Words:
+    return t * np.uint32(self.batch_size) + rows
+
+  def _order(self, t: Words, rows: Words) -> Words:
+    assert self.source.size is not None and self.per_epoch is not None
+    epoch, step = t // np.uint32(self.per_epoch), t % np.uint32(self.per_epoch)
+    return permute(self._positions(step, rows), self.source.size, self.seed, _ORDER, epoch)
+
+
+class _ByNumber:
+  """The batches as grain sees them: a very long list."""
+
+  def __init__(self, batches: Batches):
+    self.batches = batches
+
+  def __len__(self) -> int:
+    return LAST_BATCH
+
+  def __getitem__(self, t: int) -> Raw:
+    return self.batches.read(int(t))
+
+
+def _resident(source: Source, asked: bool | None) -> bool:
+  in_memory = source.draw is not None or bool(source.arrays)
+  if asked and not in_memory:
+    raise ValueError(
+      f"{source.name} is not in memory, so it cannot be kept on the device: raise memory_limit in"
+      " load(...), lower image_size, or leave resident=None to stream it"
+    )
+  if asked is None:
+    return in_memory and sum(a.nbytes for a in source.arrays.values()) <= RESIDENT_LIMIT
+  return asked
+
+
+def _check(b: Batches) -> None:
+  source = b.source
+  check_seed(b.seed)
+  if b.labels:
+    require_labels(source)
+  if b.batch_size < 1:
+    raise ValueError(f"batch_size is {b.batch_size}: expected at least 1")
+  if source.size is not None and b.batch_size > source.size:
+    raise ValueError(
+      f"{source.name} has {source.size} examples, fewer than one batch of {b.batch_size}: choose a"
+      f" batch_size of at most {source.size}"
+    )
+  if b.process_count < 1 or b.batch_size % b.process_count:
+    raise ValueError(
+      f"a batch of {b.batch_size} cannot be shared out equally to {b.process_count} processes:"
+      " choose a batch_size that is a multiple of their number"
+    )
+  if not 0 <= b.process_index < b.process_count:
+    raise ValueError(
+      f"process_index is {b.process_index}: expected 0 to {b.process_count - 1}, one less than"
+      " process_count"
+    )
+  if b.flip and len(source.shape) != 3:
+    raise ValueError(f"flip=True mirrors images, and {source.name} has points: use flip=False")
+  if not (all(map(math.isfinite, b.pixel_range)) and b.pixel_range[0] < b.pixel_range[1]):
+    raise ValueError(f"pixel_range is {b.pixel_range}: expected (lo, hi) with lo < hi")

@@ -1,0 +1,103 @@
+"""Names of data sets, and what each kind of name opens. Adding a kind is one line of `KINDS`."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gan_jax.data.arrays import open_npz
+from gan_jax.data.folder import open_folder
+from gan_jax.data.mixtures import MIXTURES, mixture_source
+from gan_jax.data.mnist import open_bundled, open_idx
+from gan_jax.data.source import MEMORY_LIMIT, Options, Source
+from gan_jax.data.stacked import stack
+
+
+class Kind(NamedTuple):
+  """One kind of source.
+
+  Attributes:
+    form: how its names are written.
+    open: (what follows the colon, split, options) -> the source.
+  """
+
+  form: str
+  open: Callable[[str, str, Options], Source]
+
+
+def load(
+  name: str,
+  split: str = "train",
+  *,
+  image_size: int | None = None,
+  channels: int | None = None,
+  data_dir: str | None = None,
+  manual_dir: str | None = None,
+  memory_limit: int = MEMORY_LIMIT,
+) -> Source:
+  """Opens a data set by name.
+
+  Args:
+    name: one of the forms in `KINDS`, such as "mnist10k", "folder:cats" or "tfds:cifar10".
+    split: "train" or "test" (of TFDS, any split it knows). An endless source has but one.
+    image_size: resize images to this many pixels on the shorter side (Lanczos, antialiased) and
+      crop the longer one to its middle; None keeps them as they are.
+    channels: 1 or 3 turns images into gray or colour; None keeps them.
+    data_dir: where TFDS keeps its data (None: $TFDS_DATA_DIR or its default), and where relative
+      paths of the other kinds start.
+    manual_dir: for `tfds:`, a folder with official files that need not be downloaded.
+    memory_limit: tables of more bytes are not read into memory but streamed, where that is
+      possible, and refused elsewhere.
+
+  Raises:
+    ValueError, FileNotFoundError: names what is wrong and what to do.
+  """
+  options = Options(image_size, channels, data_dir, manual_dir, memory_limit)
+  _check(name, split, options)
+  return _open(name, split, options)
+
+
+def _open(name: str, split: str, options: Options) -> Source:
+  prefix, colon, argument = name.partition(":")
+  kind = KINDS.get(prefix)
+  if kind is None or bool(argument) != (":" in kind.form) or bool(colon) != bool(argument):
+    forms = ", ".join(kind.form for kind in KINDS.values())
+    raise ValueError(f"unknown data set {name!r}: expected one of {forms}")
+  return kind.open(argument, split, options)
+
+
+def _open_mixture(name: str, argument: str, split: str, options: Options) -> Source:
+  del argument, split
+  if options.image_size or options.channels:
+    raise ValueError(f"{name} has points: image_size and channels are for images")
+  return mixture_source(name, MIXTURES[name])
+
+
+def _open_stacked(argument: str, split: str, options: Options) -> Source:
+  return stack(f"stacked:{argument}", _open(argument, split, options))
+
+
+def _open_tfds(argument: str, split: str, options: Options) -> Source:
+  from gan_jax.data.tfds import open_tfds
+
+  return open_tfds(argument, split, options)
+
+
+KINDS = {
+  "mnist10k": Kind("mnist10k", open_bundled),
+  "tfds": Kind("tfds:<name>", _open_tfds),
+  "idx": Kind("idx:<dir>", open_idx),
+  "folder": Kind("folder:<dir>", open_folder),
+  "npz": Kind("npz:<file>", open_npz),
+  "stacked": Kind("stacked:<source>", _open_stacked),
+} | {name: Kind(name, functools.partial(_open_mixture, name)) for name in MIXTURES}
+
+
+def _check(name: str, split: str, options: Options) -> None:
+  if split not in ("train", "test") and "tfds:" not in name:
+    raise ValueError(f"split is {split!r}: expected 'train' or 'test'")
+  if options.image_size is not None and options.image_size < 1:
+    raise ValueError(f"image_size is {options.image_size}: expected at least 1")
+  if options.channels not in (None, 1, 3):
+    raise ValueError(f"channels is {options.channels}: expected 1 or 3")
+  if options.manual_dir and "tfds:" not in name:
+    raise ValueError(f"manual_dir is for tfds:<name>, and {name} downloads nothing")

@@ -1,0 +1,322 @@
+"""A game is data: who plays, what each player owns, what each minimises, whose turn it is.
+
+This is the file to read first. A `Game` is an immutable description, as an
+`optax.GradientTransformation` is a pair of pure functions. Nothing in it has state: all state is
+arrays in one pytree, `State`. `play_round` is the only step there is. GAN, WGAN-GP, R3GAN,
+conditional GAN and simultaneous descent differ in the `Game`, never in the step, and since the step
+is pure it runs unchanged under `jit` (with or without shardings), `pmap`, `shard_map` and `vmap`.
+
+    state = init(game, jax.random.key(0), batch)
+    step = jax.jit(functools.partial(play_round, game), donate_argnums=0)
+    for batch in batches:
+      state, metrics = step(state, batch)
+    images = sample(game, state, jax.random.key(1), 64)
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+PyTree = Any
+Params = dict[str, PyTree]  # by network
+Carried = dict[str, PyTree]  # by network: batch statistics; by "player.term": its memory
+Batch = Mapping[str, Any]  # {"x": [B, ...], "y": [B]}; in `play_round` with a leading [n]
+Metrics = dict[str, jax.Array]  # scalars
+Decay = Callable[[jax.Array, int], jax.Array]  # (images seen, images in this batch) -> decay
+
+
+class Move(NamedTuple):
+  """When a move happens, and where its randomness comes from.
+
+  Attributes:
+    key: typed PRNG key of this move alone.
+    round: int32 scalar, the number of complete rounds before this one.
+    axis_name: mapped axis that splits the batch (under pmap or shard_map), or None.
+  """
+
+  key: jax.Array
+  round: jax.Array
+  axis_name: str | None
+
+
+class Objective(NamedTuple):
+  """What a player minimises: first look, then judge.
+
+  Players that move at once and look through the same `forward` share one evaluation of it.
+
+  Attributes:
+    forward: (params, carried, batch, move) -> (seen, what it leaves in `carried`, by network).
+    value: (seen, own params, carried, move) -> (loss, (memory, metrics)).
+    memory: initial memory of the terms that have one; part of `State.carried`.
+  """
+
+  forward: Callable[[Params, Carried, Batch, Move], tuple[Any, Carried]]
+  value: Callable[[Any, Params, Carried, Move], tuple[jax.Array, tuple[Carried, Metrics]]]
+  memory: Mapping[str, PyTree] = {}
+
+
+class Player(NamedTuple):
+  """One player.
+
+  Attributes:
+    owns: networks this player moves; gradients exist for these alone.
+    objective: what it minimises.
+    optimizer: any optax transformation; its state is kept by player.
+    uses_data: whether its move consumes a minibatch of real data. The move of a player that does
+      not is still given one for its shape, and must not look at the values.
+  """
+
+  owns: tuple[str, ...]
+  objective: Objective
+  optimizer: optax.GradientTransformation
+  uses_data: bool = True
+
+
+class Turn(NamedTuple):
+  """Whose turn it is.
+
+  Attributes:
+    players: one name to move alone; several to move at once, from the same parameters and draw.
+    repeat: how often in a row, each time on a fresh draw (k of Algorithm 1).
+  """
+
+  players: tuple[str, ...]
+  repeat: int = 1
+
+
+class Game(NamedTuple):
+  """An immutable description of a game.
+
+  Attributes:
+    init: (key, minibatch) -> (params, carried); reads the minibatch's shapes only.
+    prior: (key, n) -> what the generator starts from, e.g. latents [n, d].
+    generate: (params, carried, z, labels or None) -> examples in the data's own range.
+    players: by name.
+    turns: one round.
+    averages: networks of which a moving average is kept, each with its decay.
+  """
+
+  init: Callable[[jax.Array, Batch], tuple[Params, Carried]]
+  prior: Callable[[jax.Array, int], jax.Array]
+  generate: Callable[[Params, Carried, jax.Array, jax.Array | None], jax.Array]
+  players: Mapping[str, Player]
+  turns: tuple[Turn, ...]
+  averages: Mapping[str, Decay] = {}
+
+
+class State(struct.PyTreeNode):
+  """Everything that changes, as arrays only.
+
+  Attributes:
+    round: int32 scalar, rounds played.
+    key: typed PRNG key; it never changes, every draw folds round, turn and purpose into it.
+    params: by network.
+    carried: by network, and memory of terms by "player.term".
+    opt: optimizer states, by player.
+    ema: averaged parameters, by network.
+  """
+
+  round: jax.Array
+  key: jax.Array
+  params: Params
+  carried: Carried
+  opt: dict[str, PyTree]
+  ema: Params
+
+
+def minibatches(game: Game) -> int:
+  """Counts the minibatches of real data that one round consumes."""
+  return sum(turn.repeat for turn in game.turns if _uses_data(game, turn))
+
+
+def init(game: Game, key: jax.Array, batch: Batch) -> State:
+  """Makes the state before the first round.
+
+  Args:
+    game: the game.
+    key: typed PRNG key.
+    batch: as for `play_round`; arrays or `jax.ShapeDtypeStruct`s, only shapes and dtypes are read.
+
+  Returns:
+    The initial state.
+  """
+  minibatch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), dict(batch))
+
+  def make(key: jax.Array) -> State:
+    params, carried = game.init(jax.random.fold_in(key, 0), minibatch)
+    for player in game.players.values():
+      carried = {**carried, **player.objective.memory}
+    # A weak type would turn strong in the first round and have the step traced again.
+    params, carried = jax.tree.map(lambda x: jnp.asarray(x, x.dtype), (params, carried))
+    return State(
+      round=jnp.zeros((), jnp.int32),
+      key=jax.random.fold_in(key, 1),
+      params=params,
+      carried=carried,
+      opt={name: p.optimizer.init(_pick(params, p.owns)) for name, p in game.players.items()},
+      ema=jax.tree.map(jnp.copy, _pick(params, tuple(game.averages))),
+    )
+
+  return jax.jit(make)(key)  # one program: initialising layer by layer compiles each of them
+
+
+def play_round(
+  game: Game, state: State, batch: Batch, *, axis_name: str | None = None
+) -> tuple[State, Metrics]:
+  """Plays one round: every turn once, in order. Pure.
+
+  Goodfellow et al. 2014 (arXiv:1406.2661), Algorithm 1, is one such round: k turns of the
+  discriminator, each on a fresh minibatch and fresh noise, then one of the generator.
+
+  Args:
+    game: the game.
+    state: the state before the round.
+    batch: real data, leaves [minibatches(game), B, ...].
+    axis_name: name of the mapped axis when called under `pmap` or `shard_map`, where B is this
+      device's share. Under `jit` on sharded arrays leave it out.
+
+  Returns:
+    The state after the round and the metrics of each player's last move.
+
+  Raises:
+    ValueError: if `batch` does not hold as many minibatches as the round consumes.
+  """
+  batch = dict(batch)
+  needed = max(1, minibatches(game))  # one at least: moves without data read its shape
+  available = {x.shape[0] for x in jax.tree.leaves(batch)}
+  if available and available != {needed}:
+    raise ValueError(
+      f"a round of this game consumes {minibatches(game)} minibatches, so the leaves of `batch` "
+      f"must be [{needed}, B, ...]; their leading sizes are {sorted(available)}"
+    )
+  key = jax.random.fold_in(state.key, state.round)
+  metrics: Metrics = {}
+  first = 0
+  for index, turn in enumerate(game.turns):
+    share = slice(first, first + turn.repeat) if _uses_data(game, turn) else slice(1)
+    first = share.stop if _uses_data(game, turn) else first
+    mine = jax.tree.map(lambda x, share=share: x[share], batch)
+    state, told = _play_turn(game, state, turn, mine, jax.random.fold_in(key, index), axis_name)
+    metrics |= told
+  return state.replace(round=state.round + 1), metrics
+
+
+def sample(
+  game: Game,
+  state: State,
+  key: jax.Array,
+  n: int,
+  labels: jax.Array | None = None,
+  *,
+  ema: bool = True,
+) -> jax.Array:
+  """Draws n examples in the data's own range, from averaged parameters where there are any.
+
+  Args:
+    game: the game.
+    state: its state.
+    key: typed PRNG key.
+    n: how many.
+    labels: int32 [n] for a conditional game.
+    ema: whether to use averaged parameters.
+
+  Returns:
+    [n, ...] examples.
+  """
+  return game.generate(sampling_params(state, ema), state.carried, game.prior(key, n), labels)
+
+
+def sampling_params(state: State, ema: bool = True) -> Params:
+  """Picks the parameters to sample with: averages where they are kept, if `ema`."""
+  return {**state.params, **state.ema} if ema else state.params
+
+
+def _play_turn(
+  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: str | None
+) -> tuple[State, Metrics]:
+  """Plays a turn as often as it repeats, each time on a fresh draw; tells the last."""
+
+  def once(state: State, r: int | jax.Array) -> tuple[State, Metrics]:
+    minibatch = jax.tree.map(lambda x: x[r if _uses_data(game, turn) else 0], batch)
+    return _move(game, state, turn, minibatch, jax.random.fold_in(key, r), axis_name)
+
+  if turn.repeat == 1:
+    return once(state, 0)
+  state, history = jax.lax.scan(once, state, jnp.arange(turn.repeat))
+  return state, jax.tree.map(lambda x: x[-1], history)
+
+
+def _move(
+  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: str | None
+) -> tuple[State, Metrics]:
+  """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
+  move = Move(key, state.round, axis_name)
+  players = {name: game.players[name] for name in turn.players}
+  owned = tuple(net for player in players.values() for net in player.owns)
+
+  def losses(own: Params) -> tuple[dict[str, jax.Array], tuple[Carried, Metrics]]:
+    params = {**state.params, **own}
+    seen: dict[Any, Any] = {}
+    values: dict[str, jax.Array] = {}
+    left: Carried = {}
+    metrics: Metrics = {}
+    for name, (owns, objective, *_) in players.items():
+      if objective.forward not in seen:
+        seen[objective.forward], networks = objective.forward(params, state.carried, batch, move)
+        left |= _pick(networks, tuple(net for net in owned if net in networks))
+      values[name], (memory, told) = objective.value(
+        seen[objective.forward], _pick(params, owns), state.carried, move
+      )
+      left |= memory
+      metrics |= told
+    return values, (left, metrics)
+
+  own = _pick(state.params, owned)
+  _, push, (left, metrics) = jax.linearize(losses, own, has_aux=True)
+  params, opt = dict(state.params), dict(state.opt)
+  for name, player in players.items():
+    # Transposing one output alone leaves no trace of the other players' losses.
+    pull = jax.linear_transpose(lambda tangent, name=name: push(tangent)[name], own)
+    gradient = _pick(pull(jnp.ones(()))[0], player.owns)
+    gradient = _mean(gradient, axis_name)
+    before = _pick(state.params, player.owns)
+    updates, opt[name] = player.optimizer.update(gradient, state.opt[name], before)
+    params |= optax.apply_updates(before, updates)
+    metrics[f"{name}/gradient_norm"] = optax.tree.norm(gradient)
+
+  state = state.replace(
+    params=params, opt=opt, carried={**state.carried, **left}, ema=dict(state.ema)
+  )
+  return _average(game, state, owned, batch, axis_name), _mean(metrics, axis_name)
+
+
+def _average(
+  game: Game, state: State, moved: tuple[str, ...], batch: Batch, axis_name: str | None
+) -> State:
+  """Updates the moving averages of the networks that have moved."""
+  leaves = jax.tree.leaves(dict(batch))
+  devices = 1 if axis_name is None else jax.lax.psum(1, axis_name)
+  size = devices * leaves[0].shape[0] if leaves else 1
+  images = state.round.astype(jnp.float32) * size * minibatches(game)
+  ema = dict(state.ema)
+  for net in moved:
+    if net in game.averages:
+      decay = game.averages[net](images, size)
+      ema[net] = optax.incremental_update(state.params[net], ema[net], 1 - decay)
+  return state.replace(ema=ema)
+
+
+def _uses_data(game: Game, turn: Turn) -> bool:
+  return any(game.players[name].uses_data for name in turn.players)
+
+
+def _pick(tree: Mapping[str, PyTree], names: tuple[str, ...]) -> dict[str, PyTree]:
+  return {name: tree[name] for name in names}
+
+
+def _mean(tree: PyTree, axis_name: str | None) -> PyTree:
+  return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

@@ -1,0 +1,312 @@
+"""Games made of networks, losses and optimizers: the only place where they are wired together.
+
+A game is built once, outside any jit, from values: networks are linen modules, a loss is an
+`AdversarialLoss`, a penalty is a function of a `Match`, an optimizer is optax's.
+
+    game = two_player(
+      generator, discriminator,
+      loss=losses.non_saturating,
+      optimizers={"discriminator": optax.adam(2e-4, b1=0.5), "generator": optax.adam(2e-4, b1=0.5)},
+      latent=normal(64),
+      regularizers={"r1": (1.0, regularizers.r1)},
+    )
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from gan_jax.game import Batch, Carried, Decay, Game, Metrics, Move, Params, Player, PyTree, Turn
+from gan_jax.losses import AdversarialLoss, uses_real
+from gan_jax.objectives import Match, TermLike, Weight, adversarial, minimise
+from gan_jax.random import example_keys
+
+Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
+
+
+# --- latents ------------------------------------------------------------------------------------
+
+
+def normal(dim: int, scale: float = 1.0) -> Latent:
+  """Draws z ~ N(0, scale²) of `dim` dimensions."""
+  return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
+
+
+def uniform(dim: int, scale: float = 1.0) -> Latent:
+  """Draws z ~ U(-scale, scale) of `dim` dimensions."""
+  return jax.vmap(lambda key: jax.random.uniform(key, (dim,), minval=-scale, maxval=scale))
+
+
+def truncated(dim: int, bound: float = 2.0) -> Latent:
+  """Draws z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
+  return jax.vmap(lambda key: jax.random.truncated_normal(key, -bound, bound, (dim,)))
+
+
+# --- turns --------------------------------------------------------------------------------------
+
+
+def alternating(k: int = 1) -> tuple[Turn, ...]:
+  """Lets D move k times, then G once (Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1)."""
+  if k < 1:
+    raise ValueError(f"the discriminator moves k >= 1 times a round, got k = {k}")
+  return Turn(("discriminator",), k), Turn(("generator",))
+
+
+def simultaneous() -> tuple[Turn, ...]:
+  """Lets both players move at once, from the same parameters, draw and generator forward."""
+  return (Turn(("discriminator", "generator")),)
+
+
+# --- averages -----------------------------------------------------------------------------------
+
+
+def decay(rate: float) -> Decay:
+  """Averages parameters with a fixed decay per move."""
+  if not 0 <= rate < 1:
+    raise ValueError(f"a decay lies in [0, 1), got {rate}")
+  return lambda images, batch: jnp.asarray(rate, jnp.float32)
+
+
+def half_life(images: float, ramp_up: float = 0.0) -> Decay:
+  """Averages parameters so that a contribution halves every `images` real images.
+
+  Args:
+    images: half-life in images of the global batch; 0 copies the parameters.
+    ramp_up: when positive, the half-life is at most this fraction of the images seen so far, so
+      that the start is forgotten (StyleGAN2 uses 0.05).
+
+  Returns:
+    The decay, 2^(-batch / half-life).
+  """
+  if images < 0 or ramp_up < 0:
+    raise ValueError(f"half-life and ramp-up are >= 0, got {images} and {ramp_up}")
+
+  def rate(seen: jax.Array, batch: int) -> jax.Array:
+    half = jnp.minimum(images, seen * ramp_up) if ramp_up else jnp.asarray(images, jnp.float32)
+    return 0.5 ** (batch / jnp.maximum(half, 1e-8))
+
+  return rate
+
+
+# --- optimizers ---------------------------------------------------------------------------------
+
+
+def clip_weights(bound: float) -> optax.GradientTransformation:
+  """Keeps every parameter within ±bound right after the update; chain it last.
+
+  Arjovsky, Chintala, Bottou 2017 (arXiv:1701.07875), Algorithm 1.
+
+  Args:
+    bound: > 0.
+
+  Returns:
+    A transformation that cuts updates short at the bound.
+  """
+  if bound <= 0:
+    raise ValueError(f"weights are clipped to ±bound with bound > 0, got {bound}")
+
+  def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+    cut = lambda u, p: jnp.clip(p + u, -bound, bound) - p
+    return jax.tree.map(cut, updates, params), state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+# --- the two-player game ------------------------------------------------------------------------
+
+
+def two_player(
+  generator: nn.Module,
+  discriminator: nn.Module,
+  *,
+  loss: AdversarialLoss,
+  optimizers: Mapping[str, optax.GradientTransformation],
+  latent: Latent,
+  regularizers: Mapping[str, tuple[Weight, TermLike]] | None = None,
+  generator_regularizers: Mapping[str, tuple[Weight, TermLike]] | None = None,
+  turns: tuple[Turn, ...] = alternating(),
+  averages: Mapping[str, Decay] | None = None,
+  conditional: bool = False,
+  packing: int = 1,
+  joint: bool = False,
+) -> Game:
+  """Wires a generator and a discriminator into a game.
+
+  Args:
+    generator: module called as `net(z, y, train=)`, to examples.
+    discriminator: module called as `net(x, y, train=)`, to logits [B].
+    loss: both players' adversarial loss.
+    optimizers: for "discriminator" and "generator".
+    latent: what the generator starts from.
+    regularizers: the discriminator's, name -> (weight, term).
+    generator_regularizers: the generator's, likewise.
+    turns: `alternating(k)`, `simultaneous()`, or any turns of "discriminator" and "generator".
+    averages: moving averages of parameters by network, `{"generator": decay(0.999)}`.
+    conditional: whether batches hold labels "y" that both networks get. Fakes take the labels of
+      the real examples that they are matched with.
+    packing: m, how many examples the discriminator sees at once, stacked on the channel axis
+      (PacGAN, Lin et al. 2018, arXiv:1712.04086). The batch size must be a multiple of m.
+    joint: whether the discriminator sees real and fake examples in one batch, which shares batch
+      statistics between them; otherwise they go through one after the other.
+
+  Returns:
+    The game.
+
+  Raises:
+    ValueError: for combinations that have no meaning.
+  """
+  if packing < 1 or (packing > 1 and conditional):
+    raise ValueError(
+      f"packing = {packing}: expected m >= 1, and m = 1 for a conditional game, where the packed "
+      "examples would have m different labels"
+    )
+
+  def init(key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+    keys = dict(
+      zip(("latent", "generator", "discriminator"), jax.random.split(key, 3), strict=True)
+    )
+    x = _pack(jnp.zeros(batch["x"].shape), packing)
+    y = jnp.zeros(batch["y"].shape, jnp.int32) if conditional else None
+    z = latent(example_keys(keys["latent"], batch["x"].shape[0]))
+    g = generator.init(keys["generator"], z, y, train=False)
+    d = discriminator.init(keys["discriminator"], x, y, train=False)
+    split = lambda v: (v["params"], {name: tree for name, tree in v.items() if name != "params"})
+    (g_params, g_stats), (d_params, d_stats) = split(g), split(d)
+    return (
+      {"generator": g_params, "discriminator": d_params},
+      {"generator": g_stats, "discriminator": d_stats},
+    )
+
+  def generate(
+    params: Params, carried: Carried, z: jax.Array, labels: jax.Array | None
+  ) -> jax.Array:
+    variables = {"params": params["generator"], **carried["generator"]}
+    return jnp.asarray(generator.apply(variables, z, labels, train=False), jnp.float32)
+
+  def forward(params: Params, carried: Carried, batch: Batch, move: Move) -> tuple[Match, Carried]:
+    latent_key, generator_key, real_key, fake_key = jax.random.split(move.key, 4)
+    y = batch["y"] if conditional else None
+    real = _pack(batch["x"], packing)
+    z = latent(example_keys(latent_key, batch["x"].shape[0], move.axis_name))
+
+    def make(z: jax.Array) -> tuple[jax.Array, PyTree]:
+      x, stats = _train(
+        generator, params["generator"], carried["generator"], z, y, generator_key, move
+      )
+      return _pack(x.astype(jnp.float32), packing), stats
+
+    def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
+      logits, stats = _train(discriminator, params["discriminator"], stats, x, y, key, move)
+      return logits.astype(jnp.float32), stats
+
+    fake, g_stats = make(z)
+    if real.shape != fake.shape:
+      raise ValueError(
+        f"the generator makes examples {fake.shape[1:]}, the data has {real.shape[1:]}; "
+        "set the generator's shape to the data's"
+      )
+    d_stats = carried["discriminator"]
+    if joint:
+      both, d_stats = see(
+        jnp.concatenate([real, fake]),
+        None if y is None else jnp.concatenate([y, y]),
+        d_stats,
+        real_key,
+      )
+      real_logits, fake_logits = jnp.split(both, 2)
+    else:
+      real_logits, d_stats = see(real, y, d_stats, real_key)
+      fake_logits, d_stats = see(fake, y, d_stats, fake_key)
+    match = Match(
+      real=real,
+      fake=fake,
+      real_logits=real_logits,
+      fake_logits=fake_logits,
+      discriminator=lambda x: see(x, y, carried["discriminator"], real_key)[0],
+      generator=lambda z: make(z)[0],
+      latents=z,
+      params=params,
+      keys=example_keys(move.key, fake_logits.shape[0], move.axis_name),
+      round=move.round,
+      axis_name=move.axis_name,
+    )
+    return match, {"generator": g_stats, "discriminator": d_stats}
+
+  def player(
+    name: str,
+    side: Callable[[jax.Array, jax.Array], jax.Array],
+    extra: Mapping[str, tuple[Weight, TermLike]] | None,
+    observe: Callable[[Match], Metrics],
+    uses_data: bool,
+  ) -> Player:
+    terms = {"adversarial": (1.0, adversarial(side)), **(extra or {})}
+    objective = minimise(forward, terms, player=name, observe=observe)
+    return Player((name,), objective, optimizers[name], uses_data)
+
+  return Game(
+    init=init,
+    prior=lambda key, n: latent(example_keys(key, n)),
+    generate=generate,
+    players={
+      "discriminator": player(
+        "discriminator", loss.discriminator, regularizers, judgement, uses_data=True
+      ),
+      "generator": player(
+        "generator",
+        loss.generator,
+        generator_regularizers,
+        lambda match: {"generator/D_fake": jnp.mean(jax.nn.sigmoid(match.fake_logits))},
+        uses_data=conditional or uses_real(loss.generator),
+      ),
+    },
+    turns=turns,
+    averages=averages or {},
+  )
+
+
+def judgement(match: Match) -> Metrics:
+  """Measures how well the discriminator tells real from fake.
+
+  Args:
+    match: what it saw.
+
+  Returns:
+    D_real and D_fake, mean D(x) and D(G(z)); accuracy at D = 1/2; V(D, G) of Goodfellow et al.
+    2014 (arXiv:1406.2661), and V_gap, its distance above -log 4, where D = 1/2 everywhere.
+  """
+  real, fake = match.real_logits, match.fake_logits
+  value = -jnp.mean(jax.nn.softplus(-real)) - jnp.mean(jax.nn.softplus(fake))
+  return {
+    "D_real": jnp.mean(jax.nn.sigmoid(real)),
+    "D_fake": jnp.mean(jax.nn.sigmoid(fake)),
+    "accuracy": (jnp.mean(real > 0) + jnp.mean(fake < 0)) / 2,
+    "V": value,
+    "V_gap": value + math.log(4),
+  }
+
+
+def _train(
+  net: nn.Module, params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array, move: Move
+) -> tuple[jax.Array, PyTree]:
+  """Runs a network in training mode; returns its output and the statistics it leaves."""
+  if move.axis_name is not None and hasattr(net, "axis_name"):
+    net = net.clone(axis_name=move.axis_name)
+  out, left = net.apply(
+    {"params": params, **stats}, x, y, train=True, rngs={"dropout": key}, mutable=list(stats)
+  )
+  return out, {**stats, **left}
+
+
+def _pack(x: jax.Array, m: int) -> jax.Array:
+  """Stacks m consecutive examples on the channel axis: [B, ..., C] -> [B/m, ..., m C]."""
+  if m == 1:
+    return x
+  if x.shape[0] % m:
+    raise ValueError(f"packing = {m} needs a batch size that is a multiple of it, got {x.shape[0]}")
+  groups = x.reshape(x.shape[0] // m, m, *x.shape[1:])
+  return jnp.moveaxis(groups, 1, -2).reshape(groups.shape[0], *x.shape[1:-1], m * x.shape[-1])

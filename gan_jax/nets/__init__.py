@@ -1,0 +1,29 @@
+"""Networks, one architecture a file; `layers` holds what they share, `convolution` the fast parts.
+
+A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
+discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
+where `num_classes` is given. State beside the parameters is in the collection "batch_stats";
+randomness in training comes from the key "dropout".
+"""
+
+import flax.linen as nn
+
+from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_jax.nets.mlp import (
+  GoodfellowDiscriminator,
+  GoodfellowGenerator,
+  MLPDiscriminator,
+  MLPGenerator,
+)
+from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
+
+NETWORKS: dict[str, type[nn.Module]] = {
+  "mlp_generator": MLPGenerator,
+  "mlp_discriminator": MLPDiscriminator,
+  "goodfellow_generator": GoodfellowGenerator,
+  "goodfellow_discriminator": GoodfellowDiscriminator,
+  "dcgan_generator": DCGANGenerator,
+  "dcgan_discriminator": DCGANDiscriminator,
+  "sngan_generator": SNGANGenerator,
+  "sngan_discriminator": SNGANDiscriminator,
+}

@@ -1,0 +1,365 @@
+"""What the networks share: layers, normalisations, and the heads that use labels.
+
+Parameters are float32 whatever the dtype computed in. Running statistics (of batch norm, and the
+vector u of spectral norm) live in the collection "batch_stats" and move in training forwards only.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.nets import convolution
+from gan_jax.random import example_keys
+
+NORMS = ("batch", "layer", "instance", "spectral", "none")
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  "relu": nn.relu,
+  "leaky_relu": lambda x: nn.leaky_relu(x, 0.2),
+  "elu": nn.elu,
+  "gelu": nn.gelu,
+  "softplus": nn.softplus,
+  "swish": nn.swish,
+  "tanh": nn.tanh,
+}
+OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  "tanh": nn.tanh,
+  "sigmoid": nn.sigmoid,
+  "linear": lambda x: x,
+}
+
+
+def choose(table: Any, name: Any, what: str) -> Any:
+  """Looks a choice up.
+
+  Args:
+    table: a mapping, or a collection of names.
+    name: the choice.
+    what: what is chosen, for the message.
+
+  Returns:
+    The mapping's value, or the name itself.
+
+  Raises:
+    ValueError: the name is not in the table; the message lists those that are.
+  """
+  if name not in table:
+    raise ValueError(f"Unknown {what} {name!r}; expected one of {', '.join(map(str, table))}.")
+  return table[name] if isinstance(table, dict) else name
+
+
+def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
+  """Returns the height of square images.
+
+  Args:
+    shape: of one example.
+    sizes: heights that the network is made for.
+
+  Returns:
+    The height.
+
+  Raises:
+    ValueError: not (H, W, C) with H = W in sizes; the message lists them.
+  """
+  sizes = tuple(sizes)
+  if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in sizes:
+    raise ValueError(
+      f"This network is for square images (H, W, C) of {', '.join(map(str, sizes))} pixels; "
+      f"got {tuple(shape)}. Resize the data, or choose another network."
+    )
+  return shape[0]
+
+
+def layer_options(norm: str, dtype: Any) -> dict[str, Any]:
+  """Returns the options of every layer of a network with this norm, one of `NORMS`."""
+  return {"spectral": choose(NORMS, norm, "norm") == "spectral", "dtype": dtype}
+
+
+def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None:
+  """Makes one-hot labels for a conditional network.
+
+  Args:
+    num_classes: None for an unconditional network, whose labels are ignored.
+    y: int32 [B].
+
+  Returns:
+    float32 [B, num_classes], or None.
+
+  Raises:
+    ValueError: a conditional network got no labels.
+  """
+  if num_classes is None:
+    return None
+  if y is None:
+    raise ValueError(f"A network with num_classes={num_classes} needs labels y [B]; got None.")
+  return jax.nn.one_hot(y, num_classes)
+
+
+class SpectralNorm(nn.Module):
+  """Divides a weight by its largest singular value.
+
+  Miyato et al. 2018 (arXiv:1802.05957): one step of the power iteration for each training forward,
+  from the vector u that the last one left; the singular vectors count as constants in gradients.
+  """
+
+  epsilon: float = 1e-12
+
+  @nn.compact
+  def __call__(self, weight: jax.Array, *, train: bool) -> jax.Array:
+    """Divides by sigma.
+
+    Args:
+      weight: [..., O], taken as a matrix with O columns.
+      train: whether u moves.
+
+    Returns:
+      weight / sigma; a weight of zeros as it is.
+    """
+    matrix = weight.reshape(-1, weight.shape[-1])
+    constant = jax.lax.stop_gradient(matrix)
+    start = lambda: jax.random.normal(self.make_rng("params"), matrix.shape[1:])
+    u = self.variable("batch_stats", "u", start)
+    right = self._unit(u.value)
+    left = self._unit(constant @ right)
+    if train:
+      moved = self._unit(left @ constant)
+      right = jnp.where(jnp.any(moved != 0), moved, right)  # else a zero weight would end it
+      if not self.is_initializing():
+        u.value = right
+    sigma = left @ matrix @ right
+    return weight / jnp.where(sigma > self.epsilon, sigma, 1.0)
+
+  def _unit(self, v: jax.Array) -> jax.Array:
+    return v / jnp.maximum(jnp.linalg.norm(v), self.epsilon)
+
+
+class Linear(nn.Module):
+  """A layer that is linear in its input and in a kernel [*window, I, O]; subclasses say how.
+
+  Attributes:
+    features: O.
+    window: extent of the kernel in space.
+    use_bias: adds a bias [O].
+    spectral: divides the kernel by its largest singular value.
+    kernel_init, bias_init: initialisers.
+    dtype: computed in.
+  """
+
+  features: int
+  window: tuple[int, ...] = ()
+  use_bias: bool = True
+  spectral: bool = False
+  kernel_init: Callable = nn.initializers.lecun_normal()
+  bias_init: Callable = nn.initializers.zeros
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+    """Applies the layer to x [B, ..., I]; `train` lets the spectral norm's u move."""
+    shape = (*self.window, x.shape[-1], self.features)
+    kernel = self.param("kernel", self.kernel_init, shape)
+    if self.spectral:
+      kernel = SpectralNorm(name="spectral_norm")(kernel, train=train)
+    out = self.product(x.astype(self.dtype), kernel)
+    if self.use_bias:
+      bias = self.param("bias", self.bias_init, (self.features,)).astype(self.dtype)
+      out = out + bias.reshape((1,) * (out.ndim - 1) + bias.shape)
+    return out
+
+  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Multiplies x, of the dtype computed in, and the float32 kernel."""
+    raise NotImplementedError
+
+
+class Dense(Linear):
+  """A matrix product over the last axis; parameters as in `flax.linen.Dense`."""
+
+  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return x @ kernel.astype(x.dtype)
+
+
+class Conv(Linear):
+  """A convolution of stride 1 that keeps the size; parameters as in `flax.linen.Conv`."""
+
+  window: tuple[int, ...] = (3, 3)
+
+  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jax.lax.conv_general_dilated(
+      x, kernel.astype(x.dtype), (1, 1), "SAME", dimension_numbers=convolution.DIMENSIONS
+    )
+
+
+class StridedConv(Linear):
+  """Halves height and width: kernel 4, stride 2, padding 1; parameters as in `flax.linen.Conv`."""
+
+  window: tuple[int, ...] = (4, 4)
+
+  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return convolution.down(x, kernel)
+
+
+class TransposedConv(Linear):
+  """Doubles height and width, the transpose of `StridedConv`.
+
+  Parameters and results are those of `flax.linen.ConvTranspose(O, (4, 4), (2, 2))`.
+  """
+
+  window: tuple[int, ...] = (4, 4)
+
+  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return convolution.up(x, kernel)
+
+
+class Maxout(nn.Module):
+  """Takes the largest of several linear pieces (Goodfellow et al. 2013, arXiv:1302.4389).
+
+  Attributes:
+    features: number of units.
+    pieces: linear pieces of each unit.
+  """
+
+  features: int
+  pieces: int = 5
+  kernel_init: Callable = nn.initializers.lecun_normal()
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = Dense(self.features * self.pieces, kernel_init=self.kernel_init, dtype=self.dtype)(x)
+    return jnp.max(x.reshape(*x.shape[:-1], self.features, self.pieces), axis=-1)
+
+
+class Dropout(nn.Module):
+  """Zeroes entries with probability `rate` in training and scales the others by 1 / (1 - rate).
+
+  The mask of an example depends on the "dropout" key and on the example's place in the global
+  batch, so every device layout draws the same masks.
+  """
+
+  rate: float
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    if not train or self.rate == 0 or self.is_initializing():
+      return x
+    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name)
+    keep = 1 - self.rate
+    mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
+    return jnp.where(mask, x / keep, 0)
+
+
+class Norm(nn.Module):
+  """Normalises by choice, then scales and shifts each channel.
+
+  With labels, scale and shift belong to the class (Dumoulin et al. 2017, arXiv:1610.07629).
+
+  * "batch" (Ioffe & Szegedy 2015, arXiv:1502.03167): over the global batch and all places;
+    momentum 0.9, epsilon 1e-5; with running statistics in evaluation.
+  * "layer" (Ba et al. 2016, arXiv:1607.06450): over all places and channels of an example.
+  * "instance" (Ulyanov et al. 2016, arXiv:1607.08022): over the places of an example, by channel.
+  * "spectral", "none": not at all; "spectral" is a matter of the layers' weights.
+
+  Attributes:
+    kind: one of `NORMS`.
+    axis_name: mapped axis that splits the global batch, if any.
+    dtype: computed in; statistics are float32.
+  """
+
+  kind: str = "batch"
+  axis_name: str | None = None
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, labels: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Normalises x [B, ..., C]; labels, if any, are one-hot, [B, num_classes]."""
+    plain = labels is None
+    options = {"use_scale": plain, "use_bias": plain, "epsilon": 1e-5, "dtype": self.dtype}
+    choose(NORMS, self.kind, "norm")
+    if self.kind == "batch":
+      x = nn.BatchNorm(not train, momentum=0.9, axis_name=self.axis_name, **options)(x)
+    elif self.kind == "layer":
+      x = nn.LayerNorm(reduction_axes=tuple(range(1, x.ndim)), feature_axes=-1, **options)(x)
+    elif self.kind == "instance":
+      x = nn.InstanceNorm(**options)(x)
+    if labels is None:
+      return x
+    scale = self._by_class("scale", nn.initializers.ones, x, labels)
+    return x * scale + self._by_class("shift", nn.initializers.zeros, x, labels)
+
+  def _by_class(self, name: str, init: Callable, x: jax.Array, labels: jax.Array) -> jax.Array:
+    layer = Dense(x.shape[-1], use_bias=False, kernel_init=init, dtype=self.dtype, name=name)
+    return layer(labels).reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
+
+
+class SelfAttention(nn.Module):
+  """Lets every place of a feature map attend to every other (Zhang et al. 2019, arXiv:1805.08318).
+
+  x + gamma v(h(x) softmax(f(x) g(x))), with 1x1 convolutions f, g, h to an eighth of the channels
+  and gamma starting at 0.
+  """
+
+  spectral: bool = False
+  kernel_init: Callable = nn.initializers.lecun_normal()
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    b, h, w, c = x.shape
+
+    def dense(name: str, features: int, x: jax.Array) -> jax.Array:
+      layer = Dense(
+        features,
+        use_bias=False,
+        spectral=self.spectral,
+        kernel_init=self.kernel_init,
+        dtype=self.dtype,
+        name=name,
+      )
+      return layer(x, train=train)
+
+    places = x.reshape(b, h * w, c)
+    key, query, value = (dense(name, max(1, c // 8), places) for name in ("f", "g", "h"))
+    scores = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=jnp.float32)
+    weights = jax.nn.softmax(scores).astype(self.dtype)
+    gamma = self.param("gamma", nn.initializers.zeros, ()).astype(self.dtype)
+    return x + gamma * dense("v", c, weights @ value).reshape(x.shape)
+
+
+class WithLabels(nn.Module):
+  """Appends an embedding of the label to a latent (Mirza & Osindero 2014, arXiv:1411.1784)."""
+
+  @nn.compact
+  def __call__(self, z: jax.Array, labels: jax.Array | None) -> jax.Array:
+    """Returns z [B, d], or [B, 2 d] with one-hot labels [B, num_classes]."""
+    if labels is None:
+      return z
+    init = nn.initializers.normal(1.0)
+    embedding = Dense(z.shape[-1], use_bias=False, kernel_init=init, name="embedding")(labels)
+    return jnp.concatenate([z, embedding], axis=-1)
+
+
+class Logit(nn.Module):
+  """Turns features into logits, by projection where there are labels.
+
+  psi(h) + <embedding(y), h>, Miyato & Koyama 2018 (arXiv:1802.05637).
+  """
+
+  spectral: bool = False
+  kernel_init: Callable = nn.initializers.lecun_normal()
+
+  @nn.compact
+  def __call__(
+    self, features: jax.Array, labels: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    """Returns float32 logits [B] for features [B, F] and one-hot labels [B, num_classes]."""
+    features = features.astype(jnp.float32)
+    options: dict[str, Any] = {"spectral": self.spectral, "kernel_init": self.kernel_init}
+    logits = Dense(1, name="logit", **options)(features, train=train)[:, 0]
+    if labels is None:
+      return logits
+    width = features.shape[-1]
+    layer = Dense(width, use_bias=False, name="embedding", **options)
+    return logits + jnp.sum(layer(labels, train=train) * features, axis=-1)

@@ -1,0 +1,172 @@
+"""Multi-layer perceptrons: plain ones for points in the plane, and those of the 2014 paper."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.nets.layers import (
+  ACTIVATIONS,
+  OUTPUTS,
+  Dense,
+  Dropout,
+  Logit,
+  Maxout,
+  WithLabels,
+  choose,
+  labels_for,
+)
+
+
+def symmetric_uniform(bound: float) -> Callable:
+  """Makes an initialiser that draws from U(-bound, bound)."""
+  return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+class MLPGenerator(nn.Module):
+  """Maps latents to examples of any shape through dense layers.
+
+  Attributes:
+    shape: of one example.
+    hidden: widths of the hidden layers.
+    activation: after each of them, one of `ACTIVATIONS`.
+    output: after the last layer, one of `OUTPUTS`.
+    num_classes: None for no labels.
+    dtype: computed in; examples are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  shape: tuple[int, ...]
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "relu"
+  output: str = "linear"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps z [B, d] (and labels y [B]) to examples [B, *shape], float32."""
+    activation = choose(ACTIVATIONS, self.activation, "activation")
+    output = choose(OUTPUTS, self.output, "output")
+    x = WithLabels()(z, labels_for(self.num_classes, y))
+    for features in self.hidden:
+      x = activation(Dense(features, dtype=self.dtype)(x))
+    x = Dense(math.prod(self.shape), dtype=self.dtype)(x)
+    return output(x.astype(jnp.float32)).reshape(-1, *self.shape)
+
+
+class MLPDiscriminator(nn.Module):
+  """Maps examples of any shape to logits through dense layers.
+
+  Attributes:
+    hidden: widths of the hidden layers.
+    activation: after each of them, one of `ACTIVATIONS`.
+    num_classes: None for no labels.
+    dtype: computed in; logits are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "relu"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps examples x [B, ...] (and labels y [B]) to logits [B], float32."""
+    activation = choose(ACTIVATIONS, self.activation, "activation")
+    labels = labels_for(self.num_classes, y)
+    x = x.reshape(x.shape[0], -1)
+    for features in self.hidden:
+      x = activation(Dense(features, dtype=self.dtype)(x))
+    return Logit()(x, labels, train=train)
+
+
+class GoodfellowGenerator(nn.Module):
+  """The MNIST generator of Goodfellow et al. 2014 (arXiv:1406.2661): ReLU layers, sigmoid output.
+
+  Attributes:
+    shape: of one example.
+    hidden: widths of the hidden layers.
+    bound: weights start uniform in (-bound, bound).
+    output_bias: the last bias at the start, one number or one for each pixel, best the logit of
+      the mean pixels.
+    output: after the last layer, one of `OUTPUTS`.
+    num_classes: None for no labels.
+    dtype: computed in; examples are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  shape: tuple[int, ...]
+  hidden: tuple[int, ...] = (1200, 1200)
+  bound: float = 0.05
+  output_bias: Any = 0.0
+  output: str = "sigmoid"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps z [B, d] (and labels y [B]) to examples [B, *shape], float32."""
+    output = choose(OUTPUTS, self.output, "output")
+    options = {"kernel_init": symmetric_uniform(self.bound), "dtype": self.dtype}
+    x = WithLabels()(z, labels_for(self.num_classes, y))
+    for features in self.hidden:
+      x = nn.relu(Dense(features, **options)(x))
+    x = Dense(math.prod(self.shape), bias_init=self._start_bias, **options)(x)
+    return output(x.astype(jnp.float32)).reshape(-1, *self.shape)
+
+  def _start_bias(
+    self, key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
+  ) -> jax.Array:
+    bias = jnp.asarray(self.output_bias, dtype).ravel()
+    if bias.size not in (1, math.prod(shape)):
+      raise ValueError(
+        f"output_bias has {bias.size} numbers; expected one, or one for each of the "
+        f"{math.prod(shape)} pixels of shape {tuple(self.shape)}."
+      )
+    return jnp.broadcast_to(bias, shape)
+
+
+class GoodfellowDiscriminator(nn.Module):
+  """The MNIST discriminator of Goodfellow et al. 2014 (arXiv:1406.2661): maxout with dropout.
+
+  Where dropout keeps a number it divides it by the probability of keeping it: by 0.8 at the input,
+  by 0.5 after that, so evaluation needs no other scale.
+
+  Attributes:
+    hidden: maxout units of the hidden layers.
+    pieces: linear pieces of each unit.
+    bound: weights start uniform in (-bound, bound).
+    input_dropout, dropout: probability of dropping an input, and a hidden unit.
+    num_classes: None for no labels.
+    dtype: computed in; logits are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  hidden: tuple[int, ...] = (240, 240)
+  pieces: int = 5
+  bound: float = 0.005
+  input_dropout: float = 0.2
+  dropout: float = 0.5
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps examples x [B, ...] (and labels y [B]) to logits [B], float32."""
+    labels = labels_for(self.num_classes, y)
+    init = symmetric_uniform(self.bound)
+    x = x.reshape(x.shape[0], -1)
+    x = Dropout(self.input_dropout, self.axis_name)(x, train=train)
+    for units in self.hidden:
+      x = Maxout(units, self.pieces, kernel_init=init, dtype=self.dtype)(x)
+      x = Dropout(self.dropout, self.axis_name)(x, train=train)
+    return Logit(kernel_init=init)(x, labels, train=train)

@@ -1,0 +1,213 @@
+"""SNGAN, Miyato et al. 2018 (arXiv:1802.05957): residual networks and spectral norm.
+
+With labels they are those of Miyato & Koyama 2018 (arXiv:1802.05637), conditional batch norm
+against projection; with `attention` they have the layer of SAGAN (arXiv:1805.08318).
+
+Made for GPU and TPU. On CPU they work, but XLA computes 3x3 convolutions in float32 whatever the
+dtype, and takes up to five times as long for a kernel gradient as for the convolution itself.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.nets.layers import (
+  OUTPUTS,
+  Conv,
+  Dense,
+  Logit,
+  Norm,
+  SelfAttention,
+  choose,
+  image_size,
+  labels_for,
+  layer_options,
+)
+
+
+class Plan(NamedTuple):
+  """How wide a published network is.
+
+  Attributes:
+    width: channels that the multiples are of.
+    multiples: of the generator's smallest map and each block; of each block of the discriminator.
+    scalings: how many blocks, the first ones, double or halve height and width.
+  """
+
+  width: int
+  multiples: tuple[int, ...]
+  scalings: int
+
+
+GENERATORS = {
+  32: Plan(256, (1, 1, 1, 1), 3),  # CIFAR-10; from 4x4
+  48: Plan(64, (8, 4, 2, 1), 3),  # STL-10; from 6x6
+  64: Plan(64, (16, 8, 4, 2, 1), 4),  # from 4x4
+  128: Plan(64, (16, 16, 8, 4, 2, 1), 5),  # ImageNet; from 4x4
+}
+DISCRIMINATORS = {
+  32: Plan(128, (1, 1, 1, 1), 2),  # to 8x8
+  48: Plan(64, (1, 2, 4, 8, 8), 4),  # to 3x3
+  64: Plan(64, (1, 2, 4, 8, 16), 5),  # to 2x2
+  128: Plan(64, (1, 2, 4, 8, 16, 16), 5),  # to 4x4
+}
+
+INIT = nn.initializers.glorot_uniform()
+BLOCK_INIT = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
+
+
+class SNGANGenerator(nn.Module):
+  """Turns latents into a small map, which residual blocks double until it is an image.
+
+  Attributes:
+    shape: of one example, (H, W, C) with H = W in `GENERATORS`.
+    width: channels that the multiples of a `Plan` are of; 0 is the published number.
+    norm: one of `NORMS`; with labels, its scale and shift belong to the class.
+    attention: height of the map that attends to itself; 0 for none.
+    output: after the last layer, one of `OUTPUTS`.
+    num_classes: None for no labels.
+    dtype: computed in; images are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  shape: tuple[int, ...]
+  width: int = 0
+  norm: str = "batch"
+  attention: int = 0
+  output: str = "tanh"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps z [B, d] (and labels y [B]) to images [B, H, W, C], float32."""
+    output = choose(OUTPUTS, self.output, "output")
+    size, channels = image_size(self.shape, GENERATORS), self.shape[-1]
+    plan = GENERATORS[size]
+    first, *widths = [(self.width or plan.width) * multiple for multiple in plan.multiples]
+    smallest = size // 2**plan.scalings
+    attending = _attending(self.attention, [smallest * 2**i for i in range(1, plan.scalings + 1)])
+    labels = labels_for(self.num_classes, y)
+    options = layer_options(self.norm, self.dtype) | {"kernel_init": INIT}
+
+    x = Dense(smallest**2 * first, **options)(z, train=train)
+    x = x.reshape(-1, smallest, smallest, first)
+    for block, width in enumerate(widths):
+      x = GeneratorBlock(width, self.norm, self.dtype, self.axis_name)(x, labels, train=train)
+      if block == attending:
+        x = SelfAttention(**options)(x, train=train)
+    x = Norm(self.norm, self.axis_name, self.dtype)(x, labels, train=train)
+    x = Conv(channels, **options)(nn.relu(x), train=train)
+    return output(x.astype(jnp.float32))
+
+
+class SNGANDiscriminator(nn.Module):
+  """Halves an image by residual blocks, sums over the places that are left, and judges the sum.
+
+  Attributes:
+    width: channels that the multiples of a `Plan` are of; 0 is the published number.
+    norm: one of `NORMS`; "spectral" is the paper's.
+    attention: height of the map that attends to itself; 0 for none.
+    num_classes: None for no labels; otherwise the label enters by projection.
+    dtype: computed in; logits are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  width: int = 0
+  norm: str = "spectral"
+  attention: int = 0
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps images x [B, H, W, C], C arbitrary, (and labels y [B]) to logits [B], float32."""
+    size = image_size(x.shape[1:], DISCRIMINATORS)
+    plan = DISCRIMINATORS[size]
+    attending = _attending(self.attention, [size // 2**i for i in range(1, plan.scalings + 1)])
+    labels = labels_for(self.num_classes, y)
+    options = layer_options(self.norm, self.dtype) | {"kernel_init": INIT}
+
+    for block, multiple in enumerate(plan.multiples):
+      width, halve = (self.width or plan.width) * multiple, block < plan.scalings
+      make = DiscriminatorBlock(width, self.norm, self.dtype, self.axis_name, halve, block == 0)
+      x = make(x, train=train)
+      if block == attending:
+        x = SelfAttention(**options)(x, train=train)
+    x = nn.relu(Norm(self.norm, self.axis_name, self.dtype)(x, train=train))
+    features = jnp.sum(x.astype(jnp.float32), axis=(1, 2))
+    head = Logit(options["spectral"], INIT)
+    return head(features, labels, train=train)
+
+
+class GeneratorBlock(nn.Module):
+  """A residual block that doubles height and width."""
+
+  features: int
+  norm: str
+  dtype: Any
+  axis_name: str | None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, labels: jax.Array | None, *, train: bool) -> jax.Array:
+    options = layer_options(self.norm, self.dtype)
+    conv = lambda x: Conv(self.features, kernel_init=BLOCK_INIT, **options)(x, train=train)
+    active = lambda x: nn.relu(Norm(self.norm, self.axis_name, self.dtype)(x, labels, train=train))
+    residual = conv(active(conv(_double(active(x)))))
+    shortcut = Dense(self.features, kernel_init=INIT, **options)(x, train=train)
+    return residual + _double(shortcut)
+
+
+class DiscriminatorBlock(nn.Module):
+  """A residual block that may halve height and width; the first one looks at the image itself."""
+
+  features: int
+  norm: str
+  dtype: Any
+  axis_name: str | None
+  halve: bool
+  first: bool
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    options = layer_options(self.norm, self.dtype)
+    conv = lambda features, x: Conv(features, kernel_init=BLOCK_INIT, **options)(x, train=train)
+    active = lambda x: nn.relu(Norm(self.norm, self.axis_name, self.dtype)(x, train=train))
+    x = x.astype(self.dtype)
+    hidden = conv(self.features, x) if self.first else conv(x.shape[-1], active(x))
+    residual = conv(self.features, active(hidden))
+    if self.halve:
+      residual, x = _halve(residual), _halve(x)
+    if self.halve or x.shape[-1] != self.features:
+      x = Dense(self.features, kernel_init=INIT, **options)(x, train=train)
+    return residual + x
+
+
+def _double(x: jax.Array) -> jax.Array:
+  """Repeats each place of [B, H, W, C] in a 2x2 square."""
+  b, h, w, c = x.shape
+  x = jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, 2, w, 2, c))
+  return x.reshape(b, 2 * h, 2 * w, c)
+
+
+def _halve(x: jax.Array) -> jax.Array:
+  """Averages each 2x2 square of [B, H, W, C]."""
+  b, h, w, c = x.shape
+  return jnp.mean(x.reshape(b, h // 2, 2, w // 2, 2, c), axis=(2, 4))
+
+
+def _attending(height: int, heights: Sequence[int]) -> int | None:
+  """Returns the index of the block whose output attends to itself, if any."""
+  if not height:
+    return None
+  if height not in heights:
+    raise ValueError(
+      f"attention = {height}: the maps here are {', '.join(map(str, heights))} high; "
+      "0 is for no attention."
+    )
+  return heights.index(height)

@@ -1,0 +1,177 @@
+"""From what the discriminator saw to what a player minimises.
+
+A `Match` is what came of one look: real and fake examples and their logits. A term of a player's
+loss is a function of it, `match -> [B]`: an adversarial loss, a penalty, a consistency term.
+`minimise` adds weighted terms up to an `Objective` and logs each of them by name.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
+from gan_jax.random import example_keys
+
+
+class Match(NamedTuple):
+  """What the discriminator saw, and the means to look again.
+
+  B is this device's share of the batch; `mean` and `gather` speak of all of it.
+
+  Attributes:
+    real: [B, ...] real examples, as the discriminator saw them (packed, if it is packed).
+    fake: [B, ...] fakes, likewise.
+    real_logits: [B] float32.
+    fake_logits: [B] float32.
+    discriminator: x [B, ...] -> logits [B]; labels, statistics and dropout closed over.
+    generator: z -> fakes as the discriminator sees them; labels and statistics closed over.
+    latents: z that `fake` was made from.
+    params: parameters of the networks that the player of this term owns, by network.
+    keys: [B] typed PRNG keys, one per example, this term's own.
+    round: int32 scalar, complete rounds before this one.
+    axis_name: mapped axis that splits the batch, or None.
+  """
+
+  real: jax.Array
+  fake: jax.Array
+  real_logits: jax.Array
+  fake_logits: jax.Array
+  discriminator: Callable[[jax.Array], jax.Array]
+  generator: Callable[[jax.Array], jax.Array]
+  latents: jax.Array
+  params: Params
+  keys: jax.Array
+  round: jax.Array
+  axis_name: str | None = None
+
+  def mean(self, x: jax.Array) -> jax.Array:
+    """Averages over axis 0 of the global batch."""
+    local = jnp.mean(x, axis=0)
+    return local if self.axis_name is None else jax.lax.pmean(local, self.axis_name)
+
+  def gather(self, x: jax.Array) -> jax.Array:
+    """Concatenates all devices' shares along axis 0 to the global batch."""
+    if self.axis_name is None:
+      return x
+    return jax.lax.all_gather(x, self.axis_name, tiled=True)
+
+
+class Term(NamedTuple):
+  """A term of a loss that remembers something from move to move.
+
+  Attributes:
+    value: (match, memory) -> ([B], memory).
+    memory: what it remembers at first, a pytree of arrays; kept in `State.carried`.
+  """
+
+  value: Callable[[Match, PyTree], tuple[jax.Array, PyTree]]
+  memory: PyTree = ()
+
+
+Weight = float | Callable[[jax.Array], jax.Array]  # a number, or a schedule over rounds
+TermLike = Term | Callable[[Match], jax.Array]
+
+
+def stateless(value: Callable[[Match], jax.Array]) -> Term:
+  """Makes a term of a function of the match alone."""
+  return Term(lambda match, memory: (value(match), memory))
+
+
+def as_term(term: TermLike) -> Term:
+  """Makes a term of anything that can be one."""
+  return term if isinstance(term, Term) else stateless(term)
+
+
+def adversarial(loss: Callable[[jax.Array, jax.Array], jax.Array]) -> Term:
+  """Makes a term of one side of an adversarial loss.
+
+  The loss sees the logits of the global batch, so that one which couples examples (a relativistic
+  average, say) means the same on one device and on many.
+
+  Args:
+    loss: (real_logits [B], fake_logits [B]) -> [B].
+
+  Returns:
+    The term.
+  """
+  return stateless(lambda m: loss(m.gather(m.real_logits), m.gather(m.fake_logits)))
+
+
+def every(rounds: int, term: TermLike) -> Term:
+  """Applies a term lazily: every k rounds, with weight k (StyleGAN2, Karras et al. 2019).
+
+  arXiv:1912.04958. R3GAN (Huang et al. 2025, arXiv:2501.05441) reports that lazy R1 + R2 fails on
+  multi-modal toys; this is an economy, not the same game.
+
+  Args:
+    rounds: k >= 1.
+    term: the term.
+
+  Returns:
+    The lazy term. Its memory moves only when it is applied.
+
+  Raises:
+    ValueError: if k < 1.
+  """
+  if rounds < 1:
+    raise ValueError(f"a lazy term is applied every k >= 1 rounds, got k = {rounds}")
+  inner = as_term(term)
+
+  def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
+    def apply(memory: PyTree) -> tuple[jax.Array, PyTree]:
+      values, memory = inner.value(match, memory)
+      return rounds * values, memory
+
+    shapes = jax.eval_shape(apply, memory)
+    skip = lambda memory: (jnp.zeros(shapes[0].shape, shapes[0].dtype), memory)
+    return jax.lax.cond(match.round % rounds == 0, apply, skip, memory)
+
+  return Term(value, inner.memory)
+
+
+def minimise(
+  forward: Callable[..., tuple[Match, Carried]],
+  terms: Mapping[str, tuple[Weight, TermLike]],
+  *,
+  player: str,
+  observe: Callable[[Match], Metrics] = lambda match: {},
+) -> Objective:
+  """Adds weighted terms up to what a player minimises.
+
+  Args:
+    forward: (params, carried, batch, move) -> (match, statistics that networks leave, by network).
+    terms: name -> (weight, term). A term is per example; it is averaged here and nowhere else. It
+      is logged as "player/name" before its weight.
+    player: whose objective this is; prefix of what is logged and of memory.
+    observe: further metrics of the match, logged under the names it gives.
+
+  Returns:
+    The objective.
+  """
+  weighted = {name: (weight, as_term(term)) for name, (weight, term) in terms.items()}
+  remembers = {name for name, (_, term) in weighted.items() if jax.tree.leaves(term.memory)}
+  memory = {f"{player}.{name}": weighted[name][1].memory for name in remembers}
+
+  def value(
+    match: Match, params: Params, carried: Carried, move: Move
+  ) -> tuple[jax.Array, tuple[Carried, Metrics]]:
+    loss = jnp.zeros(())
+    metrics: dict[str, Any] = dict(observe(match))
+    left: Carried = {}
+    for name, (weight, term) in weighted.items():
+      # The key is a term's own: adding another term does not change what this one draws.
+      key = jax.random.fold_in(move.key, zlib.crc32(name.encode()))
+      seen = match._replace(
+        params=params, keys=example_keys(key, len(match.fake_logits), move.axis_name)
+      )
+      values, after = term.value(seen, carried.get(f"{player}.{name}", ()))
+      if name in remembers:
+        left[f"{player}.{name}"] = after
+      metrics[f"{player}/{name}"] = jnp.mean(values)
+      loss += (weight(move.round) if callable(weight) else weight) * jnp.mean(values)
+    return loss, (left, metrics | {f"{player}/loss": loss})
+
+  return Objective(forward, value, memory)

@@ -1,0 +1,232 @@
+"""Runs as they lie in their folders: load one, sample from it, compare its config.
+
+from gan_jax.runs import load
+run = load("runs/mnist_dcgan")
+images = run.sample(64)
+"""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import ml_collections
+import numpy as np
+
+from gan_jax.checkpoint import Checkpoints
+from gan_jax.data import take
+from gan_jax.evaluate import SampleFn
+from gan_jax.experiment import Experiment, build, build_game
+from gan_jax.game import Game, State, init, minibatches
+from gan_jax.report import picture, save_arrays, save_png, write_json
+from gan_jax.sampling import Example, Sampler, by_class
+
+STEPS = 10  # of an interpolation
+
+
+class Run(NamedTuple):
+  """A run as it lies in its folder.
+
+  Attributes:
+    config: what it was started with.
+    game: the game.
+    state: of the checkpoint that was loaded.
+    sampler: draws from the game; `run.sample(n)` does so from this state.
+  """
+
+  config: ml_collections.ConfigDict
+  game: Game
+  state: State
+  sampler: Sampler
+
+  def sample(
+    self, n: int = 64, *, seed: int = 0, labels: np.ndarray | None = None, ema: bool = True
+  ) -> np.ndarray:
+    """Draws n examples.
+
+    Args:
+      n: how many.
+      seed: the first m of n examples are the m examples of the same seed.
+      labels: int [n] for a conditional game; by default class by class.
+      ema: whether to use the averaged generator.
+
+    Returns:
+      uint8 [n, H, W, C] images, or float32 [n, d] points.
+    """
+    if labels is None:
+      labels = self.labels(n)
+    return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema)
+
+  def save_samples(
+    self,
+    n: int,
+    *,
+    png: str | None = None,
+    npz: str | None = None,
+    seed: int = 0,
+    ema: bool = True,
+    interpolate: bool = False,
+  ) -> list[str]:
+    """Draws examples and writes them as a picture, as arrays, or both.
+
+    Args:
+      n: how many; interpolated, they are walks of ten.
+      png: where to write a picture; class by class when conditional.
+      npz: where to write arrays x, and y when conditional.
+      seed: of the latents.
+      ema: whether to use the averaged generator.
+      interpolate: whether to walk between latents, a row each.
+
+    Returns:
+      The paths written.
+    """
+    if interpolate:
+      labels = None
+      columns: int | None = STEPS
+      x = self.sampler.interpolate(self.state, max(1, n // STEPS), STEPS, seed=seed, ema=ema)
+    else:
+      labels = self.labels(n)
+      x = self.sample(n, seed=seed, labels=labels, ema=ema)
+      columns = None if labels is None else max(1, n // (int(labels[-1]) + 1))
+    if png:
+      save_png(png, picture(x, columns=columns))
+    if npz:
+      save_arrays(npz, {"x": x} if labels is None else {"x": x, "y": labels})
+    return [path for path in (png, npz) if path]
+
+  def evaluate(self, *, seed: int = 0, ema: bool = True) -> dict[str, Any]:
+    """Scores the loaded state; needs the data.
+
+    Args:
+      seed: of the latents.
+      ema: whether to use the averaged generator.
+
+    Returns:
+      {"round": r, "scores": {name: value}, "card": how they were made}.
+    """
+    experiment = build(self.config)
+    evaluator = experiment.evaluator()
+    scores = evaluator(sample_function(experiment, self.sampler, self.state, seed=seed, ema=ema))
+    card = {**evaluator.card, "ema": ema, "seed": seed}
+    return {"round": int(self.state.round), "scores": dict(scores), "card": card}
+
+  def labels(self, n: int) -> np.ndarray | None:
+    """Lists n labels class by class; None for an unconditional game."""
+    classes = self.sampler.example.num_classes
+    return None if classes is None else by_class(n, classes)
+
+
+def load(workdir: str | pathlib.Path, *, at: int | None = None) -> Run:
+  """Loads a run from its folder; needs no data.
+
+  Args:
+    workdir: where it was trained.
+    at: round of the checkpoint; the last undamaged one by default.
+
+  Returns:
+    The run.
+
+  Raises:
+    FileNotFoundError: if there is no run, or it has saved nothing yet.
+    ValueError: if there is no such checkpoint.
+  """
+  config, example = _read(pathlib.Path(workdir))
+  game = build_game(config, example)
+  like = jax.eval_shape(
+    lambda: init(
+      game, jax.random.key(0), example.batch(max(1, minibatches(game)), config.batch_size)
+    )
+  )
+  with Checkpoints(pathlib.Path(workdir) / "checkpoints") as checkpoints:
+    state = checkpoints.restore(like, at)
+  if state is None:
+    raise FileNotFoundError(f"{workdir} has no checkpoint yet; train it first, or wait for one")
+  return Run(config, game, state, Sampler(game, example))
+
+
+def sample_function(
+  experiment: Experiment, sampler: Sampler, state: State, *, seed: int = 0, ema: bool = True
+) -> SampleFn:
+  """Makes what an evaluator draws from; labels have the shares they have in the training data."""
+  source = experiment.batches.source
+
+  def draw(n: int, offset: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([seed, offset])
+    labels = None
+    if experiment.example.num_classes is not None:
+      drawn = rng.integers(source.size or 2**31, size=n)
+      labels = source.read(drawn)["y"] if source.read else take(source, n, int(drawn[0]))["y"]
+    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, ema=ema)
+    return {"x": x} if labels is None else {"x": x, "y": labels}
+
+  return draw
+
+
+def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
+  """Reads the config that a run was started with."""
+  return _read(pathlib.Path(workdir))[0]
+
+
+def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
+  """Writes what `load` needs to know of a run."""
+  text = {"config": config_values(experiment.config), "example": experiment.example._asdict()}
+  write_json(workdir / "config.json", text)
+
+
+def check_same_config(
+  config: ml_collections.ConfigDict, workdir: str | pathlib.Path, *, allow: bool = False
+) -> None:
+  """Refuses to go on with a run under another config, unless told to.
+
+  Args:
+    config: to go on with.
+    workdir: of the run; nothing is checked if there is none yet.
+    allow: whether any difference is meant.
+
+  Raises:
+    ValueError: naming every key that differs.
+  """
+  if allow or not (pathlib.Path(workdir) / "config.json").is_file():
+    return
+  old, new = (_flat(config_values(c)) for c in (read_config(workdir), config))
+  changed = [
+    f"  {key}: {old.get(key, 'not set')} there, {new.get(key, 'not set')} here"
+    for key in sorted(old.keys() | new.keys())
+    if old.get(key) != new.get(key)
+  ]
+  if changed:
+    raise ValueError(
+      f"the run in {workdir} was started with another config:\n"
+      + "\n".join(changed)
+      + "\nuse another --workdir, or --allow_config_change to go on with this one"
+    )
+
+
+def config_values(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Lists a config's values as JSON knows them."""
+  return json.loads(config.to_json())
+
+
+def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
+  path = workdir / "config.json"
+  if not path.is_file():
+    raise FileNotFoundError(f"no run in {workdir}: expected {path}, which training writes")
+  try:
+    found = json.loads(path.read_text())
+    example = found["example"]
+    pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
+    return (
+      ml_collections.ConfigDict(found["config"]),
+      Example(tuple(example["shape"]), example["num_classes"], pixel_range),
+    )
+  except (json.JSONDecodeError, KeyError, TypeError) as error:
+    raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Flattens nested keys to dotted ones."""
+  flat: dict[str, Any] = {}
+  for key, value in tree.items():
+    flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+  return flat

@@ -1,0 +1,142 @@
+"""Examples as a user wants them: many, quantised like saved images, by class, interpolated."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.data import to_uint8
+from gan_jax.game import Game, State, sampling_params
+
+CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for
+
+
+class Example(NamedTuple):
+  """What a game has to know of its data.
+
+  Attributes:
+    shape: of one example.
+    num_classes: how many classes a conditional game has; None for an unconditional one.
+    pixel_range: what 0 and 255 are scaled to; None for data that are not images.
+  """
+
+  shape: tuple[int, ...]
+  num_classes: int | None
+  pixel_range: tuple[float, float] | None
+
+  def batch(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Describes a batch of examples with these leading sizes."""
+    spec = {"x": jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)}
+    if self.num_classes is not None:
+      spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
+    return spec
+
+
+class Sampler:
+  """Draws examples from a game's generator, in one compiled program."""
+
+  def __init__(self, game: Game, example: Example):
+    """Prepares to draw; compiles on first use."""
+    self.example = example
+    self._prior = jax.jit(game.prior, static_argnums=1)
+    self._generate = jax.jit(game.generate)
+
+  def __call__(
+    self,
+    state: State,
+    n: int,
+    *,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    ema: bool = True,
+  ) -> np.ndarray:
+    """Draws n examples.
+
+    Args:
+      state: of the game.
+      n: how many.
+      seed: the first m of n examples are the m examples of the same seed.
+      labels: int [n], for a conditional game.
+      ema: whether to use averaged parameters.
+
+    Returns:
+      [n, ...]: uint8 images, or float32 for data that are not images.
+    """
+    return self.generate(state, self.latents(n, seed), labels=labels, ema=ema)
+
+  def latents(self, n: int, seed: int = 0) -> np.ndarray:
+    """Draws what n examples start from: [n, d]."""
+    return np.asarray(self._prior(jax.random.key(seed), n))
+
+  def generate(
+    self, state: State, z: np.ndarray, *, labels: np.ndarray | None = None, ema: bool = True
+  ) -> np.ndarray:
+    """Generates one example for each z.
+
+    Args:
+      state: of the game.
+      z: [n, d].
+      labels: int [n], for a conditional game.
+      ema: whether to use averaged parameters.
+
+    Returns:
+      As a call does.
+    """
+    params = sampling_params(state, ema)
+    parts = []
+    for first in range(0, len(z), CHUNK):
+      chunk = slice(first, first + CHUNK)
+      y = None if labels is None else _fill(np.asarray(labels[chunk], np.int32))
+      out = self._generate(params, state.carried, jnp.asarray(_fill(z[chunk])), y)
+      parts.append(np.asarray(out)[: len(z[chunk])])
+    x = np.concatenate(parts)
+    return x if self.example.pixel_range is None else to_uint8(x, self.example.pixel_range)
+
+  def interpolate(
+    self, state: State, rows: int = 8, steps: int = 10, *, seed: int = 0, ema: bool = True
+  ) -> np.ndarray:
+    """Walks from one latent to another, a row each; a row keeps one class.
+
+    The walk is along the great circle, which keeps the length that normal latents of many
+    dimensions have; near the origin or between parallel latents it is the straight line.
+
+    Args:
+      state: of the game.
+      rows: how many walks.
+      steps: examples in each.
+      seed: of the ends.
+      ema: whether to use averaged parameters.
+
+    Returns:
+      [rows * steps, ...], row by row.
+    """
+    ends = self.latents(2 * rows, seed)
+    t = np.linspace(0, 1, steps)[None, :, None]
+    z = _great_circle(ends[:rows, None], ends[rows:, None], t).reshape(rows * steps, -1)
+    labels = None
+    if self.example.num_classes is not None:
+      labels = np.repeat(np.arange(rows) % self.example.num_classes, steps)
+    return self.generate(state, z.astype(np.float32), labels=labels, ema=ema)
+
+
+def by_class(n: int, num_classes: int) -> np.ndarray:
+  """Shares n examples out to the classes, class by class: labels [n]."""
+  return np.arange(n) * num_classes // n if n >= num_classes else np.arange(n)
+
+
+def _great_circle(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+  length = lambda x: np.linalg.norm(x, axis=-1, keepdims=True)
+  lengths = length(a) * length(b)
+  cosine = np.sum(a * b, -1, keepdims=True) / np.maximum(lengths, 1e-12)
+  angle = np.arccos(np.clip(cosine, -1, 1))
+  sine = np.sin(angle)
+  straight = (sine < 1e-6) | (lengths < 1e-12)
+  sine = np.where(straight, 1, sine)
+  circle = np.sin((1 - t) * angle) / sine * a + np.sin(t * angle) / sine * b
+  return np.where(straight, (1 - t) * a + t * b, circle)
+
+
+def _fill(x: np.ndarray) -> np.ndarray:
+  """Repeats the last row up to a full chunk, so that one compiled program serves every size."""
+  return x if len(x) == CHUNK else np.concatenate([x, np.repeat(x[-1:], CHUNK - len(x), axis=0)])

@@ -1,0 +1,22 @@
+"""Eight CPU devices, and no silent rank promotion."""
+
+import os
+import pathlib
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def test_data() -> pathlib.Path:
+  """The folder with full real data sets, for tests that need more than what is bundled."""
+  folder = os.environ.get("GAN_JAX_TEST_DATA")
+  if not folder or not pathlib.Path(folder).is_dir():
+    pytest.skip("GAN_JAX_TEST_DATA names no folder with full data sets (mnist/, fashion_mnist/)")
+  return pathlib.Path(folder)

@@ -1,0 +1,290 @@
+"""The contract of every source, and what is special to each kind."""
+
+import hashlib
+import io
+import subprocess
+import sys
+import zipfile
+from importlib import resources
+
+import numpy as np
+import pytest
+from small_sets import NAMES, images, opened, write_idx
+
+from gan_jax.data import KINDS, Batches, load, require_labels, table, take
+from gan_jax.data.bundle import bundle, choose
+
+# name: shape, sizes of train and test, classes
+EXPECTED = {
+  "mnist10k": ((28, 28, 1), (10000, 2000), 10),
+  "ring8": ((2,), (None, None), 8),
+  "grid25": ((2,), (None, None), 25),
+  "stacked:mnist10k": ((28, 28, 3), (None, None), 1000),
+  "idx:idx": ((9, 9, 1), (40, 20), 10),
+  "folder:shapes": ((8, 8, 3), (25, 21), 2),
+  "folder:plain": ((10, 14, 1), (21, None), None),
+  "npz:images.npz": ((6, 8, 1), (32, 20), 4),
+  "npz:points.npz": ((3,), (50, 20), None),
+  "tfds:tiny_shapes": ((8, 8, 3), (30, 20), 3),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contract(name: str, data_dir: str):
+  shape, sizes, classes = EXPECTED[name]
+  splits = ("train",) if name == "folder:plain" else ("train", "test")
+  for split, size in zip(splits, sizes, strict=False):
+    source = load(name, split, data_dir=data_dir) if size else opened(name, data_dir)
+    assert (source.name, source.shape, source.size, source.num_classes) == (
+      name,
+      shape,
+      size,
+      classes,
+    )
+    assert (source.read is None) == (size is None) == (source.draw is not None)
+    raw = take(source, 20)
+    assert raw["x"].shape == (20, *shape)
+    assert raw["x"].dtype == (np.uint8 if len(shape) == 3 else np.float32)
+    assert ("y" in raw) == (classes is not None)
+    if classes:
+      assert raw["y"].shape == (20,) and raw["y"].dtype == np.int32
+      assert raw["y"].min() >= 0 and raw["y"].max() < classes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_take_depends_on_the_seed_alone(name: str, data_dir: str):
+  source = opened(name, data_dir)
+  first, again, other = take(source, 20, 1), take(source, 20, 1), take(source, 20, 2)
+  assert (first["x"] == again["x"]).all()
+  assert (first["x"] != other["x"]).any()
+  assert (take(source, 9, 1)["x"] == first["x"][:9]).all()
+  training = next(Batches(source, 20, 1).stream())  # the same seed must not give the same choice
+  assert (training["x"] != first["x"]).any()
+
+
+def test_take_chooses_without_replacement():
+  x = np.arange(100, dtype=np.float32)[:, None]
+  source = table("points", x, np.arange(100))
+  taken = take(source, 100, 3)
+  assert (np.sort(taken["y"]) == np.arange(100)).all() and (taken["x"][:, 0] == taken["y"]).all()
+  assert (take(source)["x"] == x).all()
+  with pytest.raises(ValueError, match="points has 100 examples, and 101"):
+    take(source, 101)
+  with pytest.raises(ValueError, match=r"endless.*n=\.\.\."):
+    take(opened("ring8"))
+
+
+@pytest.mark.parametrize("name", ["mnist", "mnist10k:x", "folder", "folder:", "ring8:", "tfds", ""])
+def test_unknown_names_list_the_forms(name: str):
+  with pytest.raises(ValueError, match="unknown data set") as error:
+    load(name)
+  assert all(kind.form in str(error.value) for kind in KINDS.values())
+
+
+def test_options_are_checked():
+  with pytest.raises(ValueError, match="split is 'valid': expected 'train' or 'test'"):
+    load("mnist10k", "valid")
+  with pytest.raises(ValueError, match="image_size is 0"):
+    load("mnist10k", image_size=0)
+  with pytest.raises(ValueError, match="channels is 2: expected 1 or 3"):
+    load("mnist10k", channels=2)
+  with pytest.raises(ValueError, match="ring8 has points"):
+    load("ring8", image_size=32)
+  with pytest.raises(ValueError, match=r"manual_dir is for tfds:<name>"):
+    load("mnist10k", manual_dir="somewhere")
+
+
+def test_labels_where_there_are_none(data_dir: str):
+  source = load("folder:plain", data_dir=data_dir)
+  for ask in (require_labels, lambda source: Batches(source, 4, 0, labels=True)):
+    with pytest.raises(ValueError, match=r"folder:plain has no labels.*one subfolder for each"):
+      ask(source)
+  require_labels(load("mnist10k"))
+
+
+def test_bad_labels_are_refused():
+  x = images(4, 2, 2, 1)
+  for y in (np.array([0, 1, 2, -1]), np.zeros(3, int), np.zeros(4), np.zeros((4, 1), int)):
+    with pytest.raises(ValueError, match="the labels of bad"):
+      table("bad", x, y)
+  with pytest.raises(ValueError, match=r"reach from 0 to 3: expected 0 to 2"):
+    table("bad", x, np.arange(4), num_classes=3)
+  with pytest.raises(ValueError, match="bad has no examples"):
+    table("bad", x[:0], None)
+
+
+# Images of any kind are resized and recoloured in the same way.
+
+
+def test_image_size_and_channels_reach_every_kind(data_dir: str):
+  for name in ("mnist10k", "idx:idx", "folder:shapes", "npz:images.npz", "tfds:tiny_shapes"):
+    source = load(name, "test", data_dir=data_dir, image_size=5, channels=3)
+    assert source.shape == (5, 5, 3) and take(source)["x"].shape[1:] == (5, 5, 3)
+  assert load("stacked:mnist10k", image_size=14).shape == (14, 14, 3)
+
+
+def test_resizing_keeps_the_mean():
+  """Halving averages. Lanczos also rings at edges, and clipping that adds a few greys."""
+  whole, half = load("mnist10k", "test"), load("mnist10k", "test", image_size=14)
+  means = [s.arrays["x"].mean(axis=(1, 2, 3)) for s in (whole, half)]
+  assert np.abs(means[0] - means[1]).max() < 6
+  assert (whole.arrays["y"] == half.arrays["y"]).all()
+
+
+def test_resizing_is_bounded_before_it_begins():
+  with pytest.raises(ValueError, match=r"image_size=10000 would have more than memory_limit"):
+    load("mnist10k", image_size=10000)
+
+
+# The bundled digits.
+
+
+def test_bundled_digits_are_balanced_and_intact():
+  for split, count in (("train", 1000), ("test", 200)):
+    source = load("mnist10k", split)
+    assert (np.bincount(source.arrays["y"]) == count).all()
+    assert source.arrays["x"].min() == 0 and source.arrays["x"].max() == 255
+  folder = resources.files("gan_jax.data") / "bundled"
+  content = (folder / "mnist10k.npz").read_bytes()
+  checksum = (folder / "mnist10k.npz.sha256").read_text().split()[0]
+  assert hashlib.sha256(content).hexdigest() == checksum
+  assert len(content) < 3_000_000
+  assert "CC BY-SA 3.0" in (folder / "mnist10k.md").read_text()
+
+
+def test_damaged_bundle_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path):
+  (tmp_path / "bundled").mkdir()
+  (tmp_path / "bundled" / "mnist10k.npz").write_bytes(b"something else")
+  (tmp_path / "bundled" / "mnist10k.npz.sha256").write_text("0" * 64 + "  mnist10k.npz\n")
+  monkeypatch.setattr(resources, "files", lambda _: tmp_path)
+  with pytest.raises(ValueError, match=r"mnist10k\.npz is damaged.*reinstall gan_jax"):
+    load("mnist10k")
+
+
+def test_bundle_is_what_the_script_makes(test_data):
+  made = bundle(test_data / "mnist")
+  for split in ("train", "test"):
+    bundled = load("mnist10k", split).arrays
+    assert (made[f"x_{split}"][..., None] == bundled["x"]).all()
+    assert (made[f"y_{split}"] == bundled["y"]).all()
+
+
+def test_choice_is_even_and_in_order():
+  y = np.repeat(np.arange(10), 7)
+  assert (choose(y, 2).reshape(10, 2) == 7 * np.arange(10)[:, None] + [0, 3]).all()
+
+
+# MNIST's own format.
+
+
+def test_full_mnist(test_data):
+  """Counts of each digit as published with the data set."""
+  counts = {
+    "train": [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
+    "test": [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+  }
+  for split, count in counts.items():
+    source = load(f"idx:{test_data / 'mnist'}", split)
+    assert source.shape == (28, 28, 1) and source.num_classes == 10
+    assert np.bincount(source.arrays["y"]).tolist() == count
+    mean = source.arrays["x"].mean() / 255
+    assert abs(mean - {"train": 0.1307, "test": 0.1325}[split]) < 1e-4  # the well-known constants
+
+
+def idx_folder(path, x: np.ndarray, y: np.ndarray | None = None) -> str:
+  write_idx(path / "train-images-idx3-ubyte", x)
+  if y is not None:
+    write_idx(path / "train-labels-idx1-ubyte", y)
+  return f"idx:{path}"
+
+
+def test_idx_gives_the_pixels_and_may_lack_labels(tmp_path):
+  x = images(5, 4, 3)
+  source = load(idx_folder(tmp_path, x))
+  assert (source.arrays["x"][..., 0] == x).all() and source.num_classes is None
+  with pytest.raises(FileNotFoundError, match="has no t10k-images-idx3-ubyte"):
+    load(f"idx:{tmp_path}", "test")
+
+
+def test_idx_errors_name_the_file(tmp_path):
+  path = tmp_path / "train-images-idx3-ubyte"
+  good = idx_folder(tmp_path, images(5, 4, 3), np.zeros(4, np.uint8))
+  with pytest.raises(
+    ValueError, match=r"the labels of idx:.* uint8 \[4\]: expected integers \[5\]"
+  ):
+    load(good)
+  content = path.read_bytes()
+  for damaged, reason in (
+    (content[:-1], r"has fewer bytes than its shape \[5, 4, 3\]"),
+    (content + b"\0", r"has more bytes than its shape"),
+    (b"\0\0\x09\x03" + content[4:], "is not an idx file of 3 dimensions"),
+    (content[:9], "is not an idx file of 3 dimensions"),
+    (content[:4] + b"\xff" * 12, "more than memory_limit"),
+  ):
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=reason) as error:
+      load(f"idx:{tmp_path}")
+    assert str(path) in str(error.value)
+  path.unlink()
+  for damaged in (b"not gzip", io.BytesIO(b"\x1f\x8b").read()):
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"ubyte\.gz cannot be read.*replace it"):
+      load(f"idx:{tmp_path}")
+
+
+# Arrays in a file.
+
+
+@pytest.mark.parametrize(
+  ("arrays", "reason"),
+  [
+    ({"z": np.zeros(3)}, r"has the arrays \['z'\]: the train split must be called x_train or x or"),
+    ({"x": np.zeros((3, 4, 4, 1))}, r"float64 and shape \[3, 4, 4, 1\].*scale floats to 0..255"),
+    ({"x": np.zeros((3, 4, 4, 2), np.uint8)}, r"C = 1 or 3"),
+    ({"x": np.zeros((0, 4, 4, 1), np.uint8)}, r"shape \[0, 4, 4, 1\]"),
+    ({"x": np.array([[0.0, np.nan]])}, "not finite"),
+    ({"x": np.array([None, 1])}, "without pickle"),
+    (
+      {"x": np.zeros((3, 2)), "y": np.zeros(2, int)},
+      r"the labels of npz:.* expected integers \[3\]",
+    ),
+    ({"x": np.zeros((3000, 2000))}, "more than memory_limit=1000000"),
+  ],
+)
+def test_npz_errors(arrays: dict[str, np.ndarray], reason: str, tmp_path):
+  path = tmp_path / "a.npz"
+  np.savez_compressed(path, **arrays)
+  with pytest.raises(ValueError, match=reason) as error:
+    load(f"npz:{path}", memory_limit=1_000_000)
+  assert str(path) in str(error.value)
+
+
+def test_npz_that_is_missing_or_damaged(tmp_path):
+  path = tmp_path / "a.npz"
+  with pytest.raises(FileNotFoundError, match=r"there is no file .*a\.npz"):
+    load("npz:a.npz", data_dir=str(tmp_path))
+  path.write_bytes(b"not a zip file")
+  with pytest.raises(ValueError, match="cannot be read as .npz arrays"):
+    load(f"npz:{path}")
+
+
+def test_npz_header_that_lies_allocates_nothing(tmp_path):
+  """A few bytes may announce an array of 4 TB."""
+  file = io.BytesIO()
+  np.lib.format.write_array_header_1_0(
+    file, {"descr": "|u1", "fortran_order": False, "shape": (2**42,)}
+  )
+  with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+    archive.writestr("x.npy", file.getvalue())
+  with pytest.raises(ValueError, match="needs 4398046511104 bytes, more than memory_limit"):
+    load(f"npz:{tmp_path / 'a.npz'}")
+
+
+def test_import_is_cheap():
+  code = (
+    "import sys, gan_jax.data;"
+    "print(sorted({'PIL', 'grain', 'tensorflow_datasets', 'tensorflow', 'matplotlib'}"
+    " & set(sys.modules)))"
+  )
+  result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+  assert result.stdout.strip() == "[]"

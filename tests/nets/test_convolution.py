@@ -1,0 +1,225 @@
+"""The fast convolutions against XLA's, by value and by derivative, under every transformation."""
+
+import re
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gan_jax.nets import convolution
+
+FORMS = {
+  "down": (convolution.gather, convolution.lax_down, 2),
+  "up": (convolution.matmul_up, convolution.lax_up, 1),
+}
+TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+  """Cuts the batch into chunks of one example, as large layers do on one device."""
+  monkeypatch.setattr(jax, "device_count", lambda: 1)
+  monkeypatch.setattr(convolution, "PATCH_BYTES", 1)
+
+
+def arguments(kind, batch=3, height=3, width=2, inputs=3, outputs=5, dtype="float32"):
+  random = np.random.default_rng(0)
+  scale = FORMS[kind][2]
+  x = random.normal(size=(batch, scale * height, scale * width, inputs))
+  k = random.normal(size=(4, 4, inputs, outputs)) / (4 * np.sqrt(inputs))
+  return jnp.asarray(x, dtype), jnp.asarray(k, jnp.float32)
+
+
+def close(actual, expected, dtype="float32", tolerance=None):
+  for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+    assert a.shape == b.shape and a.dtype == b.dtype
+    a, b = np.float32(a), np.float32(b)
+    scale = np.abs(b).max() + 1e-6
+    np.testing.assert_allclose(a, b, rtol=0, atol=(tolerance or TOLERANCE[dtype]) * scale)
+
+
+def total(form):
+  return lambda x, k: jnp.sum(jnp.sin(form(x, k).astype(jnp.float32)))
+
+
+def penalty(form):
+  """A gradient penalty, whose gradient needs second derivatives."""
+  return lambda x, k: jnp.sum(jax.grad(total(form))(x, k).astype(jnp.float32) ** 2)
+
+
+def test_down_by_hand():
+  x = jnp.arange(16.0).reshape(1, 4, 4, 1)
+  ones = jnp.ones((4, 4, 1, 1))
+  # Windows cover rows and columns -1 to 2 and 1 to 4, of which 0 to 3 exist: nine numbers each.
+  expected = [[45, 54], [81, 90]]
+  np.testing.assert_allclose(convolution.down(x, ones)[0, :, :, 0], expected)
+
+
+def test_up_by_hand():
+  """One lit place paints the kernel, turned by 180 degrees as lax.conv_transpose has it."""
+  kernel = jnp.arange(16.0).reshape(4, 4, 1, 1)
+  painted = convolution.up(jnp.zeros((1, 3, 3, 1)).at[0, 1, 1].set(2.0), kernel)[0, :, :, 0]
+  expected = np.zeros((6, 6))
+  expected[1:5, 1:5] = 2 * np.arange(16.0).reshape(4, 4)[::-1, ::-1]
+  np.testing.assert_allclose(painted, expected)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("kind", FORMS)
+def test_agrees_with_lax(kind, dtype):
+  """Values, gradients and second-order gradients, with an odd batch."""
+  fast, plain, _ = FORMS[kind]
+  x, k = arguments(kind, dtype=dtype)
+  orders = lambda form: jax.jit(
+    lambda x, k: (
+      form(x, k),
+      jax.grad(total(form), (0, 1))(x, k),
+      jax.grad(penalty(form), (0, 1))(x, k),
+    )
+  )
+  close(orders(fast)(x, k), orders(plain)(x, k), dtype)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_third_derivative_agrees_with_lax(kind):
+  fast, plain, _ = FORMS[kind]
+  x, k = arguments(kind, batch=1, height=1, width=1, inputs=2, outputs=1)
+  third = lambda form: jax.jit(
+    jax.grad(lambda x, k: jnp.sum(jax.grad(penalty(form), 1)(x, k) ** 2), (0, 1))
+  )
+  close(third(fast)(x, k), third(plain)(x, k), tolerance=1e-3)
+
+
+@pytest.mark.parametrize("kind, dtype", [("down", "float32"), ("up", "bfloat16")])
+def test_chunks_change_nothing(kind, dtype, small_chunks):
+  fast, plain, _ = FORMS[kind]
+  x, k = arguments(kind, batch=7, dtype=dtype)  # a shape of its own: traces are kept by shape
+  both = lambda form: jax.jit(lambda x, k: (form(x, k), jax.grad(penalty(form), (0, 1))(x, k)))
+  assert "scan" in str(jax.make_jaxpr(fast)(x, k))
+  close(both(fast)(x, k), both(plain)(x, k), dtype)
+
+
+def test_chunk_is_the_largest_divisor_that_fits(monkeypatch):
+  monkeypatch.setattr(jax, "device_count", lambda: 1)
+  monkeypatch.setattr(convolution, "PATCH_BYTES", 100)
+  assert [convolution._chunk(64, each) for each in (1, 10, 12, 100, 1000)] == [64, 8, 8, 1, 1]
+  assert convolution._chunk(7, 30) == 1
+  monkeypatch.setattr(jax, "device_count", lambda: 2)
+  assert convolution._chunk(64, 1000) == 64
+
+
+# Layers as small as XLA can make them trip over its own simplifications; the last is a common one.
+ODD_SHAPES = [(1, 1, 1, 3, 1), (2, 1, 1, 64, 128), (8, 7, 7, 64, 32)]
+
+
+@pytest.mark.parametrize("shape", ODD_SHAPES)
+@pytest.mark.parametrize("kind", FORMS)
+def test_bfloat16_multiplies_at_every_shape(kind, shape):
+  fast, plain, _ = FORMS[kind]
+  x, k = arguments(kind, *shape, dtype="bfloat16")
+  gradient = lambda form: jax.jit(jax.grad(total(form), (0, 1)))(x, k)
+  close(gradient(fast), gradient(plain), "bfloat16")
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_bfloat16_adds_up_in_float32(kind):
+  """64 x 16 equal terms: exact in float32, stuck far below it in bfloat16."""
+  fast, _, scale = FORMS[kind]
+  x = jnp.ones((1, 4 * scale, 4 * scale, 512), jnp.bfloat16)
+  y = fast(x, jnp.full((4, 4, 512, 1), 2.0**-7))
+  inner = y[0, 1, 1, 0]
+  assert float(inner) == (16 if kind == "down" else 4) * 512 / 2**7
+  assert y.dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_vmap_over_examples_and_kernels(kind):
+  """A population: every member has its own images and kernel."""
+  fast, plain, _ = FORMS[kind]
+  x, k = arguments(kind, batch=2)
+  xs, ks = jnp.stack([x, -x, 2 * x]), jnp.stack([k, k, k + 1])
+  of = lambda form: jax.jit(jax.vmap(jax.grad(total(form), (0, 1))))
+  close(of(fast)(xs, ks), of(plain)(xs, ks))
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_linearize_then_transpose_is_the_gradient(kind):
+  fast, plain, _ = FORMS[kind]
+  x, k = arguments(kind)
+
+  @jax.jit
+  def gradient(x, k):
+    value, push = jax.linearize(total(fast), x, k)
+    return jax.linear_transpose(push, x, k)(jnp.ones_like(value))
+
+  close(gradient(x, k), jax.jit(jax.grad(total(plain), (0, 1)))(x, k))
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_eight_devices_agree_with_one(kind):
+  fast, plain, _ = FORMS[kind]
+  x, k = arguments(kind, batch=16)
+  mesh = Mesh(np.array(jax.devices()), "data")
+  rows, all_ = PartitionSpec("data"), PartitionSpec()
+  gradient = jax.grad(total(fast), (0, 1))
+  expected = jax.jit(jax.grad(total(plain), (0, 1)))(x, k)
+
+  def local(x, k):
+    dx, dk = gradient(x, k)
+    return dx, jax.lax.psum(dk, "data")
+
+  mapped = jax.shard_map(
+    local, mesh=mesh, in_specs=(rows, all_), out_specs=(rows, all_), check_vma=False
+  )
+  close(jax.jit(mapped)(x, k), expected)
+  placed = (
+    jax.device_put(x, NamedSharding(mesh, rows)),
+    jax.device_put(k, NamedSharding(mesh, all_)),
+  )
+  close(jax.jit(gradient)(*placed), expected)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_sharded_batch_stays_where_it_is(kind, monkeypatch):
+  """Only the kernel gradient crosses devices, even for layers that one device would chunk."""
+  monkeypatch.setattr(convolution, "PATCH_BYTES", 1)
+  x, k = arguments(kind, batch=16)
+  mesh = Mesh(np.array(jax.devices()), "data")
+  rows, all_ = (NamedSharding(mesh, PartitionSpec(*spec)) for spec in (["data"], []))
+  gradient = jax.jit(
+    jax.grad(penalty(FORMS[kind][0]), (0, 1)), in_shardings=(rows, all_), out_shardings=(rows, all_)
+  )
+  compiled = gradient.lower(x, k).compile().as_text()
+  collectives = set(
+    re.findall(r"all-gather|all-to-all|collective-permute|reduce-scatter|all-reduce", compiled)
+  )
+  assert collectives == {"all-reduce"}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_other_backends_get_plain_convolutions(kind, monkeypatch):
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  public = {"down": convolution.down, "up": convolution.up}[kind]
+  jaxpr = str(jax.make_jaxpr(public)(*arguments(kind)))
+  assert "conv_general_dilated" in jaxpr and "custom_vjp" not in jaxpr
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_is_the_layer_of_flax(kind):
+  x, k = arguments(kind)
+  layer = {"down": nn.Conv, "up": nn.ConvTranspose}[kind]
+  padding = {"down": 1, "up": "SAME"}[kind]
+  module = layer(k.shape[3], (4, 4), (2, 2), padding, use_bias=False)
+  public = {"down": convolution.down, "up": convolution.up}[kind]
+  close(public(x, k), module.apply({"params": {"kernel": k}}, x))
+
+
+def test_errors_say_what_was_expected():
+  with pytest.raises(ValueError, match=r"must be even; x is \(1, 3, 4, 1\)"):
+    convolution.down(jnp.zeros((1, 3, 4, 1)), jnp.zeros((4, 4, 1, 1)))
+  for function in (convolution.down, convolution.up):
+    with pytest.raises(ValueError, match=r"\[4, 4, I, O\].*got x \(1, 4, 4, 2\)"):
+      function(jnp.zeros((1, 4, 4, 2)), jnp.zeros((4, 4, 1, 1)))

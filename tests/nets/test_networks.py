@@ -1,0 +1,183 @@
+"""What every network promises, for all of `NETWORKS` at tiny widths."""
+
+import functools
+import inspect
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+
+from gan_jax.nets import NETWORKS
+
+TINY = {
+  "mlp_generator": {"shape": (2,), "hidden": (8, 8)},
+  "mlp_discriminator": {"hidden": (8, 8)},
+  "goodfellow_generator": {"shape": (28, 28, 1), "hidden": (8, 8)},
+  "goodfellow_discriminator": {"hidden": (8, 8), "pieces": 2},
+  "dcgan_generator": {"shape": (28, 28, 1), "width": 2},
+  "dcgan_discriminator": {"width": 2},
+  "sngan_generator": {"shape": (32, 32, 3), "width": 2},
+  "sngan_discriminator": {"width": 2, "attention": 16},
+}
+INPUTS = {
+  "mlp_discriminator": (2,),
+  "goodfellow_discriminator": (28, 28, 1),
+  "dcgan_discriminator": (28, 28, 1),
+  "sngan_discriminator": (32, 32, 3),
+}
+GENERATORS = [name for name in NETWORKS if name.endswith("generator")]
+DISCRIMINATORS = [name for name in NETWORKS if name.endswith("discriminator")]
+LABELS = jnp.arange(16) % 3
+
+
+class Made(NamedTuple):
+  net: object
+  variables: dict
+  x: jax.Array
+
+
+@functools.cache
+def make(name, **options):
+  """Makes a tiny network, its variables, and 16 inputs."""
+  net = NETWORKS[name](**TINY[name], **options)
+  random = np.random.default_rng(0)
+  x = jnp.asarray(random.normal(size=(16, *INPUTS.get(name, (8,)))), jnp.float32)
+  shapes = jax.eval_shape(lambda: net.init(jax.random.key(0), x, LABELS, train=False))
+
+  def fill(path, leaf):
+    # Values of the right size by name: initialising would take longer than all that is tested.
+    name = path[-1].key
+    if name in ("scale", "var"):
+      return jnp.ones(leaf.shape)
+    scale = math.prod(leaf.shape[:-1]) ** -0.5 if name == "kernel" else 0.5
+    return jnp.asarray(random.normal(scale=scale, size=leaf.shape), jnp.float32)
+
+  return Made(net, jax.tree_util.tree_map_with_path(fill, shapes), x)
+
+
+def trained(net, variables, x, y=None, seed=0):
+  """Runs a training forward."""
+  rngs = {"dropout": jax.random.key(seed)}
+  return net.apply(variables, x, y, train=True, rngs=rngs, mutable=["batch_stats"])
+
+
+def test_every_network_is_in_the_tables():
+  assert TINY.keys() == NETWORKS.keys()
+  assert sorted(GENERATORS + DISCRIMINATORS) == sorted(NETWORKS)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_fields_are_those_that_configs_set(name):
+  fields = inspect.signature(NETWORKS[name]).parameters
+  common = {"num_classes": None, "dtype": jnp.float32, "axis_name": None}
+  assert {key: fields[key].default for key in common} == common
+  required = [key for key, field in fields.items() if field.default is field.empty]
+  assert required == (["shape"] if name in GENERATORS else [])
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_shapes_dtypes_and_state(name, num_classes):
+  """The same at both dtypes: float32 out, float32 parameters, state that training keeps."""
+  for dtype in (jnp.float32, jnp.bfloat16, "bfloat16"):
+    net, variables, x = make(name, num_classes=num_classes, dtype=dtype)
+    y = None if num_classes is None else LABELS
+    out, state = jax.eval_shape(lambda net=net, v=variables, x=x, y=y: trained(net, v, x, y))
+    assert (
+      out.shape == (16, *(net.shape if name in GENERATORS else ())) and out.dtype == jnp.float32
+    )
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    assert set(variables) <= {"params", "batch_stats"}
+    before = jax.tree.map(jnp.shape, variables.get("batch_stats", {}))
+    assert jax.tree.map(jnp.shape, state.get("batch_stats", {})) == before
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_evaluation_depends_on_an_example_and_its_label_alone(name):
+  net, variables, x = make(name, num_classes=3)
+  evaluate = jax.jit(lambda x, y: net.apply(variables, x, y, train=False))
+  out = evaluate(x, LABELS)
+  assert jnp.isfinite(out).all() and jnp.std(out) > 0
+  np.testing.assert_array_equal(evaluate(x, LABELS), out)
+  for changed in (evaluate(x.at[1].add(1.0), LABELS), evaluate(x, LABELS.at[1].set(2))):
+    assert jnp.any(jnp.abs(changed[1] - out[1]) > 1e-4)
+    np.testing.assert_allclose(changed[0], out[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(changed[2:], out[2:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_labels_are_needed_by_a_conditional_network_only(name):
+  net, variables, x = make(name, num_classes=3)
+  with pytest.raises(ValueError, match="num_classes=3 needs labels"):
+    jax.eval_shape(lambda: net.apply(variables, x, train=False))
+  net, variables, x = make(name)
+  apply = lambda y: str(jax.make_jaxpr(lambda x: net.apply(variables, x, y, train=False))(x))
+  assert apply(LABELS) == apply(None)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_eight_devices_agree_with_one(name):
+  """Outputs and statistics of a training forward, dropout and batch norm included."""
+  net, variables, x = make(name, num_classes=3)
+  out, state = jax.jit(lambda: trained(net, variables, x, LABELS))()
+  split = net.clone(axis_name="data")
+  mesh = Mesh(np.array(jax.devices()), "data")
+  rows, all_ = PartitionSpec("data"), PartitionSpec()
+  got, stats = jax.jit(
+    jax.shard_map(
+      lambda x, y: trained(split, variables, x, y),
+      mesh=mesh,
+      in_specs=(rows, rows),
+      out_specs=(rows, all_),
+      check_vma=False,
+    )
+  )(x, LABELS)
+  close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+  close(got, out)
+  jax.tree.map(close, stats, state)
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_penalties_differentiate_twice(name):
+  net, variables, x = make(name, num_classes=3, dtype=jnp.bfloat16)
+
+  @jax.jit
+  def gradient(params):
+    def penalty(params):
+      logits = lambda x: trained(net, {**variables, "params": params}, x, LABELS)[0]
+      g = jax.grad(lambda x: jnp.sum(logits(x)))(x)
+      return jnp.sum(g**2)
+
+    return jax.grad(penalty)(params)
+
+  leaves = jax.tree.leaves(gradient(variables["params"]))
+  assert all(jnp.isfinite(leaf).all() for leaf in leaves)
+  assert any(jnp.any(leaf != 0) for leaf in leaves)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_parameter_of_a_generator_has_a_gradient(name):
+  net, variables, x = make(name, num_classes=3, dtype=jnp.bfloat16)
+
+  @jax.jit
+  def gradient(params):
+    loss = lambda params: jnp.sum(
+      jnp.sin(3 * trained(net, {**variables, "params": params}, x, LABELS)[0])
+    )
+    return jax.grad(loss)(params)
+
+  for leaf in jax.tree.leaves(gradient(variables["params"])):
+    assert jnp.isfinite(leaf).all() and jnp.any(leaf != 0)
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_discriminators_take_packed_examples(name):
+  """Two examples stacked on the channel axis."""
+  net = NETWORKS[name](**TINY[name])
+  x = jnp.zeros((4, *INPUTS[name][:-1], 2 * INPUTS[name][-1]))
+  logits, _ = jax.eval_shape(lambda: net.init_with_output(jax.random.key(0), x, train=False))
+  assert logits.shape == (4,)

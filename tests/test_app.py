@@ -1,0 +1,291 @@
+"""What a user types, in processes of their own."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parent.parent
+TINY = ["--config.generator.width=8", "--config.discriminator.width=8", "--config.batch_size=32"]
+SMALL_RING = [
+  "--config.rounds_per_call=10",
+  "--config.log_every=20",
+  "--config.sample_every=20",
+  "--config.checkpoint_every=20",
+  "--config.evaluate_every=0",
+  "--config.batch_size=32",
+  "--config.num_fake=200",
+  "--config.num_samples=100",
+]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+  """One cache of compiled programs and classifiers for all runs here."""
+  return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def gan_jax(cache):
+  """Runs a command; returns what it printed, and its exit code where failure is expected."""
+
+  def run(*arguments, code=0, cwd=ROOT):
+    environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+      [sys.executable, "-m", "gan_jax.app", *map(str, arguments)],
+      capture_output=True,
+      text=True,
+      env=environment,
+      cwd=cwd,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+  return run
+
+
+def ring(workdir, rounds):
+  config = ROOT / "experiments/ring.py"
+  return ["train", f"--config={config}", f"--workdir={workdir}", f"--config.rounds={rounds}"]
+
+
+def size(path):
+  with Image.open(path) as image:
+    return image.size
+
+
+def rows(workdir):
+  return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+# --- a run ----------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_all_that_it_should(gan_jax, tmp_path):
+  told = gan_jax(*ring(tmp_path, 40), *SMALL_RING)
+  assert "round 40/40" in told and "ETA" in told and "img/s" in told
+  assert "D(x)" in told and "D(G(z))" in told and "loss D" in told
+  assert [row["round"] for row in rows(tmp_path)] == [20, 40]
+  last = rows(tmp_path)[-1]
+  for player in ("discriminator", "generator"):
+    for what in ("loss", "adversarial", "gradient_norm"):
+      assert np.isfinite(last[f"{player}/{what}"])
+  for name in ("discriminator/r1", "D_real", "D_fake", "accuracy", "V", "V_gap"):
+    assert np.isfinite(last[name])
+  assert last["images"] == 40 * 32
+  assert {"score/modes", "score/high_quality", "score/kl"} <= set(last)
+  assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [
+    "00000020.png",
+    "00000040.png",
+  ]
+  assert size(tmp_path / "curves.png")[0] > 400
+  assert json.loads((tmp_path / "config.json").read_text())["config"]["rounds"] == 40
+  summary = json.loads((tmp_path / "summary.json").read_text())
+  assert summary["scores"]["modes"].keys() == {"last", "best", "best_round"}
+  assert summary["machine"]["jax"] and summary["wall_seconds"] > 0
+  assert list((tmp_path / "tensorboard").glob("events*"))
+  assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["20", "40"]
+
+
+def test_a_run_in_two_parts_equals_one_in_one(gan_jax, tmp_path):
+  """40 rounds at once, and 20 with the rest in a new process: rows, pictures, bits of state."""
+  whole, parts = tmp_path / "whole", tmp_path / "parts"
+  gan_jax(*ring(whole, 40), *SMALL_RING)
+  gan_jax(*ring(parts, 20), *SMALL_RING)
+  gan_jax(*ring(parts, 40), *SMALL_RING, "--allow_config_change")
+  leaves = [json.loads((w / "checkpoints/40/leaves/metadata").read_text()) for w in (whole, parts)]
+  assert leaves[0] == leaves[1] and any("crc32" in leaf for leaf in leaves[0].values())
+  timing = {"seconds", "rounds_per_second", "images_per_second"}
+  known = lambda row: {
+    k: v for k, v in row.items() if k not in timing and not k.startswith("score/")
+  }
+  assert [known(r) for r in rows(whole)] == [known(r) for r in rows(parts)]
+  assert rows(whole)[-1]["score/kl"] == rows(parts)[-1]["score/kl"]
+  pictures = [(w / "samples/00000040.png").read_bytes() for w in (whole, parts)]
+  assert pictures[0] == pictures[1]
+
+
+def test_rounds_per_call_does_not_change_the_numbers(gan_jax, tmp_path):
+  found = []
+  for per_call in (1, 7):
+    workdir = tmp_path / str(per_call)
+    gan_jax(*ring(workdir, 20), *SMALL_RING, f"--config.rounds_per_call={per_call}")
+    found.append(rows(workdir)[-1])
+  for name in ("discriminator/loss", "generator/loss", "V"):
+    assert found[0][name] == pytest.approx(found[1][name], rel=1e-5)
+
+
+def test_streamed_data_give_the_same_run(gan_jax, tmp_path):
+  found = []
+  for placement in ("device", "stream"):
+    gan_jax(
+      "train",
+      f"--config={ROOT / 'experiments/goodfellow2014_mnist.py'}",
+      f"--workdir={tmp_path / placement}",
+      f"--config.data_options.placement={placement}",
+      "--config.generator.hidden=(32,)",
+      "--config.discriminator.hidden=(16,)",
+      "--config.rounds=20",
+      "--config.num_fake=100",
+      "--config.log_every=10",
+      "--config.checkpoint_every=10",
+    )
+    path = tmp_path / placement / "checkpoints/20/leaves/metadata"
+    found.append(json.loads(path.read_text()))
+  assert found[0] == found[1]
+
+
+def test_a_finished_run_is_left_alone(gan_jax, tmp_path):
+  gan_jax(*ring(tmp_path, 20), *SMALL_RING)
+  before = (tmp_path / "summary.json").read_text(), (tmp_path / "metrics.jsonl").read_text()
+  assert "has played its 20 rounds already" in gan_jax("train", f"--workdir={tmp_path}")
+  assert before == (
+    (tmp_path / "summary.json").read_text(),
+    (tmp_path / "metrics.jsonl").read_text(),
+  )
+
+
+# --- images, classes, samples ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory, cache):
+  """A conditional run on the bundled digits, a few rounds long."""
+  workdir = tmp_path_factory.mktemp("digits")
+  environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
+  command = [sys.executable, "-m", "gan_jax.app", "train", f"--workdir={workdir}", *TINY]
+  command += [f"--config={ROOT / 'experiments/conditional_mnist.py'}", "--config.rounds=4"]
+  command += ["--config.log_every=2", "--config.num_fake=200", "--config.num_samples=20"]
+  subprocess.run(command, check=True, env=environment, capture_output=True)
+  return workdir
+
+
+@pytest.mark.slow
+def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
+  summary = json.loads((digits / "summary.json").read_text())
+  assert {"frechet_distance", "classes", "class_kl", "class_accuracy"} <= set(summary["scores"])
+  assert summary["card"]["backbone"]["accuracy"] > 0.98
+  score = lambda *flags: json.JSONDecoder().raw_decode(
+    gan_jax("evaluate", f"--workdir={digits}", *flags)
+  )[0]
+  again = score()
+  assert again["round"] == 4 and again["card"]["ema"] is True
+  last = summary["scores"]["frechet_distance"]["last"]
+  assert again["scores"]["frechet_distance"] == pytest.approx(last, rel=1e-6)
+  raw = score("--noema")
+  assert raw["scores"]["frechet_distance"] != again["scores"]["frechet_distance"]
+
+
+@pytest.mark.slow
+def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path):
+  gan_jax(
+    "sample",
+    f"--workdir={digits}",
+    "--num=30",
+    f"--out={tmp_path / 'grid.png'}",
+    f"--npz={tmp_path / 'arrays.npz'}",
+    cwd=tmp_path,
+  )
+  arrays = np.load(tmp_path / "arrays.npz")
+  assert arrays["x"].shape == (30, 28, 28, 1) and arrays["x"].dtype == np.uint8
+  assert arrays["y"].tolist() == np.repeat(np.arange(10), 3).tolist()
+  assert size(tmp_path / "grid.png") == (3 * 29 - 1, 10 * 29 - 1)
+  gan_jax(
+    "sample", f"--workdir={digits}", "--num=40", "--interpolate", f"--out={tmp_path / 'walk.png'}"
+  )
+  assert size(tmp_path / "walk.png") == (10 * 29 - 1, 4 * 29 - 1)
+
+
+@pytest.mark.slow
+def test_three_lines_of_python(digits):
+  from gan_jax.runs import load
+
+  run = load(digits)
+  images = run.sample(12)
+  assert images.shape == (12, 28, 28, 1) and images.dtype == np.uint8
+  np.testing.assert_array_equal(run.sample(12, labels=run.labels(12)), images)
+  assert (run.sample(12, seed=1) != images).any()
+
+
+def test_notebook_form():
+  """The loop of the README, as it stands there."""
+  text = (ROOT / "README.md").read_text()
+  code = text.split("<!-- notebook -->")[1].split("```python\n")[1].split("```")[0]
+  names = {}
+  exec(compile(code, "README.md", "exec"), names)
+  assert names["state"].round == names["rounds"]
+  assert names["images"].shape[1:] == (2,)
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+def test_changed_config_is_refused_with_the_difference(gan_jax, tmp_path):
+  gan_jax(*ring(tmp_path, 20), *SMALL_RING)
+  told = gan_jax(*ring(tmp_path, 20), *SMALL_RING, "--config.loss=hinge", code=1)
+  assert "loss: non_saturating there, hinge here" in told
+  assert "--allow_config_change" in told and "Traceback" not in told
+
+
+def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, tmp_path):
+  gan_jax(*ring(tmp_path, 40), *SMALL_RING)
+  want = (tmp_path / "checkpoints/40/leaves/metadata").read_text()
+  files = [p for p in (tmp_path / "checkpoints/40/state").rglob("*") if p.is_file()]
+  largest = max(files, key=lambda p: p.stat().st_size)
+  data = bytearray(largest.read_bytes())
+  data[len(data) // 2] ^= 1
+  largest.write_bytes(data)
+  told = gan_jax("train", f"--workdir={tmp_path}")
+  assert "checkpoints/40 is damaged" in told and "round 40/40" in told
+  assert (tmp_path / "checkpoints/40/leaves/metadata").read_text() == want
+  assert [row["round"] for row in rows(tmp_path)] == [20, 40]
+
+
+def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
+  bad = ["--config.loss=maximum_likelihood", "--config.optimizers.generator.learning_rate=1e6"]
+  told = gan_jax(*ring(tmp_path, 2000), *SMALL_RING, *bad, code=1)
+  assert "in round" in told and "training has stopped" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    (["trian"], "unknown command 'trian'; expected one of: train, evaluate, sample"),
+    (["train", "--workdir=x"], "--config: expected a config file"),
+    (["train", "--config=nope.py", "--workdir=x"], "--config: there is no file nope.py"),
+    (["train", "--config=experiments/ring.py"], "--workdir: expected the folder"),
+    (["train", "--config=experiments/ring.py", "--config.lss=hinge"], 'Did you mean "loss"'),
+    (["train", "--config=experiments/ring.py", "--config.lss=hinge"], "config keys: average, "),
+    (["train", "--config=experiments/ring.py", "--config.k=two"], "invalid literal for int"),
+    (["train", "--workdri=x"], "Unknown command line flag 'workdri'"),
+    (["train", "x"], "unexpected argument 'x'"),
+    (["sample", "--workdir=nowhere", "--out=x.png"], "no run in nowhere"),
+    (["sample", "--workdir=nowhere"], "say where to write"),
+    (["evaluate", "--workdir=nowhere"], "no run in nowhere"),
+  ],
+)
+def test_mistake_is_one_plain_message(arguments, message):
+  environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+  command = [sys.executable, "-m", "gan_jax.app", *arguments]
+  done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+  told = done.stdout + done.stderr
+  assert done.returncode in (1, 2) and message in told and "Traceback" not in told
+
+
+def test_help_imports_nothing_heavy_and_importing_costs_little():
+  show = "import sys; sys.argv[1:] = ['--help']; from gan_jax import app; app.main();"
+  show += "print({'jax', 'flax', 'optax', 'orbax'} & set(sys.modules))"
+  done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
+  assert "gan_jax train" in done.stdout and "--workdir" in done.stdout
+  assert done.stdout.splitlines()[-1] == "set()"
+  code = (
+    "import gan_jax, gan_jax.app, gan_jax.runs, gan_jax.train, sys;"
+    "print({'tensorflow', 'tensorflow_datasets', 'matplotlib'} & set(sys.modules))"
+  )
+  done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+  assert done.stdout.strip() == "set()"

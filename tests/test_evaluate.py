@@ -1,0 +1,229 @@
+"""Evaluators: perfect, collapsed and foreign samplers on each kind of data, and the score card."""
+
+import json
+import math
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from gan_jax import evaluate
+from gan_jax.data import MIXTURES, Source, load, table, take
+from gan_jax.data.stacked import stack
+from gan_jax.evaluate import Evaluator, evaluator_for
+from gan_jax.metrics import frechet_distance, moments
+from gan_jax.metrics.features import classifier
+
+CLASSES = 10
+
+
+def stripes(n: int, seed: int, name: str = "stripes", labelled: bool = True) -> Source:
+  """Noisy 8 x 30 gray images: the class is the place of a bright stripe 3 pixels wide."""
+  rng = np.random.default_rng(seed)
+  y = rng.integers(CLASSES, size=n).astype(np.int32)
+  stripe = 150 * np.repeat(np.eye(CLASSES, dtype=int), 3, axis=1)[y]  # [n, 30]
+  x = rng.integers(0, 100, size=(n, 8, 30, 1)) + stripe[:, None, :, None]
+  return table(name, x.astype(np.uint8), y if labelled else None, CLASSES)
+
+
+class Judge(NamedTuple):
+  """Stands in for the classifier: sees every stripe, and features are where it is bright."""
+
+  shape: tuple[int, ...] = (8, 30, 1)
+  accuracy: float = 1.0
+  num_test: int = 0
+  sha256: str = "0"
+
+  def __call__(self, images: np.ndarray, *, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    assert images.dtype == np.uint8 and images.shape[1:] == self.shape
+    bright = images.reshape(len(images), 8, CLASSES, 3).mean(axis=(1, 3))
+    return bright.astype(np.float32), bright.astype(np.float32)
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setattr(evaluate, "classifier_for", lambda *_, **__: Judge())
+
+
+def sampler(source: Source):
+  """Samples like a source that was learned by heart."""
+  return lambda n, seed: take(source, n, seed)
+
+
+def images_of(y: np.ndarray) -> np.ndarray:
+  """Makes one image of each class asked for."""
+  found = stripes(1000, 9).arrays
+  return found["x"][[int(np.argmax(found["y"] == label)) for label in y]]
+
+
+# --- mixtures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "modes"), [("ring8", 8), ("grid25", 25)])
+def test_mixtures(name: str, modes: int):
+  source = load(name)
+  judge = evaluator_for(source, source, num_fake=2500, seed=3)
+  perfect = judge(sampler(source))
+  assert perfect["modes"] == modes
+  assert perfect["high_quality"] == pytest.approx(0.9889, abs=0.01)
+  assert perfect["kl"] < 0.02
+  collapsed = judge(lambda n, seed: {"x": np.tile(take(source, 1)["x"], (n, 1))})
+  assert collapsed["modes"] == 1 and collapsed["kl"] == pytest.approx(math.log(modes))
+  lost = judge(lambda n, seed: {"x": np.full((n, 2), np.nan, np.float32)})
+  assert lost == {"modes": 0, "high_quality": 0, "kl": math.inf}
+  assert judge.improves(perfect, collapsed) and not judge.improves(collapsed, perfect)
+  assert judge.card["fake"] == {"count": 2500, "seed": 3}
+  assert judge.card["real"] == {"data": name, "modes": modes, "std": MIXTURES[name].std}
+
+
+def test_the_sampler_is_called_once_with_count_and_seed():
+  calls = []
+
+  def sample(n: int, seed: int):
+    calls.append((n, seed))
+    return {"x": np.zeros((n, 2), np.float32)}
+
+  evaluator_for(load("ring8"), load("ring8"), num_fake=10, seed=7)(sample)
+  assert calls == [(10, 7)]
+
+
+# --- labelled images ------------------------------------------------------------------------------
+
+
+def test_labelled_images(judged):
+  train, test = stripes(1000, 0), stripes(800, 1)
+  judge = evaluator_for(train, test, num_fake=600)
+  perfect = judge(sampler(stripes(2000, 2)))
+  assert perfect["frechet_distance"] < 3 * judge.card["floor"]["frechet_distance"]
+  assert perfect["classes"] == CLASSES and perfect["class_kl"] < 0.02
+  assert perfect["class_accuracy"] == 1
+  one_class = judge(lambda n, seed: {"x": images_of(np.zeros(n, int))})
+  assert one_class["classes"] == 1
+  assert one_class["class_kl"] == pytest.approx(math.log(10), abs=0.15)
+  assert one_class["frechet_distance"] > 100 * perfect["frechet_distance"]
+  assert "class_accuracy" not in one_class  # no classes were asked for
+  assert judge.improves(perfect, one_class) and not judge.improves(one_class, perfect)
+
+
+def test_large_splits_are_looked_at_in_part(judged, monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setattr(evaluate, "REAL_LIMIT", 150)
+  judge = evaluator_for(stripes(300, 0), stripes(200, 1), num_fake=200)
+  assert judge.card["real"]["count"] == 150 and judge.card["floor"]["count"] == 200
+
+
+def test_class_accuracy_compares_with_what_was_asked(judged):
+  judge = evaluator_for(stripes(100, 0), stripes(100, 1), num_fake=100)
+  asked = np.arange(100, dtype=np.int32) % CLASSES
+  made = np.where(asked < 3, 0, asked)  # asked for 1 or 2 it makes 0
+  assert judge(lambda n, seed: {"x": images_of(made), "y": asked})["class_accuracy"] == 0.8
+
+
+def test_the_test_split_is_what_counts_and_the_floor_has_as_many_images(judged):
+  train, test = stripes(300, 0), stripes(200, 1)
+  judge = evaluator_for(train, test, num_fake=120)
+  assert judge.card["real"] == {"data": "stripes", "split": "test", "count": 200}
+  assert judge.card["floor"]["count"] == 120
+  look = lambda x: moments(Judge()(x, batch_size=1)[0])
+  real = look(test.arrays["x"])
+  floor = frechet_distance(real, look(take(train, 120)["x"]))
+  assert judge.card["floor"]["frechet_distance"] == pytest.approx(floor, rel=1e-9)
+  scores = judge(lambda n, seed: {"x": test.arrays["x"][:n]})
+  fake = frechet_distance(real, look(test.arrays["x"][:120]))
+  assert scores["frechet_distance"] == pytest.approx(fake, rel=1e-9)
+  few = evaluator_for(train, test, num_fake=1000)
+  assert few.card["floor"]["count"] == 300  # there are no more: the card says so
+
+
+def test_with_a_real_classifier(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setattr(classifier, "STEPS", 60)
+  train, test = stripes(200, 0), stripes(100, 1)
+  judge = evaluator_for(train, test, num_fake=100, cache_dir=str(tmp_path))
+  scores = judge(sampler(stripes(200, 2)))
+  assert set(scores) == set(judge.better)
+  assert scores["frechet_distance"] < 20 * judge.card["floor"]["frechet_distance"]
+  assert judge.card["backbone"]["accuracy"] > 0.9 and scores["class_accuracy"] > 0.9
+  assert len(judge.card["backbone"]["sha256"]) == 64
+  assert json.loads(json.dumps(judge.card)) == judge.card
+  noise = np.random.default_rng(0).integers(256, size=(100, 8, 30, 1)).astype(np.uint8)
+  assert judge(lambda n, seed: {"x": noise})["frechet_distance"] > scores["frechet_distance"]
+
+
+# --- stacked digits -------------------------------------------------------------------------------
+
+
+def test_stacked_digits(judged):
+  train, test = stack("stacked:a", stripes(500, 0)), stack("stacked:a", stripes(500, 1))
+  judge = evaluator_for(train, test, num_fake=4000)
+  perfect = judge(sampler(train))
+  assert perfect["modes"] == pytest.approx(1000 * (1 - math.exp(-4)), abs=25)
+  assert perfect["kl"] == pytest.approx(999 / 8000, rel=0.2)
+  assert judge.card["floor"]["kl"] == 999 / 8000
+  grays = np.repeat(images_of(np.arange(4000) % 10), 3, axis=-1)  # thrice the same digit
+  collapsed = judge(lambda n, seed: {"x": grays})
+  assert collapsed == {"modes": 10, "kl": pytest.approx(math.log(100), abs=0.15)}
+  assert judge.improves(perfect, collapsed) and not judge.improves(collapsed, perfect)
+
+
+def test_channels_are_read_in_the_order_of_the_labels(judged, monkeypatch: pytest.MonkeyPatch):
+  seen = []
+  monkeypatch.setattr(evaluate, "class_kl", lambda labels, shares: seen.append(labels) or 0.0)
+  source = stack("stacked:a", stripes(500, 0))
+  drawn = take(source, 50)
+  evaluator_for(source, source, num_fake=50)(lambda n, seed: drawn)
+  np.testing.assert_array_equal(seen[0], drawn["y"])
+
+
+# --- the rest -------------------------------------------------------------------------------------
+
+
+def test_no_score_without_labels_and_the_card_says_why():
+  source = stripes(100, 0, "folder:cats", labelled=False)
+  judge = evaluator_for(source, source, num_fake=100)
+  assert judge(sampler(source)) == {} and judge.headline == ()
+  assert "folder:cats has no labels" in judge.card["reason"]
+  assert not judge.improves({}, None)
+
+
+@pytest.mark.parametrize(
+  ("new", "best", "expected"),
+  [
+    ({"a": 2.0, "b": 1.0}, None, True),
+    ({"a": 2.0, "b": 1.0}, {"a": 1.0, "b": 0.0}, True),
+    ({"a": 1.0, "b": 0.0}, {"a": 2.0, "b": 9.0}, False),  # the first decides
+    ({"a": 2.0, "b": 1.0}, {"a": 2.0, "b": 2.0}, True),  # a tie: b is better lower
+    ({"a": 2.0, "b": 2.0}, {"a": 2.0, "b": 2.0}, False),  # equal is not better
+    ({"a": math.nan, "b": 0.0}, None, False),
+    ({"a": 3.0, "b": math.inf}, {"a": 2.0, "b": 0.0}, True),
+  ],
+)
+def test_improves(new: dict, best: dict | None, expected: bool):
+  judge = Evaluator("test", {"a": "max", "b": "min"}, ("a", "b"), {}, lambda sample: {})
+  assert judge.improves(new, best) is expected
+
+
+def test_every_score_and_headline_has_a_direction(judged):
+  makers = {
+    "mixture": (load("ring8"), load("ring8")),
+    "labelled": (stripes(50, 0), stripes(50, 1)),
+    "stacked": (stack("stacked:a", stripes(50, 0)), stack("stacked:a", stripes(50, 1))),
+  }
+  for train, test in makers.values():
+    judge = evaluator_for(train, test, num_fake=20)
+    assert set(judge(sampler(train))) == set(judge.better)
+    assert set(judge.headline) <= set(judge.better) and judge.headline
+    assert set(judge.better.values()) <= {"min", "max"}
+    assert {"evaluator", "backbone", "real", "fake"} <= set(judge.card)
+
+
+def test_what_does_not_fit_is_refused(judged):
+  ring, train = load("ring8"), stripes(50, 0)
+  with pytest.raises(ValueError, match="num_fake is 1: a score needs at least 2"):
+    evaluator_for(ring, ring, num_fake=1)
+  with pytest.raises(ValueError, match="expected the same"):
+    evaluator_for(ring, train, num_fake=10)
+  judge = evaluator_for(train, train, num_fake=10)
+  x = train.arrays["x"]
+  for bad in (x[:9], x[:10].astype(np.float32), x[:10, :4]):
+    with pytest.raises(ValueError, match=r"expected uint8 \[10, 8, 30, 1\]"):
+      judge(lambda n, seed, bad=bad: {"x": bad})

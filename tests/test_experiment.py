@@ -1,0 +1,264 @@
+"""Names become objects: every option reaches what it names, every mistake is told plainly."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import losses, regularizers
+from gan_jax.experiment import (
+  OPTIMIZERS,
+  SCHEDULES,
+  _optimizer,
+  build,
+  build_game,
+  default_config,
+  network,
+  optimizer,
+  schedule,
+)
+from gan_jax.game import init, minibatches, play_round
+from gan_jax.sampling import Example
+
+POINTS = Example((2,), None, None)
+
+
+def tiny(**changes):
+  """The config of a ring game that compiles in about a second."""
+  config = default_config()
+  config.data = "ring8"
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.discriminator = network("mlp_discriminator", hidden=(8,))
+  config.latent.dim = 2
+  config.batch_size = 16
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+def rounds(config, n):
+  """Plays n rounds in one compiled program; returns the state and all metrics."""
+  experiment = build(config)
+  game, batches = experiment.game, experiment.batches
+  m = minibatches(game)
+
+  @jax.jit
+  def play(state):
+    def one(state, _):
+      t = state.round.astype(jnp.uint32) * m + jnp.arange(m, dtype=jnp.uint32)
+      return play_round(game, state, jax.vmap(lambda t: batches.at(batches.arrays, t))(t))
+
+    return jax.lax.scan(one, state, length=n)
+
+  return play(init(game, jax.random.key(0), experiment.example.batch(m, config.batch_size)))
+
+
+# --- every loss with every penalty in every order of turns, from a config -------------------------
+
+TURNS = {"k1": {"k": 1}, "k5": {"k": 5}, "simultaneous": {"simultaneous": True}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("penalty", ["none", "r1", "gradient_penalty"])
+@pytest.mark.parametrize("loss", losses.LOSSES)
+def test_twenty_rounds_are_finite(loss, penalty, turns):
+  config = tiny(loss=loss, **TURNS[turns])
+  if penalty != "none":
+    config.regularizers[penalty] = 1.0
+  state, metrics = rounds(config, 20)
+  assert state.round == 20
+  for name, values in metrics.items():
+    assert np.isfinite(values).all(), name
+  assert ("discriminator/r1" in metrics) == (penalty == "r1")
+  assert ("discriminator/gradient_penalty" in metrics) == (penalty == "gradient_penalty")
+
+
+@pytest.mark.parametrize("name", sorted(set(regularizers.REGULARIZERS) - {"r1"}))
+def test_every_regularizer_can_be_named(name):
+  config = tiny()
+  config.regularizers[name] = 0.5
+  _, metrics = rounds(config, 3)
+  assert np.isfinite(metrics[f"discriminator/{name}"]).all()
+  np.testing.assert_allclose(
+    metrics["discriminator/loss"],
+    metrics["discriminator/adversarial"] + 0.5 * metrics[f"discriminator/{name}"],
+    rtol=1e-5,
+  )
+
+
+# --- options reach what they name -----------------------------------------------------------------
+
+
+def test_lazy_regularizer_acts_every_k_rounds():
+  config = tiny()
+  config.regularizers.r1 = 1.0
+  config.regularizer_options.r1.every = 4
+  _, metrics = rounds(config, 8)
+  applied = np.asarray(metrics["discriminator/r1"]) > 0
+  assert applied.tolist() == [True, False, False, False] * 2
+
+
+def test_regularizer_options_reach_it():
+  values = []
+  for target in (0.0, 1.0):
+    config = tiny()
+    config.regularizers.gradient_penalty = 1.0
+    config.regularizer_options.gradient_penalty.target = target
+    values.append(float(rounds(config, 1)[1]["discriminator/gradient_penalty"][0]))
+  assert values[0] != values[1]
+
+
+def test_weight_can_be_a_schedule():
+  config = tiny()
+  with config.ignore_type():
+    config.regularizers.r1 = schedule(
+      "linear_schedule", init_value=0.0, end_value=4.0, transition_steps=4
+    )
+  _, m = rounds(config, 3)
+  extra = m["discriminator/loss"] - m["discriminator/adversarial"]
+  np.testing.assert_allclose(extra, np.arange(3) * np.asarray(m["discriminator/r1"]), atol=1e-6)
+
+
+def test_label_smoothing_reaches_the_loss():
+  plain, smooth = (rounds(tiny(real_target=r), 1)[1] for r in (1.0, 0.9))
+  a, b = plain["discriminator/adversarial"], smooth["discriminator/adversarial"]
+  assert float(a[0]) != float(b[0])
+  np.testing.assert_allclose(plain["V"], smooth["V"], rtol=1e-6)  # the same first look
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_can_be_named(name):
+  transformation = _optimizer(optimizer(name, learning_rate=0.1), 1)
+  params = {"w": jnp.ones(3)}
+  updates, _ = transformation.update({"w": jnp.ones(3)}, transformation.init(params), params)
+  assert float(jnp.abs(updates["w"]).max()) > 0
+
+
+SCHEDULE_OPTIONS = {
+  "cosine_decay_schedule": {"init_value": 1.0, "decay_steps": 10},
+  "exponential_decay": {"init_value": 1.0, "transition_steps": 1, "decay_rate": 0.5},
+  "linear_schedule": {"init_value": 1.0, "end_value": 0.0, "transition_steps": 10},
+  "polynomial_schedule": {
+    "init_value": 1.0,
+    "end_value": 0.0,
+    "power": 1,
+    "transition_steps": 10,
+  },
+  "warmup_cosine_decay_schedule": {
+    "init_value": 1.0,
+    "peak_value": 0.5,
+    "warmup_steps": 2,
+    "decay_steps": 10,
+  },
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_count_rounds_not_moves(name):
+  """With two moves a round, the rate changes after every second update."""
+  rate = schedule(name, **SCHEDULE_OPTIONS[name])
+  transformation = _optimizer(optimizer("sgd", learning_rate=rate), 2)
+  params = {"w": jnp.zeros(())}
+  state, steps = transformation.init(params), []
+  for _ in range(4):
+    updates, state = transformation.update({"w": jnp.ones(())}, state, params)
+    steps.append(-float(updates["w"]))
+  expected = [float(SCHEDULES[name](**SCHEDULE_OPTIONS[name])(t)) for t in (0, 0, 1, 1)]
+  np.testing.assert_allclose(steps, expected, rtol=1e-6)
+
+
+def test_momentum_can_be_scheduled_beside_a_flag_that_is_not_a_number():
+  momentum = schedule("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=2)
+  config = optimizer("sgd", learning_rate=1.0, momentum=momentum, nesterov=False)
+  transformation, params = _optimizer(config, 1), {"w": jnp.zeros(())}
+  state, steps = transformation.init(params), []
+  for _ in range(3):
+    updates, state = transformation.update({"w": jnp.ones(())}, state, params)
+    steps.append(-float(updates["w"]))
+  np.testing.assert_allclose(steps, [1.0, 1.5, 2.5])  # 1; 1 + .5 * 1; 1 + 1 * 1.5
+
+
+def test_gradients_and_weights_are_clipped():
+  params, gradient = {"w": jnp.zeros(2)}, {"w": jnp.array([3.0, 4.0])}
+  clipped = _optimizer(optimizer("sgd", learning_rate=1.0, clip_norm=1.0), 1)
+  updates, _ = clipped.update(gradient, clipped.init(params), params)
+  np.testing.assert_allclose(updates["w"], [-0.6, -0.8], rtol=1e-6)
+  bounded = _optimizer(optimizer("sgd", learning_rate=1.0, clip_weights=0.5), 1)
+  updates, _ = bounded.update(gradient, bounded.init(params), params)
+  np.testing.assert_allclose(updates["w"], [-0.5, -0.5])
+
+
+@pytest.mark.parametrize("name", ["none", "decay", "half_life"])
+def test_average_can_be_chosen(name):
+  state, _ = rounds(tiny(**{"average.name": name, "average.half_life": 100.0}), 2)
+  assert set(state.ema) == (set() if name == "none" else {"generator"})
+
+
+@pytest.mark.parametrize("name", ["normal", "uniform", "truncated"])
+def test_latent_can_be_chosen(name):
+  game = build_game(tiny(**{"latent.name": name, "latent.dim": 5}), POINTS)
+  z = game.prior(jax.random.key(0), 100)
+  assert z.shape == (100, 5)
+  assert (float(jnp.abs(z).max()) <= 1) == (name == "uniform")
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"loss": "hing"}, "unknown loss 'hing'; expected one of: .*hinge"),
+    ({"data": "mnist11k"}, "mnist10k"),
+    ({"rounds": 0}, "config.rounds = 0: expected at least 1"),
+    ({"k": 0}, "config.k = 0"),
+    ({"k": 2, "simultaneous": True}, "contradict"),
+    ({"log_every": -1}, "config.log_every = -1"),
+    ({"packing": 3}, "packing = 3 does not divide"),
+    ({"real_target": 0.9, "loss": "wasserstein"}, "wasserstein|smooth"),
+    ({"real_target": 1.5}, "real_target|target"),
+    ({"latent.name": "gauss"}, "unknown latent 'gauss'; expected one of: normal"),
+    ({"average.name": "x"}, "unknown average"),
+    ({"average.decay": 1.0}, "decay lies in"),
+    ({"data_options.placement": "gpu"}, "unknown placement 'gpu'; expected one of: auto"),
+    ({"generator.name": "x"}, "unknown network 'x'; expected one of: .*dcgan_generator"),
+    (
+      {"generator.name": "dcgan_generator"},
+      "unknown options of network 'dcgan_generator': .*hidden",
+    ),
+    ({"optimizers.generator.name": "sdg"}, "unknown optimizer 'sdg'; expected one of: .*sgd"),
+    ({"regularizer_options.r1.every": 0, "regularizers.r1": 1.0}, "k >= 1"),
+  ],
+)
+def test_mistake_is_named_with_what_is_valid(changes, message):
+  with pytest.raises(ValueError, match=message):
+    build(tiny(**changes))
+
+
+def test_unknown_keys_are_refused_in_the_file():
+  config = default_config()
+  with pytest.raises(AttributeError, match="lss"):
+    config.lss = "hinge"
+  with pytest.raises(ValueError, match="unknown options of network .*widht.*expected: .*hidden"):
+    network("mlp_generator", widht=3)
+  with pytest.raises(ValueError, match="unknown options of 'adam': beta"):
+    optimizer("adam", beta=0.5)
+  with pytest.raises(ValueError, match="unknown schedule 'linear'; expected one of"):
+    schedule("linear")
+
+
+def test_conditional_game_without_labels_is_refused(tmp_path):
+  np.savez(tmp_path / "x.npz", x=np.zeros((20, 28, 28, 1), np.uint8))
+  with pytest.raises(ValueError, match="no labels"):
+    build(tiny(data=f"npz:{tmp_path / 'x.npz'}", conditional=True))
+
+
+def test_game_is_built_without_data():
+  game = build_game(tiny(data="folder:nowhere"), POINTS)
+  state = init(game, jax.random.key(0), POINTS.batch(1, 16))
+  step = jax.jit(functools.partial(play_round, game))
+  assert step(state, {"x": jnp.zeros((1, 16, 2))})[0].round == 1
+  assert isinstance(game.players["generator"].optimizer, optax.GradientTransformation)

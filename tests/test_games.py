@@ -1,0 +1,398 @@
+"""Two-player games: the wiring, on networks small enough to compile in no time."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+
+from gan_jax import losses, regularizers
+from gan_jax.game import init, minibatches, play_round, sample, sampling_params
+from gan_jax.games import (
+  alternating,
+  clip_weights,
+  decay,
+  half_life,
+  normal,
+  simultaneous,
+  truncated,
+  two_player,
+  uniform,
+)
+
+DIM, BATCH = 3, 16
+
+
+class G(nn.Module):
+  """Linear, with the label's own offset if there are labels."""
+
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, z, y=None, *, train):
+    x = nn.Dense(2)(z)
+    return x if y is None else x + nn.Embed(4, 2)(y)
+
+
+class D(nn.Module):
+  """A small perceptron, by choice with batch norm."""
+
+  norm: bool = False
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    x = nn.Dense(8)(x)
+    if self.norm:
+      x = nn.BatchNorm(use_running_average=not train, axis_name=self.axis_name, momentum=0.9)(x)
+    h = nn.tanh(x)
+    logits = nn.Dense(1)(h)[:, 0]
+    return logits if y is None else logits + jnp.sum(h * nn.Embed(4, 8)(y), -1)
+
+
+def make(loss=losses.non_saturating, discriminator=None, **options):
+  return two_player(
+    G(),
+    discriminator or D(),
+    loss=loss,
+    optimizers={"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)},
+    latent=normal(DIM),
+    **options,
+  )
+
+
+def batch(n, size=BATCH):
+  x = jax.random.normal(jax.random.key(1), (n, size, 2)) + 1
+  return {"x": x, "y": jnp.arange(n * size).reshape(n, size) % 4}
+
+
+def play(game, rounds=1, size=BATCH):
+  data = batch(max(1, minibatches(game)), size)
+  state = init(game, jax.random.key(0), data)
+  step = jax.jit(functools.partial(play_round, game))
+  for _ in range(rounds):
+    state, metrics = step(state, data)
+  return state, metrics
+
+
+def moved(before, after):
+  return any(
+    bool((a != b).any()) for a, b in zip(*map(jax.tree.leaves, (before, after)), strict=True)
+  )
+
+
+@pytest.mark.parametrize("latent", [normal(5), uniform(5, 2.0), truncated(5, 1.5)])
+def test_latents_belong_to_their_key(latent):
+  keys = jax.random.split(jax.random.key(0), 4000)
+  z = latent(keys)
+  assert z.shape == (4000, 5)
+  # To rounding: compilers evaluate the inverse error function differently for other shapes.
+  np.testing.assert_allclose(latent(keys[7:9]), z[7:9], rtol=1e-6)
+  np.testing.assert_allclose(z.mean(), 0, atol=0.05)  # 20,000 draws: sd of the mean < 0.01
+
+
+def test_latents_have_their_distribution():
+  keys = jax.random.split(jax.random.key(0), 20_000)
+  assert abs(float(normal(2, 3.0)(keys).std()) - 3) < 0.06  # 40,000 draws: sd of it 0.011
+  u = uniform(2, math.sqrt(3))(keys)
+  assert abs(float(u.std()) - 1) < 0.02 and float(jnp.abs(u).max()) <= math.sqrt(3)
+  assert float(jnp.abs(truncated(2, 1.5)(keys)).max()) <= 1.5
+
+
+@pytest.mark.parametrize(
+  ("loss", "turns", "conditional", "expected"),
+  [
+    (losses.non_saturating, alternating(), False, 1),
+    (losses.non_saturating, alternating(5), False, 5),
+    (losses.relativistic, alternating(), False, 2),  # its generator looks at real data too
+    (losses.non_saturating, alternating(), True, 2),  # and here at their labels
+    (losses.non_saturating, simultaneous(), False, 1),
+    (losses.relativistic, simultaneous(), True, 1),
+  ],
+)
+def test_a_round_consumes_what_its_moves_look_at(loss, turns, conditional, expected):
+  assert minibatches(make(loss, turns=turns, conditional=conditional)) == expected
+
+
+def test_first_moves_are_the_gradients_of_the_losses():
+  """Both moves against jax.grad of the formulas, written out, on the draw the game makes."""
+  game = make(turns=simultaneous(), regularizers={"r1": (0.5, regularizers.r1)})
+  data = batch(1)
+  state = init(game, jax.random.key(0), data)
+  after, metrics = play_round(game, state, data)
+  move_key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.key, 0), 0), 0)
+  latent_key = jax.random.split(move_key, 4)[0]
+  z, x = game.prior(latent_key, BATCH), data["x"][0]
+  d = lambda params, x: D().apply({"params": params}, x, train=True)
+  g = lambda params: G().apply({"params": params}, z, train=True)
+
+  def d_loss(params):
+    slope = jax.grad(lambda x: d(params, x).sum())(x)
+    cross = jax.nn.softplus(-d(params, x)) + jax.nn.softplus(
+      d(params, g(state.params["generator"]))
+    )
+    return cross.mean() + 0.5 * 0.5 * (slope**2).sum(-1).mean()
+
+  def g_loss(params):
+    return jax.nn.softplus(-d(state.params["discriminator"], g(params))).mean()
+
+  for name, loss in (("discriminator", d_loss), ("generator", g_loss)):
+    value, gradient = jax.value_and_grad(loss)(state.params[name])
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params[name], gradient)
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+      after.params[name],
+      expected,
+    )
+    np.testing.assert_allclose(metrics[f"{name}/loss"], value, rtol=1e-6)
+    np.testing.assert_allclose(
+      metrics[f"{name}/gradient_norm"], optax.tree.norm(gradient), rtol=1e-5
+    )
+
+
+def test_simultaneous_turn_makes_fakes_once():
+  calls = []
+
+  class Counted(G):
+    @nn.compact
+    def __call__(self, z, y=None, *, train):
+      calls.append(1)
+      return nn.Dense(2)(z)
+
+  game = two_player(
+    Counted(),
+    D(),
+    loss=losses.hinge,
+    optimizers={"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)},
+    latent=normal(DIM),
+    turns=simultaneous(),
+  )
+  data = batch(1)
+  state = init(game, jax.random.key(0), data)
+  calls.clear()
+  play_round(game, state, data)
+  assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", ["discriminator", "generator"])
+def test_a_turn_moves_only_what_its_player_owns(name):
+  game = make(discriminator=D(norm=True))
+  alone = game._replace(turns=tuple(t for t in game.turns if t.players == (name,)))
+  data = batch(1)
+  before = init(alone, jax.random.key(0), data)
+  after, _ = play_round(alone, before, data)
+  other = {"discriminator": "generator", "generator": "discriminator"}[name]
+  for part in ("params", "carried", "opt"):
+    assert not moved(getattr(before, part)[other], getattr(after, part)[other])
+  assert moved(before.params[name], after.params[name])
+
+
+def test_batch_statistics_see_real_and_fake_separately_or_jointly():
+  """The running mean after one move tells which images went through together."""
+  for joint, passes in ((False, 2), (True, 1)):
+    game = make(discriminator=D(norm=True), joint=joint, turns=alternating())
+    data = batch(1)
+    state = init(game, jax.random.key(0), data)
+    after, _ = play_round(game, state, data)
+    move_key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.key, 0), 0), 0)
+    z = game.prior(jax.random.split(move_key, 4)[0], BATCH)
+    dense = state.params["discriminator"]["Dense_0"]
+    hidden = lambda x, dense=dense: x @ dense["kernel"] + dense["bias"][None]
+    real = hidden(data["x"][0]).mean(0)
+    fake = hidden(game.generate(state.params, state.carried, z, None)).mean(0)
+    expected = 0.1 * (real + fake) / 2 if passes == 1 else 0.9 * 0.1 * real + 0.1 * fake
+    got = after.carried["discriminator"]["batch_stats"]["BatchNorm_0"]["mean"]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_label_reaches_both_players():
+  state, _ = play(make(conditional=True))
+  assert "Embed_0" in state.params["generator"] and "Embed_0" in state.params["discriminator"]
+  game = make(conditional=True)
+  same = [sample(game, state, jax.random.key(3), 4, jnp.full(4, y)) for y in (0, 1)]
+  assert bool((same[0] != same[1]).all())
+
+
+def test_packing_stacks_examples_on_the_channel_axis():
+  seen = []
+
+  class Seeing(D):
+    @nn.compact
+    def __call__(self, x, y=None, *, train):
+      seen.append(x)
+      return nn.Dense(1)(x)[:, 0]
+
+  game = make(discriminator=Seeing(), packing=4)
+  data = batch(1)
+  state = init(game, jax.random.key(0), data)
+  seen.clear()
+  play_round(game, state, data)
+  assert seen[0].shape == (BATCH // 4, 8)
+  np.testing.assert_array_equal(seen[0][1], data["x"][0, 4:8].reshape(-1))
+
+
+def test_packing_of_images_keeps_rows_and_columns():
+  from gan_jax.games import _pack
+
+  x = jnp.arange(4 * 2 * 3 * 1.0).reshape(4, 2, 3, 1)
+  packed = _pack(x, 2)
+  assert packed.shape == (2, 2, 3, 2)
+  np.testing.assert_array_equal(packed[1, ..., 0], x[2, ..., 0])
+  np.testing.assert_array_equal(packed[1, ..., 1], x[3, ..., 0])
+
+
+def test_averages_start_as_a_copy_and_follow_the_generator():
+  game = make(averages={"generator": decay(0.5)})
+  data = batch(1)
+  state = init(game, jax.random.key(0), data)
+  assert not moved(state.ema["generator"], state.params["generator"])
+  after, _ = play_round(game, state, data)
+  expected = jax.tree.map(
+    lambda a, b: 0.5 * a + 0.5 * b, state.params["generator"], after.params["generator"]
+  )
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after.ema["generator"], expected
+  )
+  assert sampling_params(after)["generator"] is after.ema["generator"]
+  assert sampling_params(after, ema=False)["generator"] is after.params["generator"]
+
+
+def test_half_life_halves():
+  assert float(half_life(1000)(jnp.asarray(0.0), 1000)) == pytest.approx(0.5)
+  assert float(half_life(1000)(jnp.asarray(0.0), 500)) == pytest.approx(0.5**0.5)
+  assert float(half_life(0)(jnp.asarray(1e6), 64)) == 0  # copies
+  assert float(half_life(1000, ramp_up=0.05)(jnp.asarray(2000.0), 100)) == pytest.approx(0.5)
+  assert float(half_life(1000, ramp_up=0.05)(jnp.asarray(0.0), 100)) == 0
+
+
+def test_clip_weights_bounds_what_is_left_after_the_update():
+  optimizer = optax.chain(optax.sgd(1.0), clip_weights(0.1))
+  params = {"w": jnp.array([0.05, -0.09, 0.0])}
+  updates, _ = optimizer.update(
+    {"w": jnp.array([-1.0, 1.0, -0.02])}, optimizer.init(params), params
+  )
+  np.testing.assert_allclose(
+    optax.apply_updates(params, updates)["w"], [0.1, -0.1, 0.02], rtol=1e-6
+  )
+
+
+def test_scheduled_weight_and_memory_reach_the_game():
+  schedule = lambda t: jnp.where(t < 2, 0.0, 1.0)
+  game = make(
+    regularizers={"r1": (schedule, regularizers.r1), "lecam": (0.1, regularizers.lecam())}
+  )
+  data = batch(1)
+  state = init(game, jax.random.key(0), data)
+  assert "discriminator.lecam" in state.carried
+  step = jax.jit(functools.partial(play_round, game))
+  for t in range(3):
+    before, (state, m) = state, step(state, data)
+    expected = (t >= 2) * m["discriminator/r1"] + 0.1 * m["discriminator/lecam"]
+    np.testing.assert_allclose(
+      m["discriminator/loss"], m["discriminator/adversarial"] + expected, rtol=1e-5
+    )
+    assert moved(before.carried["discriminator.lecam"], state.carried["discriminator.lecam"])
+
+
+def test_scan_plays_the_same_rounds_as_a_loop():
+  game = make(losses.relativistic_average, regularizers={"lecam": (0.1, regularizers.lecam())})
+  data = batch(2)
+  state = init(game, jax.random.key(0), data)
+  step = functools.partial(play_round, game)
+  scanned, history = jax.lax.scan(lambda s, _: step(s, data), state, length=5)
+  for _ in range(5):
+    state, last = jax.jit(step)(state, data)
+  assert state.round == scanned.round == 5
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+    state.params,
+    scanned.params,
+  )
+  np.testing.assert_allclose(history["V"][-1], last["V"], rtol=1e-5)
+
+
+COUPLED = {
+  "relativistic average, all penalties": dict(
+    loss=losses.relativistic_average,
+    turns=alternating(2),
+    regularizers={
+      "gradient_penalty": (1.0, regularizers.gradient_penalty()),
+      "dragan": (1.0, regularizers.dragan()),
+      "lecam": (0.1, regularizers.lecam()),
+    },
+  ),
+  "simultaneous, batch norm, conditional": dict(
+    loss=losses.relativistic,
+    discriminator=D(norm=True),
+    turns=simultaneous(),
+    conditional=True,
+    averages={"generator": half_life(100)},
+  ),
+  "joint batch norm, packed": dict(
+    loss=losses.hinge, discriminator=D(norm=True), joint=True, packing=2
+  ),
+}
+
+
+@pytest.mark.parametrize("kind", COUPLED)
+def test_every_layout_plays_the_same_game(kind):
+  """One device, sharded jit, pmap and shard_map over eight; SGD, so differences are rounding."""
+  game = make(**COUPLED[kind])
+  n = minibatches(game)
+  data = batch(n, 32)
+  state = init(game, jax.random.key(0), data)
+  mesh = jax.sharding.Mesh(np.array(jax.devices()[:8]), ("i",))
+  spec = jax.sharding.PartitionSpec
+  mapped = functools.partial(play_round, game, axis_name="i")
+  apart = lambda x: jnp.moveaxis(x.reshape(n, 8, 4, *x.shape[2:]), 1, 0)
+  one = jax.jit(functools.partial(play_round, game))
+  pmapped = jax.pmap(mapped, "i", in_axes=(None, 0))
+  steps = {
+    "one": one,
+    "jit": lambda s, b: one(
+      s, jax.device_put(b, jax.sharding.NamedSharding(mesh, spec(None, "i")))
+    ),
+    "pmap": lambda s, b: jax.tree.map(lambda x: x[0], pmapped(s, jax.tree.map(apart, b))),
+    "shard_map": jax.jit(
+      jax.shard_map(
+        mapped, mesh=mesh, in_specs=(spec(), spec(None, "i")), out_specs=spec(), check_vma=False
+      )
+    ),
+  }
+  results = {}
+  for name, step in steps.items():
+    s = jax.device_put(state, jax.sharding.NamedSharding(mesh, spec())) if name == "jit" else state
+    for _ in range(3):
+      s, metrics = step(s, data)
+      s = jax.device_put(jax.device_get(s), jax.devices()[0]) if name == "pmap" else s
+    results[name] = (s.params, s.carried, s.ema, metrics)
+  for name, got in results.items():
+    jax.tree.map(
+      lambda a, b, name=name: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6, err_msg=name),
+      got,
+      results["one"],
+    )
+
+
+def test_combinations_without_meaning_are_refused():
+  with pytest.raises(ValueError, match="packing = 2.*conditional"):
+    make(packing=2, conditional=True)
+  with pytest.raises(ValueError, match="multiple of it, got 16"):
+    play(make(packing=3))
+  with pytest.raises(ValueError, match="k >= 1"):
+    alternating(0)
+  with pytest.raises(ValueError, match=r"in \[0, 1\)"):
+    decay(1.0)
+  with pytest.raises(ValueError, match="bound > 0"):
+    clip_weights(0)
+
+
+def test_generator_of_another_shape_is_refused():
+  game = make()
+  data = {"x": jnp.zeros((1, BATCH, 5))}
+  with pytest.raises(ValueError, match=r"makes examples \(2,\), the data has \(5,\)"):
+    play_round(game, init(game, jax.random.key(0), data), data)

@@ -1,0 +1,307 @@
+"""What a run writes: rows, events, pictures, the progress line, the summary."""
+
+import io
+import json
+import math
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan_jax import report
+
+
+def write(workdir: pathlib.Path, rounds, first: int = 0, **values: float) -> None:
+  """Plays a run that writes the number of each round."""
+  writer = report.Writer(workdir, first)
+  for round in rounds:
+    writer.row(round, {"V": float(round), **values})
+  writer.close()
+
+
+def rounds(workdir: pathlib.Path) -> list[int]:
+  return [row["round"] for row in report.read_rows(workdir)]
+
+
+def events(workdir: pathlib.Path) -> EventAccumulator:
+  found = EventAccumulator(str(workdir / "tensorboard"))
+  found.Reload()
+  return found
+
+
+def digits(n: int, channels: int = 1, size: int = 5) -> np.ndarray:
+  """Images that are n, n - 1, ..., 1 all over."""
+  return np.tile(
+    np.arange(n, 0, -1, dtype=np.uint8)[:, None, None, None], (1, size, size, channels)
+  )
+
+
+def test_importing_costs_nothing():
+  heavy = ("matplotlib", "tensorboardX", "tensorflow", "tensorflow_datasets", "PIL", "tqdm")
+  code = f"import sys, gan_jax.report; print([m for m in {heavy} if m in sys.modules])"
+  done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+  assert done.stdout.strip() == "[]"
+
+
+# --- rows and events ------------------------------------------------------------------------------
+
+
+def test_rows_come_back(tmp_path: pathlib.Path):
+  assert report.read_rows(tmp_path) == []
+  write(tmp_path, [10, 20], loss=np.float32(0.5))
+  assert report.read_rows(tmp_path) == [
+    {"round": 10, "V": 10.0, "loss": 0.5},
+    {"round": 20, "V": 20.0, "loss": 0.5},
+  ]
+
+
+def test_each_row_can_be_read_at_once(tmp_path: pathlib.Path):
+  writer = report.Writer(tmp_path)
+  writer.row(1, {"V": 1.0})
+  assert rounds(tmp_path) == [1]
+  writer.close()
+
+
+def test_numbers_that_json_lacks(tmp_path: pathlib.Path):
+  write(tmp_path, [1], a=math.nan, b=math.inf, c=-math.inf)
+  refuse = lambda name: pytest.fail(f"{name} is not JSON")
+  json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=refuse)
+  (row,) = report.read_rows(tmp_path)
+  assert math.isnan(row["a"]) and row["b"] == math.inf and row["c"] == -math.inf
+  write(tmp_path, [2], first=1)  # opening again keeps them
+  json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0], parse_constant=refuse)
+  assert math.isnan(report.read_rows(tmp_path)[0]["a"])
+
+
+@pytest.mark.parametrize(
+  ("first", "kept"), [(0, []), (10, [10]), (15, [10]), (30, [10, 20, 30]), (99, [10, 20, 30])]
+)
+def test_resuming_drops_what_will_be_played_again(tmp_path: pathlib.Path, first: int, kept: list):
+  write(tmp_path, [10, 20, 30])
+  write(tmp_path, [first + 10], first)
+  assert rounds(tmp_path) == [*kept, first + 10]
+
+
+def test_a_torn_last_line_is_repaired(tmp_path: pathlib.Path):
+  write(tmp_path, [10, 20])
+  path = tmp_path / "metrics.jsonl"
+  path.write_bytes(path.read_bytes()[:-7])
+  assert rounds(tmp_path) == [10]
+  write(tmp_path, [20], first=10)
+  assert rounds(tmp_path) == [10, 20]
+  assert path.read_text().endswith("}\n") and len(path.read_text().splitlines()) == 2
+
+
+def test_tensorboard_reads_the_events(tmp_path: pathlib.Path):
+  writer = report.Writer(tmp_path)
+  writer.row(10, {"V": -1.25, "score/kl": 0.5, "bad": math.nan})
+  writer.picture(10, report.picture(digits(4)))
+  writer.picture(20, report.picture(digits(4, channels=3)))
+  writer.close()
+  found = events(tmp_path)
+  assert [(e.step, e.value) for e in found.Scalars("V")] == [(10, -1.25)]
+  assert found.Scalars("score/kl")[0].value == 0.5
+  assert "bad" not in found.Tags()["scalars"]
+  assert [e.step for e in found.Images("samples")] == [10, 20]
+  shown = Image.open(io.BytesIO(found.Images("samples")[0].encoded_image_string))
+  np.testing.assert_array_equal(np.asarray(shown.convert("L")), report.grid(digits(4))[..., 0])
+
+
+def test_tensorboard_after_resuming_has_no_duplicates(tmp_path: pathlib.Path):
+  write(tmp_path, [10, 20, 30])
+  write(tmp_path, [20, 30, 40], first=10)
+  assert [e.step for e in events(tmp_path).Scalars("V")] == [10, 20, 30, 40]
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_survive_a_png(tmp_path: pathlib.Path, channels: int):
+  image = np.random.default_rng(0).integers(256, size=(7, 9, channels)).astype(np.uint8)
+  path = tmp_path / "folder" / "image.png"
+  report.save_png(path, image)
+  np.testing.assert_array_equal(np.asarray(Image.open(path)).reshape(image.shape), image)
+  assert [found.name for found in path.parent.iterdir()] == ["image.png"]
+
+
+@pytest.mark.parametrize(
+  ("n", "columns", "shape"),
+  [(1, None, (5, 5)), (4, None, (11, 11)), (5, None, (11, 17)), (6, 2, (17, 11)), (3, 5, (5, 29))],
+)
+def test_grids(n: int, columns: int | None, shape: tuple[int, int]):
+  grid = report.grid(digits(n, channels=3), columns)
+  assert grid.shape == (*shape, 3) and grid.dtype == np.uint8
+  places = grid[2::6, 2::6, 0].ravel()  # the middle of each image, row by row
+  np.testing.assert_array_equal(places[:n], np.arange(n, 0, -1))
+  assert (places[n:] == 0).all()
+
+
+def test_grid_draws_a_pixel_between_images():
+  assert (report.grid(np.full((4, 5, 5, 1), 9, np.uint8))[5] == 0).all()
+
+
+@pytest.mark.parametrize("with_data", [True, False])
+@pytest.mark.parametrize("bad", [0, 30, 50])
+def test_scatter(with_data: bool, bad: int):
+  fake = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+  fake[:bad] = np.nan  # of a generator that diverged
+  drawn = report.picture(fake, real=fake[::-1] + 1 if with_data else None)
+  assert drawn.shape == (480, 480, 3) and drawn.dtype == np.uint8
+  assert drawn.std() > 5
+
+
+def curve_rows(n: int = 20, **more: float) -> list[dict]:
+  return [
+    {"round": 10 * i, "generator/loss": i, "discriminator/loss": -i, "D_real": 0.5, **more}
+    for i in range(1, n + 1)
+  ]
+
+
+def panels(rows: list[dict]) -> dict[str, list[str]]:
+  return {title: list(series) for title, _, series, _ in report._panels(rows) if series}
+
+
+def test_curves_have_a_panel_for_what_was_measured():
+  assert panels(curve_rows()) == {
+    "loss": ["discriminator", "generator"],
+    "D(x) and D(G(z))": ["D(x)"],
+  }
+  more = {"V": -1.2, "a/gradient_norm": 1.0, "score/class_kl": 0.3, "images_per_second": 9.0}
+  assert list(panels(curve_rows(**more)))[2:] == ["V(D, G)", "gradient norm", "class kl"]
+
+
+def test_curves_show_every_player():
+  rows = [{"round": i, **{f"{p}/loss": 1.0 for p in ("d_a", "d_b", "g")}} for i in range(3)]
+  assert panels(rows) == {"loss": ["d_a", "d_b", "g"]}
+
+
+def test_curves_leave_out_what_is_not_finite():
+  rows = [{"round": i, "V": v} for i, v in enumerate([1.0, math.nan, math.inf, 2.0])]
+  x, y = report._series(rows, "V")
+  assert x.tolist() == [0, 3] and y.tolist() == [1.0, 2.0]
+
+
+def test_curves_are_drawn():
+  few, more = report.curves(curve_rows()), report.curves(curve_rows(V=-1.3, **{"score/kl": 0.3}))
+  assert few is not None and more is not None
+  assert few.dtype == np.uint8 and few.shape[2] == 3
+  assert more.shape[0] == 2 * few.shape[0]  # four panels take two rows
+  assert few.std() > 5
+  for rows in ([], curve_rows(1), [{"round": 1}, {"round": 2}]):
+    assert report.curves(rows) is None
+
+
+# --- the progress line ----------------------------------------------------------------------------
+
+ROW = {
+  "images_per_second": 12_345.0,
+  "rounds_per_second": 20.0,
+  "discriminator/loss": 1.25,
+  "generator/loss": 0.5,
+  "D_real": 0.75,
+  "D_fake": 0.125,
+  "score/kl": 0.0625,
+}
+FACTS = ("12,345 img/s", "1.250", "0.500", "D(x) 0.750", "D(G(z)) 0.125", "kl 0.0625")
+
+
+class Terminal(io.StringIO):
+  def isatty(self) -> bool:
+    return True
+
+
+def test_plain_lines_where_there_is_no_terminal():
+  stream = io.StringIO()
+  progress = report.Progress(1000, first=100, stream=stream)
+  progress.show(200, ROW)
+  progress.say("hello")
+  progress.show(300, {})  # nothing is required
+  progress.close()
+  lines = stream.getvalue().splitlines()
+  assert len(lines) == 3 and "\r" not in stream.getvalue()
+  assert lines[0].startswith("round 200/1000  20.0 rounds/s, ETA 0:")
+  assert all(fact in lines[0] for fact in FACTS)
+  assert lines[1] == "hello" and lines[2].startswith("round 300/1000")
+
+
+def test_one_moving_line_in_a_terminal():
+  stream = Terminal()
+  progress = report.Progress(1000, first=100, stream=stream)
+  assert "100/1000" in stream.getvalue()  # goes on where it was
+  progress.show(200, ROW)
+  progress.say("hello")
+  progress.close()
+  shown = stream.getvalue()
+  assert "200/1000" in shown and "hello\n" in shown
+  assert "D(G(z)) 0.125" in shown
+
+
+@pytest.mark.parametrize(
+  ("seconds", "text"),
+  [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3599, "59:59"), (7325, "2:02:05")],
+)
+def test_durations(seconds: float, text: str):
+  assert report._duration(seconds) == text
+
+
+# --- the summary ----------------------------------------------------------------------------------
+
+
+def test_scores_tell_last_beside_best():
+  rows = [
+    {"round": 1, "score/kl": 0.5, "score/modes": 3.0},
+    {"round": 2, "score/kl": 0.1, "score/modes": 8.0},
+    {"round": 3, "V": 1.0},
+    {"round": 4, "score/kl": 0.3, "score/modes": 8.0},
+  ]
+  assert report.scores(rows, {"kl": "min", "modes": "max", "other": "min"}) == {
+    "kl": {"last": 0.3, "best": 0.1, "best_round": 2},
+    "modes": {"last": 8.0, "best": 8.0, "best_round": 2},  # of equals the first
+  }
+  assert report.scores([], {"kl": "min"}) == {}
+
+
+def test_scores_do_not_hide_a_divergence():
+  rows = [{"round": 1, "score/kl": 0.5}, {"round": 2, "score/kl": math.inf}]
+  assert report.scores(rows, {"kl": "min"})["kl"] == {
+    "last": math.inf,
+    "best": 0.5,
+    "best_round": 1,
+  }
+  rows[1]["score/kl"] = math.nan
+  found = report.scores(rows, {"kl": "max"})["kl"]
+  assert math.isnan(found["last"]) and found["best"] == 0.5
+
+
+def test_json_is_written_whole_and_plain(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  path = tmp_path / "summary.json"
+  values = {"a": np.float32(0.5), "b": np.arange(2), "c": (1, math.nan), "d": {"e": np.int64(3)}}
+  report.write_json(path, values)
+  assert json.loads(path.read_text()) == {"a": 0.5, "b": [0, 1], "c": [1, "nan"], "d": {"e": 3}}
+  with pytest.raises(TypeError):
+    report.write_json(path, {"a": object()})
+  monkeypatch.setattr(report.os, "replace", lambda *_: pytest.fail("stopped here"))
+  with pytest.raises(pytest.fail.Exception):
+    report.write_json(path, {"a": 1})
+  assert json.loads(path.read_text())["a"] == 0.5  # the old one is whole
+  assert list(tmp_path.iterdir()) == [path]  # and nothing else is left
+
+
+def test_arrays_come_back(tmp_path: pathlib.Path):
+  report.save_arrays(tmp_path / "samples.npz", {"x": digits(3), "y": np.arange(3)})
+  with np.load(tmp_path / "samples.npz", allow_pickle=False) as found:
+    np.testing.assert_array_equal(found["x"], digits(3))
+    np.testing.assert_array_equal(found["y"], np.arange(3))
+
+
+def test_the_machine_is_described():
+  found = report.machine()
+  assert json.loads(json.dumps(found)) == found
+  for name in ("python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"):
+    assert found[name][0].isdigit()
+  assert found["devices"] == "8 x cpu" and found["processes"] == 1 and found["cores"] >= 1

@@ -1,0 +1,67 @@
+"""Runs in their folders: what is read back, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gan_jax.experiment import build, default_config, network, schedule
+from gan_jax.runs import check_same_config, load, read_config, write_config
+
+
+@pytest.fixture
+def experiment():
+  config = default_config()
+  config.data = "ring8"
+  config.generator = network("mlp_generator", hidden=(8, 4))
+  with config.ignore_type():
+    config.regularizers.r1 = schedule(
+      "linear_schedule", init_value=0.0, end_value=1.0, transition_steps=9
+    )
+  return build(config)
+
+
+def test_config_comes_back_and_builds_the_same_game(experiment, tmp_path):
+  write_config(experiment, tmp_path)
+  config = read_config(tmp_path)
+  assert config.regularizers.r1.schedule == "linear_schedule"
+  assert tuple(config.generator.hidden) == (8, 4)
+  check_same_config(config, tmp_path)
+  again = build(config)
+  assert again.example == experiment.example
+  assert again.game.players.keys() == experiment.game.players.keys()
+
+
+def test_every_difference_is_shown(experiment, tmp_path):
+  write_config(experiment, tmp_path)
+  config = read_config(tmp_path)
+  config.loss = "hinge"
+  config.generator.hidden = (8,)
+  with pytest.raises(ValueError) as error:
+    check_same_config(config, tmp_path)
+  told = str(error.value)
+  assert "loss: non_saturating there, hinge here" in told
+  assert "generator.hidden: [8, 4] there, [8] here" in told
+  assert "seed" not in told and "--allow_config_change" in told
+  check_same_config(config, tmp_path, allow=True)
+  check_same_config(config, tmp_path / "new")
+
+
+def test_run_without_a_checkpoint_is_told_from_no_run(experiment, tmp_path):
+  with pytest.raises(FileNotFoundError, match="no run in"):
+    load(tmp_path)
+  write_config(experiment, tmp_path)
+  with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
+    load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", json.dumps({"config": {}, "example": {}})])
+def test_damaged_config_is_named(text, tmp_path):
+  (tmp_path / "config.json").write_text(text)
+  with pytest.raises(ValueError, match=r"config.json is damaged"):
+    read_config(tmp_path)
+
+
+def test_points_and_images_are_told_apart(experiment):
+  assert experiment.example.pixel_range is None
+  assert np.prod(experiment.example.shape) == 2

@@ -1,0 +1,106 @@
+"""Drawing examples: sizes, seeds, classes, walks, and what a saved picture holds."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.game import Game, State
+from gan_jax.games import normal
+from gan_jax.random import example_keys
+from gan_jax.sampling import CHUNK, Example, Sampler, _great_circle, by_class
+
+IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
+
+
+def make(example=IMAGES, scale=1.0):
+  """A game whose generator shows its latents, times a parameter, plus the label."""
+
+  def generate(params, carried, z, labels):
+    x = params["generator"] * z.reshape(-1, *example.shape)
+    return x if labels is None else x + labels.reshape(-1, *(1,) * len(example.shape))
+
+  game = Game(
+    init=lambda key, batch: ({}, {}),
+    prior=lambda key, n: normal(2)(example_keys(key, n)),
+    generate=generate,
+    players={},
+    turns=(),
+  )
+  state = State(
+    round=jnp.zeros((), jnp.int32),
+    key=jax.random.key(0),
+    params={"generator": jnp.asarray(scale)},
+    carried={},
+    opt={},
+    ema={"generator": jnp.asarray(2 * scale)},
+  )
+  return Sampler(game, example), state
+
+
+@pytest.mark.parametrize("n", [1, 7, CHUNK, CHUNK + 1])
+def test_any_number_is_drawn_and_begins_alike(n):
+  sampler, state = make()
+  x = sampler(state, n)
+  assert x.shape == (n, 1, 1, 2) and x.dtype == np.uint8
+  np.testing.assert_array_equal(x, sampler(state, CHUNK + 5)[:n])
+  assert (sampler(state, 7, seed=1) != sampler(state, 7)).any()
+
+
+def test_one_program_serves_every_number():
+  sampler, state = make()
+  for n in (1, 5, CHUNK + 3):
+    sampler(state, n)
+  assert sampler._generate._cache_size() == 1
+
+
+def test_images_are_quantised_as_a_png_would_be():
+  sampler, state = make(scale=1e-9)
+  assert (sampler(state, 4) == 128).all()  # 0 lies between 127 and 128; rounds to even
+  sampler, state = make(scale=1e9)
+  assert set(np.unique(sampler(state, 50))) == {0, 255}
+
+
+def test_points_stay_as_they_are():
+  sampler, state = make(Example((2,), None, None))
+  x = sampler(state, 3, ema=False)
+  assert x.dtype == np.float32
+  np.testing.assert_allclose(x, sampler.latents(3))
+  np.testing.assert_allclose(sampler(state, 3), 2 * x)  # the average, here twice as large
+
+
+def test_labels_reach_the_generator():
+  sampler, state = make(Example((2,), 3, None), scale=0.0)
+  x = sampler(state, 3, labels=np.array([0, 2, 1]))
+  np.testing.assert_array_equal(x, [[0, 0], [2, 2], [1, 1]])
+
+
+@pytest.mark.parametrize(
+  ("n", "classes", "expected"),
+  [(6, 3, [0, 0, 1, 1, 2, 2]), (4, 3, [0, 0, 1, 2]), (2, 5, [0, 1])],
+)
+def test_examples_are_shared_out_class_by_class(n, classes, expected):
+  assert by_class(n, classes).tolist() == expected
+
+
+def test_walk_has_its_ends_and_keeps_one_class():
+  sampler, state = make(Example((2,), 2, None), scale=0.5)  # the average shows z + label
+  walk = sampler.interpolate(state, rows=3, steps=5).reshape(3, 5, 2)
+  ends = sampler.latents(6)
+  label = np.array([0, 1, 0])[:, None]
+  np.testing.assert_allclose(walk[:, 0], ends[:3] + label, rtol=1e-5)
+  np.testing.assert_allclose(walk[:, -1], ends[3:] + label, rtol=1e-5)
+
+
+def test_great_circle_keeps_lengths_and_goes_straight_between_parallels():
+  t = np.linspace(0, 1, 5)[:, None]
+  a, b = np.array([[3.0, 0.0]]), np.array([[0.0, 3.0]])
+  np.testing.assert_allclose(np.linalg.norm(_great_circle(a, b, t), axis=1), 3)
+  np.testing.assert_allclose(_great_circle(a, 2 * a, t), a * (1 + t))
+  np.testing.assert_allclose(_great_circle(0 * a, a, t), a * t)
+
+
+def test_batch_describes_shapes():
+  spec = Example((4, 4, 3), 10, (-1.0, 1.0)).batch(2, 8)
+  assert spec["x"].shape == (2, 8, 4, 4, 3) and spec["y"].shape == (2, 8)
+  assert "y" not in IMAGES.batch(8)

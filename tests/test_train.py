@@ -1,0 +1,105 @@
+"""The loop's parts; what it does as a whole is in test_app.py."""
+
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import data
+from gan_jax.experiment import build, default_config, network
+from gan_jax.game import init, minibatches, play_round
+from gan_jax.parallel import data_mesh
+from gan_jax.train import NotFiniteError, _next_stop, _Watch, rounds_player
+
+
+def tiny(**changes):
+  config = default_config()
+  config.data = "ring8"
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.discriminator = network("mlp_discriminator", hidden=(8,))
+  config.batch_size = 16
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+def test_a_dispatch_ends_where_something_is_due():
+  config = tiny(rounds=100, rounds_per_call=8, log_every=10, sample_every=0, checkpoint_every=25)
+  stops = [0]
+  while stops[-1] < 100:
+    stops.append(_next_stop(config, stops[-1]))
+  assert {10, 20, 25, 30, 40, 50, 75, 100} <= set(stops)
+  assert all(0 < b - a <= 8 for a, b in itertools.pairwise(stops))
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_rounds_of_one_dispatch_are_those_of_the_bare_step(k):
+  """On eight devices, several rounds a call, against play_round on one device and one batch."""
+  experiment = build(tiny(k=k))
+  game, batches = experiment.game, experiment.batches
+  n = minibatches(game)
+  make = lambda: init(game, jax.random.key(0), experiment.example.batch(n, 16))
+  mesh = data_mesh(16)
+  assert mesh.size == 8
+  everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+  got, history = rounds_player(game, batches, mesh)(jax.device_put(make(), everywhere), 4)
+  state, step = make(), jax.jit(functools.partial(play_round, game))
+  for t in range(4):
+    at = [batches.at(batches.arrays, t * n + i) for i in range(n)]
+    state, metrics = step(state, jax.tree.map(lambda *x: jnp.stack(x), *at))
+    np.testing.assert_allclose(history["V"][t], metrics["V"], rtol=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), got.params, state.params
+  )
+
+
+def test_streamed_rounds_are_those_of_resident_data():
+  source = data.load("mnist10k")
+  config = tiny(data="mnist10k")
+  config.generator = network("goodfellow_generator", hidden=(8,))
+  config.discriminator = network("goodfellow_discriminator", hidden=(4,))
+  game = build(config).game
+  found = []
+  for resident in (True, False):
+    batches = data.Batches(source, 16, 0, flip=True, resident=resident)
+    spec = {"x": jax.ShapeDtypeStruct((1, 16, 28, 28, 1), jnp.float32)}
+    state = init(game, jax.random.key(0), spec)
+    play = rounds_player(game, batches, data_mesh(16))
+    for _ in range(2):
+      state, _ = play(state, 2)
+    found.append(state.params)
+  assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), *found))
+
+
+def test_batch_that_devices_cannot_share_is_refused():
+  with pytest.raises(ValueError, match="batch_size = 12 cannot be split over 8 devices"):
+    data_mesh(12)
+
+
+def test_watch_is_one_dispatch_late():
+  watch = _Watch()
+  assert watch.latest() == {}
+  watch.add(0, {"V": jnp.array([1.0, 2.0])})
+  assert watch.latest() == {"V": 2.0}
+  watch.add(2, {"V": jnp.array([jnp.nan])})  # not looked at yet
+  with pytest.raises(NotFiniteError, match="V is nan in round 3"):
+    watch.add(3, {"V": jnp.array([0.0])})
+
+
+def test_watch_names_the_term_before_what_it_spoils():
+  bad = jnp.array([1.0, jnp.inf])
+  watch = _Watch()
+  watch.add(
+    10,
+    {
+      "D_fake": bad,
+      "discriminator/gradient_norm": bad,
+      "discriminator/loss": bad,
+      "discriminator/r1": bad,
+      "generator/adversarial": jnp.array([1.0, 1.0]),
+    },
+  )
+  with pytest.raises(NotFiniteError, match="discriminator/r1 is inf in round 12"):
+    watch.latest()
