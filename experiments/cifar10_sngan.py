@@ -29,9 +29,9 @@ def get_config() -> ConfigDict:
   config.generator = network("sngan_generator")
   config.discriminator = network("sngan_discriminator")
   config.loss = "hinge"
-  falling = schedule("linear_schedule", init_value=2e-4, end_value=0.0, transition_steps=ROUNDS)
-  adam = optimizer("adam", learning_rate=falling, b1=0.0, b2=0.9)
-  config.optimizers = {"discriminator": adam, "generator": adam}
+  for player in ("discriminator", "generator"):
+    falling = schedule("linear_schedule", init_value=2e-4, end_value=0.0, transition_steps=ROUNDS)
+    config.optimizers[player] = optimizer("adam", learning_rate=falling, b1=0.0, b2=0.9)
 
   config.log_every = 100
   config.sample_every = 1000

@@ -32,16 +32,16 @@ def get_config() -> ConfigDict:
   config.generator = network("goodfellow_generator")
   config.discriminator = network("goodfellow_discriminator")
   config.loss = "non_saturating"
-  sgd = optimizer(
-    "sgd",
-    learning_rate=schedule(
-      "exponential_decay", init_value=0.1, transition_steps=1, decay_rate=1 / 1.000004
-    ),
-    momentum=schedule(
-      "linear_schedule", init_value=0.5, end_value=0.7, transition_steps=250 * EPOCH
-    ),
-  )
-  config.optimizers = {"discriminator": sgd, "generator": sgd}
+  for player in ("discriminator", "generator"):
+    config.optimizers[player] = optimizer(
+      "sgd",
+      learning_rate=schedule(
+        "exponential_decay", init_value=0.1, transition_steps=1, decay_rate=1 / 1.000004
+      ),
+      momentum=schedule(
+        "linear_schedule", init_value=0.5, end_value=0.7, transition_steps=250 * EPOCH
+      ),
+    )
   config.average.name = "none"
 
   config.log_every = 100

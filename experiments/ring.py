@@ -27,9 +27,9 @@ def get_config() -> ConfigDict:
   config.discriminator = network("mlp_discriminator", hidden=(128, 128, 128))
   config.loss = "non_saturating"
   config.regularizers.r1 = 0.1
-  falling = schedule("cosine_decay_schedule", init_value=1e-3, decay_steps=ROUNDS)
-  adam = optimizer("adam", learning_rate=falling, b1=0.0, b2=0.99)
-  config.optimizers = {"discriminator": adam, "generator": adam}
+  for player in ("discriminator", "generator"):
+    falling = schedule("cosine_decay_schedule", init_value=1e-3, decay_steps=ROUNDS)
+    config.optimizers[player] = optimizer("adam", learning_rate=falling, b1=0.0, b2=0.99)
   config.average.decay = 0.995
 
   config.log_every = 200

@@ -4,6 +4,7 @@ Every command imports what it needs when it runs, so that `--help` and a mistype
 once.
 """
 
+import ast
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 FLAGS = flags.FLAGS
 
@@ -115,8 +116,29 @@ def _workdir() -> pathlib.Path:
   return pathlib.Path(_WORKDIR.value).expanduser()
 
 
+class _SectionParser(flags.ArgumentParser):
+  """Parses what may take the place of a section of the config: another, or a number.
+
+  A learning rate or weight that a config makes a schedule can so be overridden by a number.
+  """
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    try:
+      value = ast.literal_eval(argument)
+    except (SyntaxError, ValueError):
+      value = None
+    if isinstance(value, dict):
+      return ConfigDict(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+      return value
+    raise ValueError("expected a number where a schedule may stand, or a section, {'key': value}")
+
+
 def _parse(argv: list[str]) -> list[str]:
   """Parses flags; a mistake in them, or in the config file they name, ends with one plain line."""
+  config_flags.register_flag_parser_for_type(ConfigDict, _SectionParser())
   try:
     left = FLAGS(argv)
   except flags.Error as error:

@@ -46,6 +46,7 @@ SCHEDULES = {
     "warmup_cosine_decay_schedule",
   )
 }
+PLACEMENTS = {"auto": None, "device": True, "stream": False}
 GIVEN = {"shape", "num_classes", "axis_name", "parent"}  # of a network: known from data and layout
 
 
@@ -94,13 +95,14 @@ def default_config() -> ml_collections.ConfigDict:
       "latent": {"name": "normal", "dim": 64, "scale": 1.0, "bound": 2.0},
       "loss": "non_saturating",
       "real_target": 1.0,  # below 1: one-sided label smoothing
-      "regularizers": dict.fromkeys(regularizers.REGULARIZERS, 0.0),  # weights; 0 is off
+      # Weights, each a number or a `schedule`; 0 is off.
+      "regularizers": _numbers(dict.fromkeys(regularizers.REGULARIZERS, 0.0)),
       "regularizer_options": {
         name: {"every": 1, **_defaults(factory)}
         for name, factory in regularizers.REGULARIZERS.items()
       },
       "jitter": 0.05,  # how far a consistency term moves points
-      "generator_regularizers": {"orthogonal": 0.0},
+      "generator_regularizers": _numbers({"orthogonal": 0.0}),
       "k": 1,
       "simultaneous": False,
       "packing": 1,
@@ -155,13 +157,18 @@ def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ml_coll
   factory = _lookup(OPTIMIZERS, name, "optimizer")
   ours = {"learning_rate": learning_rate, "clip_norm": 0.0, "clip_weights": 0.0}
   _known(options, {*inspect.signature(factory).parameters, *ours}, f"options of {name!r}")
-  return ml_collections.ConfigDict({"name": name, **_defaults(factory), **ours, **options})
+  return _numbers({"name": name, **_defaults(factory), **ours, **options})
 
 
 def schedule(name: str, **options: Any) -> ml_collections.ConfigDict:
   """Makes the config of a number that changes over rounds: one of `SCHEDULES`, optax's options."""
   _lookup(SCHEDULES, name, "schedule")
   return ml_collections.ConfigDict({"schedule": name, **options})
+
+
+def _numbers(values: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """Makes a section in which a schedule may take the place of a number, and the other way round."""
+  return ml_collections.ConfigDict(values, type_safe=False)
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -181,26 +188,23 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     FileNotFoundError: for data that are not there.
   """
   _check(config)
-  options = config.data_options
+  options = _section(config, "data_options")
   where: dict[str, Any] = {
-    "image_size": options.image_size or None,
-    "channels": options.channels or None,
-    "data_dir": options.data_dir or None,
-    "manual_dir": options.manual_dir or None,
+    key: options[key] or None for key in ("image_size", "channels", "data_dir", "manual_dir")
   }
   source = data.load(config.data, "train", **where)
   example = Example(
     tuple(source.shape),
     source.num_classes if config.conditional else None,
-    tuple(options.pixel_range) if len(source.shape) == 3 else None,
+    tuple(options["pixel_range"]) if len(source.shape) == 3 else None,
   )
   batches = data.Batches(
     source,
     config.batch_size,
     config.seed,
-    flip=options.flip,
-    pixel_range=tuple(options.pixel_range),
-    resident={"auto": None, "device": True, "stream": False}[options.placement],
+    flip=options["flip"],
+    pixel_range=tuple(options["pixel_range"]),
+    resident=_lookup(PLACEMENTS, options["placement"], "placement"),
     labels=config.conditional,
   )
   return Experiment(
@@ -241,12 +245,12 @@ def build_game(config: ml_collections.ConfigDict, example: Example) -> Game:
     _network(config.generator, example.num_classes, shape=example.shape),
     _network(config.discriminator, example.num_classes),
     loss=loss,
-    regularizers=_regularizers(config, config.regularizers, example),
-    generator_regularizers=_regularizers(config, config.generator_regularizers, example),
+    regularizers=_regularizers(config, "regularizers", example),
+    generator_regularizers=_regularizers(config, "generator_regularizers", example),
     optimizers={name: _optimizer(config.optimizers[name], k[name]) for name in k},
-    latent=_latent(config.latent),
+    latent=_latent(_section(config, "latent")),
     turns=games.simultaneous() if config.simultaneous else games.alternating(config.k),
-    averages=_averages(config.average),
+    averages=_averages(_section(config, "average")),
     conditional=config.conditional,
     packing=config.packing,
     joint=config.joint,
@@ -276,13 +280,25 @@ def _check(config: ml_collections.ConfigDict) -> None:
     )
   if config.keep_checkpoints < 1:
     raise ValueError(f"config.keep_checkpoints = {config.keep_checkpoints}: expected at least 1")
-  _lookup({"auto": 0, "device": 0, "stream": 0}, config.data_options.placement, "placement")
+  _check_sections(config, "config", {})
+
+
+def _check_sections(section: ml_collections.ConfigDict, path: str, seen: dict[int, str]) -> None:
+  """Refuses one section in two places, where a flag for the one would change the other too."""
+  if id(section) in seen:
+    raise ValueError(
+      f"{seen[id(section)]} and {path} are one object: overriding a key of one would change "
+      "both; make each by its own call in the config file"
+    )
+  seen[id(section)] = path
+  for key, value in section.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      _check_sections(value, f"{path}.{key}", seen)
 
 
 def _network(options: Mapping[str, Any], num_classes: int | None, **given: Any) -> Any:
-  options = dict(options)
+  options = _filled(network, options, "network")
   name = options.pop("name")
-  _known(options, _network_options(name), f"options of network {name!r}")
   if "dtype" in options:
     options["dtype"] = jnp.dtype(options["dtype"])
   return NETWORKS[name](num_classes=num_classes, **given, **options)
@@ -303,11 +319,14 @@ def _network_options(name: str) -> dict[str, Any]:
 
 def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransformation:
   """Makes an optimizer whose schedules count rounds, of which each has so many of its moves."""
-  options = dict(options)
+  options = _filled(optimizer, options, "optimizer")
   name = options.pop("name")
-  factory = _lookup(OPTIMIZERS, name, "optimizer")
+  factory = OPTIMIZERS[name]
+  numbers = {"learning_rate": 0.0, "clip_norm": 0.0, "clip_weights": 0.0, **_defaults(factory)}
+  for key, value in options.items():
+    if type(numbers.get(key)) in (int, float):
+      _check_number(f"{key} of the optimizer {name!r}", value, fixed=key.startswith("clip_"))
   clip_norm, clip_weights = options.pop("clip_norm"), options.pop("clip_weights")
-  _known(options, inspect.signature(factory).parameters, f"options of {name!r}")
   fixed = {key: value for key, value in options.items() if not _is_schedule(value)}
   moving = {
     key: _every(moves, _weight(value)) for key, value in options.items() if _is_schedule(value)
@@ -327,20 +346,25 @@ def _every(moves: int, schedule: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _regularizers(
-  config: ml_collections.ConfigDict, weights: Mapping[str, Any], example: Example
+  config: ml_collections.ConfigDict, section: str, example: Example
 ) -> dict[str, tuple[Weight, TermLike]]:
   """Makes the terms whose weight is not zero."""
   terms: dict[str, tuple[Weight, TermLike]] = {}
-  for name, weight in weights.items():
-    factory = _lookup(regularizers.REGULARIZERS, name, "regularizer")
-    if _is_schedule(weight) or weight:
-      options = dict(config.regularizer_options[name])
-      lazy = options.pop("every")
-      if len(example.shape) == 1 and "transform" in inspect.signature(factory).parameters:
-        # Points cannot be flipped and shifted.
-        options["transform"] = regularizers.jitter(scale=config.jitter)
-      term = factory(**options)
-      terms[name] = (_weight(weight), term if lazy == 1 else every(lazy, term))
+  every_options = _section(config, "regularizer_options")
+  for name, weight in _section(config, section).items():
+    _check_number(f"config.{section}.{name}", weight)
+    if not (_is_schedule(weight) or weight):
+      continue
+    factory = regularizers.REGULARIZERS[name]
+    options = {"every": 1, **_defaults(factory)}
+    _known(every_options[name], options, f"keys of config.regularizer_options.{name}")
+    options |= every_options[name]
+    lazy = options.pop("every")
+    if len(example.shape) == 1 and "transform" in inspect.signature(factory).parameters:
+      # Points cannot be flipped and shifted.
+      options["transform"] = regularizers.jitter(scale=config.jitter)
+    term = factory(**options)
+    terms[name] = (_weight(weight), term if lazy == 1 else every(lazy, term))
   return terms
 
 
@@ -351,24 +375,48 @@ def _weight(value: Any) -> Any:
   return _call(SCHEDULES, options.pop("schedule"), "schedule", options)
 
 
+def _check_number(name: str, value: Any, fixed: bool = False) -> None:
+  is_number = isinstance(value, int | float) and not isinstance(value, bool)
+  if not (is_number or (_is_schedule(value) and not fixed)):
+    example = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 100}"
+    expected = "a number" if fixed else f"a number, or a schedule such as {example}"
+    shown = dict(value) if isinstance(value, ml_collections.ConfigDict) else value
+    raise ValueError(f"{name} is {shown!r}: expected {expected}")
+
+
 def _is_schedule(value: Any) -> bool:
   return isinstance(value, Mapping | ml_collections.ConfigDict) and "schedule" in value
 
 
-def _latent(options: Mapping[str, Any]) -> games.Latent:
-  options = dict(options)
-  name = options.pop("name")
-  takes = inspect.signature(_lookup(LATENTS, name, "latent")).parameters
-  return LATENTS[name](**{key: value for key, value in options.items() if key in takes})
+def _latent(options: dict[str, Any]) -> games.Latent:
+  factory = _lookup(LATENTS, options["name"], "latent")
+  takes = inspect.signature(factory).parameters
+  return factory(**{key: value for key, value in options.items() if key in takes})
 
 
-def _averages(options: Mapping[str, Any]) -> dict[str, Any]:
+def _averages(options: dict[str, Any]) -> dict[str, Any]:
   kinds = {
     "none": dict,
     "decay": lambda: {"generator": games.decay(options["decay"])},
     "half_life": lambda: {"generator": games.half_life(options["half_life"], options["ramp_up"])},
   }
   return _lookup(kinds, options["name"], "average")()
+
+
+def _section(config: ml_collections.ConfigDict, name: str) -> dict[str, Any]:
+  """Reads a section; what was left out where it was given as a whole has its default."""
+  defaults = default_config()[name]
+  _known(config[name], defaults, f"keys of config.{name}")
+  return {**defaults, **config[name]}
+
+
+def _filled(
+  make: Callable[..., Mapping[str, Any]], options: Mapping[str, Any], kind: str
+) -> dict[str, Any]:
+  """Fills in what a section that names a network or an optimizer leaves out."""
+  if "name" not in options:
+    raise ValueError(f"a {kind} of the config has no name; it has: {', '.join(sorted(options))}")
+  return dict(make(**options))
 
 
 def _defaults(factory: Callable[..., Any]) -> dict[str, Any]:
@@ -390,7 +438,10 @@ def _lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
 def _call(table: Mapping[str, Any], name: str, kind: str, options: Mapping[str, Any]) -> Any:
   factory = _lookup(table, name, kind)
   _known(options, inspect.signature(factory).parameters, f"options of {kind} {name!r}")
-  return factory(**options)
+  try:
+    return factory(**options)
+  except TypeError as error:  # an option that has no default was left out
+    raise ValueError(f"{kind} {name!r}: {error}") from error
 
 
 def _known(given: Iterable[str], valid: Iterable[str], what: str) -> None:

@@ -246,6 +246,22 @@ def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, tmp_pat
   assert [row["round"] for row in rows(tmp_path)] == [20, 40]
 
 
+def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
+  rate = "--config.optimizers.generator.learning_rate"
+  for workdir, override in (("part", f"{rate}.init_value=0.5"), ("number", f"{rate}=0.5")):
+    gan_jax(*ring(tmp_path / workdir, 10), *SMALL_RING, override)
+  read = lambda workdir: json.loads((tmp_path / workdir / "config.json").read_text())["config"]
+  rates = {
+    d: {p: o["learning_rate"] for p, o in read(d)["optimizers"].items()} for d in ("part", "number")
+  }
+  assert rates["part"]["generator"]["init_value"] == 0.5
+  assert rates["number"]["generator"] == 0.5
+  assert rates["part"]["discriminator"] == rates["number"]["discriminator"]
+  assert rates["part"]["discriminator"]["init_value"] == 1e-3
+  told = gan_jax(*ring(tmp_path / "word", 10), f"{rate}=fast", code=2)
+  assert "learning_rate=fast: expected a number" in told
+
+
 def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
   bad = ["--config.loss=maximum_likelihood", "--config.optimizers.generator.learning_rate=1e6"]
   told = gan_jax(*ring(tmp_path, 2000), *SMALL_RING, *bad, code=1)

@@ -38,13 +38,14 @@ def tiny(**changes):
   return config
 
 
-def rounds(config, n):
+def rounds(config, n, start=None):
   """Plays n rounds in one compiled program; returns the state and all metrics."""
   experiment = build(config)
   game, batches = experiment.game, experiment.batches
   m = minibatches(game)
 
-  @jax.jit
+  # Most of the time here goes to the compiler, and there is little to gain from its pains.
+  @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
   def play(state):
     def one(state, _):
       t = state.round.astype(jnp.uint32) * m + jnp.arange(m, dtype=jnp.uint32)
@@ -52,12 +53,19 @@ def rounds(config, n):
 
     return jax.lax.scan(one, state, length=n)
 
-  return play(init(game, jax.random.key(0), experiment.example.batch(m, config.batch_size)))
+  batch = experiment.example.batch(m, config.batch_size)
+  return play(init(game, jax.random.key(0), batch) if start is None else start)
 
 
 # --- every loss with every penalty in every order of turns, from a config -------------------------
 
 TURNS = {"k1": {"k": 1}, "k5": {"k": 5}, "simultaneous": {"simultaneous": True}}
+
+
+@functools.cache
+def start():
+  """The state before the first round, which no loss, penalty or order of turns has a part in."""
+  return init(build(tiny()).game, jax.random.key(0), POINTS.batch(1, 16))
 
 
 @pytest.mark.slow
@@ -68,7 +76,7 @@ def test_twenty_rounds_are_finite(loss, penalty, turns):
   config = tiny(loss=loss, **TURNS[turns])
   if penalty != "none":
     config.regularizers[penalty] = 1.0
-  state, metrics = rounds(config, 20)
+  state, metrics = rounds(config, 20, start=start())
   assert state.round == 20
   for name, values in metrics.items():
     assert np.isfinite(values).all(), name
@@ -113,10 +121,9 @@ def test_regularizer_options_reach_it():
 
 def test_weight_can_be_a_schedule():
   config = tiny()
-  with config.ignore_type():
-    config.regularizers.r1 = schedule(
-      "linear_schedule", init_value=0.0, end_value=4.0, transition_steps=4
-    )
+  config.regularizers.r1 = schedule(
+    "linear_schedule", init_value=0.0, end_value=4.0, transition_steps=4
+  )
   _, m = rounds(config, 3)
   extra = m["discriminator/loss"] - m["discriminator/adversarial"]
   np.testing.assert_allclose(extra, np.arange(3) * np.asarray(m["discriminator/r1"]), atol=1e-6)
@@ -248,6 +255,60 @@ def test_unknown_keys_are_refused_in_the_file():
     optimizer("adam", beta=0.5)
   with pytest.raises(ValueError, match="unknown schedule 'linear'; expected one of"):
     schedule("linear")
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"generator": {"hidden": (8,)}}, "a network of the config has no name; it has: hidden"),
+    ({"latent": {"name": "normal", "width": 3}}, "unknown keys of config.latent: width"),
+    ({"regularizers": {"r1": "much"}}, "config.regularizers.r1 is 'much': expected a number"),
+    ({"optimizers": {"generator": {"name": "adam", "b1": "x"}}}, "b1 of the optimizer 'adam'"),
+    (
+      {"optimizers": {"generator": {"name": "adam", "learning_rate": {"schedule": "no"}}}},
+      "unknown schedule 'no'",
+    ),
+    (
+      {
+        "optimizers": {
+          "generator": {"name": "sgd", "learning_rate": {"schedule": "polynomial_schedule"}}
+        }
+      },
+      "schedule 'polynomial_schedule': .*init_value",
+    ),
+    (
+      {"optimizers": {"generator": {"name": "sgd", "clip_norm": {"schedule": "linear_schedule"}}}},
+      "clip_norm of the optimizer 'sgd' is .*: expected a number$",
+    ),
+  ],
+)
+def test_mistake_in_a_section_given_anew_is_named(changes, message):
+  config = tiny()
+  for key, value in changes.items():
+    if key == "optimizers":
+      config.optimizers.generator = value["generator"]
+    else:
+      config[key] = value
+  with pytest.raises(ValueError, match=message):
+    build(config)
+
+
+def test_section_given_anew_keeps_the_defaults_of_what_it_leaves_out():
+  config = tiny()
+  config.latent = {"name": "uniform", "dim": 2}
+  config.generator = {"name": "mlp_generator", "hidden": (8,)}
+  config.optimizers.generator = {"name": "sgd"}
+  config.regularizers = {"r1": 1.0}
+  state, metrics = rounds(config, 1)
+  assert state.params["generator"]["Dense_0"]["kernel"].shape == (2, 8)
+  assert "discriminator/r1" in metrics
+
+
+def test_one_section_in_two_places_is_refused():
+  config = tiny()
+  config.optimizers.discriminator = config.optimizers.generator = optimizer("adam")
+  with pytest.raises(ValueError, match="optimizers.discriminator and config.optimizers.generator"):
+    build(config)
 
 
 def test_conditional_game_without_labels_is_refused(tmp_path):
