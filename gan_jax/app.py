@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 FLAGS = flags.FLAGS
@@ -60,7 +60,8 @@ def main() -> None:
   # config_flags looks the file up in sys.argv itself.
   rest.sort(key=lambda argument: not argument.startswith("--config="))
   sys.argv[1:] = [command, *rest]
-  arguments = [f"{sys.argv[0]} {command}", *rest]
+  # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
+  arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
   app.run(lambda argv: _guarded(COMMANDS[command]), argv=arguments, flags_parser=_parse)
 
 
@@ -177,8 +178,6 @@ def _prepare_jax() -> None:
   """Keeps compiled programs between runs, in JAX_COMPILATION_CACHE_DIR or this project's cache."""
   import jax
 
-  if FLAGS["verbosity"].using_default_value:
-    logging.set_verbosity(logging.WARNING)  # JAX and Orbax tell much at INFO
   if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     cache = os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")
     jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache, "xla").expanduser()))

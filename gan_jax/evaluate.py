@@ -77,9 +77,31 @@ class Evaluator(NamedTuple):
     return best is None or rank(new) > rank(best)
 
 
+def unscored(train: Source, test: Source | None) -> str | None:
+  """Says why there can be no scores on a data set; None if there can be.
+
+  Raises:
+    ValueError: the splits do not fit each other.
+  """
+  if test and (train.shape, train.num_classes) != (test.shape, test.num_classes):
+    raise ValueError(
+      f"{train.name} has shape {train.shape} and {train.num_classes} classes, but the test split"
+      f" {test.name} {test.shape} and {test.num_classes}: expected the same"
+    )
+  if train.name in MIXTURES:
+    return None
+  if train.num_classes is None or len(train.shape) != 3:
+    return f"{train.name} has no labels to train a classifier with, and no known modes"
+  if test is None:
+    return f"{train.name} has no test split to hold samples against"
+  if min(train.shape[:2]) < classifier.SMALLEST:
+    return f"{train.name} has images of {train.shape[:2]} pixels, too small for the classifier"
+  return None
+
+
 def evaluator_for(
   train: Source,
-  test: Source,
+  test: Source | None,
   *,
   num_fake: int,
   cache_dir: str | None = None,
@@ -91,11 +113,12 @@ def evaluator_for(
   Two-dimensional mixtures are scored by modes, high_quality and kl; stacked digits by modes and kl
   of the digits a classifier reads; labelled images by the Fréchet distance of a classifier's
   features to the test split, and by the classes it sees. Other data get no score, and a card that
-  says why: a number without a suitable network to look at the images would mean nothing.
+  says why (see `unscored`): a number without a suitable network to look at the images would mean
+  nothing.
 
   Args:
     train: what the generator learns from.
-    test: what it is compared with.
+    test: what it is compared with; None if there is no such split.
     num_fake: examples to draw for a score, >= 2.
     cache_dir: where classifiers are kept; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
     seed: of the generated examples.
@@ -109,20 +132,14 @@ def evaluator_for(
   """
   if num_fake < 2:
     raise ValueError(f"num_fake is {num_fake}: a score needs at least 2 generated examples")
-  if train.shape != test.shape or train.num_classes != test.num_classes:
-    raise ValueError(
-      f"{train.name} has shape {train.shape} and {train.num_classes} classes, but the test split"
-      f" {test.name} {test.shape} and {test.num_classes}: expected the same"
-    )
+  if (reason := unscored(train, test)) is not None:
+    return Evaluator("none", {}, (), {"evaluator": "none", "reason": reason}, lambda sample: {})
   fake = {"count": num_fake, "seed": seed}
   if train.name in MIXTURES:
     return _mixture(train, fake)
-  if train.draw is not None and "y" in train.arrays:
-    return _stacked(train, test, fake, cache_dir, batch_size)
-  if train.num_classes is not None and len(train.shape) == 3:
-    return _labelled(train, test, fake, cache_dir, batch_size)
-  reason = f"{train.name} has no labels to train a classifier with, and no known modes"
-  return Evaluator("none", {}, (), {"evaluator": "none", "reason": reason}, lambda sample: {})
+  assert test is not None
+  make = _labelled if train.draw is None else _stacked
+  return make(train, test, fake, cache_dir, batch_size)
 
 
 def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:

@@ -13,7 +13,7 @@ import ml_collections
 import optax
 
 from gan_jax import data, games, losses, regularizers
-from gan_jax.evaluate import Evaluator, evaluator_for
+from gan_jax.evaluate import Evaluator, evaluator_for, unscored
 from gan_jax.game import Game
 from gan_jax.nets import NETWORKS
 from gan_jax.objectives import TermLike, Weight, every
@@ -46,6 +46,16 @@ SCHEDULES = {
     "warmup_cosine_decay_schedule",
   )
 }
+LEAST = {
+  "rounds": 1,
+  "batch_size": 1,
+  "rounds_per_call": 1,
+  "k": 1,
+  "packing": 1,
+  "num_samples": 1,
+  "num_fake": 2,
+  "keep_checkpoints": 1,
+}
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 GIVEN = {"shape", "num_classes", "axis_name", "parent"}  # of a network: known from data and layout
 
@@ -58,6 +68,7 @@ class Experiment(NamedTuple):
     game: the game.
     batches: the training data.
     evaluator: makes the evaluator; may train a classifier, so it is called when first needed.
+    unscored: why the evaluator has no scores to give; None if it has.
     example: shape and number of classes of the data, and how its values are scaled.
   """
 
@@ -65,6 +76,7 @@ class Experiment(NamedTuple):
   game: Game
   batches: data.Batches
   evaluator: Callable[[], Evaluator]
+  unscored: str | None
   example: Example
 
 
@@ -193,6 +205,10 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     key: options[key] or None for key in ("image_size", "channels", "data_dir", "manual_dir")
   }
   source = data.load(config.data, "train", **where)
+  try:
+    test = data.load(config.data, "test", **where)
+  except data.NoSplitError:
+    test = None
   example = Example(
     tuple(source.shape),
     source.num_classes if config.conditional else None,
@@ -211,9 +227,8 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     config=config,
     game=build_game(config, example),
     batches=batches,
-    evaluator=lambda: evaluator_for(
-      source, data.load(config.data, "test", **where), num_fake=config.num_fake, seed=config.seed
-    ),
+    evaluator=lambda: evaluator_for(source, test, num_fake=config.num_fake, seed=config.seed),
+    unscored=unscored(source, test),
     example=example,
   )
 
@@ -263,9 +278,9 @@ def build_game(config: ml_collections.ConfigDict, example: Example) -> Game:
 def _check(config: ml_collections.ConfigDict) -> None:
   """Refuses values that have no meaning, before anything expensive starts."""
   _known(config, default_config(), "config keys")
-  for key in ("rounds", "batch_size", "rounds_per_call", "k", "packing", "num_samples"):
-    if config[key] < 1:
-      raise ValueError(f"config.{key} = {config[key]}: expected at least 1")
+  for key, least in LEAST.items():
+    if config[key] < least:
+      raise ValueError(f"config.{key} = {config[key]}: expected at least {least}")
   for key in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
     if config[key] < 0:
       raise ValueError(f"config.{key} = {config[key]}: expected a number of rounds, or 0 for never")
@@ -278,8 +293,6 @@ def _check(config: ml_collections.ConfigDict) -> None:
     raise ValueError(
       f"config.packing = {config.packing} does not divide config.batch_size = {config.batch_size}"
     )
-  if config.keep_checkpoints < 1:
-    raise ValueError(f"config.keep_checkpoints = {config.keep_checkpoints}: expected at least 1")
   _check_sections(config, "config", {})
 
 

@@ -122,9 +122,12 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
           if _is_due(config.checkpoint_every, round, config.rounds):
             watch.latest()
             checkpoints.save(state)
-      except KeyboardInterrupt:
-        watch.latest()
-        checkpoints.save(state)
+      except NotFiniteError:
+        raise
+      except BaseException:
+        if not state.round.is_deleted():  # a dispatch that failed has taken the state with it
+          watch.latest()
+          checkpoints.save(state)  # what failed can be done again; the rounds are dear
         raise
       return teller.summary()
 
@@ -138,6 +141,8 @@ class _Teller:
     self._images_a_round = minibatches(experiment.game) * experiment.config.batch_size
     self._writer = report.Writer(workdir, first)
     self._progress = report.Progress(experiment.config.rounds, first)
+    if experiment.unscored:
+      self._progress.say(f"there will be no scores: {experiment.unscored}")
     rows = report.read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
     self._evaluator: Evaluator | None = None
@@ -180,7 +185,8 @@ class _Teller:
 
   def _score(self, state: State) -> Mapping[str, float]:
     if self._evaluator is None:
-      self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
+      if not self._experiment.unscored:
+        self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       self._evaluator = self._experiment.evaluator()
     draw = sample_function(self._experiment, self._sampler, state)
     return self._evaluator(draw)

@@ -68,6 +68,7 @@ def rows(workdir):
 
 def test_a_run_leaves_all_that_it_should(gan_jax, tmp_path):
   told = gan_jax(*ring(tmp_path, 40), *SMALL_RING)
+  assert all(line.startswith(("round ", "preparing the evaluator")) for line in told.splitlines())
   assert "round 40/40" in told and "ETA" in told and "img/s" in told
   assert "D(x)" in told and "D(G(z))" in told and "loss D" in told
   assert [row["round"] for row in rows(tmp_path)] == [20, 40]
@@ -148,6 +149,30 @@ def test_a_finished_run_is_left_alone(gan_jax, tmp_path):
     (tmp_path / "summary.json").read_text(),
     (tmp_path / "metrics.jsonl").read_text(),
   )
+
+
+def test_a_folder_of_images_without_a_test_split_trains(gan_jax, tmp_path):
+  rng = np.random.default_rng(0)
+  for label in ("cats", "dogs"):
+    (tmp_path / "images" / label).mkdir(parents=True)
+    for i in range(4):
+      pixels = rng.integers(0, 256, (30, 40, 3), np.uint8)
+      Image.fromarray(pixels).save(tmp_path / "images" / label / f"{i}.png")
+  told = gan_jax(
+    "train",
+    f"--config={ROOT / 'experiments/conditional_mnist.py'}",
+    f"--workdir={tmp_path / 'run'}",
+    f"--config.data=folder:{tmp_path / 'images'}",
+    "--config.data_options.image_size=28",
+    *TINY,
+    "--config.batch_size=8",
+    "--config.rounds=2",
+  )
+  assert "there will be no scores: folder:" in told and "no test split" in told
+  assert "round 2/2" in told
+  assert size(tmp_path / "run/samples/00000002.png")[0] > 28
+  summary = json.loads((tmp_path / "run/summary.json").read_text())
+  assert summary["scores"] == {} and "no test split" in summary["card"]["reason"]
 
 
 # --- images, classes, samples ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from gan_jax import evaluate
 from gan_jax.data import MIXTURES, Source, load, table, take
 from gan_jax.data.stacked import stack
-from gan_jax.evaluate import Evaluator, evaluator_for
+from gan_jax.evaluate import Evaluator, evaluator_for, unscored
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.metrics.features import classifier
 
@@ -75,6 +75,19 @@ def test_mixtures(name: str, modes: int):
   assert judge.improves(perfect, collapsed) and not judge.improves(collapsed, perfect)
   assert judge.card["fake"] == {"count": 2500, "seed": 3}
   assert judge.card["real"] == {"data": name, "modes": modes, "std": MIXTURES[name].std}
+
+
+def test_data_without_a_test_split_or_labels_say_why_there_is_no_score():
+  for train, test, why in (
+    (stripes(20, 0), None, "stripes has no test split"),
+    (stripes(20, 0, labelled=False), None, "stripes has no labels"),
+    (stack("stacked:mnist10k", load("mnist10k")), None, "stacked:mnist10k has no test split"),
+  ):
+    judge = evaluator_for(train, test, num_fake=10)
+    assert judge.score(sampler(train)) == {} and why in judge.card["reason"]
+    assert judge.card["reason"] == unscored(train, test)
+  assert unscored(stripes(20, 0), stripes(20, 1)) is None
+  assert unscored(load("ring8"), None) is None
 
 
 def test_the_sampler_is_called_once_with_count_and_seed():

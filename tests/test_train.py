@@ -12,7 +12,7 @@ from gan_jax import data
 from gan_jax.experiment import build, default_config, network
 from gan_jax.game import init, minibatches, play_round
 from gan_jax.parallel import data_mesh
-from gan_jax.train import NotFiniteError, _next_stop, _Watch, rounds_player
+from gan_jax.train import NotFiniteError, _next_stop, _Watch, fit, rounds_player
 
 
 def tiny(**changes):
@@ -76,6 +76,24 @@ def test_streamed_rounds_are_those_of_resident_data():
 def test_batch_that_devices_cannot_share_is_refused():
   with pytest.raises(ValueError, match="batch_size = 12 cannot be split over 8 devices"):
     data_mesh(12)
+
+
+def test_what_fails_beside_training_loses_no_rounds(tmp_path):
+  def evaluator():
+    raise MemoryError("no room for the evaluator")
+
+  experiment = build(tiny(rounds=6, log_every=4, sample_every=0, checkpoint_every=0, num_samples=8))
+  with pytest.raises(MemoryError, match="no room"):
+    fit(experiment._replace(evaluator=evaluator), tmp_path)
+  assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["6"]
+
+
+def test_rounds_that_are_not_finite_are_not_saved(tmp_path):
+  config = tiny(rounds=4, loss="maximum_likelihood", checkpoint_every=2)
+  config.optimizers.generator.learning_rate = 1e30
+  with pytest.raises(NotFiniteError):
+    fit(build(config), tmp_path)
+  assert not (tmp_path / "checkpoints").exists()
 
 
 def test_watch_is_one_dispatch_late():

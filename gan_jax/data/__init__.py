@@ -11,7 +11,15 @@ from gan_jax.data.batches import Batch, Batches
 from gan_jax.data.mixtures import GRID25, MIXTURES, RING8, Mixture
 from gan_jax.data.pixels import to_float, to_uint8
 from gan_jax.data.registry import KINDS, load
-from gan_jax.data.source import Options, Raw, Source, require_labels, table, take
+from gan_jax.data.source import (
+  NoSplitError,
+  Options,
+  Raw,
+  Source,
+  require_labels,
+  table,
+  take,
+)
 
 __all__ = [
   "GRID25",
@@ -21,6 +29,7 @@ __all__ = [
   "Batch",
   "Batches",
   "Mixture",
+  "NoSplitError",
   "Options",
   "Raw",
   "Source",

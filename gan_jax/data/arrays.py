@@ -7,7 +7,7 @@ from typing import IO
 import numpy as np
 
 from gan_jax.data.images import fit_all
-from gan_jax.data.source import Options, Raw, Source, table
+from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 
 _X = {"train": ("x_train", "x", "images"), "test": ("x_test",)}
 _Y = {"train": ("y_train", "y", "labels"), "test": ("y_test",)}
@@ -22,6 +22,7 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
 
   Raises:
     FileNotFoundError: no such file.
+    NoSplitError: no such split.
     ValueError: damaged, too large, or arrays of another kind.
   """
   name, path = f"npz:{argument}", options.path(argument)
@@ -31,7 +32,7 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
     arrays = read_npz(name, file, options.memory_limit)
   x = _first(arrays, _X[split])
   if x is None:
-    raise ValueError(
+    raise NoSplitError(
       f"{name} has the arrays {sorted(arrays)}: the {split} split must be called"
       f" {' or '.join(_X[split])}"
     )

@@ -21,7 +21,7 @@ import numpy as np
 from absl import logging
 
 from gan_jax.data.images import SUFFIXES, Header, read_header, read_image
-from gan_jax.data.source import Options, Raw, Source, table
+from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -31,7 +31,8 @@ def open_folder(argument: str, split: str, options: Options) -> Source:
   """Opens `folder:<dir>`.
 
   Raises:
-    FileNotFoundError: no such folder or split, or no images in it.
+    NoSplitError: no such split.
+    FileNotFoundError: no such folder, or no images in it.
     ValueError: damaged, oversized or mixed images; names the file.
   """
   name, root = f"folder:{argument}", options.path(argument)
@@ -60,7 +61,7 @@ def _split_folder(root: pathlib.Path, split: str) -> pathlib.Path:
     return root / split
   if split == "train" and not (root / "test").is_dir():
     return root
-  raise FileNotFoundError(
+  raise NoSplitError(
     f"{root} has no folder {split}/, so there is no {split} split: put images into {root / split},"
     f" or use the other split"
   )

@@ -12,7 +12,7 @@ import numpy as np
 
 from gan_jax.data.arrays import read_npz
 from gan_jax.data.images import fit_all
-from gan_jax.data.source import MEMORY_LIMIT, Options, Source, table
+from gan_jax.data.source import MEMORY_LIMIT, NoSplitError, Options, Source, table
 
 BUNDLED = "mnist10k.npz"
 _PREFIXES = {"train": ("train",), "test": ("t10k", "test")}
@@ -35,11 +35,18 @@ def open_idx(argument: str, split: str, options: Options) -> Source:
   """Opens `idx:<dir>`: `train-images-idx3-ubyte`, `t10k-labels-idx1-ubyte` and so on, or .gz.
 
   Raises:
-    FileNotFoundError: no images of that split.
+    NoSplitError: the folder has no images of that split.
+    FileNotFoundError: no such folder, or no training images in it.
     ValueError: a file is not what its header says.
   """
   name, folder = f"idx:{argument}", options.path(argument)
-  x = read_idx(find_idx(folder, split, "images"), options.memory_limit)
+  try:
+    images = find_idx(folder, split, "images")
+  except FileNotFoundError as error:
+    if split == "train" or not folder.is_dir():
+      raise
+    raise NoSplitError(f"{name} has no {split} split: {error}") from error
+  x = read_idx(images, options.memory_limit)
   try:
     y = read_idx(find_idx(folder, split, "labels"), options.memory_limit)
   except FileNotFoundError:

@@ -49,6 +49,7 @@ def load(
       possible, and refused elsewhere.
 
   Raises:
+    NoSplitError: there is no such split.
     ValueError, FileNotFoundError: names what is wrong and what to do.
   """
   options = Options(image_size, channels, data_dir, manual_dir, memory_limit)

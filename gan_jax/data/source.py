@@ -62,6 +62,10 @@ class Options(NamedTuple):
     return pathlib.Path(self.data_dir or "").expanduser() / pathlib.Path(name).expanduser()
 
 
+class NoSplitError(ValueError):
+  """A data set does not have the split that was asked for."""
+
+
 def table(name: str, x: np.ndarray, y: np.ndarray | None, num_classes: int | None = None) -> Source:
   """Makes a source of arrays in memory.
 

@@ -18,7 +18,7 @@ from absl import logging
 
 from gan_jax.data import prepare
 from gan_jax.data.images import fit
-from gan_jax.data.source import Options, Raw, Source, table
+from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 
 _CHUNK = 1024  # records that are decoded at a time while a split is read into memory
 
@@ -27,9 +27,10 @@ def open_tfds(argument: str, split: str, options: Options) -> Source:
   """Opens `tfds:<name>` or `tfds:<name>/<config>`; its split may be any that TFDS understands.
 
   Raises:
-    ValueError: unknown data set or split, no images, or images of different sizes.
+    NoSplitError: no such split.
+    ValueError: unknown data set, no images, or images of different sizes.
     ModuleNotFoundError, ConnectionError: it is not prepared and cannot be, here and now.
-    RuntimeError: preparing it failed.
+    ChildProcessError: preparing it failed.
   """
   name = f"tfds:{argument}"
   dataset = prepare.builder(argument, options.data_dir)
@@ -70,7 +71,7 @@ def _prepare(argument: str, dataset: Any, options: Options) -> None:
   )
   if child.returncode:
     last_words = "\n".join(child.stderr.replace("\r", "\n").splitlines()[-8:])
-    raise RuntimeError(
+    raise ChildProcessError(
       f"preparing {argument} failed. The command was\n  {shlex.join(command)}\nand it ended with\n"
       f"{last_words}"
     )
@@ -97,7 +98,7 @@ def _records(name: str, argument: str, dataset: Any, split: str) -> Any:
     dataset.info.splits[split]
   except (KeyError, ValueError) as error:
     splits = ", ".join(dataset.info.splits)
-    raise ValueError(f"{name} has no split {split!r}: it has {splits}") from error
+    raise NoSplitError(f"{name} has no split {split!r}: it has {splits}") from error
   try:
     return dataset.as_data_source(split)
   except NotImplementedError as error:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from small_sets import images, write_images
 
-from gan_jax.data import Batches, load, take
+from gan_jax.data import Batches, NoSplitError, load, take
 
 
 def save(path, array: np.ndarray, **options) -> None:
@@ -37,7 +37,7 @@ def test_jpeg_is_decoded(tmp_path):
 def test_splits(tmp_path):
   write_images(tmp_path / "all", images(3, 4, 4, 1))
   assert load(f"folder:{tmp_path / 'all'}").size == 3
-  with pytest.raises(FileNotFoundError, match=r"has no folder test/.*put images into .*all.test"):
+  with pytest.raises(NoSplitError, match=r"has no folder test/.*put images into .*all.test"):
     load(f"folder:{tmp_path / 'all'}", "test")
   write_images(tmp_path / "split" / "train" / "a", images(3, 4, 4, 1))
   write_images(tmp_path / "split" / "train" / "b", images(3, 4, 4, 1))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from small_sets import NAMES, images, opened, write_idx
 
-from gan_jax.data import KINDS, Batches, load, require_labels, table, take
+from gan_jax.data import KINDS, Batches, NoSplitError, load, require_labels, table, take
 from gan_jax.data.bundle import bundle, choose
 
 # name: shape, sizes of train and test, classes
@@ -202,7 +202,7 @@ def test_idx_gives_the_pixels_and_may_lack_labels(tmp_path):
   x = images(5, 4, 3)
   source = load(idx_folder(tmp_path, x))
   assert (source.arrays["x"][..., 0] == x).all() and source.num_classes is None
-  with pytest.raises(FileNotFoundError, match="has no t10k-images-idx3-ubyte"):
+  with pytest.raises(NoSplitError, match="no test split.*has no t10k-images-idx3-ubyte"):
     load(f"idx:{tmp_path}", "test")
 
 
@@ -266,6 +266,12 @@ def test_npz_that_is_missing_or_damaged(tmp_path):
   path.write_bytes(b"not a zip file")
   with pytest.raises(ValueError, match="cannot be read as .npz arrays"):
     load(f"npz:{path}")
+
+
+def test_npz_without_a_test_split(tmp_path):
+  np.savez(tmp_path / "a.npz", x=images(4, 8, 8, 1))
+  with pytest.raises(NoSplitError, match=r"arrays \['x'\]: the test split must be called x_test"):
+    load(f"npz:{tmp_path / 'a.npz'}", "test")
 
 
 def test_npz_header_that_lies_allocates_nothing(tmp_path):

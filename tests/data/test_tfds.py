@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_sets import images
 
-from gan_jax.data import load, prepare
+from gan_jax.data import NoSplitError, load, prepare
 
 
 def test_records_are_those_that_were_written(data_dir: str):
@@ -40,7 +40,7 @@ def test_reading_loads_no_tensorflow(data_dir: str):
 def test_unknown_names_and_splits(data_dir: str):
   with pytest.raises(ValueError, match=r"does not know the data set 'mnits': similar names: mnist"):
     load("tfds:mnits", data_dir=data_dir)
-  with pytest.raises(ValueError, match=r"tiny_shapes has no split 'half': it has train, test"):
+  with pytest.raises(NoSplitError, match=r"tiny_shapes has no split 'half': it has train, test"):
     load("tfds:tiny_shapes", "half", data_dir=data_dir)
   with pytest.raises(ValueError, match=r"cannot open 'mnist:9\.9\.9'"):
     load("tfds:mnist:9.9.9", data_dir=data_dir)
@@ -96,7 +96,7 @@ def test_failure_of_the_child_is_reported(tmp_path, monkeypatch: pytest.MonkeyPa
   if importlib.util.find_spec("tensorflow"):
     pytest.skip("TensorFlow is installed: the child would succeed")
   monkeypatch.setattr(prepare, "check", lambda *_: None)
-  with pytest.raises(RuntimeError, match="preparing mnist failed") as error:
+  with pytest.raises(ChildProcessError, match="preparing mnist failed") as error:
     load("tfds:mnist", data_dir=str(tmp_path))
   assert "error: the TFDS data set 'mnist' must be prepared once" in str(error.value)
 
