@@ -28,7 +28,7 @@ def get_config() -> ConfigDict:
   config.loss = "non_saturating"
   config.regularizers.r1 = 0.1
   for player in ("discriminator", "generator"):
-    falling = schedule("cosine_decay_schedule", init_value=1e-3, decay_steps=ROUNDS)
+    falling = schedule("cosine_decay_schedule", init_value=2e-3, decay_steps=ROUNDS)
     config.optimizers[player] = optimizer("adam", learning_rate=falling, b1=0.0, b2=0.99)
   config.average.decay = 0.995
 

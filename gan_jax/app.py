@@ -8,6 +8,7 @@ import ast
 import json
 import os
 import pathlib
+import runpy
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,11 @@ def train() -> None:
   if _CONFIG.value is None and not (workdir / "config.json").is_file():
     raise ValueError("--config: expected a config file, e.g. --config=experiments/mnist_dcgan.py")
   config = _CONFIG.value if _CONFIG.value is not None else runs.read_config(workdir)
+  if not isinstance(config, ConfigDict):
+    raise ValueError(
+      f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
+      "from gan_jax.experiment.default_config()"
+    )
   runs.check_same_config(config, workdir, allow=_ALLOW.value)
   fit(experiment.build(config), workdir)
 
@@ -96,6 +102,8 @@ def sample() -> None:
 
   if not (_OUT.value or _NPZ.value):
     raise ValueError("sample: say where to write, --out=grid.png or --npz=arrays.npz")
+  if _OUT.value and not _OUT.value.lower().endswith(".png"):
+    raise ValueError(f"--out={_OUT.value}: pictures are written as PNG; expected a name in .png")
   run = runs.load(_workdir(), at=_CHECKPOINT.value)
   written = run.save_samples(
     _NUM.value,
@@ -144,7 +152,15 @@ def _parse(argv: list[str]) -> list[str]:
     left = FLAGS(argv)
   except flags.Error as error:
     _fail(str(error), code=2)
-  except (AttributeError, KeyError, TypeError, ValueError, OSError, ImportError) as error:
+  except (
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OSError,
+    ImportError,
+    SyntaxError,
+  ) as error:
     _fail(_config_problem(error), code=2)
   if left[1:]:
     _fail(f"unexpected argument {left[1]!r}; flags look like --workdir=DIR", code=2)
@@ -153,12 +169,30 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _config_problem(error: Exception) -> str:
   """Says what is wrong with a config or an override, with the keys there are."""
-  text = str(error).strip("'\"")
+  text = str(error.args[0] if isinstance(error, KeyError) else error)
+  if isinstance(error, SyntaxError):
+    return f"--config: {error.filename}, line {error.lineno}: {error.msg}"
+  if "has no attribute 'get_config'" in text:
+    return "--config: the file defines no get_config()"
   if isinstance(error, AttributeError | KeyError):
-    from gan_jax.experiment import default_config
-
-    text += f"\nconfig keys: {', '.join(sorted(default_config()))}"
+    text += _unknown_key()
   return f"--config: {text}"
+
+
+def _unknown_key() -> str:
+  """Names the override whose key there is not, and the keys there are beside it."""
+  files = [a.split("=", 1)[1] for a in sys.argv if a.startswith("--config=")]
+  overrides = [a[2:].split("=")[0].split(".") for a in sys.argv if a.startswith("--config.")]
+  for _, *path in overrides if files else []:
+    file, *argument = files[-1].split(":", 1)
+    section: Any = runpy.run_path(file)["get_config"](*argument)
+    for depth, key in enumerate(path):
+      if not isinstance(section, ConfigDict) or key not in section:
+        where = ".".join(["config", *path[:depth]])
+        keys = ", ".join(sorted(section)) if isinstance(section, ConfigDict) else "none"
+        return f"\n{where} has no key {key!r}; its keys: {keys}"
+      section = section[key]
+  return ""
 
 
 def _guarded(command: Callable[[], None]) -> None:

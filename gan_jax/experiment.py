@@ -56,6 +56,7 @@ LEAST = {
   "num_fake": 2,
   "keep_checkpoints": 1,
 }
+DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 GIVEN = {"shape", "num_classes", "axis_name", "parent"}  # of a network: known from data and layout
 
@@ -313,7 +314,7 @@ def _network(options: Mapping[str, Any], num_classes: int | None, **given: Any) 
   options = _filled(network, options, "network")
   name = options.pop("name")
   if "dtype" in options:
-    options["dtype"] = jnp.dtype(options["dtype"])
+    options["dtype"] = _lookup(DTYPES, options["dtype"], "dtype")
   return NETWORKS[name](num_classes=num_classes, **given, **options)
 
 
@@ -429,7 +430,14 @@ def _filled(
   """Fills in what a section that names a network or an optimizer leaves out."""
   if "name" not in options:
     raise ValueError(f"a {kind} of the config has no name; it has: {', '.join(sorted(options))}")
-  return dict(make(**options))
+  make(options["name"])  # an unknown name is told as such
+  try:
+    return dict(make(**options))
+  except ValueError as error:
+    raise ValueError(
+      f"{error}. To change to another {kind}, give its section as a whole, such as "
+      f"{{'name': {options['name']!r}}}"
+    ) from error
 
 
 def _defaults(factory: Callable[..., Any]) -> dict[str, Any]:

@@ -34,17 +34,27 @@ Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
 
 def normal(dim: int, scale: float = 1.0) -> Latent:
   """Draws z ~ N(0, scale²) of `dim` dimensions."""
+  _require_dimensions(dim)
   return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
 
 
 def uniform(dim: int, scale: float = 1.0) -> Latent:
   """Draws z ~ U(-scale, scale) of `dim` dimensions."""
+  _require_dimensions(dim)
   return jax.vmap(lambda key: jax.random.uniform(key, (dim,), minval=-scale, maxval=scale))
 
 
 def truncated(dim: int, bound: float = 2.0) -> Latent:
   """Draws z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
+  _require_dimensions(dim)
+  if bound <= 0:
+    raise ValueError(f"latents are kept within ±bound with bound > 0, got {bound}")
   return jax.vmap(lambda key: jax.random.truncated_normal(key, -bound, bound, (dim,)))
+
+
+def _require_dimensions(dim: int) -> None:
+  if dim < 1:
+    raise ValueError(f"a latent has at least 1 dimension, got dim = {dim}")
 
 
 # --- turns --------------------------------------------------------------------------------------

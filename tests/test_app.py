@@ -282,7 +282,7 @@ def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
   assert rates["part"]["generator"]["init_value"] == 0.5
   assert rates["number"]["generator"] == 0.5
   assert rates["part"]["discriminator"] == rates["number"]["discriminator"]
-  assert rates["part"]["discriminator"]["init_value"] == 1e-3
+  assert rates["part"]["discriminator"]["init_value"] == 2e-3
   told = gan_jax(*ring(tmp_path / "word", 10), f"{rate}=fast", code=2)
   assert "learning_rate=fast: expected a number" in told
 
@@ -301,12 +301,20 @@ def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
     (["train", "--config=nope.py", "--workdir=x"], "--config: there is no file nope.py"),
     (["train", "--config=experiments/ring.py"], "--workdir: expected the folder"),
     (["train", "--config=experiments/ring.py", "--config.lss=hinge"], 'Did you mean "loss"'),
-    (["train", "--config=experiments/ring.py", "--config.lss=hinge"], "config keys: average, "),
+    (
+      ["train", "--config=experiments/ring.py", "--config.lss=hinge"],
+      "config has no key 'lss'; its keys: average, ",
+    ),
+    (
+      ["train", "--config=experiments/ring.py", "--config.regularizers.r3=1.0"],
+      "config.regularizers has no key 'r3'; its keys: balanced_consistency, ",
+    ),
     (["train", "--config=experiments/ring.py", "--config.k=two"], "invalid literal for int"),
     (["train", "--workdri=x"], "Unknown command line flag 'workdri'"),
     (["train", "x"], "unexpected argument 'x'"),
     (["sample", "--workdir=nowhere", "--out=x.png"], "no run in nowhere"),
     (["sample", "--workdir=nowhere"], "say where to write"),
+    (["sample", "--workdir=nowhere", "--out=x.jpg"], "expected a name in .png"),
     (["evaluate", "--workdir=nowhere"], "no run in nowhere"),
   ],
 )
@@ -316,6 +324,23 @@ def test_mistake_is_one_plain_message(arguments, message):
   done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
   told = done.stdout + done.stderr
   assert done.returncode in (1, 2) and message in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("def get_config(:", "bad.py, line 1: invalid syntax"),
+    ("x = 1", "the file defines no get_config()"),
+    ("import nope", "No module named 'nope'"),
+    ("def get_config(): return {'a': 1}", "get_config() returned a dict; expected a config"),
+  ],
+)
+def test_mistake_in_a_config_file_is_one_plain_message(gan_jax, tmp_path, text, message):
+  (tmp_path / "bad.py").write_text(text)
+  arguments = ["train", f"--config={tmp_path / 'bad.py'}", f"--workdir={tmp_path / 'run'}"]
+  told = gan_jax(*arguments, code=1 if "dict" in message else 2)
+  assert message in told and "Traceback" not in told
+  assert not (tmp_path / "run").exists()
 
 
 def test_help_imports_nothing_heavy_and_importing_costs_little():

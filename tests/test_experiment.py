@@ -231,6 +231,9 @@ def test_latent_can_be_chosen(name):
     ({"average.name": "x"}, "unknown average"),
     ({"average.decay": 1.0}, "decay lies in"),
     ({"data_options.placement": "gpu"}, "unknown placement 'gpu'; expected one of: auto"),
+    ({"generator.dtype": "float99"}, "unknown dtype 'float99'; expected one of: bfloat16"),
+    ({"latent.dim": 0}, "at least 1 dimension"),
+    ({"num_fake": 1}, "config.num_fake = 1: expected at least 2"),
     ({"generator.name": "x"}, "unknown network 'x'; expected one of: .*dcgan_generator"),
     (
       {"generator.name": "dcgan_generator"},

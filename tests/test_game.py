@@ -101,6 +101,35 @@ def test_a_turn_moves_only_what_its_players_own():
   assert jax.tree.leaves(after.opt["min"]) == jax.tree.leaves(before.opt["min"])
 
 
+def test_three_players_two_of_them_at_once():
+  """Each is drawn to the sum of the networks of others; one owns two networks."""
+  owns = {"first": ("a", "b"), "second": ("c",), "third": ("d",)}
+
+  def objective(mine):
+    forward = lambda params, carried, batch, move: (params, {})
+
+    def value(seen, params, carried, move):
+      others = sum(seen[net] for net in "abcd" if net not in mine)
+      return sum(params[net] * others for net in mine), ({}, {})
+
+    return Objective(forward, value)
+
+  game = Game(
+    init=lambda key, batch: ({net: jnp.asarray(float(i)) for i, net in enumerate("abcd")}, {}),
+    prior=lambda key, n: jnp.zeros(n),
+    generate=lambda params, carried, z, labels: z,
+    players={name: Player(nets, objective(nets), optax.sgd(RATE)) for name, nets in owns.items()},
+    turns=(Turn(("first", "second")), Turn(("third",))),
+  )
+  batch = data(0.0, 0.0)
+  state, metrics = jax.jit(functools.partial(play_round, game))(start(game, batch), batch)
+  a, b, c, d = 0.0, 1.0, 2.0, 3.0
+  a, b, c = a - RATE * (c + d), b - RATE * (c + d), c - RATE * (a + b + d)  # at once
+  d = d - RATE * (a + b + c)  # sees where they went
+  np.testing.assert_allclose([state.params[net] for net in "abcd"], [a, b, c, d], rtol=1e-6)
+  assert {f"{name}/gradient_norm" for name in owns} <= set(metrics)
+
+
 def test_wrong_number_of_minibatches_is_refused():
   game = bilinear((Turn(("max",), 3),))
   state = start(game, data(0.0, 0.0, 0.0))

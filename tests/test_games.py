@@ -389,6 +389,10 @@ def test_combinations_without_meaning_are_refused():
     decay(1.0)
   with pytest.raises(ValueError, match="bound > 0"):
     clip_weights(0)
+  with pytest.raises(ValueError, match="at least 1 dimension, got dim = 0"):
+    normal(0)
+  with pytest.raises(ValueError, match="within ±bound with bound > 0, got 0"):
+    truncated(2, bound=0)
 
 
 def test_generator_of_another_shape_is_refused():

@@ -158,6 +158,11 @@ class Linear(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
     """Applies the layer to x [B, ..., I]; `train` lets the spectral norm's u move."""
+    if self.features < 1 or x.shape[-1] < 1:
+      raise ValueError(
+        f"A layer from {x.shape[-1]} to {self.features} features: expected at least 1 of each. Set "
+        "the width, or the hidden widths, of the network to at least 1."
+      )
     shape = (*self.window, x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     if self.spectral:
