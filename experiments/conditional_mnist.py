@@ -11,7 +11,7 @@ Score:    not measured
 
 from ml_collections import ConfigDict
 
-from gan_jax.experiment import default_config, network, optimizer
+from gan_jax.config import default_config, network, optimizer
 
 
 def get_config() -> ConfigDict:

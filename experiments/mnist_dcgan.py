@@ -12,7 +12,7 @@ Score:    one seed, last and best: Fréchet distance 3.99 on 96 features of the 
 
 from ml_collections import ConfigDict
 
-from gan_jax.experiment import default_config, network, optimizer
+from gan_jax.config import default_config, network, optimizer
 
 
 def get_config() -> ConfigDict:

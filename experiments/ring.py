@@ -10,7 +10,7 @@ Score:    8 of 8 modes, 90.4% high quality, KL 0.0016; one seed, last (also the 
 
 from ml_collections import ConfigDict
 
-from gan_jax.experiment import default_config, network, optimizer, schedule
+from gan_jax.config import default_config, network, optimizer, schedule
 
 ROUNDS = 10_000
 

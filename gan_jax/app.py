@@ -82,7 +82,7 @@ def train() -> None:
   if not isinstance(config, ConfigDict):
     raise ValueError(
       f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
-      "from gan_jax.experiment.default_config()"
+      "from gan_jax.config.default_config()"
     )
   runs.check_same_config(config, workdir, allow=_ALLOW.value)
   fit(experiment.build(config), workdir)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from gan_jax.experiment import build, default_config, network, schedule
+from gan_jax.config import default_config, network, schedule
+from gan_jax.experiment import build
 from gan_jax.runs import check_same_config, load, read_config, write_config
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gan_jax import data
-from gan_jax.experiment import build, default_config, network
+from gan_jax.config import default_config, network
+from gan_jax.experiment import build
 from gan_jax.game import init, minibatches, play_round
 from gan_jax.parallel import data_mesh
 from gan_jax.train import NotFiniteError, _next_stop, _Watch, fit, rounds_player

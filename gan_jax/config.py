@@ -1,0 +1,267 @@
+"""What a config holds: every key there is, sections for what a config names, and their checks.
+
+A config file defines `get_config()`, which starts from `default_config()` and changes what it is
+about. Everything can be overridden on the command line: `--config.loss=hinge --config.k=5`. It is
+numbers, flags and names; `gan_jax.experiment` makes objects of them.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from gan_jax import regularizers
+from gan_jax.nets import NETWORKS
+
+OPTIMIZERS = {
+  name: getattr(optax, name)
+  for name in (
+    "adabelief",
+    "adam",
+    "adamw",
+    "amsgrad",
+    "lion",
+    "nadam",
+    "optimistic_adam_v2",
+    "optimistic_gradient_descent",
+    "rmsprop",
+    "sgd",
+    "yogi",
+  )
+}
+SCHEDULES = {
+  name: getattr(optax, name)
+  for name in (
+    "cosine_decay_schedule",
+    "exponential_decay",
+    "linear_schedule",
+    "polynomial_schedule",
+    "warmup_cosine_decay_schedule",
+  )
+}
+LEAST = {
+  "rounds": 1,
+  "batch_size": 1,
+  "rounds_per_call": 1,
+  "k": 1,
+  "packing": 1,
+  "num_samples": 1,
+  "num_fake": 2,
+  "keep_checkpoints": 1,
+}
+GIVEN = {"shape", "num_classes", "axis_name", "parent"}  # of a network: known from data and layout
+
+
+def default_config() -> ml_collections.ConfigDict:
+  """Makes a config with every key there is, each at its default."""
+  return ml_collections.ConfigDict(
+    {
+      "seed": 0,
+      "rounds": 1000,
+      "batch_size": 64,
+      "rounds_per_call": 10,  # rounds in one dispatch; the numbers do not depend on it
+      "data": "mnist10k",  # see `gan_jax.data.load`
+      "data_options": {
+        "image_size": 0,  # of folder:, 0 keeps the images' own
+        "channels": 0,  # of folder:, 0 keeps the images' own
+        "data_dir": "",  # of tfds:, and where relative paths of other data start
+        "manual_dir": "",  # of tfds:, files fetched by hand
+        "flip": False,
+        "pixel_range": (-1.0, 1.0),
+        "placement": "auto",  # "device" keeps all of it there, "stream" reads it as it goes
+      },
+      "conditional": False,
+      "generator": network("mlp_generator"),
+      "discriminator": network("mlp_discriminator"),
+      "latent": {"name": "normal", "dim": 64, "scale": 1.0, "bound": 2.0},
+      "loss": "non_saturating",
+      "real_target": 1.0,  # below 1: one-sided label smoothing
+      # Weights, each a number or a `schedule`; 0 is off.
+      "regularizers": _numbers(dict.fromkeys(regularizers.REGULARIZERS, 0.0)),
+      "regularizer_options": {
+        name: {"every": 1, **defaults(factory)}
+        for name, factory in regularizers.REGULARIZERS.items()
+      },
+      "jitter": 0.05,  # how far a consistency term moves points
+      "generator_regularizers": _numbers({"orthogonal": 0.0}),
+      "k": 1,
+      "simultaneous": False,
+      "packing": 1,
+      "joint": False,
+      "optimizers": {"discriminator": optimizer("adam"), "generator": optimizer("adam")},
+      "average": {"name": "decay", "decay": 0.999, "half_life": 0.0, "ramp_up": 0.0},
+      "log_every": 100,
+      "sample_every": 1000,
+      "evaluate_every": 0,  # 0: only at the end
+      "checkpoint_every": 1000,
+      "keep_checkpoints": 3,
+      "num_samples": 64,  # in a grid
+      "num_fake": 2000,  # for a score
+    }
+  ).lock()
+
+
+def network(name: str, **options: Any) -> ml_collections.ConfigDict:
+  """Makes the config of a network: its name, and every option it takes.
+
+  Args:
+    name: one of `gan_jax.nets.NETWORKS`.
+    **options: other values than the network's defaults.
+
+  Returns:
+    The config.
+
+  Raises:
+    ValueError: for an unknown name or option.
+  """
+  fields = _network_options(name)
+  known(options, fields, f"options of network {name!r}")
+  return ml_collections.ConfigDict({"name": name, **fields, **options})
+
+
+def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ml_collections.ConfigDict:
+  """Makes the config of an optimizer.
+
+  Args:
+    name: one of `OPTIMIZERS`.
+    learning_rate: a number, or a `schedule`.
+    **options: optax's own, each a number or a `schedule`, and
+      `clip_norm`: global norm that gradients are clipped to before the update, 0 for none;
+      `clip_weights`: bound on every parameter right after the update, 0 for none.
+
+  Returns:
+    The config.
+
+  Raises:
+    ValueError: for an unknown name or option.
+  """
+  factory = lookup(OPTIMIZERS, name, "optimizer")
+  ours = {"learning_rate": learning_rate, "clip_norm": 0.0, "clip_weights": 0.0}
+  known(options, {*inspect.signature(factory).parameters, *ours}, f"options of {name!r}")
+  return _numbers({"name": name, **defaults(factory), **ours, **options})
+
+
+def schedule(name: str, **options: Any) -> ml_collections.ConfigDict:
+  """Makes the config of a number that changes over rounds: one of `SCHEDULES`, optax's options."""
+  lookup(SCHEDULES, name, "schedule")
+  return ml_collections.ConfigDict({"schedule": name, **options})
+
+
+# --- checks, and reading -------------------------------------------------------------------------
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Refuses values that have no meaning, before anything expensive starts."""
+  known(config, default_config(), "config keys")
+  for key, least in LEAST.items():
+    if config[key] < least:
+      raise ValueError(f"config.{key} = {config[key]}: expected at least {least}")
+  for key in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
+    if config[key] < 0:
+      raise ValueError(f"config.{key} = {config[key]}: expected a number of rounds, or 0 for never")
+  if config.simultaneous and config.k != 1:
+    raise ValueError(
+      f"config.simultaneous and config.k = {config.k} contradict each other: "
+      "in a simultaneous turn both players move once; set one of them"
+    )
+  if config.batch_size % config.packing:
+    raise ValueError(
+      f"config.packing = {config.packing} does not divide config.batch_size = {config.batch_size}"
+    )
+  _check_sections(config, "config", {})
+
+
+def _check_sections(section: ml_collections.ConfigDict, path: str, seen: dict[int, str]) -> None:
+  """Refuses one section in two places, where a flag for the one would change the other too."""
+  if id(section) in seen:
+    raise ValueError(
+      f"{seen[id(section)]} and {path} are one object: overriding a key of one would change "
+      "both; make each by its own call in the config file"
+    )
+  seen[id(section)] = path
+  for key, value in section.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      _check_sections(value, f"{path}.{key}", seen)
+
+
+def check_number(name: str, value: Any, fixed: bool = False) -> None:
+  """Refuses what is neither a number nor, unless it must be fixed, a schedule."""
+  is_number = isinstance(value, int | float) and not isinstance(value, bool)
+  if not (is_number or (is_schedule(value) and not fixed)):
+    example = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 100}"
+    expected = "a number" if fixed else f"a number, or a schedule such as {example}"
+    shown = dict(value) if isinstance(value, ml_collections.ConfigDict) else value
+    raise ValueError(f"{name} is {shown!r}: expected {expected}")
+
+
+def section(config: ml_collections.ConfigDict, name: str) -> dict[str, Any]:
+  """Reads a section; what was left out where it was given as a whole has its default."""
+  defaults = default_config()[name]
+  known(config[name], defaults, f"keys of config.{name}")
+  return {**defaults, **config[name]}
+
+
+def filled(
+  make: Callable[..., Mapping[str, Any]], options: Mapping[str, Any], kind: str
+) -> dict[str, Any]:
+  """Fills in what a section that names a network or an optimizer leaves out."""
+  if "name" not in options:
+    raise ValueError(f"a {kind} of the config has no name; it has: {', '.join(sorted(options))}")
+  make(options["name"])  # an unknown name is told as such
+  try:
+    return dict(make(**options))
+  except ValueError as error:
+    raise ValueError(
+      f"{error}. To change to another {kind}, give its section as a whole, such as "
+      f"{{'name': {options['name']!r}}}"
+    ) from error
+
+
+def is_schedule(value: Any) -> bool:
+  """Tells a `schedule` from a number."""
+  return isinstance(value, Mapping | ml_collections.ConfigDict) and "schedule" in value
+
+
+def _numbers(values: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """Makes a section in which a schedule may take the place of a number, and the other way round."""
+  return ml_collections.ConfigDict(values, type_safe=False)
+
+
+def _network_options(name: str) -> dict[str, Any]:
+  """Lists what a config may set of a network, with its defaults."""
+  module = lookup(NETWORKS, name, "network")
+  fields = {
+    key: parameter.default
+    for key, parameter in inspect.signature(module).parameters.items()
+    if key not in GIVEN | {"name"}
+  }
+  if "dtype" in fields:
+    fields["dtype"] = jnp.dtype(fields["dtype"]).name
+  return fields
+
+
+def defaults(factory: Callable[..., Any]) -> dict[str, Any]:
+  """Lists a factory's options that have plain defaults."""
+  plain = bool | int | float | str | tuple
+  return {
+    key: parameter.default
+    for key, parameter in inspect.signature(factory).parameters.items()
+    if isinstance(parameter.default, plain)
+  }
+
+
+def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
+  """Looks a name up; an unknown one is refused with those there are."""
+  if name not in table:
+    raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(sorted(table))}")
+  return table[name]
+
+
+def known(given: Iterable[str], valid: Iterable[str], what: str) -> None:
+  """Refuses names that are not valid, with those that are."""
+  unknown = sorted(set(given) - set(valid))
+  if unknown:
+    raise ValueError(f"unknown {what}: {', '.join(unknown)}; expected: {', '.join(sorted(valid))}")
