@@ -19,14 +19,14 @@ def get_config() -> ConfigDict:
   config = default_config()
   config.data = "mnist10k"
   config.batch_size = 64
-  config.rounds = 6000
+  config.rounds = 9000
   config.rounds_per_call = 10
 
   config.latent.dim = 64
   config.generator = network("dcgan_generator", width=32, dtype="bfloat16")
   config.discriminator = network("dcgan_discriminator", width=32, norm="none", dtype="bfloat16")
   config.loss = "non_saturating"
-  config.regularizers.r1 = 0.1
+  config.regularizers.r1 = 1.0
   config.optimizers.discriminator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
   config.optimizers.generator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
   config.average.decay = 0.998
