@@ -3,9 +3,10 @@
 Paper:    Goodfellow et al. 2014 (arXiv:1406.2661), non-saturating; R1 of Mescheder et al. 2018
           (arXiv:1801.04406). The ring is that of Metz et al. 2017 (arXiv:1611.02163).
 Command:  launch/run train --config=experiments/ring.py --workdir=runs/ring
-Hardware: 2 cores of an Intel Xeon with AMX, jax 0.10.2, while a test suite used both
-Time:     139 s (48 s of processor time)
-Score:    8 of 8 modes, 90.4% high quality, KL 0.0016; one seed, last (also the best but for 0.04%)
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2
+Time:     42 s
+Score:    8 of 8 modes in each of five seeds, 93.9, 93.7, 94.5, 95.2 and 95.7% high quality, KL
+          0.0007 to 0.0037; last. The mixture itself scores 98.9%.
 """
 
 from ml_collections import ConfigDict

@@ -5,6 +5,7 @@ once.
 """
 
 import ast
+import contextlib
 import json
 import os
 import pathlib
@@ -125,29 +126,24 @@ def _workdir() -> pathlib.Path:
   return pathlib.Path(_WORKDIR.value).expanduser()
 
 
-class _SectionParser(flags.ArgumentParser):
-  """Parses what may take the place of a section of the config: another, or a number.
-
-  A learning rate or weight that a config makes a schedule can so be overridden by a number.
-  """
+class _NumberOrSection(flags.ArgumentParser):
+  """Parses a number or a section of the config, since a schedule may stand where a number may."""
 
   def parse(self, argument: Any) -> Any:
     if not isinstance(argument, str):
       return argument  # what the config file says
-    try:
-      value = ast.literal_eval(argument)
-    except (SyntaxError, ValueError):
-      value = None
-    if isinstance(value, dict):
-      return ConfigDict(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-      return value
-    raise ValueError("expected a number where a schedule may stand, or a section, {'key': value}")
+    with contextlib.suppress(ValueError):
+      return float(argument)
+    with contextlib.suppress(SyntaxError, ValueError):
+      if isinstance(value := ast.literal_eval(argument), dict):
+        return ConfigDict(value)
+    raise ValueError("expected a number, or a section such as {'name': ...} or {'schedule': ...}")
 
 
 def _parse(argv: list[str]) -> list[str]:
   """Parses flags; a mistake in them, or in the config file they name, ends with one plain line."""
-  config_flags.register_flag_parser_for_type(ConfigDict, _SectionParser())
+  for kind in (float, ConfigDict):
+    config_flags.register_flag_parser_for_type(kind, _NumberOrSection())
   try:
     left = FLAGS(argv)
   except flags.Error as error:

@@ -283,6 +283,13 @@ def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
   assert rates["number"]["generator"] == 0.5
   assert rates["part"]["discriminator"] == rates["number"]["discriminator"]
   assert rates["part"]["discriminator"]["init_value"] == 2e-3
+  falling = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 10}"
+  weight = f"--config.regularizers.r1={falling}"  # here the config has a number
+  gan_jax(*ring(tmp_path / "schedule", 10), *SMALL_RING, weight)
+  assert rows(tmp_path / "schedule")[-1]["discriminator/r1"] > 0
+  assert "batch_size" in gan_jax(
+    *ring(tmp_path / "word", 10), "--config.real_target={'batch_size': 1}", code=2
+  )
   told = gan_jax(*ring(tmp_path / "word", 10), f"{rate}=fast", code=2)
   assert "learning_rate=fast: expected a number" in told
 
