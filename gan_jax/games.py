@@ -12,9 +12,10 @@ A game is built once, outside any jit, from values: networks are linen modules, 
     )
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +23,12 @@ import optax
 from flax import linen as nn
 
 from gan_jax.game import Batch, Carried, Decay, Game, Metrics, Move, Params, Player, PyTree, Turn
-from gan_jax.losses import AdversarialLoss, uses_real
+from gan_jax.losses import AdversarialLoss, Side, uses_real
 from gan_jax.objectives import Match, TermLike, Weight, adversarial, minimise
 from gan_jax.random import example_keys
 
 Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
+Terms = Mapping[str, tuple[Weight, TermLike]]
 
 
 # --- latents ------------------------------------------------------------------------------------
@@ -137,8 +139,8 @@ def two_player(
   loss: AdversarialLoss,
   optimizers: Mapping[str, optax.GradientTransformation],
   latent: Latent,
-  regularizers: Mapping[str, tuple[Weight, TermLike]] | None = None,
-  generator_regularizers: Mapping[str, tuple[Weight, TermLike]] | None = None,
+  regularizers: Terms | None = None,
+  generator_regularizers: Terms | None = None,
   turns: tuple[Turn, ...] = alternating(),
   averages: Mapping[str, Decay] | None = None,
   conditional: bool = False,
@@ -175,93 +177,20 @@ def two_player(
       f"packing = {packing}: expected m >= 1, and m = 1 for a conditional game, where the packed "
       "examples would have m different labels"
     )
-
-  def init(key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
-    keys = dict(
-      zip(("latent", "generator", "discriminator"), jax.random.split(key, 3), strict=True)
-    )
-    x = _pack(jnp.zeros(batch["x"].shape), packing)
-    y = jnp.zeros(batch["y"].shape, jnp.int32) if conditional else None
-    z = latent(example_keys(keys["latent"], batch["x"].shape[0]))
-    g = generator.init(keys["generator"], z, y, train=False)
-    d = discriminator.init(keys["discriminator"], x, y, train=False)
-    split = lambda v: (v["params"], {name: tree for name, tree in v.items() if name != "params"})
-    (g_params, g_stats), (d_params, d_stats) = split(g), split(d)
-    return (
-      {"generator": g_params, "discriminator": d_params},
-      {"generator": g_stats, "discriminator": d_stats},
-    )
-
-  def generate(
-    params: Params, carried: Carried, z: jax.Array, labels: jax.Array | None
-  ) -> jax.Array:
-    variables = {"params": params["generator"], **carried["generator"]}
-    return jnp.asarray(generator.apply(variables, z, labels, train=False), jnp.float32)
-
-  def forward(params: Params, carried: Carried, batch: Batch, move: Move) -> tuple[Match, Carried]:
-    latent_key, generator_key, real_key, fake_key = jax.random.split(move.key, 4)
-    y = batch["y"] if conditional else None
-    real = _pack(batch["x"], packing)
-    z = latent(example_keys(latent_key, batch["x"].shape[0], move.axis_name))
-
-    def make(z: jax.Array) -> tuple[jax.Array, PyTree]:
-      x, stats = _train(
-        generator, params["generator"], carried["generator"], z, y, generator_key, move
-      )
-      return _pack(x.astype(jnp.float32), packing), stats
-
-    def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
-      logits, stats = _train(discriminator, params["discriminator"], stats, x, y, key, move)
-      return logits.astype(jnp.float32), stats
-
-    fake, g_stats = make(z)
-    if real.shape != fake.shape:
-      raise ValueError(
-        f"the generator makes examples {fake.shape[1:]}, the data has {real.shape[1:]}; "
-        "set the generator's shape to the data's"
-      )
-    d_stats = carried["discriminator"]
-    if joint:
-      both, d_stats = see(
-        jnp.concatenate([real, fake]),
-        None if y is None else jnp.concatenate([y, y]),
-        d_stats,
-        real_key,
-      )
-      real_logits, fake_logits = jnp.split(both, 2)
-    else:
-      real_logits, d_stats = see(real, y, d_stats, real_key)
-      fake_logits, d_stats = see(fake, y, d_stats, fake_key)
-    match = Match(
-      real=real,
-      fake=fake,
-      real_logits=real_logits,
-      fake_logits=fake_logits,
-      discriminator=lambda x: see(x, y, carried["discriminator"], real_key)[0],
-      generator=lambda z: make(z)[0],
-      latents=z,
-      params=params,
-      keys=example_keys(move.key, fake_logits.shape[0], move.axis_name),
-      round=move.round,
-      axis_name=move.axis_name,
-    )
-    return match, {"generator": g_stats, "discriminator": d_stats}
+  nets = _Networks(generator, discriminator, latent, conditional, packing, joint)
+  look = functools.partial(_look, nets)  # one function for both, so a joint move looks once
 
   def player(
-    name: str,
-    side: Callable[[jax.Array, jax.Array], jax.Array],
-    extra: Mapping[str, tuple[Weight, TermLike]] | None,
-    observe: Callable[[Match], Metrics],
-    uses_data: bool,
+    name: str, side: Side, extra: Terms | None, observe: Callable[[Match], Metrics], uses_data: bool
   ) -> Player:
     terms = {"adversarial": (1.0, adversarial(side)), **(extra or {})}
-    objective = minimise(forward, terms, player=name, observe=observe)
+    objective = minimise(look, terms, player=name, observe=observe)
     return Player((name,), objective, optimizers[name], uses_data)
 
   return Game(
-    init=init,
+    init=functools.partial(_init, nets),
     prior=lambda key, n: latent(example_keys(key, n)),
-    generate=generate,
+    generate=functools.partial(_generate, nets),
     players={
       "discriminator": player(
         "discriminator", loss.discriminator, regularizers, judgement, uses_data=True
@@ -277,6 +206,92 @@ def two_player(
     turns=turns,
     averages=averages or {},
   )
+
+
+class _Networks(NamedTuple):
+  """The networks of a two-player game and how they are called; see `two_player`."""
+
+  generator: nn.Module
+  discriminator: nn.Module
+  latent: Latent
+  conditional: bool
+  packing: int
+  joint: bool
+
+  def labels(self, batch: Batch) -> jax.Array | None:
+    return batch["y"] if self.conditional else None
+
+
+def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+  """Makes parameters and statistics for the shapes of a minibatch."""
+  z_key, g_key, d_key = jax.random.split(key, 3)
+  x = _pack(jnp.zeros(batch["x"].shape), nets.packing)
+  y = jnp.zeros(batch["y"].shape, jnp.int32) if nets.conditional else None
+  z = nets.latent(example_keys(z_key, batch["x"].shape[0]))
+  made = {
+    "generator": nets.generator.init(g_key, z, y, train=False),
+    "discriminator": nets.discriminator.init(d_key, x, y, train=False),
+  }
+  without = lambda v: {name: tree for name, tree in v.items() if name != "params"}
+  return (
+    {name: variables["params"] for name, variables in made.items()},
+    {name: without(variables) for name, variables in made.items()},
+  )
+
+
+def _generate(
+  nets: _Networks, params: Params, carried: Carried, z: jax.Array, labels: jax.Array | None
+) -> jax.Array:
+  """Makes examples as in evaluation."""
+  variables = {"params": params["generator"], **carried["generator"]}
+  return jnp.asarray(nets.generator.apply(variables, z, labels, train=False), jnp.float32)
+
+
+def _look(
+  nets: _Networks, params: Params, carried: Carried, batch: Batch, move: Move
+) -> tuple[Match, Carried]:
+  """Makes fakes, lets the discriminator see them and the real examples, and keeps what it saw."""
+  latent_key, generator_key, real_key, fake_key = jax.random.split(move.key, 4)
+  y, stats = nets.labels(batch), carried["discriminator"]
+  real = _pack(batch["x"], nets.packing)
+  z = nets.latent(example_keys(latent_key, batch["x"].shape[0], move.axis_name))
+
+  def make(z: jax.Array) -> tuple[jax.Array, PyTree]:
+    g, g_stats = params["generator"], carried["generator"]
+    x, left = _train(nets.generator, g, g_stats, z, y, generator_key, move)
+    return _pack(x.astype(jnp.float32), nets.packing), left
+
+  def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
+    logits, left = _train(nets.discriminator, params["discriminator"], stats, x, y, key, move)
+    return logits.astype(jnp.float32), left
+
+  fake, g_left = make(z)
+  if real.shape != fake.shape:
+    raise ValueError(
+      f"the generator makes examples {fake.shape[1:]}, the data has {real.shape[1:]}; "
+      "set the generator's shape to the data's"
+    )
+  if nets.joint:
+    both_y = None if y is None else jnp.concatenate([y, y])
+    both, d_left = see(jnp.concatenate([real, fake]), both_y, stats, real_key)
+    real_logits, fake_logits = jnp.split(both, 2)
+  else:
+    real_logits, d_left = see(real, y, stats, real_key)
+    fake_logits, d_left = see(fake, y, d_left, fake_key)
+  match = Match(
+    real=real,
+    fake=fake,
+    real_logits=real_logits,
+    fake_logits=fake_logits,
+    discriminator=lambda x: see(x, y, stats, real_key)[0],
+    generator=lambda z: make(z)[0],
+    latents=z,
+    params=params,
+    keys=example_keys(move.key, fake_logits.shape[0], move.axis_name),
+    round=move.round,
+    axis_name=move.axis_name,
+  )
+  return match, {"generator": g_left, "discriminator": d_left}
 
 
 def judgement(match: Match) -> Metrics:
