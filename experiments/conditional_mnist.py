@@ -24,10 +24,11 @@ def get_config() -> ConfigDict:
 
   config.latent.dim = 64
   config.generator = network("dcgan_generator", width=32, dtype="bfloat16")
-  config.discriminator = network("dcgan_discriminator", width=32, norm="spectral", dtype="bfloat16")
-  config.loss = "hinge"
-  config.optimizers.discriminator = optimizer("adam", learning_rate=4e-4, b1=0.0, b2=0.9)
-  config.optimizers.generator = optimizer("adam", learning_rate=2e-4, b1=0.0, b2=0.9)
+  config.discriminator = network("dcgan_discriminator", width=32, norm="none", dtype="bfloat16")
+  config.loss = "non_saturating"
+  config.regularizers.r1 = 1.0
+  config.optimizers.discriminator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+  config.optimizers.generator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
   config.average.decay = 0.998
 
   config.log_every = 50

@@ -197,7 +197,7 @@ def _guarded(command: Callable[[], None]) -> None:
   try:
     command()
   except KeyboardInterrupt:
-    sys.exit(130)
+    _fail("interrupted; a run that was training goes on when it is started again", code=130)
   except (ValueError, OSError, FloatingPointError, ImportError) as error:
     if _TRACEBACK.value:
       raise

@@ -4,8 +4,11 @@ It knows no loss, no network and no data set. Rounds are played several at a tim
 what a dispatch measured is fetched while the next one runs.
 """
 
+import contextlib
 import json
 import pathlib
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
@@ -100,6 +103,7 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
   Raises:
     ValueError: if the devices or a checkpoint do not fit the config.
     NotFiniteError: at the first round in which something is NaN or infinite.
+    KeyboardInterrupt: after SIGINT or SIGTERM, when the state has been saved.
   """
   workdir = pathlib.Path(workdir)
   config = experiment.config
@@ -109,10 +113,12 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
     write_config(experiment, workdir)
     first = int(state.round)
     play = rounds_player(experiment.game, experiment.batches, mesh, first)
-    with _Teller(experiment, workdir, first) as teller:
+    with _Teller(experiment, workdir, first) as teller, _interruption() as interrupted:
       watch, round = _Watch(), first
       try:
         while round < config.rounds:
+          if interrupted():
+            raise KeyboardInterrupt
           stop = _next_stop(config, round)
           state, metrics = play(state, stop - round)
           watch.add(round, metrics)
@@ -130,6 +136,30 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
           checkpoints.save(state)  # what failed can be done again; the rounds are dear
         raise
       return teller.summary()
+
+
+@contextlib.contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+  """Tells whether SIGINT or SIGTERM came, instead of raising wherever the program is.
+
+  Between a dispatch and its result the state is nowhere, and could not be saved.
+  """
+  came: list[int] = []
+
+  def note(number: int, frame: Any) -> None:
+    if came:
+      raise KeyboardInterrupt  # asked twice: at once
+    came.append(number)
+
+  if threading.current_thread() is not threading.main_thread():  # others get no signals
+    yield lambda: False
+    return
+  before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+  try:
+    yield lambda: bool(came)
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 class _Teller:

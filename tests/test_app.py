@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -109,6 +110,23 @@ def test_a_run_in_two_parts_equals_one_in_one(gan_jax, tmp_path):
   assert rows(whole)[-1]["score/kl"] == rows(parts)[-1]["score/kl"]
   pictures = [(w / "samples/00000040.png").read_bytes() for w in (whole, parts)]
   assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_saved_and_goes_on(gan_jax, cache, tmp_path, number):
+  command = [sys.executable, "-m", "gan_jax.app", *ring(tmp_path, 1_000_000), *SMALL_RING]
+  command.append("--config.checkpoint_every=0")  # only the interruption saves
+  environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
+  with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    assert process.stderr.readline().startswith("round 20/")
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[1]
+  assert process.returncode == 130 and "interrupted" in told and "Traceback" not in told
+  (saved,) = (int(p.name) for p in (tmp_path / "checkpoints").iterdir())
+  assert saved >= 20
+  more = f"--config.rounds={saved + 20}"
+  gan_jax(*ring(tmp_path, 1), *SMALL_RING, more, "--allow_config_change")
+  assert rows(tmp_path)[-1]["round"] == saved + 20
 
 
 def test_rounds_per_call_does_not_change_the_numbers(gan_jax, tmp_path):

@@ -341,7 +341,8 @@ class WithLabels(nn.Module):
     """Returns z [B, d], or [B, 2 d] with one-hot labels [B, num_classes]."""
     if labels is None:
       return z
-    init = nn.initializers.normal(1.0)
+    # As long as one coordinate of z. As long as z it drowns z, and each class becomes one image.
+    init = nn.initializers.normal(z.shape[-1] ** -0.5)
     embedding = Dense(z.shape[-1], use_bias=False, kernel_init=init, name="embedding")(labels)
     return jnp.concatenate([z, embedding], axis=-1)
 

@@ -257,6 +257,14 @@ def test_label_joins_the_latent():
   near(layers.WithLabels().apply({}, z, None), z)
 
 
+def test_label_starts_out_as_one_coordinate_of_the_latent():
+  """As long as the latent, it drowned it: a conditional run made one image of each class."""
+  for width in (64, 512):
+    start = layers.WithLabels().init(jax.random.key(0), jnp.zeros((1, width)), jnp.eye(1, 1000))
+    lengths = jnp.linalg.norm(start["params"]["embedding"]["kernel"], axis=-1)
+    near(jnp.mean(lengths**2), 1, 0.05)  # 1000 rows: the mean is known to 3/sqrt(64000) < 0.02
+
+
 def test_labels_for():
   near(layers.labels_for(3, jnp.array([2, 0])), [[0, 0, 1], [1, 0, 0]])
   assert layers.labels_for(None, jnp.array([2, 0])) is None
