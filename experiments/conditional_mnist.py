@@ -1,12 +1,13 @@
 """A conditional GAN on real MNIST digits: the label tells the generator which digit to draw.
 
 Paper:    Mirza & Osindero 2014 (arXiv:1411.1784), with the projection discriminator of Miyato &
-          Koyama 2018 (arXiv:1802.05637) and the hinge loss.
+          Koyama 2018 (arXiv:1802.05637); otherwise as `mnist_dcgan.py`.
 Command:  launch/run train --config=experiments/conditional_mnist.py --workdir=runs/conditional
           launch/run sample --workdir=runs/conditional --num=100 --out=digits.png
-Hardware: not measured
-Time:     not measured
-Score:    not measured
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
+Time:     416 s for 6,000 rounds, with three scores
+Score:    one seed, last and best: Fréchet distance 0.59 (as in `mnist_dcgan.py`; training digits
+          score 0.36), 98.05% of samples seen as the class asked for, KL of classes 0.003.
 """
 
 from ml_collections import ConfigDict
