@@ -287,11 +287,16 @@ class Progress:
     self._stream = stream or sys.stderr
     self._start = time.monotonic()
     self._bar: Any = None
-    if self._stream.isatty():
+    if self._stream.isatty() and _columns(self._stream):  # some terminals have no width
       import tqdm
 
       self._bar = tqdm.tqdm(
-        total=rounds, initial=first, unit="round", file=self._stream, dynamic_ncols=True
+        total=rounds,
+        initial=first,
+        unit="round",
+        file=self._stream,
+        dynamic_ncols=True,
+        bar_format="{n_fmt}/{total_fmt} |{bar}| {rate_fmt} ETA {remaining}{postfix}",
       )
 
   def show(self, round: int, row: Mapping[str, float]) -> None:
@@ -307,8 +312,10 @@ class Progress:
       )
       if name in row
     ]
-    facts += [f"{name[6:]} {v:.4g}" for name, v in row.items() if name.startswith("score/")]
+    scores = [f"{name[6:]} {v:.4g}" for name, v in row.items() if name.startswith("score/")]
     if self._bar is not None:
+      if scores:
+        self.say(f"round {round}/{self._rounds}  {'  '.join(scores)}")
       self._bar.set_postfix_str("  ".join(facts), refresh=False)
       self._bar.update(round - self._bar.n)
       return
@@ -316,7 +323,9 @@ class Progress:
     rate = row.get("rounds_per_second", 1 / max(pace, 1e-9))
     left = f"{rate:.1f} rounds/s, ETA {_duration(pace * (self._rounds - round))}"
     print(
-      f"round {round}/{self._rounds}  {left}  {'  '.join(facts)}", file=self._stream, flush=True
+      f"round {round}/{self._rounds}  {left}  {'  '.join(facts + scores)}",
+      file=self._stream,
+      flush=True,
     )
 
   def say(self, text: str) -> None:
@@ -330,6 +339,13 @@ class Progress:
     """Ends the line."""
     if self._bar is not None:
       self._bar.close()
+
+
+def _columns(terminal: Any) -> int:
+  """Tells how wide a terminal says it is."""
+  with contextlib.suppress(OSError):
+    return os.get_terminal_size(terminal.fileno()).columns
+  return 80
 
 
 def _duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -239,6 +240,16 @@ def test_one_moving_line_in_a_terminal():
   shown = stream.getvalue()
   assert "200/1000" in shown and "hello\n" in shown
   assert "D(G(z)) 0.125" in shown
+
+
+def test_plain_lines_in_a_terminal_without_width(monkeypatch: pytest.MonkeyPatch):
+  """As some containers have; a bar would be cut to nothing."""
+  monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((0, 0)))
+  stream = Terminal()
+  stream.fileno = lambda: 2
+  progress = report.Progress(1000, stream=stream)
+  progress.show(200, ROW)
+  assert stream.getvalue().startswith("round 200/1000")
 
 
 @pytest.mark.parametrize(
