@@ -4,9 +4,11 @@ Paper:    Radford et al. 2016 (arXiv:1511.06434); data of Xiao et al. 2017 (arXi
 Command:  launch/run train --config=experiments/fashion_dcgan.py --workdir=runs/fashion
           The data come from TFDS, prepared once: see "Data" in the README. With the four files at
           hand instead: --config.data=idx:DIR
-Hardware: not measured
-Time:     not measured
-Score:    not measured
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other work
+Time:     303 s for 10,000 rounds (640,000 images), with five scores
+Score:    one seed, last and best: Fréchet distance 3.57 on features of the repository's own
+          classifier (88.3% right), 2,000 averaged samples against the 10,000 test images; 2,000
+          training images score 0.21. All 10 classes, KL of classes 0.012.
 """
 
 from ml_collections import ConfigDict

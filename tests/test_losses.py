@@ -8,6 +8,7 @@ import scipy.optimize
 
 from gan_jax import losses
 from gan_jax.losses import DIVERGENCES, LOSSES, AdversarialLoss
+from gan_jax.theory import OPTIMA, expected, kantorovich, wasserstein
 
 REAL, FAKE = np.float32([2, -1]), np.float32([0.5, -1.5])
 SIDES = AdversarialLoss._fields
@@ -245,7 +246,7 @@ def test_smoothing_refuses_a_target_out_of_range(target):
 
 
 # --- theory --------------------------------------------------------------------------------------
-# On K points with probabilities p and q a discriminator is K free numbers: the theorems are exact.
+# On K points with probabilities p and q a discriminator is K free numbers: gan_jax.theory is exact.
 
 
 def distributions(seed, k=5):
@@ -253,82 +254,46 @@ def distributions(seed, k=5):
   return p / p.sum(), q / q.sum()
 
 
-def kl(p, q, xp=np):
-  return xp.sum(p * xp.log(p / q))
-
-
-def jsd(p, q, xp=np):
-  return (kl(p, (p + q) / 2, xp) + kl(q, (p + q) / 2, xp)) / 2
-
-
-def cross_entropy(p, q):
-  return np.log(p / q), 2 * np.log(2) - 2 * jsd(p, q)
-
-
-def paired(p, q):
-  pairs = np.outer(p, q).ravel(), np.outer(q, p).ravel()
-  return np.log(p / q), np.log(2) - jsd(*pairs)
-
-
-OPTIMUM = {  # (p, q) -> optimal logits, value there
-  "minimax": cross_entropy,
-  "non_saturating": cross_entropy,
-  "maximum_likelihood": cross_entropy,
-  "least_squares": lambda p, q: (p / (p + q), np.sum(p * q / (p + q)) / 2),
-  "hinge": lambda p, q: (np.sign(p - q), 2 - np.abs(p - q).sum()),
-  "relativistic": paired,
-  "f_gan_kl": lambda p, q: (1 + np.log(p / q), -kl(p, q)),
-  "f_gan_reverse_kl": lambda p, q: (np.log(p / q), -kl(q, p)),
-  "f_gan_pearson": lambda p, q: (2 * p / q - 2, -np.sum((p - q) ** 2 / q)),
-  "f_gan_neyman": lambda p, q: (2 * np.log(p / q), -np.sum((p - q) ** 2 / p)),
-  "f_gan_squared_hellinger": lambda p, q: (
-    np.log(p / q) / 2,
-    -np.sum((np.sqrt(p) - np.sqrt(q)) ** 2),
-  ),
-  "f_gan_jensen_shannon": lambda p, q: (np.log(p / q), -2 * jsd(p, q)),
-  "f_gan_total_variation": lambda p, q: (40 * np.sign(p - q), -np.abs(p - q).sum() / 2),
-}
 KINKED = ("hinge", "f_gan_total_variation")  # their optimum is in a corner, or at infinity
 
 
 def expected_loss(loss, p, q):
-  """logits [K] -> D's expected loss, over independent real and fake examples, and its gradient."""
-  i, j = (x.ravel() for x in np.indices((len(p), len(q))))
-  expected = lambda logits: jnp.sum(p[i] * q[j] * loss.discriminator(logits[i], logits[j]))
-  compiled = jax.jit(jax.value_and_grad(expected))
+  """logits [K] -> D's expected loss and its gradient."""
+  of = lambda logits: expected(loss.discriminator, logits, jnp.asarray(p), jnp.asarray(q))
+  compiled = jax.jit(jax.value_and_grad(of))
   return lambda logits: jax.device_get(compiled(logits))
 
 
-def minimise_numerically(name, p, q, expected):
+def minimise_numerically(name, p, q, of):
   if name in KINKED:  # these are sums of a term of each logit: search each of them on a grid
     grid, zeros = jnp.linspace(-40, 40, 801), jnp.zeros(801)
     discriminator = LOSSES[name].discriminator
     at_zero = discriminator(zeros, zeros)
     of_real, of_fake = discriminator(grid, zeros) - at_zero, discriminator(zeros, grid) - at_zero
     return at_zero[0] + jnp.sum(jnp.min(jnp.outer(p, of_real) + jnp.outer(q, of_fake), axis=1))
-  return scipy.optimize.minimize(expected, np.zeros(len(p)), jac=True, options={"gtol": 1e-9}).fun
+  return scipy.optimize.minimize(of, np.zeros(len(p)), jac=True, options={"gtol": 1e-9}).fun
 
 
-@pytest.mark.parametrize("name", OPTIMUM)
+@pytest.mark.parametrize("name", OPTIMA)
 def test_the_numeric_optimum_is_that_of_theory(name):
   p, q = distributions(0)
-  logits, value = OPTIMUM[name](p, q)
+  logits, value = OPTIMA[name].logits(p, q), OPTIMA[name].loss(p, q)
   with jax.enable_x64(True):
-    expected = expected_loss(LOSSES[name], p, q)
-    there, slope = expected(logits)
+    of = expected_loss(LOSSES[name], p, q)
+    there, slope = of(logits)
     np.testing.assert_allclose(there, value, rtol=1e-10)
-    np.testing.assert_allclose(minimise_numerically(name, p, q, expected), value, rtol=1e-8)
+    np.testing.assert_allclose(minimise_numerically(name, p, q, of), value, rtol=1e-8)
     if name != "hinge":
       np.testing.assert_allclose(slope, np.zeros(5), atol=1e-10)
     for seed, size in enumerate([0.01, 0.1, 1.0]):
-      moved, _ = expected(logits + size * np.random.default_rng(seed).normal(size=5))
+      moved, _ = of(logits + size * np.random.default_rng(seed).normal(size=5))
       assert moved > value if name != "f_gan_total_variation" else moved >= value - 1e-12
 
 
 def test_every_loss_with_a_theorem_is_held_to_it():
   families = {name for name in LOSSES if not name.endswith("_alternative")}
   averages = {name for name in families if name.startswith("relativistic_average")}
-  assert set(OPTIMUM) == families - averages - {"wasserstein"}
+  assert set(OPTIMA) == families - averages - {"wasserstein"}
 
 
 def test_wasserstein_over_lipschitz_discriminators_is_minus_w1():
@@ -336,35 +301,24 @@ def test_wasserstein_over_lipschitz_discriminators_is_minus_w1():
   p, q = distributions(1, k=6)
   x = np.cumsum(np.random.default_rng(2).uniform(0.2, 2, 6))
   with jax.enable_x64(True):
-    _, costs = expected_loss(losses.wasserstein, p, q)(np.zeros(6))
+    of = expected_loss(losses.wasserstein, p, q)
+    _, costs = of(np.zeros(6))
+    np.testing.assert_allclose(of(kantorovich(p, q, x))[0], -wasserstein(p, q, x), rtol=1e-12)
   steps = np.diff(np.eye(6), axis=0)
   bounds = np.tile(np.diff(x), 2)
   # The value does not change with a constant added to the logits: pin the first one.
   pinned = [(0, 0)] + [(None, None)] * 5
   found = scipy.optimize.linprog(costs, np.vstack([steps, -steps]), bounds, bounds=pinned).fun
-  w1 = np.sum(np.abs(np.cumsum(p - q))[:-1] * np.diff(x))
-  np.testing.assert_allclose(found, -w1, rtol=1e-9)
+  np.testing.assert_allclose(found, -wasserstein(p, q, x), rtol=1e-9)
 
 
-# What G descends when D is optimal and held fixed: d/dq of the second column, on the simplex.
-DESCENDS = {
-  "minimax": lambda p, q: 2 * jsd(p, q, jnp),
-  "non_saturating": lambda p, q: kl(q, p, jnp) - 2 * jsd(p, q, jnp),
-  "maximum_likelihood": lambda p, q: kl(p, q, jnp),
-  **{
-    f"f_gan_{name}": lambda p, q, f=divergence.generator: jnp.sum(q * f(p / q))
-    for name, divergence in DIVERGENCES.items()
-  },
-}
-
-
-@pytest.mark.parametrize("name", DESCENDS)
-def test_the_generator_descends_its_divergence(name):
+@pytest.mark.parametrize("name", [name for name, optimum in OPTIMA.items() if optimum.criterion])
+def test_the_generator_descends_its_criterion(name):
   p, q = distributions(3)
-  logits, _ = OPTIMUM[name](p, q)
   with jax.enable_x64(True):
-    mine = np.asarray(LOSSES[name].generator(jnp.zeros(5), logits))  # d/dq of its mean over q
-    theirs = np.asarray(jax.grad(DESCENDS[name], argnums=1)(p, q))
+    # d/dq, at D fixed, of the generator's mean over q; and of the criterion; on the simplex.
+    mine = np.asarray(LOSSES[name].generator(jnp.zeros(5), OPTIMA[name].logits(p, q)))
+    theirs = np.asarray(jax.grad(lambda q: OPTIMA[name].criterion(jnp.asarray(p), q))(q))
   np.testing.assert_allclose(mine - mine.mean(), theirs - theirs.mean(), rtol=1e-8, atol=1e-12)
 
 
@@ -392,7 +346,8 @@ def test_a_divergence_is_consistent(name):
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_a_divergence_has_its_density_ratio_at_the_optimal_logits(name):
   p, q = distributions(4)
-  logits, value = OPTIMUM[f"f_gan_{name}"](p, q)
+  optimum = OPTIMA[f"f_gan_{name}"]
+  logits, value = optimum.logits(p, q), optimum.loss(p, q)
   f = DIVERGENCES[name]
   with jax.enable_x64(True):
     np.testing.assert_allclose(f.activation(logits), f.derivative(p / q), rtol=1e-12)

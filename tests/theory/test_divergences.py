@@ -1,0 +1,135 @@
+"""Divergences against closed forms, SciPy, and each other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.spatial
+import scipy.stats
+
+from gan_jax import losses, theory
+from gan_jax.theory.divergences import estimate
+
+DIVERGENCES = {
+  "kl": theory.kl,
+  "reverse_kl": theory.reverse_kl,
+  "jensen_shannon": theory.jensen_shannon,
+  "total_variation": theory.total_variation,
+  "pearson": theory.pearson,
+  "neyman": theory.neyman,
+  "squared_hellinger": theory.squared_hellinger,
+}
+ONE, OTHER = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+APART = {  # of distributions that share no point
+  "jensen_shannon": np.log(2),
+  "total_variation": 1.0,
+  "squared_hellinger": 2.0,
+}
+
+
+def distributions(seed, *shape):
+  p, q = np.random.default_rng(seed).dirichlet(np.ones(7), (2, *shape))
+  return p, q
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_contract(name):
+  divergence = DIVERGENCES[name]
+  p, q = distributions(0, 50)
+  assert (divergence(p, p) == 0).all()
+  values = divergence(p, q)
+  assert values.shape == (50,) and values.dtype == np.float64 and (values > 0).all()
+  np.testing.assert_allclose(values[3], divergence(p[3], q[3]), rtol=1e-14)
+  near = divergence(p, p * (1 + 1e-9))
+  assert (near >= 0).all() and (near < 1e-8).all()
+  assert divergence(ONE, OTHER) == APART.get(name, np.inf)
+  both_zero = divergence(np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.75, 0.0]))
+  np.testing.assert_allclose(both_zero, divergence(np.array([0.5, 0.5]), np.array([0.25, 0.75])))
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_jax_agrees_with_numpy_and_differentiates_at_zeros(name):
+  p, q = distributions(1)
+  divergence = DIVERGENCES[name]
+  with jax.enable_x64(True):
+    got = jax.jit(divergence)(jnp.asarray(p), jnp.asarray(q))
+    np.testing.assert_allclose(got, divergence(p, q), rtol=1e-12)
+    slope = jax.grad(divergence, argnums=1)(jnp.asarray(p), jnp.asarray(q))
+    step = 1e-6 * np.eye(7)
+    central = [(divergence(p, q + d) - divergence(p, q - d)) / 2e-6 for d in step]
+    np.testing.assert_allclose(slope, central, rtol=1e-5, atol=1e-8)
+    if name != "squared_hellinger":  # a root has an infinite slope at 0
+      padded = [jnp.asarray(np.append(x, 0.0)) for x in (p, q)]
+      assert np.isfinite(jax.grad(divergence, argnums=1)(*padded)).all()
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_is_the_f_divergence_of_the_losses(name):
+  p, q = distributions(2)
+  f = losses.DIVERGENCES[name].generator
+  with jax.enable_x64(True):
+    generic = np.sum(q * f(p / q))
+  scale = 2 if name == "jensen_shannon" else 1  # the f of its table has no half
+  np.testing.assert_allclose(scale * DIVERGENCES[name](p, q), generic, rtol=1e-11)
+
+
+# N(m, 1) against N(0, 1).
+GAUSSIANS = {
+  "kl": lambda m: m**2 / 2,
+  "reverse_kl": lambda m: m**2 / 2,
+  "total_variation": lambda m: 2 * scipy.stats.norm.cdf(m / 2) - 1,
+  "pearson": lambda m: np.expm1(m**2),
+  "neyman": lambda m: np.expm1(m**2),
+  "squared_hellinger": lambda m: 2 * (1 - np.exp(-(m**2) / 8)),
+}
+
+
+@pytest.mark.parametrize("name", GAUSSIANS)
+def test_densities_on_a_grid(name):
+  x, m = np.linspace(-12, 14, 20001), 1.5
+  p, q = scipy.stats.norm.pdf(x, m), scipy.stats.norm.pdf(x)
+  got = DIVERGENCES[name](p, q, weights=x[1] - x[0])
+  # The trapezoid rule is exact to rounding for smooth tails; |p - q| has a kink, error O(dx^2).
+  np.testing.assert_allclose(got, GAUSSIANS[name](m), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*GAUSSIANS, "jensen_shannon"])
+def test_estimates_are_within_their_error(name):
+  """The f of a ratio at 40,000 samples; five standard errors, for seven seeded tests."""
+  m = 0.5
+  x = np.random.default_rng(0).normal(size=40_000)
+  with jax.enable_x64(True):
+    got = estimate(losses.DIVERGENCES[name].generator, m * x - m**2 / 2)
+  grid = np.linspace(-12, 13, 20001)
+  p, q = scipy.stats.norm.pdf(grid, m), scipy.stats.norm.pdf(grid)
+  scale = 2 if name == "jensen_shannon" else 1
+  want = scale * DIVERGENCES[name](p, q, weights=grid[1] - grid[0])
+  assert 0 < got.error < 0.02 and abs(got.value - want) < 5 * got.error
+  with pytest.raises(ValueError, match="n >= 2"):
+    estimate(losses.DIVERGENCES[name].generator, np.zeros(1))
+
+
+def test_kl_and_jensen_shannon_are_those_of_scipy():
+  p, q = distributions(3)
+  np.testing.assert_allclose(theory.kl(p, q), scipy.stats.entropy(p, q), rtol=1e-12)
+  distance = scipy.spatial.distance.jensenshannon(p, q)
+  np.testing.assert_allclose(theory.jensen_shannon(p, q), distance**2, rtol=1e-12)
+
+
+def test_wasserstein_is_that_of_scipy():
+  p, q = distributions(4)
+  x = np.cumsum(np.random.default_rng(5).uniform(0.1, 2, 7))
+  want = scipy.stats.wasserstein_distance(x, x, p, q)
+  np.testing.assert_allclose(theory.wasserstein(p, q, x), want, rtol=1e-12)
+  np.testing.assert_allclose(theory.wasserstein(ONE, OTHER, np.array([-1.0, 3.0])), 4)
+
+
+def test_wasserstein_of_samples_of_any_number():
+  rng = np.random.default_rng(6)
+  a, b = rng.normal(size=30), rng.normal(1, 2, size=47).round(1)  # with ties
+  want = scipy.stats.wasserstein_distance(a, b)
+  np.testing.assert_allclose(theory.wasserstein_of_samples(a, b), want, rtol=1e-12)
+  assert theory.wasserstein_of_samples(a, rng.permutation(a)) == 0
+  np.testing.assert_allclose(theory.wasserstein_of_samples(a, a + 3), 3)
+  with pytest.raises(ValueError, match="not empty"):
+    theory.wasserstein_of_samples(a, [])
