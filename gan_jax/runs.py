@@ -108,7 +108,7 @@ class Run(NamedTuple):
     experiment = build(self.config)
     evaluator = experiment.evaluator()
     scores = evaluator(sample_function(experiment, self.sampler, self.state, seed=seed, ema=ema))
-    card = {**evaluator.card, "ema": ema, "seed": seed}
+    card = {**evaluator.card, "ema": ema and bool(self.game.averages), "seed": seed}
     return {"round": int(self.state.round), "scores": dict(scores), "card": card}
 
   def labels(self, n: int) -> np.ndarray | None:

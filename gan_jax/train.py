@@ -229,6 +229,10 @@ class _Teller:
     source = self._experiment.batches.source
     return report.picture(x, real=take(source, n)["x"] if source.size is None else None)
 
+  def _card(self) -> dict[str, Any]:
+    averaged = bool(self._experiment.game.averages)
+    return {**self._evaluator.card, "ema": averaged} if self._evaluator else {}
+
   def summary(self) -> dict[str, Any]:
     """Writes summary.json and returns what it says; a run that had ended already keeps its own."""
     rows, path = report.read_rows(self._workdir), self._workdir / "summary.json"
@@ -240,7 +244,7 @@ class _Teller:
       "images": self._last * self._images_a_round,
       "wall_seconds": self._before + time.monotonic() - self._start,
       "scores": report.scores(rows, self._evaluator.better if self._evaluator else {}),
-      "card": self._evaluator.card if self._evaluator else {},
+      "card": self._card(),
       "final": rows[-1] if rows else {},
       "machine": report.machine(),
     }

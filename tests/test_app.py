@@ -212,7 +212,7 @@ def digits(tmp_path_factory, cache):
 def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   summary = json.loads((digits / "summary.json").read_text())
   assert {"frechet_distance", "classes", "class_kl", "class_accuracy"} <= set(summary["scores"])
-  assert summary["card"]["backbone"]["accuracy"] > 0.98
+  assert summary["card"]["backbone"]["accuracy"] > 0.98 and summary["card"]["ema"] is True
   score = lambda *flags: json.JSONDecoder().raw_decode(
     gan_jax("evaluate", f"--workdir={digits}", *flags)
   )[0]
