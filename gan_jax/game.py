@@ -250,39 +250,61 @@ def _play_turn(
   return state, jax.tree.map(lambda x: x[-1], history)
 
 
-def _move(
-  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: str | None
-) -> tuple[State, Metrics]:
-  """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
-  move = Move(key, state.round, axis_name)
-  players = {name: game.players[name] for name in turn.players}
+def gradients(
+  players: Mapping[str, Player], params: Params, carried: Carried, batch: Batch, move: Move
+) -> tuple[dict[str, Params], tuple[Carried, Metrics]]:
+  """Takes each player's gradient at one place and draw, with one forward for all.
+
+  Args:
+    players: those who look, by name.
+    params: of all networks.
+    carried: of the state.
+    batch: one minibatch, leaves [B, ...].
+    move: key and round.
+
+  Returns:
+    ({player: gradients of what it owns}, (what the look leaves in `carried`, metrics)).
+  """
   owned = tuple(net for player in players.values() for net in player.owns)
 
   def losses(own: Params) -> tuple[dict[str, jax.Array], tuple[Carried, Metrics]]:
-    params = {**state.params, **own}
+    all_params = {**params, **own}
     seen: dict[Any, Any] = {}
     values: dict[str, jax.Array] = {}
     left: Carried = {}
     metrics: Metrics = {}
     for name, (owns, objective, *_) in players.items():
       if objective.forward not in seen:
-        seen[objective.forward], networks = objective.forward(params, state.carried, batch, move)
+        seen[objective.forward], networks = objective.forward(all_params, carried, batch, move)
         left |= _pick(networks, tuple(net for net in owned if net in networks))
       values[name], (memory, told) = objective.value(
-        seen[objective.forward], _pick(params, owns), state.carried, move
+        seen[objective.forward], _pick(all_params, owns), carried, move
       )
       left |= memory
       metrics |= told
     return values, (left, metrics)
 
-  own = _pick(state.params, owned)
-  _, push, (left, metrics) = jax.linearize(losses, own, has_aux=True)
-  params, opt = dict(state.params), dict(state.opt)
+  own = _pick(params, owned)
+  _, push, left = jax.linearize(losses, own, has_aux=True)
+  found = {}
   for name, player in players.items():
     # Transposing one output alone leaves no trace of the other players' losses.
     pull = jax.linear_transpose(lambda tangent, name=name: push(tangent)[name], own)
-    gradient = _pick(pull(jnp.ones(()))[0], player.owns)
-    gradient = _mean(gradient, axis_name)
+    found[name] = _mean(_pick(pull(jnp.ones(()))[0], player.owns), move.axis_name)
+  return found, left
+
+
+def _move(
+  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: str | None
+) -> tuple[State, Metrics]:
+  """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
+  players = {name: game.players[name] for name in turn.players}
+  owned = tuple(net for player in players.values() for net in player.owns)
+  move = Move(key, state.round, axis_name)
+  found, (left, metrics) = gradients(players, state.params, state.carried, batch, move)
+  params, opt = dict(state.params), dict(state.opt)
+  for name, player in players.items():
+    gradient = found[name]
     before = _pick(state.params, player.owns)
     updates, opt[name] = player.optimizer.update(gradient, state.opt[name], before)
     params |= optax.apply_updates(before, updates)

@@ -1,0 +1,144 @@
+"""How a game moves: its vector field, the Jacobian, and what that makes of an equilibrium.
+
+    eigenvalues(jacobian(game, state, batch))          # of the field, continuous time
+    eigenvalues(round_jacobian(game, state, batch))    # of one round as it is played
+    top_eigenvalues(game, state, batch, k=4)           # of the field, for networks, matrix-free
+
+Mescheder, Nowozin, Geiger 2017 (arXiv:1705.10461) and 2018 (arXiv:1801.04406). All parameters are
+one vector, in the order of `flatten`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from gan_jax.game import Batch, Game, Move, Params, State, gradients, play_round
+
+Flat = Callable[[jax.Array], jax.Array]  # [n] -> [n]
+
+
+def flatten(game: Game, state: State) -> tuple[jax.Array, Callable[[jax.Array], Params]]:
+  """Lays the parameters of all players out as one vector, player by player.
+
+  Args:
+    game: the game.
+    state: its state.
+
+  Returns:
+    ([n], the way back: [n] -> parameters of all networks).
+  """
+  nets = [net for player in game.players.values() for net in player.owns]
+  flat, back = ravel_pytree([state.params[net] for net in nets])
+  return flat, lambda x: {**state.params, **dict(zip(nets, back(x), strict=True))}
+
+
+def field(game: Game, state: State, batch: Batch) -> Flat:
+  """Makes the vector field of simultaneous gradient descent, v = -(each player's own gradient).
+
+  Args:
+    game: the game.
+    state: gives what is not a parameter: carried memory, key, round.
+    batch: one minibatch, leaves [B, ...].
+
+  Returns:
+    parameters [n] -> velocities [n], on this minibatch and the draw of this round.
+  """
+  _, back = flatten(game, state)
+  move = Move(jax.random.fold_in(state.key, state.round), state.round, None)
+
+  def velocity(x: jax.Array) -> jax.Array:
+    found, _ = gradients(game.players, back(x), state.carried, batch, move)
+    own = [found[name][net] for name, player in game.players.items() for net in player.owns]
+    return -ravel_pytree(own)[0]
+
+  return velocity
+
+
+def jacobian(game: Game, state: State, batch: Batch) -> jax.Array:
+  """Computes the Jacobian of the field, [n, n]; for small games. Arguments as for `field`."""
+  return jax.jacfwd(field(game, state, batch))(flatten(game, state)[0])
+
+
+def round_jacobian(game: Game, state: State, batch: Batch) -> jax.Array:
+  """Computes the Jacobian of one round: of the parameters after it in those before it.
+
+  It holds the order of turns, k and the optimizers' rates. At an equilibrium play converges, near
+  by, if the spectral radius is below 1 (for optimizers without memory; others are differentiated
+  with their memory held).
+
+  Args:
+    game: the game.
+    state: where.
+    batch: as for `play_round`.
+
+  Returns:
+    [n, n].
+  """
+  x, back = flatten(game, state)
+
+  def after(x: jax.Array) -> jax.Array:
+    return flatten(game, play_round(game, state.replace(params=back(x)), batch)[0])[0]
+
+  return jax.jacfwd(after)(x)
+
+
+def eigenvalues(matrix: jax.Array) -> np.ndarray:
+  """Computes the eigenvalues [n] of a square matrix, largest real part first."""
+  found = np.linalg.eigvals(np.asarray(matrix))
+  return found[np.lexsort((found.imag, -found.real))]
+
+
+def top_eigenvalues(game: Game, state: State, batch: Batch, k: int = 1) -> np.ndarray:
+  """Computes the k eigenvalues of the field's Jacobian with the largest magnitude, matrix-free.
+
+  Arnoldi's method (ARPACK) on Jacobian-vector products: memory of a few dozen parameter vectors.
+
+  Args:
+    game, state, batch: as for `field`.
+    k: how many, below n - 1.
+
+  Returns:
+    [k] complex, largest real part first.
+
+  Raises:
+    ValueError: if k is not below n - 1; use `jacobian` there.
+  """
+  from scipy.sparse.linalg import LinearOperator, eigs
+
+  x, _ = flatten(game, state)
+  if not 0 < k < x.size - 1:
+    raise ValueError(f"k = {k} of {x.size} eigenvalues: expected 0 < k < {x.size - 1}")
+  velocity = field(game, state, batch)
+  push = jax.jit(lambda tangent: jax.jvp(velocity, (x,), (tangent,))[1])
+
+  def product(tangent: np.ndarray) -> np.ndarray:
+    return np.asarray(push(jnp.asarray(tangent.ravel(), x.dtype)))
+
+  operator: Any = LinearOperator((x.size, x.size), product, dtype=np.dtype(x.dtype))
+  start = np.random.default_rng(0).normal(size=x.size).astype(x.dtype)
+  found = eigs(operator, k, v0=start, return_eigenvectors=False)
+  return found[np.lexsort((found.imag, -found.real))]
+
+
+def classify(found: np.ndarray, tolerance: float = 1e-6) -> str:
+  """Names what an equilibrium does, from the eigenvalues of the field there.
+
+  Args:
+    found: [n] complex.
+    tolerance: real parts within it count as zero.
+
+  Returns:
+    "stable" (all real parts negative), "unstable" (one is positive), "rotating" (on the imaginary
+    axis, so that linear theory does not decide), or "degenerate" (an eigenvalue is zero).
+  """
+  real = np.asarray(found).real
+  if (real > tolerance).any():
+    return "unstable"
+  on_axis = np.asarray(found)[np.abs(real) <= tolerance]
+  if not len(on_axis):
+    return "stable"
+  return "rotating" if (np.abs(on_axis.imag) > tolerance).all() else "degenerate"

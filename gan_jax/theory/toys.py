@@ -1,0 +1,85 @@
+"""Games small enough to solve: one parameter a player, and the same `play_round` as all others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax.game import Game, Turn
+from gan_jax.games import Terms, alternating, normal, two_player
+from gan_jax.losses import AdversarialLoss
+
+
+class Point(nn.Module):
+  """A generator that makes one point of the line, its parameter theta.
+
+  Attributes:
+    start: theta at first.
+  """
+
+  start: float = 1.0
+
+  @nn.compact
+  def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps z [B, d], of which only B matters, to [B, 1]."""
+    theta = self.param("theta", nn.initializers.constant(self.start), ())
+    return jnp.broadcast_to(theta, (z.shape[0], 1))
+
+
+class Slope(nn.Module):
+  """A discriminator that is linear on the line, with its parameter psi as slope.
+
+  Attributes:
+    start: psi at first.
+  """
+
+  start: float = 1.0
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps x [B, 1] to logits [B]."""
+    return self.param("psi", nn.initializers.constant(self.start), ()) * x[:, 0]
+
+
+def dirac(
+  loss: AdversarialLoss,
+  *,
+  optimizers: Mapping[str, optax.GradientTransformation],
+  regularizers: Terms | None = None,
+  turns: tuple[Turn, ...] = alternating(),
+  theta: float = 1.0,
+  psi: float = 1.0,
+) -> Game:
+  """Makes the Dirac-GAN: all data at 0, all fakes at theta, logits psi x.
+
+  Mescheder, Geiger, Nowozin 2018 (arXiv:1801.04406). Its one equilibrium is (0, 0). With
+  `losses.wasserstein` it is the bilinear game, theta psi.
+
+  Args:
+    loss: both players'.
+    optimizers: for "discriminator" and "generator".
+    regularizers: the discriminator's, name -> (weight, term).
+    turns: their order.
+    theta: of the generator, at first.
+    psi: of the discriminator, at first.
+
+  Returns:
+    The game; its batches are `dirac_batch`.
+  """
+  return two_player(
+    Point(theta),
+    Slope(psi),
+    loss=loss,
+    optimizers=optimizers,
+    latent=normal(1),
+    regularizers=regularizers,
+    turns=turns,
+  )
+
+
+def dirac_batch(minibatches: int = 1, size: int = 1) -> dict[str, Any]:
+  """Makes the data of the Dirac-GAN: {"x": zeros [minibatches, size, 1]}."""
+  return {"x": jnp.zeros((minibatches, size, 1))}
