@@ -147,7 +147,10 @@ def _parse(argv: list[str]) -> list[str]:
   try:
     left = FLAGS(argv)
   except flags.Error as error:
-    _fail(str(error), code=2)
+    hint = (
+      "" if FLAGS["config"].present or "'config." not in str(error) else " without --config=FILE"
+    )
+    _fail(f"{error}{hint}", code=2)
   except (
     AttributeError,
     KeyError,

@@ -67,32 +67,45 @@ class Checkpoints:
     """Restores a state.
 
     Args:
-      like: a state, or its shapes (with shardings, to restore onto several devices).
+      like: a state, or its shapes, with shardings to restore onto several devices; without, it is
+        restored onto one, wherever it was saved.
       at: the round; by default the newest whose checkpoint is undamaged.
-      repair: whether to delete damaged checkpoints, so that their rounds can be saved again.
+      repair: whether to delete the damaged ones, so that their rounds can be saved again. Nothing
+        is deleted before an undamaged one has been read.
 
     Returns:
       The state, or None if nothing has been saved.
 
     Raises:
       ValueError: if there is no checkpoint of round `at`, or the checkpoint is of another game.
-      DamagedError: if there are checkpoints, but none can be read.
+      DamagedError: if the checkpoint of round `at` is damaged, or all are.
+      OSError, MemoryError: if reading fails for a reason that is not the checkpoint's.
     """
     rounds = self.rounds()
     if at is not None and at not in rounds:
       raise ValueError(f"no checkpoint of round {at} in {self.folder}; there are: {rounds}")
     if not rounds:
       return None
+    like = jax.tree.map(_somewhere, like)
+    damaged: list[int] = []
     for step in [at] if at is not None else rounds[::-1]:
       state, problem = self._read(step, like)
       if state is not None:
+        if repair and damaged:
+          for bad in damaged:
+            shutil.rmtree(self._path(bad))
+          self._manager.reload()
         return state
-      _LOG.warning("checkpoint %s is damaged (%s); using the one before", self._path(step), problem)
-      if repair:
-        shutil.rmtree(self._path(step))
-        self._manager.reload()
+      damaged.append(step)
+      if at is not None:
+        others = [r for r in rounds if r != at]
+        raise DamagedError(
+          f"checkpoint {self._path(at)} is damaged ({problem}); other rounds: {others}"
+        )
+      _LOG.warning("checkpoint %s is damaged (%s)", self._path(step), problem)
     raise DamagedError(
-      f"every checkpoint in {self.folder} is damaged; delete the folder to start over"
+      f"every checkpoint in {self.folder} is damaged, rounds {rounds}; restore it from a copy, or "
+      "move the folder away to start over"
     )
 
   def wait(self) -> None:
@@ -124,9 +137,11 @@ class Checkpoints:
       _same_game(leaves["leaves"], _describe(like, checksums=False), self._path(step))
       args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       state = self._manager.restore(step, args=args)["state"]
-    except _OtherGameError:
+    except (_OtherGameError, MemoryError, jax.errors.JaxRuntimeError):
       raise
     except Exception as error:  # Orbax raises bare Exceptions for files that are cut short
+      if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
       return None, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     found = _describe(state)
     wrong = [name for name, leaf in leaves["leaves"].items() if found[name] != leaf]
@@ -135,6 +150,14 @@ class Checkpoints:
 
 class _OtherGameError(ValueError):
   pass
+
+
+def _somewhere(leaf: Any) -> Any:
+  """Puts a leaf that has no sharding on the first device; Orbax would want where it was saved."""
+  if getattr(leaf, "sharding", None) is not None:
+    return leaf
+  here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
 
 
 def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path) -> None:

@@ -65,8 +65,8 @@ def default_config() -> ml_collections.ConfigDict:
       "rounds_per_call": 10,  # rounds in one dispatch; the numbers do not depend on it
       "data": "mnist10k",  # see `gan_jax.data.load`
       "data_options": {
-        "image_size": 0,  # of folder:, 0 keeps the images' own
-        "channels": 0,  # of folder:, 0 keeps the images' own
+        "image_size": 0,  # to resize and crop to; 0 keeps the images' own
+        "channels": 0,  # 1 for gray, 3 for colour; 0 keeps the images' own
         "data_dir": "",  # of tfds:, and where relative paths of other data start
         "manual_dir": "",  # of tfds:, files fetched by hand
         "flip": False,

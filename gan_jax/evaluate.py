@@ -78,22 +78,17 @@ class Evaluator(NamedTuple):
 
 
 def unscored(train: Source, test: Source | None) -> str | None:
-  """Says why there can be no scores on a data set; None if there can be.
-
-  Raises:
-    ValueError: the splits do not fit each other.
-  """
-  if test and (train.shape, train.num_classes) != (test.shape, test.num_classes):
-    raise ValueError(
-      f"{train.name} has shape {train.shape} and {train.num_classes} classes, but the test split"
-      f" {test.name} {test.shape} and {test.num_classes}: expected the same"
-    )
+  """Says why there can be no scores on a data set; None if there can be."""
   if train.name in MIXTURES:
     return None
   if train.num_classes is None or len(train.shape) != 3:
     return f"{train.name} has no labels to train a classifier with, and no known modes"
   if test is None:
     return f"{train.name} has no test split to hold samples against"
+  if test.shape != train.shape:
+    return f"{train.name} has examples {train.shape}, and its test split {test.shape}"
+  if test.num_classes is None or test.num_classes > train.num_classes:
+    return f"{train.name} has {train.num_classes} classes, and its test split {test.num_classes}"
   if min(train.shape[:2]) < classifier.SMALLEST:
     return f"{train.name} has images of {train.shape[:2]} pixels, too small for the classifier"
   return None
@@ -128,7 +123,7 @@ def evaluator_for(
     The evaluator.
 
   Raises:
-    ValueError: num_fake is too small, or the splits do not fit each other.
+    ValueError: num_fake is too small.
   """
   if num_fake < 2:
     raise ValueError(f"num_fake is {num_fake}: a score needs at least 2 generated examples")

@@ -120,6 +120,7 @@ def build_game(config: ml_collections.ConfigDict, example: Example) -> Game:
       f"config.conditional is set, but {config.data!r} has no labels; "
       "use data with labels or --config.conditional=False"
     )
+  _check_output(config.generator, example)
   loss = lookup(losses.LOSSES, config.loss, "loss")
   if config.real_target != 1.0:
     loss = losses.smooth(loss, config.real_target)
@@ -149,6 +150,18 @@ def _network(options: Mapping[str, Any], num_classes: int | None, **given: Any) 
   if "dtype" in options:
     options["dtype"] = lookup(DTYPES, options["dtype"], "dtype")
   return NETWORKS[name](num_classes=num_classes, **given, **options)
+
+
+def _check_output(generator: Mapping[str, Any], example: Example) -> None:
+  """Refuses a generator whose pixels cannot be those of the data."""
+  options = filled(network, generator, "network")
+  makes = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}.get(options.get("output", ""))
+  if example.pixel_range and makes and makes != tuple(map(float, example.pixel_range)):
+    raise ValueError(
+      f"the generator's output {options['output']!r} makes pixels in {makes}, and "
+      f"config.data_options.pixel_range scales the data's to {example.pixel_range}; set one to "
+      "fit the other, or config.generator.output='linear'"
+    )
 
 
 def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransformation:

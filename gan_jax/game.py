@@ -26,7 +26,8 @@ Params = dict[str, PyTree]  # by network
 Carried = dict[str, PyTree]  # by network: batch statistics; by "player.term": its memory
 Batch = Mapping[str, Any]  # {"x": [B, ...], "y": [B]}; in `play_round` with a leading [n]
 Metrics = dict[str, jax.Array]  # scalars
-Decay = Callable[[jax.Array, int], jax.Array]  # (images seen, images in this batch) -> decay
+# (images of the global batches of a network's moves so far, of this one) -> decay
+Decay = Callable[[jax.Array, int], jax.Array]
 
 
 class Move(NamedTuple):
@@ -323,13 +324,19 @@ def _average(
   leaves = jax.tree.leaves(dict(batch))
   devices = 1 if axis_name is None else jax.lax.psum(1, axis_name)
   size = devices * leaves[0].shape[0] if leaves else 1
-  images = state.round.astype(jnp.float32) * size * minibatches(game)
   ema = dict(state.ema)
   for net in moved:
     if net in game.averages:
+      images = state.round.astype(jnp.float32) * size * _moves(game, net)
       decay = game.averages[net](images, size)
       ema[net] = optax.incremental_update(state.params[net], ema[net], 1 - decay)
   return state.replace(ema=ema)
+
+
+def _moves(game: Game, net: str) -> int:
+  """Counts how often a network moves in a round."""
+  owner = next(name for name, player in game.players.items() if net in player.owns)
+  return sum(turn.repeat for turn in game.turns if owner in turn.players)
 
 
 def _uses_data(game: Game, turn: Turn) -> bool:

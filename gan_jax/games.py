@@ -55,7 +55,7 @@ def truncated(dim: int, bound: float = 2.0) -> Latent:
 
 
 def _require_dimensions(dim: int) -> None:
-  if dim < 1:
+  if dim < 1 or dim != int(dim):
     raise ValueError(f"a latent has at least 1 dimension, got dim = {dim}")
 
 
@@ -85,7 +85,10 @@ def decay(rate: float) -> Decay:
 
 
 def half_life(images: float, ramp_up: float = 0.0) -> Decay:
-  """Averages parameters so that a contribution halves every `images` real images.
+  """Averages parameters so that a contribution halves every `images` images.
+
+  Each move of the network counts as one global batch, however many batches the discriminator sees
+  between them, as in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958).
 
   Args:
     images: half-life in images of the global batch; 0 copies the parameters.
@@ -200,7 +203,8 @@ def two_player(
         loss.generator,
         generator_regularizers,
         lambda match: {"generator/D_fake": jnp.mean(jax.nn.sigmoid(match.fake_logits))},
-        uses_data=conditional or uses_real(loss.generator),
+        # Batch statistics that real and fake examples share let the real ones be seen.
+        uses_data=conditional or joint or uses_real(loss.generator),
       ),
     },
     turns=turns,

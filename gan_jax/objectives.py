@@ -65,10 +65,12 @@ class Term(NamedTuple):
   Attributes:
     value: (match, memory) -> ([B], memory).
     memory: what it remembers at first, a pytree of arrays; kept in `State.carried`.
+    shown: (values [B], memory after) -> what is logged.
   """
 
   value: Callable[[Match, PyTree], tuple[jax.Array, PyTree]]
   memory: PyTree = ()
+  shown: Callable[[jax.Array, PyTree], jax.Array] = lambda values, memory: jnp.mean(values)
 
 
 Weight = float | Callable[[jax.Array], jax.Array]  # a number, or a schedule over rounds
@@ -111,7 +113,8 @@ def every(rounds: int, term: TermLike) -> Term:
     term: the term.
 
   Returns:
-    The lazy term. Its memory moves only when it is applied.
+    The lazy term. Its memory moves only when it is applied, and what it was then, without the
+    weight k, is logged until it is applied again.
 
   Raises:
     ValueError: if k < 1.
@@ -122,14 +125,15 @@ def every(rounds: int, term: TermLike) -> Term:
 
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
     def apply(memory: PyTree) -> tuple[jax.Array, PyTree]:
-      values, memory = inner.value(match, memory)
-      return rounds * values, memory
+      values, after = inner.value(match, memory["term"])
+      return rounds * values, {"term": after, "last": match.mean(values)}
 
     shapes = jax.eval_shape(apply, memory)
     skip = lambda memory: (jnp.zeros(shapes[0].shape, shapes[0].dtype), memory)
     return jax.lax.cond(match.round % rounds == 0, apply, skip, memory)
 
-  return Term(value, inner.memory)
+  memory = {"term": inner.memory, "last": jnp.zeros(())}
+  return Term(value, memory, shown=lambda values, memory: memory["last"])
 
 
 def minimise(
@@ -170,7 +174,7 @@ def minimise(
       values, after = term.value(seen, carried.get(f"{player}.{name}", ()))
       if name in remembers:
         left[f"{player}.{name}"] = after
-      metrics[f"{player}/{name}"] = jnp.mean(values)
+      metrics[f"{player}/{name}"] = term.shown(values, after)
       loss += (weight(move.round) if callable(weight) else weight) * jnp.mean(values)
     return loss, (left, metrics | {f"{player}/loss": loss})
 

@@ -270,12 +270,15 @@ def orthogonal() -> Regularizer:
     weights = [
       leaf.reshape(-1, leaf.shape[-1])
       for path, leaf in jax.tree_util.tree_leaves_with_path(match.params)
-      if leaf.ndim >= 2 and "embedding" not in jax.tree_util.keystr(path[-1:])
+      if leaf.ndim >= 2 and not BY_CLASS & {getattr(key, "key", None) for key in path}
     ]
     total = sum((_off_diagonal(w) for w in weights), start=jnp.zeros(()))
     return jnp.broadcast_to(total, match.fake_logits.shape)
 
   return penalty
+
+
+BY_CLASS = {"embedding", "scale", "shift"}  # parts of the networks that look labels up
 
 
 REGULARIZERS: dict[str, Callable[..., TermLike]] = {

@@ -135,6 +135,8 @@ def read_rows(workdir: Path) -> list[dict[str, Any]]:
   for line in path.read_text().splitlines() if path.is_file() else []:
     with contextlib.suppress(json.JSONDecodeError):
       row = json.loads(line)
+      if not isinstance(row, dict) or "round" not in row:
+        continue  # not a row of ours
       rows.append({k: float(v) if isinstance(v, str) else v for k, v in row.items()})  # "nan"
   return rows
 
@@ -176,25 +178,31 @@ def picture(x: np.ndarray, *, columns: int | None = None, real: np.ndarray | Non
 
 
 def scatter(fake: np.ndarray, real: np.ndarray | None = None, size: int = 480) -> np.ndarray:
-  """Draws points in the plane.
+  """Draws points: the first two of their coordinates, or a histogram of their only one.
 
   Args:
-    fake: float [n, 2].
-    real: float [m, 2], drawn behind them.
+    fake: float [n, d].
+    real: float [m, d], drawn behind them.
     size: of the picture, in pixels.
 
   Returns:
     uint8 [size, size, 3].
   """
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
   figure = Figure(figsize=(size / 100, size / 100), dpi=100)
   axes = figure.add_axes((0.09, 0.07, 0.88, 0.88))
+  if fake.shape[1] == 1:
+    both = [(fake, "samples", ORANGE), *([(real, "data", BLUE)] if real is not None else [])]
+    for x, label, color in both:
+      shown = x[np.isfinite(x)]
+      axes.hist(shown, bins=60, density=len(shown) > 0, alpha=0.5, color=color, label=label)
+    axes.legend(loc="upper right", fontsize=8)
+    return _drawn(figure)
   if real is not None:
     axes.scatter(real[:, 0], real[:, 1], s=14, color=BLUE, alpha=0.4, linewidths=0, label="data")
   axes.scatter(fake[:, 0], fake[:, 1], s=6, color=ORANGE, alpha=0.5, linewidths=0, label="samples")
-  behind = fake if real is None else real
+  behind = (fake if real is None else real)[:, :2]
   behind = behind[np.isfinite(behind).all(axis=1)]
   low, high = (behind.min(0), behind.max(0)) if len(behind) else (np.zeros(2), np.ones(2))
   margin = 0.3 * np.maximum(high - low, 1e-6)
@@ -202,6 +210,13 @@ def scatter(fake: np.ndarray, real: np.ndarray | None = None, size: int = 480) -
     xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1])
   )
   axes.legend(loc="upper right", fontsize=8, markerscale=2)
+  return _drawn(figure)
+
+
+def _drawn(figure: Any) -> np.ndarray:
+  """Renders a figure: uint8 [H, W, 3]."""
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+
   canvas = FigureCanvasAgg(figure)
   canvas.draw()
   return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -219,7 +234,6 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
   panels = [panel for panel in _panels(rows) if panel[2]]
   if len(rows) < 2 or not panels:
     return None
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
   columns = 2 if len(panels) > 1 else 1
@@ -241,9 +255,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
     axes.tick_params(labelsize=8)
   for axes in figure.axes[len(panels) :]:
     axes.remove()
-  canvas = FigureCanvasAgg(figure)
-  canvas.draw()
-  return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+  return _drawn(figure)
 
 
 def _panels(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, dict[str, Any], Any]]:

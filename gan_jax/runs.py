@@ -187,7 +187,14 @@ def check_same_config(
   Raises:
     ValueError: naming every key that differs.
   """
-  if allow or not (pathlib.Path(workdir) / "config.json").is_file():
+  if allow:
+    return
+  if not (pathlib.Path(workdir) / "config.json").is_file():
+    if (pathlib.Path(workdir) / "checkpoints").is_dir():
+      raise ValueError(
+        f"{workdir} has checkpoints and no config.json, so that nobody knows what they are of; "
+        "restore it, use another --workdir, or --allow_config_change to go on all the same"
+      )
     return
   old, new = (_flat(config_values(c)) for c in (read_config(workdir), config))
   changed = [

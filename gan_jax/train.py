@@ -115,6 +115,8 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
     play = rounds_player(experiment.game, experiment.batches, mesh, first)
     with _Teller(experiment, workdir, first) as teller, _interruption() as interrupted:
       watch, round = _Watch(), first
+      if teller.missed(first):
+        teller.tell(first, state, {})
       try:
         while round < config.rounds:
           if interrupted():
@@ -178,6 +180,7 @@ class _Teller:
     self._evaluator: Evaluator | None = None
     self._start = self._clock = time.monotonic()
     self._last = first
+    self._told = False
 
   def __enter__(self) -> Self:
     return self
@@ -192,17 +195,22 @@ class _Teller:
     keys = ("log_every", "sample_every", "evaluate_every")
     return any(_is_due(config[key], round, config.rounds) for key in keys)
 
+  def missed(self, round: int) -> bool:
+    """Tells whether a run that goes on from here was stopped before it could tell."""
+    told = {row["round"] for row in report.read_rows(self._workdir)}
+    return 0 < round == self._experiment.config.rounds and round not in told
+
   def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> None:
     """Tells it."""
     config = self._experiment.config
-    pace = (round - self._last) / (time.monotonic() - self._clock)
     row = {
       **metrics,
       "images": round * self._images_a_round,
       "seconds": self._before + time.monotonic() - self._start,
-      "rounds_per_second": pace,
-      "images_per_second": pace * self._images_a_round,
     }
+    if round > self._last:
+      pace = (round - self._last) / (time.monotonic() - self._clock)
+      row |= {"rounds_per_second": pace, "images_per_second": pace * self._images_a_round}
     if _is_due(config.evaluate_every, round, config.rounds):
       row |= {f"score/{name}": value for name, value in self._score(state).items()}
     self._writer.row(round, row)
@@ -212,6 +220,7 @@ class _Teller:
       if (drawn := report.curves(report.read_rows(self._workdir))) is not None:
         report.save_png(self._workdir / "curves.png", drawn)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
+    self._told = True
 
   def _score(self, state: State) -> Mapping[str, float]:
     if self._evaluator is None:
@@ -229,22 +238,22 @@ class _Teller:
     source = self._experiment.batches.source
     return report.picture(x, real=take(source, n)["x"] if source.size is None else None)
 
-  def _card(self) -> dict[str, Any]:
-    averaged = bool(self._experiment.game.averages)
-    return {**self._evaluator.card, "ema": averaged} if self._evaluator else {}
-
   def summary(self) -> dict[str, Any]:
     """Writes summary.json and returns what it says; a run that had ended already keeps its own."""
     rows, path = report.read_rows(self._workdir), self._workdir / "summary.json"
-    if self._last == self._first and path.is_file():
+    kept = {}
+    with contextlib.suppress(OSError, ValueError):
+      kept = json.loads(path.read_text())
+    if not self._told and kept.get("rounds") == self._last:
       self._progress.say(f"{self._workdir} has played its {self._last} rounds already")
-      return json.loads(path.read_text())
+      return kept
+    self._evaluator = self._evaluator or self._experiment.evaluator()
     found = {
       "rounds": self._last,
       "images": self._last * self._images_a_round,
       "wall_seconds": self._before + time.monotonic() - self._start,
-      "scores": report.scores(rows, self._evaluator.better if self._evaluator else {}),
-      "card": self._card(),
+      "scores": report.scores(rows, self._evaluator.better),
+      "card": {**self._evaluator.card, "ema": bool(self._experiment.game.averages)},
       "final": rows[-1] if rows else {},
       "machine": report.machine(),
     }
@@ -291,8 +300,8 @@ class _Watch:
       at = int(np.argmin(finite.all(0)))
       name = names[int(np.argmin(finite[:, at]))]
       raise NotFiniteError(
-        f"{name} is {metrics[name][at]} in round {first + at + 1}: training has stopped, and the "
-        "last checkpoint is from before. Try a lower learning rate, gradient clipping "
+        f"{name} is {metrics[name][at]} in round {first + at + 1}: training has stopped, and "
+        "what was saved is from before. Try a lower learning rate, gradient clipping "
         "(clip_norm), or a regularizer"
       )
     return {name: float(values[-1]) for name, values in metrics.items()}

@@ -268,6 +268,22 @@ def test_notebook_form():
 # --- mistakes -------------------------------------------------------------------------------------
 
 
+def test_what_was_trained_on_four_devices_is_sampled_on_one(gan_jax, cache, tmp_path):
+  environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
+  environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+  command = [sys.executable, "-m", "gan_jax.app", *ring(tmp_path, 10), *SMALL_RING]
+  subprocess.run(command, check=True, env=environment, capture_output=True)
+  gan_jax("sample", f"--workdir={tmp_path}", "--num=8", f"--out={tmp_path / 'x.png'}")
+  assert size(tmp_path / "x.png") == (480, 480)
+
+
+def test_checkpoints_without_a_config_are_refused(gan_jax, tmp_path):
+  gan_jax(*ring(tmp_path, 10), *SMALL_RING)
+  (tmp_path / "config.json").unlink()
+  told = gan_jax(*ring(tmp_path, 10), *SMALL_RING, code=1)
+  assert "has checkpoints and no config.json" in told and "Traceback" not in told
+
+
 def test_changed_config_is_refused_with_the_difference(gan_jax, tmp_path):
   gan_jax(*ring(tmp_path, 20), *SMALL_RING)
   told = gan_jax(*ring(tmp_path, 20), *SMALL_RING, "--config.loss=hinge", code=1)
@@ -335,6 +351,7 @@ def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
       "config.regularizers has no key 'r3'; its keys: balanced_consistency, ",
     ),
     (["train", "--config=experiments/ring.py", "--config.k=two"], "invalid literal for int"),
+    (["train", "--workdir=x", "--config.rounds=3"], "'config.rounds' without --config=FILE"),
     (["train", "--workdri=x"], "Unknown command line flag 'workdri'"),
     (["train", "x"], "unexpected argument 'x'"),
     (["sample", "--workdir=nowhere", "--out=x.png"], "no run in nowhere"),

@@ -100,6 +100,38 @@ def test_nothing_but_damage_is_an_error(tmp_path):
     checkpoints.restore(make())
 
 
+def test_a_damaged_round_that_was_named_is_not_replaced(tmp_path):
+  saved(tmp_path, 1, 2)
+  flip(biggest(tmp_path / "1" / "state"))
+  found = pytest.raises(DamagedError, match=r"1 is damaged \(.*other rounds: \[2\]")
+  with Checkpoints(tmp_path) as checkpoints, found:
+    checkpoints.restore(make(), 1)
+
+
+def test_nothing_is_deleted_unless_something_was_restored(tmp_path, monkeypatch):
+  saved(tmp_path, 1, 2)
+  with Checkpoints(tmp_path) as checkpoints:
+    fail = lambda error: lambda *_, **__: (_ for _ in ()).throw(error)
+    monkeypatch.setattr(checkpoints._manager, "restore", fail(OSError(24, "Too many open files")))
+    with pytest.raises(OSError, match="Too many open files"):
+      checkpoints.restore(make(), repair=True)
+    monkeypatch.setattr(checkpoints._manager, "restore", fail(ValueError("nonsense")))
+    with pytest.raises(DamagedError, match=r"every checkpoint .* rounds \[1, 2\]"):
+      checkpoints.restore(make(), repair=True)
+    assert checkpoints.rounds() == [1, 2]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2"]
+
+
+def test_what_several_devices_saved_one_can_read(tmp_path):
+  mesh = jax.sharding.Mesh(np.array(jax.devices()[:4]), ("data",))
+  everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(jax.device_put(make(1), everywhere))
+  with Checkpoints(tmp_path) as checkpoints:
+    got = checkpoints.restore(jax.eval_shape(make))
+  assert same(got, make(1)) and got.params["net"]["w"].sharding.device_set == {jax.devices()[0]}
+
+
 def test_checkpoint_of_another_game_is_refused_not_repaired(tmp_path):
   saved(tmp_path, 1)
   with Checkpoints(tmp_path) as checkpoints:

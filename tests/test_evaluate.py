@@ -233,8 +233,11 @@ def test_what_does_not_fit_is_refused(judged):
   ring, train = load("ring8"), stripes(50, 0)
   with pytest.raises(ValueError, match="num_fake is 1: a score needs at least 2"):
     evaluator_for(ring, ring, num_fake=1)
-  with pytest.raises(ValueError, match="expected the same"):
-    evaluator_for(ring, train, num_fake=10)
+  unlabelled = stripes(50, 0, labelled=False)
+  assert "10 classes, and its test split None" in unscored(train, unlabelled)
+  assert "its test split (28, 28, 1)" in unscored(train, load("mnist10k", "test"))
+  fewer = table("stripes", train.arrays["x"], np.zeros(50, np.int32))
+  assert unscored(train, fewer) is None
   judge = evaluator_for(train, train, num_fake=10)
   x = train.arrays["x"]
   for bad in (x[:9], x[:10].astype(np.float32), x[:10, :4]):

@@ -96,8 +96,11 @@ def test_lazy_regularizer_acts_every_k_rounds():
   config.regularizers.r1 = 1.0
   config.regularizer_options.r1.every = 4
   _, metrics = rounds(config, 8)
-  applied = np.asarray(metrics["discriminator/r1"]) > 0
-  assert applied.tolist() == [True, False, False, False] * 2
+  added = metrics["discriminator/loss"] - metrics["discriminator/adversarial"]
+  assert (np.abs(added) > 1e-6).tolist() == [True, False, False, False] * 2
+  r1 = np.asarray(metrics["discriminator/r1"])  # logged as it was when it was applied
+  np.testing.assert_allclose(added[::4], 4 * r1[::4], rtol=1e-3)
+  assert (r1.reshape(2, 4) == r1[::4, None]).all() and (r1 > 0).all()
 
 
 def test_regularizer_options_reach_it():
@@ -224,6 +227,7 @@ def test_latent_can_be_chosen(name):
     ({"data_options.placement": "gpu"}, "unknown placement 'gpu'; expected one of: auto"),
     ({"generator.dtype": "float99"}, "unknown dtype 'float99'; expected one of: bfloat16"),
     ({"latent.dim": 0}, "at least 1 dimension"),
+    ({"generator.output": "sigmoid", "data": "mnist10k"}, "output 'sigmoid' makes pixels in"),
     ({"num_fake": 1}, "config.num_fake = 1: expected at least 2"),
     ({"generator.name": "x"}, "unknown network 'x'; expected one of: .*dcgan_generator"),
     (

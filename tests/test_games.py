@@ -118,6 +118,10 @@ def test_a_round_consumes_what_its_moves_look_at(loss, turns, conditional, expec
   assert minibatches(make(loss, turns=turns, conditional=conditional)) == expected
 
 
+def test_a_joint_look_lets_the_generator_see_real_data_so_it_consumes_some():
+  assert minibatches(make(discriminator=D(norm=True), joint=True, turns=alternating())) == 2
+
+
 def test_first_moves_are_the_gradients_of_the_losses():
   """Both moves against jax.grad of the formulas, written out, on the draw the game makes."""
   game = make(turns=simultaneous(), regularizers={"r1": (0.5, regularizers.r1)})
@@ -195,7 +199,7 @@ def test_batch_statistics_see_real_and_fake_separately_or_jointly():
   """The running mean after one move tells which images went through together."""
   for joint, passes in ((False, 2), (True, 1)):
     game = make(discriminator=D(norm=True), joint=joint, turns=alternating())
-    data = batch(1)
+    data = batch(minibatches(game))
     state = init(game, jax.random.key(0), data)
     after, _ = play_round(game, state, data)
     move_key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.key, 0), 0), 0)

@@ -155,9 +155,10 @@ def test_memory_lives_in_the_state_of_a_game():
   for round_ in range(4):
     assert state.carried["discriminator.a"] == 2 * round_
     # Applied in rounds 0 and 2, in both moves of a round.
-    assert state.carried["discriminator.lecam"]["updates"] == 2 * ((round_ + 1) // 2)
+    assert state.carried["discriminator.lecam"]["term"]["updates"] == 2 * ((round_ + 1) // 2)
     state, _ = step(state, batch)
-  np.testing.assert_allclose(state.carried["discriminator.lecam"]["ema_real"], -1.4375, rtol=1e-6)
+  ema = state.carried["discriminator.lecam"]["term"]["ema_real"]
+  np.testing.assert_allclose(ema, -1.4375, rtol=1e-6)
 
 
 # --- every ---------------------------------------------------------------------------------------
@@ -172,8 +173,16 @@ def test_the_memory_of_a_lazy_term_moves_when_it_is_applied():
   carried, moved = None, []
   for round_ in range(5):
     loss, carried, _ = evaluate({"a": (1.0, every(2, counting(1)))}, round_, carried)
-    moved.append((float(loss), int(carried["discriminator.a"])))
+    moved.append((float(loss), int(carried["discriminator.a"]["term"])))
   assert moved == [(2, 2), (0, 2), (4, 3), (0, 3), (6, 4)]
+
+
+def test_a_lazy_term_logs_what_it_was_when_it_was_applied():
+  carried, shown = None, []
+  for round_ in range(5):
+    _, carried, metrics = evaluate({"a": (1.0, every(2, counting(1)))}, round_, carried)
+    shown.append(float(metrics["discriminator/a"]))
+  assert shown == [1, 1, 2, 2, 3]
 
 
 @pytest.mark.parametrize("rounds", [0, -1])

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from gan_jax import regularizers
+from gan_jax.nets import NETWORKS
 from gan_jax.objectives import Match, as_term
 from gan_jax.random import example_keys
 from gan_jax.regularizers import REGULARIZERS
@@ -289,6 +290,22 @@ def test_orthogonal_against_numpy():
   for w in (tall, wide):  # d/dW ‖WᵀW - diag‖² = 4 W (WᵀW - diag)
     gram = w.T @ w
     np.testing.assert_allclose(slope(w), 4 * w @ (gram - np.diag(np.diag(gram))), rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["mlp_generator", "dcgan_discriminator", "sngan_generator"])
+def test_orthogonal_leaves_what_labels_look_up_alone(name):
+  shape = {"shape": (32, 32, 3)} if name.endswith("generator") else {}
+  size = {"hidden": (4,)} if name.startswith("mlp") else {"width": 4}
+  net = NETWORKS[name](num_classes=10, **shape, **size)
+  x = jnp.zeros((2, 8)) if shape else jnp.zeros((2, 32, 32, 3))
+  params = net.init(jax.random.key(0), x, jnp.zeros(2, int), train=False)["params"]
+  by_class = lambda path: {"embedding", "scale", "shift"} & {key.key for key in path}
+  double = lambda path, leaf: 2 * leaf if by_class(path) else leaf
+  moved = jax.tree_util.tree_map_with_path(double, params)
+  assert any(by_class(path) for path, _ in jax.tree_util.tree_leaves_with_path(params))
+  before, after = orthogonality({"net": params}), orthogonality({"net": moved})
+  np.testing.assert_array_equal(before, after)
+  assert (before > 0).all()
 
 
 def test_orthogonal_columns_cost_nothing_whatever_their_norm():

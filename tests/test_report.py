@@ -87,6 +87,11 @@ def test_resuming_drops_what_will_be_played_again(tmp_path: pathlib.Path, first:
   assert rounds(tmp_path) == [*kept, first + 10]
 
 
+def test_lines_that_are_no_rows_are_passed_over(tmp_path: pathlib.Path):
+  (tmp_path / "metrics.jsonl").write_text('5\n{"V": 1}\n{"round": 1}\n[]\n')
+  assert report.read_rows(tmp_path) == [{"round": 1}]
+
+
 def test_a_torn_last_line_is_repaired(tmp_path: pathlib.Path):
   write(tmp_path, [10, 20])
   path = tmp_path / "metrics.jsonl"
@@ -165,6 +170,14 @@ def curve_rows(n: int = 20, **more: float) -> list[dict]:
 
 def panels(rows: list[dict]) -> dict[str, list[str]]:
   return {title: list(series) for title, _, series, _ in report._panels(rows) if series}
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_points_of_other_dimensions(dimensions: int):
+  x = np.random.default_rng(0).normal(size=(50, dimensions))
+  drawn = [report.scatter(x), report.scatter(x, x + 3), report.scatter(np.full_like(x, np.nan), x)]
+  assert all(image.shape == (480, 480, 3) for image in drawn)
+  assert (drawn[0] != drawn[1]).any()
 
 
 def test_curves_have_a_panel_for_what_was_measured():

@@ -59,6 +59,7 @@ def test_rounds_of_one_dispatch_are_those_of_the_bare_step(k):
 def test_streamed_rounds_are_those_of_resident_data():
   source = data.load("mnist10k")
   config = tiny(data="mnist10k")
+  config.data_options.pixel_range = (0.0, 1.0)
   config.generator = network("goodfellow_generator", hidden=(8,))
   config.discriminator = network("goodfellow_discriminator", hidden=(4,))
   game = build(config).game
@@ -87,6 +88,12 @@ def test_what_fails_beside_training_loses_no_rounds(tmp_path):
   with pytest.raises(MemoryError, match="no room"):
     fit(experiment._replace(evaluator=evaluator), tmp_path)
   assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["6"]
+  summary = fit(experiment, tmp_path)  # and what failed is done when the run is started again
+  assert summary["rounds"] == 6 and summary["scores"]["modes"]["best_round"] == 6
+  assert (tmp_path / "samples/00000006.png").is_file()
+  (tmp_path / "summary.json").unlink()
+  again = fit(experiment, tmp_path)
+  assert again["scores"] == summary["scores"] and again["card"] == summary["card"]
 
 
 def test_rounds_that_are_not_finite_are_not_saved(tmp_path):

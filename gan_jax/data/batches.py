@@ -217,5 +217,6 @@ def _check(b: Batches) -> None:
     )
   if b.flip and len(source.shape) != 3:
     raise ValueError(f"flip=True mirrors images, and {source.name} has points: use flip=False")
-  if not (all(map(math.isfinite, b.pixel_range)) and b.pixel_range[0] < b.pixel_range[1]):
+  finite = len(b.pixel_range) == 2 and all(map(math.isfinite, b.pixel_range))
+  if not (finite and b.pixel_range[0] < b.pixel_range[1]):
     raise ValueError(f"pixel_range is {b.pixel_range}: expected (lo, hi) with lo < hi")
