@@ -163,6 +163,23 @@ def test_average_is_told_images_of_the_global_batch():
   assert told == [8, 8]
 
 
+def test_average_counts_the_moves_of_its_own_network():
+  told = []
+
+  def decay(images, batch):
+    told.append(float(images))
+    return jnp.asarray(0.5)
+
+  game = bilinear(
+    (Turn(("max",)), Turn(("min",)), Turn(("max",))), averages={"a": decay, "b": decay}
+  )
+  batch = data(0.0, 0.0, 0.0)
+  state, _ = play_round(game, start(game, batch), batch)
+  play_round(game, state, batch)
+  # Batches of 8; max owns b and moves twice a round, min owns a and moves once.
+  assert told == [0, 0, 0, 16, 8, 16]
+
+
 def test_state_is_donated_and_the_step_is_traced_once():
   traces = []
   game, batch = bilinear((Turn(("max",), 2), Turn(("min",))), traces=traces), data(0.0, 1.0, 2.0)
