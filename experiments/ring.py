@@ -6,7 +6,8 @@ Command:  launch/run train --config=experiments/ring.py --workdir=runs/ring
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2
 Time:     42 s
 Score:    8 of 8 modes in each of five seeds, 93.9, 93.7, 94.5, 95.2 and 95.7% high quality, KL
-          0.0007 to 0.0037; last. The mixture itself scores 98.9%.
+          0.0007 to 0.0037; last. The mixture itself scores 98.9%. The learning rate is the best of
+          nine settings tried on the second and third of these seeds.
 """
 
 from ml_collections import ConfigDict
