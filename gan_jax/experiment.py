@@ -83,7 +83,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     tuple(options["pixel_range"]) if len(source.shape) == 3 else None,
   )
   batches = data.Batches(
-    source,
+    data.first(source, options["examples"]) if options["examples"] else source,
     config.batch_size,
     config.seed,
     flip=options["flip"],

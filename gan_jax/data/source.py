@@ -125,6 +125,26 @@ def check_seed(seed: int) -> None:
     raise ValueError(f"seed is {seed}: expected 0 <= seed < 2**32")
 
 
+def first(source: Source, n: int) -> Source:
+  """Keeps the first n examples of a table, in its own order.
+
+  Args:
+    source: a finite source.
+    n: how many, from 1 to its size.
+
+  Returns:
+    The smaller source, with the same classes.
+
+  Raises:
+    ValueError: the source is endless, or has fewer.
+  """
+  if source.size is None or not 0 < n <= source.size:
+    has = "is endless" if source.size is None else f"has {source.size} examples"
+    raise ValueError(f"{source.name} {has}: it has no first {n} to train on alone")
+  arrays = {key: value[:n] for key, value in source.arrays.items()}
+  return source._replace(size=n, arrays=arrays)
+
+
 def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:
   """Takes examples out of a source as raw host arrays, for evaluation.
 
