@@ -42,6 +42,8 @@ SCHEDULES = {
     "warmup_cosine_decay_schedule",
   )
 }
+# Options that each of them has here.
+OUR_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
 LEAST = {
   "rounds": 1,
   "batch_size": 1,
@@ -90,8 +92,12 @@ def default_config() -> ml_collections.ConfigDict:
       "generator_regularizers": _numbers({"orthogonal": 0.0}),
       "k": 1,
       "simultaneous": False,
+      # What the optimizers are given: "gradient", or one of `gan_jax.rules`: "extragradient",
+      # "consensus" (weight), both of simultaneous players; "unrolled" (steps).
+      "rule": {"name": "gradient", "weight": 1.0, "steps": 5},
       "packing": 1,
       "joint": False,
+      "instance_noise": _numbers({"std": 0.0}),  # on all that the discriminator sees
       "optimizers": {"discriminator": optimizer("adam"), "generator": optimizer("adam")},
       "average": {"name": "decay", "decay": 0.999, "half_life": 0.0, "ramp_up": 0.0},
       "log_every": 100,
@@ -131,7 +137,9 @@ def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ml_coll
     learning_rate: a number, or a `schedule`.
     **options: optax's own, each a number or a `schedule`, and
       `clip_norm`: global norm that gradients are clipped to before the update, 0 for none;
-      `clip_weights`: bound on every parameter right after the update, 0 for none.
+      `clip_weights`: bound on every parameter right after the update, 0 for none;
+      `lookahead`: rounds after which it goes back part of the way, 0 for never;
+      `lookahead_share`: the part of the way that it keeps.
 
   Returns:
     The config.
@@ -140,7 +148,7 @@ def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ml_coll
     ValueError: for an unknown name or option.
   """
   factory = lookup(OPTIMIZERS, name, "optimizer")
-  ours = {"learning_rate": learning_rate, "clip_norm": 0.0, "clip_weights": 0.0}
+  ours = {"learning_rate": learning_rate, **OUR_OPTIONS}
   known(options, {*inspect.signature(factory).parameters, *ours}, f"options of {name!r}")
   return _numbers({"name": name, **defaults(factory), **ours, **options})
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from gan_jax import data, games, losses, regularizers
+from gan_jax import data, games, losses, regularizers, rules
 from gan_jax.config import (
   OPTIMIZERS,
+  OUR_OPTIONS,
   SCHEDULES,
   check,
   check_number,
@@ -24,7 +25,7 @@ from gan_jax.config import (
   section,
 )
 from gan_jax.evaluate import Evaluator, evaluator_for, unscored
-from gan_jax.game import Game
+from gan_jax.game import Game, Turn
 from gan_jax.nets import NETWORKS
 from gan_jax.objectives import TermLike, Weight, every
 from gan_jax.sampling import Example
@@ -133,11 +134,12 @@ def build_game(config: ml_collections.ConfigDict, example: Example) -> Game:
     generator_regularizers=_regularizers(config, "generator_regularizers", example),
     optimizers={name: _optimizer(config.optimizers[name], k[name]) for name in k},
     latent=_latent(section(config, "latent")),
-    turns=games.simultaneous() if config.simultaneous else games.alternating(config.k),
+    turns=_turns(config),
     averages=_averages(section(config, "average")),
     conditional=config.conditional,
     packing=config.packing,
     joint=config.joint,
+    instance_noise=_noise(section(config, "instance_noise")["std"]),
   )
 
 
@@ -169,11 +171,11 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
   options = filled(optimizer, options, "optimizer")
   name = options.pop("name")
   factory = OPTIMIZERS[name]
-  numbers = {"learning_rate": 0.0, "clip_norm": 0.0, "clip_weights": 0.0, **defaults(factory)}
+  numbers = {"learning_rate": 0.0, **OUR_OPTIONS, **defaults(factory)}
   for key, value in options.items():
     if type(numbers.get(key)) in (int, float):
-      check_number(f"{key} of the optimizer {name!r}", value, fixed=key.startswith("clip_"))
-  clip_norm, clip_weights = options.pop("clip_norm"), options.pop("clip_weights")
+      check_number(f"{key} of the optimizer {name!r}", value, fixed=key in OUR_OPTIONS)
+  ours = {key: options.pop(key) for key in OUR_OPTIONS}
   fixed = {key: value for key, value in options.items() if not is_schedule(value)}
   moving = {
     key: _every(moves, _weight(value)) for key, value in options.items() if is_schedule(value)
@@ -181,11 +183,38 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
   if moving:
     factory = optax.inject_hyperparams(factory, static_args=tuple(fixed))
   steps = [factory(**fixed, **moving)]
-  if clip_norm:
-    steps.insert(0, optax.clip_by_global_norm(clip_norm))
-  if clip_weights:
-    steps.append(games.clip_weights(clip_weights))
-  return optax.chain(*steps)
+  if ours["clip_norm"]:
+    steps.insert(0, optax.clip_by_global_norm(ours["clip_norm"]))
+  if ours["clip_weights"]:
+    steps.append(games.clip_weights(ours["clip_weights"]))
+  chain = optax.chain(*steps)
+  if not ours["lookahead"]:
+    return chain
+  return rules.lookahead(chain, every=moves * ours["lookahead"], share=ours["lookahead_share"])
+
+
+def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
+  """Makes the order of turns, and the rule by which players move in them."""
+  turns = games.simultaneous() if config.simultaneous else games.alternating(config.k)
+  options = section(config, "rule")
+  kinds = {
+    "gradient": lambda: turns,
+    "extragradient": lambda: rules.extragradient(turns),
+    "consensus": lambda: rules.consensus(turns, weight=options["weight"]),
+    "unrolled": lambda: rules.unrolled(turns, steps=options["steps"]),
+  }
+  if options["name"] == "unrolled" and config.optimizers.discriminator.get("eps_root") == 0:
+    raise ValueError(
+      "config.rule.name='unrolled' differentiates through the discriminator's updates, and the "
+      f"square root of {config.optimizers.discriminator.name} has no slope at 0; set "
+      "config.optimizers.discriminator.eps_root=1e-8, or another optimizer"
+    )
+  return lookup(kinds, options["name"], "rule")()
+
+
+def _noise(std: Any) -> Weight:
+  check_number("config.instance_noise.std", std)
+  return _weight(std)
 
 
 def _every(moves: int, schedule: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -77,16 +77,30 @@ class Player(NamedTuple):
   uses_data: bool = True
 
 
+Found = tuple[dict[str, Params], tuple[Carried, Metrics]]  # what `gradients` returns
+Rule = Callable[["Game", "Turn", "State", Batch, Move], Found]
+
+
+def here(game: "Game", turn: "Turn", state: "State", batch: Batch, move: Move) -> Found:
+  """Takes the gradients where the players stand: the rule of gradient descent."""
+  players = {name: game.players[name] for name in turn.players}
+  return gradients(players, state.params, state.carried, batch, move)
+
+
 class Turn(NamedTuple):
   """Whose turn it is.
 
   Attributes:
     players: one name to move alone; several to move at once, from the same parameters and draw.
     repeat: how often in a row, each time on a fresh draw (k of Algorithm 1).
+    rule: finds the gradients that the players' optimizers are given; see `gan_jax.rules`.
+    watched: players who do not move, but whose objectives the rule looks at.
   """
 
   players: tuple[str, ...]
   repeat: int = 1
+  rule: Rule = here
+  watched: tuple[str, ...] = ()
 
 
 class Game(NamedTuple):
@@ -251,10 +265,10 @@ def _play_turn(
   return state, jax.tree.map(lambda x: x[-1], history)
 
 
-def gradients(
+def losses(
   players: Mapping[str, Player], params: Params, carried: Carried, batch: Batch, move: Move
-) -> tuple[dict[str, Params], tuple[Carried, Metrics]]:
-  """Takes each player's gradient at one place and draw, with one forward for all.
+) -> tuple[dict[str, jax.Array], tuple[Carried, Metrics]]:
+  """Computes each player's loss at one place and draw, with one forward for all.
 
   Args:
     players: those who look, by name.
@@ -264,29 +278,36 @@ def gradients(
     move: key and round.
 
   Returns:
+    ({player: loss}, (what the look leaves in `carried`, metrics)).
+  """
+  owned = _owned(players)
+  seen: dict[Any, Any] = {}
+  values: dict[str, jax.Array] = {}
+  left: Carried = {}
+  metrics: Metrics = {}
+  for name, (owns, objective, *_) in players.items():
+    if objective.forward not in seen:
+      seen[objective.forward], networks = objective.forward(params, carried, batch, move)
+      left |= _pick(networks, tuple(net for net in owned if net in networks))
+    values[name], (memory, told) = objective.value(
+      seen[objective.forward], _pick(params, owns), carried, move
+    )
+    left |= memory
+    metrics |= told
+  return values, (left, metrics)
+
+
+def gradients(
+  players: Mapping[str, Player], params: Params, carried: Carried, batch: Batch, move: Move
+) -> Found:
+  """Takes each player's gradient at one place and draw; arguments as for `losses`.
+
+  Returns:
     ({player: gradients of what it owns}, (what the look leaves in `carried`, metrics)).
   """
-  owned = tuple(net for player in players.values() for net in player.owns)
-
-  def losses(own: Params) -> tuple[dict[str, jax.Array], tuple[Carried, Metrics]]:
-    all_params = {**params, **own}
-    seen: dict[Any, Any] = {}
-    values: dict[str, jax.Array] = {}
-    left: Carried = {}
-    metrics: Metrics = {}
-    for name, (owns, objective, *_) in players.items():
-      if objective.forward not in seen:
-        seen[objective.forward], networks = objective.forward(all_params, carried, batch, move)
-        left |= _pick(networks, tuple(net for net in owned if net in networks))
-      values[name], (memory, told) = objective.value(
-        seen[objective.forward], _pick(all_params, owns), carried, move
-      )
-      left |= memory
-      metrics |= told
-    return values, (left, metrics)
-
-  own = _pick(params, owned)
-  _, push, left = jax.linearize(losses, own, has_aux=True)
+  own = _pick(params, _owned(players))
+  at = lambda own: losses(players, {**params, **own}, carried, batch, move)
+  _, push, left = jax.linearize(at, own, has_aux=True)
   found = {}
   for name, player in players.items():
     # Transposing one output alone leaves no trace of the other players' losses.
@@ -295,25 +316,33 @@ def gradients(
   return found, left
 
 
+def update(game: Game, state: State, found: Mapping[str, Params]) -> State:
+  """Lets optimizers move their players.
+
+  Args:
+    game: the game.
+    state: where they stand.
+    found: gradients of what a player owns, for each player that is to move.
+
+  Returns:
+    The state with their parameters and optimizer states anew.
+  """
+  params, opt = dict(state.params), dict(state.opt)
+  for name, gradient in found.items():
+    before = _pick(state.params, game.players[name].owns)
+    updates, opt[name] = game.players[name].optimizer.update(gradient, state.opt[name], before)
+    params |= optax.apply_updates(before, updates)
+  return state.replace(params=params, opt=opt)
+
+
 def _move(
   game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: str | None
 ) -> tuple[State, Metrics]:
   """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
-  players = {name: game.players[name] for name in turn.players}
-  owned = tuple(net for player in players.values() for net in player.owns)
-  move = Move(key, state.round, axis_name)
-  found, (left, metrics) = gradients(players, state.params, state.carried, batch, move)
-  params, opt = dict(state.params), dict(state.opt)
-  for name, player in players.items():
-    gradient = found[name]
-    before = _pick(state.params, player.owns)
-    updates, opt[name] = player.optimizer.update(gradient, state.opt[name], before)
-    params |= optax.apply_updates(before, updates)
-    metrics[f"{name}/gradient_norm"] = optax.tree.norm(gradient)
-
-  state = state.replace(
-    params=params, opt=opt, carried={**state.carried, **left}, ema=dict(state.ema)
-  )
+  found, (left, metrics) = turn.rule(game, turn, state, batch, Move(key, state.round, axis_name))
+  metrics |= {f"{name}/gradient_norm": optax.tree.norm(found[name]) for name in found}
+  state = update(game, state, found).replace(carried={**state.carried, **left})
+  owned = _owned({name: game.players[name] for name in turn.players})
   return _average(game, state, owned, batch, axis_name), _mean(metrics, axis_name)
 
 
@@ -340,7 +369,11 @@ def _moves(game: Game, net: str) -> int:
 
 
 def _uses_data(game: Game, turn: Turn) -> bool:
-  return any(game.players[name].uses_data for name in turn.players)
+  return any(game.players[name].uses_data for name in (*turn.players, *turn.watched))
+
+
+def _owned(players: Mapping[str, Player]) -> tuple[str, ...]:
+  return tuple(net for player in players.values() for net in player.owns)
 
 
 def _pick(tree: Mapping[str, PyTree], names: tuple[str, ...]) -> dict[str, PyTree]:

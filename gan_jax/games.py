@@ -14,6 +14,7 @@ A game is built once, outside any jit, from values: networks are linen modules, 
 
 import functools
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -149,6 +150,7 @@ def two_player(
   conditional: bool = False,
   packing: int = 1,
   joint: bool = False,
+  instance_noise: Weight = 0.0,
 ) -> Game:
   """Wires a generator and a discriminator into a game.
 
@@ -168,6 +170,9 @@ def two_player(
       (PacGAN, Lin et al. 2018, arXiv:1712.04086). The batch size must be a multiple of m.
     joint: whether the discriminator sees real and fake examples in one batch, which shares batch
       statistics between them; otherwise they go through one after the other.
+    instance_noise: standard deviation, in units of the data, of Gaussian noise that is added to
+      all the discriminator sees, real and fake; a number, or a schedule over rounds (Sønderby et
+      al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862).
 
   Returns:
     The game.
@@ -180,7 +185,8 @@ def two_player(
       f"packing = {packing}: expected m >= 1, and m = 1 for a conditional game, where the packed "
       "examples would have m different labels"
     )
-  nets = _Networks(generator, discriminator, latent, conditional, packing, joint)
+  noise = None if isinstance(instance_noise, int | float) and not instance_noise else instance_noise
+  nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise)
   look = functools.partial(_look, nets)  # one function for both, so a joint move looks once
 
   def player(
@@ -221,6 +227,7 @@ class _Networks(NamedTuple):
   conditional: bool
   packing: int
   joint: bool
+  instance_noise: Weight | None
 
   def labels(self, batch: Batch) -> jax.Array | None:
     return batch["y"] if self.conditional else None
@@ -257,13 +264,14 @@ def _look(
   """Makes fakes, lets the discriminator see them and the real examples, and keeps what it saw."""
   latent_key, generator_key, real_key, fake_key = jax.random.split(move.key, 4)
   y, stats = nets.labels(batch), carried["discriminator"]
-  real = _pack(batch["x"], nets.packing)
+  real = _pack(_blur(nets.instance_noise, batch["x"], "real", move), nets.packing)
   z = nets.latent(example_keys(latent_key, batch["x"].shape[0], move.axis_name))
 
   def make(z: jax.Array) -> tuple[jax.Array, PyTree]:
     g, g_stats = params["generator"], carried["generator"]
     x, left = _train(nets.generator, g, g_stats, z, y, generator_key, move)
-    return _pack(x.astype(jnp.float32), nets.packing), left
+    x = _blur(nets.instance_noise, x.astype(jnp.float32), "fake", move)
+    return _pack(x, nets.packing), left
 
   def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
     logits, left = _train(nets.discriminator, params["discriminator"], stats, x, y, key, move)
@@ -296,6 +304,16 @@ def _look(
     axis_name=move.axis_name,
   )
   return match, {"generator": g_left, "discriminator": d_left}
+
+
+def _blur(std: Weight | None, x: jax.Array, kind: str, move: Move) -> jax.Array:
+  """Adds instance noise, each example from a key of its own."""
+  if std is None:
+    return x
+  key = jax.random.fold_in(move.key, zlib.crc32(kind.encode()))
+  draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
+  scale = std(move.round) if callable(std) else std
+  return x + scale * draw(example_keys(key, x.shape[0], move.axis_name))
 
 
 def judgement(match: Match) -> Metrics:

@@ -50,6 +50,7 @@ def dirac(
   optimizers: Mapping[str, optax.GradientTransformation],
   regularizers: Terms | None = None,
   turns: tuple[Turn, ...] = alternating(),
+  instance_noise: float = 0.0,
   theta: float = 1.0,
   psi: float = 1.0,
 ) -> Game:
@@ -63,6 +64,7 @@ def dirac(
     optimizers: for "discriminator" and "generator".
     regularizers: the discriminator's, name -> (weight, term).
     turns: their order.
+    instance_noise: standard deviation of noise on all that D sees.
     theta: of the generator, at first.
     psi: of the discriminator, at first.
 
@@ -77,6 +79,7 @@ def dirac(
     latent=normal(1),
     regularizers=regularizers,
     turns=turns,
+    instance_noise=instance_noise,
   )
 
 

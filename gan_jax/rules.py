@@ -1,0 +1,200 @@
+"""Update rules that theory brought: what the optimizers are given instead of the plain gradients.
+
+A rule is data, a transformation of a game's turns:
+
+    two_player(..., turns=extragradient(simultaneous()))
+    two_player(..., turns=consensus(simultaneous(), weight=1.0))
+    two_player(..., turns=unrolled(alternating(), steps=5))
+
+Whatever a rule, the players' own optimizers move them, so each goes with each. Rules that need no
+other gradient are no more than turns (`simultaneous`, `alternating(k)`) or optimizers: optimistic
+gradient descent is optax's, and `lookahead` wraps any of them.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax.game import Batch, Found, Game, Move, Params, PyTree, State, Turn, here, losses, update
+
+Turns = tuple[Turn, ...]
+
+
+def extragradient(turns: Turns) -> Turns:
+  """Takes the gradients a step ahead: where the players would go, and moves from here by those.
+
+  Korpelevich 1976; for GANs Gidel et al. 2019, arXiv:1802.10551. The step ahead is the optimizers'
+  own, on the same draw; what they remember of it is forgotten. With SGD this is the method as it
+  was published; the paper's ExtraAdam lets Adam remember both gradients.
+
+  Args:
+    turns: one turn, in which all players move at once.
+
+  Returns:
+    The turns.
+
+  Raises:
+    ValueError: if the players take turns.
+  """
+
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
+    found, _ = here(game, turn, state, batch, move)
+    return here(game, turn, update(game, state, found), batch, move)
+
+  return (_at_once(turns, "extragradient")._replace(rule=rule),)
+
+
+def consensus(turns: Turns, *, weight: float) -> Turns:
+  """Lets every player descend ½‖v‖² as well, v being the gradients of all of them.
+
+  Consensus optimisation, Mescheder et al. 2017, arXiv:1705.10461: g + γ ∇½‖v‖² for each player. It
+  costs about a second forward and backward.
+
+  Args:
+    turns: one turn, in which all players move at once.
+    weight: γ >= 0; the paper takes 10.
+
+  Returns:
+    The turns.
+
+  Raises:
+    ValueError: if the players take turns, or the weight is negative.
+  """
+  if weight < 0:
+    raise ValueError(f"consensus optimisation has a weight >= 0, got {weight}")
+
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
+    def half_square(own: Params) -> tuple[jax.Array, Found]:
+      found, left = here(game, turn, _at(state, own), batch, move)
+      return optax.tree.norm(found, squared=True) / 2, (found, left)
+
+    owned = {net: state.params[net] for name in turn.players for net in game.players[name].owns}
+    slope, (found, left) = jax.grad(half_square, has_aux=True)(owned)
+    slope = _mean(slope, move)
+    add = lambda g, s: g + weight * s
+    return {
+      name: {net: jax.tree.map(add, g, slope[net]) for net, g in own.items()}
+      for name, own in found.items()
+    }, left
+
+  return (_at_once(turns, "consensus")._replace(rule=rule),)
+
+
+def unrolled(
+  turns: Turns, *, steps: int, player: str = "generator", opponent: str = "discriminator"
+) -> Turns:
+  """Lets one player see where its move sends the other in the next k moves.
+
+  Unrolled GANs, Metz et al. 2017, arXiv:1611.02163: the generator's gradient is that of its loss
+  against the discriminator k updates on, differentiated through these updates. They are of the
+  opponent's own optimizer, go on from its state, see this move's draw, and are then taken back. To
+  differentiate through Adam, give it an `eps_root` > 0: its square root has no slope at 0.
+
+  Args:
+    turns: of the game; those in which the player does not move are left as they are.
+    steps: k >= 0; 0 is no look-ahead, the paper takes 5 to 10.
+    player: who looks ahead.
+    opponent: who is looked through.
+
+  Returns:
+    The turns. One that looks ahead consumes real data if the opponent's objective does.
+
+  Raises:
+    ValueError: if k is negative, or the player never moves.
+  """
+  if steps < 0:
+    raise ValueError(f"unrolling takes k >= 0 steps, got {steps}")
+  if not any(player in turn.players for turn in turns):
+    raise ValueError(f"unrolling is for {player!r}, who has no turn")
+
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
+    found, left = here(game, turn, state, batch, move)
+    me = {player: game.players[player]}
+
+    def ahead(own: Params) -> jax.Array:
+      def step(state: State, _: None) -> tuple[State, None]:
+        grads, _left = here(game, Turn((opponent,)), state, batch, move)
+        return update(game, state, grads), None
+
+      then, _ = jax.lax.scan(step, _at(state, own), length=steps)
+      return losses(me, {**then.params, **own}, state.carried, batch, move)[0][player]
+
+    own = {net: state.params[net] for net in game.players[player].owns}
+    return {**found, player: _mean(jax.grad(ahead)(own), move)}, left
+
+  looks = lambda turn: turn._replace(rule=rule, watched=(opponent,))
+  return tuple(looks(turn) if player in turn.players else turn for turn in turns)
+
+
+class Lookahead(NamedTuple):
+  """State of `lookahead`.
+
+  Attributes:
+    inner: of the optimizer inside.
+    slow: parameters that were last agreed on.
+    updates: int32, how many so far.
+  """
+
+  inner: PyTree
+  slow: PyTree
+  updates: jax.Array
+
+
+def lookahead(
+  optimizer: optax.GradientTransformation, *, every: int, share: float = 0.5
+) -> optax.GradientTransformation:
+  """Goes back, every k updates, to a point on the way from where it was k updates ago.
+
+  Lookahead-minmax, Chavdarova et al. 2021, arXiv:2006.14567, after Zhang et al. 2019,
+  arXiv:1907.08610: an average along the trajectory, which lies inside where it rotates. Give it to
+  all players, so that all go back in the same round. Where they move one after the other, the
+  second sees the first already back, in the paper both go back after both have moved.
+
+  Args:
+    optimizer: that moves in between.
+    every: k >= 1 updates.
+    share: of the way that is kept, in (0, 1]; 1 is the optimizer alone.
+
+  Returns:
+    The optimizer.
+
+  Raises:
+    ValueError: if k or the share is out of range.
+  """
+  if every < 1 or not 0 < share <= 1:
+    raise ValueError(f"lookahead takes k >= 1 and a share in (0, 1], got {every} and {share}")
+
+  def init(params: PyTree) -> Lookahead:
+    copy = jax.tree.map(jnp.copy, params)  # two names for one buffer could not be donated
+    return Lookahead(optimizer.init(params), copy, jnp.zeros((), jnp.int32))
+
+  def step(updates: PyTree, state: Lookahead, params: PyTree = None) -> tuple[PyTree, Lookahead]:
+    updates, inner = optimizer.update(updates, state.inner, params)
+    count = state.updates + 1
+    back = count % every == 0
+    fast = optax.apply_updates(params, updates)
+    agreed = jax.tree.map(lambda slow, fast: slow + share * (fast - slow), state.slow, fast)
+    choose = lambda a, b: jax.tree.map(lambda a, b: jnp.where(back, a, b), a, b)
+    updates = choose(jax.tree.map(jnp.subtract, agreed, params), updates)
+    return updates, Lookahead(inner, choose(agreed, state.slow), count)
+
+  return optax.GradientTransformation(init, step)
+
+
+def _at_once(turns: Turns, rule: str) -> Turn:
+  if len(turns) != 1 or len(turns[0].players) < 2:
+    raise ValueError(
+      f"{rule} is for players who move at once, and here they take turns: give it one turn of all "
+      "players, such as simultaneous()"
+    )
+  return turns[0]
+
+
+def _at(state: State, own: Params) -> State:
+  return state.replace(params={**state.params, **own})
+
+
+def _mean(tree: PyTree, move: Move) -> PyTree:
+  return tree if move.axis_name is None else jax.lax.pmean(tree, move.axis_name)
