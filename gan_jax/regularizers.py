@@ -73,6 +73,8 @@ def gradient_penalty(*, target: float = 1.0, one_sided: bool = False) -> Regular
     alpha = jax.vmap(jax.random.uniform)(match.keys)
     alpha = alpha.reshape(alpha.shape + (1,) * (match.real.ndim - 1))
     between = match.real + alpha * (stop_gradient(match.fake) - match.real)
+    if target == 0:  # smooth where the norm is not, at a flat discriminator
+      return _squared_norm(_input_gradient(match, between))
     excess = _norm(_input_gradient(match, between)) - target
     return (relu(excess) if one_sided else excess) ** 2
 

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
   for row in read_rows(FLAGS.workdir):
     if "score/log_likelihood" in row:
       print(f"{row['round'] / EPOCH:8.0f}   {shown(row, 'score/')}")
-  floor = score(images[:SAMPLES])
+  floor = score(data.take(train, SAMPLES)["x"])
   print(f"\n{'published':>24}  {PUBLISHED}")
   print(f"{'here, at the end':>24}  {shown(summary['final'], 'score/')}")
   print(f"{'training images':>24}  {shown(floor._asdict(), '', 'mean')}, scored the same way")

@@ -69,6 +69,14 @@ def test_r1_and_r2_converge_with_critical_penalty_one(penalty, gamma):
   assert (np.abs(found.imag) < 1e-3).all() == (gamma >= 1)
 
 
+def test_a_zero_centred_penalty_is_smooth_at_the_flat_discriminator():
+  """(‖g‖ - 0)² is R1 twice over; the root inside must not hide its curvature at g = 0."""
+  zero = spectrum(losses.wasserstein, penalty=(0.5, regularizers.gradient_penalty(target=0.0)))
+  np.testing.assert_allclose(
+    zero, spectrum(losses.wasserstein, r1=(1.0, regularizers.r1)), atol=1e-6
+  )
+
+
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_rounds_of_the_bilinear_game(rate):
   """Simultaneous descent spirals out, |1 ± i h|; alternating stays, |lambda| = 1 (h < 2)."""

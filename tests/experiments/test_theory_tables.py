@@ -1,0 +1,58 @@
+"""The tables of theory, as a user prints them: shortened, through the command line."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(module, *flags):
+  command = [sys.executable, "-m", f"experiments.{module}", *flags]
+  return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_dirac_table_says_who_converges(tmp_path):
+  rows = ["wasserstein", "GAN + R1", "GAN by consensus"]
+  done = run("dynamics", f"--out={tmp_path}", "--rounds=300", *(f"--row={row}" for row in rows))
+  assert done.returncode == 0, done.stderr
+  verdicts = {
+    row: line.split()[-2:] for row in rows for line in done.stdout.split("\n") if row in line
+  }
+  assert verdicts["wasserstein"] == ["no", "no"]
+  assert verdicts["GAN + R1"] == verdicts["GAN by consensus"] == ["yes", "yes"]
+  assert "3 of the 3 verdicts that the paper gives are found here" in done.stdout
+  found = json.loads((tmp_path / "dynamics.json").read_text())
+  assert set(found) == set(rows)
+  for real, imaginary in found["GAN + R1"]["eigenvalues"]:
+    assert real == pytest.approx(-0.5, abs=1e-3) and imaginary == pytest.approx(0, abs=1e-2)
+  # Approach is at the rate of the slowest eigenvalue: fastest where both are one.
+  table = [line.split() for line in done.stdout.split("critical weight")[1].split("\n")[2:9]]
+  approach = {float(row[0]): float(row[-1]) for row in table}
+  assert max(approach, key=approach.get) == 1.0
+  assert approach[0.5] == pytest.approx(0.25, abs=0.05)
+  assert Image.open(tmp_path / "portraits.png").width > 800
+
+
+@pytest.mark.slow
+def test_rules_are_scored_on_the_ring(tmp_path):
+  done = run(
+    "update_rules", f"--out={tmp_path}", "--rounds=20", "--seeds=2", "--rule=extragradient"
+  )
+  assert done.returncode == 0, done.stderr
+  assert "ring8, 2 seeds of 20 rounds" in done.stdout and "extragradient" in done.stdout
+  found = json.loads((tmp_path / "update_rules.json").read_text())
+  assert found["settings"] == {"rounds": 20, "seeds": 2}
+  assert len(found["scores"]["extragradient"]) == 2
+  assert found["scores"]["extragradient"][0] != found["scores"]["extragradient"][1]
+
+
+def test_an_unknown_row_is_refused_with_those_there_are():
+  done = run("dynamics", "--row=wgan")
+  assert done.returncode != 0
+  assert "value should be one of" in done.stderr and "Traceback" not in done.stderr
