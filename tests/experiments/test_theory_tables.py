@@ -21,9 +21,8 @@ def test_dirac_table_says_who_converges(tmp_path):
   rows = ["wasserstein", "GAN + R1", "GAN by consensus"]
   done = run("dynamics", f"--out={tmp_path}", "--rounds=300", *(f"--row={row}" for row in rows))
   assert done.returncode == 0, done.stderr
-  verdicts = {
-    row: line.split()[-2:] for row in rows for line in done.stdout.split("\n") if row in line
-  }
+  lines = done.stdout.split("\n")
+  verdicts = {row: next(x for x in lines if x.startswith(row)).split()[-2:] for row in rows}
   assert verdicts["wasserstein"] == ["no", "no"]
   assert verdicts["GAN + R1"] == verdicts["GAN by consensus"] == ["yes", "yes"]
   assert "3 of the 3 verdicts that the paper gives are found here" in done.stdout
