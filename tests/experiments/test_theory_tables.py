@@ -35,7 +35,8 @@ def test_dirac_table_says_who_converges(tmp_path):
   approach = {float(row[0]): float(row[-1]) for row in table}
   assert max(approach, key=approach.get) == 1.0
   assert approach[0.5] == pytest.approx(0.25, abs=0.05)
-  assert Image.open(tmp_path / "portraits.png").width > 800
+  with Image.open(tmp_path / "portraits.png") as portraits:
+    assert portraits.width > 800
 
 
 @pytest.mark.slow
