@@ -1,0 +1,279 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # From the payoff to −log 4
+#
+# Two players. The discriminator says of every $x$ how likely it is to be data, $D(x)$; the generator
+# makes the fakes. Goodfellow et al. 2014 ([arXiv:1406.2661](https://arxiv.org/abs/1406.2661)) let them
+# play for
+#
+# $$V(D, G) = \mathbb{E}_{x \sim p} \log D(x) + \mathbb{E}_{x \sim q} \log(1 - D(x)),$$
+#
+# which $D$ raises and $G$ lowers, $p$ being the density of the data and $q$ that of the fakes. Below, every
+# statement about this game is computed, with the functions that the losses of this library are tested
+# against. Nothing is drawn by hand: change a number in a cell and run it again.
+
+# %%
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+
+from gan_jax import losses, regularizers, theory
+from gan_jax.game import init, play_round
+from gan_jax.games import alternating, simultaneous, two_player, uniform
+from gan_jax.nets import MLPDiscriminator
+from gan_jax.theory import dynamics
+from gan_jax.theory.densities import Mixture
+from gan_jax.theory.toys import dirac, dirac_batch
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
+x = np.linspace(-9, 9, 901)
+dx = x[1] - x[0]
+
+
+def bell(mean, std):
+  return np.exp(-(((x - mean) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
+
+
+p = 0.5 * bell(-1.5, 0.6) + 0.5 * bell(1.5, 0.8)  # the data
+q = bell(0.5, 1.2)  # a generator that is not there yet
+
+# %% [markdown]
+# ## 1. The best discriminator
+#
+# For a fixed generator, each point is a little problem of its own: $p \log D + q \log(1 - D)$ is highest at
+# $D^* = p/(p+q)$. As logits, which is what the networks of this library give, that is $\log p/q$. We need
+# not believe it: give $D$ a free logit at every point and let it climb.
+
+# %%
+value = lambda logits: theory.value(logits, jnp.asarray(p * dx), jnp.asarray(q * dx))
+adam = optax.adam(0.1)
+
+
+@jax.jit
+def climb(logits, memory):
+  slope = jax.grad(lambda logits: -value(logits))(logits)
+  updates, memory = adam.update(slope, memory)
+  return optax.apply_updates(logits, updates), memory
+
+
+logits = jnp.zeros(len(x))
+memory, seen = adam.init(logits), {}
+for step in range(401):
+  if step in (0, 10, 40, 400):
+    seen[step] = np.asarray(logits)
+  logits, memory = climb(logits, memory)
+
+best = theory.OPTIMA["minimax"].logits(p, q)
+sigmoid = lambda v: 1 / (1 + np.exp(-v))
+figure, axes = plt.subplots(figsize=(8, 3.4))
+axes.fill_between(x, p, color=GREY, alpha=0.35, label="data p")
+axes.plot(x, q, color=GREEN, label="fakes q")
+axes.plot(x, sigmoid(best), color=ORANGE, linewidth=4, alpha=0.5, label="p/(p+q)")
+for step, found in seen.items():
+  axes.plot(x, sigmoid(found), color=BLUE, linewidth=0.6 + step / 400, label=f"D after {step} steps")
+axes.legend(fontsize=8)
+axes.set(xlabel="x", xlim=(-6, 6))
+plt.show()
+
+error = np.sum((p + q) / 2 * dx * np.abs(sigmoid(seen[400]) - sigmoid(best)))
+print(f"mean |D - D*| = {error:.5f}")
+assert error < 0.01
+
+# %% [markdown]
+# ## 2. What the game is then worth
+#
+# With $D^*$ the value is $-\log 4 + 2\,\mathrm{JSD}(p, q)$: a constant and a distance. Slide the fakes across
+# the data and compare the two sides. The value touches $-\log 4 = -1.386$ where $p = q$, and nowhere else.
+
+# %%
+shifts = np.linspace(-4, 4, 81)
+base = bell(0.0, 1.0)
+worth, distance = [], []
+for shift in shifts:
+  fakes = bell(shift, 1.0)
+  worth.append(theory.value(theory.OPTIMA["minimax"].logits(base, fakes), base * dx, fakes * dx))
+  distance.append(theory.jensen_shannon(base, fakes, dx))
+worth, distance = np.array(worth), np.array(distance)
+
+figure, axes = plt.subplots(figsize=(8, 3.2))
+axes.plot(shifts, worth, color=BLUE, linewidth=3, label="V(D*, G), computed")
+axes.plot(shifts, -math.log(4) + 2 * distance, "--", color=ORANGE, label="−log 4 + 2 JSD(p, q)")
+axes.axhline(-math.log(4), color=GREY, linewidth=0.8)
+axes.axhline(0, color=GREY, linewidth=0.8)
+axes.set(xlabel="mean of the fakes; that of the data is 0", ylabel="V")
+axes.legend()
+plt.show()
+
+print(f"lowest value {worth.min():.6f}, -log 4 = {-math.log(4):.6f}")
+assert np.abs(worth - (-math.log(4) + 2 * distance)).max() < 1e-3
+
+# %% [markdown]
+# ## 3. Two losses with one fixed point, and two gradients
+#
+# Far out in that picture the curve is flat: where $D$ is sure, sliding the fakes changes nothing. On the
+# side of the logit $b = D(G(z))$ this is the slope of the generator's loss. For the zero-sum loss it is
+# $\sigma(b)$, which vanishes where fakes are recognised, $b \ll 0$. For the *non-saturating* loss it is
+# $1 - \sigma(b)$, which is largest there.
+
+# %%
+b = jnp.linspace(-8, 8, 161)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
+for name, color in (
+  ("minimax", BLUE),
+  ("non_saturating", ORANGE),
+  ("least_squares", GREEN),
+  ("wasserstein", GREY),
+):
+  side = losses.LOSSES[name].generator
+  left.plot(b, side(jnp.zeros_like(b), b), color=color, label=name)
+  right.plot(b, jax.vmap(jax.grad(lambda v, side=side: side(0.0, v)))(b), color=color)
+left.set(xlabel="logit of a fake", title="what G minimises", ylim=(-8, 8))
+right.set(xlabel="logit of a fake", title="its slope", ylim=(-3, 1.5))
+left.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# ## 4. Other losses measure other distances
+#
+# Every loss of the table has its own best logits, and at these its own divergence. Here each is the loss at
+# its optimum, as the fakes slide, scaled to lie between 0 (its lowest) and 1 (its highest): all of them are
+# lowest at $p = q$. They differ in how they look far away.
+
+# %%
+figure, axes = plt.subplots(figsize=(8, 3.6))
+for name, color in (
+  ("minimax", BLUE),
+  ("least_squares", GREEN),
+  ("hinge", ORANGE),
+  ("f_gan_squared_hellinger", "#CC79A7"),
+  ("f_gan_kl", "black"),
+):
+  optimum = theory.OPTIMA[name]
+  reached = np.array([-optimum.loss(base * dx, bell(shift, 1.0) * dx) for shift in shifts])
+  axes.plot(shifts, (reached - reached.min()) / np.ptp(reached), color=color, label=name)
+transport = np.array([theory.wasserstein(base * dx, bell(s, 1.0) * dx, x) for s in shifts])
+axes.plot(shifts, transport / transport.max(), "--", color=GREY, label="wasserstein (W₁)")
+axes.set(xlabel="mean of the fakes; that of the data is 0", ylabel="divergence, scaled")
+axes.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# ## 5. Does play get there?
+#
+# A theorem about the optimum says nothing about how two players move. In the Dirac-GAN all data are at 0,
+# the one fake at $\theta$, and $D(x) = \psi x$ (Mescheder et al. 2018,
+# [arXiv:1801.04406](https://arxiv.org/abs/1801.04406)). The eigenvalues of the game's field at $(0, 0)$ are
+# imaginary, so the players go round; R1 moves them to the left, and they arrive.
+
+# %%
+figure, panels = plt.subplots(1, 3, figsize=(10, 3.5))
+sgd = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)}
+for axes, (title, terms) in zip(
+  panels,
+  {
+    "no penalty": {},
+    "R1, weight 0.3": {"r1": (0.3, regularizers.r1)},
+    "R1, weight 1": {"r1": (1.0, regularizers.r1)},
+  }.items(),
+  strict=True,
+):
+  make = functools.partial(dirac, losses.minimax, optimizers=sgd, regularizers=terms)
+  batch = dirac_batch()
+  still = make(turns=simultaneous(), theta=0.0, psi=0.0)
+  state = init(still, jax.random.key(0), batch)
+  found = dynamics.eigenvalues(dynamics.jacobian(still, state, {"x": batch["x"][0]}))
+  game = make(turns=simultaneous())
+  step = lambda state, _, game=game, batch=batch: (play_round(game, state, batch)[0], state.params)
+  _, path = jax.lax.scan(step, init(game, jax.random.key(0), batch), length=300)
+  axes.plot(path["generator"]["theta"], path["discriminator"]["psi"], color=BLUE, linewidth=1)
+  axes.plot(0, 0, "+", color="black")
+  axes.set(title=f"{title}: {dynamics.classify(found, 1e-5)}", xlabel="theta", aspect="equal")
+  print(f"{title:16} eigenvalues {np.round(found, 3)}")
+panels[0].set_ylabel("psi")
+plt.show()
+
+# %% [markdown]
+# ## 6. All of it at once
+#
+# A network as discriminator, a generator whose density is known exactly, and Algorithm 1: $k$ moves of $D$
+# on fresh data and noise, then one of $G$. Every round of it is the library's one step, `play_round`. As
+# $G$ learns, $D$ goes to ½ and $V$ to $-\log 4$.
+
+# %%
+K, ROUNDS, BATCH = 150, 16, 512
+truth = Mixture(mean=(-1.5, 1.3), std=(0.5, 0.8), weight=0.57)
+generator = Mixture(mean=(-0.2, 2.2), std=(0.7, 0.7))
+discriminator = MLPDiscriminator(hidden=(64, 64), activation="gelu")
+within = optax.cosine_decay_schedule(0.01, K)
+game = two_player(
+  generator,
+  discriminator,
+  loss=losses.minimax,
+  optimizers={
+    "discriminator": optax.adam(lambda moves: within(moves % K)),
+    "generator": optax.adam(optax.cosine_decay_schedule(0.25, ROUNDS), b1=0.5, b2=0.9),
+  },
+  latent=uniform(1),
+  turns=alternating(K),
+)
+variables = truth.init(jax.random.key(0), jnp.zeros((1, 1)), train=False)
+points = jnp.asarray(x, jnp.float32)[:, None]
+density = lambda net, params: net.apply({"params": params}, points, method="log_density")
+
+
+@jax.jit
+def play(state):
+  z = game.prior(jax.random.fold_in(state.key, 10_000 + state.round), K * BATCH)
+  data = truth.apply(variables, z, train=False).reshape(K, BATCH, 1)
+  return play_round(game, state, {"x": data})[0]
+
+
+@jax.jit
+def look(discriminator_params, generator_params):
+  logits = discriminator.apply({"params": discriminator_params}, points, train=False)
+  return logits, density(truth, variables["params"]), density(generator, generator_params)
+
+
+state = init(game, jax.random.key(1), {"x": jnp.zeros((K, BATCH, 1))})
+frames = []
+for _ in range(ROUNDS):
+  before = state.params["generator"]
+  state = play(state)
+  frames.append([np.asarray(a, np.float64) for a in look(state.params["discriminator"], before)])
+
+figure, panels = plt.subplots(1, 4, figsize=(12, 3), sharey=True)
+for axes, index in zip(panels, (0, 3, 7, ROUNDS - 1), strict=True):
+  logits, log_p, log_q = frames[index]
+  axes.plot(x, np.exp(log_p), ":", color="black", label="data")
+  axes.plot(x, np.exp(log_q), color=GREEN, label="model")
+  axes.plot(x, sigmoid(log_p - log_q), color=ORANGE, linewidth=4, alpha=0.5, label="D*")
+  axes.plot(x, sigmoid(logits), "--", color=BLUE, label="D")
+  worth = theory.value(logits, np.exp(log_p) * dx, np.exp(log_q) * dx)
+  axes.set(title=f"round {index}: V = {worth:.3f}", xlim=(-4, 4))
+panels[0].legend(fontsize=8)
+plt.show()
+
+print(f"V at the end {worth:.4f}, -log 4 = {-math.log(4):.4f}")
+assert abs(worth + math.log(4)) < 0.05
+
+# %% [markdown]
+# Longer, in two dimensions as well, with its goals stated and checked:
+# `python -m experiments.optimal_discriminator`. All losses, penalties and update rules in the Dirac-GAN:
+# `python -m experiments.dynamics`.
