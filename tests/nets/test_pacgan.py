@@ -11,16 +11,18 @@ KEY = jax.random.key(0)
 
 def test_parameter_counts_and_first_weights():
   """Counts by the published widths, for latents and packs of m points in the plane."""
-  count = lambda params: sum(leaf.size for leaf in jax.tree.leaves(params))
-  generator = PacGANGenerator((2,)).init(KEY, jnp.zeros((1, 2)), train=False)["params"]
+  count = lambda made: sum(leaf.size for leaf in jax.tree.leaves(made["params"]))
+  start = lambda net, width: lambda: net.init(KEY, jnp.zeros((1, width)), train=False)
+  generator = jax.eval_shape(start(PacGANGenerator((2,)), 2))
   assert count(generator) == (2 * 400 + 2 * 400) + 3 * (400 * 400 + 2 * 400) + (400 * 2 + 2)
   for m in (1, 4):
-    net = PacGANDiscriminator().init(KEY, jnp.zeros((1, 2 * m)), train=False)["params"]
-    assert count(net) == (2 * m + 1) * 1000 + 2 * (200 + 1) * 1000 + 201
-    assert not any(leaf.any() for leaf in jax.tree.leaves(net) if leaf.ndim == 1)
-    weights = [leaf.ravel() for leaf in jax.tree.leaves((generator, net)) if leaf.ndim == 2]
-    # 900,000 weights: the deviation is within 0.1%.
-    np.testing.assert_allclose(np.concatenate(weights).std(), 0.02, rtol=0.01)
+    discriminator = jax.eval_shape(start(PacGANDiscriminator(), 2 * m))
+    assert count(discriminator) == (2 * m + 1) * 1000 + 2 * (200 + 1) * 1000 + 201
+  made = jax.jit(start(PacGANDiscriminator(hidden=(40,)), 8))()
+  leaves = jax.tree.leaves(made["params"])
+  weights = np.concatenate([leaf.ravel() for leaf in leaves if leaf.ndim == 2])
+  np.testing.assert_allclose(weights.std(), 0.02, rtol=0.08)  # 1640 of them: it deviates by 1.7%
+  assert not any(leaf.any() for leaf in leaves if leaf.ndim == 1)
 
 
 def test_generator_by_hand():
