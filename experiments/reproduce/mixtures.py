@@ -57,7 +57,7 @@ class Row(NamedTuple):
   """One row of the table: a game on the protocol's networks and data.
 
   Attributes:
-    title: says all in which it differs from the first row; a result is known by it.
+    title: says in what it differs from the first row; a result is known by it.
     loss: of both players.
     penalties: of the discriminator, name -> (weight, term).
     packing: m, examples in a pack.
@@ -100,7 +100,9 @@ NOTES = """\
 could not be checked. Ours differs from the published code in this: the batch statistics of the
 generator are over all 100 m fakes of an update, there over m batches of 100; the running variance
 is averaged, there the running deviation; each run scores its own 2500 latents, there all the same.
-The ring has radius 1 and deviation 0.01, the grid spacing 2 and deviation 0.05, as there.
+The ring has radius 1 and deviation 0.01, the grid spacing 2 and deviation 0.05, as there. The
+weight of R1 and R2 is that of experiments/ring.py, not tuned on these scores. Where the
+discriminator is unrolled, its Adam adds 1e-12 under the root, which has no slope at 0.
 """
 
 

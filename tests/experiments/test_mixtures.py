@@ -37,16 +37,16 @@ def flags(tmp_path):
     yield mixtures.FLAGS
 
 
-def scores(*modes):
-  return [{"modes": float(n), "high_quality": 0.5, "kl": 0.25} for n in modes]
+def scores(*modes, good=0.5):
+  return [{"modes": float(n), "high_quality": good, "kl": 0.25} for n in modes]
 
 
-def keep(out, mixture, name, row, modes, **settings):
+def keep(out, mixture, name, row, scores):
   """Leaves a result as if it had been played."""
   (out / mixture).mkdir(exist_ok=True)
-  settings = {**mixtures.settings(row), **settings}
-  write_json(out / mixture / f"{name}.json", {"settings": settings, "scores": scores(*modes)})
-  save_arrays(out / mixture / f"{name}.npz", {"samples": np.zeros((len(modes), 10, 2))})
+  result = {"settings": mixtures.settings(row), "scores": scores}
+  write_json(out / mixture / f"{name}.json", result)
+  save_arrays(out / mixture / f"{name}.npz", {"samples": np.zeros((len(scores), 10, 2))})
 
 
 # --- the protocol -------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def played(tmp_path_factory):
   """What a user types, in a folder where one of the two rows is there already."""
   out = tmp_path_factory.mktemp("mixtures")
   with flagsaver.flagsaver(**SHORT):
-    keep(out, "ring8", "pacgan2", mixtures.ROWS["pacgan2"], (8, 7))
+    keep(out, "ring8", "pacgan2", mixtures.ROWS["pacgan2"], scores(8, 7))
   command = [sys.executable, "-m", "experiments.reproduce.mixtures", f"--out={out}"]
   command += ["--points=200", "--epochs=2", "--seeds=2", "--mixtures=ring8", "--rows=gan,pacgan2"]
   # Most of the time goes to compiling.
@@ -185,20 +185,21 @@ def test_unknown_names_are_refused(flags):
 
 
 @pytest.mark.parametrize(
-  ("lazy", "said"),
+  ("modes", "good", "said"),
   [
-    ((20, 22), "lose 4.0 ± 1.0 modes; that they fail is shown"),
-    ((25, 25), "lose 0.0 ± 0.0 modes; that they fail is refuted"),
-    ((20, 26), "lose 2.0 ± 3.0 modes; that they fail is neither shown nor refuted"),
+    ((20, 22), 0.5, "4.0 ± 1.0 modes and 0.0 ± 0.0% of the samples; that they fail is shown"),
+    ((25, 25), 0.3, "0.0 ± 0.0 modes and 20.0 ± 0.0% of the samples; that they fail is shown"),
+    ((25, 25), 0.6, "0.0 ± 0.0 modes and -10.0 ± 0.0% of the samples; that they fail is refuted"),
+    ((20, 26), 0.5, "2.0 ± 3.0 modes and 0.0 ± 0.0% of the samples; that they fail is neither"),
   ],
 )
-def test_the_verdict_follows_from_the_standard_errors(flags, tmp_path, capsys, lazy, said):
+def test_the_verdict_follows_from_the_standard_errors(flags, tmp_path, capsys, modes, good, said):
   flags.mixtures = ["grid25"]
-  keep(
-    tmp_path, "grid25", lazy_penalties.EAGER, lazy_penalties.ROWS[lazy_penalties.EAGER], (25, 25)
-  )
-  keep(tmp_path, "grid25", lazy_penalties.LAZY, lazy_penalties.ROWS[lazy_penalties.LAZY], lazy)
+  eager, lazy = lazy_penalties.EAGER, lazy_penalties.LAZY
+  keep(tmp_path, "grid25", eager, lazy_penalties.ROWS[eager], scores(25, 25))
+  keep(tmp_path, "grid25", lazy, lazy_penalties.ROWS[lazy], scores(*modes, good=good))
   lazy_penalties.main([])
   told = capsys.readouterr().out
-  assert f"grid25: lazy penalties {said} here. SHORTENED" in told
+  assert f"grid25: lazy penalties lose {said}" in told
+  assert "here. SHORTENED, not the protocol: 2 epochs of 400" in told
   assert "| RpGAN, R1 and R2 of 0.1, every 16 rounds | 2 x 2 |" in told
