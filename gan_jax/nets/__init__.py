@@ -15,6 +15,7 @@ from gan_jax.nets.mlp import (
   MLPDiscriminator,
   MLPGenerator,
 )
+from gan_jax.nets.pacgan import PacGANDiscriminator, PacGANGenerator
 from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
 
 NETWORKS: dict[str, type[nn.Module]] = {
@@ -22,6 +23,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "mlp_discriminator": MLPDiscriminator,
   "goodfellow_generator": GoodfellowGenerator,
   "goodfellow_discriminator": GoodfellowDiscriminator,
+  "pacgan_generator": PacGANGenerator,
+  "pacgan_discriminator": PacGANDiscriminator,
   "dcgan_generator": DCGANGenerator,
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,

@@ -262,7 +262,7 @@ class Norm(nn.Module):
   With labels, scale and shift belong to the class (Dumoulin et al. 2017, arXiv:1610.07629).
 
   * "batch" (Ioffe & Szegedy 2015, arXiv:1502.03167): over the global batch and all places;
-    momentum 0.9, epsilon 1e-5; with running statistics in evaluation.
+    with running statistics in evaluation.
   * "layer" (Ba et al. 2016, arXiv:1607.06450): over all places and channels of an example.
   * "instance" (Ulyanov et al. 2016, arXiv:1607.08022): over the places of an example, by channel.
   * "spectral", "none": not at all; "spectral" is a matter of the layers' weights.
@@ -271,20 +271,24 @@ class Norm(nn.Module):
     kind: one of `NORMS`.
     axis_name: mapped axis that splits the global batch, if any.
     dtype: computed in; statistics are float32.
+    momentum: share of the running statistics that a training forward keeps.
+    epsilon: added to variances.
   """
 
   kind: str = "batch"
   axis_name: str | None = None
   dtype: Any = jnp.float32
+  momentum: float = 0.9
+  epsilon: float = 1e-5
 
   @nn.compact
   def __call__(self, x: jax.Array, labels: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Normalises x [B, ..., C]; labels, if any, are one-hot, [B, num_classes]."""
     plain = labels is None
-    options = {"use_scale": plain, "use_bias": plain, "epsilon": 1e-5, "dtype": self.dtype}
+    options = {"use_scale": plain, "use_bias": plain, "epsilon": self.epsilon, "dtype": self.dtype}
     choose(NORMS, self.kind, "norm")
     if self.kind == "batch":
-      x = nn.BatchNorm(not train, momentum=0.9, axis_name=self.axis_name, **options)(x)
+      x = nn.BatchNorm(not train, momentum=self.momentum, axis_name=self.axis_name, **options)(x)
     elif self.kind == "layer":
       x = nn.LayerNorm(reduction_axes=tuple(range(1, x.ndim)), feature_axes=-1, **options)(x)
     elif self.kind == "instance":

@@ -18,6 +18,8 @@ TINY = {
   "mlp_discriminator": {"hidden": (8, 8)},
   "goodfellow_generator": {"shape": (28, 28, 1), "hidden": (8, 8)},
   "goodfellow_discriminator": {"hidden": (8, 8), "pieces": 2},
+  "pacgan_generator": {"shape": (2,), "hidden": (8, 8)},
+  "pacgan_discriminator": {"hidden": (8, 8), "pieces": 2},
   "dcgan_generator": {"shape": (28, 28, 1), "width": 2},
   "dcgan_discriminator": {"width": 2},
   "sngan_generator": {"shape": (32, 32, 3), "width": 2},
@@ -26,6 +28,7 @@ TINY = {
 INPUTS = {
   "mlp_discriminator": (2,),
   "goodfellow_discriminator": (28, 28, 1),
+  "pacgan_discriminator": (2,),
   "dcgan_discriminator": (28, 28, 1),
   "sngan_discriminator": (32, 32, 3),
 }
