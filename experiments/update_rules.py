@@ -14,16 +14,14 @@ import functools
 import pathlib
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from absl import app, flags
 
+from experiments.population import mean_and_error, samples_of
 from gan_jax import games, losses, rules
 from gan_jax.data import RING8, load
-from gan_jax.data.source import Source
-from gan_jax.game import Game, State, Turn, init, minibatches, play_round, sample
+from gan_jax.game import Game, Turn
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.report import write_json
@@ -67,14 +65,15 @@ def main(argv: list[str]) -> None:
   """Plays the ring by each rule and prints a table."""
   del argv
   source, found = load("ring8"), {}
+  settings = {"rounds": FLAGS.rounds, "seeds": FLAGS.seeds}
   print(f"ring8, {FLAGS.seeds} seeds of {FLAGS.rounds} rounds; ± is a standard error")
-  print(f"{'rule':24}{'modes of 8':>13}{'high quality, %':>18}{'KL':>16}")
+  print(f"{'rule':24}{'modes of 8':>14}{'high quality, %':>18}{'KL':>16}")
   for name in FLAGS.rule:
-    found[name] = play(game_of(RULES[name]), source, FLAGS.rounds, FLAGS.seeds)
+    made = samples_of(game_of(RULES[name]), source, **settings, batch_size=BATCH, samples=SAMPLES)
+    found[name] = [mode_coverage(x, RING8.centers, RING8.std) for x in made]
     print(line(name, found[name]), flush=True)
   out = pathlib.Path(FLAGS.out)
   out.mkdir(parents=True, exist_ok=True)
-  settings = {"rounds": FLAGS.rounds, "seeds": FLAGS.seeds}
   write_json(out / "update_rules.json", {"settings": settings, "scores": found})
   print(f"wrote {out}/update_rules.json")
 
@@ -91,53 +90,20 @@ def game_of(rule: Rule) -> Game:
   )
 
 
-def play(game: Game, source: Source, rounds: int, seeds: int) -> list[dict[str, float]]:
-  """Plays runs at once and scores each.
-
-  Args:
-    game: the game.
-    source: endless data.
-    rounds: of each run.
-    seeds: how many runs; each has its own networks, data and noise.
-
-  Returns:
-    Scores of each run.
-  """
-  n = minibatches(game)
-  draw, arrays = source.draw, source.arrays
-  assert draw is not None
-
-  def one(state: State, seed: jax.Array) -> State:
-    first = state.round.astype(jnp.uint32) * n * BATCH
-    positions = first + jnp.arange(n * BATCH, dtype=jnp.uint32)
-    x = draw(arrays, positions, seed)["x"].reshape(n, BATCH, 2)
-    return play_round(game, state, {"x": x})[0]
-
-  def run(seed: jax.Array) -> jax.Array:
-    batch = {"x": jax.ShapeDtypeStruct((n, BATCH, 2), jnp.float32)}
-    state = init(game, jax.random.key(seed), batch)
-    state, _ = jax.lax.scan(lambda s, _: (one(s, seed), None), state, length=rounds)
-    return sample(game, state, jax.random.key(seed), SAMPLES)
-
-  samples = np.asarray(jax.jit(jax.vmap(run))(jnp.arange(seeds, dtype=jnp.uint32)))
-  return [mode_coverage(x, RING8.centers, RING8.std) for x in samples]
-
-
 def line(name: str, scores: list[dict[str, float]]) -> str:
   """Formats a row."""
   column = lambda key: np.array([score[key] for score in scores])
   modes, high, kl = column("modes"), 100 * column("high_quality"), column("kl")
   missed = int(np.isinf(kl).sum())  # runs without one sample of high quality
-  divergence = f"inf in {missed} of {len(kl)}" if missed else f"{kl.mean():.2f} ± {error(kl):.2f}"
-  return (
-    f"{name:24}{modes.mean():7.1f} ± {error(modes):.1f}{high.mean():11.1f} ± {error(high):4.1f}"
-    f"{divergence:>16}"
+  return f"{name:24}{shown(modes, 1):>14}{shown(high, 1):>18}" + (
+    f"{f'inf in {missed} of {len(kl)}':>16}" if missed else f"{shown(kl, 2):>16}"
   )
 
 
-def error(values: np.ndarray) -> float:
-  """Computes the standard error of a mean over runs."""
-  return float(values.std(ddof=1) / np.sqrt(len(values)))
+def shown(values: np.ndarray, digits: int) -> str:
+  """Formats a mean over runs with its standard error."""
+  mean, error = mean_and_error(values)
+  return f"{mean:.{digits}f} ± {error:.{digits}f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command that reproduces PacGAN's mixtures, and the question put to lazy penalties."""
+"""The command that reproduces PacGAN's mixtures."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 from absl import app
 from absl.testing import flagsaver
 
-from experiments.reproduce import lazy_penalties, mixtures
+from experiments.reproduce import mixtures
 from gan_jax.data import RING8
 from gan_jax.game import State, play_round
 from gan_jax.metrics import mode_coverage
@@ -87,9 +87,9 @@ def test_an_epoch_shows_every_pack_once_in_an_order_of_its_own(monkeypatch):
   assert not np.array_equal(once.params["first"], twice.params["first"])
 
 
-@pytest.mark.parametrize("name", [*mixtures.ROWS, lazy_penalties.LAZY])
+@pytest.mark.parametrize("name", mixtures.ROWS)
 def test_every_row_is_a_game(name):
-  row = (mixtures.ROWS | lazy_penalties.ROWS)[name]
+  row = mixtures.ROWS[name]
   game = mixtures.game_of(row)
   batch = {"x": jax.ShapeDtypeStruct((1, mixtures.BATCH * row.packing, 2), jnp.float32)}
   state = jax.eval_shape(lambda: mixtures.start(game, RING8, 100, row.packing, 0)[0])
@@ -179,27 +179,3 @@ def test_unknown_names_are_refused(flags):
   flags.rows = ["gam"]
   with pytest.raises(app.UsageError, match="unknown: gam. Expected rows gan, pacgan2"):
     mixtures.main([])
-
-
-# --- lazy penalties -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-  ("modes", "good", "said"),
-  [
-    ((20, 22), 0.5, "4.0 ± 1.0 modes and 0.0 ± 0.0% of the samples; that they fail is shown"),
-    ((25, 25), 0.3, "0.0 ± 0.0 modes and 20.0 ± 0.0% of the samples; that they fail is shown"),
-    ((25, 25), 0.6, "0.0 ± 0.0 modes and -10.0 ± 0.0% of the samples; that they fail is refuted"),
-    ((20, 26), 0.5, "2.0 ± 3.0 modes and 0.0 ± 0.0% of the samples; that they fail is neither"),
-  ],
-)
-def test_the_verdict_follows_from_the_standard_errors(flags, tmp_path, capsys, modes, good, said):
-  flags.mixtures = ["grid25"]
-  eager, lazy = lazy_penalties.EAGER, lazy_penalties.LAZY
-  keep(tmp_path, "grid25", eager, lazy_penalties.ROWS[eager], scores(25, 25))
-  keep(tmp_path, "grid25", lazy, lazy_penalties.ROWS[lazy], scores(*modes, good=good))
-  lazy_penalties.main([])
-  told = capsys.readouterr().out
-  assert f"grid25: lazy penalties lose {said}" in told
-  assert "here. SHORTENED, not the protocol: 2 epochs of 400" in told
-  assert "| RpGAN, R1 and R2 of 0.1, every 16 rounds | 2 x 2 |" in told

@@ -5,8 +5,11 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from experiments import population
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -50,6 +53,27 @@ def test_rules_are_scored_on_the_ring(tmp_path):
   assert found["settings"] == {"rounds": 20, "seeds": 2}
   assert len(found["scores"]["extragradient"]) == 2
   assert found["scores"]["extragradient"][0] != found["scores"]["extragradient"][1]
+
+
+@pytest.mark.slow
+def test_lazy_penalties_are_held_to_eager_ones(tmp_path):
+  done = run(
+    "reproduce.lazy_penalties",
+    *(f"--out={tmp_path}", "--rounds=10", "--seeds=2", "--weight=0.1", "--every=1", "--every=4"),
+  )
+  assert done.returncode == 0, done.stderr
+  assert "weight 0.1, every 4 rounds: loses" in done.stdout
+  scores = json.loads((tmp_path / "lazy_penalties.json").read_text())["scores"]
+  assert set(scores) == {"weight 0.1, every 1", "weight 0.1, every 4"}
+  eager, lazy = scores.values()
+  assert len(eager["high_quality"]) == len(lazy["high_quality"]) == 2
+  assert run("reproduce.lazy_penalties", "--every=4").returncode != 0
+
+
+def test_a_loss_counts_by_its_standard_errors():
+  assert population.lost(np.array([25, 25]), np.array([20, 22])) == (4.0, 1.0, True)
+  assert population.lost(np.array([25, 25]), np.array([22, 26])) == (1.0, 2.0, False)
+  assert population.lost(np.array([20, 20]), np.array([25, 25]))[0] == -5
 
 
 def test_an_unknown_row_is_refused_with_those_there_are():
