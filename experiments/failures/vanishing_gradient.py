@@ -1,0 +1,25 @@
+from ml_collections import ConfigDict
+
+from gan_jax.config import default_config, network, optimizer
+
+
+def get_config(kind: str = "failing") -> ConfigDict:
+  config = default_config()
+  config.data = "mnist10k"
+  config.batch_size = 64
+  config.rounds = 800
+  config.rounds_per_call = 50
+  config.k = 3
+
+  config.latent.dim = 32
+  config.generator = network("mlp_generator", hidden=(128,), output="tanh")
+  config.discriminator = network("mlp_discriminator", hidden=(128,))
+  config.loss = {"failing": "minimax", "remedied": "non_saturating"}[kind]
+  config.optimizers.discriminator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+  config.optimizers.generator = optimizer("sgd", learning_rate=0.1)
+  config.average.name = "none"
+
+  config.log_every = 50
+  config.sample_every = 0
+  config.checkpoint_every = 0
+  return config
