@@ -187,7 +187,7 @@ class _Teller:
     rows = report.read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
     self._rows = [row for row in rows if row["round"] <= first]
-    self._warned = {alarm.monitor for alarm in diagnose(self._rows)}
+    self._warned = {alarm.monitor for alarm in diagnose(self._rows, experiment.config.rounds)}
     self._evaluator: Evaluator | None = None
     self._start = self._clock = time.monotonic()
     self._last = first
@@ -238,7 +238,7 @@ class _Teller:
 
   def _warn(self) -> None:
     """Says what has gone wrong since the last row."""
-    for alarm in diagnose(self._rows):
+    for alarm in diagnose(self._rows, self._experiment.config.rounds):
       if alarm.monitor not in self._warned:
         self._progress.say(str(alarm))
         self._warned.add(alarm.monitor)

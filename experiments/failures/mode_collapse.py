@@ -1,3 +1,14 @@
+"""A generator that collapses to a point: a ring of eight Gaussians, five moves of D to one of G.
+
+Paper:    Metz et al. 2017 (arXiv:1611.02163) for the ring; the remedy is R1 of Mescheder et al.
+          2018 (arXiv:1801.04406).
+Command:  launch/run train --config=experiments/failures/mode_collapse.py --workdir=DIR
+          The remedied twin: --config=experiments/failures/mode_collapse.py:remedied
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
+Time:     @T
+Score:    @S
+"""
+
 from ml_collections import ConfigDict
 
 from gan_jax.config import default_config, network, optimizer

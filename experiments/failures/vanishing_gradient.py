@@ -1,3 +1,14 @@
+"""A generator whose gradient vanishes: log(1 - D) against a discriminator that is never fooled.
+
+Paper:    Goodfellow et al. 2014 (arXiv:1406.2661), section 3, and Arjovsky & Bottou 2017
+          (arXiv:1701.04862). The remedy is the paper's own: G descends -log D.
+Command:  launch/run train --config=experiments/failures/vanishing_gradient.py --workdir=DIR
+          The remedied twin: --config=experiments/failures/vanishing_gradient.py:remedied
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
+Time:     @T
+Score:    @S
+"""
+
 from ml_collections import ConfigDict
 
 from gan_jax.config import default_config, network, optimizer
