@@ -213,9 +213,11 @@ def test_every_threshold_has_a_reason_and_every_monitor_a_remedy():
 
 @pytest.fixture
 def play(tmp_path, monkeypatch, capsys):
-  """Plays a config on one device, without scores; returns what it said and its summary."""
+  """Plays a config on one device, without scores and pictures; returns what was told."""
   one = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
   monkeypatch.setattr(train, "data_mesh", lambda batch_size: one)
+  monkeypatch.setattr(report, "curves", lambda rows: None)
+  monkeypatch.setattr(train._Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
   unscored = Evaluator("none", {}, (), {}, lambda sample: {})
 
   def run(config):
@@ -247,7 +249,7 @@ def test_remedied_twin_is_silent(play, name):
   assert summary["warnings"] == [] and "warning" not in told
 
 
-def small(path, rounds=650, **changes):
+def small(path, rounds=600, **changes):
   config = config_of(path)
   config.rounds, config.log_every, config.rounds_per_call = rounds, 50, 50
   config.sample_every = config.evaluate_every = config.checkpoint_every = 0
@@ -265,7 +267,7 @@ def digits(path, **changes):
   return config
 
 
-RING = dict(generator__hidden=(64, 64), discriminator__hidden=(64, 64), batch_size=128)
+RING = dict(generator__hidden=(64, 64), discriminator__hidden=(64, 64), batch_size=64)
 HEALTHY_RUNS = {
   "ring, R1": lambda: small("ring.py", **RING),
   "ring, relativistic, R1 and R2": lambda: small(

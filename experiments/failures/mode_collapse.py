@@ -18,7 +18,7 @@ def get_config(kind: str = "failing") -> ConfigDict:
   config = default_config()
   config.data = "ring8"
   config.batch_size = 64
-  config.rounds = 800
+  config.rounds = 700
   config.rounds_per_call = 50
   config.k = 5
 

@@ -18,9 +18,8 @@ def get_config(kind: str = "failing") -> ConfigDict:
   config = default_config()
   config.data = "mnist10k"
   config.batch_size = 64
-  config.rounds = 800
+  config.rounds = 650
   config.rounds_per_call = 50
-  config.k = 3
 
   config.latent.dim = 32
   config.generator = network("mlp_generator", hidden=(128,), output="tanh")
