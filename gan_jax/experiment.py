@@ -45,6 +45,7 @@ class Experiment(NamedTuple):
     evaluator: makes the evaluator; may train a classifier, so it is called when first needed.
     unscored: why the evaluator has no scores to give; None if it has.
     example: shape and number of classes of the data, and how its values are scaled.
+    held_out: examples of the same kind that are not trained on; None if there are none.
   """
 
   config: ml_collections.ConfigDict
@@ -53,6 +54,7 @@ class Experiment(NamedTuple):
   evaluator: Callable[[], Evaluator]
   unscored: str | None
   example: Example
+  held_out: data.Source | None = None
 
 
 def build(config: ml_collections.ConfigDict) -> Experiment:
@@ -99,6 +101,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     evaluator=lambda: evaluator_for(source, test, num_fake=config.num_fake, seed=config.seed),
     unscored=unscored(source, test),
     example=example,
+    held_out=test,
   )
 
 

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
+from gan_jax import monitors
 from gan_jax.game import Batch, Carried, Decay, Game, Metrics, Move, Params, Player, PyTree, Turn
 from gan_jax.losses import AdversarialLoss, Side, uses_real
 from gan_jax.objectives import Match, TermLike, Weight, adversarial, minimise
@@ -202,13 +203,20 @@ def two_player(
     generate=functools.partial(_generate, nets),
     players={
       "discriminator": player(
-        "discriminator", loss.discriminator, regularizers, judgement, uses_data=True
+        "discriminator",
+        loss.discriminator,
+        regularizers,
+        lambda match: judgement(match) | monitors.of_discriminator(match),
+        uses_data=True,
       ),
       "generator": player(
         "generator",
         loss.generator,
         generator_regularizers,
-        lambda match: {"generator/D_fake": jnp.mean(jax.nn.sigmoid(match.fake_logits))},
+        lambda match: {
+          "generator/D_fake": jnp.mean(jax.nn.sigmoid(match.fake_logits)),
+          **monitors.of_generator(loss.generator, match),
+        },
         # Batch statistics that real and fake examples share let the real ones be seen.
         uses_data=conditional or joint or uses_real(loss.generator),
       ),

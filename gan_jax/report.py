@@ -308,27 +308,28 @@ class Progress:
         unit="round",
         file=self._stream,
         dynamic_ncols=True,
-        bar_format="{n_fmt}/{total_fmt} |{bar}| {rate_fmt} ETA {remaining}{postfix}",
+        bar_format="{n_fmt}/{total_fmt} |{bar}| ETA {remaining} {desc}",
       )
 
   def show(self, round: int, row: Mapping[str, float]) -> None:
     """Shows where training stands."""
-    facts = [f"{row['images_per_second']:,.0f} img/s"] if "images_per_second" in row else []
-    facts += [
+    facts = [
       f"{label} {row[name]:.3f}"
       for label, name in (
-        ("loss D", "discriminator/loss"),
+        ("loss D" if self._bar is None else "D", "discriminator/loss"),
         ("G", "generator/loss"),
         ("D(x)", "D_real"),
         ("D(G(z))", "D_fake"),
       )
       if name in row
     ]
+    # In 80 columns it all fits; in fewer the speed is what is cut off.
+    facts += [f"{row['images_per_second']:,.0f} img/s"] if "images_per_second" in row else []
     scores = [f"{name[6:]} {v:.4g}" for name, v in row.items() if name.startswith("score/")]
     if self._bar is not None:
       if scores:
         self.say(f"round {round}/{self._rounds}  {'  '.join(scores)}")
-      self._bar.set_postfix_str("  ".join(facts), refresh=False)
+      self._bar.set_description_str(" ".join(facts), refresh=False)
       self._bar.update(round - self._bar.n)
       return
     pace = (time.monotonic() - self._start) / max(1, round - self._first)

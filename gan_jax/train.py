@@ -22,6 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gan_jax import report
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.data import Batches, take
+from gan_jax.diagnostics import GRADIENT, Alarm, diagnose, held_out_probe, not_finite, summarise
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.game import Game, State, init, minibatches, play_round
@@ -33,7 +34,13 @@ Dispatch = Callable[[State, int], tuple[State, Mapping[str, jax.Array]]]
 
 
 class NotFiniteError(FloatingPointError):
-  """A loss or gradient became NaN or infinite."""
+  """A loss or gradient became NaN or infinite; `alarm` says which, and when."""
+
+  def __init__(self, alarm: Alarm):
+    super().__init__(
+      f"{alarm.seen}: training has stopped, and what was saved is from before. Try {alarm.remedy}"
+    )
+    self.alarm = alarm
 
 
 def rounds_player(game: Game, batches: Batches, mesh: Mesh, start: int = 0) -> Dispatch:
@@ -113,7 +120,7 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
     write_config(experiment, workdir)
     first = int(state.round)
     play = rounds_player(experiment.game, experiment.batches, mesh, first)
-    with _Teller(experiment, workdir, first) as teller, _interruption() as interrupted:
+    with _Teller(experiment, workdir, first, mesh) as teller, _interruption() as interrupted:
       watch, round = _Watch(), first
       if teller.missed(first):
         teller.tell(first, state, {})
@@ -126,11 +133,12 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
           watch.add(round, metrics)
           round = stop
           if teller.is_due(round):
-            teller.tell(round, state, watch.latest())
+            teller.tell(round, state, watch.row())
           if _is_due(config.checkpoint_every, round, config.rounds):
             watch.latest()
             checkpoints.save(state)
-      except NotFiniteError:
+      except NotFiniteError as error:
+        teller.stopped(error.alarm)
         raise
       except BaseException:
         if not state.round.is_deleted():  # a dispatch that failed has taken the state with it
@@ -167,7 +175,7 @@ def _interruption() -> Iterator[Callable[[], bool]]:
 class _Teller:
   """Tells what is due at a round: rows, pictures, scores, the progress line."""
 
-  def __init__(self, experiment: Experiment, workdir: pathlib.Path, first: int):
+  def __init__(self, experiment: Experiment, workdir: pathlib.Path, first: int, mesh: Mesh):
     self._experiment, self._workdir, self._first = experiment, workdir, first
     self._sampler = Sampler(experiment.game, experiment.example)
     self._images_a_round = minibatches(experiment.game) * experiment.config.batch_size
@@ -175,8 +183,11 @@ class _Teller:
     self._progress = report.Progress(experiment.config.rounds, first)
     if experiment.unscored:
       self._progress.say(f"there will be no scores: {experiment.unscored}")
+    self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
     rows = report.read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
+    self._rows = [row for row in rows if row["round"] <= first]
+    self._warned = {alarm.monitor for alarm in diagnose(self._rows, experiment.config.rounds)}
     self._evaluator: Evaluator | None = None
     self._start = self._clock = time.monotonic()
     self._last = first
@@ -205,6 +216,7 @@ class _Teller:
     config = self._experiment.config
     row = {
       **metrics,
+      **self._probe(state),
       "images": round * self._images_a_round,
       "seconds": self._before + time.monotonic() - self._start,
     }
@@ -215,12 +227,21 @@ class _Teller:
       row |= {f"score/{name}": value for name, value in self._score(state).items()}
     self._writer.row(round, row)
     self._progress.show(round, row)
+    self._rows.append({"round": round, **row})
+    self._warn()
     if _is_due(config.sample_every, round, config.rounds):
       self._writer.picture(round, self._picture(state))
       if (drawn := report.curves(report.read_rows(self._workdir))) is not None:
         report.save_png(self._workdir / "curves.png", drawn)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._told = True
+
+  def _warn(self) -> None:
+    """Says what has gone wrong since the last row."""
+    for alarm in diagnose(self._rows, self._experiment.config.rounds):
+      if alarm.monitor not in self._warned:
+        self._progress.say(str(alarm))
+        self._warned.add(alarm.monitor)
 
   def _score(self, state: State) -> Mapping[str, float]:
     if self._evaluator is None:
@@ -254,11 +275,24 @@ class _Teller:
       "wall_seconds": self._before + time.monotonic() - self._start,
       "scores": report.scores(rows, self._evaluator.better),
       "card": {**self._evaluator.card, "ema": bool(self._experiment.game.averages)},
+      "warnings": [alarm._asdict() for alarm in diagnose(rows)],
       "final": rows[-1] if rows else {},
       "machine": report.machine(),
     }
     report.write_json(path, found)
     return found
+
+  def stopped(self, alarm: Alarm) -> None:
+    """Writes a summary of a run that cannot go on."""
+    rows = report.read_rows(self._workdir)
+    found = {
+      "rounds": self._last,
+      "stopped": alarm.seen,
+      "warnings": [found._asdict() for found in (*diagnose(rows), alarm)],
+      "final": rows[-1] if rows else {},
+      "machine": report.machine(),
+    }
+    report.write_json(self._workdir / "summary.json", found)
 
 
 def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
@@ -283,6 +317,8 @@ class _Watch:
 
   def __init__(self) -> None:
     self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
+    self._last: dict[str, float] = {}
+    self._watched: list[Mapping[str, np.ndarray]] = []  # what monitors saw since the last row
 
   def add(self, first: int, metrics: Mapping[str, jax.Array]) -> None:
     """Takes the metrics of a dispatch that starts at round `first`; checks the one before."""
@@ -292,19 +328,34 @@ class _Watch:
   def latest(self) -> dict[str, float]:
     """Waits for the dispatch that was added last; returns its last round."""
     if self._waiting is None:
-      return {}
-    first, metrics = self._waiting[0], jax.device_get(self._waiting[1])
-    names = sorted(metrics, key=_causes_first)
-    finite = np.stack([np.isfinite(metrics[name]) for name in names])
-    if not finite.all():
-      at = int(np.argmin(finite.all(0)))
-      name = names[int(np.argmin(finite[:, at]))]
-      raise NotFiniteError(
-        f"{name} is {metrics[name][at]} in round {first + at + 1}: training has stopped, and "
-        "what was saved is from before. Try a lower learning rate, gradient clipping "
-        "(clip_norm), or a regularizer"
-      )
-    return {name: float(values[-1]) for name, values in metrics.items()}
+      return self._last
+    (first, metrics), self._waiting = jax.device_get(self._waiting), None
+    _check_finite(first, {k: x for k, x in metrics.items() if not _is_monitor(k)})
+    self._watched.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
+    self._last = {name: float(x[-1]) for name, x in metrics.items() if not _is_monitor(name)}
+    return self._last
+
+  def row(self) -> dict[str, float]:
+    """Returns the last round, with what the monitors saw in all rounds since the row before."""
+    last, watched, self._watched = self.latest(), self._watched, []
+    if not watched:
+      return last
+    return last | summarise({k: np.concatenate([x[k] for x in watched]) for k in watched[0]})
+
+
+def _is_monitor(name: str) -> bool:
+  """Tells a number that judges a run, and must never end it, from those that it is made of."""
+  return name.startswith("monitor/")
+
+
+def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:
+  """Raises NotFiniteError at the first round, of those from `first` on, that is not finite."""
+  names = sorted(metrics, key=_causes_first)
+  finite = np.stack([np.isfinite(metrics[name]) for name in names])
+  if not finite.all():
+    at = int(np.argmin(finite.all(0)))
+    name = names[int(np.argmin(finite[:, at]))]
+    raise NotFiniteError(not_finite(first + at + 1, name, float(metrics[name][at])))
 
 
 def _causes_first(name: str) -> tuple[bool, bool, str]:

@@ -255,6 +255,18 @@ def test_one_moving_line_in_a_terminal():
   assert "D(G(z)) 0.125" in shown
 
 
+def test_the_moving_line_fits_80_columns(monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((80, 24)))
+  stream = Terminal()
+  stream.fileno = lambda: 2
+  progress = report.Progress(10_000, stream=stream)
+  progress.show(9_900, ROW)
+  progress.close()
+  line = stream.getvalue().split("\r")[-1].rstrip("\n")
+  assert len(line) <= 80 and line.startswith("9900/10000 |")
+  assert "D 1.250 G 0.500 D(x) 0.750 D(G(z)) 0.125 12,345 img/s" in line and "ETA" in line
+
+
 def test_plain_lines_in_a_terminal_without_width(monkeypatch: pytest.MonkeyPatch):
   """As some containers have; a bar would be cut to nothing."""
   monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((0, 0)))

@@ -1,0 +1,75 @@
+"""Times the rounds of an experiment with and without the monitors of `gan_jax.monitors`.
+
+  python -m experiments.bench.monitors [--configs ring mnist_dcgan] [--rounds 50] [--repeats 10]
+
+Both play the same rounds in turn within one process, repeat after repeat; the ratio is that of the
+fastest repeats, and the median of the ratios of neighbours. Times belong to the machine named.
+"""
+
+import argparse
+import importlib
+import statistics
+import time
+from collections.abc import Callable
+from unittest import mock
+
+import jax
+from ml_collections import ConfigDict
+
+from experiments.bench.convolutions import machine
+from gan_jax import monitors
+from gan_jax.experiment import build
+from gan_jax.game import init, minibatches
+from gan_jax.parallel import data_mesh, replicate
+from gan_jax.train import rounds_player
+
+
+def player(config: ConfigDict, rounds: int, watched: bool) -> Callable[[], None]:
+  """Compiles so many rounds in one dispatch; returns what plays the next ones."""
+  experiment = build(config)
+  game, mesh = experiment.game, data_mesh(config.batch_size)
+  spec = experiment.example.batch(minibatches(game), config.batch_size)
+  state = replicate(init(game, jax.random.key(0), spec), mesh)
+  play = rounds_player(game, experiment.batches, mesh)
+
+  def run() -> None:
+    nonlocal state
+    state, metrics = play(state, rounds)
+    jax.block_until_ready((state, metrics))
+
+  names = ("of_discriminator", "of_generator")
+  measure = {name: getattr(monitors, name) if watched else lambda *_: {} for name in names}
+  with mock.patch.multiple(monitors, **measure):
+    run()  # traced here, and never again
+  return run
+
+
+def seconds(run: Callable[[], None]) -> float:
+  start = time.perf_counter()
+  run()
+  return time.perf_counter() - start
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--configs", nargs="*", default=["ring", "mnist_dcgan"])
+  parser.add_argument("--rounds", type=int, default=50, help="in one dispatch")
+  parser.add_argument("--repeats", type=int, default=10)
+  options = parser.parse_args()
+
+  print(machine())
+  for name in options.configs:
+    config = importlib.import_module(f"experiments.{name}").get_config()
+    runs = [player(config, options.rounds, watched) for watched in (False, True)]
+    pairs = [tuple(seconds(run) for run in runs) for _ in range(options.repeats)]
+    bare, watched = (1e3 * min(times) / options.rounds for times in zip(*pairs, strict=True))
+    ratio = statistics.median(after / before for before, after in pairs)
+    print(
+      f"{name:20s} {bare:.2f} ms a round, {watched:.2f} with monitors: "
+      f"{watched / bare:.3f} of the fastest, {ratio:.3f} in the median of {options.repeats}",
+      flush=True,
+    )
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,143 @@
+"""What the step measures of a game that may fail, beside its losses.
+
+Scalars named "monitor/...", made of what a move has looked at anyway: no further forward, and at
+most `EXAMPLES` examples of the global batch, so that the cost does not grow with it.
+`gan_jax.diagnostics` says what they mean and when they are alarming.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.game import Metrics, PyTree
+from gan_jax.losses import Side
+from gan_jax.objectives import Match
+
+EXAMPLES = 64  # that are compared with each other, of each kind
+NEIGHBOURS = 5  # of a real example: the reach of its neighbourhood
+REACH = (
+  0.1  # of the data's mean distance: the least reach, so that coverage asks where, not how sharp
+)
+ENTRIES = 1024  # of each array of parameters, that a player's position is read from
+
+
+def of_discriminator(match: Match) -> Metrics:
+  """Measures, at a move of the discriminator, what it saw and where it stands.
+
+  Args:
+    match: what it saw.
+
+  Returns:
+    diversity, coverage and precision (see `compare`), generator_jacobian (see `secant`), and the
+    discriminator's position (see `position`). A batch of one example has a position alone.
+  """
+  found = {"monitor/position_discriminator": position(match.params["discriminator"])}
+  flat = lambda x: x.reshape(match.fake.shape[0], -1)  # latents of packed examples go together
+  real, fake, z = (
+    _first(jax.lax.stop_gradient(flat(x)), EXAMPLES, match.axis_name)
+    for x in (match.real, match.fake, match.latents)
+  )
+  if len(real) > 1:
+    found |= {f"monitor/{name}": value for name, value in compare(real, fake).items()}
+    found["monitor/generator_jacobian"] = secant(z, fake)
+  return found
+
+
+def of_generator(side: Side, match: Match) -> Metrics:
+  """Measures, at a move of the generator, how much of its gradient the loss lets through.
+
+  Args:
+    side: the generator's loss.
+    match: what the discriminator saw.
+
+  Returns:
+    slope, the mean of |d loss / d logit| over fakes: 0 is a gradient that has vanished, whatever
+    the loss; slope_ratio, that of `minimax` over that of `non_saturating`, mean σ(b) over mean
+    1 - σ(b) (Goodfellow et al. 2014, arXiv:1406.2661, section 3); and the generator's position.
+  """
+  gather = lambda logits: match.gather(jax.lax.stop_gradient(logits))
+  real, fake = gather(match.real_logits), gather(match.fake_logits)
+  slopes = jax.grad(lambda fake: jnp.sum(side(real, fake)))(fake)
+  trusted = jnp.mean(jax.nn.sigmoid(fake))
+  return {
+    "monitor/slope": jnp.mean(jnp.abs(slopes)),
+    "monitor/slope_ratio": trusted / jnp.maximum(jnp.mean(jax.nn.sigmoid(-fake)), 1e-30),
+    "monitor/position_generator": position(match.params["generator"]),
+  }
+
+
+def compare(real: jax.Array, fake: jax.Array) -> Metrics:
+  """Compares the variety of fakes with that of the data.
+
+  A real example's neighbourhood reaches as far as its fifth neighbour among the real ones, and at
+  least `REACH` of the data's mean distance. Coverage is that of Naeem et al. 2020
+  (arXiv:2002.09797), precision that of Kynkäänniemi et al. 2019 (arXiv:1904.06991).
+
+  Args:
+    real: [n, d] float32, n > 1.
+    fake: [n, d].
+
+  Returns:
+    diversity: mean distance of two fakes over that of two real examples, 1 if neither differ;
+    coverage: share of the real examples that have a fake in their neighbourhood; precision: share
+    of the fakes that are in one. Data that are one point have no modes, so they count as covered.
+  """
+  n, center = len(real), jnp.mean(real, axis=0, keepdims=True)
+  real, fake = real - center, fake - center
+  within, across = _distances(real, real), _distances(jnp.concatenate([real, fake]), fake)
+  spread = lambda distances: jnp.sum(distances) / (n * (n - 1))
+  data = spread(within)
+  # What rounding may make of a distance: in float32 the square is off by 1e-7 of the norms'.
+  blur = 1e-3 * jnp.mean(jnp.linalg.norm(jnp.concatenate([real, fake]), axis=1)) + 1e-30
+  k = min(NEIGHBOURS, n - 1)
+  reach = -jax.lax.top_k(-within, k + 1)[0][:, k:]  # [n, 1]; the first is the example itself
+  near = across[:n] <= jnp.maximum(reach, REACH * data)
+  return {
+    "diversity": (spread(across[n:]) + blur) / (data + blur),
+    "coverage": jnp.where(data > blur, jnp.mean(jnp.any(near, axis=1)), 1.0),
+    "precision": jnp.mean(jnp.any(near, axis=0)),
+  }
+
+
+def secant(z: jax.Array, fake: jax.Array) -> jax.Array:
+  """Estimates the norm of the generator's Jacobian: |G(z) - G(z')| / |z - z'|, mean over pairs.
+
+  Args:
+    z: [n, d], of which neighbours make a pair.
+    fake: [n, e], made of them.
+
+  Returns:
+    A scalar; 0 if the generator does not look at its latent.
+  """
+  step = lambda x: jnp.linalg.norm(x[1:] - x[:-1], axis=1)
+  return jnp.mean(step(fake) / jnp.maximum(step(z), 1e-30))
+
+
+def position(params: PyTree) -> jax.Array:
+  """Projects parameters to one number, along a fixed direction of random signs.
+
+  Of two players it makes a path in the plane, on which rotation can be seen; at most `ENTRIES` of
+  each array are read.
+  """
+  total = jnp.zeros(())
+  for index, leaf in enumerate(jax.tree.leaves(params)):
+    some = jnp.ravel(jax.lax.stop_gradient(leaf))[:ENTRIES]
+    signs = 2 * np.random.default_rng(index).integers(2, size=some.size) - 1
+    total += jnp.sum(some * signs.astype(np.float32))
+  return total
+
+
+def _distances(x: jax.Array, y: jax.Array) -> jax.Array:
+  """Computes Euclidean distances [n, m] of x [n, d] and y [m, d], as one matrix product."""
+  product = jnp.matmul(x, y.T, precision=jax.lax.Precision.HIGHEST)
+  square = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)[None] - 2 * product
+  return jnp.sqrt(jnp.maximum(square, 0.0))
+
+
+def _first(x: jax.Array, n: int, axis_name: str | None) -> jax.Array:
+  """Takes the first n rows of the global batch, on every device; moves no more than these."""
+  if axis_name is None:
+    return x[:n]
+  place = len(x) * jax.lax.axis_index(axis_name) + jnp.arange(len(x))
+  n = min(n, len(x) * jax.lax.axis_size(axis_name))
+  return jax.lax.psum(jnp.zeros((n, x.shape[1]), x.dtype).at[place].set(x, mode="drop"), axis_name)
