@@ -81,6 +81,8 @@ def compare(real: jax.Array, fake: jax.Array) -> Metrics:
     diversity: mean distance of two fakes over that of two real examples, 1 if neither differ;
     coverage: share of the real examples that have a fake in their neighbourhood; precision: share
     of the fakes that are in one. Data that are one point have no modes, so they count as covered.
+    Of images these are distances of pixels: a blurred mean lies in most neighbourhoods, so that of
+    a generator that makes little else coverage may be high, and diversity tells.
   """
   n, center = len(real), jnp.mean(real, axis=0, keepdims=True)
   real, fake = real - center, fake - center

@@ -259,15 +259,18 @@ def small(path, rounds=600, **changes):
 
 def digits(path, **changes):
   config = small(path, **changes)
+  config.batch_size = 32
   config.latent = {"name": "normal", "dim": 32}
-  config.generator = network("mlp_generator", hidden=(128,), output="tanh")
-  config.discriminator = network("mlp_discriminator", hidden=(128,))
+  config.generator = network("mlp_generator", hidden=(64,), output="tanh")
+  config.discriminator = network("mlp_discriminator", hidden=(64,))
   for player in ("discriminator", "generator"):
     config.optimizers[player] = optimizer("adam", learning_rate=5e-4, b1=0.0, b2=0.99)
   return config
 
 
-RING = dict(generator__hidden=(64, 64), discriminator__hidden=(64, 64), batch_size=64)
+RING = dict(generator__hidden=(64, 64), discriminator__hidden=(64, 64), batch_size=32)
+# The networks of 2014 are not among them: after 600 rounds their fakes are nearly one point, and a
+# run that ends there is told so; they find the digits later.
 HEALTHY_RUNS = {
   "ring, R1": lambda: small("ring.py", **RING),
   "ring, relativistic, R1 and R2": lambda: small(
@@ -275,14 +278,7 @@ HEALTHY_RUNS = {
   ),
   "digits, non-saturating, R1": lambda: digits("mnist_dcgan.py"),
   "digits, conditional, hinge": lambda: digits("conditional_mnist.py"),
-  "digits, networks of 2014": lambda: small(
-    "goodfellow2014_mnist.py",
-    generator__hidden=(128,),
-    discriminator__hidden=(64,),
-    batch_size=50,
-    optimizers__discriminator=optimizer("adam", learning_rate=5e-4, b1=0.5),
-    optimizers__generator=optimizer("adam", learning_rate=5e-4, b1=0.5),
-  ),
+  "digits, Wasserstein, gradient penalty": lambda: digits("wgan_gp_mnist.py", k=2),
 }
 
 
@@ -309,7 +305,7 @@ def test_not_a_number_is_in_the_summary(play, tmp_path):
 
 def test_probe_compares_logits_and_leaves_the_run_alone():
   """Held-out examples whose every pixel is larger, and a discriminator that adds them up."""
-  config = small("failures/discriminator_overfitting.py", rounds=1, packing=2)
+  config = small("failures/discriminator_overfitting.py", rounds=1, packing=2, batch_size=48)
   config.discriminator = network("mlp_discriminator", hidden=())
   experiment = build(config)
   dark = data.table("dark", np.zeros((300, 28, 28, 1), np.uint8), None)

@@ -5,8 +5,11 @@ Paper:    Karras et al. 2020 (arXiv:2006.06676) show logits of held-out examples
 Command:  launch/run train --config=experiments/failures/discriminator_overfitting.py --workdir=DIR
           The remedied twin: --config=experiments/failures/discriminator_overfitting.py:remedied
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     @T
-Score:    @S
+Time:     34 s and 57 s for 800 rounds, on a machine with a load of 7 to 10
+Score:    seed 0. Failing: a logit of a training digit exceeds that of a test digit with probability
+          0.86 at round 600 and 0.92 at 800; alarm at round 600. Remedied: 0.45 to 0.53; no alarm.
+          The failing run is the fourth tried: with 200 digits the alarm came at round 1,400 once,
+          and not at all within 1,000 and 800 rounds at other settings.
 """
 
 from ml_collections import ConfigDict

@@ -6,8 +6,10 @@ Paper:    Mescheder et al. 2018 (arXiv:1801.04406): all data at 0, one fake at t
 Command:  launch/run train --config=experiments/failures/oscillation.py --workdir=DIR
           The remedied twin: --config=experiments/failures/oscillation.py:remedied
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     @T
-Score:    @S
+Time:     11 s and 8 s for 2,000 rounds, on a machine with a load of 7 to 10
+Score:    seed 0. Failing: 1.63 turns in every 100 rounds, all in one direction, and within each the
+          second half is as far out as the first to 2%; alarm at round 700. Remedied: the radius
+          halves within 100 rounds, the gradient's norm ends below 1e-12 of its peak; no alarm.
 """
 
 from ml_collections import ConfigDict

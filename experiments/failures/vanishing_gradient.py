@@ -5,8 +5,11 @@ Paper:    Goodfellow et al. 2014 (arXiv:1406.2661), section 3, and Arjovsky & Bo
 Command:  launch/run train --config=experiments/failures/vanishing_gradient.py --workdir=DIR
           The remedied twin: --config=experiments/failures/vanishing_gradient.py:remedied
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     @T
-Score:    @S
+Time:     53 s and 38 s for 650 rounds, on a machine with a load of 7 to 10
+Score:    seed 0. Failing: D(G(z)) is 2e-3 at round 50 and 5e-6 at 650, where the slope of the loss
+          is 3e-6 and the gradient's norm 3e-5 of its peak; alarm at round 600, the first possible.
+          Remedied: slope 0.64 to 0.81, diversity 0.65, coverage 0.96; no alarm. On ring8 with k = 5
+          the same loss came down to a slope of 0.03 in 1,500 rounds, and raised no such alarm.
 """
 
 from ml_collections import ConfigDict
