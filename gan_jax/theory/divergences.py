@@ -51,8 +51,8 @@ def jensen_shannon(p: Array, q: Array, weights: Weights = 1.0) -> Array:
 
   Arguments as for `kl`.
   """
-  m = (p + q) / 2
-  return (kl(p, m, weights) + kl(q, m, weights)) / 2
+  both = p + q  # not halved, which would make a zero of the smallest of numbers
+  return (kl(2 * p, both, weights) + kl(2 * q, both, weights)) / 4
 
 
 def total_variation(p: Array, q: Array, weights: Weights = 1.0) -> Array:

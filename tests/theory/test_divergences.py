@@ -161,6 +161,11 @@ def test_kl_and_jensen_shannon_are_those_of_scipy():
   np.testing.assert_allclose(theory.jensen_shannon(p, q), distance**2, rtol=1e-12)
 
 
+def test_jensen_shannon_is_finite_at_the_smallest_of_densities():
+  tiny = np.array([5e-324, 1.0])
+  assert theory.jensen_shannon(tiny, ONE[::-1]) == 0
+
+
 def test_wasserstein_is_that_of_scipy():
   p, q = distributions(4)
   x = np.cumsum(np.random.default_rng(5).uniform(0.1, 2, 7))
