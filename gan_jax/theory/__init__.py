@@ -5,6 +5,7 @@ then differentiable; exact to float64 under `jax.enable_x64`). Nothing here is u
 """
 
 from gan_jax.theory.divergences import (
+  f_divergence,
   jensen_shannon,
   kl,
   neyman,
@@ -12,24 +13,37 @@ from gan_jax.theory.divergences import (
   reverse_kl,
   squared_hellinger,
   total_variation,
+  variational_bound,
   wasserstein,
   wasserstein_of_samples,
 )
-from gan_jax.theory.optimal import OPTIMA, Optimum, expected, kantorovich, value
+from gan_jax.theory.optimal import (
+  OPTIMA,
+  Optimum,
+  expected,
+  generator_gradient,
+  kantorovich,
+  lipschitz,
+  value,
+)
 
 __all__ = [
   "OPTIMA",
   "Optimum",
   "expected",
+  "f_divergence",
+  "generator_gradient",
   "jensen_shannon",
   "kantorovich",
   "kl",
+  "lipschitz",
   "neyman",
   "pearson",
   "reverse_kl",
   "squared_hellinger",
   "total_variation",
   "value",
+  "variational_bound",
   "wasserstein",
   "wasserstein_of_samples",
 ]

@@ -2,6 +2,8 @@
 
     kl(p, q)                     # probabilities [..., K]
     kl(p, q, weights=dx)         # densities on a grid, by quadrature; weights are volumes of cells
+    f_divergence(f, p, q)        # any other, of its f
+    variational_bound(conjugate, t, p, q)  # what a discriminator t earns of it
     estimate(f, log_ratio)       # f-divergence from samples of q with known log p/q, and its error
     wasserstein(p, q, x)         # W₁ of probabilities at points x on the line, exact
 
@@ -49,8 +51,8 @@ def jensen_shannon(p: Array, q: Array, weights: Weights = 1.0) -> Array:
 
   Arguments as for `kl`.
   """
-  m = (p + q) / 2
-  return (kl(p, m, weights) + kl(q, m, weights)) / 2
+  both = p + q  # not halved, which would make a zero of the smallest of numbers
+  return (kl(2 * p, both, weights) + kl(2 * q, both, weights)) / 4
 
 
 def total_variation(p: Array, q: Array, weights: Weights = 1.0) -> Array:
@@ -75,6 +77,78 @@ def squared_hellinger(p: Array, q: Array, weights: Weights = 1.0) -> Array:
   """Computes H²(p, q) = Σ (√p - √q)², from 0 to 2 (no ½); arguments as for `kl`."""
   xp = _namespace(p, q)
   return xp.sum(weights * (xp.sqrt(p) - xp.sqrt(q)) ** 2, axis=-1)
+
+
+def f_divergence(
+  f: Callable[[Array], Array],
+  p: Array,
+  q: Array,
+  weights: Weights = 1.0,
+  limits: tuple[float, float] | None = None,
+) -> Array:
+  """Computes D_f(p‖q) = Σ q f(p/q) for any f. Csiszár 1967; Ali & Silvey 1966.
+
+  Where p = 0 a term is q f(0), where q = 0 it is p f'(∞), with the slope f'(∞) = lim f(u)/u.
+
+  Args:
+    f: convex on u > 0, with f(1) = 0; such as `gan_jax.losses.kl.generator`.
+    p: as for `kl`.
+    q: the same.
+    weights: as for `kl`.
+    limits: (f(0), f'(∞)), each a number or inf. If None, f is evaluated far out to find them, which
+      takes an f that comes near its limits at least as fast as u^0.1.
+
+  Returns:
+    [...], >= 0 up to rounding for distributions; inf where a limit that is needed is infinite.
+  """
+  xp = _namespace(p, q)
+  both = (p > 0) & (q > 0)
+  values = f(xp.where(both, p, 1) / xp.where(both, q, 1))
+  if limits is None:
+    tiny = xp.asarray(xp.finfo(values.dtype).tiny)
+    limits = _at_zero(f, tiny), _at_zero(lambda u: u * f(1 / u), tiny)
+  at_zero, slope = limits
+  terms = xp.where(both, q * values, xp.where(p > 0, _times(p, slope), _times(q, at_zero)))
+  return xp.sum(weights * terms, axis=-1)
+
+
+def _at_zero(f: Callable[[Array], Array], tiny: Array) -> Array:
+  """Finds f(0+) of a convex f: what it has settled to near 0, or inf if it still grows there."""
+  near, nearer = f(tiny**0.25), f(tiny**0.5)  # the squares of neither under- or overflow
+  xp = _namespace(nearer)
+  settled = xp.isfinite(nearer) & (xp.abs(nearer - near) < 0.02 * (1 + xp.abs(near)))
+  return xp.where(settled, nearer, xp.inf)
+
+
+def _times(mass: Array, limit: Any) -> Array:
+  """Multiplies with 0 ∞ = 0, and with no NaN among the gradients."""
+  xp = _namespace(mass)
+  finite = xp.isfinite(limit)
+  return xp.where(finite | (mass == 0), mass * xp.where(finite, limit, 0), xp.inf)
+
+
+def variational_bound(
+  conjugate: Callable[[Array], Array], t: Array, p: Array, q: Array, weights: Weights = 1.0
+) -> Array:
+  """Computes E_p t - E_q f*(t) <= D_f(p‖q), with equality at t = f'(p/q).
+
+  Nguyen, Wainwright, Jordan 2010, arXiv:0809.0853; Nowozin, Cseke, Tomioka 2016, arXiv:1606.00709.
+
+  Args:
+    conjugate: f*(t) = sup_u ut - f(u), such as `gan_jax.losses.kl.conjugate`.
+    t: the discriminator, [..., K], in the domain of f*. Where p or q is 0 its term counts as 0,
+      whatever t is.
+    p: as for `kl`.
+    q: the same.
+    weights: as for `kl`.
+
+  Returns:
+    [...].
+  """
+  xp = _namespace(t, p, q)
+  earned = xp.where(p > 0, p * xp.where(p > 0, t, 0), 0)
+  paid = xp.where(q > 0, q * conjugate(t), 0)
+  return xp.sum(weights * (earned - paid), axis=-1)
 
 
 class Estimate(NamedTuple):

@@ -2,15 +2,22 @@
 
 On K points with probabilities p (data) and q (fakes) a discriminator is K free logits, and the
 theorems are exact. `OPTIMA` is the table of them, by the name of the loss in `gan_jax.losses`.
+
+The discriminator's loss is smallest there, so that it has the same gradient in q whether the
+logits are held or move along with q (the envelope theorem). Where the generator's loss is not the
+negative of it, what the generator descends is something else: its criterion.
 """
 
 import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+
 from gan_jax.theory.divergences import (
   Array,
   _namespace,
+  f_divergence,
   jensen_shannon,
   kl,
   neyman,
@@ -18,6 +25,7 @@ from gan_jax.theory.divergences import (
   reverse_kl,
   squared_hellinger,
   total_variation,
+  wasserstein,
 )
 
 Side = Callable[[Array, Array], Array]  # one side of a loss, as in gan_jax.losses
@@ -31,7 +39,7 @@ class Optimum(NamedTuple):
     logits: (p, q) -> optimal logits [K], where p and q are positive.
     loss: (p, q) -> the discriminator's loss there.
     criterion: (p, q) -> C(G) up to a constant: what the generator descends at the optimal
-      discriminator, which it takes as fixed. None where no such function of p and q is known.
+      discriminator, which it takes as fixed. None where no function has this gradient.
   """
 
   logits: OfTwo
@@ -68,8 +76,25 @@ def expected(side: Side, logits: Array, p: Array, q: Array) -> Array:
     Σᵢⱼ pᵢ qⱼ side(logitsᵢ, logitsⱼ).
   """
   xp = _namespace(logits, p, q)
+  logits, p, q = map(xp.asarray, (logits, p, q))
   i, j = (x.ravel() for x in xp.indices((len(p), len(q))))
   return xp.sum(p[i] * q[j] * side(logits[i], logits[j]))
+
+
+def generator_gradient(side: Side, logits: Array, p: Array, q: Array) -> jax.Array:
+  """Differentiates the generator's expected loss in q, the discriminator held where it is.
+
+  Args:
+    side: as for `expected`.
+    logits: [K], such as the optimal ones of p and q.
+    p: probabilities of data, [K].
+    q: of fakes, [K].
+
+  Returns:
+    The gradient [K] along the simplex: its mean, which no change of q can follow, is taken out.
+  """
+  slope = jax.grad(lambda q: expected(side, logits, p, q))(q)
+  return slope - slope.mean()
 
 
 def kantorovich(p: Array, q: Array, x: Array) -> Array:
@@ -90,8 +115,28 @@ def kantorovich(p: Array, q: Array, x: Array) -> Array:
   return xp.concatenate([xp.zeros_like(steps[:1]), xp.cumsum(steps, axis=-1)])
 
 
+def lipschitz(x: Array) -> Optimum:
+  """Makes the theorem of `wasserstein` over 1-Lipschitz discriminators on the line.
+
+  Kantorovich & Rubinstein 1958; Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, theorem 3.
+
+  Args:
+    x: where the probabilities are, [K], increasing.
+
+  Returns:
+    The potential, -W₁, and the criterion W₁.
+  """
+  distance = lambda p, q: wasserstein(p, q, x)
+  return Optimum(lambda p, q: kantorovich(p, q, x), lambda p, q: -distance(p, q), distance)
+
+
 def _log_ratio(p: Array, q: Array) -> Array:
   return _namespace(p, q).log(p / q)
+
+
+def _triangular(p: Array, q: Array) -> Array:
+  """Σ (p-q)²/(p+q), from 0 to 2."""
+  return _namespace(p, q).sum((p - q) ** 2 / (p + q), axis=-1)
 
 
 def _of_pairs(p: Array, q: Array) -> Array:
@@ -100,40 +145,84 @@ def _of_pairs(p: Array, q: Array) -> Array:
   return math.log(2) - jensen_shannon(outer(p, q), outer(q, p))
 
 
-def _cross_entropy(criterion: OfTwo) -> Optimum:
-  loss = lambda p, q: 2 * math.log(2) - 2 * jensen_shannon(p, q)
-  return Optimum(_log_ratio, loss, criterion)
-
-
-def _f_gan(logits: OfTwo, divergence: OfTwo) -> Optimum:
-  return Optimum(logits, lambda p, q: -divergence(p, q), divergence)
-
-
 def _two_jensen_shannon(p: Array, q: Array) -> Array:
   return 2 * jensen_shannon(p, q)
 
 
+def _cross_entropy(criterion: OfTwo) -> Optimum:
+  loss = lambda p, q: 2 * math.log(2) - _two_jensen_shannon(p, q)
+  return Optimum(_log_ratio, loss, criterion)
+
+
+def _f_gan(logits: OfTwo, divergence: OfTwo, alternative: OfTwo) -> tuple[Optimum, Optimum]:
+  """The theorem of an f-GAN, and the one where G descends -g_f(b), which is -f'(p/q)."""
+  exact = Optimum(logits, lambda p, q: -divergence(p, q), divergence)
+  return exact, exact._replace(criterion=alternative)
+
+
+def _power(scale: float, exponent: float) -> OfTwo:
+  """Σ scale q (q/p)^exponent, for exponents > 0."""
+  f = lambda u: scale * u**-exponent
+  return lambda p, q: f_divergence(f, p, q, limits=(math.inf, 0.0))
+
+
+def _relativistic_average_least_squares() -> Optimum:
+  """Logits c (p-q)/(p+q), c = 4/(2+3Δ), Δ the triangular discrimination.
+
+  The discriminator's loss is quadratic, and with logits that are 0 on average over p and q its
+  normal equations say this. Along the simplex the generator's gradient is c²w²/2 - (4c-c²) w with
+  w = (p-q)/(p+q), whose Jacobian is not symmetric: there is no criterion. The other relativistic
+  averages are left out, as their optimum is the root of a transcendental equation (cross-entropy)
+  or the corner of a linear programme (hinge) in which the averages of the logits stand themselves.
+  """
+  logits = lambda p, q: 4 / (2 + 3 * _triangular(p, q)) * (p - q) / (p + q)
+  loss = lambda p, q: (2 - _triangular(p, q)) / (2 + 3 * _triangular(p, q))
+  return Optimum(logits, loss)
+
+
+def _table() -> dict[str, Optimum]:
+  """Makes `OPTIMA`; each criterion is an integral over q, cell by cell, of G's loss."""
+  # Of a fake with v = log p/q, G's loss exceeds D's by log q/p: softplus(-v) = softplus(v) - v. So
+  # the criterion exceeds D's loss by KL(q‖p); the same for pairs.
+  cross_entropy = _cross_entropy(_two_jensen_shannon)
+  heuristic = lambda p, q: reverse_kl(p, q) + cross_entropy.loss(p, q)
+  of_pairs = lambda p, q: reverse_kl(p, q) + _of_pairs(p, q)
+  half_of_squares = lambda p, q: _namespace(p, q).sum(p * q / (p + q)) / 2
+  saturated = lambda p, q: SATURATED * _namespace(p, q).sign(p - q)
+
+  f_gans = {
+    "kl": _f_gan(lambda p, q: 1 + _log_ratio(p, q), kl, reverse_kl),
+    "reverse_kl": _f_gan(_log_ratio, reverse_kl, _power(1 / 2, 1)),
+    "pearson": _f_gan(lambda p, q: 2 * p / q - 2, pearson, lambda p, q: 2 * kl(p, q)),
+    "neyman": _f_gan(lambda p, q: 2 * _log_ratio(p, q), neyman, _power(1 / 3, 2)),
+    "squared_hellinger": _f_gan(
+      lambda p, q: _log_ratio(p, q) / 2, squared_hellinger, _power(2 / 3, 1 / 2)
+    ),
+    "jensen_shannon": _f_gan(_log_ratio, _two_jensen_shannon, heuristic),
+    "total_variation": _f_gan(saturated, total_variation, total_variation),
+  }
+  return {
+    "minimax": cross_entropy,
+    "non_saturating": _cross_entropy(heuristic),
+    "maximum_likelihood": _cross_entropy(kl),
+    "least_squares": Optimum(
+      lambda p, q: p / (p + q),
+      half_of_squares,
+      lambda p, q: kl(p, (p + q) / 2) + half_of_squares(p, q),
+    ),
+    "hinge": Optimum(
+      lambda p, q: _namespace(p, q).sign(p - q),
+      lambda p, q: 2 - 2 * total_variation(p, q),
+      lambda p, q: 2 * total_variation(p, q),
+    ),
+    "relativistic": Optimum(_log_ratio, _of_pairs, of_pairs),
+    "relativistic_average_least_squares": _relativistic_average_least_squares(),
+    **{f"f_gan_{name}": exact for name, (exact, _) in f_gans.items()},
+    **{f"f_gan_{name}_alternative": other for name, (_, other) in f_gans.items()},
+  }
+
+
 SATURATED = 40.0  # logits that stand for ±∞: tanh and σ are there to float64
 
-OPTIMA: dict[str, Optimum] = {
-  "minimax": _cross_entropy(_two_jensen_shannon),
-  "non_saturating": _cross_entropy(lambda p, q: reverse_kl(p, q) - 2 * jensen_shannon(p, q)),
-  "maximum_likelihood": _cross_entropy(kl),
-  "least_squares": Optimum(
-    lambda p, q: p / (p + q), lambda p, q: _namespace(p, q).sum(p * q / (p + q)) / 2
-  ),
-  "hinge": Optimum(
-    lambda p, q: _namespace(p, q).sign(p - q), lambda p, q: 2 - 2 * total_variation(p, q)
-  ),
-  "relativistic": Optimum(_log_ratio, _of_pairs),
-  "f_gan_kl": _f_gan(lambda p, q: 1 + _log_ratio(p, q), kl),
-  "f_gan_reverse_kl": _f_gan(_log_ratio, reverse_kl),
-  "f_gan_pearson": _f_gan(lambda p, q: 2 * p / q - 2, pearson),
-  "f_gan_neyman": _f_gan(lambda p, q: 2 * _log_ratio(p, q), neyman),
-  "f_gan_squared_hellinger": _f_gan(lambda p, q: _log_ratio(p, q) / 2, squared_hellinger),
-  "f_gan_jensen_shannon": _f_gan(_log_ratio, _two_jensen_shannon),
-  "f_gan_total_variation": _f_gan(
-    lambda p, q: SATURATED * _namespace(p, q).sign(p - q), total_variation
-  ),
-}
-"""Wasserstein is not among them: its discriminator needs a metric; see `kantorovich`."""
+OPTIMA: dict[str, Optimum] = _table()
+"""Wasserstein is not among them: its discriminator needs a metric; see `lipschitz`."""

@@ -63,14 +63,59 @@ def test_jax_agrees_with_numpy_and_differentiates_at_zeros(name):
       assert np.isfinite(jax.grad(divergence, argnums=1)(*padded)).all()
 
 
+TWICE = {"jensen_shannon": 2}  # the f of its table has no half
+# Mass of both, of p alone, of q alone, of neither; the same with q covered; with p covered.
+WITH_ZEROS = (
+  ([0.5, 0.5, 0.0, 0.0], [0.25, 0.0, 0.75, 0.0]),
+  ([0.5, 0.5, 0.0], [0.25, 0.75, 0.0]),
+  ([0.0, 1.0, 0.0], [0.25, 0.75, 0.0]),
+  ([0.25, 0.75, 0.0], [0.0, 1.0, 0.0]),
+  (ONE, OTHER),
+)
+
+
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_is_the_f_divergence_of_the_losses(name):
-  p, q = distributions(2)
   f = losses.DIVERGENCES[name].generator
   with jax.enable_x64(True):
-    generic = np.sum(q * f(p / q))
-  scale = 2 if name == "jensen_shannon" else 1  # the f of its table has no half
-  np.testing.assert_allclose(scale * DIVERGENCES[name](p, q), generic, rtol=1e-11)
+    for p, q in (distributions(2, 3), *map(np.array, WITH_ZEROS)):
+      want = TWICE.get(name, 1) * DIVERGENCES[name](p, q)
+      np.testing.assert_allclose(theory.f_divergence(f, p, q), want, rtol=1e-11, atol=1e-12)
+      halves = lambda x: np.repeat(x, 2, axis=-1)  # densities, of cells of half the volume
+      of_densities = theory.f_divergence(f, halves(p), halves(q), weights=0.5)
+      np.testing.assert_allclose(of_densities, want, rtol=1e-11, atol=1e-12)
+
+
+def test_f_divergence_in_float32_compiled_and_by_limits_that_are_given():
+  p, q = np.float32([[0.5, 0.5, 0.0], [0.25, 0.0, 0.75]])
+  for name, f in losses.DIVERGENCES.items():
+    got = jax.jit(lambda p, q, f=f: theory.f_divergence(f.generator, p, q))(p, q)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, TWICE.get(name, 1) * DIVERGENCES[name](p, q), rtol=3e-5)
+  alpha = lambda u: (u**1.01 - u) / 0.01  # grows too slowly to be seen: u^0.01
+  assert theory.f_divergence(alpha, ONE, OTHER, limits=(0.0, np.inf)) == np.inf
+  hellinger = lambda u: (np.sqrt(u) - 1) ** 2  # of NumPy
+  np.testing.assert_allclose(theory.f_divergence(hellinger, ONE, OTHER), 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_the_variational_bound_holds_and_is_tight(name):
+  f = losses.DIVERGENCES[name]
+  p, q = distributions(7)
+  with jax.enable_x64(True):
+    divergence = theory.f_divergence(f.generator, p, q)
+    bound = lambda t: theory.variational_bound(f.conjugate, t, p, q)
+    np.testing.assert_allclose(bound(f.derivative(p / q)), divergence, rtol=1e-11)
+    for v in np.random.default_rng(8).normal(0, 2, (20, 7)):
+      assert bound(f.activation(v)) < divergence
+    # Where p has nothing the best t is f'(0); just beside it the bound is tight to rounding.
+    p, q = np.array([0.0, 0.4, 0.6, 0.0]), np.array([0.3, 0.3, 0.4, 0.0])
+    t = f.derivative(jnp.maximum(p / np.where(q > 0, q, 1), 1e-30))
+    got, want = bound(t), theory.f_divergence(f.generator, p, q)
+    if np.isfinite(want):
+      np.testing.assert_allclose(got, want, rtol=1e-11)
+    else:
+      assert got > 10  # f(0) = inf, approached by -log(1e-30) or faster
 
 
 # N(m, 1) against N(0, 1).
@@ -114,6 +159,11 @@ def test_kl_and_jensen_shannon_are_those_of_scipy():
   np.testing.assert_allclose(theory.kl(p, q), scipy.stats.entropy(p, q), rtol=1e-12)
   distance = scipy.spatial.distance.jensenshannon(p, q)
   np.testing.assert_allclose(theory.jensen_shannon(p, q), distance**2, rtol=1e-12)
+
+
+def test_jensen_shannon_is_finite_at_the_smallest_of_densities():
+  tiny = np.array([5e-324, 1.0])
+  assert theory.jensen_shannon(tiny, ONE[::-1]) == 0
 
 
 def test_wasserstein_is_that_of_scipy():

@@ -1,6 +1,6 @@
 """The optimal discriminator, the value of the game, and the critic on the line.
 
-That each loss is smallest at its row of `OPTIMA` is in test_losses.py.
+That each loss is smallest at its row of `OPTIMA`, and descent ends there, is in test_losses.py.
 """
 
 import jax
@@ -12,7 +12,14 @@ from gan_jax import theory
 from gan_jax.losses import LOSSES
 from gan_jax.theory import OPTIMA
 
-ZERO_SUM = ("minimax", *(name for name in OPTIMA if name.startswith("f_gan_")))
+THEOREMS = {**OPTIMA, "wasserstein": theory.lipschitz(np.array([-1.0, 0.0, 0.3, 2.0, 2.1, 4.0]))}
+WITH_CRITERION = [name for name, optimum in THEOREMS.items() if optimum.criterion]
+ZERO_SUM = [
+  name
+  for name in WITH_CRITERION
+  if name in ("minimax", "wasserstein")
+  or (name.startswith("f_gan_") and not name.endswith("_alternative"))
+]
 
 
 def distributions(seed, k=6):
@@ -42,16 +49,60 @@ def test_value_is_what_the_losses_say():
     np.testing.assert_allclose(of(LOSSES["minimax"].generator), fake)
 
 
-@pytest.mark.parametrize("name", ZERO_SUM)
-def test_differentiating_through_the_optimum_gives_the_generators_gradient(name):
-  """The envelope theorem: how the optimum moves with q does not matter to first order."""
+def along_the_simplex(of, p, q):
+  slope = np.asarray(jax.grad(lambda q: of(p, q))(q))
+  return slope - slope.mean()
+
+
+@pytest.mark.parametrize("name", WITH_CRITERION)
+def test_the_generator_descends_its_criterion(name):
+  with jax.enable_x64(True):
+    for seed in range(3):
+      p, q = map(jnp.asarray, distributions(seed))
+      logits, criterion = THEOREMS[name].logits(p, q), THEOREMS[name].criterion
+      follows = theory.generator_gradient(LOSSES[name].generator, logits, p, q)
+      np.testing.assert_allclose(along_the_simplex(criterion, p, q), follows, rtol=1e-9, atol=1e-12)
+      assert criterion(p, p) < criterion(p, q)  # and data are the best fakes
+
+
+@pytest.mark.parametrize("name", WITH_CRITERION)
+def test_differentiating_through_the_optimum_is_differentiating_at_it(name):
+  """The envelope theorem; where the game is zero-sum, it is what the generator does."""
   with jax.enable_x64(True):
     p, q = map(jnp.asarray, distributions(3))
-    optimum, side = OPTIMA[name], LOSSES[name].generator
+    optimum, loss = THEOREMS[name], LOSSES[name]
     logits = optimum.logits(p, q)
-    through = np.asarray(jax.grad(lambda q: -optimum.loss(p, q))(q))
-    fixed = np.asarray(jax.grad(lambda q: theory.expected(side, logits, p, q))(q))
-  np.testing.assert_allclose(through - through.mean(), fixed - fixed.mean(), rtol=1e-9, atol=1e-12)
+    through = along_the_simplex(optimum.loss, p, q)
+    held = theory.generator_gradient(loss.discriminator, logits, p, q)
+    np.testing.assert_allclose(through, held, rtol=1e-9, atol=1e-12)
+    if name in ZERO_SUM:
+      generators = theory.generator_gradient(loss.generator, logits, p, q)
+      np.testing.assert_allclose(-through, generators, rtol=1e-9, atol=1e-12)
+
+
+def test_the_relativistic_average_of_squares_has_no_criterion():
+  """Along the simplex the Jacobian of a gradient is symmetric; that of what G follows is not."""
+  p, q = distributions(4)
+
+  def averages(q):
+    logits = OPTIMA["relativistic_average_least_squares"].logits(p, q)
+
+    def loss(q):  # its definition, of distributions instead of batches
+      real, fake = jnp.sum(p * logits), jnp.sum(q * logits)
+      return jnp.sum(q * (logits - real - 1) ** 2 + p * (fake - logits - 1) ** 2) / 2
+
+    return jax.grad(loss)(q)
+
+  def pairs(q):
+    logits = OPTIMA["relativistic"].logits(p, q)
+    return theory.generator_gradient(LOSSES["relativistic"].generator, logits, p, q)
+
+  tangent = np.eye(6) - 1 / 6
+  with jax.enable_x64(True):
+    for follows, has_criterion in ((averages, False), (pairs, True)):
+      jacobian = tangent @ jax.jit(jax.jacobian(follows))(q) @ tangent
+      asymmetry = np.abs(jacobian - jacobian.T).max() / np.abs(jacobian).max()
+      assert (asymmetry < 1e-12) if has_criterion else (asymmetry > 1e-2)
 
 
 @pytest.mark.parametrize("seed", range(3))
