@@ -3,8 +3,16 @@
 Paper:    see `gan_jax.rules` for each; the ring is that of Metz et al. 2017 (arXiv:1611.02163).
 Command:  python -m experiments.update_rules
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     TIME
-Score:    SCORE
+Time:     5 minutes
+Score:    modes of 8, % of high quality and KL, mean ± standard error of 4 seeds after 4,000 rounds:
+            simultaneous            2.2 ± 1.1   16.3 ± 15.8   inf in one run at least
+            alternating             4.8 ± 0.5   55.4 ± 11.4   0.95 ± 0.08
+            5 discriminator steps   1.0 ± 0.0   68.5 ± 20.3   2.08 ± 0.00
+            optimistic              5.0 ± 0.7   10.8 ±  1.9   1.09 ± 0.17
+            extragradient           2.0 ± 0.4   20.8 ±  8.4   1.61 ± 0.16
+            consensus               8.0 ± 0.0   56.9 ±  6.1   0.03 ± 0.01
+            unrolled 5 steps        4.2 ± 0.6   51.5 ±  3.8   1.01 ± 0.15
+            lookahead 20 rounds     5.0 ± 0.4   17.3 ±  4.0   0.78 ± 0.05
 
 No rule was given settings of its own: all share the networks, the loss without a penalty, the batch
 and the learning rate, so the table shows what a rule does to this game, not how well it can do.
