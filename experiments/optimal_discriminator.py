@@ -6,8 +6,11 @@ Paper:    Goodfellow et al. 2014 (arXiv:1406.2661): Algorithm 1, proposition 1, 
           moves of D, and D is compared with D* = p/(p+q) on a grid when they end.
 Command:  python -m experiments.optimal_discriminator --out=runs/optimal_discriminator
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     TIME
-Score:    SCORE
+Time:     3 min 13 s; 76 s of CPU
+Score:    Worst of 30 inner loops, on the line and in the plane: mean |D - D*| 0.0053 and 0.0072,
+          |V - V*| 0.0006 and 0.0015. At the end |V + log 4| is 0.00001 and 0.000003. Seed 0; with
+          seeds 1 and 2 the worst mean |D - D*| are 0.0061 and 0.0084, 0.0071 and 0.0084. D, k,
+          rates and where G starts were tuned on seed 0.
 """
 
 import functools
@@ -240,7 +243,7 @@ def judge(
   looks: Sequence[Look], what: str, name: str, which: slice, bound: float
 ) -> tuple[str, bool]:
   """Measures one goal: (a line that says it, whether it is met)."""
-  worst = max(seen.numbers[name] for seen in looks[which])
+  worst = float(np.max([seen.numbers[name] for seen in looks[which]]))  # NaN is the worst
   met = worst < bound
   return f"  {what:40}{worst:9.5f}   goal < {bound:<6}  {'met' if met else 'MISSED'}", met
 
