@@ -13,6 +13,14 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(scope="module")
+def compiled_quickly():
+  """For modules whose time goes to the compiler, where there is little to gain from its pains."""
+  jax.config.update("jax_disable_most_optimizations", True)
+  yield
+  jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def test_data() -> pathlib.Path:
   """The folder with full real data sets, for tests that need more than what is bundled."""

@@ -27,6 +27,8 @@ from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
 
 

@@ -24,6 +24,8 @@ from gan_jax.games import (
   uniform,
 )
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 DIM, BATCH = 3, 16
 
 

@@ -6,8 +6,13 @@ Paper:    Huang et al. 2025 (arXiv:2501.05441): RpGAN with R1 and R2, which they
           are the grid of 25 modes; networks and optimizers are those of experiments/ring.py.
 Command:  python -m experiments.reproduce.lazy_penalties
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     TIME
-Score:    SCORE
+Time:     10 minutes of one core, in all
+Score:    modes of 25, % of high quality and KL after 10,000 rounds, ± standard error over 3 seeds:
+            weight 0.1, every round        25.0 ± 0.0   82.4 ± 1.0   0.010 ± 0.001
+            weight 0.1, every 4 rounds     25.0 ± 0.0   79.9 ± 1.4   0.010 ± 0.002
+            weight 0.1, every 16 rounds    25.0 ± 0.0   83.6 ± 0.8   0.008 ± 0.000
+          The failure is not found here: lazy penalties lose no mode. Other weights, and the paper's
+          own networks and settings, were not tried; 0.1 is that of experiments/ring.py.
 """
 
 import pathlib
@@ -30,7 +35,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("out", "runs/lazy_penalties", "Folder for the numbers.")
 flags.DEFINE_integer("rounds", 10_000, "Rounds of a run.", lower_bound=1)
 flags.DEFINE_integer("seeds", 3, "Runs of each row, played at once.", lower_bound=2)
-flags.DEFINE_multi_float("weight", [0.1, 1.0], "Of R1 and of R2; may be repeated.")
+flags.DEFINE_multi_float("weight", [0.1], "Of R1 and of R2; may be repeated.")
 flags.DEFINE_multi_integer("every", [1, 4, 16], "Rounds from one penalty to the next; 1 is eager.")
 
 BATCH, SAMPLES = 256, 2500
