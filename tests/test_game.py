@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from layouts import on_every_layout
 
 from gan_jax.game import Game, Objective, Player, State, Turn, init, minibatches, play_round
 
@@ -214,27 +215,7 @@ def test_every_layout_gives_the_same_numbers():
   batch = {"x": batch["x"] + jnp.arange(8.0)[None]}
   state = start(game, batch)
   want, want_metrics = play_round(game, state, batch)
-  mesh = jax.sharding.Mesh(np.array(jax.devices()[:8]), ("i",))
-  spec = jax.sharding.PartitionSpec
-  mapped = functools.partial(play_round, game, axis_name="i")
-  layouts = {
-    "pmap": lambda: jax.tree.map(
-      lambda x: x[0],
-      jax.pmap(mapped, "i", in_axes=(None, 0))(
-        state, {"x": jnp.moveaxis(batch["x"].reshape(3, 8, 1), 1, 0)}
-      ),
-    ),
-    "shard_map": lambda: jax.jit(
-      jax.shard_map(
-        mapped, mesh=mesh, in_specs=(spec(), spec(None, "i")), out_specs=spec(), check_vma=False
-      )
-    )(state, batch),
-    "jit": lambda: jax.jit(functools.partial(play_round, game))(
-      state, jax.device_put(batch, jax.sharding.NamedSharding(mesh, spec(None, "i")))
-    ),
-  }
-  for name, play in layouts.items():
-    got, metrics = play()
+  for name, got, metrics in on_every_layout(game, state, batch):
     for net in "ab":
       np.testing.assert_allclose(got.params[net], want.params[net], rtol=1e-6, err_msg=name)
     np.testing.assert_allclose(metrics["max/x"], want_metrics["max/x"], rtol=1e-6, err_msg=name)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from layouts import on_every_layout
 
 from gan_jax import games, losses, rules
 from gan_jax.config import default_config, network, optimizer
@@ -240,27 +241,7 @@ def test_every_layout_plays_the_same_game(rule):
   data = {"x": jax.random.normal(jax.random.key(1), (n, 16, 1))}
   state = init(game, jax.random.key(0), data)
   want, told = play_round(game, state, data)
-  mesh = jax.sharding.Mesh(np.array(jax.devices()[:8]), ("i",))
-  spec = jax.sharding.PartitionSpec
-  mapped = functools.partial(play_round, game, axis_name="i")
-  layouts = {
-    "pmap": lambda: jax.tree.map(
-      lambda x: x[0],
-      jax.pmap(mapped, "i", in_axes=(None, 0))(
-        state, {"x": jnp.moveaxis(data["x"].reshape(n, 8, 2, 1), 1, 0)}
-      ),
-    ),
-    "shard_map": lambda: jax.jit(
-      jax.shard_map(
-        mapped, mesh=mesh, in_specs=(spec(), spec(None, "i")), out_specs=spec(), check_vma=False
-      )
-    )(state, data),
-    "jit": lambda: jax.jit(functools.partial(play_round, game))(
-      state, jax.device_put(data, jax.sharding.NamedSharding(mesh, spec(None, "i")))
-    ),
-  }
-  for name, play in layouts.items():
-    got, metrics = play()
+  for name, got, metrics in on_every_layout(game, state, data):
     np.testing.assert_allclose(
       dynamics.flatten(game, got)[0], dynamics.flatten(game, want)[0], rtol=1e-5, err_msg=name
     )
