@@ -15,6 +15,8 @@ from gan_jax.game import init, minibatches, play_round
 from gan_jax.parallel import data_mesh
 from gan_jax.train import NotFiniteError, _next_stop, _Watch, fit, rounds_player
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def tiny(**changes):
   config = default_config()

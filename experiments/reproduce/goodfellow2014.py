@@ -13,7 +13,7 @@ Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
 Time:     99 minutes with the scores, for 250 epochs, which are 125,000 updates
 Score:    not reproduced: 180.2 ± 2.4 nats at the end, 183.0 ± 2.3 at best (epoch 240), against 225
           ± 2; one seed. It was 162 at epoch 100 and rose by 5 in the last 50. Real training images
-          score 242.5 ± 2.1. How long the paper trained, and how it chose when to stop, is not said.
+          score 243.9 ± 2.1. How long the paper trained, and how it chose when to stop, is not said.
           What stands between was looked for in short runs of one seed: with D on the whole sum it
           was 20 nats ahead (127.6 for 106.3 at epoch 30, not followed further); with G on half of
           its loss as well D won outright by epoch 15 (D(G(z)) = 0, -399 nats at epoch 10). So the
