@@ -3,8 +3,8 @@
 Paper:    Mescheder, Geiger, Nowozin 2018 (arXiv:1801.04406), sections 2 to 4: data at 0, fakes at
           theta, D(x) = psi x. Consensus optimisation: Mescheder et al. 2017 (arXiv:1705.10461).
 Command:  python -m experiments.dynamics --out=runs/dynamics
-Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     48 s of one core
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2
+Time:     49 s
 Score:    all 8 verdicts of the papers that are in the table are found: GAN, WGAN, clipped WGAN and
           WGAN-GP do not converge; R1, R2, instance noise and consensus do. R1 has the eigenvalues
           of lemma 4.1 and approaches fastest at weight 1. The non-saturating loss alone comes
