@@ -217,6 +217,8 @@ def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
 
 def _noise(std: Any) -> Weight:
   check_number("config.instance_noise.std", std)
+  if not is_schedule(std) and std < 0:
+    raise ValueError(f"config.instance_noise.std is {std}: expected a standard deviation >= 0")
   return _weight(std)
 
 

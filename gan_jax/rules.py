@@ -163,8 +163,10 @@ def lookahead(
   Raises:
     ValueError: if k or the share is out of range.
   """
-  if every < 1 or not 0 < share <= 1:
-    raise ValueError(f"lookahead takes k >= 1 and a share in (0, 1], got {every} and {share}")
+  if every < 1 or every != int(every) or not 0 < share <= 1:
+    raise ValueError(
+      f"lookahead takes a whole k >= 1 and a share in (0, 1], got {every} and {share}"
+    )
 
   def init(params: PyTree) -> Lookahead:
     copy = jax.tree.map(jnp.copy, params)  # two names for one buffer could not be donated

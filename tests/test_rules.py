@@ -140,6 +140,7 @@ def test_statistics_and_metrics_are_of_one_look():
     (lambda: rules.unrolled(games.alternating(), steps=-1), "k >= 0 steps, got -1"),
     (lambda: rules.unrolled((Turn(("discriminator",)),), steps=1), "'generator', who has no turn"),
     (lambda: rules.lookahead(optax.sgd(1.0), every=0), "k >= 1 and a share"),
+    (lambda: rules.lookahead(optax.sgd(1.0), every=2.5), "whole k >= 1 and a share"),
     (lambda: rules.lookahead(optax.sgd(1.0), every=1, share=0.0), "k >= 1 and a share"),
   ],
 )
@@ -209,6 +210,10 @@ def test_every_option_reaches_the_game():
     (
       {"rule.name": "unrolled", "optimizers.discriminator": optimizer("adam")},
       "optimizers.discriminator.eps_root=1e-8",
+    ),
+    (
+      {"instance_noise.std": -0.1},
+      "instance_noise.std is -0.1: expected a standard deviation >= 0",
     ),
     ({"instance_noise.std": "much"}, "instance_noise.std is 'much': expected a number, or a sch"),
   ],

@@ -49,7 +49,10 @@ EPOCH = goodfellow2014_mnist.EPOCH  # rounds
 def main(argv: list[str]) -> None:
   """Trains, scores every ten epochs, and prints the scores beside the published one."""
   del argv
-  train, test = data.load(FLAGS.data, "train"), data.load(FLAGS.data, "test")
+  try:
+    train, test = data.load(FLAGS.data, "train"), data.load(FLAGS.data, "test")
+  except (ValueError, OSError) as error:
+    raise app.UsageError(f"--data: {error}") from error
   if train.size != 60_000 or train.shape != (28, 28, 1):
     raise app.UsageError(f"--data={FLAGS.data}: expected the 60,000 training images of MNIST")
   images = data.take(train)["x"]

@@ -42,7 +42,8 @@ def _grid(ticks: np.ndarray, std: float) -> Mixture:
 RING8 = _ring(8, 0.01)
 GRID25 = _grid(np.array([-4, -2, 0, 2, 4]), 0.05)
 DIRAC = Mixture(np.zeros((1, 1), np.float32), 0.0)  # of Mescheder et al. 2018, arXiv:1801.04406
-MIXTURES = {"ring8": RING8, "grid25": GRID25}
+MIXTURES = {"ring8": RING8, "grid25": GRID25}  # with modes to be scored by
+POINTS = MIXTURES | {"dirac": DIRAC}
 
 
 def position_keys(seed: Seed, positions: jax.Array) -> jax.Array:

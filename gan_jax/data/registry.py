@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gan_jax.data.arrays import open_npz
 from gan_jax.data.folder import open_folder
-from gan_jax.data.mixtures import DIRAC, MIXTURES, mixture_source
+from gan_jax.data.mixtures import POINTS, mixture_source
 from gan_jax.data.mnist import open_bundled, open_idx
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
 from gan_jax.data.stacked import stack
@@ -70,7 +70,7 @@ def _open_mixture(name: str, argument: str, split: str, options: Options) -> Sou
   del argument, split
   if options.image_size or options.channels:
     raise ValueError(f"{name} has points: image_size and channels are for images")
-  return mixture_source(name, DIRAC if name == "dirac" else MIXTURES[name])
+  return mixture_source(name, POINTS[name])
 
 
 def _open_stacked(argument: str, split: str, options: Options) -> Source:
@@ -90,7 +90,7 @@ KINDS = {
   "folder": Kind("folder:<dir>", open_folder),
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
-} | {name: Kind(name, functools.partial(_open_mixture, name)) for name in (*MIXTURES, "dirac")}
+} | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}
 
 
 def _check(name: str, split: str, options: Options) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import subprocess
 import sys
 import zipfile
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from small_sets import NAMES, images, opened, write_idx
 
-from gan_jax.data import KINDS, Batches, NoSplitError, load, require_labels, table, take
+from gan_jax.data import KINDS, Batches, NoSplitError, first, load, require_labels, table, take
 from gan_jax.data.bundle import bundle, choose
 
 # name: shape, sizes of train and test, classes
@@ -60,6 +61,25 @@ def test_take_depends_on_the_seed_alone(name: str, data_dir: str):
   assert (take(source, 9, 1)["x"] == first["x"][:9]).all()
   training = next(Batches(source, 20, 1).stream())  # the same seed must not give the same choice
   assert (training["x"] != first["x"]).any()
+
+
+def test_all_data_of_the_dirac_gan_are_at_0():
+  source = load("dirac")
+  assert (source.shape, source.size, source.num_classes) == ((1,), None, 1)
+  assert take(source, 5)["x"].tolist() == [[0.0]] * 5
+
+
+def test_the_first_examples_are_a_source_of_their_own():
+  whole = load("mnist10k")
+  part = first(whole, 30)
+  assert (part.size, part.shape, part.num_classes) == (30, whole.shape, 10)
+  np.testing.assert_array_equal(take(part)["x"], take(whole)["x"][:30])
+  nine = itertools.islice(Batches(part, 10, 0).iterate(), 9)
+  seen = {np.asarray(x).tobytes() for batch in nine for x in batch["x"]}
+  assert len(seen) == 30  # three epochs of it, and nothing else
+  for source, n in ((whole, 10_001), (whole, -1), (load("ring8"), 5)):
+    with pytest.raises(ValueError, match=f"it has no first {n} to train on alone"):
+      first(source, n)
 
 
 def test_take_chooses_without_replacement():

@@ -76,6 +76,17 @@ def test_a_loss_counts_by_its_standard_errors():
   assert population.lost(np.array([20, 20]), np.array([25, 25]))[0] == -5
 
 
+def test_data_that_are_not_there_or_not_mnist_are_refused_plainly(tmp_path):
+  for name, message in (
+    (f"idx:{tmp_path}", "--data: "),
+    ("mnist10k", "expected the 60,000 training images of MNIST"),
+  ):
+    done = run("reproduce.goodfellow2014", f"--data={name}", f"--workdir={tmp_path / 'run'}")
+    assert done.returncode != 0 and message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+  assert not (tmp_path / "run").exists()
+
+
 def test_an_unknown_row_is_refused_with_those_there_are():
   done = run("dynamics", "--row=wgan")
   assert done.returncode != 0
