@@ -3,7 +3,9 @@
   python -m experiments.bench.monitors [--configs ring mnist_dcgan] [--rounds 50] [--repeats 10]
 
 Both play the same rounds in turn within one process, repeat after repeat; the ratio is that of the
-fastest repeats, and the median of the ratios of neighbours. Times belong to the machine named.
+fastest repeats, and the median of the ratios of neighbours. The probe of held-out examples runs
+once in a row of the log: its share is that of the rounds of a row. Times belong to the machine
+named.
 """
 
 import argparse
@@ -14,22 +16,27 @@ from collections.abc import Callable
 from unittest import mock
 
 import jax
-from ml_collections import ConfigDict
+from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
 from gan_jax import monitors
-from gan_jax.experiment import build
-from gan_jax.game import init, minibatches
+from gan_jax.diagnostics import held_out_probe
+from gan_jax.experiment import Experiment, build
+from gan_jax.game import State, init, minibatches
 from gan_jax.parallel import data_mesh, replicate
 from gan_jax.train import rounds_player
 
 
-def player(config: ConfigDict, rounds: int, watched: bool) -> Callable[[], None]:
+def start(experiment: Experiment, mesh: Mesh) -> State:
+  """Makes the state before the first round."""
+  game = experiment.game
+  spec = experiment.example.batch(minibatches(game), experiment.config.batch_size)
+  return replicate(init(game, jax.random.key(0), spec), mesh)
+
+
+def player(experiment: Experiment, mesh: Mesh, rounds: int, watched: bool) -> Callable[[], None]:
   """Compiles so many rounds in one dispatch; returns what plays the next ones."""
-  experiment = build(config)
-  game, mesh = experiment.game, data_mesh(config.batch_size)
-  spec = experiment.example.batch(minibatches(game), config.batch_size)
-  state = replicate(init(game, jax.random.key(0), spec), mesh)
+  game, state = experiment.game, start(experiment, mesh)
   play = rounds_player(game, experiment.batches, mesh)
 
   def run() -> None:
@@ -44,7 +51,15 @@ def player(config: ConfigDict, rounds: int, watched: bool) -> Callable[[], None]
   return run
 
 
-def seconds(run: Callable[[], None]) -> float:
+def prober(experiment: Experiment, mesh: Mesh) -> Callable[[], object]:
+  """Compiles the probe of held-out examples; returns what looks at them once."""
+  state = start(experiment, mesh)
+  probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
+  probe(state)
+  return lambda: probe(state)
+
+
+def seconds(run: Callable[[], object]) -> float:
   start = time.perf_counter()
   run()
   return time.perf_counter() - start
@@ -60,13 +75,17 @@ def main() -> None:
   print(machine())
   for name in options.configs:
     config = importlib.import_module(f"experiments.{name}").get_config()
-    runs = [player(config, options.rounds, watched) for watched in (False, True)]
+    experiment, mesh = build(config), data_mesh(config.batch_size)
+    runs = [player(experiment, mesh, options.rounds, watched) for watched in (False, True)]
     pairs = [tuple(seconds(run) for run in runs) for _ in range(options.repeats)]
     bare, watched = (1e3 * min(times) / options.rounds for times in zip(*pairs, strict=True))
     ratio = statistics.median(after / before for before, after in pairs)
+    probe = prober(experiment, mesh)
+    probed = 1e3 * min(seconds(probe) for _ in range(options.repeats)) / config.log_every
     print(
       f"{name:20s} {bare:.2f} ms a round, {watched:.2f} with monitors: "
-      f"{watched / bare:.3f} of the fastest, {ratio:.3f} in the median of {options.repeats}",
+      f"{watched / bare:.3f} of the fastest, {ratio:.3f} in the median of {options.repeats}; "
+      f"probe {probed:.3f} ms a round, {probed / bare:.4f}",
       flush=True,
     )
 

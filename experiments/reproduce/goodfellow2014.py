@@ -39,6 +39,12 @@ flags.DEFINE_string(
   "workdir", "runs/goodfellow2014", "Folder of the run; one that is there goes on."
 )
 flags.DEFINE_integer("epochs", 250, "Passes over the 50,000 images.", lower_bound=1)
+flags.DEFINE_float(
+  "weight",
+  0.5,
+  "Of the discriminator's loss: 0.5 in the published code, 1 in the paper's algorithm 1.",
+  lower_bound=0.0,
+)
 flags.DEFINE_integer("seed", 0, "Of networks, data order and noise.", lower_bound=0)
 
 PUBLISHED = "225 ± 2"
@@ -59,7 +65,9 @@ def main(argv: list[str]) -> None:
   validation, held_out = images[TRAINING:][:VALIDATION], data.take(test)["x"]
   score = lambda x: parzen_log_likelihood(*(a / 255.0 for a in (x, validation, held_out)))
 
-  experiment = build(get_config(FLAGS.data, FLAGS.epochs, FLAGS.seed, images[:TRAINING]))
+  experiment = build(
+    get_config(FLAGS.data, FLAGS.epochs, FLAGS.weight, FLAGS.seed, images[:TRAINING])
+  )
   experiment = experiment._replace(evaluator=lambda: parzen_evaluator(score), unscored=None)
   summary = fit(experiment, FLAGS.workdir)
 
@@ -75,7 +83,7 @@ def main(argv: list[str]) -> None:
   print(f"\n{summary['rounds']} updates, {minutes:.0f} minutes with the scores; {FLAGS.workdir}")
 
 
-def get_config(name: str, epochs: int, seed: int, images: np.ndarray) -> ConfigDict:
+def get_config(name: str, epochs: int, weight: float, seed: int, images: np.ndarray) -> ConfigDict:
   """Makes the paper's protocol of the config that has its networks and its optimizer."""
   config = goodfellow2014_mnist.get_config()
   config.seed, config.data, config.data_options.examples = seed, name, len(images)
@@ -83,7 +91,7 @@ def get_config(name: str, epochs: int, seed: int, images: np.ndarray) -> ConfigD
   mean = np.clip(images.reshape(len(images), -1).mean(axis=0) / 255.0, 1e-7, 1 - 1e-7)
   bias = tuple(np.log(mean / (1 - mean)).tolist())
   config.generator = network("goodfellow_generator", output_bias=bias)
-  config.optimizers.discriminator.learning_rate.init_value = 0.05  # 0.1 on half the sum
+  config.optimizers.discriminator.learning_rate.init_value *= weight  # of SGD the same
   config.rounds_per_call = 50
   config.log_every = EPOCH
   config.sample_every = config.evaluate_every = 10 * EPOCH
