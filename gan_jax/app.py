@@ -1,4 +1,4 @@
-"""The command line: `gan_jax train | evaluate | sample`, with absl flags.
+"""The command line: `gan_jax train | evaluate | compare | sample`, with absl flags.
 
 Every command imports what it needs when it runs, so that `--help` and a mistyped flag answer at
 once.
@@ -6,7 +6,6 @@ once.
 
 import ast
 import contextlib
-import json
 import os
 import pathlib
 import runpy
@@ -29,8 +28,19 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _ALLOW = flags.DEFINE_bool(
   "allow_config_change", False, "train: go on with a config other than the run was started with."
 )
-_CHECKPOINT = flags.DEFINE_integer(
-  "checkpoint", None, "evaluate, sample: round of the checkpoint; the last by default."
+_CHECKPOINT = flags.DEFINE_string(
+  "checkpoint",
+  None,
+  "evaluate, sample: last, best, or a round. By default evaluate takes last and best, sample last.",
+)
+_DRAWS = flags.DEFINE_integer(
+  "draws", 1, "evaluate: sets of samples that are scored, for a standard error.", lower_bound=1
+)
+_FOLLOW = flags.DEFINE_bool(
+  "follow", False, "evaluate: score each new checkpoint of a run that is training, to its end."
+)
+_DESPITE = flags.DEFINE_list(
+  "despite", [], "compare: in what two cards may differ all the same, e.g. ema,checkpoint."
 )
 _EMA = flags.DEFINE_bool("ema", True, "evaluate, sample: use the averaged generator.")
 _SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents.")
@@ -43,7 +53,8 @@ _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an er
 USAGE = """gan_jax: generative adversarial networks in JAX
 
   gan_jax train --config=FILE.py --workdir=DIR [--config.KEY=VALUE ...]
-  gan_jax evaluate --workdir=DIR [--checkpoint=ROUND]
+  gan_jax evaluate --workdir=DIR [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
+  gan_jax compare A[,A2,...] B[,B2,...]      (folders of runs, or score cards)
   gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
 
 A run that exists in DIR is resumed. Flags:
@@ -64,7 +75,7 @@ def main() -> None:
   sys.argv[1:] = [command, *rest]
   # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
   arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
-  app.run(lambda argv: _guarded(COMMANDS[command]), argv=arguments, flags_parser=_parse)
+  app.run(lambda argv: _guarded(COMMANDS[command], argv[1:]), argv=arguments, flags_parser=_parse)
 
 
 def train() -> None:
@@ -90,11 +101,34 @@ def train() -> None:
 
 
 def evaluate() -> None:
-  """Scores a checkpoint of a run and prints the scores with how they were made."""
-  from gan_jax import runs
+  """Scores checkpoints of a run: prints a line of each, and writes their cards."""
+  from gan_jax import scoring
+  from gan_jax.cards import line
 
-  run = runs.load(_workdir(), at=_CHECKPOINT.value)
-  print(json.dumps(run.evaluate(seed=_SEED.value, ema=_EMA.value), indent=2))
+  workdir, draws, ema = _workdir(), _DRAWS.value, _EMA.value
+  if _FOLLOW.value:
+    if _CHECKPOINT.value:
+      raise ValueError("--follow scores every checkpoint as it comes: leave out --checkpoint")
+    found = scoring.follow(workdir, seed=_SEED.value, draws=draws, ema=ema)
+  else:
+    at = _CHECKPOINT.value
+    found = scoring.evaluate(workdir, at=at, seed=_SEED.value, draws=draws, ema=ema)
+  for card, path in found:
+    print(f"{line(card)}\nwrote {path}", flush=True)
+
+
+def compare(*methods: str) -> None:
+  """Compares two methods by their score cards."""
+  from gan_jax import cards
+
+  if len(methods) != 2:
+    raise ValueError(
+      f"expected gan_jax compare A B, got {len(methods)} methods: each is the folder of a run"
+      " or a score card, or several with commas between"
+    )
+  a, b = ([cards.read_card(path) for path in method.split(",")] for method in methods)
+  first, second = (pathlib.Path(method.split(",")[0]).stem[-20:] for method in methods)
+  print(cards.compare(a, b, names=(first, second), despite=_DESPITE.value))
 
 
 def sample() -> None:
@@ -105,7 +139,7 @@ def sample() -> None:
     raise ValueError("sample: say where to write, --out=grid.png or --npz=arrays.npz")
   if _OUT.value and not _OUT.value.lower().endswith(".png"):
     raise ValueError(f"--out={_OUT.value}: pictures are written as PNG; expected a name in .png")
-  run = runs.load(_workdir(), at=_CHECKPOINT.value)
+  run = runs.load(_workdir(), at=_CHECKPOINT.value or "last")
   written = run.save_samples(
     _NUM.value,
     png=_OUT.value,
@@ -117,7 +151,12 @@ def sample() -> None:
   print("\n".join(f"wrote {path}" for path in written))
 
 
-COMMANDS: dict[str, Callable[[], None]] = {"train": train, "evaluate": evaluate, "sample": sample}
+COMMANDS: dict[str, Callable[..., None]] = {
+  "train": train,
+  "evaluate": evaluate,
+  "compare": compare,
+  "sample": sample,
+}
 
 
 def _workdir() -> pathlib.Path:
@@ -161,7 +200,7 @@ def _parse(argv: list[str]) -> list[str]:
     SyntaxError,
   ) as error:
     _fail(_config_problem(error), code=2)
-  if left[1:]:
+  if left[1:] and COMMANDS[sys.argv[1]] is not compare:
     _fail(f"unexpected argument {left[1]!r}; flags look like --workdir=DIR", code=2)
   return left
 
@@ -194,11 +233,11 @@ def _unknown_key() -> str:
   return ""
 
 
-def _guarded(command: Callable[[], None]) -> None:
+def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   """Runs a command; an error the user can do something about is one message, not a traceback."""
   _prepare_jax()
   try:
-    command()
+    command(*arguments)
   except KeyboardInterrupt:
     _fail("interrupted; a run that was training goes on when it is started again", code=130)
   except (ValueError, OSError, FloatingPointError, ImportError) as error:
@@ -214,6 +253,8 @@ def _prepare_jax() -> None:
   if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     cache = os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")
     jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache, "xla").expanduser()))
+    # Small programs too: a short run has a dozen, of 0.1 to 1 s each.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _fail(message: str, code: int = 1) -> Any:

@@ -17,6 +17,8 @@ import orbax.checkpoint as ocp
 
 from gan_jax.game import State
 
+BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -62,6 +64,14 @@ class Checkpoints:
       state=ocp.args.StandardSave(state), leaves=ocp.args.JsonSave(_describe(state))
     )
     self._manager.save(step, args=args, force=True)
+
+  def forget(self, after: int) -> None:
+    """Deletes what was saved after a round, which a run that goes on from there plays again."""
+    late = [step for step in self.rounds() if step > after]
+    for step in late:
+      shutil.rmtree(self._path(step))
+    if late:
+      self._manager.reload()
 
   def restore(self, like: State, at: int | None = None, *, repair: bool = False) -> State | None:
     """Restores a state.

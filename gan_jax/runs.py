@@ -7,22 +7,23 @@ images = run.sample(64)
 
 import json
 import pathlib
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import ml_collections
 import numpy as np
 
-from gan_jax.checkpoint import Checkpoints
-from gan_jax.data import take
-from gan_jax.evaluate import SampleFn
-from gan_jax.experiment import Experiment, build, build_game
+from gan_jax.cards import flat
+from gan_jax.checkpoint import BEST, Checkpoints
+from gan_jax.experiment import Experiment, build_game
 from gan_jax.game import Game, State, init, minibatches
 from gan_jax.report import picture, save_arrays, save_png, write_json
 from gan_jax.sampling import Example, Sampler, by_class
 
 STEPS = 10  # of an interpolation
+NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
+NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
+RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
 
 
 class Run(NamedTuple):
@@ -33,12 +34,14 @@ class Run(NamedTuple):
     game: the game.
     state: of the checkpoint that was loaded.
     sampler: draws from the game; `run.sample(n)` does so from this state.
+    rule: how the checkpoint was chosen: "last", "best", or a round.
   """
 
   config: ml_collections.ConfigDict
   game: Game
   state: State
   sampler: Sampler
+  rule: str
 
   def sample(
     self, n: int = 64, *, seed: int = 0, labels: np.ndarray | None = None, ema: bool = True
@@ -95,34 +98,19 @@ class Run(NamedTuple):
       save_arrays(npz, {"x": x} if labels is None else {"x": x, "y": labels})
     return [path for path in (png, npz) if path]
 
-  def evaluate(self, *, seed: int = 0, ema: bool = True) -> dict[str, Any]:
-    """Scores the loaded state; needs the data.
-
-    Args:
-      seed: of the latents.
-      ema: whether to use the averaged generator.
-
-    Returns:
-      {"round": r, "scores": {name: value}, "card": how they were made}.
-    """
-    experiment = build(self.config)
-    evaluator = experiment.evaluator()
-    scores = evaluator(sample_function(experiment, self.sampler, self.state, seed=seed, ema=ema))
-    card = {**evaluator.card, "ema": ema and bool(self.game.averages), "seed": seed}
-    return {"round": int(self.state.round), "scores": dict(scores), "card": card}
-
   def labels(self, n: int) -> np.ndarray | None:
     """Lists n labels class by class; None for an unconditional game."""
     classes = self.sampler.example.num_classes
     return None if classes is None else by_class(n, classes)
 
 
-def load(workdir: str | pathlib.Path, *, at: int | None = None) -> Run:
+def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
   """Loads a run from its folder; needs no data.
 
   Args:
     workdir: where it was trained.
-    at: round of the checkpoint; the last undamaged one by default.
+    at: "last" for the last undamaged checkpoint, "best" for that with the best scores while
+      training, or a round.
 
   Returns:
     The run.
@@ -131,36 +119,20 @@ def load(workdir: str | pathlib.Path, *, at: int | None = None) -> Run:
     FileNotFoundError: if there is no run, or it has saved nothing yet.
     ValueError: if there is no such checkpoint.
   """
-  config, example = _read(pathlib.Path(workdir))
+  workdir = pathlib.Path(workdir)
+  config, example = _read(workdir)
   game = build_game(config, example)
   like = jax.eval_shape(
     lambda: init(
       game, jax.random.key(0), example.batch(max(1, minibatches(game)), config.batch_size)
     )
   )
-  with Checkpoints(pathlib.Path(workdir) / "checkpoints") as checkpoints:
-    state = checkpoints.restore(like, at)
+  folder, round = _place(workdir, at)
+  with Checkpoints(folder) as checkpoints:
+    state = checkpoints.restore(like, round)
   if state is None:
-    raise FileNotFoundError(f"{workdir} has no checkpoint yet; train it first, or wait for one")
-  return Run(config, game, state, Sampler(game, example))
-
-
-def sample_function(
-  experiment: Experiment, sampler: Sampler, state: State, *, seed: int = 0, ema: bool = True
-) -> SampleFn:
-  """Makes what an evaluator draws from; labels have the shares they have in the training data."""
-  source = experiment.batches.source
-
-  def draw(n: int, offset: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng([seed, offset])
-    labels = None
-    if experiment.example.num_classes is not None:
-      drawn = rng.integers(source.size or 2**31, size=n)
-      labels = source.read(drawn)["y"] if source.read else take(source, n, int(drawn[0]))["y"]
-    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, ema=ema)
-    return {"x": x} if labels is None else {"x": x, "y": labels}
-
-  return draw
+    raise FileNotFoundError(NO_BEST.format(workdir) if at == "best" else NOTHING.format(workdir))
+  return Run(config, game, state, Sampler(game, example), str(at))
 
 
 def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
@@ -196,7 +168,7 @@ def check_same_config(
         "restore it, use another --workdir, or --allow_config_change to go on all the same"
       )
     return
-  old, new = (_flat(config_values(c)) for c in (read_config(workdir), config))
+  old, new = (flat(config_values(c)) for c in (read_config(workdir), config))
   changed = [
     f"  {key}: {old.get(key, 'not set')} there, {new.get(key, 'not set')} here"
     for key in sorted(old.keys() | new.keys())
@@ -215,6 +187,16 @@ def config_values(config: ml_collections.ConfigDict) -> dict[str, Any]:
   return json.loads(config.to_json())
 
 
+def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | None]:
+  """Finds the folder a checkpoint is in, and its round if that was asked for."""
+  if at in RULES:
+    return workdir / RULES[at], None
+  if not str(at).isdecimal():
+    raise ValueError(f"checkpoint is {at!r}: expected last, best, or a round")
+  kept = (workdir / BEST / str(at)).is_dir()
+  return workdir / (BEST if kept else "checkpoints"), int(at)
+
+
 def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
   path = workdir / "config.json"
   if not path.is_file():
@@ -229,11 +211,3 @@ def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
     )
   except (json.JSONDecodeError, KeyError, TypeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  """Flattens nested keys to dotted ones."""
-  flat: dict[str, Any] = {}
-  for key, value in tree.items():
-    flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-  return flat

@@ -6,6 +6,7 @@ what a dispatch measured is fetched while the next one runs.
 
 import contextlib
 import json
+import math
 import pathlib
 import signal
 import threading
@@ -20,15 +21,25 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax import report
-from gan_jax.checkpoint import Checkpoints
+from gan_jax.cards import keep_card
+from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.data import Batches, take
-from gan_jax.diagnostics import GRADIENT, Alarm, diagnose, held_out_probe, not_finite, summarise
+from gan_jax.diagnostics import (
+  GRADIENT,
+  Alarm,
+  Rows,
+  diagnose,
+  held_out_probe,
+  not_finite,
+  summarise,
+)
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.game import Game, State, init, minibatches, play_round
 from gan_jax.parallel import data_mesh, replicate, split
-from gan_jax.runs import sample_function, write_config
+from gan_jax.runs import write_config
 from gan_jax.sampling import Sampler, by_class
+from gan_jax.scoring import card_of, sample_function
 
 Dispatch = Callable[[State, int], tuple[State, Mapping[str, jax.Array]]]
 
@@ -115,10 +126,14 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
   workdir = pathlib.Path(workdir)
   config = experiment.config
   mesh = data_mesh(config.batch_size)
-  with Checkpoints(workdir / "checkpoints", config.keep_checkpoints) as checkpoints:
+  with (
+    Checkpoints(workdir / "checkpoints", config.keep_checkpoints) as checkpoints,
+    Checkpoints(workdir / BEST, keep=1) as best,
+  ):
     state = _start(experiment, checkpoints, mesh)
     write_config(experiment, workdir)
     first = int(state.round)
+    best.forget(after=first)
     play = rounds_player(experiment.game, experiment.batches, mesh, first)
     with _Teller(experiment, workdir, first, mesh) as teller, _interruption() as interrupted:
       watch, round = _Watch(), first
@@ -132,8 +147,8 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
           state, metrics = play(state, stop - round)
           watch.add(round, metrics)
           round = stop
-          if teller.is_due(round):
-            teller.tell(round, state, watch.row())
+          if teller.is_due(round) and teller.tell(round, state, watch.row()):
+            best.save(state)
           if _is_due(config.checkpoint_every, round, config.rounds):
             watch.latest()
             checkpoints.save(state)
@@ -211,8 +226,8 @@ class _Teller:
     told = {row["round"] for row in report.read_rows(self._workdir)}
     return 0 < round == self._experiment.config.rounds and round not in told
 
-  def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> None:
-    """Tells it."""
+  def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
+    """Tells it; returns whether its scores are the best so far, of several."""
     config = self._experiment.config
     row = {
       **metrics,
@@ -235,6 +250,7 @@ class _Teller:
         report.save_png(self._workdir / "curves.png", drawn)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._told = True
+    return self._is_best()
 
   def _warn(self) -> None:
     """Says what has gone wrong since the last row."""
@@ -250,6 +266,12 @@ class _Teller:
       self._evaluator = self._experiment.evaluator()
     draw = sample_function(self._experiment, self._sampler, state)
     return self._evaluator(draw)
+
+  def _is_best(self) -> bool:
+    """Tells whether the last row has better scores than any before, where several are made."""
+    if self._evaluator is None or not self._experiment.config.evaluate_every:
+      return False
+    return best_row(self._rows, self._evaluator) is self._rows[-1]
 
   def _picture(self, state: State) -> np.ndarray:
     n = self._experiment.config.num_samples
@@ -280,7 +302,21 @@ class _Teller:
       "machine": report.machine(),
     }
     report.write_json(path, found)
+    self._write_cards(rows, self._evaluator)
     return found
+
+  def _write_cards(self, rows: Rows, evaluator: Evaluator) -> None:
+    """Writes the cards of the last scores and, where training looked for them, of the best."""
+    names = {name: f"score/{name}" for name in evaluator.better}
+    scored = [row for row in rows if any(key in row for key in names.values())]
+    chosen = {"last": scored[-1] if scored else None, "best": best_row(scored, evaluator)}
+    if not self._experiment.config.evaluate_every:
+      del chosen["best"]
+    for rule, row in chosen.items():
+      if row is not None:
+        found = {name: float(row[key]) for name, key in names.items() if key in row}
+        card = card_of(self._experiment, evaluator, [found], rule, row["round"], seeds=[0])
+        keep_card(card, self._workdir)
 
   def stopped(self, alarm: Alarm) -> None:
     """Writes a summary of a run that cannot go on."""
@@ -293,6 +329,16 @@ class _Teller:
       "machine": report.machine(),
     }
     report.write_json(self._workdir / "summary.json", found)
+
+
+def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
+  """Finds the first row with the best scores, by the evaluator's headline."""
+  best, at = None, None
+  for row in rows:
+    found = {name: float(row.get(f"score/{name}", math.nan)) for name in evaluator.headline}
+    if evaluator.improves(found, best):
+      best, at = found, row
+  return at
 
 
 def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:

@@ -13,6 +13,19 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> pathlib.Path:
+  """One cache of compiled programs and classifiers; JAX does not let two processes write to one."""
+  return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(cache):
+  """Keeps every compiled program, as many tests make the same ones."""
+  jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
 @pytest.fixture(scope="module")
 def compiled_quickly():
   """For modules whose time goes to the compiler, where there is little to gain from its pains."""

@@ -25,12 +25,6 @@ SMALL_RING = [
 ]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-  """One cache of compiled programs and classifiers for all runs here."""
-  return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def gan_jax(cache):
   """Runs a command; returns what it printed. It may fail as expected, or compile quickly."""

@@ -2,18 +2,23 @@
 
 import functools
 import itertools
+import math
+import shutil
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import data
+from gan_jax import data, report
+from gan_jax.cards import read_card
 from gan_jax.config import default_config, network
+from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init, minibatches, play_round
 from gan_jax.parallel import data_mesh
-from gan_jax.train import NotFiniteError, _next_stop, _Watch, fit, rounds_player
+from gan_jax.runs import load
+from gan_jax.train import NotFiniteError, _next_stop, _Teller, _Watch, fit, rounds_player
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -131,3 +136,52 @@ def test_watch_names_the_term_before_what_it_spoils():
   )
   with pytest.raises(NotFiniteError, match="discriminator/r1 is inf in round 12"):
     watch.latest()
+
+
+# --- the best checkpoint --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+  monkeypatch.setattr(report, "curves", lambda rows: None)
+  monkeypatch.setattr(_Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
+
+
+def scored(experiment, *found):
+  """Lets an experiment be scored by these numbers, one after the other."""
+  given = iter(found)
+  judge = Evaluator("given", {"a": "max"}, ("a",), {}, lambda sample: {"a": next(given)})
+  return experiment._replace(evaluator=lambda: judge, unscored=None)
+
+
+def kept(workdir):
+  return sorted(int(p.name) for p in (workdir / "best").iterdir())
+
+
+def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path, no_pictures):
+  experiment = build(tiny(rounds=8, evaluate_every=2, checkpoint_every=2, sample_every=0))
+  fit(scored(experiment, 1.0, 3.0, 3.0, math.nan), tmp_path)
+  assert kept(tmp_path) == [4]  # the first of two that are as good
+  best, last = load(tmp_path, at="best"), load(tmp_path)
+  assert int(best.state.round) == 4 and int(last.state.round) == 8
+  cards = [read_card(path) for path in sorted((tmp_path / "cards").iterdir())]
+  assert [(c.made["checkpoint"], c.run["round"]) for c in cards] == [("best", 4), ("last", 8)]
+  assert cards[0].scores == {"a": [3.0]}
+
+
+def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path, no_pictures):
+  config = tiny(rounds=4, evaluate_every=2, checkpoint_every=4, sample_every=0)
+  fit(scored(build(config), 2.0, 1.0), tmp_path)
+  config.rounds = 8
+  fit(scored(build(config), 3.0, 1.0), tmp_path)
+  assert kept(tmp_path) == [6]
+  shutil.rmtree(tmp_path / "checkpoints/8")  # as if it had been killed before it was saved
+  fit(scored(build(config), 1.5, 2.5), tmp_path)
+  assert kept(tmp_path) == [8]
+
+
+def test_one_evaluation_alone_keeps_no_best_checkpoint(tmp_path, no_pictures):
+  fit(scored(build(tiny(rounds=2, sample_every=0)), 1.0), tmp_path)
+  assert not (tmp_path / "best").exists() and len(list((tmp_path / "cards").iterdir())) == 1
+  with pytest.raises(FileNotFoundError, match=r"no best checkpoint: .* config.evaluate_every > 0"):
+    load(tmp_path, at="best")

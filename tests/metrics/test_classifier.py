@@ -134,8 +134,8 @@ def test_what_does_not_fit_is_refused_before_training(kept, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_bundled_digits(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
+def test_bundled_digits(monkeypatch: pytest.MonkeyPatch, cache: pathlib.Path):
   """The recipe as it is: 99.35% when it was frozen."""
   monkeypatch.undo()
   train, test = load("mnist10k", "train").arrays, load("mnist10k", "test").arrays
-  assert classifier_for(train, test, 10, cache_dir=tmp_path).accuracy >= 0.985
+  assert classifier_for(train, test, 10, cache_dir=cache).accuracy >= 0.985

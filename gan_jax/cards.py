@@ -1,0 +1,308 @@
+"""Score cards: numbers that never travel without how they were made.
+
+A card holds the scores of one checkpoint, several draws of each if they were asked for, and
+everything that would have made them come out otherwise. Two cards are compared only if they were
+made alike; what says how is `made`, and nothing else decides.
+"""
+
+import hashlib
+import json
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from gan_jax.evaluate import Evaluator
+from gan_jax.report import machine, write_json
+
+VERSION = 1  # of what a card says, and of how scores are computed
+FOLDER = "cards"  # in a run's
+ONE_RUN = """\
+over draws of one run each: this says whether two checkpoints differ, not whether the methods do,
+which takes several training seeds (name their folders with commas between)"""
+LEVEL = 0.05  # of a test, below which two methods are told apart
+
+
+class Card(NamedTuple):
+  """Scores, and how they were made.
+
+  Attributes:
+    scores: {name: values, one for each draw of samples}.
+    better: {name: "min" or "max"}.
+    made: all that must be equal in two cards that are compared.
+    run: which checkpoint of which run, and the seeds of the draws.
+    software: versions and hardware.
+  """
+
+  scores: dict[str, list[float]]
+  better: dict[str, str]
+  made: dict[str, Any]
+  run: dict[str, Any]
+  software: dict[str, Any]
+
+  def mean(self, name: str) -> float:
+    """Means a score over draws."""
+    return float(np.mean(self.scores[name]))
+
+  def error(self, name: str) -> float | None:
+    """Estimates the standard error of the mean over draws; None of one draw, or infinities."""
+    values = self.scores[name]
+    if len(values) < 2 or not np.isfinite(values).all():
+      return None
+    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+
+
+def make_card(
+  evaluator: Evaluator,
+  draws: Sequence[Mapping[str, float]],
+  *,
+  checkpoint: str,
+  sampled: Mapping[str, Any],
+  run: Mapping[str, Any],
+) -> Card:
+  """Makes the card of a checkpoint.
+
+  Args:
+    evaluator: that gave the scores.
+    draws: its scores, of each draw.
+    checkpoint: how the checkpoint was chosen: "last", "best by ...", "asked for".
+    sampled: how samples are drawn: ema, truncation, batch norm.
+    run: which run, its round, and the seeds of the draws.
+
+  Returns:
+    The card.
+  """
+  how = {key: value for key, value in evaluator.card.items() if key != "floor"}
+  how["fake"] = {key: value for key, value in how.get("fake", {}).items() if key != "seed"}
+  made = {"version": VERSION, **how, **sampled, "checkpoint": checkpoint}
+  found = dict(run)
+  if "floor" in evaluator.card:
+    found["floor"] = evaluator.card["floor"]
+  scores = {name: [float(draw[name]) for draw in draws] for name in draws[0]} if draws else {}
+  better = {name: evaluator.better[name] for name in scores}
+  # As it will be read again: tuples are lists there.
+  return Card(scores, better, json.loads(json.dumps(made)), found, machine())
+
+
+def line(card: Card) -> str:
+  """Says a card in one line."""
+  scores = "  ".join(f"{name} {_shown(card, name)}" for name in card.scores) or "no scores"
+  made, run = card.made, card.run
+  real = made.get("real") or {}
+  how = [
+    f"{made['checkpoint']}, round {run['round']}",
+    _backbone(made.get("backbone")),
+    f"{made['fake'].get('count', 0):,} fakes x {max(map(len, card.scores.values()), default=0)}",
+    " ".join(_said(real[key]) for key in ("data", "split", "count") if key in real),
+    "averaged weights" if made.get("ema") else "raw weights",
+    f"latents within {made['truncation']:g}" if made.get("truncation") else "",
+    f"card {digest(card)}",
+  ]
+  return f"{scores}  ({'; '.join(part for part in how if part)})"
+
+
+def _backbone(backbone: Mapping[str, Any] | None) -> str:
+  if not backbone:
+    return ""
+  checksum = backbone.get("sha256")
+  return f"{backbone['name']}{f' {checksum[:8]}' if checksum else ''}"
+
+
+def _shown(card: Card, name: str) -> str:
+  error = card.error(name)
+  return f"{card.mean(name):.4g}" + (f" ± {error:.2g}" if error is not None else "")
+
+
+def digest(card: Card) -> str:
+  """Names how a card was made, in eight hexadecimal digits: cards of one name can be compared."""
+  text = json.dumps(card.made, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def card_path(card: Card, workdir: str | pathlib.Path) -> pathlib.Path:
+  """Names the file of a card in the folder of its run, by its round and how it was made."""
+  return pathlib.Path(workdir) / FOLDER / f"{card.run['round']:08d}-{digest(card)}.json"
+
+
+def keep_card(card: Card, workdir: str | pathlib.Path) -> tuple[Card, pathlib.Path]:
+  """Writes a card into the folder of its run, with the draws that were kept there before.
+
+  Args:
+    card: the card.
+    workdir: of the run.
+
+  Returns:
+    The card, with draws of other seeds if one of the same round was made alike; and its file.
+  """
+  path = card_path(card, workdir)
+  if path.is_file():
+    card = _joined(read_card(path), card)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  summary = {name: {"mean": card.mean(name), "error": card.error(name)} for name in card.scores}
+  write_json(path, {"summary": summary, **card._asdict()})
+  return card, path
+
+
+def _joined(old: Card, new: Card) -> Card:
+  """Adds to a card those draws of another whose seeds it has not."""
+  seeds = new.run["draws"]
+  more = [i for i, seed in enumerate(old.run["draws"]) if seed not in seeds]
+  if set(old.scores) != set(new.scores) or not more:
+    return new
+  scores = {name: [*x, *(old.scores[name][i] for i in more)] for name, x in new.scores.items()}
+  run = {**new.run, "draws": [*seeds, *(old.run["draws"][i] for i in more)]}
+  return new._replace(scores=scores, run=run)
+
+
+def read_card(path: str | pathlib.Path) -> Card:
+  """Reads a card.
+
+  Args:
+    path: a file, or the folder of a run: of its cards of the last checkpoint the newest.
+
+  Returns:
+    The card.
+
+  Raises:
+    FileNotFoundError: there is none.
+    ValueError: the file is no card, or a damaged one.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir():
+    files = sorted((path / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime)
+    last = [file for file in files if read_card(file).made["checkpoint"] == "last"]
+    if not last:
+      raise FileNotFoundError(
+        f"{path} has no card of its last checkpoint: gan_jax evaluate --workdir={path} makes one"
+      )
+    path = last[-1]
+  if not path.is_file():
+    raise FileNotFoundError(
+      f"there is no card {path}: expected a run's folder, or a file in cards/"
+    )
+  try:
+    found = json.loads(path.read_text())
+    card = Card(*(found[field] for field in Card._fields))
+    scores = {name: [float(x) for x in values] for name, values in card.scores.items()}
+    if card.made["version"] > VERSION:
+      raise ValueError(f"it is of version {card.made['version']}, and this reads up to {VERSION}")
+    return card._replace(scores=scores)
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    raise ValueError(f"{path} is no score card, or a damaged one ({error})") from error
+
+
+# --- comparing ------------------------------------------------------------------------------------
+
+
+def differences(a: Card, b: Card) -> dict[str, tuple[Any, Any]]:
+  """Finds in what two cards were made otherwise: {dotted key: (there, here)}."""
+  one, other = flat(a.made), flat(b.made)
+  return {
+    key: (one.get(key), other.get(key))
+    for key in sorted(one.keys() | other.keys())
+    if one.get(key) != other.get(key)
+  }
+
+
+def compare(
+  a: Sequence[Card], b: Sequence[Card], *, names: tuple[str, str], despite: Sequence[str] = ()
+) -> str:
+  """Compares two methods, score by score.
+
+  Several cards of one method are runs with other seeds: then means are over runs, and Welch's test
+  says whether the methods can be told apart. Of one run each, draws say no more than whether these
+  two checkpoints can be.
+
+  Args:
+    a: cards of one method.
+    b: cards of the other.
+    names: of the two.
+    despite: dotted keys of `made` in which they may differ all the same.
+
+  Returns:
+    A table, and what follows from it.
+
+  Raises:
+    ValueError: the cards were not made alike; it says in what. Or there are several runs of one
+      method and one of the other.
+  """
+  if (len(a) > 1) != (len(b) > 1):
+    raise ValueError(
+      f"{names[0]} has {len(a)} runs and {names[1]} has {len(b)}: expected one of each, which"
+      " compares two checkpoints, or several of each, which compares two methods"
+    )
+  first, *others = [*a, *b]
+  for card in others:
+    found = {k: v for k, v in differences(first, card).items() if k not in despite}
+    if found:
+      told = "\n".join(
+        f"  {key}: {_said(x)} there, {_said(y)} here" for key, (x, y) in found.items()
+      )
+      raise ValueError(
+        "these scores cannot be compared, as they were made differently:\n"
+        f"{told}\nevaluate both alike, or name what you accept: --despite={','.join(found)}"
+      )
+  width = max(map(len, [*names, *first.scores]), default=0) + 2
+  lines = [f"{'':{width}}{names[0]:>22}{names[1]:>22}   difference"]
+  for name in (name for name in first.scores if all(name in card.scores for card in others)):
+    one, other = (_values(cards, name) for cards in (a, b))
+    verdict = _verdict(one, other, first.better[name], names)
+    lines.append(f"{name:{width}}{_cell(one):>22}{_cell(other):>22}   {verdict}")
+  lines.append(f"over {len(a)} and {len(b)} runs" if len(a) > 1 else ONE_RUN)
+  return "\n".join([*lines, "± is the standard error, p that of Welch's test"])
+
+
+def _values(cards: Sequence[Card], name: str) -> np.ndarray:
+  """Takes the mean of each run, or the draws of the only one."""
+  return np.array(
+    [card.mean(name) for card in cards] if len(cards) > 1 else cards[0].scores[name], float
+  )
+
+
+def _cell(values: np.ndarray) -> str:
+  error = f" ± {stats.sem(values):.2g}" if len(values) > 1 else ""
+  return f"{values.mean():.4g}{error}"
+
+
+def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) -> str:
+  """Says who is better, if that can be told."""
+  step = float(b.mean() - a.mean())
+  if not np.isfinite(step):
+    return "one of them is not finite"
+  if min(len(a), len(b)) < 2:
+    return f"{step:+.3g}, of one draw: no telling; --draws=3 gives errors"
+  p = welch(a, b)
+  if not p < LEVEL:
+    return f"{step:+.3g}, cannot be told apart (p = {p:.2g})"
+  winner = names[1] if (step < 0) == (better == "min") else names[0]
+  return f"{step:+.3g}, {winner} is better (p = {p:.2g})"
+
+
+def welch(a: np.ndarray, b: np.ndarray) -> float:
+  """Computes the p of Welch's two-sided test that a [n] and b [m] have one mean, n and m > 1."""
+  one, other = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+  step, variance = abs(float(b.mean() - a.mean())), one + other
+  if variance <= (1e-12 * step) ** 2:  # nothing but rounding
+    return float(step == 0)
+  freedom = variance**2 / (one**2 / (len(a) - 1) + other**2 / (len(b) - 1))
+  return float(2 * stats.t.sf(step / math.sqrt(variance), freedom))
+
+
+def _said(value: Any) -> str:
+  if value is None:
+    return "not said"
+  return f"{value:,}" if type(value) is int else str(value)
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Flattens nested keys to dotted ones."""
+  found: dict[str, Any] = {}
+  for key, value in tree.items():
+    found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+  return found

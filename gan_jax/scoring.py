@@ -1,0 +1,170 @@
+"""Scores of runs: of the last checkpoint and the best, or of each as it is saved.
+
+for card, path in evaluate("runs/mnist_dcgan", draws=3):
+  print(line(card))
+"""
+
+import contextlib
+import hashlib
+import pathlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from gan_jax.cards import Card, card_path, keep_card, make_card
+from gan_jax.checkpoint import BEST, Checkpoints
+from gan_jax.data import take
+from gan_jax.evaluate import Evaluator, SampleFn
+from gan_jax.experiment import Experiment, build
+from gan_jax.game import State, minibatches
+from gan_jax.runs import RULES, Run, load, read_config
+from gan_jax.sampling import Sampler
+
+
+def evaluate(
+  workdir: str | pathlib.Path,
+  *,
+  at: int | str | None = None,
+  seed: int = 0,
+  draws: int = 1,
+  ema: bool = True,
+) -> Iterator[tuple[Card, pathlib.Path]]:
+  """Scores checkpoints of a run and writes their cards.
+
+  Args:
+    workdir: of the run.
+    at: which, as for `load`; by default the last and, where there is one, the best. The best comes
+      with the last in any case: alone it would hide that a run has collapsed since.
+    seed: of the first draw; the next has the next.
+    draws: how many sets of samples are scored.
+    ema: whether to use the averaged generator.
+
+  Yields:
+    A card, and where it was written.
+  """
+  workdir = pathlib.Path(workdir)
+  wanted: list[int | str] = [at] if at not in (None, "best") else ["last", "best"]
+  if at is None and not (workdir / BEST).is_dir():
+    wanted = ["last"]
+  loaded = [load(workdir, at=which) for which in wanted]
+  experiment = build(loaded[0].config)
+  evaluator = experiment.evaluator()
+  for run in loaded:
+    card = score(experiment, evaluator, run, range(seed, seed + draws), ema=ema)
+    yield keep_card(card, workdir)
+
+
+def follow(
+  workdir: str | pathlib.Path,
+  *,
+  seed: int = 0,
+  draws: int = 1,
+  ema: bool = True,
+  pause: float = 5.0,
+) -> Iterator[tuple[Card, pathlib.Path]]:
+  """Scores each new checkpoint of a run that another process trains, until its last round.
+
+  Those that have a card which was made alike are passed over, and so are those that training has
+  deleted meanwhile. In the end come the last and the best, as from `evaluate`.
+
+  Args:
+    workdir: of the run.
+    seed, draws, ema: as for `evaluate`.
+    pause: seconds between two looks.
+
+  Yields:
+    A card, and where it was written.
+  """
+  workdir = pathlib.Path(workdir)
+  experiment = build(read_config(workdir))
+  evaluator = experiment.evaluator()
+  seeds, seen = range(seed, seed + draws), -1
+  while seen < experiment.config.rounds:
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+      new = [round for round in checkpoints.rounds() if round > seen]
+    for seen in new:
+      as_made = card_of(experiment, evaluator, [], str(seen), seen, seeds, ema=ema)
+      if card_path(as_made, workdir).is_file():
+        continue
+      with contextlib.suppress(ValueError, FileNotFoundError):  # deleted since it was listed
+        card = score(experiment, evaluator, load(workdir, at=seen), seeds, ema=ema)
+        yield keep_card(card, workdir)
+    if not new:
+      time.sleep(pause)
+  yield from evaluate(workdir, seed=seed, draws=draws, ema=ema)
+
+
+def score(
+  experiment: Experiment,
+  evaluator: Evaluator,
+  run: Run,
+  seeds: Sequence[int] = (0,),
+  *,
+  ema: bool = True,
+) -> Card:
+  """Scores a run's loaded state.
+
+  Args:
+    experiment: of the run's config, or of one with another evaluation.
+    evaluator: the experiment's.
+    run: the run.
+    seeds: of the latents, one for each draw.
+    ema: whether to use the averaged generator.
+
+  Returns:
+    The scores, and how they were made.
+  """
+  draw = lambda seed: sample_function(experiment, run.sampler, run.state, seed=seed, ema=ema)
+  draws = [evaluator(draw(seed)) for seed in seeds]
+  return card_of(experiment, evaluator, draws, run.rule, int(run.state.round), seeds, ema=ema)
+
+
+def card_of(
+  experiment: Experiment,
+  evaluator: Evaluator,
+  draws: Sequence[Mapping[str, float]],
+  rule: str,
+  round: int,
+  seeds: Sequence[int],
+  *,
+  ema: bool = True,
+) -> Card:
+  """Makes the card of what was drawn by `sample_function`: the one place that knows how."""
+  config = experiment.config
+  images = round * minibatches(experiment.game) * config.batch_size
+  return make_card(
+    evaluator,
+    draws,
+    checkpoint=rule if rule in RULES else "asked for",
+    sampled={
+      "ema": ema and bool(experiment.game.averages),
+      "batch_norm": "running statistics",
+      "quantised": "uint8" if experiment.example.pixel_range else None,
+    },
+    run={
+      "round": round,
+      "images": images,
+      "seed": config.seed,
+      "draws": list(seeds),
+      "config": hashlib.sha256(config.to_json(sort_keys=True).encode()).hexdigest()[:16],
+    },
+  )
+
+
+def sample_function(
+  experiment: Experiment, sampler: Sampler, state: State, *, seed: int = 0, ema: bool = True
+) -> SampleFn:
+  """Makes what an evaluator draws from; labels have the shares they have in the training data."""
+  source = experiment.batches.source
+
+  def draw(n: int, offset: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([seed, offset])
+    labels = None
+    if experiment.example.num_classes is not None:
+      drawn = rng.integers(source.size or 2**31, size=n)
+      labels = source.read(drawn)["y"] if source.read else take(source, n, int(drawn[0]))["y"]
+    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, ema=ema)
+    return {"x": x} if labels is None else {"x": x, "y": labels}
+
+  return draw

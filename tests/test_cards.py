@@ -1,0 +1,147 @@
+"""Score cards: what they say, how they are kept, and which of them may be compared."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gan_jax.cards import (
+  Card,
+  card_path,
+  compare,
+  differences,
+  digest,
+  keep_card,
+  line,
+  make_card,
+  read_card,
+  welch,
+)
+from gan_jax.evaluate import Evaluator
+
+JUDGE = Evaluator(
+  "points",
+  {"modes": "max", "kl": "min"},
+  ("modes",),
+  {
+    "evaluator": "points",
+    "backbone": {"name": "net", "sha256": "0123456789ab"},
+    "real": {"data": "ring8", "split": "test", "count": 2000},
+    "fake": {"count": 500, "seed": 7},
+    "floor": {"kl": 0.01},
+  },
+  lambda sample: {},
+)
+
+
+def card(modes=(8.0,), kl=None, *, checkpoint="last", round=600, ema=True, seeds=None) -> Card:
+  """Makes a card of so many draws."""
+  kl = [0.1 * (1 + i) for i in range(len(modes))] if kl is None else kl
+  draws = [{"modes": m, "kl": k} for m, k in zip(modes, kl, strict=True)]
+  run = {"round": round, "draws": list(seeds or range(len(draws)))}
+  return make_card(JUDGE, draws, checkpoint=checkpoint, sampled={"ema": ema}, run=run)
+
+
+def test_what_is_made_holds_conditions_and_no_results():
+  made = card().made
+  assert made["fake"] == {"count": 500} and "floor" not in made  # a seed is no condition
+  assert made["ema"] is True and made["checkpoint"] == "last"
+  assert card().run["floor"] == {"kl": 0.01}
+  assert digest(card()) == digest(card((1.0, 2.0), round=3)) != digest(card(ema=False))
+
+
+def test_mean_and_error_are_over_draws():
+  found = card((7.0, 8.0, 9.0))
+  assert found.mean("modes") == 8
+  assert found.error("modes") == pytest.approx(1 / np.sqrt(3))
+  assert card().error("modes") is None
+
+
+def test_the_line_says_how():
+  told = line(card((7.0, 9.0)))
+  assert told.startswith("modes 8 ± 1  kl 0.15 ± 0.05  (last, round 600; ")
+  for part in ("net 01234567", "500 fakes x 2", "ring8 test 2,000", "averaged", digest(card())):
+    assert part in told
+  assert "raw weights" in line(card(ema=False))
+
+
+def test_a_card_is_read_as_it_was_written(tmp_path):
+  kept, path = keep_card(card((7.0, 8.0), kl=(0.1, float("inf"))), tmp_path)
+  assert path == card_path(kept, tmp_path) and path.parent.name == "cards"
+  assert read_card(path) == read_card(tmp_path) == kept
+  assert json.loads(path.read_text())["summary"]["modes"]["mean"] == 7.5
+
+
+def test_a_card_gathers_draws_of_other_seeds(tmp_path):
+  keep_card(card((1.0, 2.0, 3.0), seeds=(0, 1, 2)), tmp_path)
+  kept, path = keep_card(card((9.0, 4.0), seeds=(0, 3)), tmp_path)
+  assert dict(zip(kept.run["draws"], kept.scores["modes"], strict=True)) == {0: 9, 3: 4, 1: 2, 2: 3}
+  assert read_card(path) == kept
+  other, _ = keep_card(card((5.0,), ema=False), tmp_path)
+  assert other.scores["modes"] == [5.0] and len(list((tmp_path / "cards").iterdir())) == 2
+
+
+def test_the_folder_of_a_run_stands_for_its_last_checkpoint(tmp_path):
+  with pytest.raises(FileNotFoundError, match="no card of its last checkpoint: gan_jax evaluate"):
+    read_card(tmp_path)
+  keep_card(card(checkpoint="best", round=300), tmp_path)
+  with pytest.raises(FileNotFoundError, match="no card of its last"):
+    read_card(tmp_path)
+  keep_card(card(), tmp_path)
+  assert read_card(tmp_path).run["round"] == 600
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"scores": 1}', "\x00"])
+def test_what_is_no_card_is_said_to_be_none(tmp_path, text):
+  (tmp_path / "x.json").write_text(text)
+  with pytest.raises(ValueError, match="is no score card, or a damaged one"):
+    read_card(tmp_path / "x.json")
+  with pytest.raises(FileNotFoundError, match="there is no card"):
+    read_card(tmp_path / "y.json")
+
+
+def test_cards_that_were_made_differently_are_refused_with_the_reason():
+  a, b = card(), card(ema=False, checkpoint="best")
+  assert differences(a, b) == {"checkpoint": ("last", "best"), "ema": (True, False)}
+  with pytest.raises(ValueError, match="cannot be compared") as caught:
+    compare([a], [b], names=("a", "b"))
+  told = str(caught.value)
+  assert "checkpoint: last there, best here" in told and "ema: True there, False here" in told
+  assert "--despite=checkpoint,ema" in told
+  assert "modes" in compare([a], [b], names=("a", "b"), despite=("checkpoint", "ema"))
+  with pytest.raises(ValueError, match="ema: True"):
+    compare([a], [b], names=("a", "b"), despite=("checkpoint",))
+
+
+def test_what_is_compared_of_one_run_each_are_draws():
+  a, b = card((7.0, 7.1, 7.2), (0.3, 0.1, 0.2)), card((8.0, 8.1, 8.2), (0.1, 0.2, 0.3))
+  told = compare([a], [b], names=("a", "b"))
+  assert re.search(r"modes .*7.1 ± 0.058 +8.1 ± 0.058 +\+1, b is better \(p = ", told)
+  assert "cannot be told apart (p = 1)" in told and "not whether the methods do" in told
+  assert "-1, b is better" in compare([b], [a], names=("b", "a"))
+  lower = compare([card(kl=(0.5,) * 1)], [card(kl=(0.1,))], names=("a", "b"))
+  assert "of one draw: no telling" in lower
+
+
+def test_several_runs_are_compared_by_their_means():
+  runs = lambda *means: [card((m - 3, m + 3), (m, m)) for m in means]
+  told = compare(runs(1.0, 1.1, 0.9), runs(2.0, 2.1, 1.9), names=("a", "b"))
+  assert "modes" in told and "b is better" in told  # more modes are better, less kl is
+  assert re.search(r"kl .*\+1, a is better", told) and "over 3 and 3 runs" in told
+  with pytest.raises(ValueError, match="a has 1 runs and b has 2: expected one of each"):
+    compare(runs(1.0), runs(1.0, 2.0), names=("a", "b"))
+
+
+def test_what_is_not_finite_is_not_compared():
+  told = compare([card(kl=(float("inf"),))], [card()], names=("a", "b"))
+  assert "one of them is not finite" in told
+
+
+def test_welch():
+  rng = np.random.default_rng(0)
+  a, b = rng.normal(size=5), rng.normal(1.0, 3.0, size=8)
+  expected = stats.ttest_ind(a, b, equal_var=False).pvalue
+  assert welch(a, b) == pytest.approx(expected, rel=1e-9)
+  assert welch(np.ones(3), np.ones(4)) == 1 and welch(np.ones(3), 2 * np.ones(3)) == 0
