@@ -1,1 +1,4 @@
-"""Networks that look at images: uint8 [N, H, W, C] -> features [N, d], one network a file."""
+"""What looks at images, one way a file: uint8 [N, H, W, C] -> features [N, d].
+
+`extractor` holds the one interface that all of them have.
+"""

@@ -12,7 +12,7 @@ import math
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -21,6 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import serialization
+from jax.tree_util import Partial
+
+from gan_jax.metrics.features.extractor import Extractor, extract
 
 VERSION = 1  # of everything below that changes the weights
 WIDTH = 96  # of the features
@@ -71,12 +74,26 @@ class Classifier(NamedTuple):
   num_test: int
   sha256: str
 
+  @property
+  def extractor(self) -> Extractor:
+    """The network as a way to look at images: features [B, 96] and logits [B, num_classes]."""
+    card = {
+      "name": "classifier trained on this data",
+      "version": VERSION,
+      "sha256": self.sha256,
+      "width": WIDTH,
+      "range": [0, 1],
+      "resize": None,
+      "accuracy": self.accuracy,
+    }
+    return Extractor(card, Partial(_look, self.params))
+
   def __call__(self, images: np.ndarray, *, batch_size: int = 100) -> tuple[np.ndarray, np.ndarray]:
-    """Looks at images, in batches of one size, so that one program is compiled.
+    """Looks at images (see `extract`).
 
     Args:
       images: uint8 [N, H, W, C].
-      batch_size: images at a time; the last batch is filled up, and what was filled in is dropped.
+      batch_size: images at a time.
 
     Returns:
       Features float32 [N, 96] and logits float32 [N, num_classes].
@@ -90,13 +107,27 @@ class Classifier(NamedTuple):
         f"images are {images.dtype} {list(images.shape)}: this classifier was trained on uint8"
         f" {['N', *self.shape]}"
       )
-    network = Network(self.num_classes)
-    parts = [
-      jax.tree.map(lambda out, n=n: np.asarray(out)[:n], _look(network, self.params, batch))
-      for batch, n in _batches(images, batch_size)
-    ]
-    features, logits = zip(*parts, strict=True)
-    return np.concatenate(features), np.concatenate(logits)
+    found = extract(self.extractor, images, batch_size=batch_size)
+    return found["features"], found["logits"]
+
+
+def fit(train: Arrays, test: Arrays, num_classes: int) -> Classifier:
+  """Trains a classifier by the recipe of this file, and keeps nothing.
+
+  Args:
+    train: {"x": uint8 [N, H, W, C], "y": integers [N]}, 8 pixels a side or more.
+    test: the same, to measure the accuracy.
+    num_classes: labels are 0 to num_classes - 1.
+
+  Returns:
+    The classifier.
+
+  Raises:
+    ValueError: arrays that do not fit.
+  """
+  _check(train, test, num_classes)
+  judge = _classifier(_fit(train, num_classes, STEPS), 0.0, test, num_classes)
+  return judge._replace(accuracy=_accuracy(judge, test))
 
 
 def classifier_for(
@@ -130,9 +161,8 @@ def classifier_for(
   kept = _load(path)
   if kept is None:
     _say(f"training a classifier of {num_classes} classes on {len(train['x'])} images, once ...")
-    params = _fit(train, num_classes, STEPS)
-    accuracy = _accuracy(_classifier(params, 0.0, test, num_classes), test)
-    kept = {"params": params, "accuracy": accuracy}
+    new = fit(train, test, num_classes)
+    kept = {"params": jax.device_get(new.params), "accuracy": new.accuracy}
     _save(path, kept)
   classifier = _classifier(kept["params"], kept["accuracy"], test, num_classes)
   _say(f"classifier {path.name}: {classifier.accuracy:.2%} of {len(test['x'])} test images right")
@@ -196,17 +226,10 @@ def _shift(x: jax.Array, key: jax.Array) -> jax.Array:
   return jax.vmap(crop)(padded, start)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _look(network: Network, params: Any, images: jax.Array) -> Any:
-  return network.apply({"params": params}, images)
-
-
-def _batches(images: np.ndarray, size: int) -> Iterator[tuple[jax.Array, int]]:
-  """Yields batches of one size on the device, and how many of each are real images."""
-  for first in range(0, len(images), size):
-    batch = images[first : first + size]
-    fill = np.zeros((size - len(batch), *images.shape[1:]), np.uint8)
-    yield jax.device_put(np.concatenate([batch, fill])), len(batch)
+def _look(params: Any, images: jax.Array) -> dict[str, jax.Array]:
+  network = Network(num_classes=len(params["Dense_1"]["bias"]))
+  features, logits = network.apply({"params": params}, images)
+  return {"features": features, "logits": logits}
 
 
 def _accuracy(classifier: Classifier, test: Arrays) -> float:
