@@ -4,22 +4,46 @@
 `gan_jax.evaluate` to say.
 """
 
+from gan_jax.metrics.accuracy_score import classification_accuracy_score
 from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl, class_shares
+from gan_jax.metrics.diversity import (
+  Average,
+  feature_diversity,
+  ms_ssim_diversity,
+  random_pairs,
+  unit_channels,
+)
 from gan_jax.metrics.frechet import Moments, frechet_distance, merge, moments
 from gan_jax.metrics.modes import mode_coverage
+from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
 from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
+from gan_jax.metrics.path_length import lerp, perceptual_path_length, slerp
+from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
 
 __all__ = [
+  "Average",
   "LogLikelihood",
   "Moments",
   "class_accuracy",
   "class_coverage",
   "class_kl",
   "class_shares",
+  "classification_accuracy_score",
+  "feature_diversity",
   "frechet_distance",
+  "lerp",
   "log_density",
   "merge",
   "mode_coverage",
   "moments",
+  "ms_ssim_diversity",
+  "multiscale_ssim",
   "parzen_log_likelihood",
+  "perceptual_path_length",
+  "random_directions",
+  "random_pairs",
+  "scales_that_fit",
+  "slerp",
+  "sliced_wasserstein_distance",
+  "unit_channels",
 ]
