@@ -1,0 +1,312 @@
+"""InceptionV3 of 2015-12-05, the network behind FID, KID, sFID and the Inception score.
+
+Szegedy et al. 2015 (arXiv:1512.00567), as Google trained it on 1008 classes and published it as a
+TensorFlow graph. It differs from the InceptionV3 of model zoos in its weights, and in pools that
+the graph has and the paper has not: see `average` and `maximum`. Names are those of the PyTorch
+file, so that a weight is found by the path of its layer (see `variables_of`).
+
+Scores compare only if the images reached the network in the same way. Here they are resized to
+299 x 299 by bilinear interpolation between pixel centres (half-pixel, no antialiasing) and scaled
+by 2x/255 - 1, as in pytorch-fid. The TensorFlow graph, and torch-fidelity with it, leaves out the
+half pixel, which moves an image of 32 x 32 by 4 of the 299 pixels, and scales by (x - 128) / 128.
+clean-fid resizes with an antialiasing bicubic filter. The card says which it was.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.metrics.features import weights
+
+SIZE = 299  # pixels of a side
+CLASSES = 1008
+SPATIAL_CHANNELS = 7
+BATCH_NORM_EPSILON = 1e-3
+
+Layer = Callable[[jax.Array], jax.Array]
+
+
+class Unit(nn.Module):
+  """A convolution without bias, batch norm by running statistics, and a ReLU."""
+
+  features: int
+  window: tuple[int, int]
+  stride: int = 1
+  padding: str = "SAME"
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = nn.Conv(
+      self.features,
+      self.window,
+      self.stride,
+      self.padding,
+      use_bias=False,
+      precision="highest",
+      name="conv",
+    )(x)
+    norm = nn.BatchNorm(use_running_average=True, epsilon=BATCH_NORM_EPSILON, name="bn")
+    return nn.relu(norm(x))
+
+
+class Block(nn.Module):
+  """Gives the units of a layer a name in common."""
+
+  layer: Layer
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return self.layer(x)
+
+
+def unit(name: str, features: int, height: int, width: int, **options: Any) -> Layer:
+  """Names a unit with a window of height x width."""
+  return lambda x: Unit(features, (height, width), **options, name=name)(x)
+
+
+def halving(name: str, features: int) -> Layer:
+  """Names a unit with a window of 3 x 3 that moves by 2, without padding."""
+  return unit(name, features, 3, 3, stride=2, padding="VALID")
+
+
+def chain(*layers: Layer) -> Layer:
+  """Applies layers one after another."""
+  return lambda x: functools.reduce(lambda x, layer: layer(x), layers, x)
+
+
+def beside(*branches: Layer) -> Layer:
+  """Applies layers to the same input and concatenates their channels."""
+  return lambda x: jnp.concatenate([branch(x) for branch in branches], axis=-1)
+
+
+def tower(name: str, *rows: tuple[int, int, int]) -> Layer:
+  """Chains units name_1, name_2, ... of (features, height, width)."""
+  return chain(*(unit(f"{name}_{i}", *row) for i, row in enumerate(rows, 1)))
+
+
+def average(x: jax.Array) -> jax.Array:
+  """Averages 3 x 3 neighbours, counting those inside the image only."""
+  return nn.avg_pool(x, (3, 3), padding="SAME", count_include_pad=False)
+
+
+def maximum(x: jax.Array) -> jax.Array:
+  """Takes the largest of 3 x 3 neighbours: the last block has this where the paper averages."""
+  return nn.max_pool(x, (3, 3), padding="SAME")
+
+
+def half_maximum(x: jax.Array) -> jax.Array:
+  """Takes the largest of 3 x 3 neighbours at every other place, without padding."""
+  return nn.max_pool(x, (3, 3), (2, 2))
+
+
+def block(name: str, *branches: Layer) -> Layer:
+  """Names a block of branches."""
+  return lambda x: Block(beside(*branches), name=name)(x)
+
+
+def block_a(name: str, pooled: int) -> Layer:
+  """Names a block like 5b to 5d."""
+  return block(
+    name,
+    unit("branch1x1", 64, 1, 1),
+    tower("branch5x5", (48, 1, 1), (64, 5, 5)),
+    tower("branch3x3dbl", (64, 1, 1), (96, 3, 3), (96, 3, 3)),
+    chain(average, unit("branch_pool", pooled, 1, 1)),
+  )
+
+
+def block_b(name: str) -> Layer:
+  """Names a block like 6a."""
+  return block(
+    name,
+    halving("branch3x3", 384),
+    chain(tower("branch3x3dbl", (64, 1, 1), (96, 3, 3)), halving("branch3x3dbl_3", 96)),
+    half_maximum,
+  )
+
+
+def block_c(name: str, n: int) -> Layer:
+  """Names a block like 6b to 6e."""
+  return block(
+    name,
+    unit("branch1x1", 192, 1, 1),
+    tower("branch7x7", (n, 1, 1), (n, 1, 7), (192, 7, 1)),
+    tower("branch7x7dbl", (n, 1, 1), (n, 7, 1), (n, 1, 7), (n, 7, 1), (192, 1, 7)),
+    chain(average, unit("branch_pool", 192, 1, 1)),
+  )
+
+
+def block_d(name: str) -> Layer:
+  """Names a block like 7a."""
+  return block(
+    name,
+    chain(unit("branch3x3_1", 192, 1, 1), halving("branch3x3_2", 320)),
+    chain(
+      tower("branch7x7x3", (192, 1, 1), (192, 1, 7), (192, 7, 1)), halving("branch7x7x3_4", 192)
+    ),
+    half_maximum,
+  )
+
+
+def block_e(name: str, pool: Layer) -> Layer:
+  """Names a block like 7b and 7c."""
+  fork = lambda name: beside(unit(f"{name}a", 384, 1, 3), unit(f"{name}b", 384, 3, 1))
+  return block(
+    name,
+    unit("branch1x1", 320, 1, 1),
+    chain(unit("branch3x3_1", 384, 1, 1), fork("branch3x3_2")),
+    chain(tower("branch3x3dbl", (448, 1, 1), (384, 3, 3)), fork("branch3x3dbl_3")),
+    chain(pool, unit("branch_pool", 192, 1, 1)),
+  )
+
+
+TRUNK = (
+  halving("Conv2d_1a_3x3", 32),
+  unit("Conv2d_2a_3x3", 32, 3, 3, padding="VALID"),
+  unit("Conv2d_2b_3x3", 64, 3, 3),
+  half_maximum,
+  unit("Conv2d_3b_1x1", 80, 1, 1),
+  unit("Conv2d_4a_3x3", 192, 3, 3, padding="VALID"),
+  half_maximum,
+  block_a("Mixed_5b", 32),  # 35 x 35
+  block_a("Mixed_5c", 64),
+  block_a("Mixed_5d", 64),
+  block_b("Mixed_6a"),  # 17 x 17
+  block_c("Mixed_6b", 128),
+  block_c("Mixed_6c", 160),
+  block_c("Mixed_6d", 160),  # "mixed_6" in the TensorFlow graph, which counts from "mixed"
+)
+TOP = (
+  block_c("Mixed_6e", 192),
+  block_d("Mixed_7a"),  # 8 x 8
+  block_e("Mixed_7b", average),
+  block_e("Mixed_7c", maximum),
+)
+
+
+class Network(nn.Module):
+  """The network from prepared images on."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
+    """Looks at images.
+
+    Args:
+      x: float32 [B, H, W, 3] from -1 to 1, of 75 pixels a side or more.
+
+    Returns:
+      "features" [B, 2048] ("pool3"); "logits" [B, 1008] without the bias of the last layer, as
+      Salimans et al. 2016 (arXiv:1606.03498) computed the Inception score and all have since;
+      "spatial" [B, 17 * 17 * 7] from images of 299 pixels, for sFID (Nash et al. 2021,
+      arXiv:2103.03841): the first 7 channels of "mixed_6/conv", which is the 1 x 1 branch of
+      Mixed_6d and comes first in its output.
+    """
+    x = chain(*TRUNK)(x)
+    spatial = x[..., :SPATIAL_CHANNELS].reshape(len(x), -1)
+    features = chain(*TOP)(x).mean(axis=(1, 2))
+    logits = nn.Dense(CLASSES, use_bias=False, precision="highest", name="fc")(features)
+    return {"features": features, "logits": logits, "spatial": spatial}
+
+
+def inception(
+  path: str | os.PathLike[str] | None = None, *, sha256: str | None = weights.SHA256
+) -> tuple[dict[str, Any], Callable[[jax.Array], dict[str, jax.Array]]]:
+  """Loads the network.
+
+  Args:
+    path: of its weights, a PyTorch file or an .npz of ours; see `weights.find` for where it is
+      looked for if None.
+    sha256: checksum that the PyTorch file must have; None allows other weights.
+
+  Returns:
+    What a score card says of it, and a function from uint8 images [B, H, W, 1 or 3] to what
+    `Network` returns. The function is a pytree: given to a jitted function as an argument, its
+    weights are arguments too, rather than 96 MB of constants in the program.
+
+  Raises:
+    FileNotFoundError: there are no weights; says where to get them.
+    ValueError: the file is damaged, or of something else.
+  """
+  found = weights.load(path, sha256=sha256)
+  card = {
+    "name": "InceptionV3 of 2015-12-05",
+    "sha256": found.sha256,
+    "resize": f"{SIZE} x {SIZE}, bilinear, half-pixel, no antialiasing",
+    "range": "2x/255 - 1",
+    "logits": "without bias",
+  }
+  return card, jax.tree_util.Partial(_look, jax.device_put(variables_of(found.arrays)))
+
+
+def prepare(images: jax.Array) -> jax.Array:
+  """Brings images to the size and range of the network.
+
+  Args:
+    images: uint8 [B, H, W, C]; gray ones (C = 1) are repeated to 3 channels.
+
+  Returns:
+    float32 [B, 299, 299, 3] from -1 to 1.
+
+  Raises:
+    ValueError: another type or shape.
+  """
+  if images.dtype != jnp.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+    raise ValueError(
+      f"images are {images.dtype} {list(images.shape)}: InceptionV3 expects uint8 [B, H, W, 1 or 3]"
+    )
+  x = jax.image.resize(
+    images.astype(jnp.float32),
+    (len(images), SIZE, SIZE, images.shape[-1]),
+    "bilinear",
+    antialias=False,
+    precision=jax.lax.Precision.HIGHEST,
+  )
+  return jnp.broadcast_to(2 * x / 255 - 1, (*x.shape[:-1], 3))
+
+
+def variables_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  """Arranges weights as the network has them.
+
+  Args:
+    arrays: the arrays of the PyTorch file by their names; those that the network has no use for
+      ("fc.bias" and counters of training steps) may be missing.
+
+  Returns:
+    {"params": ..., "batch_stats": ...} in float32, on the host.
+
+  Raises:
+    ValueError: an array is missing, or has another shape.
+  """
+  shapes = jax.eval_shape(Network().init, jax.random.key(0), jnp.zeros((1, SIZE, SIZE, 3)))
+  take = lambda path, leaf: _take(arrays, [key.key for key in path[1:]], leaf.shape)
+  return jax.tree_util.tree_map_with_path(take, shapes)
+
+
+_NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+
+
+def _take(arrays: Mapping[str, np.ndarray], path: list[str], shape: tuple[int, ...]) -> np.ndarray:
+  """Takes the array of one leaf: a kernel of PyTorch is [O, I, *window], ours [*window, I, O]."""
+  *modules, leaf = path
+  name = ".".join([*modules, _NAMES.get(leaf, leaf)])
+  if name not in arrays:
+    raise ValueError(f"the weights have no {name}: these are not of InceptionV3 as FID uses it")
+  axes = [*range(2, len(shape)), 1, 0] if leaf == "kernel" else [0]
+  array = np.asarray(arrays[name], np.float32)
+  if array.ndim != len(axes) or array.transpose(axes).shape != shape:
+    expected = [shape[axes.index(i)] for i in range(len(axes))]
+    raise ValueError(
+      f"the weights have {name} of shape {list(array.shape)}: InceptionV3 of 2015-12-05, as FID"
+      f" uses it, has {expected}"
+    )
+  return np.ascontiguousarray(array.transpose(axes))
+
+
+def _look(variables: Any, images: jax.Array) -> Any:
+  return Network().apply(variables, prepare(images))
