@@ -234,8 +234,8 @@ def _check(path: pathlib.Path, found: str, expected: str | None) -> None:
 
 def _read_npz(path: pathlib.Path) -> Weights:
   with _plainly(path, "an .npz of InceptionV3's weights"):
-    with np.load(path, allow_pickle=False) as file:
-      arrays = dict(file)
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+      arrays = dict(kept)
     sha256, content = str(arrays.pop("sha256")), str(arrays.pop("content"))
     found = Weights(arrays, sha256)
     if _digest(found) != content:
