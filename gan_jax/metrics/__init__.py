@@ -13,7 +13,17 @@ from gan_jax.metrics.diversity import (
   random_pairs,
   unit_channels,
 )
-from gan_jax.metrics.frechet import Moments, frechet_distance, merge, moments
+from gan_jax.metrics.frechet import (
+  Moments,
+  class_frechet_distances,
+  frechet_distance,
+  merge,
+  moments,
+)
+from gan_jax.metrics.inception_score import InceptionScore, inception_score
+from gan_jax.metrics.kernel import KernelDistance, kernel_distance, polynomial_mmd
+from gan_jax.metrics.memorisation import DataCopying, Neighbours, data_copying, nearest_neighbours
+from gan_jax.metrics.mmd import rbf_mmd, squared_mmd
 from gan_jax.metrics.modes import mode_coverage
 from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
 from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
@@ -22,15 +32,23 @@ from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wassers
 
 __all__ = [
   "Average",
+  "DataCopying",
+  "InceptionScore",
+  "KernelDistance",
   "LogLikelihood",
   "Moments",
+  "Neighbours",
   "class_accuracy",
   "class_coverage",
+  "class_frechet_distances",
   "class_kl",
   "class_shares",
   "classification_accuracy_score",
+  "data_copying",
   "feature_diversity",
   "frechet_distance",
+  "inception_score",
+  "kernel_distance",
   "lerp",
   "log_density",
   "merge",
@@ -38,12 +56,16 @@ __all__ = [
   "moments",
   "ms_ssim_diversity",
   "multiscale_ssim",
+  "nearest_neighbours",
   "parzen_log_likelihood",
   "perceptual_path_length",
+  "polynomial_mmd",
   "random_directions",
   "random_pairs",
+  "rbf_mmd",
   "scales_that_fit",
   "slerp",
   "sliced_wasserstein_distance",
+  "squared_mmd",
   "unit_channels",
 ]

@@ -6,6 +6,9 @@ total = functools.reduce(merge, map(moments, batches))
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import lapack
+
+from gan_jax.metrics.pairs import feature_set, feature_sets
 
 
 class Moments(NamedTuple):
@@ -28,6 +31,14 @@ class Moments(NamedTuple):
       raise ValueError(f"a covariance needs at least 2 feature vectors, and there is {self.n}")
     return self.scatter / (self.n - 1)
 
+  @property
+  def rank_deficient(self) -> bool:
+    """Whether there are too few vectors for a covariance of full rank, n <= d.
+
+    A distance from such moments is finite and well-defined, but mostly bias.
+    """
+    return self.n <= len(self.mean)
+
 
 def moments(features: np.ndarray) -> Moments:
   """Computes the moments of a batch of features.
@@ -41,17 +52,10 @@ def moments(features: np.ndarray) -> Moments:
   Raises:
     ValueError: another shape, or numbers that are not finite.
   """
-  x = np.asarray(features, np.float64)
-  if x.ndim != 2 or len(x) == 0:
-    raise ValueError(f"features have shape {list(x.shape)}: expected [n, d] with n >= 1")
-  bad = len(x) - int(np.isfinite(x).all(axis=1).sum())
-  if bad:
-    raise ValueError(
-      f"{bad} of {len(x)} feature vectors have entries that are NaN or infinite, which no distance"
-      " can be computed from: check the images and the network that looked at them"
-    )
+  x = np.asarray(feature_set(features), np.float64)
   mean = x.mean(axis=0)
-  return Moments(len(x), mean, (x - mean).T @ (x - mean))
+  x = x - mean
+  return Moments(len(x), mean, x.T @ x)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -93,19 +97,61 @@ def frechet_distance(a: Moments, b: Moments) -> float:
   """
   _check_same_width(a, b)
   covariance_a, covariance_b = a.covariance, b.covariance
-  # The eigenvalues of S₁^½ S₂ S₁^½ are the squared singular values of S₁^½ S₂^½. Taking these
-  # without squaring keeps the digits that matter where the covariances have no full rank.
-  cross = np.linalg.svdvals(_root(covariance_a) @ _root(covariance_b)).sum()
+  # The eigenvalues of S₁^½ S₂ S₁^½ are the squared singular values of F₁ᵀ F₂, for any F Fᵀ = S.
+  # Taking these without squaring keeps the digits that matter where S₁ or S₂ has no full rank.
+  cross = np.linalg.svdvals(_factor(covariance_a).T @ _factor(covariance_b)).sum()
   spread = np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross
   return max(0.0, float(((a.mean - b.mean) ** 2).sum() + spread))
 
 
-def _root(covariance: np.ndarray) -> np.ndarray:
-  """Computes the symmetric root of a positive semi-definite matrix."""
-  values, vectors = np.linalg.eigh(covariance)
-  # Zero eigenvalues come out as rounding errors, of which roots would make errors of 1e-8.
-  noise = len(values) * np.finfo(np.float64).eps * values.max()
-  return vectors * np.sqrt(np.where(values > noise, values, 0)) @ vectors.T
+def class_frechet_distances(
+  real: np.ndarray, real_labels: np.ndarray, fake: np.ndarray, fake_labels: np.ndarray
+) -> dict[int, float]:
+  """Computes the Fréchet distance of each class alone.
+
+  The mean over classes is the intra-FID of Miyato & Koyama 2018 (arXiv:1802.05637).
+
+  Args:
+    real: features [n, d].
+    real_labels: their classes, integers [n].
+    fake: features [m, d].
+    fake_labels: the classes that were asked for, integers [m].
+
+  Returns:
+    {class: distance}, in the order of the classes.
+
+  Raises:
+    ValueError: shapes that do not fit, or a class with fewer than 2 examples on either side.
+  """
+  real, fake = feature_sets(real, fake)
+  real_labels, fake_labels = np.asarray(real_labels), np.asarray(fake_labels)
+  for name, features, labels in (("real", real, real_labels), ("fake", fake, fake_labels)):
+    if labels.shape != features.shape[:1]:
+      raise ValueError(
+        f"{len(features)} {name} features have labels {list(labels.shape)}: expected one for each"
+      )
+  found = {}
+  for label in map(int, np.union1d(real_labels, fake_labels)):
+    of_class = real[real_labels == label], fake[fake_labels == label]
+    if min(map(len, of_class)) < 2:
+      raise ValueError(
+        f"class {label} has {len(of_class[0])} real and {len(of_class[1])} fake examples: expected"
+        " at least 2 of each"
+      )
+    found[label] = frechet_distance(*map(moments, of_class))
+  return found
+
+
+def _factor(covariance: np.ndarray) -> np.ndarray:
+  """Computes F [d, rank] with F Fᵀ = S, by a Cholesky factorisation that picks its pivots.
+
+  It stops where the rest is rounding errors, of which roots would make errors of 1e-8.
+  """
+  noise = len(covariance) * np.finfo(np.float64).eps * covariance.diagonal().max()
+  packed, pivots, rank, _ = lapack.dpstrf(covariance, tol=noise, lower=1)
+  factor = np.empty((len(covariance), rank))
+  factor[pivots - 1] = np.tril(packed)[:, :rank]
+  return factor
 
 
 def _check_same_width(a: Moments, b: Moments) -> None:

@@ -1,12 +1,19 @@
 """Fréchet distance: closed forms, an independent formula, streaming, and degenerate sets."""
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
 import scipy.linalg
 
-from gan_jax.metrics import Moments, frechet_distance, merge, moments
+from gan_jax.metrics import (
+  Moments,
+  class_frechet_distances,
+  frechet_distance,
+  merge,
+  moments,
+)
 
 
 def normal(seed: int, n: int, d: int, scale: float = 1.0) -> np.ndarray:
@@ -75,6 +82,63 @@ def test_rank_deficient_sets_that_differ():
   assert frechet_distance(moments(x), moments(x + 2)) == pytest.approx(4 * 64, rel=1e-12)
   scaled = frechet_distance(moments(x - x.mean(0)), moments(3 * (x - x.mean(0))))
   assert scaled == pytest.approx(4 * np.trace(moments(x).covariance), rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [5, 40])
+def test_the_root_of_a_singular_product_is_the_wrong_form(n: int):
+  """The zeros of the product are rounding errors: their roots add up, or the root has no limit."""
+  x = normal(0, n, 64)
+  x = x - x.mean(0)
+  exact = 4 * np.trace(moments(x).covariance)  # of x and 3x
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    wrong = independent(x, 3 * x)
+  assert not abs(wrong - exact) < 1e-9 * exact  # NaN counts
+  assert frechet_distance(moments(x), moments(3 * x)) == pytest.approx(exact, rel=1e-11)
+
+
+def test_fewer_vectors_than_features_are_told():
+  """n vectors span n - 1 dimensions around their mean."""
+  for n in (2, 8, 9, 30):
+    found = moments(normal(0, n, 8))
+    assert found.rank_deficient == (np.linalg.matrix_rank(found.covariance) < 8) == (n < 9)
+  assert not merge(moments(normal(0, 5, 8)), moments(normal(1, 5, 8))).rank_deficient
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_features_of_very_different_scales(seed: int):
+  """Commuting covariances with eigenvalues from 1 to 1e-10."""
+  turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(40, 40)))[0]
+  s, t = np.logspace(0, -10, 40), np.logspace(-1, -9, 40)
+  a = gaussian(np.zeros(40), turn * s @ turn.T)
+  b = gaussian(np.zeros(40), turn * t @ turn.T)
+  assert frechet_distance(a, b) == pytest.approx(((s**0.5 - t**0.5) ** 2).sum(), rel=1e-11)
+
+
+def test_each_class_has_the_distance_of_its_own_examples():
+  x, y = normal(0, 60, 3), normal(1, 50, 3)
+  of_x, of_y = np.arange(60) % 3 + 4, np.arange(50) % 3 + 4
+  found = class_frechet_distances(x, of_x, y, of_y)
+  assert list(found) == [4, 5, 6]
+  for label, distance in found.items():
+    alone = frechet_distance(moments(x[of_x == label]), moments(y[of_y == label]))
+    assert distance == alone
+
+
+def test_exchanged_classes_are_seen_by_class_alone():
+  """A generator that makes a 1 for a 0 and a 0 for a 1 has the right examples, all in all."""
+  x = np.concatenate([normal(0, 50, 3), normal(1, 50, 3) + 10])
+  labels = np.repeat([0, 1], 50)
+  right, wrong = (class_frechet_distances(x, labels, x, y) for y in (labels, 1 - labels))
+  assert max(right.values()) < 1e-12 and min(wrong.values()) > 100
+
+
+def test_labels_that_do_not_fit_are_refused():
+  x = np.zeros((4, 2))
+  with pytest.raises(ValueError, match=r"4 fake features have labels \[3\]"):
+    class_frechet_distances(x, np.zeros(4, int), x, np.zeros(3, int))
+  with pytest.raises(ValueError, match="class 1 has 2 real and 0 fake examples"):
+    class_frechet_distances(x, np.array([0, 0, 1, 1]), x, np.zeros(4, int))
 
 
 def test_constant_features():

@@ -1,0 +1,94 @@
+"""Nearest training examples of generated ones, and whether these are too near."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.metrics.pairs import distance_blocks, feature_set, feature_sets
+
+
+class Neighbours(NamedTuple):
+  """The nearest training examples of each generated one, nearest first.
+
+  Attributes:
+    indices: [m, k], into the training examples.
+    distances: [m, k], Euclidean, float64.
+  """
+
+  indices: np.ndarray
+  distances: np.ndarray
+
+
+class DataCopying(NamedTuple):
+  """Whether generated examples lie nearer to the training examples than held-out ones do.
+
+  Attributes:
+    probability: that a generated example is nearer to its nearest training example than a held-out
+      example is to its own, ties counting half. 0.5: as near as new data; 1: copies; below 0.5:
+      further from the training examples than new data are.
+    z: how many standard deviations that is below 0.5, of its distribution if nothing is memorised:
+      Z_U of the paper, below 0 for copies. Below -3 is significant.
+  """
+
+  probability: float
+  z: float
+
+
+def nearest_neighbours(train: np.ndarray, fake: np.ndarray, *, k: int = 1) -> Neighbours:
+  """Finds the nearest training examples of each generated one.
+
+  Args:
+    train: features [n, d], n >= k.
+    fake: features [m, d].
+    k: how many, >= 1.
+
+  Returns:
+    Indices and distances. The distances are exact, 0 for a copy.
+
+  Raises:
+    ValueError: shapes that do not fit, numbers that are not finite, or too few examples for k.
+  """
+  train, fake = feature_sets(train, fake)
+  if not 1 <= k <= len(train):
+    raise ValueError(f"k is {k}: expected 1 to {len(train)} neighbours, all there are")
+  indices = np.empty((len(fake), k), np.int64)
+  distances = np.empty((len(fake), k))
+  for rows, block in distance_blocks(fake, train):
+    for j in range(k):
+      nearest = block.argmin(axis=1)
+      block[np.arange(len(block)), nearest] = np.inf
+      # from the differences: near copies have lost their digits in the block
+      step = np.asarray(fake[rows], np.float64) - train[nearest]
+      indices[rows, j], distances[rows, j] = nearest, np.sqrt(np.einsum("ij,ij->i", step, step))
+  order = np.argsort(distances, axis=1, kind="stable")
+  pick = lambda x: np.take_along_axis(x, order, axis=1)
+  return Neighbours(pick(indices), pick(distances))
+
+
+def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> DataCopying:
+  """Tests whether a generator copies its training examples.
+
+  Meehan, Chaudhuri & Dasgupta 2020 (arXiv:2004.05675): a Mann-Whitney test of the distances to the
+  nearest training example, of generated against held-out examples. This is the test over the whole
+  space; copies of one mode that are made up for elsewhere show only where it is applied to the
+  examples of each class or cluster.
+
+  Args:
+    train: features the generator learned from, [n, d].
+    held_out: features of the same data that it never saw, [h, d].
+    fake: features of generated examples, [m, d].
+
+  Returns:
+    A probability and its significance.
+
+  Raises:
+    ValueError: shapes that do not fit, or numbers that are not finite.
+  """
+  held_out = feature_set(held_out, "held-out")
+  seen = np.sort(nearest_neighbours(train, held_out).distances[:, 0])
+  made = nearest_neighbours(train, fake).distances[:, 0]
+  below, upto = np.searchsorted(seen, made, "left"), np.searchsorted(seen, made, "right")
+  pairs = len(seen) * len(made)
+  further = float((below + upto).sum()) / 2  # Mann & Whitney's U of the generated examples
+  spread = np.sqrt(pairs * (len(seen) + len(made) + 1) / 12)
+  return DataCopying(1 - further / pairs, float((further - pairs / 2) / spread))
