@@ -36,6 +36,16 @@ _CHECKPOINT = flags.DEFINE_string(
 _DRAWS = flags.DEFINE_integer(
   "draws", 1, "evaluate: sets of samples that are scored, for a standard error.", lower_bound=1
 )
+_FEATURES = flags.DEFINE_string(
+  "features", None, "evaluate: what looks at images: classifier, pixels, inception:FILE, ..."
+)
+_METRICS = flags.DEFINE_list("metrics", None, "evaluate: frechet, kernel, prdc, classes, ...")
+_REAL = flags.DEFINE_enum(
+  "real", None, ["train", "test"], "evaluate: the split that samples are held against."
+)
+_NUM_FAKE = flags.DEFINE_integer(
+  "num_fake", None, "evaluate: examples in a set of samples.", lower_bound=2
+)
 _FOLLOW = flags.DEFINE_bool(
   "follow", False, "evaluate: score each new checkpoint of a run that is training, to its end."
 )
@@ -54,6 +64,7 @@ USAGE = """gan_jax: generative adversarial networks in JAX
 
   gan_jax train --config=FILE.py --workdir=DIR [--config.KEY=VALUE ...]
   gan_jax evaluate --workdir=DIR [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
+    [--features=classifier] [--metrics=frechet,prdc,...] [--real=train|test] [--num_fake=50000]
   gan_jax compare A[,A2,...] B[,B2,...]      (folders of runs, or score cards)
   gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
 
@@ -106,13 +117,21 @@ def evaluate() -> None:
   from gan_jax.cards import line
 
   workdir, draws, ema = _workdir(), _DRAWS.value, _EMA.value
+  given = {
+    "evaluation.features": _FEATURES.value,
+    "evaluation.metrics": _METRICS.value and tuple(_METRICS.value),
+    "evaluation.real": _REAL.value,
+    "num_fake": _NUM_FAKE.value,
+  }
+  changes = {key: value for key, value in given.items() if value is not None}
   if _FOLLOW.value:
     if _CHECKPOINT.value:
       raise ValueError("--follow scores every checkpoint as it comes: leave out --checkpoint")
-    found = scoring.follow(workdir, seed=_SEED.value, draws=draws, ema=ema)
+    found = scoring.follow(workdir, seed=_SEED.value, draws=draws, ema=ema, changes=changes)
   else:
     at = _CHECKPOINT.value
-    found = scoring.evaluate(workdir, at=at, seed=_SEED.value, draws=draws, ema=ema)
+    seed = _SEED.value
+    found = scoring.evaluate(workdir, at=at, seed=seed, draws=draws, ema=ema, changes=changes)
   for card, path in found:
     print(f"{line(card)}\nwrote {path}", flush=True)
 

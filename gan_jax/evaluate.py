@@ -8,6 +8,7 @@ A score without its card cannot be compared with another, so the two travel toge
 the examples adds what only they know.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -15,23 +16,69 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.data import MIXTURES, Source, take
-from gan_jax.metrics import (
-  class_accuracy,
-  class_coverage,
-  class_kl,
-  class_shares,
-  frechet_distance,
-  mode_coverage,
-  moments,
-)
+from gan_jax.metrics import class_coverage, class_kl, class_shares, mode_coverage
 from gan_jax.metrics.features import classifier
-from gan_jax.metrics.features.classifier import Classifier, classifier_for
+from gan_jax.metrics.features.cache import content_hash, extract_once
+from gan_jax.metrics.features.classifier import classifier_for
+from gan_jax.metrics.features.extractor import Extractor, extract
+from gan_jax.metrics.features.inception import inception
+from gan_jax.metrics.features.pixels import pixels, random_projection
+from gan_jax.metrics.features.vgg16 import vgg16
+from gan_jax.metrics.suite import METRICS, Reference, Scores, Seen
 
-Scores = dict[str, float]
 SampleFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
 REAL_LIMIT = 60_000  # real examples of a split that are looked at
 DIGITS = 10  # classes in each channel of stacked digits
+
+
+class Given(NamedTuple):
+  """What a way to look at images may be made of.
+
+  Attributes:
+    train: the data that the generator learns from.
+    test: held-out data; None if there are none.
+    cache_dir: where classifiers are kept; None for the default.
+    weights: file of a network's weights; None for where it is looked for.
+  """
+
+  train: Source
+  test: Source | None
+  cache_dir: str | None
+  weights: str | None
+
+
+def _classifier(given: Given) -> Extractor:
+  train, test = given.train, given.test
+  assert test is not None and train.num_classes is not None  # `unscored` says so otherwise
+  return classifier_for(
+    _table(train), _table(test), train.num_classes, cache_dir=given.cache_dir
+  ).extractor
+
+
+FEATURES: Mapping[str, Callable[[Given], Extractor]] = {
+  "classifier": _classifier,
+  "pixels": lambda given: pixels(),
+  "random_projection": lambda given: random_projection(given.train.shape),
+  "inception": lambda given: Extractor(*inception(given.weights)),
+  "vgg16": lambda given: vgg16(given.weights),
+}
+
+
+class Asked(NamedTuple):
+  """How images are to be scored.
+
+  Attributes:
+    features: one of `FEATURES`.
+    metrics: some of `METRICS`; the first chooses the best checkpoint.
+    real: the split that fakes are held against, "train" or "test".
+    weights: file of the network's weights; None for where it is looked for.
+  """
+
+  features: str = "classifier"
+  metrics: tuple[str, ...] = ("frechet", "classes")
+  real: str = "test"
+  weights: str | None = None
 
 
 class Evaluator(NamedTuple):
@@ -77,16 +124,26 @@ class Evaluator(NamedTuple):
     return best is None or rank(new) > rank(best)
 
 
-def unscored(train: Source, test: Source | None) -> str | None:
+def unscored(train: Source, test: Source | None, asked: Asked | None = None) -> str | None:
   """Says why there can be no scores on a data set; None if there can be."""
+  asked = asked or Asked()
   if train.name in MIXTURES:
     return None
-  if train.num_classes is None or len(train.shape) != 3:
-    return f"{train.name} has no labels to train a classifier with, and no known modes"
-  if test is None:
+  if len(train.shape) != 3:
+    return f"{train.name} has no known modes"
+  classified = train.draw is not None or asked.features == "classifier"
+  if classified and train.num_classes is None:
+    return (
+      f"{train.name} has no labels to train a classifier with, and other features"
+      " (config.evaluation.features) have not been asked for"
+    )
+  if test is None and (classified or asked.real == "test"):
     return f"{train.name} has no test split to hold samples against"
-  if test.shape != train.shape:
+  if test is not None and test.shape != train.shape:
     return f"{train.name} has examples {train.shape}, and its test split {test.shape}"
+  if not classified:
+    return None
+  assert test is not None and train.num_classes is not None
   if test.num_classes is None or test.num_classes > train.num_classes:
     return f"{train.name} has {train.num_classes} classes, and its test split {test.num_classes}"
   if min(train.shape[:2]) < classifier.SMALLEST:
@@ -99,6 +156,7 @@ def evaluator_for(
   test: Source | None,
   *,
   num_fake: int,
+  asked: Asked | None = None,
   cache_dir: str | None = None,
   seed: int = 0,
   batch_size: int = 100,
@@ -106,15 +164,16 @@ def evaluator_for(
   """Makes the evaluator that suits a data set; may train a classifier, once.
 
   Two-dimensional mixtures are scored by modes, high_quality and kl; stacked digits by modes and kl
-  of the digits a classifier reads; labelled images by the Fréchet distance of a classifier's
-  features to the test split, and by the classes it sees. Other data get no score, and a card that
-  says why (see `unscored`): a number without a suitable network to look at the images would mean
-  nothing.
+  of the digits a classifier reads; labelled images, unless something else is asked for, by the
+  Fréchet distance of a classifier's features to the test split, and by the classes it sees. Other
+  data get no score unless it is said how, and a card that says why (see `unscored`): a number
+  without a suitable network to look at the images would mean nothing.
 
   Args:
     train: what the generator learns from.
     test: what it is compared with; None if there is no such split.
     num_fake: examples to draw for a score, >= 2.
+    asked: how images are to be scored.
     cache_dir: where classifiers are kept; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
     seed: of the generated examples.
     batch_size: images that the classifier looks at in one go.
@@ -123,18 +182,20 @@ def evaluator_for(
     The evaluator.
 
   Raises:
-    ValueError: num_fake is too small.
+    ValueError: num_fake is too small, or the data lack what a metric needs.
   """
+  asked = asked or Asked()
   if num_fake < 2:
     raise ValueError(f"num_fake is {num_fake}: a score needs at least 2 generated examples")
-  if (reason := unscored(train, test)) is not None:
+  if (reason := unscored(train, test, asked)) is not None:
     return Evaluator("none", {}, (), {"evaluator": "none", "reason": reason}, lambda sample: {})
   fake = {"count": num_fake, "seed": seed}
   if train.name in MIXTURES:
     return _mixture(train, fake)
-  assert test is not None
-  make = _labelled if train.draw is None else _stacked
-  return make(train, test, fake, cache_dir, batch_size)
+  if train.draw is not None:
+    assert test is not None
+    return _stacked(train, test, fake, cache_dir, batch_size)
+  return _images(train, test, asked, fake, cache_dir, batch_size)
 
 
 def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
@@ -154,48 +215,73 @@ def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
   return Evaluator("mixture", better, ("modes", "high_quality"), card, score)
 
 
-def _labelled(
-  train: Source, test: Source, fake: Mapping[str, int], cache_dir: str | None, batch_size: int
+def _images(
+  train: Source,
+  test: Source | None,
+  asked: Asked,
+  fake: Mapping[str, int],
+  cache_dir: str | None,
+  batch_size: int,
 ) -> Evaluator:
-  assert train.num_classes is not None
-  seen, held_out = _table(train), _table(test)
-  judge = classifier_for(seen, held_out, train.num_classes, cache_dir=cache_dir)
-  look = lambda images: judge(images, batch_size=batch_size)
-  real = moments(look(held_out["x"])[0])
-  assert train.size is not None
-  stand_in = take(train, min(train.size, fake["count"]))["x"]  # as many as will be generated
-  shares = class_shares(seen["y"], train.num_classes)
-  card = {
-    "evaluator": "labelled images",
-    "backbone": _backbone(judge),
-    "real": {"data": test.name, "split": "test", "count": real.n},
-    "fake": fake,
-    "floor": {
-      "frechet_distance": frechet_distance(real, moments(look(stand_in)[0])),
-      "split": "train",
-      "count": len(stand_in),
-    },
-  }
+  """Scores images by what a network sees in them."""
+  splits = {"train": train, "test": test}
+  real, other = splits.pop(asked.real), next(iter(splits.values()))
+  assert real is not None
+  extractor = FEATURES[asked.features](Given(train, test, cache_dir, asked.weights))
+  look = functools.partial(_look, extractor, cache_dir, batch_size)
+  reference = Reference(
+    look(_table(real)), functools.cache(lambda: look(_table(train))), train.num_classes
+  )
+  prepared = {name: _prepared(name, reference, asked) for name in asked.metrics}
+
+  def scores_of(seen: Seen) -> Scores:
+    return {name: value for score in prepared.values() for name, value in score(seen).items()}
 
   def score(sample: SampleFn) -> Scores:
-    drawn = _draw(sample, fake, test.shape, np.uint8)
-    features, logits = look(drawn["x"])
-    predicted = logits.argmax(axis=1)
-    asked = {"class_accuracy": class_accuracy(predicted, drawn["y"])} if "y" in drawn else {}
-    return {
-      "frechet_distance": frechet_distance(real, moments(features)),
-      "classes": float(class_coverage(predicted, shares)),
-      "class_kl": class_kl(predicted, shares),
-      **asked,
-    }
+    drawn = _draw(sample, fake, real.shape, np.uint8)
+    seen = extract(extractor, drawn["x"], batch_size=batch_size)
+    return scores_of(Seen(drawn["x"], labels=drawn.get("y"), **seen))
 
-  better = {
-    "frechet_distance": "min",
-    "classes": "max",
-    "class_kl": "min",
-    "class_accuracy": "max",
+  card = {
+    "evaluator": "images",
+    "backbone": extractor.card,
+    "metrics": {name: dict(METRICS[name].options) for name in asked.metrics},
+    "real": {
+      "data": real.name,
+      "split": asked.real,
+      "count": len(reference.real.images),
+      "sha256": content_hash({"x": reference.real.images})[:16],
+    },
+    "fake": fake,
   }
-  return Evaluator("labelled images", better, ("frechet_distance",), card, score)
+  if other is not None and other.size:
+    first = asked.metrics[0]
+    stand_in = take(other, min(other.size, fake["count"]))  # as many as will be generated
+    card["floor"] = {
+      **prepared[first](look(stand_in)),
+      "split": next(iter(splits)),
+      "count": len(stand_in["x"]),
+    }
+  better = {k: v for name in asked.metrics for k, v in METRICS[name].better.items()}
+  headline = tuple(METRICS[asked.metrics[0]].better)[:1]
+  return Evaluator("images", better, headline, card, score)
+
+
+def _look(
+  extractor: Extractor, cache_dir: str | None, batch_size: int, split: Mapping[str, np.ndarray]
+) -> Seen:
+  """Looks at real images, once for all."""
+  seen = extract_once(extractor, split["x"], cache_dir=cache_dir, batch_size=batch_size)
+  return Seen(split["x"], labels=split.get("y"), **seen)
+
+
+def _prepared(name: str, reference: Reference, asked: Asked) -> Callable[[Seen], Scores]:
+  """Prepares a metric, if what it needs is there."""
+  metric = METRICS[name]
+  for need in metric.needs:
+    if getattr(reference.real, need) is None:
+      raise ValueError(f"metric {name!r} needs {need}, which {asked.features} of this data has not")
+  return metric.prepare(reference)
 
 
 def _stacked(
@@ -206,7 +292,7 @@ def _stacked(
   shares = np.einsum("i,j,k->ijk", one, one, one).ravel()  # of the class 100a + 10b + c
   card = {
     "evaluator": "stacked digits",
-    "backbone": _backbone(judge),
+    "backbone": judge.extractor.card,
     "real": {"data": train.name, "modes": len(shares), "digits": len(train.arrays["y"])},
     "fake": fake,
     "floor": {"kl": (len(shares) - 1) / (2 * fake["count"]), "of": "a perfect sampler, about"},
@@ -224,15 +310,6 @@ def _stacked(
 
   better = {"modes": "max", "kl": "min"}
   return Evaluator("stacked digits", better, ("modes", "kl"), card, score)
-
-
-def _backbone(judge: Classifier) -> dict[str, Any]:
-  return {
-    "name": "classifier trained on this data",
-    "version": classifier.VERSION,
-    "sha256": judge.sha256,
-    "accuracy": judge.accuracy,
-  }
 
 
 def _table(source: Source) -> dict[str, np.ndarray]:

@@ -24,8 +24,9 @@ from gan_jax.config import (
   optimizer,
   section,
 )
-from gan_jax.evaluate import Evaluator, evaluator_for, unscored
+from gan_jax.evaluate import FEATURES, Asked, Evaluator, evaluator_for, unscored
 from gan_jax.game import Game, Turn
+from gan_jax.metrics.suite import METRICS
 from gan_jax.nets import NETWORKS
 from gan_jax.objectives import TermLike, Weight, every
 from gan_jax.sampling import Example
@@ -85,6 +86,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     source.num_classes if config.conditional else None,
     tuple(options["pixel_range"]) if len(source.shape) == 3 else None,
   )
+  asked = _asked(config)
   batches = data.Batches(
     data.first(source, options["examples"]) if options["examples"] else source,
     config.batch_size,
@@ -98,8 +100,10 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     config=config,
     game=build_game(config, example),
     batches=batches,
-    evaluator=lambda: evaluator_for(source, test, num_fake=config.num_fake, seed=config.seed),
-    unscored=unscored(source, test),
+    evaluator=lambda: evaluator_for(
+      source, test, num_fake=config.num_fake, asked=asked, seed=config.seed
+    ),
+    unscored=unscored(source, test, asked),
     example=example,
     held_out=test,
   )
@@ -213,6 +217,27 @@ def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
       "config.optimizers.discriminator.eps_root=1e-8, or another optimizer"
     )
   return lookup(kinds, options["name"], "rule")()
+
+
+def _asked(config: ml_collections.ConfigDict) -> Asked:
+  """Reads how images are to be scored."""
+  options = section(config, "evaluation")
+  features, _, weights = options["features"].partition(":")
+  lookup(FEATURES, features, "evaluation.features")
+  metrics = tuple(options["metrics"])
+  for name in metrics:
+    needs = lookup(METRICS, name, "metric").needs
+    if "labels" in needs and not config.conditional:
+      raise ValueError(
+        f"metric {name!r} needs fakes whose classes were asked for: set config.conditional, or"
+        " leave it out of config.evaluation.metrics"
+      )
+  if not metrics or len(set(metrics)) < len(metrics):
+    raise ValueError(f"config.evaluation.metrics is {metrics}: expected one or more, each once")
+  real = options["real"]
+  if real not in ("train", "test"):
+    raise ValueError(f"config.evaluation.real is {real!r}: expected 'train' or 'test'")
+  return Asked(features, metrics, real, weights or None)
 
 
 def _noise(std: Any) -> Weight:

@@ -5,12 +5,13 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
 """
 
 import contextlib
-import hashlib
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from gan_jax.cards import Card, card_path, keep_card, make_card
 from gan_jax.checkpoint import BEST, Checkpoints
@@ -18,8 +19,11 @@ from gan_jax.data import take
 from gan_jax.evaluate import Evaluator, SampleFn
 from gan_jax.experiment import Experiment, build
 from gan_jax.game import State, minibatches
+from gan_jax.metrics.features.cache import content_hash
 from gan_jax.runs import RULES, Run, load, read_config
 from gan_jax.sampling import Sampler
+
+EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
 
 
 def evaluate(
@@ -29,6 +33,7 @@ def evaluate(
   seed: int = 0,
   draws: int = 1,
   ema: bool = True,
+  changes: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Card, pathlib.Path]]:
   """Scores checkpoints of a run and writes their cards.
 
@@ -39,16 +44,22 @@ def evaluate(
     seed: of the first draw; the next has the next.
     draws: how many sets of samples are scored.
     ema: whether to use the averaged generator.
+    changes: {dotted key of the config: value}, to score otherwise than while training: of
+      `EVALUATION`.
 
   Yields:
     A card, and where it was written.
+
+  Raises:
+    FileNotFoundError: there is no run, or no such checkpoint.
+    ValueError: for a key or a value that there is not.
   """
   workdir = pathlib.Path(workdir)
   wanted: list[int | str] = [at] if at not in (None, "best") else ["last", "best"]
   if at is None and not (workdir / BEST).is_dir():
     wanted = ["last"]
   loaded = [load(workdir, at=which) for which in wanted]
-  experiment = build(loaded[0].config)
+  experiment = _experiment(workdir, changes)
   evaluator = experiment.evaluator()
   for run in loaded:
     card = score(experiment, evaluator, run, range(seed, seed + draws), ema=ema)
@@ -61,6 +72,7 @@ def follow(
   seed: int = 0,
   draws: int = 1,
   ema: bool = True,
+  changes: Mapping[str, Any] | None = None,
   pause: float = 5.0,
 ) -> Iterator[tuple[Card, pathlib.Path]]:
   """Scores each new checkpoint of a run that another process trains, until its last round.
@@ -70,14 +82,14 @@ def follow(
 
   Args:
     workdir: of the run.
-    seed, draws, ema: as for `evaluate`.
+    seed, draws, ema, changes: as for `evaluate`.
     pause: seconds between two looks.
 
   Yields:
     A card, and where it was written.
   """
   workdir = pathlib.Path(workdir)
-  experiment = build(read_config(workdir))
+  experiment = _experiment(workdir, changes)
   evaluator = experiment.evaluator()
   seeds, seen = range(seed, seed + draws), -1
   while seen < experiment.config.rounds:
@@ -92,7 +104,17 @@ def follow(
         yield keep_card(card, workdir)
     if not new:
       time.sleep(pause)
-  yield from evaluate(workdir, seed=seed, draws=draws, ema=ema)
+  yield from evaluate(workdir, seed=seed, draws=draws, ema=ema, changes=changes)
+
+
+def _experiment(workdir: pathlib.Path, changes: Mapping[str, Any] | None) -> Experiment:
+  """Builds the experiment of a run, to be scored otherwise."""
+  config = read_config(workdir)
+  for key in changes or {}:
+    if key.split(".")[0] not in EVALUATION:
+      raise ValueError(f"{key} would change the run itself; expected keys of {EVALUATION}")
+  config.update_from_flattened_dict(dict(changes or {}))
+  return build(config)
 
 
 def score(
@@ -132,6 +154,7 @@ def card_of(
 ) -> Card:
   """Makes the card of what was drawn by `sample_function`: the one place that knows how."""
   config = experiment.config
+  trained = {key: value for key, value in config.items() if key not in EVALUATION}
   images = round * minibatches(experiment.game) * config.batch_size
   return make_card(
     evaluator,
@@ -147,7 +170,7 @@ def card_of(
       "images": images,
       "seed": config.seed,
       "draws": list(seeds),
-      "config": hashlib.sha256(config.to_json(sort_keys=True).encode()).hexdigest()[:16],
+      "config": content_hash({}, ConfigDict(trained).to_json(sort_keys=True))[:16],
     },
   )
 

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax.cards import read_card
+
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = ["--config.generator.width=8", "--config.discriminator.width=8", "--config.batch_size=32"]
 SMALL_RING = [
@@ -208,15 +210,51 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   summary = json.loads((digits / "summary.json").read_text())
   assert {"frechet_distance", "classes", "class_kl", "class_accuracy"} <= set(summary["scores"])
   assert summary["card"]["backbone"]["accuracy"] > 0.98 and summary["card"]["ema"] is True
-  score = lambda *flags: json.JSONDecoder().raw_decode(
-    gan_jax("evaluate", f"--workdir={digits}", *flags)
-  )[0]
-  again = score()
-  assert again["round"] == 4 and again["card"]["ema"] is True
   last = summary["scores"]["frechet_distance"]["last"]
-  assert again["scores"]["frechet_distance"] == pytest.approx(last, rel=1e-6)
-  raw = score("--noema")
-  assert raw["scores"]["frechet_distance"] != again["scores"]["frechet_distance"]
+  (made,) = (digits / "cards").iterdir()  # while training
+  assert read_card(made).scores["frechet_distance"] == pytest.approx([last])
+  told = gan_jax("evaluate", f"--workdir={digits}", "--draws=2")
+  assert "frechet_distance" in told and " ± " in told and "last, round 4" in told
+  assert "200 fakes x 2" in told and "averaged weights" in told and f"wrote {made}" in told
+  both = read_card(digits).scores["frechet_distance"]
+  assert both[0] == pytest.approx(last, rel=1e-6) and both[1] != both[0]
+  gan_jax("evaluate", f"--workdir={digits}", "--noema")
+  raw = read_card(digits)
+  assert raw.made["ema"] is False and raw.scores["frechet_distance"][0] != both[0]
+  told = gan_jax("compare", made, digits, code=1)
+  assert "cannot be compared" in told and "ema: True there, False here" in told
+  told = gan_jax("compare", made, digits, "--despite=ema")
+  assert "frechet_distance" in told and "of one run each" in told
+
+
+@pytest.mark.slow
+def test_other_scores_can_be_asked_for(gan_jax, digits):
+  flags = ["--features=random_projection", "--metrics=kernel,prdc,class_frechet", "--real=train"]
+  told = gan_jax("evaluate", f"--workdir={digits}", *flags, "--num_fake=300")
+  assert "coverage" in told and "random projection" in told and "300 fakes x 1" in told
+  (path,) = (line.split()[1] for line in told.splitlines() if line.startswith("wrote "))
+  made = read_card(path).made
+  assert made["real"]["split"] == "train" and made["metrics"]["prdc"] == {"k": 5}
+  for flag, why in (
+    ("--metrics=fid", "unknown metric 'fid'"),
+    ("--features=vgg", "unknown evaluation.features 'vgg'"),
+    ("--features=inception:nowhere.pth", "nowhere.pth"),
+    ("--checkpoint=worst", "expected last, best, or a round"),
+    ("--checkpoint=3", "no checkpoint of round 3"),
+  ):
+    told = gan_jax("evaluate", f"--workdir={digits}", flag, code=1)
+    assert why in told and "Traceback" not in told
+
+
+def test_a_run_is_followed_and_its_best_checkpoint_shown_beside_the_last(gan_jax, tmp_path):
+  gan_jax(*ring(tmp_path, 60), *SMALL_RING, "--config.evaluate_every=20")
+  told = gan_jax("evaluate", f"--workdir={tmp_path}", "--follow", "--num_fake=100")
+  for part in ("asked for, round 20", "asked for, round 60", "last, round 60", "best, round "):
+    assert part in told
+  again = gan_jax("evaluate", f"--workdir={tmp_path}", "--follow", "--num_fake=100")
+  assert "asked for" not in again and "last, round 60" in again
+  told = gan_jax("evaluate", f"--workdir={tmp_path}", "--checkpoint=best")
+  assert "(last, round 60" in told and "(best, round " in told
 
 
 @pytest.mark.slow
@@ -332,7 +370,7 @@ def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    (["trian"], "unknown command 'trian'; expected one of: train, evaluate, sample"),
+    (["trian"], "unknown command 'trian'; expected one of: train, evaluate, compare"),
     (["train", "--workdir=x"], "--config: expected a config file"),
     (["train", "--config=nope.py", "--workdir=x"], "--config: there is no file nope.py"),
     (["train", "--config=experiments/ring.py"], "--workdir: expected the folder"),
@@ -353,6 +391,9 @@ def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
     (["sample", "--workdir=nowhere"], "say where to write"),
     (["sample", "--workdir=nowhere", "--out=x.jpg"], "expected a name in .png"),
     (["evaluate", "--workdir=nowhere"], "no run in nowhere"),
+    (["evaluate", "--workdir=nowhere", "--follow", "--checkpoint=3"], "leave out --checkpoint"),
+    (["compare", "nowhere"], "expected gan_jax compare A B, got 1 methods"),
+    (["compare", "nowhere", "experiments"], "there is no card nowhere"),
   ],
 )
 def test_mistake_is_one_plain_message(arguments, message):

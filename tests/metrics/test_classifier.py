@@ -103,7 +103,7 @@ def test_damaged_files_are_noticed(kept, tmp_path: pathlib.Path, damage: str, ca
   damaged = tmp_path / path.name
   damaged.write_bytes({"truncated": content[:-9], "empty": b""}.get(damage, content))
   assert trained(tmp_path).sha256 == judge.sha256
-  assert "is damaged: training the classifier again" in capsys.readouterr().err
+  assert "is damaged: making the classifier again" in capsys.readouterr().err
   assert damaged.read_bytes() == path.read_bytes()  # and repaired
 
 

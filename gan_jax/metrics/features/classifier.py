@@ -5,13 +5,10 @@ of two runs compare only if its weights were the same: these are cached by the c
 and every score card names their checksum.
 """
 
-import contextlib
 import functools
 import hashlib
 import math
-import os
 import pathlib
-import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -23,6 +20,7 @@ import optax
 from flax import serialization
 from jax.tree_util import Partial
 
+from gan_jax.metrics.features.cache import cache_folder, content_hash, kept, say
 from gan_jax.metrics.features.extractor import Extractor, extract
 
 VERSION = 1  # of everything below that changes the weights
@@ -155,17 +153,17 @@ def classifier_for(
     OSError: the cache folder cannot be written.
   """
   _check(train, test, num_classes)
-  path = (
-    _cache_folder(cache_dir) / f"classifier-v{VERSION}-{_key(train, test, num_classes)}.msgpack"
-  )
-  kept = _load(path)
-  if kept is None:
-    _say(f"training a classifier of {num_classes} classes on {len(train['x'])} images, once ...")
+  arrays = {"test.x": test["x"], "test.y": test["y"], "train.x": train["x"], "train.y": train["y"]}
+  name = f"classifier-v{VERSION}-{content_hash(arrays, str(num_classes))[:32]}.msgpack"
+
+  def make() -> dict[str, Any]:
+    say(f"training a classifier of {num_classes} classes on {len(train['x'])} images, once ...")
     new = fit(train, test, num_classes)
-    kept = {"params": jax.device_get(new.params), "accuracy": new.accuracy}
-    _save(path, kept)
-  classifier = _classifier(kept["params"], kept["accuracy"], test, num_classes)
-  _say(f"classifier {path.name}: {classifier.accuracy:.2%} of {len(test['x'])} test images right")
+    return {"params": jax.device_get(new.params), "accuracy": new.accuracy}
+
+  found = kept(cache_folder(cache_dir) / name, "classifier", make)
+  classifier = _classifier(found["params"], found["accuracy"], test, num_classes)
+  say(f"classifier {name}: {classifier.accuracy:.2%} of {len(test['x'])} test images right")
   return classifier
 
 
@@ -254,48 +252,3 @@ def _check(train: Arrays, test: Arrays, num_classes: int) -> None:
       f"train images are {train['x'].shape[1:]} and test images {test['x'].shape[1:]}: expected one"
       " shape"
     )
-
-
-def _cache_folder(given: str | pathlib.Path | None) -> pathlib.Path:
-  """Makes the cache folder, before anything is computed that it is to hold."""
-  folder = pathlib.Path(given or os.environ.get("GAN_JAX_CACHE") or "~/.cache/gan_jax").expanduser()
-  with contextlib.suppress(OSError):
-    folder.mkdir(parents=True, exist_ok=True)
-  if not os.access(folder, os.W_OK | os.X_OK):
-    raise OSError(
-      f"the cache folder {folder} cannot be made or written: name another in GAN_JAX_CACHE"
-    )
-  return folder
-
-
-def _key(train: Arrays, test: Arrays, num_classes: int) -> str:
-  """Names the content of a data set."""
-  digest = hashlib.sha256(str(num_classes).encode())
-  for array in (train["x"], train["y"], test["x"], test["y"]):
-    digest.update(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
-  return digest.hexdigest()[:32]
-
-
-def _save(path: pathlib.Path, tree: Any) -> None:
-  """Writes a tree after its checksum, whole or not at all."""
-  data = serialization.msgpack_serialize(tree)
-  temporary = path.with_name(f".{path.name}.{os.getpid()}")
-  temporary.write_bytes(hashlib.sha256(data).digest() + data)
-  os.replace(temporary, path)
-
-
-def _load(path: pathlib.Path) -> Any:
-  """Reads what `_save` wrote; None if there is nothing, or it is damaged."""
-  if not path.is_file():
-    return None
-  content = path.read_bytes()
-  checksum, data = content[:32], content[32:]
-  if hashlib.sha256(data).digest() != checksum:
-    _say(f"{path} is damaged: training the classifier again")
-    return None
-  return serialization.msgpack_restore(data)
-
-
-def _say(text: str) -> None:
-  print(text, file=sys.stderr, flush=True)

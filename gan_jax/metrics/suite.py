@@ -1,0 +1,220 @@
+"""The scores of images that an evaluator may be asked for, by name.
+
+A metric is prepared once, on real images, and then scores fakes as often as wanted; what it needs
+of them beside their features, it says. All options are here, so that a name means one number.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax.metrics.accuracy_score import classification_accuracy_score
+from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl, class_shares
+from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
+from gan_jax.metrics.frechet import class_frechet_distances, frechet_distance, moments
+from gan_jax.metrics.inception_score import inception_score
+from gan_jax.metrics.kernel import kernel_distance
+from gan_jax.metrics.memorisation import data_copying
+from gan_jax.metrics.mmd import rbf_mmd
+from gan_jax.metrics.ms_ssim import scales_that_fit
+from gan_jax.metrics.prdc import prdc
+from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
+
+Scores = dict[str, float]
+
+
+class Seen(NamedTuple):
+  """Images, and what a network saw in them.
+
+  Attributes:
+    images: uint8 [n, H, W, C].
+    features: [n, d].
+    logits: [n, classes]; None if the network has none.
+    spatial: [n, s], features that keep places; None if the network has none.
+    labels: int [n], of real images, or what fakes were asked for; None if there are none.
+  """
+
+  images: np.ndarray
+  features: np.ndarray
+  logits: np.ndarray | None = None
+  spatial: np.ndarray | None = None
+  labels: np.ndarray | None = None
+
+
+class Reference(NamedTuple):
+  """What fakes are held against.
+
+  Attributes:
+    real: real images.
+    train: looks at the training images, when first asked for.
+    num_classes: of the data; None without labels.
+  """
+
+  real: Seen
+  train: Callable[[], Seen]
+  num_classes: int | None
+
+
+class Metric(NamedTuple):
+  """A metric.
+
+  Attributes:
+    better: {score: "min" or "max"}, of each score it gives.
+    prepare: (reference) -> what scores fakes.
+    options: that the numbers depend on; part of every score card.
+    needs: fields of `Seen` that fakes and real images must have.
+  """
+
+  better: Mapping[str, str]
+  prepare: Callable[[Reference], Callable[[Seen], Scores]]
+  options: Mapping[str, Any] = {}
+  needs: tuple[str, ...] = ()
+
+
+K = 5  # neighbours
+SUBSETS, SUBSET = 100, 1000  # of the kernel distance; smaller where there are fewer images
+SPLITS = 10
+DIRECTIONS = 512
+PAIRS = 1000
+
+
+def _frechet(reference: Reference) -> Callable[[Seen], Scores]:
+  real = moments(reference.real.features)
+  return lambda fake: {"frechet_distance": frechet_distance(real, moments(fake.features))}
+
+
+def _spatial_frechet(reference: Reference) -> Callable[[Seen], Scores]:
+  real = moments(_there(reference.real.spatial))
+  return lambda fake: {
+    "spatial_frechet_distance": frechet_distance(real, moments(_there(fake.spatial)))
+  }
+
+
+def _class_frechet(reference: Reference) -> Callable[[Seen], Scores]:
+  real, labels = reference.real, _there(reference.real.labels)
+
+  def score(fake: Seen) -> Scores:
+    found = class_frechet_distances(real.features, labels, fake.features, _there(fake.labels))
+    return {"class_frechet_distance": float(np.mean(list(found.values())))}
+
+  return score
+
+
+def _kernel(reference: Reference) -> Callable[[Seen], Scores]:
+  real = reference.real.features
+
+  def score(fake: Seen) -> Scores:
+    size = min(SUBSET, len(real), len(fake.features))
+    found = kernel_distance(real, fake.features, subsets=SUBSETS, subset_size=size, seed=0)
+    return {"kernel_distance": found.mean}
+
+  return score
+
+
+def _rbf_mmd(reference: Reference) -> Callable[[Seen], Scores]:
+  return lambda fake: {"rbf_mmd": rbf_mmd(reference.real.features, fake.features)}
+
+
+def _prdc(reference: Reference) -> Callable[[Seen], Scores]:
+  def score(fake: Seen) -> Scores:
+    found = prdc(reference.real.features, fake.features, k=K)
+    return {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
+
+  return score
+
+
+def _sliced_wasserstein(reference: Reference) -> Callable[[Seen], Scores]:
+  real = reference.real.features
+  lines = random_directions(real.shape[1], DIRECTIONS, seed=0)
+  return lambda fake: {
+    "sliced_wasserstein_distance": sliced_wasserstein_distance(real, fake.features, lines)
+  }
+
+
+def _inception_score(reference: Reference) -> Callable[[Seen], Scores]:
+  return lambda fake: {"inception_score": inception_score(_there(fake.logits), splits=SPLITS).mean}
+
+
+def _classes(reference: Reference) -> Callable[[Seen], Scores]:
+  shares = class_shares(_there(reference.train().labels), reference.num_classes or 0)
+  if (width := _there(reference.real.logits).shape[1]) != len(shares):
+    raise ValueError(
+      f"metric 'classes' needs logits of the data's {len(shares)} classes, and these features have"
+      f" {width}: use features='classifier'"
+    )
+
+  def score(fake: Seen) -> Scores:
+    predicted = _there(fake.logits).argmax(axis=1)
+    asked = (
+      {} if fake.labels is None else {"class_accuracy": class_accuracy(predicted, fake.labels)}
+    )
+    return {
+      "classes": float(class_coverage(predicted, shares)),
+      "class_kl": class_kl(predicted, shares),
+      **asked,
+    }
+
+  return score
+
+
+def _accuracy_score(reference: Reference) -> Callable[[Seen], Scores]:
+  pairs = lambda seen: {"x": seen.images, "y": _there(seen.labels)}
+  return lambda fake: {
+    "accuracy_score": classification_accuracy_score(
+      pairs(reference.real), pairs(fake), reference.num_classes or 0
+    )
+  }
+
+
+def _ms_ssim(reference: Reference) -> Callable[[Seen], Scores]:
+  scales = scales_that_fit(*reference.real.images.shape[1:3])
+  return lambda fake: {
+    "ms_ssim": ms_ssim_diversity(fake.images, pairs=PAIRS, seed=0, scales=scales).mean
+  }
+
+
+def _diversity(reference: Reference) -> Callable[[Seen], Scores]:
+  real = feature_diversity([reference.real.features])
+  return lambda fake: {"diversity": feature_diversity([fake.features]) / real}
+
+
+def _memorisation(reference: Reference) -> Callable[[Seen], Scores]:
+  train, held_out = reference.train().features, reference.real.features
+  return lambda fake: {"copying": data_copying(train, held_out, fake.features).probability}
+
+
+def _there(value: np.ndarray | None) -> np.ndarray:
+  assert value is not None, "a metric was prepared for what it needs and has not got"
+  return value
+
+
+METRICS = {
+  "frechet": Metric({"frechet_distance": "min"}, _frechet),
+  "spatial_frechet": Metric(
+    {"spatial_frechet_distance": "min"}, _spatial_frechet, needs=("spatial",)
+  ),
+  "class_frechet": Metric({"class_frechet_distance": "min"}, _class_frechet, needs=("labels",)),
+  "kernel": Metric(
+    {"kernel_distance": "min"}, _kernel, {"subsets": SUBSETS, "subset_size": SUBSET, "seed": 0}
+  ),
+  "rbf_mmd": Metric({"rbf_mmd": "min"}, _rbf_mmd, {"bandwidth": 10, "scale": 1000}),
+  "prdc": Metric(
+    {"precision": "max", "recall": "max", "density": "max", "coverage": "max"}, _prdc, {"k": K}
+  ),
+  "sliced_wasserstein": Metric(
+    {"sliced_wasserstein_distance": "min"},
+    _sliced_wasserstein,
+    {"directions": DIRECTIONS, "order": 2, "seed": 0},
+  ),
+  "inception_score": Metric(
+    {"inception_score": "max"}, _inception_score, {"splits": SPLITS}, needs=("logits",)
+  ),
+  "classes": Metric(
+    {"classes": "max", "class_kl": "min", "class_accuracy": "max"}, _classes, needs=("logits",)
+  ),
+  "accuracy_score": Metric({"accuracy_score": "max"}, _accuracy_score, needs=("labels",)),
+  "ms_ssim": Metric({"ms_ssim": "min"}, _ms_ssim, {"pairs": PAIRS, "seed": 0}),
+  "diversity": Metric({"diversity": "max"}, _diversity, {"of": "real images is 1"}),
+  "memorisation": Metric({"copying": "min"}, _memorisation),
+}
