@@ -13,7 +13,8 @@ def multiscale_ssim(x: np.ndarray, y: np.ndarray, *, scales: int = 5) -> np.ndar
 
   Wang, Simoncelli & Bovik 2003: Gaussian windows wholly inside the image, halving by 2 x 2 means.
   Negative terms count as 0. Channels are compared each by itself, and their terms averaged at every
-  scale.
+  scale. torchmetrics 1.9.0 also counts windows that reach over the border, at the last scale alone:
+  its scores of noisy digits are up to .045 away.
 
   Args:
     x: uint8 images [n, H, W, C].
