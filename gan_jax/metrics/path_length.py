@@ -51,7 +51,8 @@ def perceptual_path_length(
   Args:
     generate: latents [b, d] -> float images [b, H, W, C] from 0 to 255, not rounded: the step is
       too small to be seen in whole numbers.
-    embed: these images -> features [b, k].
+    embed: these images -> features [b, k]: `lambda x: look(extractor, x)["features"]`, where `look`
+      is that of `gan_jax.metrics.features.extractor`.
     start: latents, [n, d].
     end: latents, [n, d].
     positions: t on each path, [n]: uniform in [0, 1] for whole paths, 0 for their ends.

@@ -31,7 +31,7 @@ class Extractor(NamedTuple):
       "spatial" [B, s] where there are any. A pure function that looks at each image alone. With
       weights it is a `jax.tree_util.Partial(function, weights)`, so that these are handed to the
       compiled program and not copied into it. Called directly, it takes float images from 0 to 255
-      as well.
+      as well (see `look`).
   """
 
   card: dict[str, Any]
@@ -68,8 +68,7 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   # The devices of this process: on several hosts, each looks at its own images.
   mesh = Mesh(np.array(jax.local_devices()), ("data",))
   size = -(-min(batch_size, len(images)) // mesh.size) * mesh.size
-  apply = extractor.apply
-  apply = replicate(apply if isinstance(apply, Partial) else Partial(apply), mesh)
+  apply = replicate(_partial(extractor), mesh)
   waiting: tuple[Any, int] | None = None
   for first in range(0, len(images), size):
     batch = np.asarray(images[first : first + size])
@@ -82,10 +81,28 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   yield _fetch(*waiting)
 
 
+def look(extractor: Extractor, images: jax.Array) -> dict[str, jax.Array]:
+  """Looks at one batch where it lies, for what must be differentiable or must not be rounded.
+
+  Args:
+    extractor: what looks.
+    images: [B, H, W, C], uint8 or float from 0 to 255.
+
+  Returns:
+    What `extractor.apply` returns, on the device.
+  """
+  return _look(_partial(extractor), images)
+
+
 @jax.jit
 def _look(apply: Partial, images: jax.Array) -> dict[str, jax.Array]:
   with jax.default_matmul_precision("highest"):  # bfloat16 or tf32 would be a device's own score
     return apply(images)
+
+
+def _partial(extractor: Extractor) -> Partial:
+  apply = extractor.apply
+  return apply if isinstance(apply, Partial) else Partial(apply)
 
 
 def _fetch(outputs: dict[str, jax.Array], n: int) -> Outputs:
