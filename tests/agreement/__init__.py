@@ -1,0 +1,1 @@
+"""A package, since its files have the names of those in other rooms."""
