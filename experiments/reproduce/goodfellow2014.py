@@ -26,7 +26,7 @@ from ml_collections import ConfigDict
 
 from experiments import goodfellow2014_mnist
 from gan_jax import data
-from gan_jax.config import network
+from gan_jax.config import network, schedule
 from gan_jax.evaluate import Evaluator, SampleFn
 from gan_jax.experiment import build
 from gan_jax.metrics import LogLikelihood, parzen_log_likelihood
@@ -44,6 +44,12 @@ flags.DEFINE_float(
   0.5,
   "Of the discriminator's loss: 0.5 in the published code, 1 in the paper's algorithm 1.",
   lower_bound=0.0,
+)
+flags.DEFINE_integer(
+  "anneal",
+  0,
+  "Passes after these in which the learning rates fall to a tenth; none in the protocol.",
+  lower_bound=0,
 )
 flags.DEFINE_integer("seed", 0, "Of networks, data order and noise.", lower_bound=0)
 
@@ -65,11 +71,12 @@ def main(argv: list[str]) -> None:
   validation, held_out = images[TRAINING:][:VALIDATION], data.take(test)["x"]
   score = lambda x: parzen_log_likelihood(*(a / 255.0 for a in (x, validation, held_out)))
 
-  experiment = build(
-    get_config(FLAGS.data, FLAGS.epochs, FLAGS.weight, FLAGS.seed, images[:TRAINING])
-  )
-  experiment = experiment._replace(evaluator=lambda: parzen_evaluator(score), unscored=None)
-  summary = fit(experiment, FLAGS.workdir)
+  config = get_config(FLAGS.data, FLAGS.epochs, FLAGS.weight, FLAGS.seed, images[:TRAINING])
+  judge = lambda: parzen_evaluator(score)
+  summary = fit(build(config)._replace(evaluator=judge, unscored=None), FLAGS.workdir)
+  if FLAGS.anneal:
+    config = annealed(config, FLAGS.anneal)
+    summary = fit(build(config)._replace(evaluator=judge, unscored=None), FLAGS.workdir)
 
   print("\n   epoch   log-likelihood, nats")
   for row in read_rows(FLAGS.workdir):
@@ -97,6 +104,23 @@ def get_config(name: str, epochs: int, weight: float, seed: int, images: np.ndar
   config.sample_every = config.evaluate_every = 10 * EPOCH
   config.checkpoint_every = 5 * EPOCH
   config.num_fake = SAMPLES
+  return config
+
+
+def annealed(config: ConfigDict, epochs: int) -> ConfigDict:
+  """Goes on from the end of a config, both learning rates falling to a tenth of what they are."""
+  config, end = config.copy_and_resolve_references(), config.rounds
+  config.rounds += epochs * EPOCH
+  for player in config.optimizers.values():
+    rate = player.learning_rate
+    reached = rate.init_value * rate.decay_rate**end
+    player.learning_rate = schedule(
+      "exponential_decay",
+      init_value=reached,
+      transition_begin=end,
+      transition_steps=epochs * EPOCH,
+      decay_rate=0.1,
+    )
   return config
 
 
