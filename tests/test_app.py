@@ -211,7 +211,9 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   assert {"frechet_distance", "classes", "class_kl", "class_accuracy"} <= set(summary["scores"])
   assert summary["card"]["backbone"]["accuracy"] > 0.98 and summary["card"]["ema"] is True
   last = summary["scores"]["frechet_distance"]["last"]
-  (made,) = (digits / "cards").iterdir()  # while training
+  cards = {read_card(path).made["checkpoint"]: path for path in (digits / "cards").iterdir()}
+  assert set(cards) == {"last", "best"}  # made while training
+  made = cards["last"]
   assert read_card(made).scores["frechet_distance"] == pytest.approx([last])
   told = gan_jax("evaluate", f"--workdir={digits}", "--draws=2")
   assert "frechet_distance" in told and " ± " in told and "last, round 4" in told
@@ -232,7 +234,7 @@ def test_other_scores_can_be_asked_for(gan_jax, digits):
   flags = ["--features=random_projection", "--metrics=kernel,prdc,class_frechet", "--real=train"]
   told = gan_jax("evaluate", f"--workdir={digits}", *flags, "--num_fake=300")
   assert "coverage" in told and "random projection" in told and "300 fakes x 1" in told
-  (path,) = (line.split()[1] for line in told.splitlines() if line.startswith("wrote "))
+  path, _ = (line.split()[1] for line in told.splitlines() if line.startswith("wrote "))
   made = read_card(path).made
   assert made["real"]["split"] == "train" and made["metrics"]["prdc"] == {"k": 5}
   for flag, why in (
