@@ -58,6 +58,12 @@ _NUM = flags.DEFINE_integer("num", 64, "sample: how many examples.", lower_bound
 _OUT = flags.DEFINE_string("out", None, "sample: where to write a picture of them (PNG).")
 _NPZ = flags.DEFINE_string("npz", None, "sample: where to write them as arrays x and y.")
 _INTERPOLATE = flags.DEFINE_bool("interpolate", False, "sample: walk between latents, row by row.")
+_TRUNCATION = flags.DEFINE_list(
+  "truncation", [], "evaluate, sample: bound on normal latents. sample: of several, a row for each."
+)
+_NEIGHBOURS = flags.DEFINE_integer(
+  "neighbours", 0, "sample: show so many nearest training images beside each.", lower_bound=0
+)
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came up.")
 
 USAGE = """gan_jax: generative adversarial networks in JAX
@@ -67,6 +73,7 @@ USAGE = """gan_jax: generative adversarial networks in JAX
     [--features=classifier] [--metrics=frechet,prdc,...] [--real=train|test] [--num_fake=50000]
   gan_jax compare A[,A2,...] B[,B2,...]      (folders of runs, or score cards)
   gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
+    [--truncation=2,1,0.5] [--neighbours=5]
 
 A run that exists in DIR is resumed. Flags:
 """
@@ -116,7 +123,11 @@ def evaluate() -> None:
   from gan_jax import scoring
   from gan_jax.cards import line
 
-  workdir, draws, ema = _workdir(), _DRAWS.value, _EMA.value
+  workdir, bounds = _workdir(), _truncation()
+  if len(bounds) > 1:
+    raise ValueError(f"--truncation={_TRUNCATION.value}: evaluate takes one bound")
+  how = scoring.How(_EMA.value, *bounds)
+  options: dict[str, Any] = {"seed": _SEED.value, "draws": _DRAWS.value, "how": how}
   given = {
     "evaluation.features": _FEATURES.value,
     "evaluation.metrics": _METRICS.value and tuple(_METRICS.value),
@@ -127,11 +138,9 @@ def evaluate() -> None:
   if _FOLLOW.value:
     if _CHECKPOINT.value:
       raise ValueError("--follow scores every checkpoint as it comes: leave out --checkpoint")
-    found = scoring.follow(workdir, seed=_SEED.value, draws=draws, ema=ema, changes=changes)
+    found = scoring.follow(workdir, changes=changes, **options)
   else:
-    at = _CHECKPOINT.value
-    seed = _SEED.value
-    found = scoring.evaluate(workdir, at=at, seed=seed, draws=draws, ema=ema, changes=changes)
+    found = scoring.evaluate(workdir, at=_CHECKPOINT.value, changes=changes, **options)
   for card, path in found:
     print(f"{line(card)}\nwrote {path}", flush=True)
 
@@ -159,15 +168,40 @@ def sample() -> None:
   if _OUT.value and not _OUT.value.lower().endswith(".png"):
     raise ValueError(f"--out={_OUT.value}: pictures are written as PNG; expected a name in .png")
   run = runs.load(_workdir(), at=_CHECKPOINT.value or "last")
-  written = run.save_samples(
-    _NUM.value,
-    png=_OUT.value,
-    npz=_NPZ.value,
-    seed=_SEED.value,
-    ema=_EMA.value,
-    interpolate=_INTERPOLATE.value,
-  )
+  if _NEIGHBOURS.value:
+    written = _save_neighbours(run)
+  else:
+    written = run.save_samples(
+      _NUM.value,
+      png=_OUT.value,
+      npz=_NPZ.value,
+      seed=_SEED.value,
+      ema=_EMA.value,
+      interpolate=_INTERPOLATE.value,
+      truncation=_truncation(),
+    )
   print("\n".join(f"wrote {path}" for path in written))
+
+
+def _save_neighbours(run: Any) -> list[str]:
+  """Writes examples, each at the head of a row of its nearest training images."""
+  from gan_jax import report, scoring
+
+  if not _OUT.value or _NPZ.value or _INTERPOLATE.value or len(_truncation()) > 1:
+    raise ValueError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
+  k, features, how = _NEIGHBOURS.value, _FEATURES.value, scoring.How(_EMA.value, *_truncation())
+  images = scoring.with_neighbours(
+    run, _NUM.value, k, seed=_SEED.value, features=features or "pixels", how=how
+  )
+  report.save_png(_OUT.value, report.grid(images, 1 + k))
+  return [_OUT.value]
+
+
+def _truncation() -> list[float]:
+  try:
+    return [float(bound) for bound in _TRUNCATION.value]
+  except ValueError:
+    raise ValueError(f"--truncation={','.join(_TRUNCATION.value)}: expected numbers") from None
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

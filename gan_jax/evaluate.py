@@ -227,7 +227,7 @@ def _images(
   splits = {"train": train, "test": test}
   real, other = splits.pop(asked.real), next(iter(splits.values()))
   assert real is not None
-  extractor = FEATURES[asked.features](Given(train, test, cache_dir, asked.weights))
+  extractor = extractor_for(train, test, asked, cache_dir)
   look = functools.partial(_look, extractor, cache_dir, batch_size)
   reference = Reference(
     look(_table(real)), functools.cache(lambda: look(_table(train))), train.num_classes
@@ -265,6 +265,13 @@ def _images(
   better = {k: v for name in asked.metrics for k, v in METRICS[name].better.items()}
   headline = tuple(METRICS[asked.metrics[0]].better)[:1]
   return Evaluator("images", better, headline, card, score)
+
+
+def extractor_for(
+  train: Source, test: Source | None, asked: Asked, cache_dir: str | None = None
+) -> Extractor:
+  """Makes what looks at the images of a data set; may train a classifier, once."""
+  return FEATURES[asked.features](Given(train, test, cache_dir, asked.weights))
 
 
 def _look(

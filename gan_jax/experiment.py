@@ -24,8 +24,9 @@ from gan_jax.config import (
   optimizer,
   section,
 )
-from gan_jax.evaluate import FEATURES, Asked, Evaluator, evaluator_for, unscored
+from gan_jax.evaluate import FEATURES, Asked, Evaluator, evaluator_for, extractor_for, unscored
 from gan_jax.game import Game, Turn
+from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.suite import METRICS
 from gan_jax.nets import NETWORKS
 from gan_jax.objectives import TermLike, Weight, every
@@ -45,6 +46,7 @@ class Experiment(NamedTuple):
     batches: the training data.
     evaluator: makes the evaluator; may train a classifier, so it is called when first needed.
     unscored: why the evaluator has no scores to give; None if it has.
+    extractor: makes what looks at images for it; may train a classifier as well.
     example: shape and number of classes of the data, and how its values are scaled.
     held_out: examples of the same kind that are not trained on; None if there are none.
   """
@@ -54,6 +56,7 @@ class Experiment(NamedTuple):
   batches: data.Batches
   evaluator: Callable[[], Evaluator]
   unscored: str | None
+  extractor: Callable[[], Extractor]
   example: Example
   held_out: data.Source | None = None
 
@@ -104,6 +107,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
       source, test, num_fake=config.num_fake, asked=asked, seed=config.seed
     ),
     unscored=unscored(source, test, asked),
+    extractor=lambda: extractor_for(source, test, asked),
     example=example,
     held_out=test,
   )

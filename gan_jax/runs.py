@@ -7,6 +7,7 @@ images = run.sample(64)
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ import numpy as np
 
 from gan_jax.cards import flat
 from gan_jax.checkpoint import BEST, Checkpoints
+from gan_jax.config import default_config
 from gan_jax.experiment import Experiment, build_game
 from gan_jax.game import Game, State, init, minibatches
 from gan_jax.report import picture, save_arrays, save_png, write_json
@@ -44,7 +46,13 @@ class Run(NamedTuple):
   rule: str
 
   def sample(
-    self, n: int = 64, *, seed: int = 0, labels: np.ndarray | None = None, ema: bool = True
+    self,
+    n: int = 64,
+    *,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    ema: bool = True,
+    truncation: float | None = None,
   ) -> np.ndarray:
     """Draws n examples.
 
@@ -53,13 +61,32 @@ class Run(NamedTuple):
       seed: the first m of n examples are the m examples of the same seed.
       labels: int [n] for a conditional game; by default class by class.
       ema: whether to use the averaged generator.
+      truncation: bound on the entries of normal latents; see `gan_jax.sampling.truncated`.
 
     Returns:
       uint8 [n, H, W, C] images, or float32 [n, d] points.
+
+    Raises:
+      ValueError: truncation of latents that are not normal.
     """
     if labels is None:
       labels = self.labels(n)
-    return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema)
+    self.check_truncation(truncation)
+    return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
+
+  def check_truncation(self, truncation: float | None) -> None:
+    """Refuses to truncate latents that are not normal."""
+    if truncation is not None and self.config.latent.name != "normal":
+      raise ValueError(
+        f"truncation is for normal latents, and those of this run are {self.config.latent.name!r}"
+      )
+
+  def sweep(
+    self, bounds: Sequence[float], columns: int = 10, *, seed: int = 0, ema: bool = True
+  ) -> np.ndarray:
+    """Draws the same latents under several truncations, a row each: [rows * columns, ...]."""
+    draw = lambda bound: self.sample(columns, seed=seed, ema=ema, truncation=bound)
+    return np.concatenate([draw(bound) for bound in bounds])
 
   def save_samples(
     self,
@@ -70,6 +97,7 @@ class Run(NamedTuple):
     seed: int = 0,
     ema: bool = True,
     interpolate: bool = False,
+    truncation: Sequence[float] = (),
   ) -> list[str]:
     """Draws examples and writes them as a picture, as arrays, or both.
 
@@ -80,17 +108,21 @@ class Run(NamedTuple):
       seed: of the latents.
       ema: whether to use the averaged generator.
       interpolate: whether to walk between latents, a row each.
+      truncation: bound on the entries of normal latents; of several bounds each makes a row of ten.
 
     Returns:
       The paths written.
     """
+    labels: np.ndarray | None = None
+    columns: int | None = STEPS
     if interpolate:
-      labels = None
-      columns: int | None = STEPS
       x = self.sampler.interpolate(self.state, max(1, n // STEPS), STEPS, seed=seed, ema=ema)
+    elif len(truncation) > 1:
+      x = self.sweep(truncation, STEPS, seed=seed, ema=ema)
     else:
       labels = self.labels(n)
-      x = self.sample(n, seed=seed, labels=labels, ema=ema)
+      bound = truncation[0] if truncation else None
+      x = self.sample(n, seed=seed, labels=labels, ema=ema, truncation=bound)
       columns = None if labels is None else max(1, n // (int(labels[-1]) + 1))
     if png:
       save_png(png, picture(x, columns=columns))
@@ -205,8 +237,10 @@ def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
     found = json.loads(path.read_text())
     example = found["example"]
     pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
+    # What came into configs after the run was started has a default that changes nothing for it.
+    filled = {**default_config().to_dict(), **found["config"]}
     return (
-      ml_collections.ConfigDict(found["config"]),
+      ml_collections.ConfigDict(filled),
       Example(tuple(example["shape"]), example["num_classes"], pixel_range),
     )
   except (json.JSONDecodeError, KeyError, TypeError) as error:

@@ -8,7 +8,7 @@ import contextlib
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -19,11 +19,25 @@ from gan_jax.data import take
 from gan_jax.evaluate import Evaluator, SampleFn
 from gan_jax.experiment import Experiment, build
 from gan_jax.game import State, minibatches
+from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
+from gan_jax.metrics.features.extractor import extract
 from gan_jax.runs import RULES, Run, load, read_config
 from gan_jax.sampling import Sampler
 
 EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
+
+
+class How(NamedTuple):
+  """How examples are drawn.
+
+  Attributes:
+    ema: whether from the averaged generator.
+    truncation: bound on the entries of normal latents; None for none.
+  """
+
+  ema: bool = True
+  truncation: float | None = None
 
 
 def evaluate(
@@ -32,7 +46,7 @@ def evaluate(
   at: int | str | None = None,
   seed: int = 0,
   draws: int = 1,
-  ema: bool = True,
+  how: How | None = None,
   changes: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Card, pathlib.Path]]:
   """Scores checkpoints of a run and writes their cards.
@@ -43,7 +57,7 @@ def evaluate(
       with the last in any case: alone it would hide that a run has collapsed since.
     seed: of the first draw; the next has the next.
     draws: how many sets of samples are scored.
-    ema: whether to use the averaged generator.
+    how: examples are drawn.
     changes: {dotted key of the config: value}, to score otherwise than while training: of
       `EVALUATION`.
 
@@ -62,7 +76,7 @@ def evaluate(
   experiment = _experiment(workdir, changes)
   evaluator = experiment.evaluator()
   for run in loaded:
-    card = score(experiment, evaluator, run, range(seed, seed + draws), ema=ema)
+    card = score(experiment, evaluator, run, range(seed, seed + draws), how)
     yield keep_card(card, workdir)
 
 
@@ -71,7 +85,7 @@ def follow(
   *,
   seed: int = 0,
   draws: int = 1,
-  ema: bool = True,
+  how: How | None = None,
   changes: Mapping[str, Any] | None = None,
   pause: float = 5.0,
 ) -> Iterator[tuple[Card, pathlib.Path]]:
@@ -82,7 +96,7 @@ def follow(
 
   Args:
     workdir: of the run.
-    seed, draws, ema, changes: as for `evaluate`.
+    seed, draws, how, changes: as for `evaluate`.
     pause: seconds between two looks.
 
   Yields:
@@ -96,15 +110,15 @@ def follow(
     with Checkpoints(workdir / "checkpoints") as checkpoints:
       new = [round for round in checkpoints.rounds() if round > seen]
     for seen in new:
-      as_made = card_of(experiment, evaluator, [], str(seen), seen, seeds, ema=ema)
+      as_made = card_of(experiment, evaluator, [], str(seen), seen, seeds, how)
       if card_path(as_made, workdir).is_file():
         continue
       with contextlib.suppress(ValueError, FileNotFoundError):  # deleted since it was listed
-        card = score(experiment, evaluator, load(workdir, at=seen), seeds, ema=ema)
+        card = score(experiment, evaluator, load(workdir, at=seen), seeds, how)
         yield keep_card(card, workdir)
     if not new:
       time.sleep(pause)
-  yield from evaluate(workdir, seed=seed, draws=draws, ema=ema, changes=changes)
+  yield from evaluate(workdir, seed=seed, draws=draws, how=how, changes=changes)
 
 
 def _experiment(workdir: pathlib.Path, changes: Mapping[str, Any] | None) -> Experiment:
@@ -122,8 +136,7 @@ def score(
   evaluator: Evaluator,
   run: Run,
   seeds: Sequence[int] = (0,),
-  *,
-  ema: bool = True,
+  how: How | None = None,
 ) -> Card:
   """Scores a run's loaded state.
 
@@ -132,14 +145,19 @@ def score(
     evaluator: the experiment's.
     run: the run.
     seeds: of the latents, one for each draw.
-    ema: whether to use the averaged generator.
+    how: examples are drawn.
 
   Returns:
     The scores, and how they were made.
+
+  Raises:
+    ValueError: truncation of latents that are not normal.
   """
-  draw = lambda seed: sample_function(experiment, run.sampler, run.state, seed=seed, ema=ema)
+  how = how or How()
+  run.check_truncation(how.truncation)
+  draw = lambda seed: sample_function(experiment, run.sampler, run.state, seed, how)
   draws = [evaluator(draw(seed)) for seed in seeds]
-  return card_of(experiment, evaluator, draws, run.rule, int(run.state.round), seeds, ema=ema)
+  return card_of(experiment, evaluator, draws, run.rule, int(run.state.round), seeds, how)
 
 
 def card_of(
@@ -149,11 +167,10 @@ def card_of(
   rule: str,
   round: int,
   seeds: Sequence[int],
-  *,
-  ema: bool = True,
+  how: How | None = None,
 ) -> Card:
   """Makes the card of what was drawn by `sample_function`: the one place that knows how."""
-  config = experiment.config
+  config, how = experiment.config, how or How()
   trained = {key: value for key, value in config.items() if key not in EVALUATION}
   images = round * minibatches(experiment.game) * config.batch_size
   return make_card(
@@ -161,7 +178,8 @@ def card_of(
     draws,
     checkpoint=rule if rule in RULES else "asked for",
     sampled={
-      "ema": ema and bool(experiment.game.averages),
+      "ema": how.ema and bool(experiment.game.averages),
+      "truncation": how.truncation,
       "batch_norm": "running statistics",
       "quantised": "uint8" if experiment.example.pixel_range else None,
     },
@@ -176,10 +194,14 @@ def card_of(
 
 
 def sample_function(
-  experiment: Experiment, sampler: Sampler, state: State, *, seed: int = 0, ema: bool = True
+  experiment: Experiment,
+  sampler: Sampler,
+  state: State,
+  seed: int = 0,
+  how: How | None = None,
 ) -> SampleFn:
   """Makes what an evaluator draws from; labels have the shares they have in the training data."""
-  source = experiment.batches.source
+  source, how = experiment.batches.source, how or How()
 
   def draw(n: int, offset: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, offset])
@@ -187,7 +209,39 @@ def sample_function(
     if experiment.example.num_classes is not None:
       drawn = rng.integers(source.size or 2**31, size=n)
       labels = source.read(drawn)["y"] if source.read else take(source, n, int(drawn[0]))["y"]
-    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, ema=ema)
+    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, **how._asdict())
     return {"x": x} if labels is None else {"x": x, "y": labels}
 
   return draw
+
+
+def with_neighbours(
+  run: Run, n: int, k: int = 5, *, seed: int = 0, features: str = "pixels", how: How | None = None
+) -> np.ndarray:
+  """Draws examples, each before the training images that are nearest to it; needs the data.
+
+  Args:
+    run: of images.
+    n: how many examples.
+    k: neighbours of each.
+    seed: of the latents.
+    features: in which they are near, as for an evaluation.
+    how: examples are drawn.
+
+  Returns:
+    uint8 [n (1 + k), H, W, C], the example and its neighbours, nearest first.
+
+  Raises:
+    ValueError: for a run of other data, or features that there are not.
+  """
+  if run.sampler.example.pixel_range is None:
+    raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
+  how, config = how or How(), run.config.copy_and_resolve_references()
+  config.evaluation.features = features
+  experiment = build(config)
+  made = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
+  images = take(experiment.batches.source)["x"]
+  extractor = experiment.extractor()
+  seen = lambda x: extract(extractor, x)["features"]
+  places = nearest_neighbours(seen(images), seen(made), k=k).indices
+  return np.concatenate([made[:, None], images[places]], axis=1).reshape(-1, *made.shape[1:])

@@ -66,3 +66,16 @@ def test_damaged_config_is_named(text, tmp_path):
 def test_points_and_images_are_told_apart(experiment):
   assert experiment.example.pixel_range is None
   assert np.prod(experiment.example.shape) == 2
+
+
+def test_a_run_from_before_a_key_there_is_now_has_its_default(experiment, tmp_path):
+  write_config(experiment, tmp_path)
+  path = tmp_path / "config.json"
+  found = json.loads(path.read_text())
+  for key in ("rule", "evaluation"):
+    del found["config"][key]
+  path.write_text(json.dumps(found))
+  config = read_config(tmp_path)
+  assert config.rule.to_dict() == default_config().rule.to_dict()
+  assert config.loss == experiment.config.loss
+  check_same_config(experiment.config, tmp_path)
