@@ -3,7 +3,8 @@
   python -m experiments.bench.metrics [--n 10000] [--width 2048] [--rounds 1] [--metrics prdc ...]
 
 From features, or logits, to the score. The rivals run in turn within one process; each one's
-fastest round counts. Ratios are of their time to ours in the same run: above 1 ours is faster.
+fastest round counts. Ratios are of their time to ours in the same run: above 1 ours is faster. On a
+core that other processes share, --clock=cpu leaves these out.
 Differences are relative, of the same arrays: where subsets are drawn at random, of the first
 examples, as many as a subset holds. A package that is missing is named and left out.
 """
@@ -15,6 +16,7 @@ import importlib.metadata
 import importlib.util
 import io
 import sys
+import time
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.bench.convolutions import Run, fastest, machine
+from experiments.bench.convolutions import Run, machine
 from gan_jax import metrics
 
 TORCHVISION = (
@@ -33,6 +35,8 @@ TORCHVISION = (
   ".transforms",
   ".transforms.functional",
 )
+
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 Rival = Callable[..., Run]  # (real, fake) or (logits) -> what computes the score, to be timed
 
@@ -282,9 +286,9 @@ def difference(ours: object, theirs: object) -> float:
   return float((np.abs(a - b) / np.maximum(np.abs(b), np.finfo(np.float64).tiny)).max())
 
 
-def installed(packages: Mapping[str, Rival]) -> Iterator[str]:
-  """Yields the packages that are there, and says which are not."""
-  for package in packages:
+def installed(metric: Metric) -> Iterator[str]:
+  """Yields the rivals that are there, and says which are not."""
+  for package in metric.rivals:
     try:
       importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -293,27 +297,33 @@ def installed(packages: Mapping[str, Rival]) -> Iterator[str]:
       yield package
 
 
-def compare(metric: Metric, arrays: tuple[np.ndarray, ...], options: Options, rounds: int) -> None:
+def timed(runs: Mapping[str, Run], rounds: int, clock: str) -> dict[str, tuple[float, object]]:
+  """Returns each run's fastest of `rounds` rounds in seconds and its value, the runs in turn."""
+  now, found = CLOCKS[clock], {name: (float("inf"), None) for name in runs}
+  for _ in range(rounds):
+    for name, run in runs.items():
+      start = now()
+      value = run()
+      found[name] = min(found[name][0], now() - start), value
+  return found
+
+
+def compare(metric: Metric, arrays: tuple[np.ndarray, ...], options: Options, flags: Any) -> None:
   """Prints a line for each rival."""
-  there = list(installed(metric.rivals))
-  makers = {"gan_jax": metric.ours, **{name: metric.rivals[name] for name in there}}
-  values: dict[str, object] = {}
-
-  def keep(name: str, run: Run) -> Run:
-    return lambda: values.__setitem__(name, run())
-
-  runs = {name: keep(name, quiet(make(options, *arrays))) for name, make in makers.items()}
-  seconds = fastest(runs, rounds)
+  makers = {"gan_jax": metric.ours, **{name: metric.rivals[name] for name in installed(metric)}}
+  runs = {name: quiet(make(options, *arrays)) for name, make in makers.items()}
+  found = timed(runs, flags.rounds, flags.clock)
+  values = {name: value for name, (_, value) in found.items()}
   if metric.sampled:
     first = [array[: options.subset_size] for array in arrays]
     few = options._replace(subsets=2)
     values = {name: quiet(make(few, *first))() for name, make in makers.items()}
-  print(f"  gan_jax: {seconds['gan_jax']:.2f} s")
-  for name in there:
-    ratio = seconds[name] / seconds["gan_jax"]
+  ours = found.pop("gan_jax")[0]
+  print(f"  gan_jax: {ours:.2f} s")
+  for name, (seconds, _) in found.items():
     apart = difference(values["gan_jax"], values[name])
     version = importlib.metadata.version(name)
-    print(f"  {name} {version}: {seconds[name]:.2f} s ({ratio:.2f}), differs by {apart:.1e}")
+    print(f"  {name} {version}: {seconds:.2f} s ({seconds / ours:.2f}), differs by {apart:.1e}")
 
 
 def main() -> None:
@@ -325,6 +335,7 @@ def main() -> None:
   parser.add_argument("--subset_size", type=int, default=1000)
   parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
   parser.add_argument("--rounds", type=int, default=1)
+  parser.add_argument("--clock", choices=list(CLOCKS), default="wall")
   parser.add_argument("--metrics", nargs="*", choices=list(METRICS), default=list(METRICS))
   flags = parser.parse_args()
 
@@ -336,7 +347,7 @@ def main() -> None:
   for name in flags.metrics:
     print(name, flush=True)
     arrays = METRICS[name].inputs(flags.n, flags.width, flags.classes, flags.dtype)
-    compare(METRICS[name], arrays, options, flags.rounds)
+    compare(METRICS[name], arrays, options, flags)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.pairs import distance_blocks, feature_set, feature_sets
+from gan_jax.metrics.pairs import distance_tiles, feature_set, feature_sets, tiles
 
 
 class Neighbours(NamedTuple):
@@ -51,15 +51,19 @@ def nearest_neighbours(train: np.ndarray, fake: np.ndarray, *, k: int = 1) -> Ne
   train, fake = feature_sets(train, fake)
   if not 1 <= k <= len(train):
     raise ValueError(f"k is {k}: expected 1 to {len(train)} neighbours, all there are")
-  indices = np.empty((len(fake), k), np.int64)
-  distances = np.empty((len(fake), k))
-  for rows, block in distance_blocks(fake, train):
-    for j in range(k):
-      nearest = block.argmin(axis=1)
-      block[np.arange(len(block)), nearest] = np.inf
-      # from the differences: near copies have lost their digits in the block
-      step = np.asarray(fake[rows], np.float64) - train[nearest]
-      indices[rows, j], distances[rows, j] = nearest, np.sqrt(np.einsum("ij,ij->i", step, step))
+  indices = np.zeros((len(fake), k), np.int64)
+  distances = np.full((len(fake), k), np.finfo(np.float64).max)  # none yet
+  for rows, columns, tile in distance_tiles(fake, train):
+    candidates = np.concatenate([distances[rows], tile], axis=1)
+    places = _smallest(candidates, k)
+    distances[rows] = np.take_along_axis(candidates, places, axis=1)
+    kept = np.take_along_axis(indices[rows], np.minimum(places, k - 1), axis=1)
+    indices[rows] = np.where(places < k, kept, columns.start + places - k)
+  # once more from the differences: near copies have lost their digits in the tile
+  for j in range(k):
+    for rows, _ in tiles(len(fake), 1):
+      step = np.asarray(fake[rows], np.float64) - train[indices[rows, j]]
+      distances[rows, j] = np.sqrt(np.einsum("ij,ij->i", step, step))
   order = np.argsort(distances, axis=1, kind="stable")
   pick = lambda x: np.take_along_axis(x, order, axis=1)
   return Neighbours(pick(indices), pick(distances))
@@ -92,3 +96,13 @@ def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> D
   further = float((below + upto).sum()) / 2  # Mann & Whitney's U of the generated examples
   spread = np.sqrt(pairs * (len(seen) + len(made) + 1) / 12)
   return DataCopying(1 - further / pairs, float((further - pairs / 2) / spread))
+
+
+def _smallest(values: np.ndarray, k: int) -> np.ndarray:
+  """Finds the places of the k smallest in each row, [n, k], smallest first."""
+  values, each = values.copy(), np.arange(len(values))
+  places = np.empty((len(values), k), np.int64)
+  for j in range(k):
+    places[:, j] = values.argmin(axis=1)
+    values[each, places[:, j]] = np.inf
+  return places

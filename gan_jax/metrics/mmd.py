@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gan_jax.metrics.pairs import feature_sets, row_blocks, squared_distances
+from gan_jax.metrics.pairs import feature_sets, squared_distances, tiles
 
-Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # [n, d], [m, d] -> a new [n, m]
+Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # [n, d], [m, d] -> [n, m]
 
 
 def squared_mmd(kernel: Kernel, x: np.ndarray, y: np.ndarray, *, unbiased: bool) -> float:
@@ -15,8 +15,8 @@ def squared_mmd(kernel: Kernel, x: np.ndarray, y: np.ndarray, *, unbiased: bool)
   Gretton et al. 2012, "A kernel two-sample test": equation 3 if unbiased, equation 5 if not.
 
   Args:
-    kernel: symmetric.
-    x: [n, d], float64, n >= 2 if unbiased.
+    kernel: symmetric, in float64. It sees a tile of the pairs at a time.
+    x: [n, d], n >= 2 if unbiased.
     y: [m, d], likewise.
     unbiased: leaves out the pairs of an example with itself. The estimate then has the right mean,
       and may be negative; with these pairs it is never negative, and too large.
@@ -25,7 +25,7 @@ def squared_mmd(kernel: Kernel, x: np.ndarray, y: np.ndarray, *, unbiased: bool)
     The estimate, in float64.
   """
   within = _mean_within(kernel, x, unbiased) + _mean_within(kernel, y, unbiased)
-  across = sum(float(kernel(x[rows], y).sum()) for rows in row_blocks(len(x), len(y)))
+  across = sum(float(kernel(x[i], y[j]).sum()) for i, j in tiles(len(x), len(y)))
   return within - 2 * across / (len(x) * len(y))
 
 
@@ -58,7 +58,7 @@ def rbf_mmd(
   """
   if not bandwidth > 0:
     raise ValueError(f"bandwidth is {bandwidth}: expected a positive number")
-  real, fake = (np.asarray(x, np.float64) for x in feature_sets(real, fake, least=2))
+  real, fake = feature_sets(real, fake, least=2)
 
   def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     exponents = squared_distances(x, y)
@@ -72,10 +72,10 @@ def rbf_mmd(
 def _mean_within(kernel: Kernel, x: np.ndarray, unbiased: bool) -> float:
   """Computes the mean of a symmetric kernel over the pairs of one set."""
   n, total = len(x), 0.0
-  for rows in row_blocks(n, n):
-    values = kernel(x[rows], x[rows.start :])  # what is left of these was seen from the other side
-    on, beyond = values[:, : len(values)], values[:, len(values) :]
-    total += float(on.sum()) + 2 * float(beyond.sum())
-    if unbiased:
-      total -= float(on.trace())
+  for rows, columns in tiles(n, n, upper=True):
+    values = kernel(x[rows], x[columns])
+    if rows == columns:
+      total += float(values.sum()) - unbiased * float(values.trace())
+    else:
+      total += 2 * float(values.sum())
   return total / (n * (n - 1) if unbiased else n * n)

@@ -1,10 +1,10 @@
-"""Two sets of features: which arrays are accepted, and their distances in row blocks."""
+"""Two sets of features: which arrays are accepted, and their distances tile by tile."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-BLOCK = 2**24  # entries of a block in memory at once: 128 MB of float64
+TILE = 1024  # rows and columns of distances in memory at once: 8 MB of float64
 
 
 def feature_set(features: np.ndarray, name: str = "", *, least: int = 1) -> np.ndarray:
@@ -50,36 +50,48 @@ def feature_sets(
   return real, fake
 
 
-def row_blocks(n: int, width: int) -> Iterator[slice]:
-  """Cuts n rows of this width into blocks of at most BLOCK entries, or of one row."""
-  rows = max(1, BLOCK // width)
-  return (slice(first, min(first + rows, n)) for first in range(0, n, rows))
+def tiles(n: int, m: int, *, upper: bool = False) -> Iterator[tuple[slice, slice]]:
+  """Cuts an [n, m] matrix into tiles, row by row.
+
+  Args:
+    n: rows.
+    m: columns.
+    upper: of a symmetric matrix, leaves out the tiles below the diagonal.
+
+  Yields:
+    Rows and columns of each tile.
+  """
+  for i in range(0, n, TILE):
+    for j in range(i if upper else 0, m, TILE):
+      yield slice(i, min(i + TILE, n)), slice(j, min(j + TILE, m))
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
   """Computes squared Euclidean distances between all of [n, d] and all of [m, d]: [n, m] >= 0.
 
-  By one product of matrices, so they are exact to about 1e-16 of the squared *norms*.
+  By one product of matrices in float64, so they are exact to about 1e-16 of the squared *norms*.
   """
+  x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
   squared = (-2 * x) @ y.T
-  squared += np.einsum("ij,ij->i", x, x)[:, None]
-  squared += np.einsum("ij,ij->i", y, y)
+  squared += np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
   return np.maximum(squared, 0, out=squared)
 
 
-def distance_blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-  """Computes the distances between two sets of features, a few rows at a time.
+def distance_tiles(
+  x: np.ndarray, y: np.ndarray, *, upper: bool = False
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
+  """Computes the distances between two sets of features, a tile at a time.
 
   Args:
     x: [n, d], float32 or float64.
     y: [m, d], likewise.
+    upper: see `tiles`.
 
   Yields:
-    The rows of x in this block, and their distances [rows, m] to all of y: computed in float64,
-    and float32 where all features are.
+    The rows of x and of y, and their distances: computed in float64, and float32 where all
+    features are.
   """
-  columns = np.asarray(y, np.float64)
-  for rows in row_blocks(len(x), sum(y.shape)):
-    squared = squared_distances(np.asarray(x[rows], np.float64), columns)
+  for rows, columns in tiles(len(x), len(y), upper=upper):
+    squared = squared_distances(x[rows], y[columns])
     squared = squared.astype(np.result_type(x, y), copy=False)
-    yield rows, np.sqrt(squared, out=squared)
+    yield rows, columns, np.sqrt(squared, out=squared)

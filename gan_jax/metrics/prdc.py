@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.pairs import distance_blocks, feature_sets
+from gan_jax.metrics.pairs import distance_tiles, feature_sets
 
 
 class PRDC(NamedTuple):
@@ -33,7 +33,8 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
   Precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991); density and coverage: Naeem et
   al. 2020 (arXiv:2002.09797). The ball of an example reaches to the k-th nearest other example of
   its own set, and is open: what lies just on its rim, or on an example that k others coincide
-  with, is outside. Memory goes with n + m, time with (n + m)².
+  with, is outside. Distances are compared in the type of the features: in float32, ties are ties;
+  in float64, rounding may part examples at equal distances. Memory goes with n + m.
 
   Args:
     real: features [n, d], n > k.
@@ -51,12 +52,12 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
   real, fake = feature_sets(real, fake, least=k + 1)
   real_radii, fake_radii = _radii(real, k), _radii(fake, k)
   balls = np.zeros(len(fake), np.int64)  # real balls that a fake example is in
-  recalled, covered = np.empty(len(real), bool), np.empty(len(real), bool)
-  for rows, distances in distance_blocks(real, fake):
+  recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
+  for rows, columns, distances in distance_tiles(real, fake):
     inside = distances < real_radii[rows, None]
-    balls += inside.sum(axis=0)
-    covered[rows] = inside.any(axis=1)
-    recalled[rows] = (distances < fake_radii).any(axis=1)
+    balls[columns] += inside.sum(axis=0)
+    covered[rows] |= inside.any(axis=1)
+    recalled[rows] |= (distances < fake_radii[columns]).any(axis=1)
   return PRDC(
     precision=float((balls > 0).mean()),
     recall=float(recalled.mean()),
@@ -68,10 +69,19 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
 
 def _radii(x: np.ndarray, k: int) -> np.ndarray:
   """Computes the distance from each example to its k-th nearest other one, [n]."""
-  radii = np.empty(len(x), x.dtype)
-  for rows, distances in distance_blocks(x, x):
-    each = np.arange(len(distances))
-    distances[each, rows.start + each] = 0  # to itself, up to rounding
-    distances.partition(k, axis=1)
-    radii[rows] = distances[:, k]
-  return radii
+  nearest = np.full((len(x), k), np.inf, x.dtype)
+  for rows, columns, distances in distance_tiles(x, x, upper=True):
+    if rows == columns:
+      np.fill_diagonal(distances, np.inf)
+    else:
+      nearest[columns] = _smallest(nearest[columns], distances.T)
+    nearest[rows] = _smallest(nearest[rows], distances)
+  return nearest.max(axis=1)
+
+
+def _smallest(kept: np.ndarray, new: np.ndarray) -> np.ndarray:
+  """Finds the k smallest of [n, k] and [n, m] in each row, in any order."""
+  k = kept.shape[1]
+  together = np.concatenate([kept, new], axis=1)
+  together.partition(k - 1, axis=1)
+  return together[:, :k]

@@ -35,12 +35,18 @@ def test_no_bias_where_the_other_estimator_has_one():
     assert abs(sigmas) < 4 if unbiased else sigmas > 20
 
 
-def test_order_of_samples_and_of_blocks_do_not_matter(monkeypatch):
+def test_order_of_samples_and_the_tiles_do_not_matter(monkeypatch):
   x, y = normal(0, 50), normal(1, 70, mean=0.3)
   whole = polynomial_mmd(x, y)
-  monkeypatch.setattr(pairs, "BLOCK", 300)
+  monkeypatch.setattr(pairs, "TILE", 16)
   assert polynomial_mmd(x[::-1], y[::-1]) == pytest.approx(whole, rel=1e-12)
   assert polynomial_mmd(y, x) == pytest.approx(whole, rel=1e-12)
+
+
+def test_products_in_float32_keep_six_digits():
+  x, y = normal(0, 300, 500).astype(np.float32), normal(1, 300, 500, 0.1).astype(np.float32)
+  exact = polynomial_mmd(x.astype(np.float64), y.astype(np.float64))
+  assert polynomial_mmd(x, y) == pytest.approx(exact, rel=1e-6)
 
 
 def test_subsets_of_everything_are_everything():

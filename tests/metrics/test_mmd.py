@@ -56,11 +56,11 @@ def test_equal_sets_are_at_zero_whatever_the_order():
   assert rbf_mmd(x, x, unbiased=True) < 0  # its price for having no bias
 
 
-def test_symmetric_and_the_same_in_any_blocks(monkeypatch):
+def test_symmetric_and_the_same_in_any_tiles(monkeypatch):
   x, y = normal(0, 50, 3), normal(1, 70, 3, 0.3)
   whole = rbf_mmd(x, y)
   assert rbf_mmd(y[::-1], x) == pytest.approx(whole, rel=1e-10)
-  monkeypatch.setattr(pairs, "BLOCK", 300)
+  monkeypatch.setattr(pairs, "TILE", 16)
   assert rbf_mmd(x, y) == pytest.approx(whole, rel=1e-10)
   assert rbf_mmd(3 * x, 3 * y, bandwidth=30) == pytest.approx(whole, rel=1e-10)
 

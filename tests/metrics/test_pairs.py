@@ -1,4 +1,4 @@
-"""Distances in blocks: against a plain sum, bounded in memory, and what is refused."""
+"""Distances in tiles: against a plain sum, bounded in memory, and what is refused."""
 
 import tracemalloc
 
@@ -14,7 +14,7 @@ from gan_jax.metrics import (
   prdc,
   rbf_mmd,
 )
-from gan_jax.metrics.pairs import distance_blocks, feature_set, row_blocks
+from gan_jax.metrics.pairs import distance_tiles, feature_set, tiles
 
 COMPARED = {
   "kernel_distance": lambda x, y: kernel_distance(x, y, subsets=2, subset_size=3, seed=0),
@@ -25,39 +25,47 @@ COMPARED = {
 }
 
 
-@pytest.mark.parametrize("block", [1, 40, 10_000])
+@pytest.mark.parametrize("tile", [1, 4, 100])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_distances_are_those_of_a_plain_sum(block, dtype, monkeypatch):
-  monkeypatch.setattr(pairs, "BLOCK", block)
+def test_distances_are_those_of_a_plain_sum(tile, dtype, monkeypatch):
+  monkeypatch.setattr(pairs, "TILE", tile)
   rng = np.random.default_rng(0)
   x, y = rng.normal(size=(13, 4)).astype(dtype), rng.normal(size=(9, 4)).astype(dtype)
-  found = list(distance_blocks(x, y))
-  assert [rows for rows, _ in found] == list(row_blocks(13, 13))
+  found = np.full((13, 9), np.nan)
+  for rows, columns, distances in distance_tiles(x, y):
+    assert distances.dtype == dtype and max(distances.shape) <= tile
+    found[rows, columns] = distances
   plain = np.linalg.norm(x.astype(np.float64)[:, None] - y.astype(np.float64), axis=-1)
-  joined = np.concatenate([distances for _, distances in found])
-  assert joined.dtype == dtype
   # errors are of the squared norms, here up to 20 times the squared distances
-  np.testing.assert_allclose(joined, plain, rtol=20 * np.finfo(dtype).eps)
+  np.testing.assert_allclose(found, plain, rtol=20 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9])
-def test_blocks_cover_every_row_once(n: int, monkeypatch):
-  monkeypatch.setattr(pairs, "BLOCK", 24)
-  rows = [np.arange(n)[block] for block in row_blocks(n, 3)]
-  np.testing.assert_array_equal(np.concatenate(rows), np.arange(n))
-  assert max(map(len, rows)) <= 8
+@pytest.mark.parametrize("m", [3, 8, 17])
+def test_tiles_cover_every_pair_once(n: int, m: int, monkeypatch):
+  monkeypatch.setattr(pairs, "TILE", 4)
+  seen = np.zeros((n, m), int)
+  for tile in tiles(n, m):
+    seen[tile] += 1
+  np.testing.assert_array_equal(seen, 1)
+  upper = np.zeros((n, n), int)
+  for rows, columns in tiles(n, n, upper=True):
+    upper[rows, columns] += 1
+    if rows != columns:
+      upper.T[rows, columns] += 1
+  np.testing.assert_array_equal(upper, 1)
 
 
 @pytest.mark.parametrize("score", [prdc, rbf_mmd, polynomial_mmd, nearest_neighbours])
 def test_memory_does_not_go_with_the_square_of_the_count(score, monkeypatch):
-  """Of 2,000 x 2,000 distances, 32 MB, never more than a tenth is held at once."""
-  monkeypatch.setattr(pairs, "BLOCK", 2**16)  # 0.5 MB
+  """Of 2,000 x 2,000 distances, 32 MB, never more than a twentieth is held at once."""
+  monkeypatch.setattr(pairs, "TILE", 128)  # 0.1 MB
   x, y = np.random.default_rng(0).normal(size=(2, 2000, 4))
   tracemalloc.start()
   score(x, y)
   peak = tracemalloc.get_traced_memory()[1]
   tracemalloc.stop()
-  assert peak < 3.2e6
+  assert peak < 1.6e6
 
 
 @pytest.mark.parametrize("score", COMPARED.values(), ids=COMPARED)

@@ -65,10 +65,10 @@ def test_an_outlier_fools_precision_and_not_density():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_order_of_samples_and_of_blocks_do_not_matter(dtype, monkeypatch):
+def test_order_of_samples_and_the_tiles_do_not_matter(dtype, monkeypatch):
   real, fake = normal(0, 150).astype(dtype), normal(1, 130, std=0.9).astype(dtype)
   whole = prdc(real, fake)
-  monkeypatch.setattr(pairs, "BLOCK", 1000)
+  monkeypatch.setattr(pairs, "TILE", 40)
   assert prdc(real[::-1], fake[::-1]) == whole
 
 
