@@ -42,19 +42,12 @@ Rival = Callable[..., Run]  # (real, fake) or (logits) -> what computes the scor
 
 
 class Options(NamedTuple):
-  """Settings that ours and the rivals share.
+  """Settings that ours and the rivals share."""
 
-  Attributes:
-    subsets: of the kernel distance.
-    subset_size: likewise.
-    splits: of the Inception score.
-    k: neighbours.
-  """
-
-  subsets: int = 100
+  subsets: int = 100  # of the kernel distance
   subset_size: int = 1000
-  splits: int = 10
-  k: int = 5
+  splits: int = 10  # of the Inception score
+  k: int = 5  # neighbours
 
 
 class Metric(NamedTuple):

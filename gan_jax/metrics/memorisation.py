@@ -54,11 +54,10 @@ def nearest_neighbours(train: np.ndarray, fake: np.ndarray, *, k: int = 1) -> Ne
   indices = np.zeros((len(fake), k), np.int64)
   distances = np.full((len(fake), k), np.finfo(np.float64).max)  # none yet
   for rows, columns, tile in distance_tiles(fake, train):
-    candidates = np.concatenate([distances[rows], tile], axis=1)
-    places = _smallest(candidates, k)
-    distances[rows] = np.take_along_axis(candidates, places, axis=1)
-    kept = np.take_along_axis(indices[rows], np.minimum(places, k - 1), axis=1)
-    indices[rows] = np.where(places < k, kept, columns.start + places - k)
+    places, near = _smallest(tile, min(k, tile.shape[1]))
+    which = np.concatenate([indices[rows], columns.start + places], axis=1)
+    places, distances[rows] = _smallest(np.concatenate([distances[rows], near], axis=1), k)
+    indices[rows] = np.take_along_axis(which, places, axis=1)
   # once more from the differences: near copies have lost their digits in the tile
   for j in range(k):
     for rows, _ in tiles(len(fake), 1):
@@ -98,11 +97,12 @@ def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> D
   return DataCopying(1 - further / pairs, float((further - pairs / 2) / spread))
 
 
-def _smallest(values: np.ndarray, k: int) -> np.ndarray:
-  """Finds the places of the k smallest in each row, [n, k], smallest first."""
-  values, each = values.copy(), np.arange(len(values))
-  places = np.empty((len(values), k), np.int64)
+def _smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+  """Takes the k smallest out of each row: their places [n, k] and values, smallest first."""
+  each, places = np.arange(len(values)), np.empty((len(values), k), np.int64)
+  found = np.empty((len(values), k), values.dtype)
   for j in range(k):
     places[:, j] = values.argmin(axis=1)
+    found[:, j] = values[each, places[:, j]]
     values[each, places[:, j]] = np.inf
-  return places
+  return places, found

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gan_jax.metrics.pairs import feature_sets, squared_distances, tiles
+from gan_jax.metrics.pairs import feature_sets, tiles
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # [n, d], [m, d] -> [n, m]
 
@@ -58,11 +58,13 @@ def rbf_mmd(
   """
   if not bandwidth > 0:
     raise ValueError(f"bandwidth is {bandwidth}: expected a positive number")
-  real, fake = feature_sets(real, fake, least=2)
+  real, fake = (np.asarray(x, np.float64) for x in feature_sets(real, fake, least=2))
 
   def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    exponents = squared_distances(x, y)
-    exponents /= -2 * bandwidth**2
+    exponents = x @ y.T  # half the work where x is y
+    exponents -= np.einsum("ij,ij->i", x, x)[:, None] / 2
+    exponents -= np.einsum("ij,ij->i", y, y) / 2
+    exponents /= bandwidth**2
     return np.exp(exponents, out=exponents)
 
   found = scale * squared_mmd(kernel, real, fake, unbiased=unbiased)

@@ -67,11 +67,10 @@ def tiles(n: int, m: int, *, upper: bool = False) -> Iterator[tuple[slice, slice
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-  """Computes squared Euclidean distances between all of [n, d] and all of [m, d]: [n, m] >= 0.
+  """Computes squared Euclidean distances between float64 [n, d] and [m, d]: [n, m] >= 0.
 
-  By one product of matrices in float64, so they are exact to about 1e-16 of the squared *norms*.
+  By one product of matrices, so they are exact to about 1e-16 of the squared *norms*.
   """
-  x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
   squared = (-2 * x) @ y.T
   squared += np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
   return np.maximum(squared, 0, out=squared)
@@ -91,7 +90,8 @@ def distance_tiles(
     The rows of x and of y, and their distances: computed in float64, and float32 where all
     features are.
   """
+  kept = np.result_type(x, y)
+  x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
   for rows, columns in tiles(len(x), len(y), upper=upper):
-    squared = squared_distances(x[rows], y[columns])
-    squared = squared.astype(np.result_type(x, y), copy=False)
+    squared = squared_distances(x[rows], y[columns]).astype(kept, copy=False)
     yield rows, columns, np.sqrt(squared, out=squared)
