@@ -65,11 +65,7 @@ def test_agrees_with_the_rank_test_of_scipy():
 
 
 def test_the_same_distribution_is_at_a_half_and_its_spread_is_one():
-  """50 draws: the mean of z within 4 standard errors of 0, its variance within 4 of about 1.
-
-  One training set leaves z's of different draws independent only of each other's rank, so each
-  draw has its own.
-  """
+  """50 draws: the mean of z within 4 standard errors of 0, its variance within 4 of 1."""
   z = np.array([data_copying(*(normal(3 * i + j, 60) for j in range(3))).z for i in range(50)])
   assert abs(z.mean()) < 4 / np.sqrt(50)
   assert z.var() == pytest.approx(1, abs=4 * np.sqrt(2 / 50))
