@@ -99,6 +99,7 @@ def line(card: Card) -> str:
     " ".join(_said(real[key]) for key in ("data", "split", "count") if key in real),
     "averaged weights" if made.get("ema") else "raw weights",
     f"latents within {made['truncation']:g}" if made.get("truncation") else "",
+    made.get("note", ""),
     f"card {digest(card)}",
   ]
   return f"{scores}  ({'; '.join(part for part in how if part)})"

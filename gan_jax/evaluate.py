@@ -254,6 +254,9 @@ def _images(
     },
     "fake": fake,
   }
+  count, width = min(len(reference.real.images), fake["count"]), reference.real.features.shape[1]
+  if count <= width and any("frechet" in name for name in asked.metrics):
+    card["note"] = f"{count} images do not fill the covariance of {width} features"
   if other is not None and other.size:
     first = asked.metrics[0]
     stand_in = take(other, min(other.size, fake["count"]))  # as many as will be generated

@@ -191,6 +191,7 @@ def test_every_metric_is_at_its_best_for_samples_of_the_data(judged):
   judge = evaluator_for(train, test, num_fake=300, asked=asked)
   perfect = judge(sampler(stripes(600, 2)))
   assert set(perfect) == set(judge.better)
+  assert "note" not in judge.card  # 300 images, 10 features
   assert set(judge.card["metrics"]) == set(asked.metrics) and judge.headline == (
     "frechet_distance",
   )
@@ -212,6 +213,7 @@ def test_the_split_that_is_asked_for_is_the_one_that_counts(judged):
   assert judge.card["real"]["split"] == "train" and judge.card["real"]["count"] == 120
   assert judge.card["floor"]["split"] == "test" and judge.card["floor"]["count"] == 100
   assert judge.card["backbone"]["name"] == "pixels"
+  assert judge.card["note"] == "120 images do not fill the covariance of 240 features"
   same = judge(lambda n, seed: {"x": train.arrays["x"]})["frechet_distance"]
   assert same < 1e-6 * judge.card["floor"]["frechet_distance"]
 

@@ -1,0 +1,110 @@
+"""Shows what every metric says of images that get worse, and the floor of stacked digits.
+
+Paper:    none; the figure that Heusel et al. 2017 (arXiv:1706.08500) drew of the Fréchet distance,
+          of all metrics of `gan_jax.metrics.suite` that need no download. Training images of the
+          bundled MNIST, clean and under Gaussian noise of growing strength, are held against its
+          test images as samples would be.
+Command:  python -m experiments.noise --out=runs/noise
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2, one of them, beside other runs
+Time:     2.6 minutes of CPU
+Score:    Fréchet distances rise from 0.4 to 53 and the kernel, MMD and transport distances with
+          them; recall falls from 0.95 to 0, coverage from 0.97 to 0.02. Not monotone are precision
+          (0.92 to 0.96 and 0.93) and density, as features of noisy digits move towards the middle
+          of those of clean ones; the accuracy score, 0.989 to 0.990 at weak noise (one image); and
+          copying, which is 1 for the clean images, as they are those that were trained on. MS-SSIM
+          falls and calls noise diverse. Stacked MNIST: 26,000 real triples have 1000 modes and a KL
+          of 0.0195, of a classifier that reads 99.15% of the digits.
+"""
+
+import pathlib
+from collections.abc import Mapping
+
+import numpy as np
+from absl import app, flags
+from matplotlib.figure import Figure
+
+from gan_jax import data
+from gan_jax.evaluate import Asked, evaluator_for
+from gan_jax.metrics.suite import METRICS
+from gan_jax.report import BLUE, write_json
+
+LEVELS = (0, 16, 32, 64, 96, 128)  # standard deviation of the noise, in gray levels of 255
+IMAGES, TRIPLES = 2000, 26_000
+LEFT_OUT = ("spatial_frechet",)  # needs InceptionV3
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("out", "runs/noise", "Folder of the table and the figure.")
+flags.DEFINE_integer("images", IMAGES, "That are made noisy.", lower_bound=200)
+flags.DEFINE_integer("triples", TRIPLES, "Of digits, stacked; 0 for none.", lower_bound=0)
+
+
+def main(argv: list[str]) -> None:
+  """Scores the images at each level, prints the scores and says which are not monotone."""
+  del argv
+  out = pathlib.Path(FLAGS.out)
+  out.mkdir(parents=True, exist_ok=True)
+  found = under_noise(FLAGS.images)
+  names = list(found[LEVELS[0]])
+  print(f"{'noise':28}" + "".join(f"{level:>10}" for level in LEVELS))
+  for name in names:
+    values = [found[level][name] for level in LEVELS]
+    print(f"{name:28}" + "".join(f"{x:10.4g}" for x in values) + f"  {direction(values)}")
+  write_json(out / "noise.json", {str(level): scores for level, scores in found.items()})
+  draw({name: [found[level][name] for level in LEVELS] for name in names}).savefig(
+    out / "noise.png", dpi=110
+  )
+  print(f"wrote {out / 'noise.png'}")
+  if FLAGS.triples:
+    told = "  ".join(
+      f"{name} {value:.4g}" for name, value in perfect_triples(FLAGS.triples).items()
+    )
+    print(f"{FLAGS.triples:,} triples of real digits, the floor of stacked MNIST: {told}")
+
+
+def under_noise(count: int) -> dict[int, Mapping[str, float]]:
+  """Scores training images under noise of every level: {level: {score: value}}."""
+  train, test = data.load("mnist10k", "train"), data.load("mnist10k", "test")
+  metrics = tuple(name for name in METRICS if name not in LEFT_OUT)
+  evaluator = evaluator_for(train, test, num_fake=count, asked=Asked(metrics=metrics))
+  clean, noise = data.take(train, count), np.random.default_rng(0)
+  found = {}
+  for level in LEVELS:
+    shaken = clean["x"] + noise.normal(scale=level, size=clean["x"].shape) if level else clean["x"]
+    drawn = {"x": np.clip(np.rint(shaken), 0, 255).astype(np.uint8), "y": clean["y"]}
+    found[level] = evaluator(lambda n, seed, drawn=drawn: drawn)
+  return found
+
+
+def perfect_triples(count: int) -> dict[str, float]:
+  """Scores triples of real digits as samples of stacked MNIST."""
+  train, test = (data.load("stacked:mnist10k", split) for split in ("train", "test"))
+  evaluator = evaluator_for(train, test, num_fake=count)
+  return evaluator(lambda n, seed: data.take(train, n, seed))
+
+
+def direction(values: list[float]) -> str:
+  """Says whether values rise or fall all the way; equal neighbours are allowed."""
+  steps = np.diff(values)
+  if (steps >= 0).all():
+    return "rises"
+  return "falls" if (steps <= 0).all() else "NOT MONOTONE"
+
+
+def draw(scores: Mapping[str, list[float]]) -> Figure:
+  """Draws every score against the noise."""
+  columns = 5
+  rows = -(-len(scores) // columns)
+  figure = Figure(figsize=(2.3 * columns, 1.7 * rows), layout="constrained")
+  axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+  for panel, (name, values) in zip(axes, scores.items(), strict=False):
+    panel.plot(LEVELS, values, color=BLUE, marker="o", markersize=3)
+    panel.set_title(name.replace("_", " "), fontsize=8)
+    panel.tick_params(labelsize=7)
+  for panel in axes[len(scores) :]:
+    panel.set_axis_off()
+  figure.supxlabel("noise, gray levels", fontsize=8)
+  return figure
+
+
+if __name__ == "__main__":
+  app.run(main)
