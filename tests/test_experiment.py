@@ -309,3 +309,32 @@ def test_game_is_built_without_data():
   step = jax.jit(functools.partial(play_round, game))
   assert step(state, {"x": jnp.zeros((1, 16, 2))})[0].round == 1
   assert isinstance(game.players["generator"].optimizer, optax.GradientTransformation)
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"features": "vgg"}, "unknown evaluation.features 'vgg'; expected one of: classifier, "),
+    ({"metrics": ("fid",)}, "unknown metric 'fid'; expected one of: accuracy_score, "),
+    ({"metrics": ("frechet", "frechet")}, "expected one or more, each once"),
+    ({"metrics": ()}, "expected one or more, each once"),
+    ({"metrics": ("class_frechet",)}, "needs fakes whose classes were asked for"),
+    ({"real": "validation"}, "expected 'train' or 'test'"),
+  ],
+)
+def test_a_wrong_evaluation_is_refused_before_anything_is_computed(change, message):
+  config = default_config()
+  config.generator = network("mlp_generator", hidden=(8,), output="tanh")
+  config.evaluation.update(change)
+  with pytest.raises(ValueError, match=message):
+    build(config)
+
+
+def test_an_evaluation_reaches_the_evaluator(tmp_path, monkeypatch):
+  monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
+  config = default_config()
+  config.generator = network("mlp_generator", hidden=(8,), output="tanh")
+  config.evaluation.update({"features": "pixels", "metrics": ("diversity",), "real": "train"})
+  card = build(config).evaluator().card
+  assert card["backbone"]["name"] == "pixels" and list(card["metrics"]) == ["diversity"]
+  assert card["real"]["split"] == "train" and card["real"]["count"] == 10_000

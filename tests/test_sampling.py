@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from gan_jax.game import Game, State
 from gan_jax.games import normal
 from gan_jax.random import example_keys
-from gan_jax.sampling import CHUNK, Example, Sampler, _great_circle, by_class
+from gan_jax.sampling import CHUNK, Example, Sampler, _great_circle, by_class, truncated
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 
@@ -104,3 +105,23 @@ def test_batch_describes_shapes():
   spec = Example((4, 4, 3), 10, (-1.0, 1.0)).batch(2, 8)
   assert spec["x"].shape == (2, 8, 4, 4, 3) and spec["y"].shape == (2, 8)
   assert "y" not in IMAGES.batch(8)
+
+
+@pytest.mark.parametrize("bound", [0.1, 1.0, 3.0])
+def test_truncated_latents_are_those_of_the_truncated_normal(bound):
+  z = np.random.default_rng(0).normal(size=(200, 50)).astype(np.float32)
+  found = truncated(z, bound)
+  assert found.dtype == np.float32 and abs(found).max() <= bound
+  assert stats.kstest(found.ravel(), stats.truncnorm(-bound, bound).cdf).pvalue > 0.01  # seeded
+  np.testing.assert_array_equal(np.argsort(found.ravel()), np.argsort(z.ravel()))  # ranks are kept
+
+
+def test_a_wide_bound_changes_nothing_and_a_wrong_one_is_refused():
+  z = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+  np.testing.assert_allclose(truncated(z, 30.0), z, rtol=1e-5)
+  for bound in (0.0, -1.0, float("nan")):
+    with pytest.raises(ValueError, match="at a bound > 0"):
+      truncated(z, bound)
+  sampler, state = make()
+  few = sampler(state, 100, truncation=0.01)
+  assert (np.abs(few.astype(int) - 128) <= 4).all()  # 2 x 0.01 of 1 is 2.5 of 127.5
