@@ -157,6 +157,7 @@ def evaluator_for(
   *,
   num_fake: int,
   asked: Asked | None = None,
+  learned: Source | None = None,
   cache_dir: str | None = None,
   seed: int = 0,
   batch_size: int = 100,
@@ -170,10 +171,11 @@ def evaluator_for(
   without a suitable network to look at the images would mean nothing.
 
   Args:
-    train: what the generator learns from.
-    test: what it is compared with; None if there is no such split.
+    train: the training split.
+    test: what the generator is compared with; None if there is no such split.
     num_fake: examples to draw for a score, >= 2.
     asked: how images are to be scored.
+    learned: the part of the training split that the generator learns from; None for all of it.
     cache_dir: where classifiers are kept; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
     seed: of the generated examples.
     batch_size: images that the classifier looks at in one go.
@@ -195,7 +197,7 @@ def evaluator_for(
   if train.draw is not None:
     assert test is not None
     return _stacked(train, test, fake, cache_dir, batch_size)
-  return _images(train, test, asked, fake, cache_dir, batch_size)
+  return _images(train, test, learned, asked, fake, cache_dir, batch_size)
 
 
 def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
@@ -218,6 +220,7 @@ def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
 def _images(
   train: Source,
   test: Source | None,
+  learned: Source | None,
   asked: Asked,
   fake: Mapping[str, int],
   cache_dir: str | None,
@@ -229,9 +232,9 @@ def _images(
   assert real is not None
   extractor = extractor_for(train, test, asked, cache_dir)
   look = functools.partial(_look, extractor, cache_dir, batch_size)
-  reference = Reference(
-    look(_table(real)), functools.cache(lambda: look(_table(train))), train.num_classes
-  )
+  whole = functools.cache(lambda: look(_table(train)))
+  part = functools.cache(lambda: look(_table(learned))) if learned is not None else whole
+  reference = Reference(look(_table(real)), whole, part, train.num_classes)
   prepared = {name: _prepared(name, reference, asked) for name in asked.metrics}
 
   def scores_of(seen: Seen) -> Scores:

@@ -104,7 +104,12 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     game=build_game(config, example),
     batches=batches,
     evaluator=lambda: evaluator_for(
-      source, test, num_fake=config.num_fake, asked=asked, seed=config.seed
+      source,
+      test,
+      num_fake=config.num_fake,
+      asked=asked,
+      learned=batches.source if options["examples"] else None,
+      seed=config.seed,
     ),
     unscored=unscored(source, test, asked),
     extractor=lambda: extractor_for(source, test, asked),

@@ -4,7 +4,6 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
   print(line(card))
 """
 
-import contextlib
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,9 +112,11 @@ def follow(
       as_made = card_of(experiment, evaluator, [], str(seen), seen, seeds, how)
       if card_path(as_made, workdir).is_file():
         continue
-      with contextlib.suppress(ValueError, FileNotFoundError):  # deleted since it was listed
-        card = score(experiment, evaluator, load(workdir, at=seen), seeds, how)
-        yield keep_card(card, workdir)
+      try:
+        run = load(workdir, at=seen)
+      except (ValueError, FileNotFoundError):  # deleted since it was listed
+        continue
+      yield keep_card(score(experiment, evaluator, run, seeds, how), workdir)
     if not new:
       time.sleep(pause)
   yield from evaluate(workdir, seed=seed, draws=draws, how=how, changes=changes)

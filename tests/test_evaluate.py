@@ -205,6 +205,11 @@ def test_every_metric_is_at_its_best_for_samples_of_the_data(judged):
   assert perfect["copying"] == pytest.approx(0.5, abs=0.1)  # sd 0.024: Mann-Whitney of 300 and 300
   copies = judge(sampler(train))
   assert copies["copying"] > 0.9
+  part = table("part", train.arrays["x"][:50], train.arrays["y"][:50])
+  asked = Asked(metrics=("memorisation",))
+  judge = evaluator_for(train, test, num_fake=50, asked=asked, learned=part)
+  copying = lambda first: judge(lambda n, seed: {"x": train.arrays["x"][first:][:n]})["copying"]
+  assert copying(0) == 1 and copying(50) < 0.7  # others it has not learned from
 
 
 def test_the_split_that_is_asked_for_is_the_one_that_counts(judged):

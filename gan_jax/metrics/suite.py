@@ -47,12 +47,14 @@ class Reference(NamedTuple):
 
   Attributes:
     real: real images.
-    train: looks at the training images, when first asked for.
+    train: looks at the training split, when first asked for.
+    learned: looks at what of it the generator learns from.
     num_classes: of the data; None without labels.
   """
 
   real: Seen
   train: Callable[[], Seen]
+  learned: Callable[[], Seen]
   num_classes: int | None
 
 
@@ -180,7 +182,7 @@ def _diversity(reference: Reference) -> Callable[[Seen], Scores]:
 
 
 def _memorisation(reference: Reference) -> Callable[[Seen], Scores]:
-  train, held_out = reference.train().features, reference.real.features
+  train, held_out = reference.learned().features, reference.real.features
   return lambda fake: {"copying": data_copying(train, held_out, fake.features).probability}
 
 
