@@ -28,9 +28,11 @@ from gan_jax.metrics.modes import mode_coverage
 from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
 from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
 from gan_jax.metrics.path_length import lerp, perceptual_path_length, slerp
+from gan_jax.metrics.prdc import PRDC, prdc
 from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
 
 __all__ = [
+  "PRDC",
   "Average",
   "DataCopying",
   "InceptionScore",
@@ -60,6 +62,7 @@ __all__ = [
   "parzen_log_likelihood",
   "perceptual_path_length",
   "polynomial_mmd",
+  "prdc",
   "random_directions",
   "random_pairs",
   "rbf_mmd",
