@@ -245,32 +245,36 @@ def _images(
     seen = extract(extractor, drawn["x"], batch_size=batch_size)
     return scores_of(Seen(drawn["x"], labels=drawn.get("y"), **seen))
 
+  card = _card_of_images(extractor, asked, reference.real, real.name, fake)
+  if other is not None and other.size:
+    stand_in = take(other, min(other.size, fake["count"]))  # as many as will be generated
+    found = prepared[asked.metrics[0]](look(stand_in))
+    card["floor"] = {**found, "split": next(iter(splits)), "count": len(stand_in["x"])}
+  better = {k: v for name in asked.metrics for k, v in METRICS[name].better.items()}
+  headline = tuple(METRICS[asked.metrics[0]].better)[:1]
+  return Evaluator("images", better, headline, card, score)
+
+
+def _card_of_images(
+  extractor: Extractor, asked: Asked, real: Seen, name: str, fake: Mapping[str, int]
+) -> dict[str, Any]:
+  """Says how images are scored."""
   card = {
     "evaluator": "images",
     "backbone": extractor.card,
     "metrics": {name: dict(METRICS[name].options) for name in asked.metrics},
     "real": {
-      "data": real.name,
+      "data": name,
       "split": asked.real,
-      "count": len(reference.real.images),
-      "sha256": content_hash({"x": reference.real.images})[:16],
+      "count": len(real.images),
+      "sha256": content_hash({"x": real.images})[:16],
     },
     "fake": fake,
   }
-  count, width = min(len(reference.real.images), fake["count"]), reference.real.features.shape[1]
-  if count <= width and any("frechet" in name for name in asked.metrics):
+  count, width = min(len(real.images), fake["count"]), real.features.shape[1]
+  if count <= width and any("frechet" in metric for metric in asked.metrics):
     card["note"] = f"{count} images do not fill the covariance of {width} features"
-  if other is not None and other.size:
-    first = asked.metrics[0]
-    stand_in = take(other, min(other.size, fake["count"]))  # as many as will be generated
-    card["floor"] = {
-      **prepared[first](look(stand_in)),
-      "split": next(iter(splits)),
-      "count": len(stand_in["x"]),
-    }
-  better = {k: v for name in asked.metrics for k, v in METRICS[name].better.items()}
-  headline = tuple(METRICS[asked.metrics[0]].better)[:1]
-  return Evaluator("images", better, headline, card, score)
+  return card
 
 
 def extractor_for(

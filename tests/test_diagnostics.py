@@ -26,6 +26,7 @@ from gan_jax.diagnostics import (
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init
+from gan_jax.teller import Teller
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -219,7 +220,7 @@ def play(tmp_path, monkeypatch, capsys):
   one = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
   monkeypatch.setattr(train, "data_mesh", lambda batch_size: one)
   monkeypatch.setattr(report, "curves", lambda rows: None)
-  monkeypatch.setattr(train._Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
+  monkeypatch.setattr(Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
   unscored = Evaluator("none", {}, (), {}, lambda sample: {})
 
   def run(config):

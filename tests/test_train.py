@@ -18,7 +18,8 @@ from gan_jax.experiment import build
 from gan_jax.game import init, minibatches, play_round
 from gan_jax.parallel import data_mesh
 from gan_jax.runs import load
-from gan_jax.train import NotFiniteError, _next_stop, _Teller, _Watch, fit, rounds_player
+from gan_jax.teller import Teller
+from gan_jax.train import NotFiniteError, _next_stop, _Watch, fit, rounds_player
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -144,7 +145,7 @@ def test_watch_names_the_term_before_what_it_spoils():
 @pytest.fixture
 def no_pictures(monkeypatch):
   monkeypatch.setattr(report, "curves", lambda rows: None)
-  monkeypatch.setattr(_Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
+  monkeypatch.setattr(Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
 
 
 def scored(experiment, *found):

@@ -1,0 +1,181 @@
+"""What is told of a run while it trains: rows, warnings, pictures, scores and their cards."""
+
+import contextlib
+import json
+import math
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from jax.sharding import Mesh
+
+from gan_jax import report
+from gan_jax.cards import keep_card
+from gan_jax.data import take
+from gan_jax.diagnostics import Alarm, Rows, diagnose, held_out_probe
+from gan_jax.evaluate import Evaluator
+from gan_jax.experiment import Experiment
+from gan_jax.game import State, minibatches
+from gan_jax.sampling import Sampler, by_class
+from gan_jax.scoring import card_of, sample_function
+
+
+class Teller:
+  """Tells what is due at a round: rows, pictures, scores, the progress line."""
+
+  def __init__(self, experiment: Experiment, workdir: pathlib.Path, first: int, mesh: Mesh):
+    self._experiment, self._workdir, self._first = experiment, workdir, first
+    self._sampler = Sampler(experiment.game, experiment.example)
+    self._images_a_round = minibatches(experiment.game) * experiment.config.batch_size
+    self._writer = report.Writer(workdir, first)
+    self._progress = report.Progress(experiment.config.rounds, first)
+    if experiment.unscored:
+      self._progress.say(f"there will be no scores: {experiment.unscored}")
+    self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
+    rows = report.read_rows(workdir)
+    self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
+    self._rows = [row for row in rows if row["round"] <= first]
+    self._warned = {alarm.monitor for alarm in diagnose(self._rows, experiment.config.rounds)}
+    self._evaluator: Evaluator | None = None
+    self._start = self._clock = time.monotonic()
+    self._last = first
+    self._told = False
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    self._progress.close()
+    self._writer.close()
+
+  def has_to_tell(self, round: int) -> bool:
+    """Tells whether there is anything to tell at this round."""
+    config = self._experiment.config
+    keys = ("log_every", "sample_every", "evaluate_every")
+    return any(is_due(config[key], round, config.rounds) for key in keys)
+
+  def missed(self, round: int) -> bool:
+    """Tells whether a run that goes on from here was stopped before it could tell."""
+    told = {row["round"] for row in report.read_rows(self._workdir)}
+    return 0 < round == self._experiment.config.rounds and round not in told
+
+  def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
+    """Tells it; returns whether its scores are the best so far, of several."""
+    config = self._experiment.config
+    row = {
+      **metrics,
+      **self._probe(state),
+      "images": round * self._images_a_round,
+      "seconds": self._before + time.monotonic() - self._start,
+    }
+    if round > self._last:
+      pace = (round - self._last) / (time.monotonic() - self._clock)
+      row |= {"rounds_per_second": pace, "images_per_second": pace * self._images_a_round}
+    if is_due(config.evaluate_every, round, config.rounds):
+      row |= {f"score/{name}": value for name, value in self._score(state).items()}
+    self._writer.row(round, row)
+    self._progress.show(round, row)
+    self._rows.append({"round": round, **row})
+    self._warn()
+    if is_due(config.sample_every, round, config.rounds):
+      self._writer.picture(round, self._picture(state))
+      if (drawn := report.curves(report.read_rows(self._workdir))) is not None:
+        report.save_png(self._workdir / "curves.png", drawn)
+    self._last, self._clock = round, time.monotonic()  # what was done here is not training
+    self._told = True
+    return self._is_best()
+
+  def _warn(self) -> None:
+    """Says what has gone wrong since the last row."""
+    for alarm in diagnose(self._rows, self._experiment.config.rounds):
+      if alarm.monitor not in self._warned:
+        self._progress.say(str(alarm))
+        self._warned.add(alarm.monitor)
+
+  def _score(self, state: State) -> Mapping[str, float]:
+    if self._evaluator is None:
+      if not self._experiment.unscored:
+        self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
+      self._evaluator = self._experiment.evaluator()
+    draw = sample_function(self._experiment, self._sampler, state)
+    return self._evaluator(draw)
+
+  def _is_best(self) -> bool:
+    """Tells whether the last row has better scores than any before, where several are made."""
+    if self._evaluator is None or not self._experiment.config.evaluate_every:
+      return False
+    return best_row(self._rows, self._evaluator) is self._rows[-1]
+
+  def _picture(self, state: State) -> np.ndarray:
+    n = self._experiment.config.num_samples
+    classes = self._experiment.example.num_classes
+    labels = None if classes is None else by_class(n, classes)
+    x = self._sampler(state, n, seed=self._experiment.config.seed, labels=labels)
+    source = self._experiment.batches.source
+    return report.picture(x, real=take(source, n)["x"] if source.size is None else None)
+
+  def summary(self) -> dict[str, Any]:
+    """Writes summary.json and returns what it says; a run that had ended already keeps its own."""
+    rows, path = report.read_rows(self._workdir), self._workdir / "summary.json"
+    kept = {}
+    with contextlib.suppress(OSError, ValueError):
+      kept = json.loads(path.read_text())
+    if not self._told and kept.get("rounds") == self._last:
+      self._progress.say(f"{self._workdir} has played its {self._last} rounds already")
+      return kept
+    self._evaluator = self._evaluator or self._experiment.evaluator()
+    found = {
+      "rounds": self._last,
+      "images": self._last * self._images_a_round,
+      "wall_seconds": self._before + time.monotonic() - self._start,
+      "scores": report.scores(rows, self._evaluator.better),
+      "card": {**self._evaluator.card, "ema": bool(self._experiment.game.averages)},
+      "warnings": [alarm._asdict() for alarm in diagnose(rows)],
+      "final": rows[-1] if rows else {},
+      "machine": report.machine(),
+    }
+    report.write_json(path, found)
+    self._write_cards(rows, self._evaluator)
+    return found
+
+  def _write_cards(self, rows: Rows, evaluator: Evaluator) -> None:
+    """Writes the cards of the last scores and, where training looked for them, of the best."""
+    names = {name: f"score/{name}" for name in evaluator.better}
+    scored = [row for row in rows if any(key in row for key in names.values())]
+    chosen = {"last": scored[-1] if scored else None, "best": best_row(scored, evaluator)}
+    if not self._experiment.config.evaluate_every:
+      del chosen["best"]
+    for rule, row in chosen.items():
+      if row is not None:
+        found = {name: float(row[key]) for name, key in names.items() if key in row}
+        card = card_of(self._experiment, evaluator, [found], rule, row["round"], seeds=[0])
+        keep_card(card, self._workdir)
+
+  def stopped(self, alarm: Alarm) -> None:
+    """Writes a summary of a run that cannot go on."""
+    rows = report.read_rows(self._workdir)
+    found = {
+      "rounds": self._last,
+      "stopped": alarm.seen,
+      "warnings": [found._asdict() for found in (*diagnose(rows), alarm)],
+      "final": rows[-1] if rows else {},
+      "machine": report.machine(),
+    }
+    report.write_json(self._workdir / "summary.json", found)
+
+
+def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
+  """Finds the first row with the best scores, by the evaluator's headline."""
+  best, at = None, None
+  for row in rows:
+    found = {name: float(row.get(f"score/{name}", math.nan)) for name in evaluator.headline}
+    if evaluator.improves(found, best):
+      best, at = found, row
+  return at
+
+
+def is_due(every: int, round: int, last: int) -> bool:
+  """Tells whether what happens every so many rounds, and at the last, happens at this one."""
+  return round == last or (every > 0 and round % every == 0)
