@@ -155,7 +155,9 @@ def compare(*methods: str) -> None:
       " or a score card, or several with commas between"
     )
   a, b = ([cards.read_card(path) for path in method.split(",")] for method in methods)
-  first, second = (pathlib.Path(method.split(",")[0]).stem[-20:] for method in methods)
+  first, second = (
+    pathlib.Path(method.split(",")[0]).name.removesuffix(".json")[-20:] for method in methods
+  )
   print(cards.compare(a, b, names=(first, second), despite=_DESPITE.value))
 
 
