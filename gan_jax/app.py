@@ -37,7 +37,9 @@ _DRAWS = flags.DEFINE_integer(
   "draws", 1, "evaluate: sets of samples that are scored, for a standard error.", lower_bound=1
 )
 _FEATURES = flags.DEFINE_string(
-  "features", None, "evaluate: what looks at images: classifier, pixels, inception:FILE, ..."
+  "features",
+  None,
+  "evaluate, and sample --neighbours: what looks at images: classifier, pixels, inception:FILE.",
 )
 _METRICS = flags.DEFINE_list("metrics", None, "evaluate: frechet, kernel, prdc, classes, ...")
 _REAL = flags.DEFINE_enum(
@@ -134,6 +136,8 @@ def evaluate() -> None:
     "evaluation.real": _REAL.value,
     "num_fake": _NUM_FAKE.value,
   }
+  if _FEATURES.value and _FEATURES.value != "classifier" and not _METRICS.value:
+    given["evaluation.metrics"] = ("frechet",)  # what classes there are a classifier alone can tell
   changes = {key: value for key, value in given.items() if value is not None}
   if _FOLLOW.value:
     if _CHECKPOINT.value:
@@ -155,10 +159,14 @@ def compare(*methods: str) -> None:
       " or a score card, or several with commas between"
     )
   a, b = ([cards.read_card(path) for path in method.split(",")] for method in methods)
-  first, second = (
-    pathlib.Path(method.split(",")[0]).name.removesuffix(".json")[-20:] for method in methods
-  )
-  print(cards.compare(a, b, names=(first, second), despite=_DESPITE.value))
+  print(cards.compare(a, b, names=_names(*methods), despite=_DESPITE.value))
+
+
+def _names(first: str, second: str) -> tuple[str, str]:
+  """Names two methods by the folders of their first runs, as far as these tell them apart."""
+  paths = [pathlib.Path(method.split(",")[0]) for method in (first, second)]
+  a, b = ((p.parent.parent if p.suffix == ".json" else p).name[-18:] for p in paths)
+  return (a, b) if a != b else (f"A {a}", f"B {b}")
 
 
 def sample() -> None:

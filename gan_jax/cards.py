@@ -20,6 +20,7 @@ from gan_jax.report import machine, write_json
 
 VERSION = 1  # of what a card says, and of how scores are computed
 FOLDER = "cards"  # in a run's
+TRAINING_DRAW = 0  # seed of the samples that are scored while training; later draws are others
 ONE_RUN = """\
 over draws of one run each: this says whether two checkpoints differ, not whether the methods do,
 which takes several training seeds (name their folders with commas between)"""
@@ -31,7 +32,7 @@ class Card(NamedTuple):
 
   Attributes:
     scores: {name: values, one for each draw of samples}.
-    better: {name: "min" or "max"}.
+    better: {name: "min", "max", or "none" where neither is}.
     made: all that must be equal in two cards that are compared.
     run: which checkpoint of which run, and the seeds of the draws.
     software: versions and hardware.
@@ -139,7 +140,7 @@ def keep_card(card: Card, workdir: str | pathlib.Path) -> tuple[Card, pathlib.Pa
     workdir: of the run.
 
   Returns:
-    The card, with draws of other seeds if one of the same round was made alike; and its file.
+    The card, with draws of other seeds if one of the same round and run was made alike; its file.
   """
   path = card_path(card, workdir)
   if path.is_file():
@@ -150,22 +151,44 @@ def keep_card(card: Card, workdir: str | pathlib.Path) -> tuple[Card, pathlib.Pa
   return card, path
 
 
+def has_card(card: Card, workdir: str | pathlib.Path) -> bool:
+  """Tells whether a run's folder has a card of this round and run with all these draws."""
+  path = card_path(card, workdir)
+  if not path.is_file():
+    return False
+  kept = read_card(path)
+  return _same_run(kept, card) and set(card.run["draws"]) <= set(kept.run["draws"])
+
+
 def _joined(old: Card, new: Card) -> Card:
-  """Adds to a card those draws of another whose seeds it has not."""
-  seeds = new.run["draws"]
-  more = [i for i, seed in enumerate(old.run["draws"]) if seed not in seeds]
-  if set(old.scores) != set(new.scores) or not more:
+  """Adds to a card those draws of another of the same run whose seeds it has not."""
+  if set(old.scores) != set(new.scores) or not _same_run(old, new):
     return new
-  scores = {name: [*x, *(old.scores[name][i] for i in more)] for name, x in new.scores.items()}
-  run = {**new.run, "draws": [*seeds, *(old.run["draws"][i] for i in more)]}
-  return new._replace(scores=scores, run=run)
+  found = {  # by seed, a draw's value of each score
+    seed: {name: values[i] for name, values in card.scores.items()}
+    for card in (old, new)
+    for i, seed in enumerate(card.run["draws"])
+  }
+  if new.made["checkpoint"] == "best" and len(found) > 1:
+    found.pop(TRAINING_DRAW, None)  # it was chosen by this one, in which it looks too good
+  seeds = sorted(found)
+  scores = {name: [found[seed][name] for seed in seeds] for name in new.scores}
+  return new._replace(scores=scores, run={**new.run, "draws": seeds})
+
+
+def forget_cards(workdir: str | pathlib.Path, after: int) -> None:
+  """Deletes the cards of rounds after one, which a run that goes on from there plays again."""
+  for path in (pathlib.Path(workdir) / FOLDER).glob("*.json"):
+    round = path.name.split("-")[0]
+    if round.isdecimal() and int(round) > after:
+      path.unlink()
 
 
 def read_card(path: str | pathlib.Path) -> Card:
   """Reads a card.
 
   Args:
-    path: a file, or the folder of a run: of its cards of the last checkpoint the newest.
+    path: a file, or the folder of a run: of its cards of the last checkpoint the newest, by round.
 
   Returns:
     The card.
@@ -176,7 +199,8 @@ def read_card(path: str | pathlib.Path) -> Card:
   """
   path = pathlib.Path(path)
   if path.is_dir():
-    files = sorted((path / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime)
+    age = lambda file: (file.name.split("-")[0], file.stat().st_mtime)
+    files = sorted((path / FOLDER).glob("*.json"), key=age)
     last = [file for file in files if read_card(file).made["checkpoint"] == "last"]
     if not last:
       raise FileNotFoundError(
@@ -196,6 +220,10 @@ def read_card(path: str | pathlib.Path) -> Card:
     return card._replace(scores=scores)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is no score card, or a damaged one ({error})") from error
+
+
+def _same_run(a: Card, b: Card) -> bool:
+  return all(a.run.get(key) == b.run.get(key) for key in ("config", "seed"))
 
 
 # --- comparing ------------------------------------------------------------------------------------
@@ -238,6 +266,9 @@ def compare(
       f"{names[0]} has {len(a)} runs and {names[1]} has {len(b)}: expected one of each, which"
       " compares two checkpoints, or several of each, which compares two methods"
     )
+  for name, cards in zip(names, (a, b), strict=True):
+    if any(card in cards[:i] for i, card in enumerate(cards)):
+      raise ValueError(f"a run of {name} is named twice, which would count it as two")
   first, *others = [*a, *b]
   for card in others:
     found = {k: v for k, v in differences(first, card).items() if k not in despite}
@@ -255,6 +286,9 @@ def compare(
     one, other = (_values(cards, name) for cards in (a, b))
     verdict = _verdict(one, other, first.better[name], names)
     lines.append(f"{name:{width}}{_cell(one):>22}{_cell(other):>22}   {verdict}")
+  for name, cards in zip(names, (a, b), strict=True):
+    rounds = sorted({f"{card.run['round']:,}" for card in cards})
+    lines.append(f"{name}: {first.made['checkpoint']} of rounds {', '.join(rounds)}")
   lines.append(f"over {len(a)} and {len(b)} runs" if len(a) > 1 else ONE_RUN)
   return "\n".join([*lines, "± is the standard error, p that of Welch's test"])
 
@@ -281,6 +315,8 @@ def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) 
   p = welch(a, b)
   if not p < LEVEL:
     return f"{step:+.3g}, cannot be told apart (p = {p:.2g})"
+  if better not in ("min", "max"):
+    return f"{step:+.3g}, which is neither better nor worse (p = {p:.2g})"
   winner = names[1] if (step < 0) == (better == "min") else names[0]
   return f"{step:+.3g}, {winner} is better (p = {p:.2g})"
 

@@ -52,10 +52,11 @@ def _classifier(given: Given) -> Extractor:
   train, test = given.train, given.test
   assert test is not None and train.num_classes is not None  # `unscored` says so otherwise
   return classifier_for(
-    _table(train), _table(test), train.num_classes, cache_dir=given.cache_dir
+    bounded(train), bounded(test), train.num_classes, cache_dir=given.cache_dir
   ).extractor
 
 
+WEIGHTS = ("inception", "vgg16")  # features that are read from a file
 FEATURES: Mapping[str, Callable[[Given], Extractor]] = {
   "classifier": _classifier,
   "pixels": lambda given: pixels(),
@@ -86,7 +87,7 @@ class Evaluator(NamedTuple):
 
   Attributes:
     name: of the kind of evaluation.
-    better: {score: "min" or "max"}, which way each is better.
+    better: {score: "min" or "max"}, which way each is better; "none" where neither is.
     headline: names of the scores that choose the best checkpoint: the first decides, the next
       breaks ties. Empty if there are no scores.
     card: how the numbers are made.
@@ -192,6 +193,10 @@ def evaluator_for(
   if (reason := unscored(train, test, asked)) is not None:
     return Evaluator("none", {}, (), {"evaluator": "none", "reason": reason}, lambda sample: {})
   fake = {"count": num_fake, "seed": seed}
+  if (train.name in MIXTURES or train.draw is not None) and asked != Asked():
+    raise ValueError(
+      f"{train.name} is scored by its modes: features, metrics and real are for other images"
+    )
   if train.name in MIXTURES:
     return _mixture(train, fake)
   if train.draw is not None:
@@ -232,9 +237,12 @@ def _images(
   assert real is not None
   extractor = extractor_for(train, test, asked, cache_dir)
   look = functools.partial(_look, extractor, cache_dir, batch_size)
-  whole = functools.cache(lambda: look(_table(train)))
-  part = functools.cache(lambda: look(_table(learned))) if learned is not None else whole
-  reference = Reference(look(_table(real)), whole, part, train.num_classes)
+  labels = bounded(train).get("y")
+  reference = Reference(
+    real=look(bounded(real)),
+    learned=functools.cache(lambda: look(bounded(learned or train))),
+    shares=None if labels is None else class_shares(labels, train.num_classes or 0),
+  )
   prepared = {name: _prepared(name, reference, asked) for name in asked.metrics}
 
   def scores_of(seen: Seen) -> Scores:
@@ -280,7 +288,13 @@ def _card_of_images(
 def extractor_for(
   train: Source, test: Source | None, asked: Asked, cache_dir: str | None = None
 ) -> Extractor:
-  """Makes what looks at the images of a data set; may train a classifier, once."""
+  """Makes what looks at the images of a data set; may train a classifier, once.
+
+  Raises:
+    ValueError: there is no way to make a classifier for the data.
+  """
+  if asked.features == "classifier" and (reason := unscored(train, test, asked)) is not None:
+    raise ValueError(reason)
   return FEATURES[asked.features](Given(train, test, cache_dir, asked.weights))
 
 
@@ -298,6 +312,8 @@ def _prepared(name: str, reference: Reference, asked: Asked) -> Callable[[Seen],
   for need in metric.needs:
     if getattr(reference.real, need) is None:
       raise ValueError(f"metric {name!r} needs {need}, which {asked.features} of this data has not")
+  if metric.held_out and asked.real != "test":
+    raise ValueError(f"metric {name!r} needs held-out images: ask for real='test'")
   return metric.prepare(reference)
 
 
@@ -329,7 +345,7 @@ def _stacked(
   return Evaluator("stacked digits", better, ("modes", "kl"), card, score)
 
 
-def _table(source: Source) -> dict[str, np.ndarray]:
+def bounded(source: Source) -> dict[str, np.ndarray]:
   """Takes a split in its own order, or a random choice of it if it is large."""
   assert source.size is not None
   return take(source, REAL_LIMIT if source.size > REAL_LIMIT else None)

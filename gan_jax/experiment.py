@@ -24,7 +24,15 @@ from gan_jax.config import (
   optimizer,
   section,
 )
-from gan_jax.evaluate import FEATURES, Asked, Evaluator, evaluator_for, extractor_for, unscored
+from gan_jax.evaluate import (
+  FEATURES,
+  WEIGHTS,
+  Asked,
+  Evaluator,
+  evaluator_for,
+  extractor_for,
+  unscored,
+)
 from gan_jax.game import Game, Turn
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.suite import METRICS
@@ -235,14 +243,21 @@ def _asked(config: ml_collections.ConfigDict) -> Asked:
   lookup(FEATURES, features, "evaluation.features")
   metrics = tuple(options["metrics"])
   for name in metrics:
-    needs = lookup(METRICS, name, "metric").needs
-    if "labels" in needs and not config.conditional:
+    metric = lookup(METRICS, name, "metric")
+    if "labels" in metric.needs and not config.conditional:
       raise ValueError(
         f"metric {name!r} needs fakes whose classes were asked for: set config.conditional, or"
         " leave it out of config.evaluation.metrics"
       )
   if not metrics or len(set(metrics)) < len(metrics):
     raise ValueError(f"config.evaluation.metrics is {metrics}: expected one or more, each once")
+  if "none" in METRICS[metrics[0]].better.values():
+    raise ValueError(
+      f"config.evaluation.metrics begins with {metrics[0]!r}, of which neither more nor less is"
+      " better: put one first that can choose the best checkpoint"
+    )
+  if weights and features not in WEIGHTS:
+    raise ValueError(f"evaluation.features {features!r} are read from no file, and {weights!r} is")
   real = options["real"]
   if real not in ("train", "test"):
     raise ValueError(f"config.evaluation.real is {real!r}: expected 'train' or 'test'")

@@ -375,7 +375,7 @@ def scores(rows: Sequence[Mapping[str, Any]], better: Mapping[str, str]) -> dict
 
   Args:
     rows: as `read_rows` gives them.
-    better: which way is better, "min" or "max", by score.
+    better: which way is better, "min" or "max", by score; of "none" there is no best.
 
   Returns:
     {score: {"last": value, "best": value, "best_round": round}}. Best alone would hide a collapse.
@@ -384,7 +384,9 @@ def scores(rows: Sequence[Mapping[str, Any]], better: Mapping[str, str]) -> dict
   for name, direction in better.items():
     key = f"score/{name}"
     found = [(float(row[key]), row["round"]) for row in rows if key in row]
-    if found:
+    if found and direction == "none":
+      gathered[name] = {"last": found[-1][0]}
+    elif found:
       ranked = [pair for pair in found if not math.isnan(pair[0])] or found
       best, at = (min if direction == "min" else max)(ranked, key=lambda pair: pair[0])
       gathered[name] = {"last": found[-1][0], "best": best, "best_round": at}

@@ -23,6 +23,7 @@ from gan_jax.report import picture, save_arrays, save_png, write_json
 from gan_jax.sampling import Example, Sampler, by_class
 
 STEPS = 10  # of an interpolation
+EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
 RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
@@ -76,9 +77,11 @@ class Run(NamedTuple):
 
   def check_truncation(self, truncation: float | None) -> None:
     """Refuses to truncate latents that are not normal."""
-    if truncation is not None and self.config.latent.name != "normal":
+    latent = self.config.latent
+    if truncation is not None and (latent.name != "normal" or latent.scale != 1):
       raise ValueError(
-        f"truncation is for normal latents, and those of this run are {self.config.latent.name!r}"
+        f"truncation is for normal latents of scale 1, and those of this run are {latent.name!r} of"
+        f" scale {latent.scale}"
       )
 
   def sweep(
@@ -115,6 +118,8 @@ class Run(NamedTuple):
     """
     labels: np.ndarray | None = None
     columns: int | None = STEPS
+    if interpolate and truncation:
+      raise ValueError("an interpolation is not truncated: ask for one or the other")
     if interpolate:
       x = self.sampler.interpolate(self.state, max(1, n // STEPS), STEPS, seed=seed, ema=ema)
     elif len(truncation) > 1:
@@ -183,6 +188,8 @@ def check_same_config(
 ) -> None:
   """Refuses to go on with a run under another config, unless told to.
 
+  Keys of `EVALUATION` may change: rounds do not depend on them, and scores say how they were made.
+
   Args:
     config: to go on with.
     workdir: of the run; nothing is checked if there is none yet.
@@ -204,7 +211,7 @@ def check_same_config(
   changed = [
     f"  {key}: {old.get(key, 'not set')} there, {new.get(key, 'not set')} here"
     for key in sorted(old.keys() | new.keys())
-    if old.get(key) != new.get(key)
+    if old.get(key) != new.get(key) and key.split(".")[0] not in EVALUATION
   ]
   if changed:
     raise ValueError(

@@ -4,6 +4,7 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
   print(line(card))
 """
 
+import json
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,19 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.cards import Card, card_path, keep_card, make_card
+from gan_jax.cards import TRAINING_DRAW, Card, has_card, keep_card, make_card
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.data import take
-from gan_jax.evaluate import Evaluator, SampleFn
+from gan_jax.evaluate import Evaluator, SampleFn, bounded
 from gan_jax.experiment import Experiment, build
 from gan_jax.game import State, minibatches
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
-from gan_jax.runs import RULES, Run, load, read_config
+from gan_jax.runs import EVALUATION, RULES, Run, load, read_config
 from gan_jax.sampling import Sampler
-
-EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
 
 
 class How(NamedTuple):
@@ -54,7 +53,8 @@ def evaluate(
     workdir: of the run.
     at: which, as for `load`; by default the last and, where there is one, the best. The best comes
       with the last in any case: alone it would hide that a run has collapsed since.
-    seed: of the first draw; the next has the next.
+    seed: of the first draw; the next has the next. None of them is the draw of training, in which
+      the checkpoint that was chosen by it looks too good.
     draws: how many sets of samples are scored.
     how: examples are drawn.
     changes: {dotted key of the config: value}, to score otherwise than while training: of
@@ -68,14 +68,16 @@ def evaluate(
     ValueError: for a key or a value that there is not.
   """
   workdir = pathlib.Path(workdir)
-  wanted: list[int | str] = [at] if at not in (None, "best") else ["last", "best"]
-  if at is None and not (workdir / BEST).is_dir():
-    wanted = ["last"]
-  loaded = [load(workdir, at=which) for which in wanted]
-  experiment = _experiment(workdir, changes)
-  evaluator = experiment.evaluator()
-  for run in loaded:
-    card = score(experiment, evaluator, run, range(seed, seed + draws), how)
+  if at is None or at == "best":
+    with Checkpoints(workdir / BEST) as best:
+      wanted: list[int | str] = ["last", "best"] if best.rounds() or at else ["last"]
+  else:
+    wanted = [at]
+  evaluator, experiment = None, _experiment(workdir, changes)
+  for which in wanted:
+    run = load(workdir, at=which)
+    evaluator = evaluator or experiment.evaluator()
+    card = score(experiment, evaluator, run, _seeds(seed, draws), how)
     yield keep_card(card, workdir)
 
 
@@ -88,10 +90,11 @@ def follow(
   changes: Mapping[str, Any] | None = None,
   pause: float = 5.0,
 ) -> Iterator[tuple[Card, pathlib.Path]]:
-  """Scores each new checkpoint of a run that another process trains, until its last round.
+  """Scores each new checkpoint of a run that another process trains, until it has ended.
 
-  Those that have a card which was made alike are passed over, and so are those that training has
-  deleted meanwhile. In the end come the last and the best, as from `evaluate`.
+  Those that have a card with these draws are passed over, and so are those that training has
+  deleted meanwhile. In the end come the last and the best, as from `evaluate`. A run has ended when
+  it has its summary; one that was killed is waited for.
 
   Args:
     workdir: of the run.
@@ -104,22 +107,38 @@ def follow(
   workdir = pathlib.Path(workdir)
   experiment = _experiment(workdir, changes)
   evaluator = experiment.evaluator()
-  seeds, seen = range(seed, seed + draws), -1
-  while seen < experiment.config.rounds:
+  seeds, seen = _seeds(seed, draws), -1
+  while True:
+    ended = _ended(workdir)  # asked before looking, so that nothing that comes meanwhile is missed
     with Checkpoints(workdir / "checkpoints") as checkpoints:
       new = [round for round in checkpoints.rounds() if round > seen]
     for seen in new:
-      as_made = card_of(experiment, evaluator, [], str(seen), seen, seeds, how)
-      if card_path(as_made, workdir).is_file():
+      if has_card(card_of(experiment, evaluator, [], str(seen), seen, seeds, how), workdir):
         continue
       try:
         run = load(workdir, at=seen)
       except (ValueError, FileNotFoundError):  # deleted since it was listed
         continue
       yield keep_card(score(experiment, evaluator, run, seeds, how), workdir)
-    if not new:
-      time.sleep(pause)
+    if ended:
+      break
+    time.sleep(pause)
   yield from evaluate(workdir, seed=seed, draws=draws, how=how, changes=changes)
+
+
+def _seeds(seed: int, draws: int) -> range:
+  """Lists the seeds of draws, none of them that of training."""
+  first = TRAINING_DRAW + 1 + seed
+  return range(first, first + draws)
+
+
+def _ended(workdir: pathlib.Path) -> bool:
+  """Tells whether training has written its summary, after the last round or where it stopped."""
+  try:
+    found = json.loads((workdir / "summary.json").read_text())
+  except (OSError, ValueError):
+    return False
+  return "stopped" in found or found.get("rounds", 0) >= read_config(workdir).rounds
 
 
 def _experiment(workdir: pathlib.Path, changes: Mapping[str, Any] | None) -> Experiment:
@@ -158,7 +177,18 @@ def score(
   run.check_truncation(how.truncation)
   draw = lambda seed: sample_function(experiment, run.sampler, run.state, seed, how)
   draws = [evaluator(draw(seed)) for seed in seeds]
-  return card_of(experiment, evaluator, draws, run.rule, int(run.state.round), seeds, how)
+  round = int(run.state.round)
+  chosen = chosen_by(run.config) if run.rule == "best" else None
+  return card_of(experiment, evaluator, draws, run.rule, round, seeds, how, chosen=chosen)
+
+
+def chosen_by(config: ConfigDict) -> str:
+  """Says how training chooses the best checkpoint."""
+  asked, every = config.evaluation, config.evaluate_every
+  return (
+    f"{asked.metrics[0]} of {asked.features} against {asked.real}, {config.num_fake} fakes every"
+    f" {every} rounds"
+  )
 
 
 def card_of(
@@ -169,6 +199,8 @@ def card_of(
   round: int,
   seeds: Sequence[int],
   how: How | None = None,
+  *,
+  chosen: str | None = None,
 ) -> Card:
   """Makes the card of what was drawn by `sample_function`: the one place that knows how."""
   config, how = experiment.config, how or How()
@@ -181,6 +213,7 @@ def card_of(
     sampled={
       "ema": how.ema and bool(experiment.game.averages),
       "truncation": how.truncation,
+      **({"chosen_by": chosen} if chosen else {}),
       "batch_norm": "running statistics",
       "quantised": "uint8" if experiment.example.pixel_range else None,
     },
@@ -198,7 +231,7 @@ def sample_function(
   experiment: Experiment,
   sampler: Sampler,
   state: State,
-  seed: int = 0,
+  seed: int = TRAINING_DRAW,
   how: How | None = None,
 ) -> SampleFn:
   """Makes what an evaluator draws from; labels have the shares they have in the training data."""
@@ -241,7 +274,10 @@ def with_neighbours(
   config.evaluation.features = features
   experiment = build(config)
   made = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
-  images = take(experiment.batches.source)["x"]
+  source = experiment.batches.source
+  if source.size is None:
+    raise ValueError(f"{source.name} is endless: it has no training images to be near to")
+  images = bounded(source)["x"]
   extractor = experiment.extractor()
   seen = lambda x: extract(extractor, x)["features"]
   places = nearest_neighbours(seen(images), seen(made), k=k).indices

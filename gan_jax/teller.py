@@ -12,14 +12,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gan_jax import report
-from gan_jax.cards import keep_card
+from gan_jax.cards import TRAINING_DRAW, Card, digest, forget_cards, keep_card
 from gan_jax.data import take
 from gan_jax.diagnostics import Alarm, Rows, diagnose, held_out_probe
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.game import State, minibatches
 from gan_jax.sampling import Sampler, by_class
-from gan_jax.scoring import card_of, sample_function
+from gan_jax.scoring import card_of, chosen_by, sample_function
 
 
 class Teller:
@@ -34,11 +34,13 @@ class Teller:
     if experiment.unscored:
       self._progress.say(f"there will be no scores: {experiment.unscored}")
     self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
+    forget_cards(workdir, after=first)
     rows = report.read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
     self._rows = [row for row in rows if row["round"] <= first]
     self._warned = {alarm.monitor for alarm in diagnose(self._rows, experiment.config.rounds)}
     self._evaluator: Evaluator | None = None
+    self._evaluation = 0  # a number of how scores are made
     self._start = self._clock = time.monotonic()
     self._last = first
     self._told = False
@@ -75,6 +77,7 @@ class Teller:
       row |= {"rounds_per_second": pace, "images_per_second": pace * self._images_a_round}
     if is_due(config.evaluate_every, round, config.rounds):
       row |= {f"score/{name}": value for name, value in self._score(state).items()}
+      row["evaluation"] = self._evaluation
     self._writer.row(round, row)
     self._progress.show(round, row)
     self._rows.append({"round": round, **row})
@@ -94,19 +97,43 @@ class Teller:
         self._progress.say(str(alarm))
         self._warned.add(alarm.monitor)
 
-  def _score(self, state: State) -> Mapping[str, float]:
+  def prepare(self) -> Evaluator:
+    """Makes the evaluator, so that one that cannot be made is known before rounds are played."""
     if self._evaluator is None:
       if not self._experiment.unscored:
         self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       self._evaluator = self._experiment.evaluator()
+      self._evaluation = int(digest(self._card(self._evaluator, "last", None)), 16)
+    return self._evaluator
+
+  def _card(self, evaluator: Evaluator, rule: str, row: Mapping[str, Any] | None) -> Card:
+    """Makes the card of a row's scores."""
+    found = {
+      name: float((row or {})[f"score/{name}"])
+      for name in evaluator.better
+      if f"score/{name}" in (row or {})
+    }
+    chosen = chosen_by(self._experiment.config) if rule == "best" else None
+    return card_of(
+      self._experiment,
+      evaluator,
+      [found] if row else [],
+      rule,
+      row["round"] if row else 0,
+      [TRAINING_DRAW],
+      chosen=chosen,
+    )
+
+  def _score(self, state: State) -> Mapping[str, float]:
+    evaluator = self.prepare()
     draw = sample_function(self._experiment, self._sampler, state)
-    return self._evaluator(draw)
+    return evaluator(draw)
 
   def _is_best(self) -> bool:
     """Tells whether the last row has better scores than any before, where several are made."""
     if self._evaluator is None or not self._experiment.config.evaluate_every:
       return False
-    return best_row(self._rows, self._evaluator) is self._rows[-1]
+    return best_row(self._scored(self._rows), self._evaluator) is self._rows[-1]
 
   def _picture(self, state: State) -> np.ndarray:
     n = self._experiment.config.num_samples
@@ -125,33 +152,34 @@ class Teller:
     if not self._told and kept.get("rounds") == self._last:
       self._progress.say(f"{self._workdir} has played its {self._last} rounds already")
       return kept
-    self._evaluator = self._evaluator or self._experiment.evaluator()
+    evaluator = self.prepare()
     found = {
       "rounds": self._last,
       "images": self._last * self._images_a_round,
       "wall_seconds": self._before + time.monotonic() - self._start,
-      "scores": report.scores(rows, self._evaluator.better),
-      "card": {**self._evaluator.card, "ema": bool(self._experiment.game.averages)},
+      "scores": report.scores(self._scored(rows), evaluator.better),
+      "card": {**evaluator.card, "ema": bool(self._experiment.game.averages)},
       "warnings": [alarm._asdict() for alarm in diagnose(rows)],
       "final": rows[-1] if rows else {},
       "machine": report.machine(),
     }
     report.write_json(path, found)
-    self._write_cards(rows, self._evaluator)
+    self._write_cards(rows, evaluator)
     return found
+
+  def _scored(self, rows: Rows) -> Rows:
+    """Picks the rows that were scored as the config has it now."""
+    return [row for row in rows if row.get("evaluation") == self._evaluation]
 
   def _write_cards(self, rows: Rows, evaluator: Evaluator) -> None:
     """Writes the cards of the last scores and, where training looked for them, of the best."""
-    names = {name: f"score/{name}" for name in evaluator.better}
-    scored = [row for row in rows if any(key in row for key in names.values())]
+    scored = self._scored(rows)
     chosen = {"last": scored[-1] if scored else None, "best": best_row(scored, evaluator)}
     if not self._experiment.config.evaluate_every:
       del chosen["best"]
     for rule, row in chosen.items():
       if row is not None:
-        found = {name: float(row[key]) for name, key in names.items() if key in row}
-        card = card_of(self._experiment, evaluator, [found], rule, row["round"], seeds=[0])
-        keep_card(card, self._workdir)
+        keep_card(self._card(evaluator, rule, row), self._workdir)
 
   def stopped(self, alarm: Alarm) -> None:
     """Writes a summary of a run that cannot go on."""

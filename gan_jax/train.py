@@ -122,8 +122,10 @@ def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
     play = rounds_player(experiment.game, experiment.batches, mesh, first)
     with Teller(experiment, workdir, first, mesh) as teller, _interruption() as interrupted:
       watch, round = _Watch(), first
-      if teller.missed(first):
-        teller.tell(first, state, {})
+      if first < config.rounds:
+        teller.prepare()
+      elif teller.missed(first) and teller.tell(first, state, {}):
+        best.save(state)
       try:
         while round < config.rounds:
           if interrupted():

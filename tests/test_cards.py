@@ -8,11 +8,14 @@ import pytest
 from scipy import stats
 
 from gan_jax.cards import (
+  TRAINING_DRAW,
   Card,
   card_path,
   compare,
   differences,
   digest,
+  forget_cards,
+  has_card,
   keep_card,
   line,
   make_card,
@@ -36,11 +39,13 @@ JUDGE = Evaluator(
 )
 
 
-def card(modes=(8.0,), kl=None, *, checkpoint="last", round=600, ema=True, seeds=None) -> Card:
+def card(
+  modes=(8.0,), kl=None, *, checkpoint="last", round=600, ema=True, seeds=None, config="a"
+) -> Card:
   """Makes a card of so many draws."""
   kl = [0.1 * (1 + i) for i in range(len(modes))] if kl is None else kl
   draws = [{"modes": m, "kl": k} for m, k in zip(modes, kl, strict=True)]
-  run = {"round": round, "draws": list(seeds or range(len(draws)))}
+  run = {"round": round, "draws": list(seeds or range(len(draws))), "config": config, "seed": 0}
   return make_card(JUDGE, draws, checkpoint=checkpoint, sampled={"ema": ema}, run=run)
 
 
@@ -77,10 +82,29 @@ def test_a_card_is_read_as_it_was_written(tmp_path):
 def test_a_card_gathers_draws_of_other_seeds(tmp_path):
   keep_card(card((1.0, 2.0, 3.0), seeds=(0, 1, 2)), tmp_path)
   kept, path = keep_card(card((9.0, 4.0), seeds=(0, 3)), tmp_path)
-  assert dict(zip(kept.run["draws"], kept.scores["modes"], strict=True)) == {0: 9, 3: 4, 1: 2, 2: 3}
+  assert kept.run["draws"] == [0, 1, 2, 3] and kept.scores["modes"] == [9, 2, 3, 4]
   assert read_card(path) == kept
   other, _ = keep_card(card((5.0,), ema=False), tmp_path)
   assert other.scores["modes"] == [5.0] and len(list((tmp_path / "cards").iterdir())) == 2
+  assert has_card(card(seeds=(3,)), tmp_path) and not has_card(card(seeds=(4,)), tmp_path)
+  assert not has_card(card(seeds=(3,), config="b"), tmp_path)
+  assert keep_card(card(config="b"), tmp_path)[0].run["draws"] == [0]  # another run was here
+
+
+def test_the_best_is_not_judged_by_the_draw_that_chose_it(tmp_path):
+  alone, _ = keep_card(card((9.0,), checkpoint="best", seeds=(TRAINING_DRAW,)), tmp_path)
+  assert alone.scores["modes"] == [9]
+  kept, _ = keep_card(card((7.0, 8.0), checkpoint="best", seeds=(1, 2)), tmp_path)
+  assert kept.scores["modes"] == [7, 8]
+  again, _ = keep_card(card((9.0,), checkpoint="best", seeds=(TRAINING_DRAW,)), tmp_path)
+  assert again.scores["modes"] == [7, 8]
+
+
+def test_cards_of_rounds_that_are_played_again_go(tmp_path):
+  for round in (300, 600):
+    keep_card(card(round=round), tmp_path)
+  forget_cards(tmp_path, after=300)
+  assert read_card(tmp_path).run["round"] == 300
 
 
 def test_the_folder_of_a_run_stands_for_its_last_checkpoint(tmp_path):
@@ -127,6 +151,9 @@ def test_what_is_compared_of_one_run_each_are_draws():
 
 def test_several_runs_are_compared_by_their_means():
   runs = lambda *means: [card((m - 3, m + 3), (m, m)) for m in means]
+  twice = runs(1.0)[0]
+  with pytest.raises(ValueError, match="a run of a is named twice"):
+    compare([twice, twice], runs(1.0, 2.0), names=("a", "b"))
   told = compare(runs(1.0, 1.1, 0.9), runs(2.0, 2.1, 1.9), names=("a", "b"))
   assert "modes" in told and "b is better" in told  # more modes are better, less kl is
   assert re.search(r"kl .*\+1, a is better", told) and "over 3 and 3 runs" in told
@@ -137,6 +164,13 @@ def test_several_runs_are_compared_by_their_means():
 def test_what_is_not_finite_is_not_compared():
   told = compare([card(kl=(float("inf"),))], [card()], names=("a", "b"))
   assert "one of them is not finite" in told
+
+
+def test_of_a_score_without_a_direction_nobody_is_better():
+  a, b = (card((m, m + 0.1)) for m in (1.0, 5.0))
+  either = [c._replace(better={"modes": "none", "kl": "none"}) for c in (a, b)]
+  told = compare(either[:1], either[1:], names=("a", "b"))
+  assert "+4, which is neither better nor worse (p = " in told and "is better" not in told
 
 
 def test_welch():

@@ -200,7 +200,7 @@ def test_every_metric_is_at_its_best_for_samples_of_the_data(judged):
   drawn = {"x": few["x"][two][np.arange(300) % two.sum()], "y": np.arange(300) % CLASSES}
   collapsed = judge(lambda n, seed: drawn)
   for name, better in judge.better.items():
-    if name not in ("precision", "density", "copying"):  # these do not ask for variety
+    if better != "none" and name not in ("precision", "density"):  # these do not ask for variety
       assert (perfect[name] > collapsed[name]) == (better == "max"), name
   assert perfect["copying"] == pytest.approx(0.5, abs=0.1)  # sd 0.024: Mann-Whitney of 300 and 300
   copies = judge(sampler(train))
@@ -240,9 +240,19 @@ def test_a_metric_without_what_it_needs_is_refused(judged):
     with pytest.raises(ValueError, match=why):
       evaluator_for(train, train, num_fake=10, asked=Asked(features, (name,)))
   unlabelled = stripes(50, 0, labelled=False)
-  with pytest.raises(ValueError, match="'class_frechet' needs labels"):
-    asked = Asked("pixels", ("class_frechet",))
-    evaluator_for(unlabelled, unlabelled, num_fake=10, asked=asked)
+  for asked, why in (
+    (Asked("pixels", ("class_frechet",)), "'class_frechet' needs labels"),
+    (Asked("classes", ("frechet", "classes")), "needs logits of the data's own classes, of which"),
+    (Asked("pixels", ("frechet", "memorisation"), "train"), "'memorisation' needs held-out images"),
+  ):
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setitem(evaluate.FEATURES, "classes", lambda given: Judge().extractor)
+      with pytest.raises(ValueError, match=why):
+        evaluator_for(unlabelled, unlabelled, num_fake=10, asked=asked)
+  with pytest.raises(ValueError, match="has no labels to train a classifier with"):
+    evaluate.extractor_for(unlabelled, unlabelled, Asked())
+  with pytest.raises(ValueError, match="ring8 is scored by its modes"):
+    evaluator_for(load("ring8"), None, num_fake=10, asked=Asked("pixels"))
 
 
 def test_real_images_are_looked_at_once(judged, monkeypatch: pytest.MonkeyPatch):

@@ -320,6 +320,8 @@ def test_game_is_built_without_data():
     ({"metrics": ()}, "expected one or more, each once"),
     ({"metrics": ("class_frechet",)}, "needs fakes whose classes were asked for"),
     ({"real": "validation"}, "expected 'train' or 'test'"),
+    ({"metrics": ("diversity",)}, "begins with 'diversity', of which neither more nor less"),
+    ({"features": "pixels:weights.npz"}, "'pixels' are read from no file"),
   ],
 )
 def test_a_wrong_evaluation_is_refused_before_anything_is_computed(change, message):
@@ -334,7 +336,7 @@ def test_an_evaluation_reaches_the_evaluator(tmp_path, monkeypatch):
   monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
   config = default_config()
   config.generator = network("mlp_generator", hidden=(8,), output="tanh")
-  config.evaluation.update({"features": "pixels", "metrics": ("diversity",), "real": "train"})
+  config.evaluation.update({"features": "pixels", "metrics": ("prdc",), "real": "train"})
   card = build(config).evaluator().card
-  assert card["backbone"]["name"] == "pixels" and list(card["metrics"]) == ["diversity"]
+  assert card["backbone"]["name"] == "pixels" and list(card["metrics"]) == ["prdc"]
   assert card["real"]["split"] == "train" and card["real"]["count"] == 10_000

@@ -89,12 +89,13 @@ def test_batch_that_devices_cannot_share_is_refused():
 
 
 def test_what_fails_beside_training_loses_no_rounds(tmp_path):
-  def evaluator():
-    raise MemoryError("no room for the evaluator")
+  def score(sample):
+    raise MemoryError("no room for the samples")
 
+  judge = Evaluator("full", {"a": "max"}, ("a",), {}, score)
   experiment = build(tiny(rounds=6, log_every=4, sample_every=0, checkpoint_every=0, num_samples=8))
   with pytest.raises(MemoryError, match="no room"):
-    fit(experiment._replace(evaluator=evaluator), tmp_path)
+    fit(experiment._replace(evaluator=lambda: judge), tmp_path)
   assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["6"]
   summary = fit(experiment, tmp_path)  # and what failed is done when the run is started again
   assert summary["rounds"] == 6 and summary["scores"]["modes"]["best_round"] == 6
@@ -186,3 +187,31 @@ def test_one_evaluation_alone_keeps_no_best_checkpoint(tmp_path, no_pictures):
   assert not (tmp_path / "best").exists() and len(list((tmp_path / "cards").iterdir())) == 1
   with pytest.raises(FileNotFoundError, match=r"no best checkpoint: .* config.evaluate_every > 0"):
     load(tmp_path, at="best")
+
+
+def test_an_evaluator_that_cannot_be_made_is_known_before_the_first_round(tmp_path):
+  def evaluator():
+    raise ValueError("no weights")
+
+  experiment = build(tiny(rounds=4, sample_every=0))._replace(evaluator=evaluator)
+  with pytest.raises(ValueError, match="no weights"):
+    fit(experiment, tmp_path)
+  assert not (tmp_path / "metrics.jsonl").read_text() and not (tmp_path / "checkpoints").exists()
+
+
+def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pictures):
+  config = tiny(rounds=4, evaluate_every=2, checkpoint_every=2, sample_every=0)
+  fit(scored(build(config), 90.0, 80.0), tmp_path)
+  config.rounds = 8
+  judge = Evaluator(
+    "other", {"a": "max"}, ("a",), {"of": "something else"}, lambda sample: {"a": 1}
+  )
+  fit(build(config)._replace(evaluator=lambda: judge, unscored=None), tmp_path)
+  assert kept(tmp_path) == [6]
+  found = [read_card(path) for path in (tmp_path / "cards").iterdir()]
+  assert {(c.made.get("of"), c.scores["a"][0], c.run["round"]) for c in found} == {
+    (None, 90, 2),
+    (None, 80, 4),
+    ("something else", 1, 6),
+    ("something else", 1, 8),
+  }

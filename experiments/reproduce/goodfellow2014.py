@@ -26,6 +26,7 @@ from ml_collections import ConfigDict
 
 from experiments import goodfellow2014_mnist
 from gan_jax import data
+from gan_jax.checkpoint import Checkpoints
 from gan_jax.config import network, schedule
 from gan_jax.evaluate import Evaluator, SampleFn
 from gan_jax.experiment import build
@@ -73,7 +74,10 @@ def main(argv: list[str]) -> None:
 
   config = get_config(FLAGS.data, FLAGS.epochs, FLAGS.weight, FLAGS.seed, images[:TRAINING])
   judge = lambda: parzen_evaluator(score)
-  summary = fit(build(config)._replace(evaluator=judge, unscored=None), FLAGS.workdir)
+  with Checkpoints(f"{FLAGS.workdir}/checkpoints") as checkpoints:
+    played = max(checkpoints.rounds(), default=0)
+  if played < config.rounds or not FLAGS.anneal:
+    summary = fit(build(config)._replace(evaluator=judge, unscored=None), FLAGS.workdir)
   if FLAGS.anneal:
     config = annealed(config, FLAGS.anneal)
     summary = fit(build(config)._replace(evaluator=judge, unscored=None), FLAGS.workdir)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.metrics.accuracy_score import classification_accuracy_score
-from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl, class_shares
+from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl
 from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
+from gan_jax.metrics.features import classifier
 from gan_jax.metrics.frechet import class_frechet_distances, frechet_distance, moments
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance
@@ -47,31 +48,31 @@ class Reference(NamedTuple):
 
   Attributes:
     real: real images.
-    train: looks at the training split, when first asked for.
-    learned: looks at what of it the generator learns from.
-    num_classes: of the data; None without labels.
+    learned: looks at the training images of the generator, when first asked for.
+    shares: of the classes among the training images; None without labels.
   """
 
   real: Seen
-  train: Callable[[], Seen]
   learned: Callable[[], Seen]
-  num_classes: int | None
+  shares: np.ndarray | None
 
 
 class Metric(NamedTuple):
   """A metric.
 
   Attributes:
-    better: {score: "min" or "max"}, of each score it gives.
+    better: {score: "min" or "max"}, of each score it gives; "none" where neither is.
     prepare: (reference) -> what scores fakes.
     options: that the numbers depend on; part of every score card.
     needs: fields of `Seen` that fakes and real images must have.
+    held_out: whether the real images must be others than those that were trained on.
   """
 
   better: Mapping[str, str]
   prepare: Callable[[Reference], Callable[[Seen], Scores]]
   options: Mapping[str, Any] = {}
   needs: tuple[str, ...] = ()
+  held_out: bool = False
 
 
 K = 5  # neighbours
@@ -139,11 +140,12 @@ def _inception_score(reference: Reference) -> Callable[[Seen], Scores]:
 
 
 def _classes(reference: Reference) -> Callable[[Seen], Scores]:
-  shares = class_shares(_there(reference.train().labels), reference.num_classes or 0)
-  if (width := _there(reference.real.logits).shape[1]) != len(shares):
+  shares, width = reference.shares, _there(reference.real.logits).shape[1]
+  if shares is None or width != len(shares):
     raise ValueError(
-      f"metric 'classes' needs logits of the data's {len(shares)} classes, and these features have"
-      f" {width}: use features='classifier'"
+      f"metric 'classes' needs logits of the data's own classes, of which there are "
+      f"{'none' if shares is None else len(shares)}, and these features have {width} logits: use "
+      "features='classifier', or leave it out"
     )
 
   def score(fake: Seen) -> Scores:
@@ -164,7 +166,7 @@ def _accuracy_score(reference: Reference) -> Callable[[Seen], Scores]:
   pairs = lambda seen: {"x": seen.images, "y": _there(seen.labels)}
   return lambda fake: {
     "accuracy_score": classification_accuracy_score(
-      pairs(reference.real), pairs(fake), reference.num_classes or 0
+      pairs(reference.real), pairs(fake), len(_there(reference.shares))
     )
   }
 
@@ -215,8 +217,10 @@ METRICS = {
   "classes": Metric(
     {"classes": "max", "class_kl": "min", "class_accuracy": "max"}, _classes, needs=("logits",)
   ),
-  "accuracy_score": Metric({"accuracy_score": "max"}, _accuracy_score, needs=("labels",)),
-  "ms_ssim": Metric({"ms_ssim": "min"}, _ms_ssim, {"pairs": PAIRS, "seed": 0}),
-  "diversity": Metric({"diversity": "max"}, _diversity, {"of": "real images is 1"}),
-  "memorisation": Metric({"copying": "min"}, _memorisation),
+  "accuracy_score": Metric(
+    {"accuracy_score": "max"}, _accuracy_score, {"classifier": classifier.VERSION}, ("labels",)
+  ),
+  "ms_ssim": Metric({"ms_ssim": "none"}, _ms_ssim, {"pairs": PAIRS, "seed": 0}),
+  "diversity": Metric({"diversity": "none"}, _diversity, {"of": "real images is 1"}),
+  "memorisation": Metric({"copying": "none"}, _memorisation, held_out=True),
 }

@@ -145,7 +145,7 @@ def test_gray_images_are_repeated():
 
 @pytest.mark.parametrize(
   "images",
-  [np.zeros((1, 8, 8, 3)), np.zeros((1, 8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.uint8)],
+  [np.zeros((1, 8, 8, 3), int), np.zeros((1, 8, 8, 4), np.uint8), np.zeros((8, 8, 3), np.uint8)],
 )
 def test_other_images_are_refused(images: np.ndarray):
   with pytest.raises(ValueError, match=r"expects uint8 \[B, H, W, 1 or 3\]"):

@@ -57,8 +57,12 @@ def kept(path: pathlib.Path, what: str, make: Callable[[], Any]) -> Any:
   tree = make()
   data = serialization.msgpack_serialize(tree)
   temporary = path.with_name(f".{path.name}.{os.getpid()}")
-  temporary.write_bytes(hashlib.sha256(data).digest() + data)
-  os.replace(temporary, path)
+  try:
+    temporary.write_bytes(hashlib.sha256(data).digest() + data)
+    os.replace(temporary, path)
+  except OSError as error:  # it is made, and good for once
+    say(f"the {what} cannot be kept in {path} ({error})")
+    temporary.unlink(missing_ok=True)
   return tree
 
 
@@ -72,7 +76,7 @@ def extract_once(
   """Looks at images as `extract` does, and never again at the same ones with the same network.
 
   Args:
-    extractor: what looks; its card names it, so that one without a checksum must have a version.
+    extractor: what looks; its card, with the checksum of its weights, is its name.
     images: uint8 [N, H, W, C].
     cache_dir: see `cache_folder`.
     batch_size: images at a time.
@@ -80,6 +84,8 @@ def extract_once(
   Returns:
     As `extract` does.
   """
+  if extractor.card["sha256"] is None:  # no network: quicker made than read
+    return extract(extractor, images, batch_size=batch_size)
   key = content_hash({"x": images}, json.dumps(extractor.card, sort_keys=True))
   path = cache_folder(cache_dir) / f"seen-{key[:32]}.msgpack"
   return kept(path, "features", lambda: extract(extractor, images, batch_size=batch_size))

@@ -25,7 +25,9 @@ import numpy as np
 
 from gan_jax.metrics.features import weights
 
+VERSION = 1  # of everything below that changes the features
 SIZE = 299  # pixels of a side
+WIDTH = 2048  # of the features
 CLASSES = 1008
 SPATIAL_CHANNELS = 7
 BATCH_NORM_EPSILON = 1e-3
@@ -236,6 +238,8 @@ def inception(
   found = weights.load(path, sha256=sha256)
   card = {
     "name": "InceptionV3 of 2015-12-05",
+    "version": VERSION,
+    "width": WIDTH,
     "sha256": found.sha256,
     "resize": f"{SIZE} x {SIZE}, bilinear, half-pixel, no antialiasing",
     "range": "2x/255 - 1",
@@ -248,7 +252,8 @@ def prepare(images: jax.Array) -> jax.Array:
   """Brings images to the size and range of the network.
 
   Args:
-    images: uint8 [B, H, W, C]; gray ones (C = 1) are repeated to 3 channels.
+    images: [B, H, W, C] from 0 to 255, uint8 or, where rounding would hide a step, float; gray
+      ones (C = 1) are repeated to 3 channels.
 
   Returns:
     float32 [B, 299, 299, 3] from -1 to 1.
@@ -256,7 +261,8 @@ def prepare(images: jax.Array) -> jax.Array:
   Raises:
     ValueError: another type or shape.
   """
-  if images.dtype != jnp.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+  number = images.dtype == jnp.uint8 or jnp.issubdtype(images.dtype, jnp.floating)
+  if not number or images.ndim != 4 or images.shape[-1] not in (1, 3):
     raise ValueError(
       f"images are {images.dtype} {list(images.shape)}: InceptionV3 expects uint8 [B, H, W, 1 or 3]"
     )
