@@ -14,6 +14,8 @@ from gan_jax.losses import Side
 from gan_jax.objectives import Match
 
 EXAMPLES = 64  # that are compared with each other, of each kind
+EVERY = 10  # rounds from one comparison to the next: in a small network's round it takes time
+UNMEASURED = -1.0  # stands for what is compared in the rounds between; no measurement is negative
 NEIGHBOURS = 5  # of a real example: the reach of its neighbourhood
 REACH = (
   0.1  # of the data's mean distance: the least reach, so that coverage asks where, not how sharp
@@ -28,8 +30,9 @@ def of_discriminator(match: Match) -> Metrics:
     match: what it saw.
 
   Returns:
-    diversity, coverage and precision (see `compare`), generator_jacobian (see `secant`), and the
-    discriminator's position (see `position`). A batch of one example has a position alone.
+    diversity, coverage and precision (see `compare`) and generator_jacobian (see `secant`), every
+    `EVERY` rounds, `UNMEASURED` between; and the discriminator's position (see `position`). A batch
+    of one example has a position alone.
   """
   found = {"monitor/position_discriminator": position(match.params["discriminator"])}
   flat = lambda x: x.reshape(match.fake.shape[0], -1)  # latents of packed examples go together
@@ -38,8 +41,10 @@ def of_discriminator(match: Match) -> Metrics:
     for x in (match.real, match.fake, match.latents)
   )
   if len(real) > 1:
-    found |= {f"monitor/{name}": value for name, value in compare(real, fake).items()}
-    found["monitor/generator_jacobian"] = secant(z, fake)
+    measure = lambda: {**compare(real, fake), "generator_jacobian": secant(z, fake)}
+    skip = lambda: dict.fromkeys(jax.eval_shape(measure), jnp.float32(UNMEASURED))
+    seen = jax.lax.cond(match.round % EVERY == 0, measure, skip)
+    found |= {f"monitor/{name}": value for name, value in seen.items()}
   return found
 
 

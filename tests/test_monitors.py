@@ -154,3 +154,16 @@ def test_monitors_see_the_first_examples_of_the_global_batch_on_every_layout(mon
 def test_a_batch_of_one_example_has_positions_alone():
   match = saw([1.0])._replace(axis_name=None)
   assert set(monitors.of_discriminator(match)) == {"monitor/position_discriminator"}
+
+
+def test_comparisons_are_made_every_ten_rounds():
+  x = ring(16)
+  match = saw([1.0] * 16)._replace(real=x, fake=x, latents=x)
+  look = jax.jit(lambda round: monitors.of_discriminator(match._replace(round=round)))
+  for round in (0, 1, 9, 10, 15, 20):
+    found = {name: float(value) for name, value in look(jnp.int32(round)).items()}
+    assert found.pop("monitor/position_discriminator") == 0  # every round
+    if round % monitors.EVERY == 0:
+      assert found["monitor/diversity"] == pytest.approx(1, rel=1e-3) and min(found.values()) >= 0
+    else:
+      assert set(found.values()) == {monitors.UNMEASURED}
