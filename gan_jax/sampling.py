@@ -9,6 +9,7 @@ from scipy.special import ndtr, ndtri
 
 from gan_jax.data import to_uint8
 from gan_jax.game import Game, State, sampling_params
+from gan_jax.metrics import slerp
 
 CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for
 
@@ -117,8 +118,8 @@ class Sampler:
       [rows * steps, ...], row by row.
     """
     ends = self.latents(2 * rows, seed)
-    t = np.linspace(0, 1, steps)[None, :, None]
-    z = _great_circle(ends[:rows, None], ends[rows:, None], t).reshape(rows * steps, -1)
+    start, end = (np.repeat(part, steps, axis=0) for part in (ends[:rows], ends[rows:]))
+    z = slerp(start, end, np.tile(np.linspace(0, 1, steps), rows))
     labels = None
     if self.example.num_classes is not None:
       labels = np.repeat(np.arange(rows) % self.example.num_classes, steps)
@@ -151,18 +152,6 @@ def truncated(z: np.ndarray, bound: float) -> np.ndarray:
     raise ValueError(f"latents are truncated at a bound > 0, got {bound}")
   low, high = ndtr(-bound), ndtr(bound)
   return ndtri(low + ndtr(z.astype(np.float64)) * (high - low)).clip(-bound, bound).astype(z.dtype)
-
-
-def _great_circle(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-  length = lambda x: np.linalg.norm(x, axis=-1, keepdims=True)
-  lengths = length(a) * length(b)
-  cosine = np.sum(a * b, -1, keepdims=True) / np.maximum(lengths, 1e-12)
-  angle = np.arccos(np.clip(cosine, -1, 1))
-  sine = np.sin(angle)
-  straight = (sine < 1e-6) | (lengths < 1e-12)
-  sine = np.where(straight, 1, sine)
-  circle = np.sin((1 - t) * angle) / sine * a + np.sin(t * angle) / sine * b
-  return np.where(straight, (1 - t) * a + t * b, circle)
 
 
 def _fill(x: np.ndarray) -> np.ndarray:

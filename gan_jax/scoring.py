@@ -178,17 +178,16 @@ def score(
   draw = lambda seed: sample_function(experiment, run.sampler, run.state, seed, how)
   draws = [evaluator(draw(seed)) for seed in seeds]
   round = int(run.state.round)
-  chosen = chosen_by(run.config) if run.rule == "best" else None
+  chosen = chosen_by(run.config, evaluator) if run.rule == "best" else None
   return card_of(experiment, evaluator, draws, run.rule, round, seeds, how, chosen=chosen)
 
 
-def chosen_by(config: ConfigDict) -> str:
-  """Says how training chooses the best checkpoint."""
-  asked, every = config.evaluation, config.evaluate_every
-  return (
-    f"{asked.metrics[0]} of {asked.features} against {asked.real}, {config.num_fake} fakes every"
-    f" {every} rounds"
-  )
+def chosen_by(config: ConfigDict, evaluator: Evaluator) -> str:
+  """Says how training chooses the best checkpoint, whatever the evaluator scores it by now."""
+  asked, headline = config.evaluation, ", ".join(evaluator.headline)
+  if evaluator.name == "images":
+    headline = f"{asked.metrics[0]} of {asked.features} against {asked.real}"
+  return f"{headline}, {config.num_fake} fakes every {config.evaluate_every} rounds"
 
 
 def card_of(

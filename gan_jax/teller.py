@@ -103,26 +103,17 @@ class Teller:
       if not self._experiment.unscored:
         self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       self._evaluator = self._experiment.evaluator()
-      self._evaluation = int(digest(self._card(self._evaluator, "last", None)), 16)
+      self._evaluation = int(digest(self._card(self._evaluator, "last")), 16)
     return self._evaluator
 
-  def _card(self, evaluator: Evaluator, rule: str, row: Mapping[str, Any] | None) -> Card:
-    """Makes the card of a row's scores."""
-    found = {
-      name: float((row or {})[f"score/{name}"])
-      for name in evaluator.better
-      if f"score/{name}" in (row or {})
-    }
-    chosen = chosen_by(self._experiment.config) if rule == "best" else None
-    return card_of(
-      self._experiment,
-      evaluator,
-      [found] if row else [],
-      rule,
-      row["round"] if row else 0,
-      [TRAINING_DRAW],
-      chosen=chosen,
-    )
+  def _card(self, evaluator: Evaluator, rule: str, *rows: Mapping[str, Any]) -> Card:
+    """Makes the card of a row's scores; without a row, one that says how they are made."""
+    names = {name: f"score/{name}" for name in evaluator.better}
+    draws = [{name: float(r[key]) for name, key in names.items() if key in r} for r in rows]
+    round = rows[0]["round"] if rows else 0
+    chosen = chosen_by(self._experiment.config, evaluator) if rule == "best" else None
+    seeds = [TRAINING_DRAW]
+    return card_of(self._experiment, evaluator, draws, rule, round, seeds, chosen=chosen)
 
   def _score(self, state: State) -> Mapping[str, float]:
     evaluator = self.prepare()
@@ -158,7 +149,7 @@ class Teller:
       "images": self._last * self._images_a_round,
       "wall_seconds": self._before + time.monotonic() - self._start,
       "scores": report.scores(self._scored(rows), evaluator.better),
-      "card": {**evaluator.card, "ema": bool(self._experiment.game.averages)},
+      "card": {**evaluator.card, **self._card(evaluator, "last").made},
       "warnings": [alarm._asdict() for alarm in diagnose(rows)],
       "final": rows[-1] if rows else {},
       "machine": report.machine(),
@@ -168,8 +159,9 @@ class Teller:
     return found
 
   def _scored(self, rows: Rows) -> Rows:
-    """Picks the rows that were scored as the config has it now."""
-    return [row for row in rows if row.get("evaluation") == self._evaluation]
+    """Picks the rows that were scored as the config has it now; old ones do not say how."""
+    alike = lambda row: row.get("evaluation", self._evaluation) == self._evaluation
+    return [row for row in rows if alike(row) and any(key.startswith("score/") for key in row)]
 
   def _write_cards(self, rows: Rows, evaluator: Evaluator) -> None:
     """Writes the cards of the last scores and, where training looked for them, of the best."""

@@ -9,7 +9,7 @@ from scipy import stats
 from gan_jax.game import Game, State
 from gan_jax.games import normal
 from gan_jax.random import example_keys
-from gan_jax.sampling import CHUNK, Example, Sampler, _great_circle, by_class, truncated
+from gan_jax.sampling import CHUNK, Example, Sampler, by_class, truncated
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 
@@ -91,14 +91,6 @@ def test_walk_has_its_ends_and_keeps_one_class():
   label = np.array([0, 1, 0])[:, None]
   np.testing.assert_allclose(walk[:, 0], ends[:3] + label, rtol=1e-5)
   np.testing.assert_allclose(walk[:, -1], ends[3:] + label, rtol=1e-5)
-
-
-def test_great_circle_keeps_lengths_and_goes_straight_between_parallels():
-  t = np.linspace(0, 1, 5)[:, None]
-  a, b = np.array([[3.0, 0.0]]), np.array([[0.0, 3.0]])
-  np.testing.assert_allclose(np.linalg.norm(_great_circle(a, b, t), axis=1), 3)
-  np.testing.assert_allclose(_great_circle(a, 2 * a, t), a * (1 + t))
-  np.testing.assert_allclose(_great_circle(0 * a, a, t), a * t)
 
 
 def test_batch_describes_shapes():

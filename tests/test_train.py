@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import math
 import shutil
 
@@ -169,6 +170,7 @@ def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path, no_pictures):
   cards = [read_card(path) for path in sorted((tmp_path / "cards").iterdir())]
   assert [(c.made["checkpoint"], c.run["round"]) for c in cards] == [("best", 4), ("last", 8)]
   assert cards[0].scores == {"a": [3.0]}
+  assert cards[0].made["chosen_by"] == "a, 2000 fakes every 2 rounds"
 
 
 def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path, no_pictures):
@@ -215,3 +217,14 @@ def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pi
     ("something else", 1, 6),
     ("something else", 1, 8),
   }
+
+
+def test_rows_from_before_they_said_how_they_were_scored_count(tmp_path, no_pictures):
+  config = tiny(rounds=4, evaluate_every=2, checkpoint_every=2, sample_every=0)
+  fit(scored(build(config), 3.0, 1.0), tmp_path)
+  path = tmp_path / "metrics.jsonl"
+  rows = [json.loads(line) for line in path.read_text().splitlines()]
+  path.write_text("".join(json.dumps(row) + "\n" for row in rows if row.pop("evaluation")))
+  (tmp_path / "summary.json").unlink()
+  summary = fit(scored(build(config)), tmp_path)
+  assert summary["scores"] == {"a": {"last": 1.0, "best": 3.0, "best_round": 2}}

@@ -105,3 +105,11 @@ def test_what_does_not_fit_is_refused():
       length(**bad)
   with pytest.raises(ValueError, match="NaN or infinite"):
     length(embed=lambda x: features(x) * np.nan)
+
+
+def test_an_arc_keeps_lengths_and_goes_straight_between_parallels():
+  t = np.linspace(0, 1, 5)
+  a, b = np.tile([3.0, 0.0], (5, 1)), np.tile([0.0, 3.0], (5, 1))
+  np.testing.assert_allclose(np.linalg.norm(slerp(a, b, t), axis=1), 3)
+  np.testing.assert_allclose(slerp(a, 2 * a, t), a * (1 + t)[:, None])
+  np.testing.assert_allclose(slerp(0 * a, a, t), a * t[:, None])
