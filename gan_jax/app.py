@@ -1,4 +1,4 @@
-"""The command line: `gan_jax train | evaluate | compare | sample`, with absl flags.
+"""The command line: `gan_jax train | evaluate | score | compare | sample`, with absl flags.
 
 Every command imports what it needs when it runs, so that `--help` and a mistyped flag answer at
 once.
@@ -39,14 +39,28 @@ _DRAWS = flags.DEFINE_integer(
 _FEATURES = flags.DEFINE_string(
   "features",
   None,
-  "evaluate, and sample --neighbours: what looks at images: classifier, pixels, inception:FILE.",
+  "evaluate, score, sample --neighbours: what looks at images: classifier, inception:FILE, ...",
 )
-_METRICS = flags.DEFINE_list("metrics", None, "evaluate: frechet, kernel, prdc, classes, ...")
-_REAL = flags.DEFINE_enum(
-  "real", None, ["train", "test"], "evaluate: the split that samples are held against."
+_METRICS = flags.DEFINE_list("metrics", None, "evaluate, score: frechet, kernel, prdc, ...")
+_REAL = flags.DEFINE_string(
+  "real",
+  None,
+  "evaluate: the split that samples are held against, train or test. score: a folder of images, an "
+  ".npz file, or a data set such as tfds:cifar10.",
 )
+_FAKE = flags.DEFINE_list(
+  "fake", [], "score: a folder of images or an .npz file; several are draws of one generator."
+)
+_SPLIT = flags.DEFINE_enum(
+  "split", "train", ["train", "test"], "score: the split of --real that images are held against."
+)
+_IMAGE_SIZE = flags.DEFINE_integer(
+  "image_size", None, "score: to resize and crop all images to.", lower_bound=1
+)
+_CHANNELS = flags.DEFINE_integer("channels", None, "score: 1 for gray, 3 for colour.")
+_CARD = flags.DEFINE_string("card", None, "score: where to write the card (JSON).")
 _NUM_FAKE = flags.DEFINE_integer(
-  "num_fake", None, "evaluate: examples in a set of samples.", lower_bound=2
+  "num_fake", None, "evaluate, score: examples in a set of samples.", lower_bound=2
 )
 _FOLLOW = flags.DEFINE_bool(
   "follow", False, "evaluate: score each new checkpoint of a run that is training, to its end."
@@ -73,6 +87,8 @@ USAGE = """gan_jax: generative adversarial networks in JAX
   gan_jax train --config=FILE.py --workdir=DIR [--config.KEY=VALUE ...]
   gan_jax evaluate --workdir=DIR [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
     [--features=classifier] [--metrics=frechet,prdc,...] [--real=train|test] [--num_fake=50000]
+  gan_jax score --real=DIR|FILE.npz|tfds:NAME --fake=DIR|FILE.npz[,...] [--split=train|test]
+    [--features=inception] [--metrics=frechet,...] [--card=card.json]      (images made by anything)
   gan_jax compare A[,A2,...] B[,B2,...]      (folders of runs, or score cards)
   gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
     [--truncation=2,1,0.5] [--neighbours=5]
@@ -149,6 +165,26 @@ def evaluate() -> None:
     print(f"{line(card)}\nwrote {path}", flush=True)
 
 
+def score() -> None:
+  """Scores images that were made by anything: prints a line, and writes their card."""
+  from gan_jax import cards
+  from gan_jax.experiment import images_asked
+  from gan_jax.score_images import score_images
+
+  if not (_REAL.value and _FAKE.value):
+    raise ValueError(
+      "score: expected --real and --fake, each a folder of images or an .npz file; --real may be a"
+      " data set such as tfds:cifar10"
+    )
+  asked = images_asked(_FEATURES.value or "inception", _METRICS.value or ["frechet"], _SPLIT.value)
+  options = {"image_size": _IMAGE_SIZE.value, "channels": _CHANNELS.value}
+  card = score_images(_REAL.value, _FAKE.value, asked, count=_NUM_FAKE.value, **options)
+  print(cards.line(card))
+  if _CARD.value:
+    cards.write_card(_CARD.value, card)
+    print(f"wrote {_CARD.value}")
+
+
 def compare(*methods: str) -> None:
   """Compares two methods by their score cards."""
   from gan_jax import cards
@@ -158,7 +194,9 @@ def compare(*methods: str) -> None:
       f"expected gan_jax compare A B, got {len(methods)} methods: each is the folder of a run"
       " or a score card, or several with commas between"
     )
-  a, b = ([cards.read_card(path) for path in method.split(",")] for method in methods)
+  one, other = (method.split(",") for method in methods)
+  found = cards.read_cards([*one, *other])
+  a, b = found[: len(one)], found[len(one) :]
   print(cards.compare(a, b, names=_names(*methods), despite=_DESPITE.value))
 
 
@@ -178,6 +216,8 @@ def sample() -> None:
   if _OUT.value and not _OUT.value.lower().endswith(".png"):
     raise ValueError(f"--out={_OUT.value}: pictures are written as PNG; expected a name in .png")
   run = runs.load(_workdir(), at=_CHECKPOINT.value or "last")
+  if _FEATURES.value and not _NEIGHBOURS.value:
+    raise ValueError("sample: --features says in what neighbours are near; give --neighbours=5 too")
   if _NEIGHBOURS.value:
     written = _save_neighbours(run)
   else:
@@ -217,6 +257,7 @@ def _truncation() -> list[float]:
 COMMANDS: dict[str, Callable[..., None]] = {
   "train": train,
   "evaluate": evaluate,
+  "score": score,
   "compare": compare,
   "sample": sample,
 }

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ TRAINING_DRAW = 0  # seed of the samples that are scored while training; later d
 ONE_RUN = """\
 over draws of one run each: this says whether two checkpoints differ, not whether the methods do,
 which takes several training seeds (name their folders with commas between)"""
+ELSEWHERE = "made elsewhere"  # the checkpoint of images that came without a run
 LEVEL = 0.05  # of a test, below which two methods are told apart
 
 
@@ -34,7 +35,7 @@ class Card(NamedTuple):
     scores: {name: values, one for each draw of samples}.
     better: {name: "min", "max", or "none" where neither is}.
     made: all that must be equal in two cards that are compared.
-    run: which checkpoint of which run, and the seeds of the draws.
+    run: which checkpoint of which run, and the seeds of the draws; or which images.
     software: versions and hardware.
   """
 
@@ -69,9 +70,9 @@ def make_card(
   Args:
     evaluator: that gave the scores.
     draws: its scores, of each draw.
-    checkpoint: how the checkpoint was chosen: "last", "best by ...", "asked for".
+    checkpoint: how the checkpoint was chosen: "last", "best", "asked for"; or `ELSEWHERE`.
     sampled: how samples are drawn: ema, truncation, batch norm.
-    run: which run, its round, and the seeds of the draws.
+    run: which run, its round, and the seeds of the draws; or which images.
 
   Returns:
     The card.
@@ -94,16 +95,19 @@ def line(card: Card) -> str:
   made, run = card.made, card.run
   real = made.get("real") or {}
   how = [
-    f"{made['checkpoint']}, round {run['round']}",
+    f"{made['checkpoint']}, round {run['round']}" if "round" in run else made["checkpoint"],
     _backbone(made.get("backbone")),
     f"{made['fake'].get('count', 0):,} fakes x {max(map(len, card.scores.values()), default=0)}",
     " ".join(_said(real[key]) for key in ("data", "split", "count") if key in real),
-    "averaged weights" if made.get("ema") else "raw weights",
+    _WEIGHTS[made.get("ema")],
     f"latents within {made['truncation']:g}" if made.get("truncation") else "",
     made.get("note", ""),
     f"card {digest(card)}",
   ]
   return f"{scores}  ({'; '.join(part for part in how if part)})"
+
+
+_WEIGHTS = {True: "averaged weights", False: "raw weights", None: ""}
 
 
 def _backbone(backbone: Mapping[str, Any] | None) -> str:
@@ -145,10 +149,14 @@ def keep_card(card: Card, workdir: str | pathlib.Path) -> tuple[Card, pathlib.Pa
   path = card_path(card, workdir)
   if path.is_file():
     card = _joined(read_card(path), card)
-  path.parent.mkdir(parents=True, exist_ok=True)
+  write_card(path, card)
+  return card, path
+
+
+def write_card(path: str | pathlib.Path, card: Card) -> None:
+  """Writes a card, headed by means and errors."""
   summary = {name: {"mean": card.mean(name), "error": card.error(name)} for name in card.scores}
   write_json(path, {"summary": summary, **card._asdict()})
-  return card, path
 
 
 def has_card(card: Card, workdir: str | pathlib.Path) -> bool:
@@ -184,29 +192,58 @@ def forget_cards(workdir: str | pathlib.Path, after: int) -> None:
       path.unlink()
 
 
-def read_card(path: str | pathlib.Path) -> Card:
-  """Reads a card.
+def read_cards(paths: Sequence[str | pathlib.Path]) -> list[Card]:
+  """Reads cards that are to be compared.
+
+  A folder of a run stands for its last checkpoint. If that was scored in several ways, the newest
+  way that all have in common is taken, and without one each folder's newest card.
 
   Args:
-    path: a file, or the folder of a run: of its cards of the last checkpoint the newest, by round.
+    paths: files, or folders of runs.
 
   Returns:
-    The card.
+    A card of each.
+
+  Raises:
+    FileNotFoundError: there is none.
+    ValueError: a file is no card, or a damaged one.
+  """
+  of = lambda path: _last_cards(path) if path.is_dir() else _by_digest([read_card(path)])
+  found = [of(path) for path in map(pathlib.Path, paths)]
+  common = [name for name in found[0] if all(name in cards for cards in found)] if found else []
+  return [cards[common[0]] if common else next(iter(cards.values())) for cards in found]
+
+
+def _last_cards(workdir: pathlib.Path) -> dict[str, Card]:
+  """Reads the cards of a run's last checkpoint, by how they were made, the newest first."""
+  files = sorted(
+    (workdir / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True
+  )
+  cards = [card for card in map(read_card, files) if card.made["checkpoint"] == "last"]
+  if not cards:
+    raise FileNotFoundError(
+      f"{workdir} has no card of its last checkpoint: gan_jax evaluate --workdir={workdir} makes"
+      " one"
+    )
+  newest = max(card.run["round"] for card in cards)
+  return _by_digest(card for card in cards if card.run["round"] == newest)
+
+
+def _by_digest(cards: Iterable[Card]) -> dict[str, Card]:
+  found: dict[str, Card] = {}
+  for card in cards:
+    found.setdefault(digest(card), card)
+  return found
+
+
+def read_card(path: str | pathlib.Path) -> Card:
+  """Reads a card from its file.
 
   Raises:
     FileNotFoundError: there is none.
     ValueError: the file is no card, or a damaged one.
   """
   path = pathlib.Path(path)
-  if path.is_dir():
-    age = lambda file: (file.name.split("-")[0], file.stat().st_mtime)
-    files = sorted((path / FOLDER).glob("*.json"), key=age)
-    last = [file for file in files if read_card(file).made["checkpoint"] == "last"]
-    if not last:
-      raise FileNotFoundError(
-        f"{path} has no card of its last checkpoint: gan_jax evaluate --workdir={path} makes one"
-      )
-    path = last[-1]
   if not path.is_file():
     raise FileNotFoundError(
       f"there is no card {path}: expected a run's folder, or a file in cards/"
@@ -287,8 +324,9 @@ def compare(
     verdict = _verdict(one, other, first.better[name], names)
     lines.append(f"{name:{width}}{_cell(one):>22}{_cell(other):>22}   {verdict}")
   for name, cards in zip(names, (a, b), strict=True):
-    rounds = sorted({f"{card.run['round']:,}" for card in cards})
-    lines.append(f"{name}: {first.made['checkpoint']} of rounds {', '.join(rounds)}")
+    rounds = sorted({f"{card.run['round']:,}" for card in cards if "round" in card.run})
+    of = f" of rounds {', '.join(rounds)}" if rounds else ""
+    lines.append(f"{name}: {cards[0].made['checkpoint']}{of}")
   lines.append(f"over {len(a)} and {len(b)} runs" if len(a) > 1 else ONE_RUN)
   return "\n".join([*lines, "± is the standard error, p that of Welch's test"])
 

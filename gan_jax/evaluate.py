@@ -20,16 +20,37 @@ from gan_jax.metrics import class_coverage, class_kl, class_shares, mode_coverag
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.cache import content_hash, extract_once
 from gan_jax.metrics.features.classifier import classifier_for
-from gan_jax.metrics.features.extractor import Extractor, extract
+from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, look
 from gan_jax.metrics.features.inception import inception
 from gan_jax.metrics.features.pixels import pixels, random_projection
 from gan_jax.metrics.features.vgg16 import vgg16
-from gan_jax.metrics.suite import METRICS, Reference, Scores, Seen
+from gan_jax.metrics.path_length import Paths
+from gan_jax.metrics.suite import METRICS, Metric, Reference, Scores, Seen
 
 SampleFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
 REAL_LIMIT = 60_000  # real examples of a split that are looked at
 DIGITS = 10  # classes in each channel of stacked digits
+
+
+class Walk(NamedTuple):
+  """Paths between latents of a generator, two ends each.
+
+  Attributes:
+    generate: latents [b, d], and labels [b] if there are any -> float images [b, H, W, C] from 0 to
+      255, not rounded.
+    start: latents, [n, d].
+    end: latents, [n, d].
+    labels: of the paths, int [n]; None without classes.
+  """
+
+  generate: Callable[..., Any]
+  start: np.ndarray
+  end: np.ndarray
+  labels: np.ndarray | None
+
+
+WalkFn = Callable[[int, int], Walk]  # (n, seed) -> n paths
 
 
 class Given(NamedTuple):
@@ -56,13 +77,26 @@ def _classifier(given: Given) -> Extractor:
   ).extractor
 
 
-WEIGHTS = ("inception", "vgg16")  # features that are read from a file
-FEATURES: Mapping[str, Callable[[Given], Extractor]] = {
-  "classifier": _classifier,
-  "pixels": lambda given: pixels(),
-  "random_projection": lambda given: random_projection(given.train.shape),
-  "inception": lambda given: Extractor(*inception(given.weights)),
-  "vgg16": lambda given: vgg16(given.weights),
+class Features(NamedTuple):
+  """A way to look at images.
+
+  Attributes:
+    make: (what there is) -> the extractor; may train a classifier, once.
+    reads_file: whether its weights are in a file, which can be named.
+    needs_labels: whether it takes labels, and held-out images, of the data themselves.
+  """
+
+  make: Callable[[Given], Extractor]
+  reads_file: bool = False
+  needs_labels: bool = False
+
+
+FEATURES = {
+  "classifier": Features(_classifier, needs_labels=True),
+  "pixels": Features(lambda given: pixels()),
+  "random_projection": Features(lambda given: random_projection(given.train.shape)),
+  "inception": Features(lambda given: Extractor(*inception(given.weights)), reads_file=True),
+  "vgg16": Features(lambda given: vgg16(given.weights), reads_file=True),
 }
 
 
@@ -70,14 +104,17 @@ class Asked(NamedTuple):
   """How images are to be scored.
 
   Attributes:
-    features: one of `FEATURES`.
-    metrics: some of `METRICS`; the first chooses the best checkpoint.
+    features: what looks at them.
+    metrics: by name; the first chooses the best checkpoint.
     real: the split that fakes are held against, "train" or "test".
     weights: file of the network's weights; None for where it is looked for.
   """
 
-  features: str = "classifier"
-  metrics: tuple[str, ...] = ("frechet", "classes")
+  features: Features = FEATURES["classifier"]
+  metrics: Mapping[str, Metric] = {
+    "frechet": METRICS["frechet"],
+    "classes": METRICS["classes"],
+  }
   real: str = "test"
   weights: str | None = None
 
@@ -98,14 +135,16 @@ class Evaluator(NamedTuple):
   better: Mapping[str, str]
   headline: tuple[str, ...]
   card: dict[str, Any]
-  score: Callable[[SampleFn], Scores]
+  score: Callable[[SampleFn, WalkFn | None], Scores]
 
-  def __call__(self, sample: SampleFn) -> Scores:
+  def __call__(self, sample: SampleFn, walk: WalkFn | None = None) -> Scores:
     """Scores a generator.
 
     Args:
       sample: (n, seed) -> {"x": uint8 images [n, H, W, C] or float32 points [n, 2]}, and "y"
         int32 [n] if the classes were asked for. It is called once, and may work in batches.
+      walk: (n, seed) -> n paths between its latents, for the metrics that walk; None where there
+        are images and no generator.
 
     Returns:
       {name: score}, with the names in `better`; class_accuracy only where classes were asked for.
@@ -113,7 +152,7 @@ class Evaluator(NamedTuple):
     Raises:
       ValueError: the samples do not look like the data.
     """
-    return self.score(sample)
+    return self.score(sample, walk)
 
   def improves(self, new: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
     """Tells whether scores are better than the best so far, by the headline; NaN never is."""
@@ -132,7 +171,7 @@ def unscored(train: Source, test: Source | None, asked: Asked | None = None) -> 
     return None
   if len(train.shape) != 3:
     return f"{train.name} has no known modes"
-  classified = train.draw is not None or asked.features == "classifier"
+  classified = train.draw is not None or asked.features.needs_labels
   if classified and train.num_classes is None:
     return (
       f"{train.name} has no labels to train a classifier with, and other features"
@@ -191,7 +230,7 @@ def evaluator_for(
   if num_fake < 2:
     raise ValueError(f"num_fake is {num_fake}: a score needs at least 2 generated examples")
   if (reason := unscored(train, test, asked)) is not None:
-    return Evaluator("none", {}, (), {"evaluator": "none", "reason": reason}, lambda sample: {})
+    return Evaluator("none", {}, (), {"evaluator": "none", "reason": reason}, lambda *_: {})
   fake = {"count": num_fake, "seed": seed}
   if (train.name in MIXTURES or train.draw is not None) and asked != Asked():
     raise ValueError(
@@ -214,7 +253,7 @@ def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
     "fake": fake,
   }
 
-  def score(sample: SampleFn) -> Scores:
+  def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     points = _draw(sample, fake, source.shape, np.float32)["x"]
     return mode_coverage(points, centers, std)
 
@@ -236,41 +275,62 @@ def _images(
   real, other = splits.pop(asked.real), next(iter(splits.values()))
   assert real is not None
   extractor = extractor_for(train, test, asked, cache_dir)
-  look = functools.partial(_look, extractor, cache_dir, batch_size)
+  seen_once = functools.partial(_look, extractor, cache_dir, batch_size)
   labels = bounded(train).get("y")
   reference = Reference(
-    real=look(bounded(real)),
-    learned=functools.cache(lambda: look(bounded(learned or train))),
+    real=seen_once(bounded(real)),
+    learned=functools.cache(lambda: seen_once(bounded(learned or train))),
     shares=None if labels is None else class_shares(labels, train.num_classes or 0),
   )
-  prepared = {name: _prepared(name, reference, asked) for name in asked.metrics}
+  backbone = extractor.card["name"]
+  prepared = {
+    name: _prepared(name, metric, reference, asked.real, backbone)
+    for name, metric in asked.metrics.items()
+  }
+  embed = lambda x: look(extractor, x)["features"]
 
-  def scores_of(seen: Seen) -> Scores:
-    return {name: value for score in prepared.values() for name, value in score(seen).items()}
-
-  def score(sample: SampleFn) -> Scores:
+  def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     drawn = _draw(sample, fake, real.shape, np.uint8)
     seen = extract(extractor, drawn["x"], batch_size=batch_size)
-    return scores_of(Seen(drawn["x"], labels=drawn.get("y"), **seen))
+    paths = _paths(asked, walk, embed, fake)
+    made = _seen(drawn, seen)._replace(paths=paths)
+    return {name: value for score in prepared.values() for name, value in score(made).items()}
 
-  card = _card_of_images(extractor, asked, reference.real, real.name, fake)
-  if other is not None and other.size:
+  card = _card_of_images(extractor, asked, reference, real.name, fake)
+  first, metric = next(iter(asked.metrics.items()))
+  if other is not None and other.size and not metric.walks:
     stand_in = take(other, min(other.size, fake["count"]))  # as many as will be generated
-    found = prepared[asked.metrics[0]](look(stand_in))
+    found = prepared[first](seen_once(stand_in))
     card["floor"] = {**found, "split": next(iter(splits)), "count": len(stand_in["x"])}
-  better = {k: v for name in asked.metrics for k, v in METRICS[name].better.items()}
-  headline = tuple(METRICS[asked.metrics[0]].better)[:1]
-  return Evaluator("images", better, headline, card, score)
+  better = {k: v for metric in asked.metrics.values() for k, v in metric.better.items()}
+  return Evaluator("images", better, tuple(metric.better)[:1], card, score)
+
+
+def _paths(
+  asked: Asked, walk: WalkFn | None, embed: Callable[[Any], Any], fake: Mapping[str, int]
+) -> Paths | None:
+  """Draws as many paths as images, where a metric walks them."""
+  walkers = [name for name, metric in asked.metrics.items() if metric.walks]
+  if not walkers:
+    return None
+  if walk is None:
+    raise ValueError(
+      f"metric {walkers[0]!r} is of a generator, and here are images alone: leave it out"
+    )
+  generate, start, end, labels = walk(fake["count"], fake["seed"])
+  positions = np.random.default_rng(fake["seed"]).uniform(size=len(start))
+  return Paths(generate, embed, start, end, positions, labels)
 
 
 def _card_of_images(
-  extractor: Extractor, asked: Asked, real: Seen, name: str, fake: Mapping[str, int]
+  extractor: Extractor, asked: Asked, reference: Reference, name: str, fake: Mapping[str, int]
 ) -> dict[str, Any]:
   """Says how images are scored."""
+  real = reference.real
   card = {
     "evaluator": "images",
     "backbone": extractor.card,
-    "metrics": {name: dict(METRICS[name].options) for name in asked.metrics},
+    "metrics": {name: dict(metric.options(reference)) for name, metric in asked.metrics.items()},
     "real": {
       "data": name,
       "split": asked.real,
@@ -279,9 +339,14 @@ def _card_of_images(
     },
     "fake": fake,
   }
-  count, width = min(len(real.images), fake["count"]), real.features.shape[1]
-  if count <= width and any("frechet" in metric for metric in asked.metrics):
-    card["note"] = f"{count} images do not fill the covariance of {width} features"
+  thin = [
+    f"{count} images do not fill the covariance of {width} features"
+    for metric in asked.metrics.values()
+    for count, width in metric.covariances(reference, fake["count"])
+    if count <= width
+  ]
+  if thin:
+    card["note"] = "; ".join(thin)
   return card
 
 
@@ -293,9 +358,9 @@ def extractor_for(
   Raises:
     ValueError: there is no way to make a classifier for the data.
   """
-  if asked.features == "classifier" and (reason := unscored(train, test, asked)) is not None:
+  if asked.features.needs_labels and (reason := unscored(train, test, asked)) is not None:
     raise ValueError(reason)
-  return FEATURES[asked.features](Given(train, test, cache_dir, asked.weights))
+  return asked.features.make(Given(train, test, cache_dir, asked.weights))
 
 
 def _look(
@@ -303,16 +368,22 @@ def _look(
 ) -> Seen:
   """Looks at real images, once for all."""
   seen = extract_once(extractor, split["x"], cache_dir=cache_dir, batch_size=batch_size)
-  return Seen(split["x"], labels=split.get("y"), **seen)
+  return _seen(split, seen)
 
 
-def _prepared(name: str, reference: Reference, asked: Asked) -> Callable[[Seen], Scores]:
+def _seen(images: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:
+  logits, spatial = outputs.get("logits"), outputs.get("spatial")
+  return Seen(images["x"], outputs["features"], logits, spatial, images.get("y"))
+
+
+def _prepared(
+  name: str, metric: Metric, reference: Reference, split: str, backbone: str
+) -> Callable[[Seen], Scores]:
   """Prepares a metric, if what it needs is there."""
-  metric = METRICS[name]
   for need in metric.needs:
     if getattr(reference.real, need) is None:
-      raise ValueError(f"metric {name!r} needs {need}, which {asked.features} of this data has not")
-  if metric.held_out and asked.real != "test":
+      raise ValueError(f"metric {name!r} needs {need}, which {backbone} of this data has not")
+  if metric.held_out and split != "test":
     raise ValueError(f"metric {name!r} needs held-out images: ask for real='test'")
   return metric.prepare(reference)
 
@@ -331,7 +402,7 @@ def _stacked(
     "floor": {"kl": (len(shares) - 1) / (2 * fake["count"]), "of": "a perfect sampler, about"},
   }
 
-  def score(sample: SampleFn) -> Scores:
+  def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     images = _draw(sample, fake, train.shape, np.uint8)["x"]
     channels = np.moveaxis(images, -1, 1).reshape(-1, *judge.shape)  # [3n, H, W, 1]
     digits = judge(channels, batch_size=batch_size)[1].argmax(axis=1).reshape(-1, 3)

@@ -1,7 +1,7 @@
 """From a config to an experiment: here names become objects, and nowhere else."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -26,7 +26,6 @@ from gan_jax.config import (
 )
 from gan_jax.evaluate import (
   FEATURES,
-  WEIGHTS,
   Asked,
   Evaluator,
   evaluator_for,
@@ -239,29 +238,46 @@ def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
 def _asked(config: ml_collections.ConfigDict) -> Asked:
   """Reads how images are to be scored."""
   options = section(config, "evaluation")
-  features, _, weights = options["features"].partition(":")
-  lookup(FEATURES, features, "evaluation.features")
-  metrics = tuple(options["metrics"])
-  for name in metrics:
-    metric = lookup(METRICS, name, "metric")
+  asked = images_asked(options["features"], options["metrics"], options["real"])
+  for name, metric in asked.metrics.items():
     if "labels" in metric.needs and not config.conditional:
       raise ValueError(
         f"metric {name!r} needs fakes whose classes were asked for: set config.conditional, or"
         " leave it out of config.evaluation.metrics"
       )
-  if not metrics or len(set(metrics)) < len(metrics):
-    raise ValueError(f"config.evaluation.metrics is {metrics}: expected one or more, each once")
-  if "none" in METRICS[metrics[0]].better.values():
+  first, metric = next(iter(asked.metrics.items()))
+  if "none" in metric.better.values():
     raise ValueError(
-      f"config.evaluation.metrics begins with {metrics[0]!r}, of which neither more nor less is"
+      f"config.evaluation.metrics begins with {first!r}, of which neither more nor less is"
       " better: put one first that can choose the best checkpoint"
     )
-  if weights and features not in WEIGHTS:
-    raise ValueError(f"evaluation.features {features!r} are read from no file, and {weights!r} is")
-  real = options["real"]
+  return asked
+
+
+def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
+  """Finds what is to look at images, and to score them.
+
+  Args:
+    features: a name, and after a colon the file of its weights if need be.
+    metrics: names.
+    real: the split that fakes are held against, "train" or "test".
+
+  Returns:
+    The objects.
+
+  Raises:
+    ValueError: for a name that there is not.
+  """
+  name, _, weights = features.partition(":")
+  found = lookup(FEATURES, name, "evaluation.features")
+  if weights and not found.reads_file:
+    raise ValueError(f"evaluation.features {name!r} are read from no file, and {weights!r} is")
+  if not metrics or len(set(metrics)) < len(metrics):
+    raise ValueError(f"config.evaluation.metrics is {metrics}: expected one or more, each once")
   if real not in ("train", "test"):
     raise ValueError(f"config.evaluation.real is {real!r}: expected 'train' or 'test'")
-  return Asked(features, metrics, real, weights or None)
+  scored = {metric: lookup(METRICS, metric, "metric") for metric in metrics}
+  return Asked(found, scored, real, weights or None)
 
 
 def _noise(std: Any) -> Weight:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from gan_jax.data import to_uint8
+from gan_jax.data import to_levels, to_uint8
 from gan_jax.game import Game, State, sampling_params
 from gan_jax.metrics import slerp
 
@@ -76,7 +76,13 @@ class Sampler:
     return np.asarray(self._prior(jax.random.key(seed), n))
 
   def generate(
-    self, state: State, z: np.ndarray, *, labels: np.ndarray | None = None, ema: bool = True
+    self,
+    state: State,
+    z: np.ndarray,
+    *,
+    labels: np.ndarray | None = None,
+    ema: bool = True,
+    rounded: bool = True,
   ) -> np.ndarray:
     """Generates one example for each z.
 
@@ -85,6 +91,7 @@ class Sampler:
       z: [n, d].
       labels: int [n], for a conditional game.
       ema: whether to use averaged parameters.
+      rounded: whether images are uint8; else they are float32 from 0 to 255.
 
     Returns:
       As a call does.
@@ -96,8 +103,8 @@ class Sampler:
       y = None if labels is None else _fill(np.asarray(labels[chunk], np.int32))
       out = self._generate(params, state.carried, jnp.asarray(_fill(z[chunk])), y)
       parts.append(np.asarray(out)[: len(z[chunk])])
-    x = np.concatenate(parts)
-    return x if self.example.pixel_range is None else to_uint8(x, self.example.pixel_range)
+    x, pixel_range = np.concatenate(parts), self.example.pixel_range
+    return x if pixel_range is None else (to_uint8 if rounded else to_levels)(x, pixel_range)
 
   def interpolate(
     self, state: State, rows: int = 8, steps: int = 10, *, seed: int = 0, ema: bool = True

@@ -4,6 +4,7 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
   print(line(card))
 """
 
+import functools
 import json
 import pathlib
 import time
@@ -16,14 +17,14 @@ from ml_collections import ConfigDict
 from gan_jax.cards import TRAINING_DRAW, Card, has_card, keep_card, make_card
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.data import take
-from gan_jax.evaluate import Evaluator, SampleFn, bounded
-from gan_jax.experiment import Experiment, build
+from gan_jax.evaluate import Evaluator, SampleFn, Walk, WalkFn, bounded
+from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.game import State, minibatches
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.runs import EVALUATION, RULES, Run, load, read_config
-from gan_jax.sampling import Sampler
+from gan_jax.sampling import Sampler, truncated
 
 
 class How(NamedTuple):
@@ -175,8 +176,8 @@ def score(
   """
   how = how or How()
   run.check_truncation(how.truncation)
-  draw = lambda seed: sample_function(experiment, run.sampler, run.state, seed, how)
-  draws = [evaluator(draw(seed)) for seed in seeds]
+  drawn = lambda seed: drawn_from(experiment, run.sampler, run.state, seed, how)
+  draws = [evaluator(*drawn(seed)) for seed in seeds]
   round = int(run.state.round)
   chosen = chosen_by(run.config, evaluator) if run.rule == "best" else None
   return card_of(experiment, evaluator, draws, run.rule, round, seeds, how, chosen=chosen)
@@ -201,7 +202,7 @@ def card_of(
   *,
   chosen: str | None = None,
 ) -> Card:
-  """Makes the card of what was drawn by `sample_function`: the one place that knows how."""
+  """Makes the card of what was drawn by `drawn_from`: the one place that knows how."""
   config, how = experiment.config, how or How()
   trained = {key: value for key, value in config.items() if key not in EVALUATION}
   images = round * minibatches(experiment.game) * config.batch_size
@@ -226,26 +227,46 @@ def card_of(
   )
 
 
-def sample_function(
+def drawn_from(
   experiment: Experiment,
   sampler: Sampler,
   state: State,
   seed: int = TRAINING_DRAW,
   how: How | None = None,
-) -> SampleFn:
+) -> tuple[SampleFn, WalkFn]:
   """Makes what an evaluator draws from; labels have the shares they have in the training data."""
   source, how = experiment.batches.source, how or How()
 
+  def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
+    if experiment.example.num_classes is None:
+      return None
+    drawn = rng.integers(source.size or 2**31, size=n)
+    return source.read(drawn)["y"] if source.read else take(source, n, int(drawn[0]))["y"]
+
   def draw(n: int, offset: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, offset])
-    labels = None
-    if experiment.example.num_classes is not None:
-      drawn = rng.integers(source.size or 2**31, size=n)
-      labels = source.read(drawn)["y"] if source.read else take(source, n, int(drawn[0]))["y"]
+    labels = labels_for(rng, n)
     x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, **how._asdict())
     return {"x": x} if labels is None else {"x": x, "y": labels}
 
-  return draw
+  def walk(n: int, offset: int) -> Walk:
+    rng = np.random.default_rng([seed, offset, 1])
+    exact = _in_float32(experiment)
+    labels, ends = labels_for(rng, n), exact.latents(2 * n, int(rng.integers(2**31)))
+    if how.truncation is not None:
+      ends = truncated(ends, how.truncation)
+    render = functools.partial(exact.generate, state, ema=how.ema, rounded=False)
+    return Walk(lambda z, labels=None: render(z, labels=labels), ends[:n], ends[n:], labels)
+
+  return draw, walk
+
+
+def _in_float32(experiment: Experiment) -> Sampler:
+  """Makes a sampler whose generator computes in float32, whatever it was trained in."""
+  config = experiment.config.copy_and_resolve_references()
+  if "dtype" in config.generator:
+    config.generator.dtype = "float32"
+  return Sampler(build_game(config, experiment.example), experiment.example)
 
 
 def with_neighbours(

@@ -19,7 +19,7 @@ from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.game import State, minibatches
 from gan_jax.sampling import Sampler, by_class
-from gan_jax.scoring import card_of, chosen_by, sample_function
+from gan_jax.scoring import card_of, chosen_by, drawn_from
 
 
 class Teller:
@@ -117,8 +117,7 @@ class Teller:
 
   def _score(self, state: State) -> Mapping[str, float]:
     evaluator = self.prepare()
-    draw = sample_function(self._experiment, self._sampler, state)
-    return evaluator(draw)
+    return evaluator(*drawn_from(self._experiment, self._sampler, state))
 
   def _is_best(self) -> bool:
     """Tells whether the last row has better scores than any before, where several are made."""

@@ -223,20 +223,27 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   assert "200 fakes x 3" in told and "averaged weights" in told and f"wrote {made}" in told
   draws = read_card(made).scores["frechet_distance"]
   assert draws[0] == pytest.approx(last, rel=1e-6) and len(set(draws)) == 3
-  gan_jax("evaluate", f"--workdir={digits}", "--noema", "--checkpoint=last")
-  raw = read_card(digits)
+  told = gan_jax("evaluate", f"--workdir={digits}", "--noema", "--checkpoint=last")
+  path = told.splitlines()[-1].removeprefix("wrote ")
+  raw = read_card(path)
   assert raw.made["ema"] is False and raw.scores["frechet_distance"][0] not in draws
-  told = gan_jax("compare", made, digits, code=1)
+  told = gan_jax("compare", made, path, code=1)
   assert "cannot be compared" in told and "ema: True there, False here" in told
-  told = gan_jax("compare", made, digits, "--despite=ema")
+  told = gan_jax("compare", made, path, "--despite=ema")
   assert "frechet_distance" in told and "of one run each" in told
 
 
 @pytest.mark.slow
 def test_other_scores_can_be_asked_for(gan_jax, digits):
-  flags = ["--features=random_projection", "--metrics=kernel,prdc,class_frechet", "--real=train"]
+  metrics = "--metrics=kernel,prdc,class_frechet,path_length"
+  flags = ["--features=random_projection", metrics, "--real=train"]
   told = gan_jax("evaluate", f"--workdir={digits}", *flags, "--num_fake=300")
-  assert "coverage" in told and "random projection" in told and "300 fakes x 1" in told
+  assert (
+    "path_length" in told
+    and "coverage" in told
+    and "random projection" in told
+    and "300 fakes x 1" in told
+  )
   path, _ = (line.split()[1] for line in told.splitlines() if line.startswith("wrote "))
   made = read_card(path).made
   assert made["real"]["split"] == "train" and made["metrics"]["prdc"] == {"k": 5}
@@ -271,6 +278,11 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
   assert arrays["x"].shape == (30, 28, 28, 1) and arrays["x"].dtype == np.uint8
   assert arrays["y"].tolist() == np.repeat(np.arange(10), 3).tolist()
   assert size(tmp_path / "grid.png") == (3 * 29 - 1, 10 * 29 - 1)
+  flags = ["--features=classifier", "--metrics=frechet,classes", "--split=test"]
+  path, out = tmp_path / "arrays.npz", tmp_path / "card.json"
+  told = gan_jax("score", "--real=mnist10k", f"--fake={path}", *flags, f"--card={out}")
+  assert "made elsewhere" in told and "30 fakes x 1" in told and "mnist10k test 2,000" in told
+  assert read_card(out).run["images"] == [f"npz:{path}"]
   gan_jax(
     "sample", f"--workdir={digits}", "--num=40", "--interpolate", f"--out={tmp_path / 'walk.png'}"
   )

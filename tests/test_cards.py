@@ -1,6 +1,7 @@
 """Score cards: what they say, how they are kept, and which of them may be compared."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -20,6 +21,7 @@ from gan_jax.cards import (
   line,
   make_card,
   read_card,
+  read_cards,
   welch,
 )
 from gan_jax.evaluate import Evaluator
@@ -40,13 +42,22 @@ JUDGE = Evaluator(
 
 
 def card(
-  modes=(8.0,), kl=None, *, checkpoint="last", round=600, ema=True, seeds=None, config="a"
+  modes=(8.0,),
+  kl=None,
+  *,
+  checkpoint="last",
+  round=600,
+  ema=True,
+  truncation=None,
+  seeds=None,
+  config="a",
 ) -> Card:
   """Makes a card of so many draws."""
   kl = [0.1 * (1 + i) for i in range(len(modes))] if kl is None else kl
   draws = [{"modes": m, "kl": k} for m, k in zip(modes, kl, strict=True)]
   run = {"round": round, "draws": list(seeds or range(len(draws))), "config": config, "seed": 0}
-  return make_card(JUDGE, draws, checkpoint=checkpoint, sampled={"ema": ema}, run=run)
+  sampled = {"ema": ema, "truncation": truncation}
+  return make_card(JUDGE, draws, checkpoint=checkpoint, sampled=sampled, run=run)
 
 
 def test_what_is_made_holds_conditions_and_no_results():
@@ -75,7 +86,7 @@ def test_the_line_says_how():
 def test_a_card_is_read_as_it_was_written(tmp_path):
   kept, path = keep_card(card((7.0, 8.0), kl=(0.1, float("inf"))), tmp_path)
   assert path == card_path(kept, tmp_path) and path.parent.name == "cards"
-  assert read_card(path) == read_card(tmp_path) == kept
+  assert read_card(path) == kept and read_cards([tmp_path]) == [kept]
   assert json.loads(path.read_text())["summary"]["modes"]["mean"] == 7.5
 
 
@@ -104,17 +115,34 @@ def test_cards_of_rounds_that_are_played_again_go(tmp_path):
   for round in (300, 600):
     keep_card(card(round=round), tmp_path)
   forget_cards(tmp_path, after=300)
-  assert read_card(tmp_path).run["round"] == 300
+  assert read_cards([tmp_path])[0].run["round"] == 300
 
 
 def test_the_folder_of_a_run_stands_for_its_last_checkpoint(tmp_path):
   with pytest.raises(FileNotFoundError, match="no card of its last checkpoint: gan_jax evaluate"):
-    read_card(tmp_path)
+    read_cards([tmp_path])
   keep_card(card(checkpoint="best", round=300), tmp_path)
   with pytest.raises(FileNotFoundError, match="no card of its last"):
-    read_card(tmp_path)
+    read_cards([tmp_path])
+  keep_card(card(round=300), tmp_path)
   keep_card(card(), tmp_path)
-  assert read_card(tmp_path).run["round"] == 600
+  assert read_cards([tmp_path])[0].run["round"] == 600
+
+
+def test_folders_are_read_in_the_newest_way_that_they_have_in_common(tmp_path):
+  one, other = tmp_path / "one", tmp_path / "other"
+  for folder, ema, age in ((one, True, 3), (one, False, 2), (other, True, 1), (other, False, 5)):
+    _, path = keep_card(card(ema=ema), folder)
+    os.utime(path, (1000 - age, 1000 - age))
+  assert [found.made["ema"] for found in read_cards([one, other])] == [False, False]
+  _, path = keep_card(card(truncation=0.5), other)
+  os.utime(path, (2000, 2000))
+  assert [found.made["ema"] for found in read_cards([one, other])] == [False, False]
+  assert [found.made["truncation"] for found in read_cards([other])] == [0.5]
+  keep_card(card(round=900, truncation=0.5), other)  # nothing in common: each one's newest
+  assert [found.run["round"] for found in read_cards([one, other])] == [600, 900]
+  a = keep_card(card(), one)[1]
+  assert read_cards([a, a])[0].made["ema"] is True
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"scores": 1}', "\x00"])

@@ -12,7 +12,8 @@ import pytest
 from gan_jax import evaluate
 from gan_jax.data import MIXTURES, Source, load, table, take
 from gan_jax.data.stacked import stack
-from gan_jax.evaluate import Asked, Evaluator, evaluator_for, unscored
+from gan_jax.evaluate import Asked, Evaluator, Features, Walk, evaluator_for, unscored
+from gan_jax.experiment import images_asked
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.metrics.features import cache, classifier
 from gan_jax.metrics.features.extractor import Extractor
@@ -181,13 +182,15 @@ def test_with_a_real_classifier(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
 
 
 def without(*names: str) -> tuple[str, ...]:
-  return tuple(name for name in METRICS if name not in names)
+  return tuple(name for name, metric in METRICS.items() if name not in names and not metric.walks)
 
 
 def test_every_metric_is_at_its_best_for_samples_of_the_data(judged):
   """Ten classes of stripes, all of them or one alone; what each needs is there."""
   train, test = stripes(300, 0), stripes(300, 1)
-  asked = Asked(metrics=without("spatial_frechet", "accuracy_score", "ms_ssim"))
+  asked = images_asked(
+    "classifier", without("spatial_frechet", "accuracy_score", "ms_ssim"), "test"
+  )
   judge = evaluator_for(train, test, num_fake=300, asked=asked)
   perfect = judge(sampler(stripes(600, 2)))
   assert set(perfect) == set(judge.better)
@@ -206,15 +209,47 @@ def test_every_metric_is_at_its_best_for_samples_of_the_data(judged):
   copies = judge(sampler(train))
   assert copies["copying"] > 0.9
   part = table("part", train.arrays["x"][:50], train.arrays["y"][:50])
-  asked = Asked(metrics=("memorisation",))
+  asked = images_asked("classifier", ("memorisation",), "test")
   judge = evaluator_for(train, test, num_fake=50, asked=asked, learned=part)
+  assert judge.card["metrics"]["memorisation"]["learned"] == 50
   copying = lambda first: judge(lambda n, seed: {"x": train.arrays["x"][first:][:n]})["copying"]
   assert copying(0) == 1 and copying(50) < 0.7  # others it has not learned from
 
 
+def test_the_note_counts_the_images_of_the_rarest_class(judged):
+  asked = images_asked("classifier", ("class_frechet",), "test")
+  test = stripes(80, 1)
+  judge = evaluator_for(stripes(300, 0), test, num_fake=300, asked=asked)
+  fewest = np.bincount(test.arrays["y"]).min()
+  assert judge.card["note"] == f"{fewest} images do not fill the covariance of {CLASSES} features"
+
+
+def test_a_metric_of_paths_walks_them(judged):
+  """Of a generator that is linear in z, and features that are pixels: |A (end - start)|."""
+  train = stripes(50, 0)
+  asked = images_asked("pixels", ("frechet", "path_length"), "test")
+  judge = evaluator_for(train, train, num_fake=40, asked=asked)
+  draw = sampler(train)
+  with pytest.raises(
+    ValueError, match="'path_length' is of a generator, and here are images alone"
+  ):
+    judge(draw)
+  ends = lambda n: np.random.default_rng(0).normal(size=(2, n, 3))
+  still = lambda n, seed: Walk(lambda z: np.full((len(z), 8, 30, 1), 7.0), *ends(n), None)
+  assert judge(draw, still)["path_length"] == 0
+  image = lambda z: np.full((len(z), 8, 30, 1), 100.0) + np.asarray(z)[:, :1, None, None]
+  labelled = lambda z, y: image(z) * (1 + y[:, None, None, None])
+  once = judge(draw, lambda n, seed: Walk(image, *ends(n), None))["path_length"]
+  assert once > 0
+  twice = judge(draw, lambda n, seed: Walk(labelled, *ends(n), np.ones(n, int)))["path_length"]
+  assert twice == pytest.approx(4 * once, rel=1e-3)  # float32 pixels of a small step
+
+
 def test_the_split_that_is_asked_for_is_the_one_that_counts(judged):
   train, test = stripes(120, 0), stripes(100, 1)
-  judge = evaluator_for(train, test, num_fake=120, asked=Asked("pixels", ("frechet",), "train"))
+  judge = evaluator_for(
+    train, test, num_fake=120, asked=images_asked("pixels", ("frechet",), "train")
+  )
   assert judge.card["real"]["split"] == "train" and judge.card["real"]["count"] == 120
   assert judge.card["floor"]["split"] == "test" and judge.card["floor"]["count"] == 100
   assert judge.card["backbone"]["name"] == "pixels"
@@ -225,7 +260,7 @@ def test_the_split_that_is_asked_for_is_the_one_that_counts(judged):
 
 def test_data_without_labels_or_held_out_images_are_scored_by_other_features(judged):
   source = stripes(100, 0, "folder:cats", labelled=False)
-  asked = Asked("random_projection", ("frechet", "kernel", "prdc"), "train")
+  asked = images_asked("random_projection", ("frechet", "kernel", "prdc"), "train")
   assert unscored(source, None, asked) is None
   judge = evaluator_for(source, None, num_fake=50, asked=asked)
   assert "floor" not in judge.card and set(judge(sampler(source))) == set(judge.better)
@@ -235,24 +270,30 @@ def test_a_metric_without_what_it_needs_is_refused(judged):
   train = stripes(50, 0)
   for features, name, why in (
     ("pixels", "inception_score", "'inception_score' needs logits, which pixels of this data"),
-    ("classifier", "spatial_frechet", "needs spatial, which classifier"),
+    ("classifier", "spatial_frechet", "needs spatial, which stripes of"),
   ):
     with pytest.raises(ValueError, match=why):
-      evaluator_for(train, train, num_fake=10, asked=Asked(features, (name,)))
+      evaluator_for(train, train, num_fake=10, asked=images_asked(features, (name,), "test"))
   unlabelled = stripes(50, 0, labelled=False)
   for asked, why in (
-    (Asked("pixels", ("class_frechet",)), "'class_frechet' needs labels"),
-    (Asked("classes", ("frechet", "classes")), "needs logits of the data's own classes, of which"),
-    (Asked("pixels", ("frechet", "memorisation"), "train"), "'memorisation' needs held-out images"),
+    (images_asked("pixels", ("class_frechet",), "test"), "'class_frechet' needs labels"),
+    (
+      Asked(Features(lambda given: Judge().extractor)),
+      "needs logits of the data's own classes, of which",
+    ),
+    (
+      images_asked("pixels", ("frechet", "memorisation"), "train"),
+      "'memorisation' needs held-out images",
+    ),
   ):
-    with pytest.MonkeyPatch.context() as patch:
-      patch.setitem(evaluate.FEATURES, "classes", lambda given: Judge().extractor)
-      with pytest.raises(ValueError, match=why):
-        evaluator_for(unlabelled, unlabelled, num_fake=10, asked=asked)
+    with pytest.raises(ValueError, match=why):
+      evaluator_for(unlabelled, unlabelled, num_fake=10, asked=asked)
   with pytest.raises(ValueError, match="has no labels to train a classifier with"):
     evaluate.extractor_for(unlabelled, unlabelled, Asked())
   with pytest.raises(ValueError, match="ring8 is scored by its modes"):
-    evaluator_for(load("ring8"), None, num_fake=10, asked=Asked("pixels"))
+    evaluator_for(
+      load("ring8"), None, num_fake=10, asked=images_asked("pixels", ("frechet",), "test")
+    )
 
 
 def test_real_images_are_looked_at_once(judged, monkeypatch: pytest.MonkeyPatch):

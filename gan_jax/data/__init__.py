@@ -9,7 +9,7 @@ TFDS, grain and Pillow are imported only when they are used.
 
 from gan_jax.data.batches import Batch, Batches
 from gan_jax.data.mixtures import GRID25, MIXTURES, RING8, Mixture
-from gan_jax.data.pixels import to_float, to_uint8
+from gan_jax.data.pixels import to_float, to_levels, to_uint8
 from gan_jax.data.registry import KINDS, load
 from gan_jax.data.source import (
   NoSplitError,
@@ -40,5 +40,6 @@ __all__ = [
   "table",
   "take",
   "to_float",
+  "to_levels",
   "to_uint8",
 ]

@@ -18,8 +18,12 @@ def to_float(x: jax.Array, pixel_range: Range = (-1.0, 1.0)) -> jax.Array:
   return (x.astype(jnp.float32) + lo / scale) * scale
 
 
+def to_levels(x: np.ndarray, pixel_range: Range = (-1.0, 1.0)) -> np.ndarray:
+  """Scales pixels in [lo, hi] to float32 in [0, 255], and does not round them."""
+  lo, hi = pixel_range
+  return (np.asarray(x, np.float32) - lo) * (255 / (hi - lo))
+
+
 def to_uint8(x: np.ndarray, pixel_range: Range = (-1.0, 1.0)) -> np.ndarray:
   """Rounds pixels in [lo, hi] to uint8, clipping what lies outside, as saving a PNG would."""
-  lo, hi = pixel_range
-  scaled = (np.asarray(x, np.float32) - lo) * (255 / (hi - lo))
-  return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+  return np.clip(np.rint(to_levels(x, pixel_range)), 0, 255).astype(np.uint8)

@@ -1,13 +1,24 @@
 """Perceptual path length: how far the image moves when the latent takes a small step."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gan_jax.metrics.diversity import Average, average
 
 Interpolation = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+class Paths(NamedTuple):
+  """Steps on paths between latents, and what sees where they lead: of `perceptual_path_length`."""
+
+  generate: Callable[..., Any]
+  embed: Callable[[Any], Any]
+  start: np.ndarray
+  end: np.ndarray
+  positions: np.ndarray
+  labels: np.ndarray | None = None
 
 
 def lerp(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -31,11 +42,12 @@ def slerp(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def perceptual_path_length(
-  generate: Callable[[np.ndarray], Any],
+  generate: Callable[..., Any],
   embed: Callable[[Any], Any],
   start: np.ndarray,
   end: np.ndarray,
   positions: np.ndarray,
+  labels: np.ndarray | None = None,
   *,
   interpolate: Interpolation = slerp,
   epsilon: float = 1e-4,
@@ -49,13 +61,14 @@ def perceptual_path_length(
   between latents z, straight lines between styles w, and ε = 1e-4.
 
   Args:
-    generate: latents [b, d] -> float images [b, H, W, C] from 0 to 255, not rounded: the step is
-      too small to be seen in whole numbers.
+    generate: latents [b, d], and labels [b] if they are given -> float images [b, H, W, C] from 0
+      to 255, not rounded and not computed in half precision, in which so small a step is lost.
     embed: these images -> features [b, k]: `lambda x: look(extractor, x)["features"]`, where `look`
       is that of `gan_jax.metrics.features.extractor`.
     start: latents, [n, d].
     end: latents, [n, d].
     positions: t on each path, [n]: uniform in [0, 1] for whole paths, 0 for their ends.
+    labels: of each path, int [n], for a conditional generator.
     interpolate: `slerp` or `lerp`, or another way from start to end.
     epsilon: the step of t.
     discard: share of the steps to leave out at either end, the smallest and the largest. The
@@ -70,12 +83,13 @@ def perceptual_path_length(
   """
   start, end, t = (np.asarray(a, np.float64) for a in (start, end, positions))
   _check(start, end, t, epsilon, discard)
-  look = lambda z: np.asarray(embed(_images(generate, z)), np.float64)
+  look = lambda *latents: np.asarray(embed(_images(generate(*latents))), np.float64)
   steps = []
   for first in range(0, len(t), batch_size):
     rows = slice(first, first + batch_size)
     at = [interpolate(start[rows], end[rows], t[rows] + shift) for shift in (0, epsilon)]
-    steps.append(((look(at[1]) - look(at[0])) ** 2).sum(axis=1) / epsilon**2)
+    y = [] if labels is None else [labels[rows]]
+    steps.append(((look(at[1], *y) - look(at[0], *y)) ** 2).sum(axis=1) / epsilon**2)
   lengths = np.concatenate(steps)
   if not np.isfinite(lengths).all():
     raise ValueError("some features are NaN or infinite: check the generator and the network")
@@ -84,8 +98,7 @@ def perceptual_path_length(
   return average(lengths[(lengths >= least) & (lengths <= most)])
 
 
-def _images(generate: Callable[[np.ndarray], Any], z: np.ndarray) -> Any:
-  images = generate(z)
+def _images(images: Any) -> Any:
   if np.issubdtype(images.dtype, np.integer):
     raise ValueError(
       f"the generator returned {images.dtype} images: rounding hides a step this small, so expected"

@@ -4,8 +4,8 @@ A metric is prepared once, on real images, and then scores fakes as often as wan
 of them beside their features, it says. All options are here, so that a name means one number.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -13,16 +13,19 @@ from gan_jax.metrics.accuracy_score import classification_accuracy_score
 from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl
 from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
 from gan_jax.metrics.features import classifier
+from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.frechet import class_frechet_distances, frechet_distance, moments
 from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.memorisation import data_copying
 from gan_jax.metrics.mmd import rbf_mmd
 from gan_jax.metrics.ms_ssim import scales_that_fit
+from gan_jax.metrics.path_length import Paths, perceptual_path_length
 from gan_jax.metrics.prdc import prdc
 from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
 
 Scores = dict[str, float]
+T = TypeVar("T")
 
 
 class Seen(NamedTuple):
@@ -34,6 +37,7 @@ class Seen(NamedTuple):
     logits: [n, classes]; None if the network has none.
     spatial: [n, s], features that keep places; None if the network has none.
     labels: int [n], of real images, or what fakes were asked for; None if there are none.
+    paths: of fakes, where steps of their latents lead; None for images alone.
   """
 
   images: np.ndarray
@@ -41,6 +45,7 @@ class Seen(NamedTuple):
   logits: np.ndarray | None = None
   spatial: np.ndarray | None = None
   labels: np.ndarray | None = None
+  paths: Paths | None = None
 
 
 class Reference(NamedTuple):
@@ -57,6 +62,14 @@ class Reference(NamedTuple):
   shares: np.ndarray | None
 
 
+Options = Callable[[Reference], Mapping[str, Any]]
+
+
+def fixed(**options: Any) -> Options:
+  """Names options that are the same for all data."""
+  return lambda reference: options
+
+
 class Metric(NamedTuple):
   """A metric.
 
@@ -65,13 +78,17 @@ class Metric(NamedTuple):
     prepare: (reference) -> what scores fakes.
     options: that the numbers depend on; part of every score card.
     needs: fields of `Seen` that fakes and real images must have.
+    walks: whether fakes must have `paths`, so that a generator is scored and not images alone.
+    covariances: (reference, fakes) -> the examples and the width of each it estimates, at worst.
     held_out: whether the real images must be others than those that were trained on.
   """
 
   better: Mapping[str, str]
   prepare: Callable[[Reference], Callable[[Seen], Scores]]
-  options: Mapping[str, Any] = {}
+  options: Options = fixed()
   needs: tuple[str, ...] = ()
+  walks: bool = False
+  covariances: Callable[[Reference, int], Sequence[tuple[int, int]]] = lambda reference, fakes: ()
   held_out: bool = False
 
 
@@ -80,6 +97,7 @@ SUBSETS, SUBSET = 100, 1000  # of the kernel distance; smaller where there are f
 SPLITS = 10
 DIRECTIONS = 512
 PAIRS = 1000
+EPSILON, DISCARD = 1e-4, 0.01  # of path length: the step, and the share left out at either end
 
 
 def _frechet(reference: Reference) -> Callable[[Seen], Scores]:
@@ -102,6 +120,20 @@ def _class_frechet(reference: Reference) -> Callable[[Seen], Scores]:
     return {"class_frechet_distance": float(np.mean(list(found.values())))}
 
   return score
+
+
+def _whole(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
+  return [(min(len(reference.real.features), fakes), reference.real.features.shape[1])]
+
+
+def _of_places(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
+  return [(min(len(reference.real.features), fakes), _there(reference.real.spatial).shape[1])]
+
+
+def _of_classes(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
+  shares = _there(reference.shares)
+  fewest = np.bincount(_there(reference.real.labels), minlength=len(shares)).min()
+  return [(int(min(fewest, fakes * shares.min())), reference.real.features.shape[1])]
 
 
 def _kernel(reference: Reference) -> Callable[[Seen], Scores]:
@@ -171,8 +203,12 @@ def _accuracy_score(reference: Reference) -> Callable[[Seen], Scores]:
   }
 
 
+def _scales(reference: Reference) -> int:
+  return scales_that_fit(*reference.real.images.shape[1:3])
+
+
 def _ms_ssim(reference: Reference) -> Callable[[Seen], Scores]:
-  scales = scales_that_fit(*reference.real.images.shape[1:3])
+  scales = _scales(reference)
   return lambda fake: {
     "ms_ssim": ms_ssim_diversity(fake.images, pairs=PAIRS, seed=0, scales=scales).mean
   }
@@ -188,39 +224,71 @@ def _memorisation(reference: Reference) -> Callable[[Seen], Scores]:
   return lambda fake: {"copying": data_copying(train, held_out, fake.features).probability}
 
 
-def _there(value: np.ndarray | None) -> np.ndarray:
+def _what_was_learned(reference: Reference) -> Mapping[str, Any]:
+  images = reference.learned().images
+  return {"learned": len(images), "sha256": content_hash({"x": images})[:16]}
+
+
+def _path_length(reference: Reference) -> Callable[[Seen], Scores]:
+  def score(fake: Seen) -> Scores:
+    paths = _there(fake.paths)
+    return {"path_length": perceptual_path_length(*paths, epsilon=EPSILON, discard=DISCARD).mean}
+
+  return score
+
+
+def _there(value: T | None) -> T:
   assert value is not None, "a metric was prepared for what it needs and has not got"
   return value
 
 
 METRICS = {
-  "frechet": Metric({"frechet_distance": "min"}, _frechet),
+  "frechet": Metric({"frechet_distance": "min"}, _frechet, covariances=_whole),
   "spatial_frechet": Metric(
-    {"spatial_frechet_distance": "min"}, _spatial_frechet, needs=("spatial",)
+    {"spatial_frechet_distance": "min"},
+    _spatial_frechet,
+    needs=("spatial",),
+    covariances=_of_places,
   ),
-  "class_frechet": Metric({"class_frechet_distance": "min"}, _class_frechet, needs=("labels",)),
+  "class_frechet": Metric(
+    {"class_frechet_distance": "min"}, _class_frechet, needs=("labels",), covariances=_of_classes
+  ),
   "kernel": Metric(
-    {"kernel_distance": "min"}, _kernel, {"subsets": SUBSETS, "subset_size": SUBSET, "seed": 0}
+    {"kernel_distance": "min"}, _kernel, fixed(subsets=SUBSETS, subset_size=SUBSET, seed=0)
   ),
-  "rbf_mmd": Metric({"rbf_mmd": "min"}, _rbf_mmd, {"bandwidth": 10, "scale": 1000}),
+  "rbf_mmd": Metric({"rbf_mmd": "min"}, _rbf_mmd, fixed(bandwidth=10, scale=1000)),
   "prdc": Metric(
-    {"precision": "max", "recall": "max", "density": "max", "coverage": "max"}, _prdc, {"k": K}
+    {"precision": "max", "recall": "max", "density": "max", "coverage": "max"}, _prdc, fixed(k=K)
   ),
   "sliced_wasserstein": Metric(
     {"sliced_wasserstein_distance": "min"},
     _sliced_wasserstein,
-    {"directions": DIRECTIONS, "order": 2, "seed": 0},
+    fixed(directions=DIRECTIONS, order=2, seed=0),
   ),
   "inception_score": Metric(
-    {"inception_score": "max"}, _inception_score, {"splits": SPLITS}, needs=("logits",)
+    {"inception_score": "max"}, _inception_score, fixed(splits=SPLITS), needs=("logits",)
   ),
   "classes": Metric(
     {"classes": "max", "class_kl": "min", "class_accuracy": "max"}, _classes, needs=("logits",)
   ),
   "accuracy_score": Metric(
-    {"accuracy_score": "max"}, _accuracy_score, {"classifier": classifier.VERSION}, ("labels",)
+    {"accuracy_score": "max"},
+    _accuracy_score,
+    fixed(classifier=classifier.VERSION),
+    needs=("labels",),
   ),
-  "ms_ssim": Metric({"ms_ssim": "none"}, _ms_ssim, {"pairs": PAIRS, "seed": 0}),
-  "diversity": Metric({"diversity": "none"}, _diversity, {"of": "real images is 1"}),
-  "memorisation": Metric({"copying": "none"}, _memorisation, held_out=True),
+  "ms_ssim": Metric(
+    {"ms_ssim": "none"},
+    _ms_ssim,
+    lambda reference: {"pairs": PAIRS, "seed": 0, "scales": _scales(reference)},
+  ),
+  "diversity": Metric({"diversity": "none"}, _diversity, fixed(of="real images is 1")),
+  "memorisation": Metric({"copying": "none"}, _memorisation, _what_was_learned, held_out=True),
+  # Short paths are smooth ones, and those of a generator of one image are the shortest.
+  "path_length": Metric(
+    {"path_length": "none"},
+    _path_length,
+    fixed(epsilon=EPSILON, discard=DISCARD, paths="arcs of latents, float32"),
+    walks=True,
+  ),
 }

@@ -1,0 +1,106 @@
+"""Scores of images that were made by anything: a folder, an array file, another library's samples.
+
+asked = images_asked("inception", ["frechet"], "train")
+card = score_images("tfds:cifar10", ["samples.npz"], asked)
+print(line(card))
+"""
+
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gan_jax.cards import ELSEWHERE, Card, make_card
+from gan_jax.data import KINDS, NoSplitError, Source, load, take
+from gan_jax.evaluate import Asked, SampleFn, evaluator_for, unscored
+from gan_jax.metrics.features.cache import content_hash
+
+
+def score_images(
+  real: str, fakes: Sequence[str], asked: Asked, *, count: int | None = None, **options: Any
+) -> Card:
+  """Scores images against those of a data set.
+
+  Args:
+    real: a data set as `gan_jax.data.load` knows it, or the path of a folder or an .npz file.
+    fakes: the same of the images; several are draws of one generator, for a standard error.
+    asked: how they are to be scored, with which split of `real`.
+    count: fakes of each draw that are scored, a random choice; None for as many as the smallest
+      draw has.
+    **options: `image_size`, `channels` and others of `gan_jax.data.load`, for all of them.
+
+  Returns:
+    The card.
+
+  Raises:
+    FileNotFoundError: there is no such folder or file.
+    NoSplitError: `real` has no such split.
+    ValueError: images that do not fit each other, too few, or a metric that has not what it needs.
+  """
+  sets = [load(data_name(name), "train", **options) for name in fakes]
+  train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
+  against = train if asked.real == "train" else test
+  if against is None:
+    raise NoSplitError(f"{real} has no {asked.real} split; ask for the other: --split")
+  _check(against, sets)
+  count = min(_size(source) for source in sets) if count is None else count
+  # Without a training split the held-out one says what the data are: shape, and no classes.
+  train = against if train is None else train
+  if (reason := unscored(train, test, asked)) is not None:
+    raise ValueError(f"there can be no scores: {reason}")
+  evaluator = evaluator_for(train, test, num_fake=count, asked=asked)
+  drawn = [_take(source, count) for source in sets]
+  return make_card(
+    evaluator,
+    [evaluator(_those(images)) for images in drawn],
+    checkpoint=ELSEWHERE,
+    sampled={"quantised": "uint8", "options": {k: v for k, v in options.items() if v}},
+    run={
+      "images": [source.name for source in sets],
+      "draws": [content_hash({"x": images["x"]})[:16] for images in drawn],
+    },
+  )
+
+
+def data_name(name: str) -> str:
+  """Tells what a user names by a bare path: a folder of images, or an .npz file of arrays."""
+  if ":" in name or name in KINDS:
+    return name
+  if name.endswith(".npz"):
+    return f"npz:{name}"
+  is_folder = "/" in name or pathlib.Path(name).is_dir()
+  return f"folder:{name}" if is_folder else name
+
+
+def _split(name: str, split: str, options: Mapping[str, Any]) -> Source | None:
+  try:
+    return load(name, split, **options)
+  except NoSplitError:
+    return None
+
+
+def _size(source: Source) -> int:
+  if source.size is None:
+    raise ValueError(f"{source.name} is endless: fakes are a folder or a file of images")
+  return source.size
+
+
+def _check(real: Source, sets: Sequence[Source]) -> None:
+  """Refuses images that cannot be held against each other."""
+  for source in (real, *sets):
+    if len(source.shape) != 3:
+      raise ValueError(f"{source.name} has points {list(source.shape)}: expected images")
+    if source.shape != real.shape:
+      raise ValueError(
+        f"{source.name} has images {list(source.shape)}, and {real.name} {list(real.shape)}: make"
+        " them alike, with --image_size and --channels or before"
+      )
+
+
+def _take(source: Source, count: int) -> Mapping[str, np.ndarray]:
+  return take(source, None if count == source.size else count)
+
+
+def _those(images: Mapping[str, np.ndarray]) -> SampleFn:
+  return lambda n, seed: images

@@ -1,0 +1,95 @@
+"""Images that were made by anything are scored by the same suite."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.cards import compare, differences, line, read_card, write_card
+from gan_jax.data import NoSplitError
+from gan_jax.experiment import images_asked
+from gan_jax.metrics import frechet_distance, moments
+from gan_jax.score_images import data_name, score_images
+
+PIXELS = images_asked("pixels", ("frechet",), "train")
+
+
+def images(n: int, seed: int, shift: int = 0) -> np.ndarray:
+  drawn = np.random.default_rng(seed).integers(0, 200, size=(n, 4, 4, 3)) + shift
+  return drawn.astype(np.uint8)
+
+
+@pytest.fixture
+def files(tmp_path):
+  np.savez(tmp_path / "real.npz", x=images(90, 0), x_test=images(80, 1))
+  np.savez(tmp_path / "a.npz", x=images(70, 2, 9))
+  folder = tmp_path / "b"
+  folder.mkdir()
+  for i, image in enumerate(images(60, 3, 9)):
+    Image.fromarray(image).save(folder / f"{i:03}.png")
+  return tmp_path
+
+
+def direct(real: np.ndarray, fake: np.ndarray) -> float:
+  flat = lambda x: moments(x.reshape(len(x), -1).astype(np.float32) / 255)
+  return frechet_distance(flat(real), flat(fake))
+
+
+def test_the_number_is_that_of_the_metric_on_these_arrays(files):
+  card = score_images(str(files / "real.npz"), [str(files / "a.npz")], PIXELS)
+  expected = direct(images(90, 0), images(70, 2, 9))
+  assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
+  card = score_images(str(files / "real.npz"), [str(files / "b")], PIXELS)  # a folder of files
+  expected = direct(images(90, 0), images(60, 3, 9))
+  assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
+  test = images_asked("pixels", ("frechet",), "test")
+  card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
+  expected = direct(images(80, 1), images(70, 2, 9))
+  assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
+
+
+def test_several_sets_are_draws(files):
+  card = score_images(str(files / "real.npz"), [str(files / "a.npz"), str(files / "b")], PIXELS)
+  assert len(card.scores["frechet_distance"]) == 2 and card.made["fake"]["count"] == 60
+  assert "60 fakes x 2" in line(card) and "±" in line(card) and "made elsewhere" in line(card)
+  write_card(files / "card.json", card)
+  assert read_card(files / "card.json") == card
+  few = score_images(str(files / "real.npz"), [str(files / "a.npz")], PIXELS, count=20)
+  assert list(differences(card, few)) == ["fake.count", "note"]
+  assert "frechet_distance" in compare([card], [card], names=("a", "b"))
+
+
+def test_what_cannot_be_scored_is_refused(files):
+  np.savez(files / "large.npz", x=np.zeros((5, 8, 8, 3), np.uint8))
+  np.savez(files / "points.npz", x=np.zeros((5, 2), np.float32))
+  real = str(files / "real.npz")
+  for fake, error, why in (
+    (files / "nowhere.npz", FileNotFoundError, "there is no file"),
+    (
+      files / "large.npz",
+      ValueError,
+      r"images \[8, 8, 3\], and npz.* \[4, 4, 3\]: make them alike",
+    ),
+    (files / "points.npz", ValueError, "has points"),
+  ):
+    with pytest.raises(error, match=why):
+      score_images(real, [str(fake)], PIXELS)
+  card = score_images(real, [str(files / "large.npz")], PIXELS, image_size=4)
+  assert card.made["options"] == {"image_size": 4}
+  with pytest.raises(ValueError, match="has 70 examples, and 99 were asked for"):
+    score_images(real, [str(files / "a.npz")], PIXELS, count=99)
+  with pytest.raises(NoSplitError, match="has no test split"):
+    asked = images_asked("pixels", ("frechet",), "test")
+    score_images(str(files / "a.npz"), [str(files / "b")], asked)
+  with pytest.raises(ValueError, match="no labels to train a classifier"):
+    asked = images_asked("classifier", ("frechet",), "train")
+    score_images(real, [str(files / "a.npz")], asked)
+  with pytest.raises(ValueError, match="'path_length' is of a generator"):
+    asked = images_asked("pixels", ("path_length",), "train")
+    score_images(real, [str(files / "a.npz")], asked)
+
+
+def test_bare_paths_are_folders_and_files(files, monkeypatch):
+  monkeypatch.chdir(files)
+  assert data_name("a.npz") == "npz:a.npz" and data_name("b") == "folder:b"
+  assert data_name("x/y") == "folder:x/y" and data_name("mnist10k") == "mnist10k"
+  assert data_name("tfds:cifar10") == "tfds:cifar10"
