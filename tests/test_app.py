@@ -224,7 +224,7 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   draws = read_card(made).scores["frechet_distance"]
   assert draws[0] == pytest.approx(last, rel=1e-6) and len(set(draws)) == 3
   told = gan_jax("evaluate", f"--workdir={digits}", "--noema", "--checkpoint=last")
-  path = told.splitlines()[-1].removeprefix("wrote ")
+  path = next(told for told in told.splitlines() if told.startswith("wrote ")).split()[1]
   raw = read_card(path)
   assert raw.made["ema"] is False and raw.scores["frechet_distance"][0] not in draws
   told = gan_jax("compare", made, path, code=1)

@@ -2,7 +2,7 @@
 
   python -m experiments.bench.metrics [--n 10000] [--width 2048] [--rounds 1] [--metrics prdc ...]
 
-From features, or logits, to the score. The rivals run in turn within one process; each one's
+From features, logits or images to the score. The rivals run in turn within one process; each one's
 fastest round counts. Ratios are of their time to ours in the same run: above 1 ours is faster. On a
 core that other processes share, --clock=cpu leaves these out.
 Differences are relative, of the same arrays: where subsets are drawn at random, of the first
@@ -48,6 +48,7 @@ class Options(NamedTuple):
   subset_size: int = 1000
   splits: int = 10  # of the Inception score
   k: int = 5  # neighbours
+  directions: int = 512
 
 
 class Metric(NamedTuple):
@@ -77,6 +78,14 @@ def features(n: int, width: int, classes: int, dtype: str) -> tuple[np.ndarray, 
 def logits(n: int, width: int, classes: int, dtype: str) -> tuple[np.ndarray, ...]:
   """Draws the logits of a classifier that is rather sure."""
   return ((4 * np.random.default_rng(0).normal(size=(n, classes))).astype(dtype),)
+
+
+def pairs(n: int, width: int, classes: int, dtype: str) -> tuple[np.ndarray, ...]:
+  """Draws images of 256 pixels and noisier ones, one pair for 50 features."""
+  rng = np.random.default_rng(0)
+  smooth = rng.integers(256, size=(max(1, n // 50), 32, 32, 3)).repeat(8, axis=1).repeat(8, axis=2)
+  noisy = smooth + rng.normal(scale=20, size=smooth.shape)
+  return smooth.astype(np.uint8), np.clip(noisy, 0, 255).astype(np.uint8)
 
 
 def module(name: str) -> Any:
@@ -237,6 +246,32 @@ def neighbours_scikit_learn(options: Options, real: np.ndarray, fake: np.ndarray
   return lambda: find()[0]
 
 
+def sliced_ours(options: Options, real: np.ndarray, fake: np.ndarray) -> Run:
+  lines = metrics.random_directions(real.shape[1], options.directions, seed=0)
+  return lambda: metrics.sliced_wasserstein_distance(real, fake, lines)
+
+
+def sliced_pot(options: Options, real: np.ndarray, fake: np.ndarray) -> Run:
+  """In the type of its arrays, so float64 here as ours has it."""
+  lines = metrics.random_directions(real.shape[1], options.directions, seed=0)
+  wide = lambda x: x.astype(np.float64)
+  score = module("ot").sliced_wasserstein_distance
+  return lambda: float(score(wide(real), wide(fake), projections=lines.T, p=2))
+
+
+def ms_ssim_ours(options: Options, x: np.ndarray, y: np.ndarray) -> Run:
+  return lambda: metrics.multiscale_ssim(x, y)
+
+
+def ms_ssim_pytorch_msssim(options: Options, x: np.ndarray, y: np.ndarray) -> Run:
+  """In float64, as ours; 20 pairs at a time, so that memory does not slow it down."""
+  package, torch = module("pytorch_msssim"), module("torch")
+  move = lambda images: torch.from_numpy(np.moveaxis(images, -1, 1).astype(np.float64))
+  score = lambda a, b: package.ms_ssim(move(a), move(b), data_range=255, size_average=False).numpy()
+  parts = [slice(first, first + 20) for first in range(0, len(x), 20)]
+  return lambda: np.concatenate([score(x[part], y[part]) for part in parts])
+
+
 def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   return np.mean(x, axis=0), np.cov(x, rowvar=False)
 
@@ -269,6 +304,8 @@ METRICS = {
   "prdc": Metric(features, prdc_ours, {"prdc": prdc_prdc, "torch-fidelity": prdc_torch_fidelity}),
   "mmd": Metric(features, mmd_ours, {"scikit-learn": mmd_scikit_learn}),
   "neighbours": Metric(features, neighbours_ours, {"scikit-learn": neighbours_scikit_learn}),
+  "sliced_wasserstein": Metric(features, sliced_ours, {"POT": sliced_pot}),
+  "ms_ssim": Metric(pairs, ms_ssim_ours, {"pytorch-msssim": ms_ssim_pytorch_msssim}),
 }
 
 
