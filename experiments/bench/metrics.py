@@ -99,6 +99,8 @@ def without_torchvision(name: str) -> Any:
   """Imports a part of a package that asks for torchvision, for networks that no score needs."""
   module("torch")
   if importlib.util.find_spec("torchvision") is not None:
+    # It registers operators that a torch for CPU alone does not have, and no score needs.
+    sys.modules.setdefault("torchvision._meta_registrations", types.ModuleType("none"))
     return module(name)
   parts = [f"torchvision{part}" for part in TORCHVISION]
   sys.modules.update({part: _StandIn(part) for part in parts})
