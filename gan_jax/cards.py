@@ -267,8 +267,15 @@ def _same_run(a: Card, b: Card) -> bool:
 
 
 def differences(a: Card, b: Card) -> dict[str, tuple[Any, Any]]:
-  """Finds in what two cards were made otherwise: {dotted key: (there, here)}."""
-  one, other = flat(a.made), flat(b.made)
+  """Finds in what two cards were made otherwise: {dotted key: (there, here)}.
+
+  A metric that only one of them has makes no difference to those that both have.
+  """
+  both = a.made.get("metrics", {}).keys() & b.made.get("metrics", {}).keys()
+  one, other = (
+    flat({**card.made, "metrics": {name: card.made["metrics"][name] for name in sorted(both)}})
+    for card in (a, b)
+  )
   return {
     key: (one.get(key), other.get(key))
     for key in sorted(one.keys() | other.keys())

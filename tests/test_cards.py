@@ -154,6 +154,15 @@ def test_what_is_no_card_is_said_to_be_none(tmp_path, text):
     read_card(tmp_path / "y.json")
 
 
+def test_a_metric_that_one_alone_has_is_no_difference():
+  a, b = card(), card()
+  a.made["metrics"] = {"frechet": {}, "prdc": {"k": 5}}
+  b.made["metrics"] = {"frechet": {}, "kernel": {"subsets": 100}}
+  assert differences(a, b) == {}
+  b.made["metrics"]["prdc"] = {"k": 3}
+  assert differences(a, b) == {"metrics.prdc.k": (5, 3)}
+
+
 def test_cards_that_were_made_differently_are_refused_with_the_reason():
   a, b = card(), card(ema=False, checkpoint="best")
   assert differences(a, b) == {"checkpoint": ("last", "best"), "ema": (True, False)}
