@@ -202,8 +202,11 @@ def compare(*methods: str) -> None:
 
 def _names(first: str, second: str) -> tuple[str, str]:
   """Names two methods by the folders of their first runs, as far as these tell them apart."""
+  from gan_jax.cards import FOLDER
+
   paths = [pathlib.Path(method.split(",")[0]) for method in (first, second)]
-  a, b = ((p.parent.parent if p.suffix == ".json" else p).name[-18:] for p in paths)
+  a, b = (p.parent.parent.name if p.parent.name == FOLDER else p.stem for p in paths)
+  a, b = a[-18:], b[-18:]
   return (a, b) if a != b else (f"A {a}", f"B {b}")
 
 
