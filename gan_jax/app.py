@@ -187,7 +187,7 @@ def score() -> None:
 
 def compare(*methods: str) -> None:
   """Compares two methods by their score cards."""
-  from gan_jax import cards
+  from gan_jax import cards, comparing
 
   if len(methods) != 2:
     raise ValueError(
@@ -197,7 +197,7 @@ def compare(*methods: str) -> None:
   one, other = (method.split(",") for method in methods)
   found = cards.read_cards([*one, *other])
   a, b = found[: len(one)], found[len(one) :]
-  print(cards.compare(a, b, names=_names(*methods), despite=_DESPITE.value))
+  print(comparing.compare(a, b, names=_names(*methods), despite=_DESPITE.value))
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

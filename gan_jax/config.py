@@ -107,7 +107,7 @@ def default_config() -> ml_collections.ConfigDict:
       "keep_checkpoints": 3,
       "num_samples": 64,  # in a grid
       "num_fake": 2000,  # for a score
-      # How images are scored: what looks at them, one of `gan_jax.evaluate.FEATURES`, with the file
+      # How images are scored: what looks at them, one of `gan_jax.features.FEATURES`, with the file
       # of its weights after a colon if need be; some of `gan_jax.metrics.suite.METRICS`, of which
       # the first chooses the best checkpoint; the split they are held against, "train" or "test".
       "evaluation": {

@@ -16,20 +16,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.data import MIXTURES, Source, take
+from gan_jax.features import FEATURES, Features, Given, bounded
 from gan_jax.metrics import class_coverage, class_kl, class_shares, mode_coverage
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.cache import content_hash, extract_once
 from gan_jax.metrics.features.classifier import classifier_for
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, look
-from gan_jax.metrics.features.inception import inception
-from gan_jax.metrics.features.pixels import pixels, random_projection
-from gan_jax.metrics.features.vgg16 import vgg16
 from gan_jax.metrics.path_length import Paths
 from gan_jax.metrics.suite import METRICS, Metric, Reference, Scores, Seen
 
 SampleFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
-REAL_LIMIT = 60_000  # real examples of a split that are looked at
 DIGITS = 10  # classes in each channel of stacked digits
 
 
@@ -51,53 +48,6 @@ class Walk(NamedTuple):
 
 
 WalkFn = Callable[[int, int], Walk]  # (n, seed) -> n paths
-
-
-class Given(NamedTuple):
-  """What a way to look at images may be made of.
-
-  Attributes:
-    train: the data that the generator learns from.
-    test: held-out data; None if there are none.
-    cache_dir: where classifiers are kept; None for the default.
-    weights: file of a network's weights; None for where it is looked for.
-  """
-
-  train: Source
-  test: Source | None
-  cache_dir: str | None
-  weights: str | None
-
-
-def _classifier(given: Given) -> Extractor:
-  train, test = given.train, given.test
-  assert test is not None and train.num_classes is not None  # `unscored` says so otherwise
-  return classifier_for(
-    bounded(train), bounded(test), train.num_classes, cache_dir=given.cache_dir
-  ).extractor
-
-
-class Features(NamedTuple):
-  """A way to look at images.
-
-  Attributes:
-    make: (what there is) -> the extractor; may train a classifier, once.
-    reads_file: whether its weights are in a file, which can be named.
-    needs_labels: whether it takes labels, and held-out images, of the data themselves.
-  """
-
-  make: Callable[[Given], Extractor]
-  reads_file: bool = False
-  needs_labels: bool = False
-
-
-FEATURES = {
-  "classifier": Features(_classifier, needs_labels=True),
-  "pixels": Features(lambda given: pixels()),
-  "random_projection": Features(lambda given: random_projection(given.train.shape)),
-  "inception": Features(lambda given: Extractor(*inception(given.weights)), reads_file=True),
-  "vgg16": Features(lambda given: vgg16(given.weights), reads_file=True),
-}
 
 
 class Asked(NamedTuple):
@@ -414,12 +364,6 @@ def _stacked(
 
   better = {"modes": "max", "kl": "min"}
   return Evaluator("stacked digits", better, ("modes", "kl"), card, score)
-
-
-def bounded(source: Source) -> dict[str, np.ndarray]:
-  """Takes a split in its own order, or a random choice of it if it is large."""
-  assert source.size is not None
-  return take(source, REAL_LIMIT if source.size > REAL_LIMIT else None)
 
 
 def _draw(

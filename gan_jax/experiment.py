@@ -25,13 +25,13 @@ from gan_jax.config import (
   section,
 )
 from gan_jax.evaluate import (
-  FEATURES,
   Asked,
   Evaluator,
   evaluator_for,
   extractor_for,
   unscored,
 )
+from gan_jax.features import FEATURES
 from gan_jax.game import Game, Turn
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.suite import METRICS

@@ -17,8 +17,9 @@ from ml_collections import ConfigDict
 from gan_jax.cards import TRAINING_DRAW, Card, has_card, keep_card, make_card
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.data import take
-from gan_jax.evaluate import Evaluator, SampleFn, Walk, WalkFn, bounded
+from gan_jax.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.experiment import Experiment, build, build_game
+from gan_jax.features import bounded
 from gan_jax.game import State, minibatches
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash

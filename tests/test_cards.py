@@ -2,18 +2,14 @@
 
 import json
 import os
-import re
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from gan_jax.cards import (
   TRAINING_DRAW,
   Card,
   card_path,
-  compare,
-  differences,
   digest,
   forget_cards,
   has_card,
@@ -22,7 +18,6 @@ from gan_jax.cards import (
   make_card,
   read_card,
   read_cards,
-  welch,
 )
 from gan_jax.evaluate import Evaluator
 
@@ -152,67 +147,3 @@ def test_what_is_no_card_is_said_to_be_none(tmp_path, text):
     read_card(tmp_path / "x.json")
   with pytest.raises(FileNotFoundError, match="there is no card"):
     read_card(tmp_path / "y.json")
-
-
-def test_a_metric_that_one_alone_has_is_no_difference():
-  a, b = card(), card()
-  a.made["metrics"] = {"frechet": {}, "prdc": {"k": 5}}
-  b.made["metrics"] = {"frechet": {}, "kernel": {"subsets": 100}}
-  assert differences(a, b) == {}
-  b.made["metrics"]["prdc"] = {"k": 3}
-  assert differences(a, b) == {"metrics.prdc.k": (5, 3)}
-
-
-def test_cards_that_were_made_differently_are_refused_with_the_reason():
-  a, b = card(), card(ema=False, checkpoint="best")
-  assert differences(a, b) == {"checkpoint": ("last", "best"), "ema": (True, False)}
-  with pytest.raises(ValueError, match="cannot be compared") as caught:
-    compare([a], [b], names=("a", "b"))
-  told = str(caught.value)
-  assert "checkpoint: last there, best here" in told and "ema: True there, False here" in told
-  assert "--despite=checkpoint,ema" in told
-  assert "modes" in compare([a], [b], names=("a", "b"), despite=("checkpoint", "ema"))
-  with pytest.raises(ValueError, match="ema: True"):
-    compare([a], [b], names=("a", "b"), despite=("checkpoint",))
-
-
-def test_what_is_compared_of_one_run_each_are_draws():
-  a, b = card((7.0, 7.1, 7.2), (0.3, 0.1, 0.2)), card((8.0, 8.1, 8.2), (0.1, 0.2, 0.3))
-  told = compare([a], [b], names=("a", "b"))
-  assert re.search(r"modes .*7.1 ± 0.058 +8.1 ± 0.058 +\+1, b is better \(p = ", told)
-  assert "cannot be told apart (p = 1)" in told and "not whether the methods do" in told
-  assert "-1, b is better" in compare([b], [a], names=("b", "a"))
-  lower = compare([card(kl=(0.5,) * 1)], [card(kl=(0.1,))], names=("a", "b"))
-  assert "of one draw: no telling" in lower
-
-
-def test_several_runs_are_compared_by_their_means():
-  runs = lambda *means: [card((m - 3, m + 3), (m, m)) for m in means]
-  twice = runs(1.0)[0]
-  with pytest.raises(ValueError, match="a run of a is named twice"):
-    compare([twice, twice], runs(1.0, 2.0), names=("a", "b"))
-  told = compare(runs(1.0, 1.1, 0.9), runs(2.0, 2.1, 1.9), names=("a", "b"))
-  assert "modes" in told and "b is better" in told  # more modes are better, less kl is
-  assert re.search(r"kl .*\+1, a is better", told) and "over 3 and 3 runs" in told
-  with pytest.raises(ValueError, match="a has 1 runs and b has 2: expected one of each"):
-    compare(runs(1.0), runs(1.0, 2.0), names=("a", "b"))
-
-
-def test_what_is_not_finite_is_not_compared():
-  told = compare([card(kl=(float("inf"),))], [card()], names=("a", "b"))
-  assert "one of them is not finite" in told
-
-
-def test_of_a_score_without_a_direction_nobody_is_better():
-  a, b = (card((m, m + 0.1)) for m in (1.0, 5.0))
-  either = [c._replace(better={"modes": "none", "kl": "none"}) for c in (a, b)]
-  told = compare(either[:1], either[1:], names=("a", "b"))
-  assert "+4, which is neither better nor worse (p = " in told and "is better" not in told
-
-
-def test_welch():
-  rng = np.random.default_rng(0)
-  a, b = rng.normal(size=5), rng.normal(1.0, 3.0, size=8)
-  expected = stats.ttest_ind(a, b, equal_var=False).pvalue
-  assert welch(a, b) == pytest.approx(expected, rel=1e-9)
-  assert welch(np.ones(3), np.ones(4)) == 1 and welch(np.ones(3), 2 * np.ones(3)) == 0

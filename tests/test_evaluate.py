@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import evaluate
+from gan_jax import evaluate, features
 from gan_jax.data import MIXTURES, Source, load, table, take
 from gan_jax.data.stacked import stack
-from gan_jax.evaluate import Asked, Evaluator, Features, Walk, evaluator_for, unscored
+from gan_jax.evaluate import Asked, Evaluator, Walk, evaluator_for, unscored
 from gan_jax.experiment import images_asked
+from gan_jax.features import Features
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.metrics.features import cache, classifier
 from gan_jax.metrics.features.extractor import Extractor
@@ -55,7 +56,8 @@ class Judge(NamedTuple):
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
   monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
-  monkeypatch.setattr(evaluate, "classifier_for", lambda *_, **__: Judge())
+  for module in (evaluate, features):
+    monkeypatch.setattr(module, "classifier_for", lambda *_, **__: Judge())
 
 
 def sampler(source: Source):
@@ -132,7 +134,7 @@ def test_labelled_images(judged):
 
 
 def test_large_splits_are_looked_at_in_part(judged, monkeypatch: pytest.MonkeyPatch):
-  monkeypatch.setattr(evaluate, "REAL_LIMIT", 150)
+  monkeypatch.setattr(features, "REAL_LIMIT", 150)
   judge = evaluator_for(stripes(300, 0), stripes(200, 1), num_fake=200)
   assert judge.card["real"]["count"] == 150 and judge.card["floor"]["count"] == 200
 
@@ -268,12 +270,12 @@ def test_data_without_labels_or_held_out_images_are_scored_by_other_features(jud
 
 def test_a_metric_without_what_it_needs_is_refused(judged):
   train = stripes(50, 0)
-  for features, name, why in (
+  for network, name, why in (
     ("pixels", "inception_score", "'inception_score' needs logits, which pixels of this data"),
     ("classifier", "spatial_frechet", "needs spatial, which stripes of"),
   ):
     with pytest.raises(ValueError, match=why):
-      evaluator_for(train, train, num_fake=10, asked=images_asked(features, (name,), "test"))
+      evaluator_for(train, train, num_fake=10, asked=images_asked(network, (name,), "test"))
   unlabelled = stripes(50, 0, labelled=False)
   for asked, why in (
     (images_asked("pixels", ("class_frechet",), "test"), "'class_frechet' needs labels"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.cards import compare, differences, line, read_card, write_card
+from gan_jax.cards import line, read_card, write_card
+from gan_jax.comparing import compare, differences
 from gan_jax.data import NoSplitError
 from gan_jax.experiment import images_asked
 from gan_jax.metrics import frechet_distance, moments
