@@ -9,6 +9,7 @@ import contextlib
 import os
 import pathlib
 import runpy
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,12 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _ALLOW = flags.DEFINE_bool(
   "allow_config_change", False, "train: go on with a config other than the run was started with."
+)
+_GRACE = flags.DEFINE_float(
+  "grace_seconds",
+  25.0,
+  "train: time in which to save and end after SIGTERM or Ctrl-C, less than whoever sends it waits.",
+  lower_bound=0,
 )
 _CHECKPOINT = flags.DEFINE_string(
   "checkpoint",
@@ -93,7 +100,8 @@ USAGE = """gan_jax: generative adversarial networks in JAX
   gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
     [--truncation=2,1,0.5] [--neighbours=5]
 
-A run that exists in DIR is resumed. Flags:
+A run that exists in DIR is resumed. Exit codes: 0 done; 1 an error; 2 wrong flags; 75 stopped by a
+signal with all saved: start it again, and it goes on. Flags:
 """
 
 
@@ -116,6 +124,10 @@ def main() -> None:
 
 def train() -> None:
   """Trains, or goes on training."""
+  import jax
+
+  if not jax.distributed.is_initialized():  # there it is JAX that waits for it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, until `fit` takes both
   from gan_jax import experiment, runs
   from gan_jax.train import fit
 
@@ -133,7 +145,7 @@ def train() -> None:
       "from gan_jax.config.default_config()"
     )
   runs.check_same_config(config, workdir, allow=_ALLOW.value)
-  fit(experiment.build(config), workdir)
+  fit(experiment.build(config), workdir, grace_seconds=_GRACE.value)
 
 
 def evaluate() -> None:
@@ -345,8 +357,10 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   _prepare_jax()
   try:
     command(*arguments)
-  except KeyboardInterrupt:
-    _fail("interrupted; a run that was training goes on when it is started again", code=130)
+  except KeyboardInterrupt as error:
+    if command is train:
+      _fail(f"{str(error) or 'stopped'}; start it again to go on", code=75)
+    _fail("interrupted", code=130)
   except (ValueError, OSError, FloatingPointError, ImportError) as error:
     if _TRACEBACK.value:
       raise

@@ -2,22 +2,30 @@
 
 Orbax restores flipped bits without a word and casts other dtypes silently, so each checkpoint holds
 the shape, dtype and checksum of every leaf; one that does not match is named and passed over.
+
+A checkpoint comes to be in a folder `N.orbax-checkpoint-tmp`, which takes the name `N` when all of
+it is on disk: what is killed while it saves leaves nothing that looks like a checkpoint.
 """
 
+import contextlib
+import json
 import logging
 import pathlib
 import shutil
 import zlib
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from gan_jax.game import State
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
+UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,19 +34,27 @@ class DamagedError(ValueError):
   """No checkpoint of a run can be read."""
 
 
+class SaveError(OSError):
+  """A checkpoint could not be written; those before it are as they were."""
+
+
 class Checkpoints:
   """The checkpoints of one run, by round."""
 
-  def __init__(self, folder: str | pathlib.Path, keep: int = 3):
+  def __init__(self, folder: str | pathlib.Path, keep: int = 3, every: int = 0):
     """Opens the folder.
 
     Args:
       folder: where they are; made when first saved to.
       keep: how many to keep, the newest.
+      every: those of each so many rounds are kept as well; 0 for none.
     """
     self.folder = pathlib.Path(folder).resolve()
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=False)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of a save
+    options = ocp.CheckpointManagerOptions(
+      max_to_keep=keep, keep_period=every or None, create=False
+    )
+    # Orbax tells every step of a save, and errors before it raises them.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     self._make = lambda: ocp.CheckpointManager(
       self.folder, options=options, item_names=("state", "leaves")
     )
@@ -48,25 +64,38 @@ class Checkpoints:
     """Lists the rounds that are saved, oldest first."""
     return sorted(self._manager.all_steps()) if self._manager else []
 
-  def save(self, state: State) -> None:
+  def save(self, state: State, notes: Mapping[str, Any] | None = None) -> None:
     """Starts saving; returns as soon as the state may be changed. A round is saved once.
 
     Args:
       state: what to save.
+      notes: values for JSON to keep beside it.
+
+    Raises:
+      SaveError: if this or the save before could not be written.
     """
     step = int(state.round)
     if self._manager is None:
       self.folder.mkdir(parents=True, exist_ok=True)
       self._manager = self._make()
+    self.wait()
     if step in self.rounds():
       return
+    about = {"leaves": _describe(state), "notes": dict(notes or {})}
     args = ocp.args.Composite(
-      state=ocp.args.StandardSave(state), leaves=ocp.args.JsonSave(_describe(state))
+      state=ocp.args.StandardSave(state),
+      leaves=ocp.args.JsonSave({**about, "crc32": _checksum(about)}),
     )
-    self._manager.save(step, args=args, force=True)
+    with self._telling():
+      self._manager.save(step, args=args, force=True)
+
+  def notes(self, at: int) -> dict[str, Any]:
+    """Reads the notes beside the checkpoint of a round that has been restored."""
+    return self._about(at)["notes"]
 
   def forget(self, after: int) -> None:
     """Deletes what was saved after a round, which a run that goes on from there plays again."""
+    self._tidy()
     late = [step for step in self.rounds() if step > after]
     for step in late:
       shutil.rmtree(self._path(step))
@@ -80,8 +109,8 @@ class Checkpoints:
       like: a state, or its shapes, with shardings to restore onto several devices; without, it is
         restored onto one, wherever it was saved.
       at: the round; by default the newest whose checkpoint is undamaged.
-      repair: whether to delete the damaged ones, so that their rounds can be saved again. Nothing
-        is deleted before an undamaged one has been read.
+      repair: whether to delete the damaged ones, so that their rounds can be saved again, and what
+        killed saves have left. No damaged one is deleted before an undamaged one has been read.
 
     Returns:
       The state, or None if nothing has been saved.
@@ -91,6 +120,8 @@ class Checkpoints:
       DamagedError: if the checkpoint of round `at` is damaged, or all are.
       OSError, MemoryError: if reading fails for a reason that is not the checkpoint's.
     """
+    if repair:
+      self._tidy()
     rounds = self.rounds()
     if at is not None and at not in rounds:
       raise ValueError(f"no checkpoint of round {at} in {self.folder}; there are: {rounds}")
@@ -119,15 +150,42 @@ class Checkpoints:
     )
 
   def wait(self) -> None:
-    """Waits until everything is on disk."""
+    """Waits until everything is on disk; raises SaveError if it cannot be."""
     if self._manager:
-      self._manager.wait_until_finished()
+      with self._telling():
+        self._manager.wait_until_finished()
+
+  def check(self) -> None:
+    """Raises SaveError if the last save has failed; waits for nothing."""
+    if self._manager and not self._manager.is_saving_in_progress():
+      self.wait()
 
   def close(self) -> None:
     """Waits until everything is on disk and lets go of the folder."""
     if self._manager:
-      self._manager.close()
-      self._manager = None
+      try:
+        self.wait()
+      finally:
+        self._manager.close()
+        self._manager = None
+
+  def _tidy(self) -> None:
+    """Deletes what saves have left that were killed or failed; only the run itself may."""
+    for left in self.folder.glob(f"*{UNFINISHED}"):
+      shutil.rmtree(left, ignore_errors=True)
+
+  @contextlib.contextmanager
+  def _telling(self) -> Iterator[None]:
+    """Makes one plain error of whatever Orbax raises when it cannot write."""
+    try:
+      yield
+    except Exception as error:
+      self._tidy()  # a disk that is full of it would stay full
+      rounds = self.rounds()
+      newest = f"the newest checkpoint is of round {rounds[-1]}" if rounds else "there is none yet"
+      raise SaveError(
+        f"a checkpoint could not be written to {self.folder} ({_first_line(error)}); {newest}"
+      ) from error
 
   def __enter__(self) -> Self:
     return self
@@ -143,8 +201,8 @@ class Checkpoints:
   def _read(self, step: int, like: State) -> tuple[State | None, str]:
     """Reads one checkpoint; gives None and what is wrong with it if it is damaged."""
     try:
-      leaves = self._manager.restore(step, args=ocp.args.Composite(leaves=ocp.args.JsonRestore()))
-      _same_game(leaves["leaves"], _describe(like, checksums=False), self._path(step))
+      leaves = self._about(step)["leaves"]
+      _same_game(leaves, _describe(like, checksums=False), self._path(step))
       args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       state = self._manager.restore(step, args=args)["state"]
     except (_OtherGameError, MemoryError, jax.errors.JaxRuntimeError):
@@ -152,10 +210,21 @@ class Checkpoints:
     except Exception as error:  # Orbax raises bare Exceptions for files that are cut short
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
-      return None, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+      return None, f"{type(error).__name__}: {_first_line(error)}"
     found = _describe(state)
-    wrong = [name for name, leaf in leaves["leaves"].items() if found[name] != leaf]
+    wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
     return (state, "") if not wrong else (None, f"checksum of {wrong[0]} does not match")
+
+  def _about(self, step: int) -> dict[str, Any]:
+    """Reads what a checkpoint says of its leaves, and its notes."""
+    args = ocp.args.Composite(leaves=ocp.args.JsonRestore())
+    found = self._manager.restore(step, args=args)["leaves"]
+    if all(name.startswith(".") for name in found):  # as it was written before there were notes
+      return {"leaves": found, "notes": {}}
+    about = {key: found[key] for key in ("leaves", "notes")}
+    if _checksum(about) != found["crc32"]:
+      raise ValueError("checksum of what it says of itself does not match")
+    return about
 
 
 class _OtherGameError(ValueError):
@@ -181,16 +250,37 @@ def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path
       )
 
 
+def on_host(state: State) -> dict[str, np.ndarray]:
+  """Reads every leaf of a state, whole, by its name; keys as the numbers they are made of."""
+  leaves = jax.tree_util.tree_leaves_with_path(state)
+  return {jax.tree_util.keystr(path): _leaf_on_host(leaf) for path, leaf in leaves}
+
+
+def _leaf_on_host(leaf: Any) -> np.ndarray:
+  if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    leaf = jax.random.key_data(leaf)
+  if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+    leaf = multihost_utils.process_allgather(leaf, tiled=True)
+  return np.asarray(leaf)
+
+
 def _describe(state: State, checksums: bool = True) -> dict[str, Any]:
   """Describes every leaf by its shape and dtype, and its bytes by a checksum."""
   leaves = jax.tree_util.tree_leaves_with_path(state)
-  return {jax.tree_util.keystr(path): _describe_leaf(leaf, checksums) for path, leaf in leaves}
-
-
-def _describe_leaf(leaf: Any, checksums: bool) -> dict[str, Any]:
-  found: dict[str, Any] = {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
-  if checksums:
-    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    values = np.asarray(jax.random.key_data(leaf) if is_key else leaf)
-    found["crc32"] = zlib.crc32(np.ascontiguousarray(values).tobytes())
+  found: dict[str, dict[str, Any]] = {
+    jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
+    for path, leaf in leaves
+  }
+  for name, values in on_host(state).items() if checksums else ():
+    found[name]["crc32"] = zlib.crc32(np.ascontiguousarray(values).tobytes())
   return found
+
+
+def _checksum(values: Mapping[str, Any]) -> int:
+  return zlib.crc32(json.dumps(values, sort_keys=True).encode())
+
+
+def _first_line(error: Exception) -> str:
+  """Cuts what Orbax and TensorStore say, which goes on for pages, to what went wrong."""
+  text = (str(error).splitlines() or [type(error).__name__])[0].split(" [tensorstore_spec")[0]
+  return text if len(text) < 300 else text[:300] + " ..."

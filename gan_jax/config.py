@@ -53,6 +53,7 @@ LEAST = {
   "num_samples": 1,
   "num_fake": 2,
   "keep_checkpoints": 1,
+  "max_rollbacks": 1,
 }
 GIVEN = {"shape", "num_classes", "axis_name", "parent"}  # of a network: known from data and layout
 
@@ -104,7 +105,10 @@ def default_config() -> ml_collections.ConfigDict:
       "sample_every": 1000,
       "evaluate_every": 0,  # 0: only at the end
       "checkpoint_every": 1000,
-      "keep_checkpoints": 3,
+      "keep_checkpoints": 3,  # the newest so many
+      "keep_every": 0,  # and those of each so many rounds; 0: no others
+      "on_nan": "stop",  # or "rollback": go back to the last checkpoint, and on with other noise
+      "max_rollbacks": 3,
       "num_samples": 64,  # in a grid
       "num_fake": 2000,  # for a score
       # How images are scored: what looks at them, one of `gan_jax.features.FEATURES`, with the file
@@ -176,9 +180,11 @@ def check(config: ml_collections.ConfigDict) -> None:
   for key, least in LEAST.items():
     if config[key] < least:
       raise ValueError(f"config.{key} = {config[key]}: expected at least {least}")
-  for key in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
+  for key in ("log_every", "sample_every", "evaluate_every", "checkpoint_every", "keep_every"):
     if config[key] < 0:
       raise ValueError(f"config.{key} = {config[key]}: expected a number of rounds, or 0 for never")
+  if config.on_nan not in ("stop", "rollback"):
+    raise ValueError(f"config.on_nan is {config.on_nan!r}: expected 'stop' or 'rollback'")
   if config.simultaneous and config.k != 1:
     raise ValueError(
       f"config.simultaneous and config.k = {config.k} contradict each other: "

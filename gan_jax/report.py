@@ -20,6 +20,8 @@ import numpy as np
 
 Path = str | os.PathLike[str]
 
+NO_CURVES = {"evaluation"}  # columns that are numbers of things, not measured
+
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#888888"
 
@@ -104,16 +106,17 @@ class Writer:
     # purge_step hides what an interrupted run had written for the rounds from here on.
     # The suffix keeps the files of two runs apart that start within one second.
     self._events = tensorboardX.SummaryWriter(
-      events, purge_step=first + 1 if first else None, filename_suffix=f".{first:08d}"
+      events, purge_step=first + 1, filename_suffix=f".{first:08d}"
     )
 
   def row(self, round: int, values: Mapping[str, float]) -> None:
-    """Appends one row."""
+    """Appends one row, to the disk: no checkpoint may be on it before the rows up to it are."""
     line = {"round": round, **{name: float(value) for name, value in values.items()}}
     self._file.write(json.dumps(_plain(line)) + "\n")
     self._file.flush()
+    os.fsync(self._file.fileno())
     for name, value in values.items():
-      if math.isfinite(value):  # TensorBoard has no way to draw others
+      if math.isfinite(value) and name not in NO_CURVES:  # TensorBoard cannot draw NaN
         self._events.add_scalar(name, float(value), round)
     self._events.flush()
 

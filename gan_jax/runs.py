@@ -165,11 +165,18 @@ def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
     )
   )
   folder, round = _place(workdir, at)
-  with Checkpoints(folder) as checkpoints:
-    state = checkpoints.restore(like, round)
+  try:
+    state = _restore(folder, like, round)
+  except (ValueError, OSError):  # training may have put another in its place while it was read
+    state = _restore(folder, like, round)
   if state is None:
     raise FileNotFoundError(NO_BEST.format(workdir) if at == "best" else NOTHING.format(workdir))
   return Run(config, game, state, Sampler(game, example), str(at))
+
+
+def _restore(folder: pathlib.Path, like: State, round: int | None) -> State | None:
+  with Checkpoints(folder) as checkpoints:
+    return checkpoints.restore(like, round)
 
 
 def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:

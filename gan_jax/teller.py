@@ -5,7 +5,7 @@ import json
 import math
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from gan_jax.diagnostics import Alarm, Rows, diagnose, held_out_probe
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.game import State, minibatches
+from gan_jax.rollback import read_rollbacks
 from gan_jax.sampling import Sampler, by_class
 from gan_jax.scoring import card_of, chosen_by, drawn_from
 
@@ -25,8 +26,26 @@ from gan_jax.scoring import card_of, chosen_by, drawn_from
 class Teller:
   """Tells what is due at a round: rows, pictures, scores, the progress line."""
 
-  def __init__(self, experiment: Experiment, workdir: pathlib.Path, first: int, mesh: Mesh):
+  def __init__(
+    self,
+    experiment: Experiment,
+    workdir: pathlib.Path,
+    first: int,
+    mesh: Mesh,
+    at_once: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+  ):
+    """Opens the files of a run.
+
+    Args:
+      experiment: the run's.
+      workdir: its folder.
+      first: the round it goes on from; what was told of later ones is dropped.
+      mesh: devices that share the work.
+      at_once: makes the context of what takes long and may be interrupted at any place.
+    """
     self._experiment, self._workdir, self._first = experiment, workdir, first
+    self._at_once = at_once
+    self._rollbacks = read_rollbacks(workdir)
     self._sampler = Sampler(experiment.game, experiment.example)
     self._images_a_round = minibatches(experiment.game) * experiment.config.batch_size
     self._writer = report.Writer(workdir, first)
@@ -58,13 +77,15 @@ class Teller:
     keys = ("log_every", "sample_every", "evaluate_every")
     return any(is_due(config[key], round, config.rounds) for key in keys)
 
-  def missed(self, round: int) -> bool:
-    """Tells whether a run that goes on from here was stopped before it could tell."""
-    told = {row["round"] for row in report.read_rows(self._workdir)}
-    return 0 < round == self._experiment.config.rounds and round not in told
+  def has_told(self, round: int) -> bool:
+    """Tells whether a run that goes on from here had told it before it was stopped."""
+    return round in {row["round"] for row in self._rows}
 
   def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
-    """Tells it; returns whether its scores are the best so far, of several."""
+    """Tells it; returns whether its scores are the best so far, of several.
+
+    The row comes when all else is done: a round that has its row has been told.
+    """
     config = self._experiment.config
     row = {
       **metrics,
@@ -75,17 +96,21 @@ class Teller:
     if round > self._last:
       pace = (round - self._last) / (time.monotonic() - self._clock)
       row |= {"rounds_per_second": pace, "images_per_second": pace * self._images_a_round}
+    if self._rollbacks:
+      row["rollbacks"] = len(self._rollbacks)
     if is_due(config.evaluate_every, round, config.rounds):
-      row |= {f"score/{name}": value for name, value in self._score(state).items()}
+      with self._at_once():
+        row |= {f"score/{name}": value for name, value in self._score(state).items()}
       row["evaluation"] = self._evaluation
+    drawn = is_due(config.sample_every, round, config.rounds)
+    if drawn:
+      self._writer.picture(round, self._picture(state))
     self._writer.row(round, row)
     self._progress.show(round, row)
     self._rows.append({"round": round, **row})
     self._warn()
-    if is_due(config.sample_every, round, config.rounds):
-      self._writer.picture(round, self._picture(state))
-      if (drawn := report.curves(report.read_rows(self._workdir))) is not None:
-        report.save_png(self._workdir / "curves.png", drawn)
+    if drawn and (curves := report.curves(report.read_rows(self._workdir))) is not None:
+      report.save_png(self._workdir / "curves.png", curves)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._told = True
     return self._is_best()
@@ -102,7 +127,8 @@ class Teller:
     if self._evaluator is None:
       if not self._experiment.unscored:
         self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
-      self._evaluator = self._experiment.evaluator()
+      with self._at_once():
+        self._evaluator = self._experiment.evaluator()
       self._evaluation = int(digest(self._card(self._evaluator, "last")), 16)
     return self._evaluator
 
@@ -150,6 +176,7 @@ class Teller:
       "scores": report.scores(self._scored(rows), evaluator.better),
       "card": {**evaluator.card, **self._card(evaluator, "last").made},
       "warnings": [alarm._asdict() for alarm in diagnose(rows)],
+      "rollbacks": self._rollbacks,
       "final": rows[-1] if rows else {},
       "machine": report.machine(),
     }
@@ -172,18 +199,6 @@ class Teller:
       if row is not None:
         keep_card(self._card(evaluator, rule, row), self._workdir)
 
-  def stopped(self, alarm: Alarm) -> None:
-    """Writes a summary of a run that cannot go on."""
-    rows = report.read_rows(self._workdir)
-    found = {
-      "rounds": self._last,
-      "stopped": alarm.seen,
-      "warnings": [found._asdict() for found in (*diagnose(rows), alarm)],
-      "final": rows[-1] if rows else {},
-      "machine": report.machine(),
-    }
-    report.write_json(self._workdir / "summary.json", found)
-
 
 def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
   """Finds the first row with the best scores, by the evaluator's headline."""
@@ -198,3 +213,17 @@ def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
 def is_due(every: int, round: int, last: int) -> bool:
   """Tells whether what happens every so many rounds, and at the last, happens at this one."""
   return round == last or (every > 0 and round % every == 0)
+
+
+def write_stopped(workdir: pathlib.Path, alarm: Alarm) -> None:
+  """Writes the summary of a run that cannot go on."""
+  rows = report.read_rows(workdir)
+  found = {
+    "rounds": rows[-1]["round"] if rows else 0,
+    "stopped": alarm.seen,
+    "warnings": [found._asdict() for found in (*diagnose(rows), alarm)],
+    "rollbacks": read_rollbacks(workdir),
+    "final": rows[-1] if rows else {},
+    "machine": report.machine(),
+  }
+  report.write_json(workdir / "summary.json", found)

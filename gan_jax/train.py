@@ -5,9 +5,8 @@ what a dispatch measured is fetched while the next one runs.
 """
 
 import contextlib
+import logging
 import pathlib
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,24 +18,19 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.data import Batches
-from gan_jax.diagnostics import GRADIENT, Alarm, not_finite, summarise
 from gan_jax.experiment import Experiment
 from gan_jax.game import Game, State, init, minibatches, play_round
+from gan_jax.interruption import GRACE, Interrupted, Interruption, interruption
+from gan_jax.lock import hold
 from gan_jax.parallel import data_mesh, replicate, split
+from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
 from gan_jax.runs import write_config
-from gan_jax.teller import Teller, is_due
+from gan_jax.teller import Teller, is_due, write_stopped
+from gan_jax.watch import NotFiniteError, Watch, check_state
+
+_LOG = logging.getLogger(__name__)
 
 Dispatch = Callable[[State, int], tuple[State, Mapping[str, jax.Array]]]
-
-
-class NotFiniteError(FloatingPointError):
-  """A loss or gradient became NaN or infinite; `alarm` says which, and when."""
-
-  def __init__(self, alarm: Alarm):
-    super().__init__(
-      f"{alarm.seen}: training has stopped, and what was saved is from before. Try {alarm.remedy}"
-    )
-    self.alarm = alarm
 
 
 def rounds_player(game: Game, batches: Batches, mesh: Mesh, start: int = 0) -> Dispatch:
@@ -92,86 +86,104 @@ def _next_stop(config: ml_collections.ConfigDict, round: int) -> int:
   return min(round + config.rounds_per_call, config.rounds, *due)
 
 
-def fit(experiment: Experiment, workdir: str | pathlib.Path) -> dict[str, Any]:
+def fit(
+  experiment: Experiment, workdir: str | pathlib.Path, *, grace_seconds: float = GRACE
+) -> dict[str, Any]:
   """Trains from the last checkpoint in a folder, or from the start, to the last round.
 
   Args:
     experiment: what to train.
     workdir: folder of the run: `checkpoints/`, `metrics.jsonl`, TensorBoard events, `samples/`,
-      `curves.png`, `config.json`, `summary.json`.
+      `curves.png`, `config.json`, `summary.json`, `lock`.
+    grace_seconds: time in which to save and end after SIGINT or SIGTERM.
 
   Returns:
     What `summary.json` says.
 
   Raises:
+    BusyError: if another run uses the folder.
     ValueError: if the devices or a checkpoint do not fit the config.
-    NotFiniteError: at the first round in which something is NaN or infinite.
-    KeyboardInterrupt: after SIGINT or SIGTERM, when the state has been saved.
+    NotFiniteError: when something is NaN or infinite, and has been too often if config.on_nan is
+      "rollback".
+    OSError: if the folder cannot be written to.
+    Interrupted: after SIGINT or SIGTERM, when the state has been saved.
   """
-  workdir = pathlib.Path(workdir)
+  workdir, config = pathlib.Path(workdir), experiment.config
+  alone = hold(workdir) if jax.process_index() == 0 else contextlib.nullcontext()
+  with interruption(grace_seconds) as interrupted, alone:
+    rollbacks = read_rollbacks(workdir)
+    while True:
+      try:
+        return _play(experiment, workdir, interrupted, len(rollbacks))
+      except NotFiniteError as error:
+        if config.on_nan == "stop" or len(rollbacks) >= config.max_rollbacks:
+          write_stopped(workdir, error.alarm)
+          raise
+        _LOG.warning("%s: going back to the last checkpoint, and on with other noise", error)
+        rollbacks = note_rollback(workdir, error.alarm, rollbacks)
+
+
+def _play(
+  experiment: Experiment, workdir: pathlib.Path, interrupted: Interruption, rollbacks: int
+) -> dict[str, Any]:
+  """Plays from the last checkpoint to the last round, and returns the summary.
+
+  A round is told before it is saved, and saved when all rounds up to it have been found finite: so
+  nothing is missing before a checkpoint, and what comes after it is played again.
+  """
   config = experiment.config
   mesh = data_mesh(config.batch_size)
   with (
-    Checkpoints(workdir / "checkpoints", config.keep_checkpoints) as checkpoints,
+    Checkpoints(workdir / "checkpoints", config.keep_checkpoints, config.keep_every) as checkpoints,
     Checkpoints(workdir / BEST, keep=1) as best,
   ):
-    state = _start(experiment, checkpoints, mesh)
+    state = other_noise(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
     write_config(experiment, workdir)
-    first = int(state.round)
+    round = first = int(state.round)
     best.forget(after=first)
     play = rounds_player(experiment.game, experiment.batches, mesh, first)
-    with Teller(experiment, workdir, first, mesh) as teller, _interruption() as interrupted:
-      watch, round = _Watch(), first
-      if first < config.rounds:
-        teller.prepare()
-      elif teller.missed(first) and teller.tell(first, state, {}):
-        best.save(state)
+    watch = Watch(checkpoints.notes(first) if first in checkpoints.rounds() else None)
+    with Teller(experiment, workdir, first, mesh, interrupted.at_once) as teller:
+
+      def tell() -> None:
+        is_best = teller.tell(round, state, watch.row())
+        watch.told()
+        if is_best:
+          check_state(state)
+          best.save(state)
+
+      def save() -> None:
+        watch.latest()
+        check_state(state)
+        checkpoints.save(state, watch.notes())
+
       try:
+        if first < config.rounds:
+          teller.prepare()
+        if teller.has_told(first):
+          watch.told()
+        elif first and teller.has_to_tell(first):  # it was stopped while it did
+          tell()
         while round < config.rounds:
           if interrupted():
-            raise KeyboardInterrupt
+            raise Interrupted(f"stopped at round {round}")
+          checkpoints.check()
           stop = _next_stop(config, round)
           state, metrics = play(state, stop - round)
           watch.add(round, metrics)
           round = stop
-          if teller.has_to_tell(round) and teller.tell(round, state, watch.row()):
-            best.save(state)
+          if teller.has_to_tell(round):
+            tell()
           if is_due(config.checkpoint_every, round, config.rounds):
-            watch.latest()
-            checkpoints.save(state)
-      except NotFiniteError as error:
-        teller.stopped(error.alarm)
+            save()
+      except NotFiniteError:
         raise
       except BaseException:
-        if not state.round.is_deleted():  # a dispatch that failed has taken the state with it
-          watch.latest()
-          checkpoints.save(state)  # what failed can be done again; the rounds are dear
+        # A dispatch that failed has taken the state with it.
+        if round > first and not state.round.is_deleted():
+          save()  # what failed can be done again; the rounds are dear
         raise
       return teller.summary()
-
-
-@contextlib.contextmanager
-def _interruption() -> Iterator[Callable[[], bool]]:
-  """Tells whether SIGINT or SIGTERM came, instead of raising wherever the program is.
-
-  Between a dispatch and its result the state is nowhere, and could not be saved.
-  """
-  came: list[int] = []
-
-  def note(number: int, frame: Any) -> None:
-    if came:
-      raise KeyboardInterrupt  # asked twice: at once
-    came.append(number)
-
-  if threading.current_thread() is not threading.main_thread():  # others get no signals
-    yield lambda: False
-    return
-  before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-  try:
-    yield lambda: bool(came)
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
 
 
 def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
@@ -185,54 +197,3 @@ def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> Stat
   )
   state = checkpoints.restore(like, repair=True)
   return replicate(make(), mesh) if state is None else state
-
-
-class _Watch:
-  """Fetches metrics one dispatch late, so that the devices never wait, and stops at NaN."""
-
-  def __init__(self) -> None:
-    self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
-    self._last: dict[str, float] = {}
-    self._watched: list[Mapping[str, np.ndarray]] = []  # what monitors saw since the last row
-
-  def add(self, first: int, metrics: Mapping[str, jax.Array]) -> None:
-    """Takes the metrics of a dispatch that starts at round `first`; checks the one before."""
-    self.latest()
-    self._waiting = (first, metrics)
-
-  def latest(self) -> dict[str, float]:
-    """Waits for the dispatch that was added last; returns its last round."""
-    if self._waiting is None:
-      return self._last
-    (first, metrics), self._waiting = jax.device_get(self._waiting), None
-    _check_finite(first, {k: x for k, x in metrics.items() if not _is_monitor(k)})
-    self._watched.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
-    self._last = {name: float(x[-1]) for name, x in metrics.items() if not _is_monitor(name)}
-    return self._last
-
-  def row(self) -> dict[str, float]:
-    """Returns the last round, with what the monitors saw in all rounds since the row before."""
-    last, watched, self._watched = self.latest(), self._watched, []
-    if not watched:
-      return last
-    return last | summarise({k: np.concatenate([x[k] for x in watched]) for k in watched[0]})
-
-
-def _is_monitor(name: str) -> bool:
-  """Tells a number that judges a run, and must never end it, from those that it is made of."""
-  return name.startswith("monitor/")
-
-
-def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:
-  """Raises NotFiniteError at the first round, of those from `first` on, that is not finite."""
-  names = sorted(metrics, key=_causes_first)
-  finite = np.stack([np.isfinite(metrics[name]) for name in names])
-  if not finite.all():
-    at = int(np.argmin(finite.all(0)))
-    name = names[int(np.argmin(finite[:, at]))]
-    raise NotFiniteError(not_finite(first + at + 1, name, float(metrics[name][at])))
-
-
-def _causes_first(name: str) -> tuple[bool, bool, str]:
-  """Orders metrics so that a term comes before the sums and measurements it would spoil."""
-  return name.endswith("/gradient_norm"), "/" not in name or name.endswith("/loss"), name

@@ -20,7 +20,8 @@ from gan_jax.game import init, minibatches, play_round
 from gan_jax.parallel import data_mesh
 from gan_jax.runs import load
 from gan_jax.teller import Teller
-from gan_jax.train import NotFiniteError, _next_stop, _Watch, fit, rounds_player
+from gan_jax.train import _next_stop, fit, rounds_player
+from gan_jax.watch import NotFiniteError, Watch
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -90,7 +91,7 @@ def test_batch_that_devices_cannot_share_is_refused():
 
 
 def test_what_fails_beside_training_loses_no_rounds(tmp_path):
-  def score(sample):
+  def score(sample, walk):
     raise MemoryError("no room for the samples")
 
   judge = Evaluator("full", {"a": "max"}, ("a",), {}, score)
@@ -115,7 +116,7 @@ def test_rounds_that_are_not_finite_are_not_saved(tmp_path):
 
 
 def test_watch_is_one_dispatch_late():
-  watch = _Watch()
+  watch = Watch()
   assert watch.latest() == {}
   watch.add(0, {"V": jnp.array([1.0, 2.0])})
   assert watch.latest() == {"V": 2.0}
@@ -126,7 +127,7 @@ def test_watch_is_one_dispatch_late():
 
 def test_watch_names_the_term_before_what_it_spoils():
   bad = jnp.array([1.0, jnp.inf])
-  watch = _Watch()
+  watch = Watch()
   watch.add(
     10,
     {
@@ -153,7 +154,7 @@ def no_pictures(monkeypatch):
 def scored(experiment, *found):
   """Lets an experiment be scored by these numbers, one after the other."""
   given = iter(found)
-  judge = Evaluator("given", {"a": "max"}, ("a",), {}, lambda sample: {"a": next(given)})
+  judge = Evaluator("given", {"a": "max"}, ("a",), {}, lambda sample, walk: {"a": next(given)})
   return experiment._replace(evaluator=lambda: judge, unscored=None)
 
 
@@ -206,7 +207,7 @@ def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pi
   fit(scored(build(config), 90.0, 80.0), tmp_path)
   config.rounds = 8
   judge = Evaluator(
-    "other", {"a": "max"}, ("a",), {"of": "something else"}, lambda sample: {"a": 1}
+    "other", {"a": "max"}, ("a",), {"of": "something else"}, lambda sample, walk: {"a": 1}
   )
   fit(build(config)._replace(evaluator=lambda: judge, unscored=None), tmp_path)
   assert kept(tmp_path) == [6]

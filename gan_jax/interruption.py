@@ -1,0 +1,131 @@
+"""Signals: a run that is asked to stop does so where its state can be saved, and in time."""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+
+AGAIN = 75  # exit code: start the same command again, and it goes on (EX_TEMPFAIL of sysexits.h)
+GRACE = 25.0  # seconds; Kubernetes, SLURM and preemptible machines kill after 30
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(KeyboardInterrupt):
+  """A run was asked to stop."""
+
+
+class Interruption:
+  """What came of SIGINT, SIGTERM and notices of preemption.
+
+  Between a dispatch and its result the state is nowhere, and could not be saved: so a signal raises
+  nothing there, and is asked for. A second one does raise.
+  """
+
+  def __init__(self) -> None:
+    self._came = self._at_once = False
+    self._asked = 0
+
+  def __call__(self) -> bool:
+    """Tells whether to stop now; of several processes all are told so at the same call."""
+    self._asked += 1  # they agree on a number that is still ahead of them all, and not on a round
+    return self._came or (_several() and multihost_utils.reached_preemption_sync_point(self._asked))
+
+  @contextlib.contextmanager
+  def at_once(self) -> Iterator[None]:
+    """Lets signals raise Interrupted, where the state is at hand and work can be done again."""
+    self._at_once = not _several()
+    try:
+      if self._came and self._at_once:
+        raise Interrupted("stopped")
+      yield
+    finally:
+      self._at_once = False
+
+  def note(self, number: int, frame: Any) -> None:
+    """Handles a signal."""
+    if self._came:
+      raise Interrupted("stopped at once, as asked twice; what was not saved is lost")
+    if self._at_once:
+      self._came = True
+      raise Interrupted("stopped")
+    if _several():
+      os.kill(os.getpid(), signal.SIGTERM)  # which JAX tells to all processes
+    else:
+      self._came = True
+
+
+@contextlib.contextmanager
+def interruption(grace_seconds: float = GRACE) -> Iterator[Interruption]:
+  """Takes SIGINT and SIGTERM while a run is played.
+
+  Args:
+    grace_seconds: time from the first signal to the end of the process, whatever it is busy with:
+      without having saved, if need be. Several processes stop together, without this bound.
+
+  Yields:
+    What tells whether one came.
+  """
+  found = Interruption()
+  if threading.current_thread() is not threading.main_thread():  # others get no signals
+    yield found
+    return
+  mine = NUMBERS[:1] if _several() else NUMBERS  # JAX handles SIGTERM for several processes
+  before = {number: signal.signal(number, found.note) for number in mine}
+  try:
+    with _watchdog(grace_seconds):
+      yield found
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+
+
+def _several() -> bool:
+  """Tells whether JAX makes several processes stop together."""
+  return jax.distributed.is_initialized()
+
+
+@contextlib.contextmanager
+def _watchdog(grace_seconds: float) -> Iterator[None]:
+  """Ends the process when the time after a signal is over.
+
+  Python's own handlers run between two instructions of Python, and a compilation or a write to a
+  disk that hangs is one: a thread of its own watches where the interpreter notes signals at once.
+  """
+  read, write = os.pipe()
+  os.set_blocking(write, False)
+  before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+  thread = threading.Thread(target=_watch, args=(read, grace_seconds), daemon=True)
+  thread.start()
+  try:
+    yield
+  finally:
+    signal.set_wakeup_fd(before)
+    os.close(write)
+    thread.join()
+    os.close(read)
+
+
+def _watch(read: int, grace_seconds: float) -> None:
+  """Waits for a signal, then for the end of the run, which closes what it reads from."""
+  while (came := os.read(read, 1)) and came[0] not in NUMBERS:
+    pass  # a signal that is none of ours
+  end = time.monotonic() + grace_seconds
+  while came and (left := end - time.monotonic()) > 0:
+    if select.select([read], [], [], left)[0]:
+      came = os.read(read, 1)
+  if came:
+    print(
+      f"gan_jax: not done {grace_seconds:g} s after being asked to stop: left without saving the"
+      " rounds since the last checkpoint",
+      file=sys.stderr,
+      flush=True,
+    )
+    os._exit(AGAIN)

@@ -1,0 +1,104 @@
+"""What a run measures: fetched while it plays on, and looked at before anything is kept."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.checkpoint import on_host
+from gan_jax.diagnostics import GRADIENT, Alarm, not_finite, summarise
+from gan_jax.game import State
+
+LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
+
+
+class NotFiniteError(FloatingPointError):
+  """A loss, a gradient or a parameter became NaN or infinite; `alarm` says which, and when."""
+
+  def __init__(self, alarm: Alarm):
+    super().__init__(
+      f"{alarm.seen}: training has stopped, and what was saved is from before. Try {alarm.remedy}"
+    )
+    self.alarm = alarm
+
+
+class Watch:
+  """Fetches metrics one dispatch late, so that the devices never wait, and stops at NaN."""
+
+  def __init__(self, notes: Mapping[str, Any] | None = None):
+    """Starts.
+
+    Args:
+      notes: of the watch of a run that goes on; see `notes`.
+    """
+    notes = notes or {"last": {}, "seen": {}}
+    self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
+    self._last: dict[str, float] = dict(notes["last"])
+    seen = {name: np.asarray(x, np.float32) for name, x in notes["seen"].items()}
+    self._watched = [seen] if seen else []  # what monitors saw since the last row
+
+  def add(self, first: int, metrics: Mapping[str, jax.Array]) -> None:
+    """Takes the metrics of a dispatch that starts at round `first`; checks the one before."""
+    self.latest()
+    self._waiting = (first, metrics)
+
+  def latest(self) -> dict[str, float]:
+    """Waits for the dispatch that was added last; returns its last round."""
+    if self._waiting is None:
+      return self._last
+    (first, metrics), self._waiting = jax.device_get(self._waiting), None
+    _check_finite(first, {k: x for k, x in metrics.items() if not _is_monitor(k)})
+    self._watched.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
+    self._last = {name: float(x[-1]) for name, x in metrics.items() if not _is_monitor(name)}
+    if sum(len(next(iter(x.values()), ())) for x in self._watched) > 2 * LIMIT:
+      self._watched = [self._seen()]
+    return self._last
+
+  def row(self) -> dict[str, float]:
+    """Returns the last round, with what the monitors saw in all rounds since the row before."""
+    last, seen = self.latest(), self._seen()
+    return last | summarise(seen) if seen else last
+
+  def told(self) -> None:
+    """Starts anew what monitors see: the row has been written."""
+    self._watched = []
+
+  def notes(self) -> dict[str, Any]:
+    """Lists, for JSON, what the next row needs of the rounds that have been played."""
+    last = self.latest()
+    return {"last": last, "seen": {name: x.tolist() for name, x in self._seen().items()}}
+
+  def _seen(self) -> dict[str, np.ndarray]:
+    """Joins what monitors saw: arrays [rounds], the latest of them."""
+    names = self._watched[0] if self._watched else ()
+    return {name: np.concatenate([x[name] for x in self._watched])[-LIMIT:] for name in names}
+
+
+def check_state(state: State) -> None:
+  """Raises NotFiniteError at something in a state that no loss has shown yet."""
+  for name, x in on_host(state).items():
+    if jnp.issubdtype(x.dtype, jnp.floating) and not np.isfinite(x).all():
+      bad = float(x[~np.isfinite(x)].flat[0])
+      raise NotFiniteError(not_finite(int(state.round), f"state{name}", bad))
+
+
+def _is_monitor(name: str) -> bool:
+  """Tells a number that judges a run, and must never end it, from those that it is made of."""
+  return name.startswith("monitor/")
+
+
+def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:
+  """Raises NotFiniteError at the first round, of those from `first` on, that is not finite."""
+  names = sorted(metrics, key=_causes_first)
+  finite = np.stack([np.isfinite(metrics[name]) for name in names])
+  if not finite.all():
+    at = int(np.argmin(finite.all(0)))
+    name = names[int(np.argmin(finite[:, at]))]
+    raise NotFiniteError(not_finite(first + at + 1, name, float(metrics[name][at])))
+
+
+def _causes_first(name: str) -> tuple[bool, bool, str]:
+  """Orders metrics so that a term comes before the sums and measurements it would spoil."""
+  return name.endswith("/gradient_norm"), "/" not in name or name.endswith("/loss"), name
