@@ -87,6 +87,15 @@ _TRUNCATION = flags.DEFINE_list(
 _NEIGHBOURS = flags.DEFINE_integer(
   "neighbours", 0, "sample: show so many nearest training images beside each.", lower_bound=0
 )
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator", None, "train, of several processes: host:port of the first. Same of all of them."
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  "num_processes", None, "train, of several processes: how many.", lower_bound=1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  "process_id", None, "train, of several processes: which this is, from 0.", lower_bound=0
+)
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came up.")
 
 USAGE = """gan_jax: generative adversarial networks in JAX
@@ -119,7 +128,7 @@ def main() -> None:
   sys.argv[1:] = [command, *rest]
   # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
   arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
-  app.run(lambda argv: _guarded(COMMANDS[command], argv[1:]), argv=arguments, flags_parser=_parse)
+  app.run(lambda argv: _together(COMMANDS[command], argv[1:]), argv=arguments, flags_parser=_parse)
 
 
 def train() -> None:
@@ -352,16 +361,34 @@ def _unknown_key() -> str:
   return ""
 
 
+def _together(command: Callable[..., None], arguments: list[str]) -> None:
+  """Runs a command so that, of several processes, none is left waiting for one that has failed."""
+  from gan_jax import parallel
+
+  with parallel.leaving():
+    _guarded(command, arguments)
+
+
 def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   """Runs a command; an error the user can do something about is one message, not a traceback."""
   _prepare_jax()
+  from gan_jax import parallel
+
   try:
+    if command is train:  # the others are for one process
+      parallel.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     command(*arguments)
   except KeyboardInterrupt as error:
     if command is train:
       _fail(f"{str(error) or 'stopped'}; start it again to go on", code=75)
     _fail("interrupted", code=130)
-  except (ValueError, OSError, FloatingPointError, ImportError) as error:
+  except (
+    ValueError,
+    OSError,
+    FloatingPointError,
+    ImportError,
+    parallel.OtherProcessError,
+  ) as error:
     if _TRACEBACK.value:
       raise
     _fail(f"{error}\n(--traceback shows where this came up)")

@@ -13,16 +13,16 @@ import logging
 import pathlib
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
 from gan_jax.game import State
+from gan_jax.parallel import any_process, is_first, to_host
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
@@ -97,10 +97,8 @@ class Checkpoints:
     """Deletes what was saved after a round, which a run that goes on from there plays again."""
     self._tidy()
     late = [step for step in self.rounds() if step > after]
-    for step in late:
-      shutil.rmtree(self._path(step))
     if late:
-      self._manager.reload()
+      self._delete(late)
 
   def restore(self, like: State, at: int | None = None, *, repair: bool = False) -> State | None:
     """Restores a state.
@@ -133,9 +131,7 @@ class Checkpoints:
       state, problem = self._read(step, like)
       if state is not None:
         if repair and damaged:
-          for bad in damaged:
-            shutil.rmtree(self._path(bad))
-          self._manager.reload()
+          self._delete(damaged)
         return state
       damaged.append(step)
       if at is not None:
@@ -195,6 +191,13 @@ class Checkpoints:
   ) -> None:
     self.close()
 
+  def _delete(self, steps: Sequence[int]) -> None:
+    """Deletes checkpoints; one process does, and the others wait for it."""
+    for step in steps if is_first() else ():
+      shutil.rmtree(self._path(step))
+    any_process(False)
+    self._manager.reload()
+
   def _path(self, step: int) -> pathlib.Path:
     return self.folder / str(step)
 
@@ -253,15 +256,7 @@ def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path
 def on_host(state: State) -> dict[str, np.ndarray]:
   """Reads every leaf of a state, whole, by its name; keys as the numbers they are made of."""
   leaves = jax.tree_util.tree_leaves_with_path(state)
-  return {jax.tree_util.keystr(path): _leaf_on_host(leaf) for path, leaf in leaves}
-
-
-def _leaf_on_host(leaf: Any) -> np.ndarray:
-  if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-    leaf = jax.random.key_data(leaf)
-  if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
-    leaf = multihost_utils.process_allgather(leaf, tiled=True)
-  return np.asarray(leaf)
+  return {jax.tree_util.keystr(path): to_host(leaf) for path, leaf in leaves}
 
 
 def _describe(state: State, checksums: bool = True) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def default_config() -> ml_collections.ConfigDict:
       "rounds": 1000,
       "batch_size": 64,
       "rounds_per_call": 10,  # rounds in one dispatch; the numbers do not depend on it
+      # Devices along each axis, -1 for all that are left; the numbers do not depend on it either.
+      # Batches are split over both, large arrays of the state over `fsdp`.
+      "mesh": {"data": -1, "fsdp": 1},
       "data": "mnist10k",  # see `gan_jax.data.load`
       "data_options": {
         "image_size": 0,  # to resize and crop to; 0 keeps the images' own

@@ -21,6 +21,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from gan_jax.random import AxisName
+
 PyTree = Any
 Params = dict[str, PyTree]  # by network
 Carried = dict[str, PyTree]  # by network: batch statistics; by "player.term": its memory
@@ -36,12 +38,12 @@ class Move(NamedTuple):
   Attributes:
     key: typed PRNG key of this move alone.
     round: int32 scalar, the number of complete rounds before this one.
-    axis_name: mapped axis that splits the batch (under pmap or shard_map), or None.
+    axis_name: mapped axis, or axes, that split the batch (under pmap or shard_map), or None.
   """
 
   key: jax.Array
   round: jax.Array
-  axis_name: str | None
+  axis_name: AxisName
 
 
 class Objective(NamedTuple):
@@ -180,7 +182,7 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
 
 
 def play_round(
-  game: Game, state: State, batch: Batch, *, axis_name: str | None = None
+  game: Game, state: State, batch: Batch, *, axis_name: AxisName = None
 ) -> tuple[State, Metrics]:
   """Plays one round: every turn once, in order. Pure.
 
@@ -191,8 +193,8 @@ def play_round(
     game: the game.
     state: the state before the round.
     batch: real data, leaves [minibatches(game), B, ...].
-    axis_name: name of the mapped axis when called under `pmap` or `shard_map`, where B is this
-      device's share. Under `jit` on sharded arrays leave it out.
+    axis_name: name of the mapped axis, or axes, when called under `pmap` or `shard_map`, where B is
+      this device's share. Under `jit` on sharded arrays leave it out.
 
   Returns:
     The state after the round and the metrics of each player's last move.
@@ -251,7 +253,7 @@ def sampling_params(state: State, ema: bool = True) -> Params:
 
 
 def _play_turn(
-  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: str | None
+  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: AxisName
 ) -> tuple[State, Metrics]:
   """Plays a turn as often as it repeats, each time on a fresh draw; tells the last."""
 
@@ -336,7 +338,7 @@ def update(game: Game, state: State, found: Mapping[str, Params]) -> State:
 
 
 def _move(
-  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: str | None
+  game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: AxisName
 ) -> tuple[State, Metrics]:
   """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
   found, (left, metrics) = turn.rule(game, turn, state, batch, Move(key, state.round, axis_name))
@@ -347,7 +349,7 @@ def _move(
 
 
 def _average(
-  game: Game, state: State, moved: tuple[str, ...], batch: Batch, axis_name: str | None
+  game: Game, state: State, moved: tuple[str, ...], batch: Batch, axis_name: AxisName
 ) -> State:
   """Updates the moving averages of the networks that have moved."""
   leaves = jax.tree.leaves(dict(batch))
@@ -380,5 +382,5 @@ def _pick(tree: Mapping[str, PyTree], names: tuple[str, ...]) -> dict[str, PyTre
   return {name: tree[name] for name in names}
 
 
-def _mean(tree: PyTree, axis_name: str | None) -> PyTree:
+def _mean(tree: PyTree, axis_name: AxisName) -> PyTree:
   return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

@@ -8,6 +8,7 @@ Everything is per example and keeps the dtype of the logits, float32 in a game. 
 one value and its line in `LOSSES`; tests/test_losses.py then holds it to the contract of all.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -310,6 +311,23 @@ def uses_real(side: Side) -> bool:
     if any(id(x) in reached for x in equation.invars):
       reached |= {id(x) for x in equation.outvars}
   return any(id(x) in reached for x in jaxpr.outvars)
+
+
+@functools.cache
+def couples(side: Side) -> bool:
+  """Tells whether one side of a loss couples examples: whether one's value depends on others.
+
+  It is tried: a NaN among the logits spoils all that depend on it, and no other.
+
+  Args:
+    side: (real_logits [B], fake_logits [B]) -> [B].
+
+  Returns:
+    Whether it does.
+  """
+  with jax.ensure_compile_time_eval():
+    clean, bad = jnp.zeros(2), jnp.array([0.0, jnp.nan])
+    return any(bool(jnp.isnan(side(*pair)[0])) for pair in ((bad, clean), (clean, bad)))
 
 
 LOSSES: dict[str, AdversarialLoss] = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from gan_jax.game import Metrics, PyTree
 from gan_jax.losses import Side
-from gan_jax.objectives import Match
+from gan_jax.objectives import Match, logits_for
 
 EXAMPLES = 64  # that are compared with each other, of each kind
 EVERY = 10  # rounds from one comparison to the next: in a small network's round it takes time
@@ -36,15 +36,16 @@ def of_discriminator(match: Match) -> Metrics:
   """
   found = {"monitor/position_discriminator": position(match.params["discriminator"])}
   flat = lambda x: x.reshape(match.fake.shape[0], -1)  # latents of packed examples go together
-  real, fake, z = (
-    _first(jax.lax.stop_gradient(flat(x)), EXAMPLES, match.axis_name)
-    for x in (match.real, match.fake, match.latents)
-  )
-  if len(real) > 1:
-    measure = lambda: {**compare(real, fake), "generator_jacobian": secant(z, fake)}
+  seen = [jax.lax.stop_gradient(flat(x)) for x in (match.real, match.fake, match.latents)]
+
+  def measure() -> Metrics:
+    real, fake, z = (_first(x, EXAMPLES, match) for x in seen)
+    return {**compare(real, fake), "generator_jacobian": secant(z, fake)}
+
+  if len(jax.eval_shape(lambda: _first(seen[0], EXAMPLES, match))) > 1:
     skip = lambda: dict.fromkeys(jax.eval_shape(measure), jnp.float32(UNMEASURED))
-    seen = jax.lax.cond(match.round % EVERY == 0, measure, skip)
-    found |= {f"monitor/{name}": value for name, value in seen.items()}
+    told = jax.lax.cond(match.round % EVERY == 0, measure, skip)
+    found |= {f"monitor/{name}": value for name, value in told.items()}
   return found
 
 
@@ -60,13 +61,12 @@ def of_generator(side: Side, match: Match) -> Metrics:
     the loss; slope_ratio, that of `minimax` over that of `non_saturating`, mean σ(b) over mean
     1 - σ(b) (Goodfellow et al. 2014, arXiv:1406.2661, section 3); and the generator's position.
   """
-  gather = lambda logits: match.gather(jax.lax.stop_gradient(logits))
-  real, fake = gather(match.real_logits), gather(match.fake_logits)
+  real, fake = jax.lax.stop_gradient(logits_for(side, match))
   slopes = jax.grad(lambda fake: jnp.sum(side(real, fake)))(fake)
-  trusted = jnp.mean(jax.nn.sigmoid(fake))
+  trusted, distrusted = (match.mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
   return {
     "monitor/slope": jnp.mean(jnp.abs(slopes)),
-    "monitor/slope_ratio": trusted / jnp.maximum(jnp.mean(jax.nn.sigmoid(-fake)), 1e-30),
+    "monitor/slope_ratio": trusted / jnp.maximum(distrusted, 1e-30),
     "monitor/position_generator": position(match.params["generator"]),
   }
 
@@ -143,8 +143,9 @@ def _distances(x: jax.Array, y: jax.Array) -> jax.Array:
   return jnp.sqrt(jnp.maximum(square, 0.0))
 
 
-def _first(x: jax.Array, n: int, axis_name: str | None) -> jax.Array:
+def _first(x: jax.Array, n: int, match: Match) -> jax.Array:
   """Takes the first n rows of the global batch, on every device; moves no more than these."""
+  axis_name = match.axis_name
   if axis_name is None:
     return x[:n]
   place = len(x) * jax.lax.axis_index(axis_name) + jnp.arange(len(x))

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
-from gan_jax.random import example_keys
+from gan_jax.losses import Side, couples
+from gan_jax.random import AxisName, example_keys
 
 
 class Match(NamedTuple):
@@ -45,7 +46,7 @@ class Match(NamedTuple):
   params: Params
   keys: jax.Array
   round: jax.Array
-  axis_name: str | None = None
+  axis_name: AxisName = None
 
   def mean(self, x: jax.Array) -> jax.Array:
     """Averages over axis 0 of the global batch."""
@@ -87,11 +88,11 @@ def as_term(term: TermLike) -> Term:
   return term if isinstance(term, Term) else stateless(term)
 
 
-def adversarial(loss: Callable[[jax.Array, jax.Array], jax.Array]) -> Term:
+def adversarial(loss: Side) -> Term:
   """Makes a term of one side of an adversarial loss.
 
-  The loss sees the logits of the global batch, so that one which couples examples (a relativistic
-  average, say) means the same on one device and on many.
+  One that couples examples (a relativistic average, say) sees the logits of the global batch, so
+  that it means the same on one device and on many.
 
   Args:
     loss: (real_logits [B], fake_logits [B]) -> [B].
@@ -99,7 +100,13 @@ def adversarial(loss: Callable[[jax.Array, jax.Array], jax.Array]) -> Term:
   Returns:
     The term.
   """
-  return stateless(lambda m: loss(m.gather(m.real_logits), m.gather(m.fake_logits)))
+  return stateless(lambda match: loss(*logits_for(loss, match)))
+
+
+def logits_for(side: Side, match: Match) -> tuple[jax.Array, jax.Array]:
+  """Picks what one side of a loss has to see: logits [B], the global batch's if it couples."""
+  pair = match.real_logits, match.fake_logits
+  return (match.gather(pair[0]), match.gather(pair[1])) if couples(side) else pair
 
 
 def every(rounds: int, term: TermLike) -> Term:

@@ -8,14 +8,16 @@ and on several hosts, whether the step runs under jit, pmap or shard_map.
 import jax
 import jax.numpy as jnp
 
+AxisName = str | tuple[str, ...] | None  # of the mapped axes that split a batch, if any
 
-def example_keys(key: jax.Array, n: int, axis_name: str | None = None) -> jax.Array:
+
+def example_keys(key: jax.Array, n: int, axis_name: AxisName = None) -> jax.Array:
   """Makes one key for each example of this device's part of the batch.
 
   Args:
     key: a typed PRNG key.
     n: number of examples on this device.
-    axis_name: name of the mapped axis that splits the global batch into consecutive parts, if any.
+    axis_name: mapped axis, or axes, that split the global batch into consecutive parts, if any.
 
   Returns:
     [n] typed keys; key i is `fold_in(key, global index of example i)`.

@@ -24,6 +24,7 @@ from gan_jax.sampling import Example, Sampler, by_class
 
 STEPS = 10  # of an interpolation
 EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
+LAYOUT = ("mesh",)  # keys that numbers do not depend on
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
 RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
@@ -195,7 +196,8 @@ def check_same_config(
 ) -> None:
   """Refuses to go on with a run under another config, unless told to.
 
-  Keys of `EVALUATION` may change: rounds do not depend on them, and scores say how they were made.
+  Keys of `EVALUATION` may change: rounds do not depend on them, and scores say how they were made;
+  and those of `LAYOUT`, so that a run can go on on other devices.
 
   Args:
     config: to go on with.
@@ -218,7 +220,7 @@ def check_same_config(
   changed = [
     f"  {key}: {old.get(key, 'not set')} there, {new.get(key, 'not set')} here"
     for key in sorted(old.keys() | new.keys())
-    if old.get(key) != new.get(key) and key.split(".")[0] not in EVALUATION
+    if old.get(key) != new.get(key) and key.split(".")[0] not in EVALUATION + LAYOUT
   ]
   if changed:
     raise ValueError(

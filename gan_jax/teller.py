@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from gan_jax import report
 from gan_jax.cards import TRAINING_DRAW, Card, digest, forget_cards, keep_card
@@ -70,12 +71,6 @@ class Teller:
   def __exit__(self, *error: object) -> None:
     self._progress.close()
     self._writer.close()
-
-  def has_to_tell(self, round: int) -> bool:
-    """Tells whether there is anything to tell at this round."""
-    config = self._experiment.config
-    keys = ("log_every", "sample_every", "evaluate_every")
-    return any(is_due(config[key], round, config.rounds) for key in keys)
 
   def has_told(self, round: int) -> bool:
     """Tells whether a run that goes on from here had told it before it was stopped."""
@@ -198,6 +193,40 @@ class Teller:
     for rule, row in chosen.items():
       if row is not None:
         keep_card(self._card(evaluator, rule, row), self._workdir)
+
+
+class Quiet:
+  """Stands for the teller where another process tells."""
+
+  def __init__(self, *_: Any):
+    """Takes what a teller takes."""
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *error: object) -> None:
+    pass
+
+  def has_told(self, round: int) -> bool:
+    """Leaves it to the teller."""
+    return False
+
+  def prepare(self) -> None:
+    """Prepares nothing."""
+
+  def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
+    """Tells nothing."""
+    return False
+
+  def summary(self) -> dict[str, Any]:
+    """Has nothing to say."""
+    return {}
+
+
+def has_to_tell(config: ConfigDict, round: int) -> bool:
+  """Tells whether there is anything to tell at this round."""
+  keys = ("log_every", "sample_every", "evaluate_every")
+  return any(is_due(config[key], round, config.rounds) for key in keys)
 
 
 def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:

@@ -5,6 +5,7 @@ what a dispatch measured is fetched while the next one runs.
 """
 
 import contextlib
+import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,18 +15,20 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
+from gan_jax import parallel
 from gan_jax.checkpoint import BEST, Checkpoints
+from gan_jax.config import section
 from gan_jax.data import Batches
 from gan_jax.experiment import Experiment
 from gan_jax.game import Game, State, init, minibatches, play_round
 from gan_jax.interruption import GRACE, Interrupted, Interruption, interruption
 from gan_jax.lock import hold
-from gan_jax.parallel import data_mesh, replicate, split
+from gan_jax.parallel import AXES
 from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
 from gan_jax.runs import write_config
-from gan_jax.teller import Teller, is_due, write_stopped
+from gan_jax.teller import Quiet, Teller, has_to_tell, is_due, write_stopped
 from gan_jax.watch import NotFiniteError, Watch, check_state
 
 _LOG = logging.getLogger(__name__)
@@ -36,38 +39,71 @@ Dispatch = Callable[[State, int], tuple[State, Mapping[str, jax.Array]]]
 def rounds_player(game: Game, batches: Batches, mesh: Mesh, start: int = 0) -> Dispatch:
   """Compiles several rounds into one dispatch: (state, how many) -> (state, metrics [how many]).
 
-  Data that fit are sampled on the device, inside the program; others are read ahead on the host.
+  Data that fit are sampled on the devices, inside the program; others are read ahead on the host,
+  by each process its own rows.
 
   Args:
     game: the game.
     batches: its data.
-    mesh: devices to share the work.
+    mesh: devices to share the work, of `parallel.make_mesh`.
     start: the round that streamed data start from.
 
   Returns:
-    A function that donates the state it is given.
+    A function that donates the state it is given, whose arrays lie where `parallel.places` says.
   """
-  n = minibatches(game)
+  n = max(1, minibatches(game))
+  put = parallel.replicate if batches.source.draw else parallel.put_table
+  table = put(batches.arrays, mesh)
+  make = _batch_maker(batches, mesh, table)
+  spread = parallel.spread(game, mesh)
+  like = jax.eval_shape(lambda: init(game, jax.random.key(0), batches.spec(n)))
+  places = parallel.places(like, mesh)
 
-  def play(state: State, arrays: Any, raw: Any, length: int) -> tuple[State, Mapping[str, Any]]:
+  def play(state: State, table: Any, raw: Any, length: int) -> tuple[State, Mapping[str, Any]]:
     def one(state: State, raw: Any) -> tuple[State, Mapping[str, Any]]:
       t = state.round.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
-      if raw is None:
-        batch = jax.vmap(lambda t: batches.at(arrays, t))(t)
-      else:
-        batch = jax.vmap(batches.finish)(raw, t)
-      return play_round(game, state, split(batch, mesh, axis=1))
+      state, metrics = play_round(spread, state, make(table, raw, t))
+      return jax.lax.with_sharding_constraint(state, places), metrics
 
     return jax.lax.scan(one, state, raw, length=length)
 
-  compiled = jax.jit(play, static_argnums=3, donate_argnums=0)
-  if batches.resident:
-    arrays = replicate(batches.arrays, mesh)
-    return lambda state, length: compiled(state, arrays, None, length)
-  stream = batches.stream(start * n)
-  return lambda state, length: compiled(
-    state, {}, split(_stack(stream, length, n), mesh, axis=2), length
+  lies = jax.tree.map(lambda x: x.sharding, table)
+  compiled = jax.jit(
+    play,
+    static_argnums=3,
+    donate_argnums=0,
+    in_shardings=(places, lies, parallel.rows(mesh, axis=2)),
+    out_shardings=(places, parallel.everywhere(mesh)),
   )
+  if batches.resident:
+    return lambda state, length: compiled(state, table, None, length)
+  mine = dataclasses.replace(
+    batches, process_index=jax.process_index(), process_count=jax.process_count()
+  )
+  stream = mine.stream(start * n)
+  return lambda state, length: compiled(
+    state, table, parallel.split(_stack(stream, length, n), mesh, axis=2), length
+  )
+
+
+def _batch_maker(batches: Batches, mesh: Mesh, table: Mapping[str, jax.Array]) -> Callable:
+  """Makes batches of (table, raw [n, B, ...] or None, t [n]), each device its own rows.
+
+  Nothing is sent, unless the table is in parts.
+  """
+  parts = parallel.specs(table)
+  take = parallel.take_rows if any(parts.values()) else None
+  share = np.uint32(batches.batch_size // mesh.size)
+
+  def make(table: Any, raw: Any, t: jax.Array) -> Any:
+    rows = share * jax.lax.axis_index(AXES).astype(jnp.uint32) + jnp.arange(share, dtype=jnp.uint32)
+    if raw is None:
+      return jax.vmap(lambda t: batches.at(table, t, rows, take))(t)
+    return jax.vmap(lambda raw, t: batches.finish(raw, t, rows))(raw, t)
+
+  mine = PartitionSpec(None, AXES)
+  given = (parts, mine, PartitionSpec())
+  return jax.shard_map(make, mesh=mesh, in_specs=given, out_specs=mine, check_vma=False)
 
 
 def _stack(stream: Iterator[Mapping[str, np.ndarray]], length: int, n: int) -> Any:
@@ -109,7 +145,7 @@ def fit(
     Interrupted: after SIGINT or SIGTERM, when the state has been saved.
   """
   workdir, config = pathlib.Path(workdir), experiment.config
-  alone = hold(workdir) if jax.process_index() == 0 else contextlib.nullcontext()
+  alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
   with interruption(grace_seconds) as interrupted, alone:
     rollbacks = read_rollbacks(workdir)
     while True:
@@ -117,7 +153,8 @@ def fit(
         return _play(experiment, workdir, interrupted, len(rollbacks))
       except NotFiniteError as error:
         if config.on_nan == "stop" or len(rollbacks) >= config.max_rollbacks:
-          write_stopped(workdir, error.alarm)
+          if parallel.is_first():
+            write_stopped(workdir, error.alarm)
           raise
         _LOG.warning("%s: going back to the last checkpoint, and on with other noise", error)
         rollbacks = note_rollback(workdir, error.alarm, rollbacks)
@@ -132,23 +169,27 @@ def _play(
   nothing is missing before a checkpoint, and what comes after it is played again.
   """
   config = experiment.config
-  mesh = data_mesh(config.batch_size)
+  mesh = parallel.make_mesh(config.batch_size, **section(config, "mesh"))
   with (
     Checkpoints(workdir / "checkpoints", config.keep_checkpoints, config.keep_every) as checkpoints,
     Checkpoints(workdir / BEST, keep=1) as best,
   ):
     state = other_noise(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
-    write_config(experiment, workdir)
+    if parallel.is_first():
+      write_config(experiment, workdir)
     round = first = int(state.round)
     best.forget(after=first)
     play = rounds_player(experiment.game, experiment.batches, mesh, first)
     watch = Watch(checkpoints.notes(first) if first in checkpoints.rounds() else None)
-    with Teller(experiment, workdir, first, mesh, interrupted.at_once) as teller:
+    here = parallel.local_mesh(mesh)
+    told_by = Teller if parallel.is_first() else Quiet
+    with told_by(experiment, workdir, first, here, interrupted.at_once) as teller:
 
       def tell() -> None:
-        is_best = teller.tell(round, state, watch.row())
+        row, mine = watch.row(), parallel.local(state, mesh)
+        is_best = parallel.together(lambda: teller.tell(round, mine, row))
         watch.told()
-        if is_best:
+        if parallel.any_process(is_best):
           check_state(state)
           best.save(state)
 
@@ -159,31 +200,31 @@ def _play(
 
       try:
         if first < config.rounds:
-          teller.prepare()
-        if teller.has_told(first):
+          parallel.together(teller.prepare)
+        if parallel.any_process(teller.has_told(first)):
           watch.told()
-        elif first and teller.has_to_tell(first):  # it was stopped while it did
+        elif first and has_to_tell(config, first):  # it was stopped while it did
           tell()
         while round < config.rounds:
           if interrupted():
-            raise Interrupted(f"stopped at round {round}")
+            raise parallel.agreed(Interrupted(f"stopped at round {round}"))
           checkpoints.check()
           stop = _next_stop(config, round)
           state, metrics = play(state, stop - round)
           watch.add(round, metrics)
           round = stop
-          if teller.has_to_tell(round):
+          if has_to_tell(config, round):
             tell()
           if is_due(config.checkpoint_every, round, config.rounds):
             save()
       except NotFiniteError:
         raise
-      except BaseException:
-        # A dispatch that failed has taken the state with it.
-        if round > first and not state.round.is_deleted():
+      except BaseException as error:
+        # A dispatch that failed has taken the state with it; alone a process cannot save.
+        if parallel.is_common(error) and round > first and not state.round.is_deleted():
           save()  # what failed can be done again; the rounds are dear
         raise
-      return teller.summary()
+      return parallel.together(teller.summary)
 
 
 def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
@@ -191,9 +232,11 @@ def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> Stat
   config, example = experiment.config, experiment.example
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
   make = lambda: init(experiment.game, jax.random.key(config.seed), spec)
-  everywhere = NamedSharding(mesh, PartitionSpec())
+  places = parallel.places(jax.eval_shape(make), mesh)
   like = jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), jax.eval_shape(make)
+    lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+    jax.eval_shape(make),
+    places,
   )
   state = checkpoints.restore(like, repair=True)
-  return replicate(make(), mesh) if state is None else state
+  return jax.jit(make, out_shardings=places)() if state is None else state

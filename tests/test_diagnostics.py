@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import data, report, train
+from gan_jax import data, parallel, report, train
 from gan_jax.config import network, optimizer
 from gan_jax.diagnostics import (
   MONITORS,
@@ -220,8 +220,8 @@ def test_every_threshold_has_a_reason_and_every_monitor_a_remedy():
 @pytest.fixture
 def play(tmp_path, monkeypatch, capsys):
   """Plays a config on one device, without scores and pictures; returns what was told."""
-  one = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
-  monkeypatch.setattr(train, "data_mesh", lambda batch_size: one)
+  one = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), parallel.AXES)
+  monkeypatch.setattr(parallel, "make_mesh", lambda batch_size, **_: one)
   monkeypatch.setattr(report, "curves", lambda rows: None)
   monkeypatch.setattr(Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
   unscored = Evaluator("none", {}, (), {}, lambda sample: {})
@@ -315,7 +315,7 @@ def test_probe_compares_logits_and_leaves_the_run_alone():
   config.discriminator = network("mlp_discriminator", hidden=())
   experiment = build(config)
   dark = data.table("dark", np.zeros((300, 28, 28, 1), np.uint8), None)
-  mesh = train.data_mesh(48)
+  mesh = parallel.make_mesh(48)
   batches = data.Batches(dark, 48, 0)
   state = init(experiment.game, jax.random.key(0), experiment.example.batch(1, 48))
   ones = jax.tree.map(lambda x: x * 0 + 1, state.params["discriminator"])
@@ -331,6 +331,6 @@ def test_probe_compares_logits_and_leaves_the_run_alone():
 @pytest.mark.parametrize("held_out", [None, data.load("ring8")])
 def test_nothing_is_probed_where_nothing_can_be_remembered(held_out):
   experiment = build(small("ring.py", **RING))
-  mesh = train.data_mesh(128)
+  mesh = parallel.make_mesh(128)
   probe = functools.partial(held_out_probe, experiment.game, experiment.batches)
   assert probe(held_out, mesh)(None) == {}

@@ -17,7 +17,7 @@ from gan_jax.config import default_config, network
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init, minibatches, play_round
-from gan_jax.parallel import data_mesh
+from gan_jax.parallel import make_mesh
 from gan_jax.runs import load
 from gan_jax.teller import Teller
 from gan_jax.train import _next_stop, fit, rounds_player
@@ -52,7 +52,7 @@ def test_rounds_of_one_dispatch_are_those_of_the_bare_step(k):
   game, batches = experiment.game, experiment.batches
   n = minibatches(game)
   make = lambda: init(game, jax.random.key(0), experiment.example.batch(n, 16))
-  mesh = data_mesh(16)
+  mesh = make_mesh(16)
   assert mesh.size == 8
   everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
   got, history = rounds_player(game, batches, mesh)(jax.device_put(make(), everywhere), 4)
@@ -78,7 +78,7 @@ def test_streamed_rounds_are_those_of_resident_data():
     batches = data.Batches(source, 16, 0, flip=True, resident=resident)
     spec = {"x": jax.ShapeDtypeStruct((1, 16, 28, 28, 1), jnp.float32)}
     state = init(game, jax.random.key(0), spec)
-    play = rounds_player(game, batches, data_mesh(16))
+    play = rounds_player(game, batches, make_mesh(16))
     for _ in range(2):
       state, _ = play(state, 2)
     found.append(state.params)
@@ -87,7 +87,7 @@ def test_streamed_rounds_are_those_of_resident_data():
 
 def test_batch_that_devices_cannot_share_is_refused():
   with pytest.raises(ValueError, match="batch_size = 12 cannot be split over 8 devices"):
-    data_mesh(12)
+    make_mesh(12)
 
 
 def test_what_fails_beside_training_loses_no_rounds(tmp_path):

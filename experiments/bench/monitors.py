@@ -23,7 +23,7 @@ from gan_jax import monitors
 from gan_jax.diagnostics import held_out_probe
 from gan_jax.experiment import Experiment, build
 from gan_jax.game import State, init, minibatches
-from gan_jax.parallel import data_mesh, replicate
+from gan_jax.parallel import make_mesh, replicate
 from gan_jax.train import rounds_player
 
 
@@ -75,7 +75,7 @@ def main() -> None:
   print(machine())
   for name in options.configs:
     config = importlib.import_module(f"experiments.{name}").get_config()
-    experiment, mesh = build(config), data_mesh(config.batch_size)
+    experiment, mesh = build(config), make_mesh(config.batch_size)
     runs = [player(experiment, mesh, options.rounds, watched) for watched in (False, True)]
     pairs = [tuple(seconds(run) for run in runs) for _ in range(options.repeats)]
     bare, watched = (1e3 * min(times) / options.rounds for times in zip(*pairs, strict=True))

@@ -75,19 +75,34 @@ class Batches:
     """Batches in an epoch; None if the source is endless."""
     return None if self.source.size is None else self.source.size // self.batch_size
 
+  def spec(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Describes finished global batches with these leading sizes, by shape and dtype."""
+    sizes = (*sizes, self.batch_size)
+    spec = {"x": jax.ShapeDtypeStruct((*sizes, *self.source.shape), jnp.float32)}
+    if self.source.num_classes is not None:
+      spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
+    return spec
+
   @property
   def rows(self) -> np.ndarray:
     """Which rows of the global batch this process makes: uint32 [B / process_count]."""
     share = self.batch_size // self.process_count
     return np.arange(share, dtype=np.uint32) + np.uint32(share * self.process_index)
 
-  def at(self, arrays: Mapping[str, Any], t: Words, rows: Words | None = None) -> Batch:
+  def at(
+    self,
+    arrays: Mapping[str, Any],
+    t: Words,
+    rows: Words | None = None,
+    take: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+  ) -> Batch:
     """Makes batch t from arrays on the device; traceable.
 
     Args:
       arrays: `self.arrays`, as host or (traced) device arrays.
       t: number of the batch, 0 <= t < 2**31.
       rows: uint32 [n], which rows of the global batch; None means this process's.
+      take: (array, index [n]) -> examples [n, ...], for arrays that are not whole here.
 
     Returns:
       {"x": float32 [n, ...], "y": int32 [n] if there are labels}.
@@ -98,7 +113,8 @@ class Batches:
       raw = self.source.draw(arrays, self._positions(t, rows), self.seed)
     else:
       index = self._order(t, rows)
-      raw = {key: jnp.take(value, index, axis=0, mode="clip") for key, value in arrays.items()}
+      take = take or functools.partial(jnp.take, axis=0, mode="clip")
+      raw = {key: take(value, index) for key, value in arrays.items()}
     return self.finish(raw, t, rows)
 
   def finish(self, raw: Mapping[str, Any], t: Words, rows: Words | None = None) -> Batch:
