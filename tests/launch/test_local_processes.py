@@ -1,0 +1,98 @@
+"""Several processes on one machine: told who they are, ended together, started again."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gan_jax import parallel
+
+ROOT = pathlib.Path(__file__).parents[2]
+TRAIN = "train --config=experiments/ring.py --workdir=runs/x"
+
+
+def test_each_is_told_who_it_is_and_its_lines_are_marked(tree):
+  tree.gan_jax(
+    'echo "$GAN_JAX_PROCESS_ID of $GAN_JAX_NUM_PROCESSES at $GAN_JAX_COORDINATOR $*"; env'
+  )
+  options = "--processes=3 --devices=4 --coordinator=127.0.0.1:4567"
+  told = tree.run(f"launch/local_processes {options} {TRAIN}", XLA_FLAGS="--xla_a").stdout
+  for i in range(3):
+    lines = [line[4:] for line in told.splitlines() if line.startswith(f"[{i}] ")]
+    assert lines[0] == f"{i} of 3 at 127.0.0.1:4567 {TRAIN}"
+    assert "XLA_FLAGS=--xla_a --xla_force_host_platform_device_count=4" in lines
+    assert "JAX_PLATFORMS=cpu" in lines
+  assert all(line[:4] in ("[0] ", "[1] ", "[2] ") for line in told.splitlines())
+
+
+def test_when_one_fails_the_others_may_save_and_its_code_is_that_of_all(tree):
+  tree.gan_jax("""
+    if [ "$GAN_JAX_PROCESS_ID" = 1 ]; then sleep 0.5; exit 3; fi
+    trap 'echo saved; exit 75' TERM
+    for i in $(seq 200); do sleep 0.1; done""")
+  start = time.monotonic()
+  told = tree.run(f"launch/local_processes --processes=3 {TRAIN}", code=3).stdout
+  assert "[0] saved" in told and "[2] saved" in told
+  assert time.monotonic() - start < 15
+
+
+def test_one_that_will_not_end_is_killed_after_the_grace(tree):
+  tree.gan_jax("""
+    if [ "$GAN_JAX_PROCESS_ID" = 1 ]; then exit 4; fi
+    trap '' TERM
+    sleep 60""")
+  start = time.monotonic()
+  tree.run(f"launch/local_processes --processes=2 --grace=1 {TRAIN}", code=4)
+  assert time.monotonic() - start < 15
+
+
+def test_what_was_interrupted_is_started_again_as_often_as_was_said(tree):
+  tree.gan_jax('echo x >> "played-$GAN_JAX_PROCESS_ID"; exit 75')
+  tree.run(f"launch/local_processes --processes=2 --restarts=2 {TRAIN}", code=75)
+  assert [(tree.root / f"played-{i}").read_text() for i in range(2)] == ["x\nx\nx\n"] * 2
+  tree.gan_jax(
+    '[ -e "again-$GAN_JAX_PROCESS_ID" ] || { touch "again-$GAN_JAX_PROCESS_ID"; exit 75; }'
+  )
+  tree.run(f"launch/local_processes --processes=2 --restarts=1 {TRAIN}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_stops_it_stops_all_once_and_nothing_starts_again(tree, number):
+  tree.gan_jax("""
+    trap 'echo told >> "told-$GAN_JAX_PROCESS_ID"; sleep 0.5; exit 75' TERM INT
+    echo ready
+    for i in $(seq 200); do sleep 0.1; done""")
+  command = [tree.root / "launch/local_processes", "--processes=2", "--restarts=5", *TRAIN.split()]
+  with subprocess.Popen(
+    command, cwd=tree.root, env=tree.environment(), stdout=subprocess.PIPE, text=True
+  ) as process:
+    ready = [process.stdout.readline() for _ in range(2)]
+    assert sorted(ready) == ["[0] ready\n", "[1] ready\n"]
+    process.send_signal(number)
+    assert process.wait(30) == 75
+  assert [(tree.root / f"told-{i}").read_text() for i in range(2)] == ["told\n"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+  not hasattr(parallel, "start"), reason="gan_jax.parallel.start is not there yet"
+)
+def test_two_real_processes_train_one_run(tree, cache):
+  tree.gan_jax(f'exec {sys.executable} -m gan_jax.app "$@"')
+  small = "--config.rounds=20 --config.rounds_per_call=10 --config.log_every=10 "
+  small += "--config.sample_every=20 --config.evaluate_every=0 --config.batch_size=32 "
+  small += "--config.num_fake=200 --config.num_samples=50 --config.checkpoint_every=20"
+  command = f"launch/local_processes --processes=2 --devices=2 {TRAIN} {small}"
+  told = tree.run(command, timeout=300, GAN_JAX_CACHE=str(cache), PYTHONPATH=str(ROOT))
+  run = tree.root / "runs/x"
+  rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+  assert [row["round"] for row in rows] == [10, 20]
+  assert json.loads((run / "summary.json").read_text())["rounds"] == 20
+  reports = [
+    line for line in told.stderr.splitlines() + told.stdout.splitlines() if "round 20/20" in line
+  ]
+  assert len(reports) == 1  # one of them talks
