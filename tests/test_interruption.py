@@ -1,0 +1,81 @@
+"""Signals that stop a run."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gan_jax.interruption import AGAIN, Interrupted, interruption
+
+
+def send(number=signal.SIGTERM):
+  os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_asked_for_and_a_second_raises(number):
+  before = signal.getsignal(number)
+  with interruption() as interrupted:
+    assert not interrupted()
+    send(number)
+    assert interrupted() and interrupted()
+    with pytest.raises(Interrupted, match="at once, as asked twice"):
+      send(number)
+  assert signal.getsignal(number) is before
+
+
+def test_a_signal_raises_where_work_can_be_done_again():
+  with interruption() as interrupted:
+    with pytest.raises(Interrupted), interrupted.at_once():
+      send()
+      time.sleep(10)
+    assert interrupted()
+    with pytest.raises(Interrupted), interrupted.at_once():
+      pytest.fail("it had been asked to stop before")
+
+
+def run(code):
+  begin = time.monotonic()
+  head = "import os, signal, sys, time\nfrom gan_jax.interruption import interruption\n"
+  done = subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True)
+  return done.returncode, done.stdout, done.stderr, time.monotonic() - begin
+
+
+def test_what_hangs_is_left_when_the_grace_time_is_over():
+  """In one long call of C, in which Python handles no signal; a child sends it."""
+  code, _, told, seconds = run(
+    "import hashlib\n"
+    "with interruption(0.5):\n"
+    "  if os.fork() == 0: time.sleep(0.2); os.kill(os.getppid(), signal.SIGTERM); os._exit(0)\n"
+    "  hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
+  )
+  assert code == AGAIN and "not done 0.5 s after being asked to stop" in told and seconds < 60
+
+
+def test_what_is_done_in_time_is_left_alone():
+  code, told, _, _ = run(
+    "with interruption(0.3):\n"
+    "  os.kill(os.getpid(), signal.SIGTERM)\n"
+    "time.sleep(0.6); print('done')\n"
+  )
+  assert (code, told) == (0, "done\n")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_several_processes_agree_through_jax(name):
+  """With one of one process, which agrees with itself; two do in tests of several processes."""
+  code, told, _, _ = run(
+    "import jax, socket\n"
+    "with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]\n"
+    "jax.distributed.initialize(f'127.0.0.1:{port}', 1, 0)\n"
+    "with interruption() as interrupted:\n"
+    "  assert not interrupted()\n"
+    f"  os.kill(os.getpid(), signal.{name})\n"
+    "  asked = time.monotonic()\n"
+    "  while not interrupted() and time.monotonic() < asked + 20: time.sleep(0.01)\n"
+    "  print(time.monotonic() < asked + 20)\n"
+  )
+  assert (code, told) == (0, "True\n")
