@@ -79,6 +79,7 @@ class Checkpoints:
       self.folder.mkdir(parents=True, exist_ok=True)
       self._manager = self._make()
     self.wait()
+    self._tidy()
     if step in self.rounds():
       return
     about = {"leaves": _describe(state), "notes": dict(notes or {})}
@@ -176,7 +177,6 @@ class Checkpoints:
     try:
       yield
     except Exception as error:
-      self._tidy()  # a disk that is full of it would stay full
       rounds = self.rounds()
       newest = f"the newest checkpoint is of round {rounds[-1]}" if rounds else "there is none yet"
       raise SaveError(

@@ -1,13 +1,25 @@
 """Checkpoints: restored bit for bit, and never believed when damaged."""
 
+import contextlib
+import json
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from gan_jax.checkpoint import Checkpoints, DamagedError
+from gan_jax.checkpoint import Checkpoints, DamagedError, SaveError
 from gan_jax.game import State
+
+TESTS = pathlib.Path(__file__).parent
 
 
 def make(round=0, width=3):
@@ -150,3 +162,133 @@ def test_restores_onto_other_devices(tmp_path):
   with Checkpoints(tmp_path) as checkpoints:
     got = checkpoints.restore(like)
   assert same(got, make(1)) and got.params["net"]["w"].sharding.is_equivalent_to(everywhere, 2)
+
+
+def test_every_n_are_kept_for_good(tmp_path):
+  with Checkpoints(tmp_path, keep=1, every=2) as checkpoints:
+    for r in (1, 2, 3, 4, 5):
+      checkpoints.save(make(r))
+    checkpoints.wait()
+    assert checkpoints.rounds() == [2, 4, 5]
+
+
+def test_notes_lie_beside_the_state(tmp_path):
+  notes = {"last": {"V": 0.1}, "seen": {"a": [1.5, float("inf")]}}
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(make(1), notes)
+    checkpoints.save(make(2))
+  with Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.notes(1) == notes and checkpoints.notes(2) == {}
+
+
+def test_checkpoints_from_before_there_were_notes_are_read(tmp_path):
+  saved(tmp_path, 1)
+  path = tmp_path / "1/leaves/metadata"
+  path.write_text(json.dumps(json.loads(path.read_text())["leaves"]))
+  with Checkpoints(tmp_path) as checkpoints:
+    assert same(checkpoints.restore(make()), make(1)) and checkpoints.notes(1) == {}
+  flip(biggest(tmp_path / "1/state"))
+  with Checkpoints(tmp_path) as checkpoints, pytest.raises(DamagedError):
+    checkpoints.restore(make())
+
+
+def elsewhere(function, folder):
+  """Calls a function of this file in another process: Orbax's threads warn of what they met."""
+  code = f"import json, test_checkpoint as t; print(json.dumps(t.{function}({str(folder)!r})))"
+  done = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=TESTS,
+    env={**os.environ, "PYTHONPATH": str(TESTS.parent)},
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  return json.loads(done.stdout)
+
+
+def damage_every_file(folder):
+  """Lists the files that were damaged, and the round that was restored; 0 if it was neither."""
+  folder, found = pathlib.Path(folder), []
+  for path in sorted(p for p in (folder / "2").rglob("*") if p.is_file()):
+    whole = path.read_bytes()
+    flips = [flipped(whole, at) for at in (0, len(whole) // 3, len(whole) - 1)]
+    for damaged in (*flips, whole[: len(whole) // 2], b"", None):
+      path.unlink() if damaged is None else path.write_bytes(damaged)
+      with Checkpoints(folder) as checkpoints:
+        state = checkpoints.restore(make())
+      path.write_bytes(whole)
+      found.append((path.name, next((r for r in (1, 2) if same(state, make(r))), 0)))
+  return found
+
+
+def test_whichever_file_is_damaged_no_wrong_number_is_restored(tmp_path):
+  """Bits flipped at three places, half of it, nothing in it, gone."""
+  saved(tmp_path, 1, 2)
+  found = elsewhere("damage_every_file", tmp_path)
+  assert len(found) > 60 and {r for _, r in found} == {1, 2}
+  for name in ("metadata", "_METADATA"):  # in which everything matters
+    assert {r for damaged, r in found if damaged == name} == {1}
+
+
+def flipped(data, at):
+  return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+# --- disks ----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def files_limited_to(size):
+  """Lets no file grow beyond this size, as a disk that is full."""
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, ignored)
+
+
+def fill_the_disk(folder):
+  """Saves rounds while there is room, while there is none, and when there is again."""
+  folder, told = pathlib.Path(folder), []
+  with Checkpoints(folder) as checkpoints:
+    checkpoints.save(make(1))
+    checkpoints.wait()
+    with files_limited_to(300):
+      checkpoints.save(make(2))
+      try:
+        for _ in range(1000):  # as between two dispatches
+          checkpoints.check()
+          time.sleep(0.01)
+      except SaveError as error:
+        told.append(str(error))
+    checkpoints.save(make(3))
+    checkpoints.wait()
+    left = sorted(p.name for p in folder.iterdir())
+  try:
+    with files_limited_to(300), Checkpoints(folder) as checkpoints:
+      checkpoints.save(make(4))
+  except SaveError as error:
+    told.append(str(error))
+  return {"told": told, "left": left}
+
+
+def test_a_full_disk_is_one_plain_error_and_what_was_saved_stays(tmp_path):
+  found = elsewhere("fill_the_disk", tmp_path)
+  for told, newest in zip(found["told"], (1, 3), strict=True):
+    assert "could not be written" in told and f"the newest checkpoint is of round {newest}" in told
+    assert "\n" not in told and len(told) < 600
+  assert found["left"] == ["1", "3"]  # what was begun does not fill up the disk
+  with Checkpoints(tmp_path) as checkpoints:
+    assert checkpoints.rounds() == [1, 3] and same(checkpoints.restore(make()), make(3))
+
+
+def test_what_a_killed_save_has_left_goes_when_the_run_goes_on(tmp_path):
+  saved(tmp_path, 1)
+  left = tmp_path / "2.orbax-checkpoint-tmp"
+  (left / "state").mkdir(parents=True)
+  with Checkpoints(tmp_path) as checkpoints:
+    assert same(checkpoints.restore(make()), make(1)) and left.exists()  # a reader deletes nothing
+    assert same(checkpoints.restore(make(), repair=True), make(1)) and not left.exists()

@@ -13,9 +13,9 @@ def test_a_folder_is_held_by_one(tmp_path):
   assert not is_live(workdir)
   with hold(workdir):
     assert is_live(workdir)
-    with pytest.raises(BusyError, match=r"runs/new is in use by a live run \(process \d+ on "):
-      with hold(workdir):
-        pass
+    refused = pytest.raises(BusyError, match=r"runs/new is in use by a live run \(process \d+ on ")
+    with refused, hold(workdir):
+      pass
   assert not is_live(workdir)
   with hold(workdir):
     pass
