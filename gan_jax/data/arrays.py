@@ -1,11 +1,10 @@
-"""Arrays in an .npz file, read without pickle and measured before they are allocated."""
+"""Arrays in an .npz file."""
 
-import math
-import zipfile
 from typing import IO
 
 import numpy as np
 
+from gan_jax import files
 from gan_jax.data.images import fit_all
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 
@@ -43,33 +42,15 @@ def read_npz(name: str, file: IO[bytes], memory_limit: int) -> Raw:
   """Reads all arrays of an .npz file.
 
   Raises:
-    ValueError: damaged, pickled objects, or more than `memory_limit` bytes; nothing of that size is
-      allocated before.
+    ValueError: damaged, pickled objects, or more than `memory_limit` bytes.
   """
   try:
-    with zipfile.ZipFile(file) as archive:
-      size = sum(_array_bytes(archive, member) for member in archive.namelist())
-    if size <= memory_limit:
-      file.seek(0)
-      with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
-  except Exception as error:  # zip, zlib and npy each have their own ways to be damaged
-    raise ValueError(f"{name} cannot be read as .npz arrays without pickle ({error})") from error
-  raise ValueError(
-    f"{name} needs {size} bytes, more than memory_limit={memory_limit}: raise memory_limit in"
-    " load(...), or make it a folder of images, which can be streamed"
-  )
-
-
-def _array_bytes(archive: zipfile.ZipFile, member: str) -> int:
-  """Returns the size that the header of one array announces."""
-  readers = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-  }
-  with archive.open(member) as file:
-    shape, _, dtype = readers[np.lib.format.read_magic(file)](file)
-  return math.prod(shape) * dtype.itemsize
+    return files.read_npz(name, file, memory_limit)
+  except files.TooLargeError as error:
+    raise ValueError(
+      f"{error} memory_limit={memory_limit}: raise memory_limit in load(...), or make it a folder"
+      " of images, which can be streamed"
+    ) from error
 
 
 def _first(arrays: Raw, names: tuple[str, ...]) -> np.ndarray | None:

@@ -34,11 +34,6 @@ def read_header(path: pathlib.Path) -> Header:
     ValueError: it is no image that can be used; says which file and what to do.
   """
   with _open(path) as image:
-    if image.width * image.height > MAX_PIXELS:
-      raise ValueError(
-        f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS} that are"
-        " allowed: shrink it, or remove it"
-      )
     if image.mode not in _CHANNELS:
       raise ValueError(
         f"{path} has pixels of type {image.mode!r}, not 8-bit gray or colour: convert it to 8 bits"
@@ -121,11 +116,18 @@ def _open(path: pathlib.Path) -> "Image.Image":
 
   bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
   try:
-    return Image.open(path, formats=("PNG", "JPEG", "WEBP"))
+    image = Image.open(path, formats=("PNG", "JPEG", "WEBP"))
   except bombs as error:
     raise ValueError(f"{path} is far too large ({error}): shrink it, or remove it") from error
   except Exception as error:  # a damaged file can fail in any way inside the decoder
     raise _unreadable(path, error) from error
+  if image.width * image.height > MAX_PIXELS:  # asked each time: a file may have been replaced
+    image.close()
+    raise ValueError(
+      f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS} that are"
+      " allowed: shrink it, or remove it"
+    )
+  return image
 
 
 def _unreadable(path: pathlib.Path, error: Exception) -> ValueError:

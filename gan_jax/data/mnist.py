@@ -15,6 +15,7 @@ from gan_jax.data.images import fit_all
 from gan_jax.data.source import MEMORY_LIMIT, NoSplitError, Options, Source, table
 
 BUNDLED = "mnist10k.npz"
+MOST_DEFLATED = 1032  # bytes that one byte of a gzip file can stand for
 _PREFIXES = {"train": ("train",), "test": ("t10k", "test")}
 
 
@@ -92,12 +93,16 @@ def read_idx(path: pathlib.Path, memory_limit: int = MEMORY_LIMIT) -> np.ndarray
           f"{path} says that it has shape {list(shape)}, more than memory_limit={memory_limit}"
           " bytes: replace it, or raise memory_limit in load(...)"
         )
+      unfolded = path.stat().st_size * (MOST_DEFLATED if path.suffix == ".gz" else 1)
+      if unfolded < len(header) + math.prod(shape):  # known before room is made for it
+        raise _wrong_size(path, "fewer", shape)
       content = file.read(math.prod(shape) + 1)
   except (OSError, EOFError) as error:  # gzip says BadGzipFile or EOFError
     raise ValueError(f"{path} cannot be read ({error}): replace it") from error
   if len(content) != math.prod(shape):
-    raise ValueError(
-      f"{path} has {'more' if len(content) > math.prod(shape) else 'fewer'} bytes than its shape"
-      f" {list(shape)} needs: replace it"
-    )
+    raise _wrong_size(path, "more" if len(content) > math.prod(shape) else "fewer", shape)
   return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _wrong_size(path: pathlib.Path, has: str, shape: tuple[int, ...]) -> ValueError:
+  return ValueError(f"{path} has {has} bytes than its shape {list(shape)} needs: replace it")

@@ -6,17 +6,22 @@ TFDS's retries is looked at first.
 """
 
 import argparse
+import contextlib
 import difflib
 import http.client
 import importlib.util
 import os
 import pathlib
+import re
 import shlex
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
+# With a version; names with a namespace are those of others, whose code TFDS would fetch and run.
+_NAME = re.compile(r"[A-Za-z]\w*(/[\w+.-]+)?(:(\d+|\*)(\.(\d+|\*)){2}|:experimental_latest)?")
 _PROBE_SECONDS = 3.0
 
 
@@ -24,13 +29,19 @@ def builder(name: str, data_dir: str | None) -> Any:
   """Returns TFDS's builder of a data set, "mnist" or with its config "name/config".
 
   Raises:
-    ValueError: TFDS does not know the name.
+    ValueError: TFDS does not know the name, or its folder asks for code.
   """
   import tensorflow_datasets as tfds
 
+  if not _NAME.fullmatch(name):
+    raise ValueError(
+      f"{name!r} is no name of a TFDS data set: expected name, name/config or name:version; those"
+      " of a namespace are code from elsewhere, which is not run here"
+    )
   data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
   try:
-    return tfds.builder(name, data_dir=data_dir)
+    with _only_features_of_tfds(tfds.features.FeatureConnector):
+      return tfds.builder(name, data_dir=data_dir)
   except tfds.core.DatasetNotFoundError as error:
     near = difflib.get_close_matches(name, tfds.list_builders(with_community_datasets=False), 5)
     similar = f"similar names: {', '.join(near)}; " if near else ""
@@ -40,6 +51,26 @@ def builder(name: str, data_dir: str | None) -> Any:
     ) from error
   except (ValueError, RuntimeError, AssertionError) as error:  # no such config, version or syntax
     raise ValueError(f"TFDS cannot open {name!r}: {error}") from error
+
+
+@contextlib.contextmanager
+def _only_features_of_tfds(connector: Any) -> Iterator[None]:
+  """Keeps TFDS from importing whatever module the files of a data set name as that of a feature."""
+  method, find = vars(connector)["cls_from_name"], connector.cls_from_name
+
+  def known(python_class_name: str) -> Any:
+    if not python_class_name.startswith("tensorflow_datasets."):
+      raise ValueError(
+        f"its features.json asks for the code {python_class_name}, which is not run here: expected"
+        " features of TFDS itself"
+      )
+    return find(python_class_name)
+
+  connector.cls_from_name = known
+  try:
+    yield
+  finally:
+    connector.cls_from_name = method
 
 
 def command(name: str, data_dir: str | None, manual_dir: str | None = None) -> list[str]:

@@ -15,11 +15,15 @@ import math
 import os
 import pathlib
 import pickle
+import pickletools
+import reprlib
 import zipfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from gan_jax.files import read_npz
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 URL = (
@@ -31,6 +35,7 @@ FILES = (  # the third is the second, as torch-fidelity names it
   "pt_inception-2015-12-05-6726825d.pth",
   "weights-inception-2015-12-05-6726825d.pth",
 )
+LIMIT = 1 << 30  # bytes of an .npz of weights; those of InceptionV3 are 96 MB
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of files by PyTorch before 1.6
 _GET_IT = f"get it from {URL} (96 MB, sha256 {SHA256[:8]}...)"
 
@@ -125,9 +130,10 @@ def read_torch(content: bytes) -> dict[str, np.ndarray]:
     Exception: of any kind, if the file is not such a one.
   """
   found, storages = (_zip if content[:2] == b"PK" else _legacy)(content)
-  if not isinstance(found, dict) or not all(isinstance(t, _Tensor) for t in found.values()):
+  named = isinstance(found, dict) and all(isinstance(name, str) for name in found)
+  if not named or not all(isinstance(tensor, _Tensor) for tensor in found.values()):
     raise ValueError("it holds something other than tensors by name")
-  return {str(name): _array(tensor, storages) for name, tensor in found.items()}
+  return {name: _array(tensor, storages) for name, tensor in found.items()}
 
 
 class _Storage(NamedTuple):
@@ -152,6 +158,7 @@ class _Unpickler(pickle.Unpickler):
 
   def __init__(self, file: io.BytesIO):
     super().__init__(file)
+    self._file = file
     self.storages: dict[str, _Storage] = {}
     # Of one's own for each file: a pickle may set attributes of a function that it is given.
     self._known = {
@@ -164,6 +171,12 @@ class _Unpickler(pickle.Unpickler):
       ),
     }
 
+  def load(self) -> Any:
+    start = self._file.tell()
+    _check_pickle(self._file)
+    self._file.seek(start)
+    return super().load()
+
   def find_class(self, module: str, name: str) -> Any:
     if (found := self._known.get(f"{module}.{name}")) is None:
       raise pickle.UnpicklingError(f"it asks for {module}.{name}, which weights do not need")
@@ -171,9 +184,25 @@ class _Unpickler(pickle.Unpickler):
 
   def persistent_load(self, pid: Any) -> _Storage:
     kind, dtype, key, _, size, *view = pid
-    if kind != "storage" or dtype not in ("<f4", "<i8") or any(v is not None for v in view):
-      raise pickle.UnpicklingError(f"it asks for {pid}, which weights do not need")
+    known = kind == "storage" and dtype in ("<f4", "<i8") and not any(v is not None for v in view)
+    if not (known and isinstance(key, str) and type(size) is int):
+      asked = reprlib.repr(pid)  # which could be longer than there is memory
+      raise pickle.UnpicklingError(f"it asks for {asked}, which weights do not need")
     return self.storages.setdefault(key, _Storage(key, dtype, size))
+
+
+def _check_pickle(file: io.BytesIO) -> None:
+  """Refuses a pickle of which a few bytes make Python take memory without end.
+
+  It makes room for as many remembered objects as the largest number of one, and for as many bytes
+  as one is said to have, before it looks whether they are there.
+  """
+  most = len(file.getbuffer())
+  for code, argument, _ in pickletools.genops(file):
+    if code.name.endswith("PUT") and int(argument or 0) > most:
+      raise pickle.UnpicklingError("it remembers more objects than it has")
+    if code.name in ("BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER", "DUP"):
+      raise pickle.UnpicklingError(f"it has {code.name}, which weights do not need")
 
 
 def _legacy(content: bytes) -> tuple[Any, dict[str, bytes]]:
@@ -197,6 +226,9 @@ def _legacy(content: bytes) -> tuple[Any, dict[str, bytes]]:
 def _zip(content: bytes) -> tuple[Any, dict[str, bytes]]:
   """Reads an archive of one pickle and a file for each storage."""
   with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    # PyTorch does not compress, so that nothing unfolds to more than the file has.
+    if sum(member.file_size for member in archive.infolist()) > len(content):
+      raise ValueError("it is compressed, or its parts overlap")
     names = archive.namelist()
     (pickled,) = (name for name in names if name.endswith("/data.pkl"))
     folder = pickled.removesuffix("/data.pkl")
@@ -218,7 +250,7 @@ def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
   last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
   inside = min((offset, *shape, *strides)) >= 0 and last < storage.size
   if not inside or math.prod(shape) > storage.size:
-    raise ValueError(f"a tensor reaches beyond its storage of {storage.size} numbers: {tensor}")
+    raise ValueError(f"a tensor reaches beyond its storage of {storage.size} numbers")
   flat = np.frombuffer(content, storage.dtype)[offset:]
   view = np.lib.stride_tricks.as_strided(flat, shape, [s * flat.itemsize for s in strides])
   return np.array(view, order="C")
@@ -234,8 +266,8 @@ def _check(path: pathlib.Path, found: str, expected: str | None) -> None:
 
 def _read_npz(path: pathlib.Path) -> Weights:
   with _plainly(path, "an .npz of InceptionV3's weights"):
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-      arrays = dict(kept)
+    with path.open("rb") as file:
+      arrays = read_npz(str(path), file, LIMIT)
     sha256, content = str(arrays.pop("sha256")), str(arrays.pop("content"))
     found = Weights(arrays, sha256)
     if _digest(found) != content:

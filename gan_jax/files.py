@@ -1,0 +1,101 @@
+"""Files that somebody else may have made: nothing in them is executed, and they are measured first.
+
+A few bytes can announce, or unfold to, more than a machine has: sizes are compared with a limit
+before anything of that size is allocated.
+"""
+
+import json
+import math
+import os
+import pathlib
+import zipfile
+from typing import IO, Any
+
+import numpy as np
+
+Path = str | os.PathLike[str]
+
+JSON_LIMIT = 64 << 20  # bytes: what a run writes has some thousands
+_HEADERS = {
+  (1, 0): np.lib.format.read_array_header_1_0,
+  (2, 0): np.lib.format.read_array_header_2_0,
+}
+_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that numpy writes
+
+
+def read_json(path: Path, limit: int = JSON_LIMIT) -> dict[str, Any]:
+  """Reads a JSON file that holds values by name.
+
+  Args:
+    path: of the file.
+    limit: largest size in bytes.
+
+  Returns:
+    The values.
+
+  Raises:
+    OSError: it cannot be read.
+    ValueError: it holds something else, is damaged, or is too large; names it.
+  """
+  path = pathlib.Path(path)
+  with path.open("rb") as file:
+    content = file.read(limit + 1)
+  if len(content) > limit:
+    raise ValueError(f"{path} has more than {limit} bytes, which no run writes")
+  try:
+    found = json.loads(content)
+  except (ValueError, RecursionError) as error:  # bytes that are no text, no JSON, or too deep
+    raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error
+  if not isinstance(found, dict):
+    raise ValueError(f"{path} is damaged (it holds no names); restore it from a copy")
+  return found
+
+
+class TooLargeError(ValueError):
+  """A file needs more memory than it may have."""
+
+
+def read_npz(name: str, file: IO[bytes], limit: int) -> dict[str, np.ndarray]:
+  """Reads all arrays of an .npz file.
+
+  Args:
+    name: what error messages call it.
+    file: open, and read from its beginning.
+    limit: bytes that all arrays may have together.
+
+  Returns:
+    The arrays by name.
+
+  Raises:
+    TooLargeError: more bytes; nothing of that size is allocated before.
+    ValueError: damaged, or pickled objects.
+  """
+  try:
+    with zipfile.ZipFile(file) as archive:
+      size = _unfolded(archive, limit)
+    if size <= limit:
+      file.seek(0)
+      with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+  except Exception as error:  # zip, zlib and npy each have their own ways to be damaged
+    raise ValueError(f"{name} cannot be read as .npz arrays without pickle ({error})") from error
+  raise TooLargeError(f"{name} needs {size} bytes, more than")
+
+
+def _unfolded(archive: zipfile.ZipFile, limit: int) -> int:
+  """Returns how many bytes an archive has, by its directory and by the headers of its arrays."""
+  members = archive.infolist()
+  if any(member.compress_type not in _COMPRESSION for member in members):
+    raise ValueError("it is compressed in a way that numpy does not use")
+  # The headers come second: they, too, may unfold without end.
+  size = sum(member.file_size for member in members)
+  return size if size > limit else sum(_array_bytes(archive, member) for member in members)
+
+
+def _array_bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+  """Returns the size that the header of one array announces."""
+  with archive.open(member) as file:
+    shape, _, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+  if min(shape, default=0) < 0:  # or it would hide another's size
+    raise ValueError(f"{member.filename} has the shape {shape}")
+  return math.prod(shape) * dtype.itemsize
