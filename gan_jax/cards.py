@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.evaluate import Evaluator
+from gan_jax.files import read_json
 from gan_jax.report import machine, write_json
 
 VERSION = 1  # of what a card says, and of how scores are computed
@@ -244,11 +245,15 @@ def read_card(path: str | pathlib.Path) -> Card:
       f"there is no card {path}: expected a run's folder, or a file in cards/"
     )
   try:
-    found = json.loads(path.read_text())
+    found = read_json(path)
     card = Card(*(found[field] for field in Card._fields))
     scores = {name: [float(x) for x in values] for name, values in card.scores.items()}
     if card.made["version"] > VERSION:
       raise ValueError(f"it is of version {card.made['version']}, and this reads up to {VERSION}")
+    if type(card.run["round"]) is not int or not all(isinstance(part, dict) for part in card):
+      raise ValueError("it does not say of what")
+    if not card.better.keys() >= scores.keys() or not isinstance(card.made["checkpoint"], str):
+      raise ValueError("it does not say how")
     return card._replace(scores=scores)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is no score card, or a damaged one ({error})") from error

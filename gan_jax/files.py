@@ -38,12 +38,10 @@ def read_json(path: Path, limit: int = JSON_LIMIT) -> dict[str, Any]:
     ValueError: it holds something else, is damaged, or is too large; names it.
   """
   path = pathlib.Path(path)
-  with path.open("rb") as file:
-    content = file.read(limit + 1)
-  if len(content) > limit:
+  if path.stat().st_size > limit:
     raise ValueError(f"{path} has more than {limit} bytes, which no run writes")
   try:
-    found = json.loads(content)
+    found = json.loads(path.read_bytes())
   except (ValueError, RecursionError) as error:  # bytes that are no text, no JSON, or too deep
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error
   if not isinstance(found, dict):

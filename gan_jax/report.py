@@ -135,13 +135,18 @@ def read_rows(workdir: Path) -> list[dict[str, Any]]:
   """Reads the rows of a run; a last line that was cut off is left out."""
   path = pathlib.Path(workdir) / "metrics.jsonl"
   rows = []
-  for line in path.read_text().splitlines() if path.is_file() else []:
-    with contextlib.suppress(json.JSONDecodeError):
-      row = json.loads(line)
-      if not isinstance(row, dict) or "round" not in row:
-        continue  # not a row of ours
-      rows.append({k: float(v) if isinstance(v, str) else v for k, v in row.items()})  # "nan"
+  no_row = (ValueError, TypeError, KeyError, RecursionError)  # a line cut off, or none of ours
+  for line in path.read_text(errors="replace").splitlines() if path.is_file() else []:
+    with contextlib.suppress(*no_row):
+      rows.append(_row(json.loads(line)))
   return rows
+
+
+def _row(found: Any) -> dict[str, Any]:
+  """Checks that a row is numbers by name; "nan" and infinities were written as text."""
+  if type(found["round"]) is not int:
+    raise ValueError("it is of no round")
+  return {k: v if isinstance(v, int | float) else float(v) for k, v in found.items()}
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ run = load("runs/mnist_dcgan")
 images = run.sample(64)
 """
 
+import contextlib
 import json
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,8 +18,9 @@ import numpy as np
 
 from gan_jax.cards import flat
 from gan_jax.checkpoint import BEST, Checkpoints
-from gan_jax.config import default_config
+from gan_jax.config import check, default_config
 from gan_jax.experiment import Experiment, build_game
+from gan_jax.files import read_json
 from gan_jax.game import Game, State, init, minibatches
 from gan_jax.report import picture, save_arrays, save_png, write_json
 from gan_jax.sampling import Example, Sampler, by_class
@@ -159,12 +162,7 @@ def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
   """
   workdir = pathlib.Path(workdir)
   config, example = _read(workdir)
-  game = build_game(config, example)
-  like = jax.eval_shape(
-    lambda: init(
-      game, jax.random.key(0), example.batch(max(1, minibatches(game)), config.batch_size)
-    )
-  )
+  game, like = _game(workdir, config, example)
   folder, round = _place(workdir, at)
   try:
     state = _restore(folder, like, round)
@@ -235,6 +233,25 @@ def config_values(config: ml_collections.ConfigDict) -> dict[str, Any]:
   return json.loads(config.to_json())
 
 
+def _game(
+  workdir: pathlib.Path, config: ml_collections.ConfigDict, example: Example
+) -> tuple[Game, State]:
+  """Builds a run's game and the shapes of its state, if there is room for such a state here."""
+  path = workdir / "config.json"
+  try:
+    game = build_game(config, example)
+    batch = example.batch(max(1, minibatches(game)), config.batch_size)
+    like = jax.eval_shape(lambda: init(game, jax.random.key(0), batch))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
+  except (TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+    raise ValueError(f"{path} makes no game ({error}); restore it from a copy") from error
+  if size > (memory := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+    raise ValueError(
+      f"{path} is of a game whose state has {size} bytes, and this machine has {memory}"
+    )
+  return game, like
+
+
 def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | None]:
   """Finds the folder a checkpoint is in, and its round if that was asked for."""
   if at in RULES:
@@ -249,15 +266,17 @@ def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
   path = workdir / "config.json"
   if not path.is_file():
     raise FileNotFoundError(f"no run in {workdir}: expected {path}, which training writes")
+  found = read_json(path)
   try:
-    found = json.loads(path.read_text())
     example = found["example"]
     pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
     # What came into configs after the run was started has a default that changes nothing for it.
-    filled = {**default_config().to_dict(), **found["config"]}
-    return (
-      ml_collections.ConfigDict(filled),
-      Example(tuple(example["shape"]), example["num_classes"], pixel_range),
-    )
-  except (json.JSONDecodeError, KeyError, TypeError) as error:
+    config = ml_collections.ConfigDict({**default_config().to_dict(), **found["config"]})
+    with contextlib.suppress(ValueError):  # which is told when a game is built of it
+      check(config)
+    shape = tuple(example["shape"])
+    if not all(type(n) is int and n > 0 for n in shape):
+      raise ValueError(f"examples of the shape {shape}")
+    return config, Example(shape, example["num_classes"], pixel_range)
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

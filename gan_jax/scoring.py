@@ -5,7 +5,6 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
 """
 
 import functools
-import json
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from gan_jax.data import take
 from gan_jax.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.features import bounded
+from gan_jax.files import read_json
 from gan_jax.game import State, minibatches
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
@@ -137,7 +137,7 @@ def _seeds(seed: int, draws: int) -> range:
 def _ended(workdir: pathlib.Path) -> bool:
   """Tells whether training has written its summary, after the last round or where it stopped."""
   try:
-    found = json.loads((workdir / "summary.json").read_text())
+    found = read_json(workdir / "summary.json")
   except (OSError, ValueError):
     return False
   return "stopped" in found or found.get("rounds", 0) >= read_config(workdir).rounds

@@ -1,7 +1,6 @@
 """What is told of a run while it trains: rows, warnings, pictures, scores and their cards."""
 
 import contextlib
-import json
 import math
 import pathlib
 import time
@@ -18,6 +17,7 @@ from gan_jax.data import take
 from gan_jax.diagnostics import Alarm, Rows, diagnose, held_out_probe
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
+from gan_jax.files import read_json
 from gan_jax.game import State, minibatches
 from gan_jax.rollback import read_rollbacks
 from gan_jax.sampling import Sampler, by_class
@@ -159,7 +159,7 @@ class Teller:
     rows, path = report.read_rows(self._workdir), self._workdir / "summary.json"
     kept = {}
     with contextlib.suppress(OSError, ValueError):
-      kept = json.loads(path.read_text())
+      kept = read_json(path)
     if not self._told and kept.get("rounds") == self._last:
       self._progress.say(f"{self._workdir} has played its {self._last} rounds already")
       return kept

@@ -1,16 +1,19 @@
 """Files of weights that were made to harm: nothing runs, no room is made for what is not there."""
 
+import hashlib
 import io
 import pathlib
 import random
 import struct
 import zipfile
 
+import msgpack
 import numpy as np
 import pytest
 from allowance import at_most
 from test_weights import ARRAYS, FORMATS, Storage, Tensor, tensors, written
 
+from gan_jax.metrics.features.cache import kept
 from gan_jax.metrics.features.weights import Weights, load, save
 
 MOST = 30 << 20  # bytes that reading a small file may take at any time
@@ -98,6 +101,29 @@ def test_random_damage_is_refused_or_harmless(tmp_path: pathlib.Path, monkeypatc
     else:
       assert all(array.dtype in (np.float32, np.int64) for array in found.values())
   assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
+
+
+def kept_file(path: pathlib.Path, data: bytes) -> None:
+  path.write_bytes(hashlib.sha256(data).digest() + data)
+
+
+@pytest.mark.parametrize(
+  "data",
+  [
+    b"\xdd\x7f\xff\xff\xff",  # a list of 2^31
+    b"\x91" * 5000 + b"\xc0",
+    b"\xc7\x20\x01" + msgpack.packb(((2**40,), "float32", b"x" * 8)).ljust(32, b"\0"),
+    msgpack.packb(msgpack.ExtType(1, msgpack.packb(((1,), "object", bytes(8))))),
+    msgpack.packb(msgpack.ExtType(1, msgpack.packb(((2**40,), "float32", bytes(8))))),
+  ],
+  ids=range(5),
+)
+def test_a_kept_file_with_a_right_checksum_of_harm_is_made_again(tmp_path: pathlib.Path, data):
+  path = tmp_path / "seen.msgpack"
+  kept_file(path, data)
+  with at_most(MOST):
+    assert kept(path, "features", lambda: {"a": np.ones(2)})["a"].sum() == 2
+  assert kept(path, "features", lambda: pytest.fail("made again"))["a"].sum() == 2
 
 
 def test_an_npz_that_announces_much_is_refused(tmp_path: pathlib.Path):

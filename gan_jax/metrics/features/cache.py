@@ -52,7 +52,8 @@ def kept(path: pathlib.Path, what: str, make: Callable[[], Any]) -> Any:
     content = path.read_bytes()
     checksum, data = content[:32], content[32:]
     if hashlib.sha256(data).digest() == checksum:
-      return serialization.msgpack_restore(data)
+      with contextlib.suppress(Exception):  # a checksum does not say who wrote it, nor what
+        return serialization.msgpack_restore(data)
     say(f"{path} is damaged: making the {what} again")
   tree = make()
   data = serialization.msgpack_serialize(tree)
