@@ -48,6 +48,7 @@ LEAST = {
   "rounds": 1,
   "batch_size": 1,
   "rounds_per_call": 1,
+  "microbatches": 1,
   "k": 1,
   "packing": 1,
   "num_samples": 1,
@@ -69,6 +70,8 @@ def default_config() -> ml_collections.ConfigDict:
       # Devices along each axis, -1 for all that are left; the numbers do not depend on it either.
       # Batches are split over both, large arrays of the state over `fsdp`.
       "mesh": {"data": -1, "fsdp": 1},
+      "microbatches": 1,  # parts in which a batch is seen, one after the other, for less memory
+      "remat": False,  # run networks again for their gradients: less memory, more time
       "data": "mnist10k",  # see `gan_jax.data.load`
       "data_options": {
         "image_size": 0,  # to resize and crop to; 0 keeps the images' own

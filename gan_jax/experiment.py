@@ -163,6 +163,7 @@ def build_game(config: ml_collections.ConfigDict, example: Example) -> Game:
     packing=config.packing,
     joint=config.joint,
     instance_noise=_noise(section(config, "instance_noise")["std"]),
+    remat=config.remat,
   )
 
 
@@ -232,7 +233,7 @@ def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
       f"square root of {config.optimizers.discriminator.name} has no slope at 0; set "
       "config.optimizers.discriminator.eps_root=1e-8, or another optimizer"
     )
-  return lookup(kinds, options["name"], "rule")()
+  return rules.microbatches(lookup(kinds, options["name"], "rule")(), config.microbatches)
 
 
 def _asked(config: ml_collections.ConfigDict) -> Asked:

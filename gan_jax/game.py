@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from gan_jax.random import AxisName
+from gan_jax.random import AxisName, Part, example_keys
 
 PyTree = Any
 Params = dict[str, PyTree]  # by network
@@ -39,11 +39,17 @@ class Move(NamedTuple):
     key: typed PRNG key of this move alone.
     round: int32 scalar, the number of complete rounds before this one.
     axis_name: mapped axis, or axes, that split the batch (under pmap or shard_map), or None.
+    part: which examples of the batch are looked at, where they are not all at once.
   """
 
   key: jax.Array
   round: jax.Array
   axis_name: AxisName
+  part: Part = Part()
+
+  def example_keys(self, key: jax.Array, n: int) -> jax.Array:
+    """Makes a key for each of the n examples that are looked at, as `random.example_keys`."""
+    return example_keys(key, n, self.axis_name, self.part)
 
 
 class Objective(NamedTuple):
@@ -307,6 +313,14 @@ def gradients(
   Returns:
     ({player: gradients of what it owns}, (what the look leaves in `carried`, metrics)).
   """
+  found, left = local_gradients(players, params, carried, batch, move)
+  return _mean(found, move.axis_name), left
+
+
+def local_gradients(
+  players: Mapping[str, Player], params: Params, carried: Carried, batch: Batch, move: Move
+) -> Found:
+  """Takes `gradients` of this device's examples alone."""
   own = _pick(params, _owned(players))
   at = lambda own: losses(players, {**params, **own}, carried, batch, move)
   _, push, left = jax.linearize(at, own, has_aux=True)
@@ -314,7 +328,7 @@ def gradients(
   for name, player in players.items():
     # Transposing one output alone leaves no trace of the other players' losses.
     pull = jax.linear_transpose(lambda tangent, name=name: push(tangent)[name], own)
-    found[name] = _mean(_pick(pull(jnp.ones(()))[0], player.owns), move.axis_name)
+    found[name] = _pick(pull(jnp.ones(()))[0], player.owns)
   return found, left
 
 

@@ -152,6 +152,7 @@ def two_player(
   packing: int = 1,
   joint: bool = False,
   instance_noise: Weight = 0.0,
+  remat: bool = False,
 ) -> Game:
   """Wires a generator and a discriminator into a game.
 
@@ -174,6 +175,8 @@ def two_player(
     instance_noise: standard deviation, in units of the data, of Gaussian noise that is added to
       all the discriminator sees, real and fake; a number, or a schedule over rounds (Sønderby et
       al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862).
+    remat: whether networks are run again for their gradients, which takes time, instead of keeping
+      their activations, which take memory.
 
   Returns:
     The game.
@@ -187,7 +190,7 @@ def two_player(
       "examples would have m different labels"
     )
   noise = None if isinstance(instance_noise, int | float) and not instance_noise else instance_noise
-  nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise)
+  nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise, remat)
   look = functools.partial(_look, nets)  # one function for both, so a joint move looks once
 
   def player(
@@ -236,6 +239,7 @@ class _Networks(NamedTuple):
   packing: int
   joint: bool
   instance_noise: Weight | None
+  remat: bool
 
   def labels(self, batch: Batch) -> jax.Array | None:
     return batch["y"] if self.conditional else None
@@ -270,19 +274,25 @@ def _look(
   nets: _Networks, params: Params, carried: Carried, batch: Batch, move: Move
 ) -> tuple[Match, Carried]:
   """Makes fakes, lets the discriminator see them and the real examples, and keeps what it saw."""
+  if nets.packing > 1 and move.part.of > 1:
+    raise ValueError(
+      f"packing = {nets.packing} shows consecutive examples together, and microbatches take them "
+      "apart: set one of them to 1"
+    )
   latent_key, generator_key, real_key, fake_key = jax.random.split(move.key, 4)
   y, stats = nets.labels(batch), carried["discriminator"]
   real = _pack(_blur(nets.instance_noise, batch["x"], "real", move), nets.packing)
-  z = nets.latent(example_keys(latent_key, batch["x"].shape[0], move.axis_name))
+  z = nets.latent(move.example_keys(latent_key, batch["x"].shape[0]))
 
   def make(z: jax.Array) -> tuple[jax.Array, PyTree]:
     g, g_stats = params["generator"], carried["generator"]
-    x, left = _train(nets.generator, g, g_stats, z, y, generator_key, move)
+    x, left = _train(nets, "generator", g, g_stats, z, y, generator_key, move)
     x = _blur(nets.instance_noise, x.astype(jnp.float32), "fake", move)
     return _pack(x, nets.packing), left
 
   def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
-    logits, left = _train(nets.discriminator, params["discriminator"], stats, x, y, key, move)
+    d = params["discriminator"]
+    logits, left = _train(nets, "discriminator", d, stats, x, y, key, move)
     return logits.astype(jnp.float32), left
 
   fake, g_left = make(z)
@@ -307,9 +317,10 @@ def _look(
     generator=lambda z: make(z)[0],
     latents=z,
     params=params,
-    keys=example_keys(move.key, fake_logits.shape[0], move.axis_name),
+    keys=move.example_keys(move.key, fake_logits.shape[0]),
     round=move.round,
     axis_name=move.axis_name,
+    part=move.part,
   )
   return match, {"generator": g_left, "discriminator": d_left}
 
@@ -321,7 +332,7 @@ def _blur(std: Weight | None, x: jax.Array, kind: str, move: Move) -> jax.Array:
   key = jax.random.fold_in(move.key, zlib.crc32(kind.encode()))
   draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
   scale = std(move.round) if callable(std) else std
-  return x + scale * draw(example_keys(key, x.shape[0], move.axis_name))
+  return x + scale * draw(move.example_keys(key, x.shape[0]))
 
 
 def judgement(match: Match) -> Metrics:
@@ -346,15 +357,37 @@ def judgement(match: Match) -> Metrics:
 
 
 def _train(
-  net: nn.Module, params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array, move: Move
+  nets: _Networks,
+  name: str,
+  params: PyTree,
+  stats: PyTree,
+  x: jax.Array,
+  y: Any,
+  key: jax.Array,
+  move: Move,
 ) -> tuple[jax.Array, PyTree]:
   """Runs a network in training mode; returns its output and the statistics it leaves."""
+  net = getattr(nets, name)
   if move.axis_name is not None and hasattr(net, "axis_name"):
     net = net.clone(axis_name=move.axis_name)
-  out, left = net.apply(
-    {"params": params, **stats}, x, y, train=True, rngs={"dropout": key}, mutable=list(stats)
-  )
+  part = {} if move.part.of == 1 else {"part": move.part._asdict()}  # for `nets.layers.Dropout`
+
+  def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
+    variables = {"params": params, **stats, **part}
+    return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
+
+  out, left = (jax.checkpoint(apply) if nets.remat else apply)(params, stats, x, y, key)
+  if part and _has_batch_norm(left):
+    raise ValueError(
+      f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
+      "another norm"
+    )
   return out, {**stats, **left}
+
+
+def _has_batch_norm(stats: PyTree) -> bool:
+  paths = jax.tree_util.tree_leaves_with_path(stats)
+  return any(getattr(path[-1], "key", None) == "mean" for path, _ in paths)
 
 
 def _pack(x: jax.Array, m: int) -> jax.Array:

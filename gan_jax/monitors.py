@@ -63,7 +63,7 @@ def of_generator(side: Side, match: Match) -> Metrics:
   """
   real, fake = jax.lax.stop_gradient(logits_for(side, match))
   slopes = jax.grad(lambda fake: jnp.sum(side(real, fake)))(fake)
-  trusted, distrusted = (match.mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
+  trusted, distrusted = (match.seen_mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
   return {
     "monitor/slope": jnp.mean(jnp.abs(slopes)),
     "monitor/slope_ratio": trusted / jnp.maximum(distrusted, 1e-30),

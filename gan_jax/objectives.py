@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
 from gan_jax.losses import Side, couples
-from gan_jax.random import AxisName, example_keys
+from gan_jax.random import AxisName, Part
 
 
 class Match(NamedTuple):
@@ -34,6 +34,7 @@ class Match(NamedTuple):
     keys: [B] typed PRNG keys, one per example, this term's own.
     round: int32 scalar, complete rounds before this one.
     axis_name: mapped axis that splits the batch, or None.
+    part: which examples of the batch these are, where they are not all.
   """
 
   real: jax.Array
@@ -47,17 +48,31 @@ class Match(NamedTuple):
   keys: jax.Array
   round: jax.Array
   axis_name: AxisName = None
+  part: Part = Part()
 
   def mean(self, x: jax.Array) -> jax.Array:
     """Averages over axis 0 of the global batch."""
+    self._require_all()
+    return self.seen_mean(x)
+
+  def seen_mean(self, x: jax.Array) -> jax.Array:
+    """Averages over axis 0 of what all devices look at now; their mean over parts is `mean`'s."""
     local = jnp.mean(x, axis=0)
     return local if self.axis_name is None else jax.lax.pmean(local, self.axis_name)
 
   def gather(self, x: jax.Array) -> jax.Array:
     """Concatenates all devices' shares along axis 0 to the global batch."""
+    self._require_all()
     if self.axis_name is None:
       return x
     return jax.lax.all_gather(x, self.axis_name, tiled=True)
+
+  def _require_all(self) -> None:
+    if self.part.of > 1:
+      raise ValueError(
+        "a term or loss of this game looks across the batch (as relativistic averages, lecam and "
+        f"dragan do), which is seen in {self.part.of} microbatches: set microbatches = 1"
+      )
 
 
 class Term(NamedTuple):
@@ -133,7 +148,7 @@ def every(rounds: int, term: TermLike) -> Term:
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
     def apply(memory: PyTree) -> tuple[jax.Array, PyTree]:
       values, after = inner.value(match, memory["term"])
-      return rounds * values, {"term": after, "last": match.mean(values)}
+      return rounds * values, {"term": after, "last": match.seen_mean(values)}
 
     shapes = jax.eval_shape(apply, memory)
     skip = lambda memory: (jnp.zeros(shapes[0].shape, shapes[0].dtype), memory)
@@ -175,9 +190,8 @@ def minimise(
     for name, (weight, term) in weighted.items():
       # The key is a term's own: adding another term does not change what this one draws.
       key = jax.random.fold_in(move.key, zlib.crc32(name.encode()))
-      seen = match._replace(
-        params=params, keys=example_keys(key, len(match.fake_logits), move.axis_name)
-      )
+      keys = move.example_keys(key, len(match.fake_logits))
+      seen = match._replace(params=params, keys=keys)
       values, after = term.value(seen, carried.get(f"{player}.{name}", ()))
       if name in remembers:
         left[f"{player}.{name}"] = after

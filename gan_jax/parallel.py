@@ -108,6 +108,13 @@ def places(state: State, mesh: Mesh) -> State:
   return shared.replace(params=split(state.params), opt=split(state.opt), ema=split(state.ema))
 
 
+def placed(make: Callable[[], State], mesh: Mesh) -> State:
+  """Describes a state that is yet to be made or restored: shapes, and where they lie."""
+  like = jax.eval_shape(make)
+  put = lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place)
+  return jax.tree.map(put, like, places(like, mesh))
+
+
 def _place(leaf: Any, mesh: Mesh) -> NamedSharding:
   """Splits an array along its longest axis that `fsdp` divides, if it is large."""
   parts = mesh.shape.get("fsdp", 1)

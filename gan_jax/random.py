@@ -5,22 +5,39 @@ example in the *global* batch. The same seed then gives the same numbers on one 
 and on several hosts, whether the step runs under jit, pmap or shard_map.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 AxisName = str | tuple[str, ...] | None  # of the mapped axes that split a batch, if any
 
 
-def example_keys(key: jax.Array, n: int, axis_name: AxisName = None) -> jax.Array:
+class Part(NamedTuple):
+  """Which of a batch's examples are looked at at one time: number `first`, and every `of`th on.
+
+  Not consecutive ones: on several devices each has some of every part, and none are sent.
+  """
+
+  first: jax.Array | int = 0
+  of: int = 1
+
+
+ALL = Part()
+
+
+def example_keys(key: jax.Array, n: int, axis_name: AxisName = None, part: Part = ALL) -> jax.Array:
   """Makes one key for each example of this device's part of the batch.
 
   Args:
     key: a typed PRNG key.
     n: number of examples on this device.
     axis_name: mapped axis, or axes, that split the global batch into consecutive parts, if any.
+    part: which of the examples they are; all by default.
 
   Returns:
     [n] typed keys; key i is `fold_in(key, global index of example i)`.
   """
   first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
-  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, first + jnp.arange(n))
+  places = part.first + part.of * (first + jnp.arange(n))
+  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, places)

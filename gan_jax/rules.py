@@ -17,7 +17,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.game import Batch, Found, Game, Move, Params, PyTree, State, Turn, here, losses, update
+from gan_jax.game import (
+  Batch,
+  Found,
+  Game,
+  Move,
+  Params,
+  PyTree,
+  State,
+  Turn,
+  here,
+  local_gradients,
+  losses,
+  update,
+)
+from gan_jax.random import Part
 
 Turns = tuple[Turn, ...]
 
@@ -126,6 +140,57 @@ def unrolled(
 
   looks = lambda turn: turn._replace(rule=rule, watched=(opponent,))
   return tuple(looks(turn) if player in turn.players else turn for turn in turns)
+
+
+def microbatches(turns: Turns, count: int) -> Turns:
+  """Lets moves look at their minibatch in parts, one after the other, to take less memory.
+
+  The gradients are those of the whole minibatch, and so are all draws. What an objective sees of
+  the whole at once has no parts: batch norm, packing, and terms that look across the batch are
+  refused when the game is played. Monitors compare the examples of a part.
+
+  Args:
+    turns: of the game, by gradient descent.
+    count: of the parts, >= 1; it divides each device's share of the batch.
+
+  Returns:
+    The turns.
+
+  Raises:
+    ValueError: for another rule than gradient descent, or a count out of range.
+  """
+  if count < 1:
+    raise ValueError(f"a minibatch is seen in one part or more, got microbatches = {count}")
+  if count > 1 and any(turn.rule is not here for turn in turns):
+    raise ValueError(
+      f"microbatches = {count}: they go with plain gradients, and rules such as extragradient look "
+      "at the whole batch between; set one of them"
+    )
+
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
+    players = {name: game.players[name] for name in turn.players}
+
+    def look(total: PyTree, given: tuple[jax.Array, Batch]) -> tuple[PyTree, PyTree]:
+      seen = move._replace(part=Part(given[0], count))
+      found, left = local_gradients(players, state.params, state.carried, given[1], seen)
+      return jax.tree.map(jnp.add, total, found), left
+
+    owned = {name: {net: state.params[net] for net in p.owns} for name, p in players.items()}
+    parts = jnp.arange(count), jax.tree.map(lambda x: _apart(x, count), dict(batch))
+    total, left = jax.lax.scan(look, jax.tree.map(jnp.zeros_like, owned), parts)
+    mean = lambda x: jnp.mean(x, axis=0) if jnp.issubdtype(x.dtype, jnp.floating) else x[-1]
+    return _mean(jax.tree.map(lambda x: x / count, total), move), jax.tree.map(mean, left)
+
+  return turns if count == 1 else tuple(turn._replace(rule=rule) for turn in turns)
+
+
+def _apart(x: jax.Array, count: int) -> jax.Array:
+  """Takes every `count`th example together: [B, ...] -> [count, B / count, ...]."""
+  if x.shape[0] % count:
+    raise ValueError(
+      f"microbatches = {count} does not divide a device's {x.shape[0]} examples; choose a divisor"
+    )
+  return jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
 
 
 class Lookahead(NamedTuple):

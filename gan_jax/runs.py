@@ -27,7 +27,7 @@ from gan_jax.sampling import Example, Sampler, by_class
 
 STEPS = 10  # of an interpolation
 EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
-LAYOUT = ("mesh",)  # keys that numbers do not depend on
+LAYOUT = ("mesh", "microbatches", "remat")  # keys that numbers do not depend on
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
 RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are

@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,12 +52,42 @@ def rounds_player(game: Game, batches: Batches, mesh: Mesh, start: int = 0) -> D
     A function that donates the state it is given, whose arrays lie where `parallel.places` says.
   """
   n = max(1, minibatches(game))
+  rounds = rounds_program(game, batches, mesh)
+  if batches.resident:
+    return lambda state, length: rounds.play(state, rounds.table, None, length)
+  mine = dataclasses.replace(
+    batches, process_index=jax.process_index(), process_count=jax.process_count()
+  )
+  stream = mine.stream(start * n)
+  return lambda state, length: rounds.play(
+    state, rounds.table, parallel.split(_stack(stream, length, n), mesh, axis=2), length
+  )
+
+
+class Rounds(NamedTuple):
+  """Several rounds in one program.
+
+  Attributes:
+    play: jitted (state, table, raw, how many) -> (state, metrics [how many]); raw are the leaves
+      [how many, n, B, ...] of streamed data, None of others.
+    table: data that stay on the devices, {} of streamed ones.
+    like: shapes of the state, and where they lie.
+  """
+
+  play: Any
+  table: Mapping[str, jax.Array]
+  like: State
+
+
+def rounds_program(game: Game, batches: Batches, mesh: Mesh) -> Rounds:
+  """Makes the program of `rounds_player`; arguments as there."""
+  n = max(1, minibatches(game))
   put = parallel.replicate if batches.source.draw else parallel.put_table
   table = put(batches.arrays, mesh)
   make = _batch_maker(batches, mesh, table)
   spread = parallel.spread(game, mesh)
-  like = jax.eval_shape(lambda: init(game, jax.random.key(0), batches.spec(n)))
-  places = parallel.places(like, mesh)
+  like = parallel.placed(lambda: init(game, jax.random.key(0), batches.spec(n)), mesh)
+  places = jax.tree.map(lambda x: x.sharding, like)
 
   def play(state: State, table: Any, raw: Any, length: int) -> tuple[State, Mapping[str, Any]]:
     def one(state: State, raw: Any) -> tuple[State, Mapping[str, Any]]:
@@ -67,23 +97,18 @@ def rounds_player(game: Game, batches: Batches, mesh: Mesh, start: int = 0) -> D
 
     return jax.lax.scan(one, state, raw, length=length)
 
-  lies = jax.tree.map(lambda x: x.sharding, table)
   compiled = jax.jit(
     play,
     static_argnums=3,
     donate_argnums=0,
-    in_shardings=(places, lies, parallel.rows(mesh, axis=2)),
+    in_shardings=(
+      places,
+      jax.tree.map(lambda x: x.sharding, table),
+      parallel.rows(mesh, axis=2),
+    ),
     out_shardings=(places, parallel.everywhere(mesh)),
   )
-  if batches.resident:
-    return lambda state, length: compiled(state, table, None, length)
-  mine = dataclasses.replace(
-    batches, process_index=jax.process_index(), process_count=jax.process_count()
-  )
-  stream = mine.stream(start * n)
-  return lambda state, length: compiled(
-    state, table, parallel.split(_stack(stream, length, n), mesh, axis=2), length
-  )
+  return Rounds(compiled, table, like)
 
 
 def _batch_maker(batches: Batches, mesh: Mesh, table: Mapping[str, jax.Array]) -> Callable:
@@ -232,11 +257,8 @@ def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> Stat
   config, example = experiment.config, experiment.example
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
   make = lambda: init(experiment.game, jax.random.key(config.seed), spec)
-  places = parallel.places(jax.eval_shape(make), mesh)
-  like = jax.tree.map(
-    lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
-    jax.eval_shape(make),
-    places,
-  )
+  like = parallel.placed(make, mesh)
   state = checkpoints.restore(like, repair=True)
-  return jax.jit(make, out_shardings=places)() if state is None else state
+  if state is not None:
+    return state
+  return jax.jit(make, out_shardings=jax.tree.map(lambda x: x.sharding, like))()

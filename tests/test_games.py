@@ -321,69 +321,6 @@ def test_scan_plays_the_same_rounds_as_a_loop():
   np.testing.assert_allclose(history["V"][-1], last["V"], rtol=1e-5)
 
 
-COUPLED = {
-  "relativistic average, all penalties": dict(
-    loss=losses.relativistic_average,
-    turns=alternating(2),
-    regularizers={
-      "gradient_penalty": (1.0, regularizers.gradient_penalty()),
-      "dragan": (1.0, regularizers.dragan()),
-      "lecam": (0.1, regularizers.lecam()),
-    },
-  ),
-  "simultaneous, batch norm, conditional": dict(
-    loss=losses.relativistic,
-    discriminator=D(norm=True),
-    turns=simultaneous(),
-    conditional=True,
-    averages={"generator": half_life(100)},
-  ),
-  "joint batch norm, packed": dict(
-    loss=losses.hinge, discriminator=D(norm=True), joint=True, packing=2
-  ),
-}
-
-
-@pytest.mark.parametrize("kind", COUPLED)
-def test_every_layout_plays_the_same_game(kind):
-  """One device, sharded jit, pmap and shard_map over eight; SGD, so differences are rounding."""
-  game = make(**COUPLED[kind])
-  n = minibatches(game)
-  data = batch(n, 32)
-  state = init(game, jax.random.key(0), data)
-  mesh = jax.sharding.Mesh(np.array(jax.devices()[:8]), ("i",))
-  spec = jax.sharding.PartitionSpec
-  mapped = functools.partial(play_round, game, axis_name="i")
-  apart = lambda x: jnp.moveaxis(x.reshape(n, 8, 4, *x.shape[2:]), 1, 0)
-  one = jax.jit(functools.partial(play_round, game))
-  pmapped = jax.pmap(mapped, "i", in_axes=(None, 0))
-  steps = {
-    "one": one,
-    "jit": lambda s, b: one(
-      s, jax.device_put(b, jax.sharding.NamedSharding(mesh, spec(None, "i")))
-    ),
-    "pmap": lambda s, b: jax.tree.map(lambda x: x[0], pmapped(s, jax.tree.map(apart, b))),
-    "shard_map": jax.jit(
-      jax.shard_map(
-        mapped, mesh=mesh, in_specs=(spec(), spec(None, "i")), out_specs=spec(), check_vma=False
-      )
-    ),
-  }
-  results = {}
-  for name, step in steps.items():
-    s = jax.device_put(state, jax.sharding.NamedSharding(mesh, spec())) if name == "jit" else state
-    for _ in range(3):
-      s, metrics = step(s, data)
-      s = jax.device_put(jax.device_get(s), jax.devices()[0]) if name == "pmap" else s
-    results[name] = (s.params, s.carried, s.ema, metrics)
-  for name, got in results.items():
-    jax.tree.map(
-      lambda a, b, name=name: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6, err_msg=name),
-      got,
-      results["one"],
-    )
-
-
 def test_combinations_without_meaning_are_refused():
   with pytest.raises(ValueError, match="packing = 2.*conditional"):
     make(packing=2, conditional=True)

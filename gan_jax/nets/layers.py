@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.nets import convolution
-from gan_jax.random import example_keys
+from gan_jax.random import Part, example_keys
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -236,11 +236,15 @@ class Maxout(nn.Module):
     return jnp.max(x.reshape(*x.shape[:-1], self.features, self.pieces), axis=-1)
 
 
+_ALL = (("first", 0), ("of", 1))  # of the batch
+
+
 class Dropout(nn.Module):
   """Zeroes entries with probability `rate` in training and scales the others by 1 / (1 - rate).
 
   The mask of an example depends on the "dropout" key and on the example's place in the global
-  batch, so every device layout draws the same masks.
+  batch, so every device layout draws the same masks. Which part of it is seen, if not all, is told
+  by the collection "part", {"first", "of"} of `random.Part`.
   """
 
   rate: float
@@ -250,7 +254,9 @@ class Dropout(nn.Module):
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     if not train or self.rate == 0 or self.is_initializing():
       return x
-    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name)
+    assert self.scope is not None
+    part = Part(*(self.scope.root.get_variable("part", *default) for default in _ALL))
+    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, part)
     keep = 1 - self.rate
     mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
     return jnp.where(mask, x / keep, 0)

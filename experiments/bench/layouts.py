@@ -1,0 +1,243 @@
+"""Plays every kind of game on every layout of eight devices and compares with one device.
+
+  python -m experiments.bench.layouts [--rounds 20] [--games ...]
+
+Tiny networks on points; the largest difference of parameters and averages after so many rounds,
+relative to the largest entry of the network. What differs is the order in which means are summed;
+keys, data and their order are the same to the bit. Eight devices are forced on the CPU.
+"""
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gan_jax import games, losses, parallel, regularizers, rules
+from gan_jax.game import Game, Metrics, State, init, minibatches, play_round
+from gan_jax.nets.layers import Dense, Dropout, Logit, Norm, WithLabels, labels_for
+from gan_jax.objectives import every
+
+DEVICES, BATCH, CLASSES = 8, 32, 4
+
+# --- games --------------------------------------------------------------------------------------
+
+
+class Generator(nn.Module):
+  """A hidden layer, by choice with batch norm."""
+
+  norm: str = "none"
+  num_classes: int | None = None
+  axis_name: Any = None
+
+  @nn.compact
+  def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    x = Dense(16)(WithLabels()(z, labels_for(self.num_classes, y)))
+    return Dense(2)(nn.relu(Norm(self.norm, self.axis_name)(x, train=train)))
+
+
+class Discriminator(nn.Module):
+  """A hidden layer, by choice with batch norm, spectral norm or dropout."""
+
+  norm: str = "none"
+  dropout: float = 0.0
+  num_classes: int | None = None
+  axis_name: Any = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    x = Dense(16, spectral=self.norm == "spectral")(x.reshape(x.shape[0], -1), train=train)
+    x = nn.tanh(Norm(self.norm, self.axis_name)(x, train=train))
+    x = Dropout(self.dropout, self.axis_name)(x, train=train)
+    return Logit()(x, labels_for(self.num_classes, y), train=train)
+
+
+def make(
+  loss: losses.AdversarialLoss = losses.non_saturating,
+  optimizer: optax.GradientTransformation | None = None,
+  generator: nn.Module | None = None,
+  discriminator: nn.Module | None = None,
+  **options: Any,
+) -> Game:
+  """Makes a game of tiny networks, with stochastic gradient descent if nothing else is said."""
+  optimizer = optimizer or optax.sgd(0.05)
+  return games.two_player(
+    generator or Generator(),
+    discriminator or Discriminator(),
+    loss=loss,
+    optimizers={"discriminator": optimizer, "generator": optimizer},
+    latent=games.normal(3),
+    averages={"generator": games.half_life(500)},
+    **options,
+  )
+
+
+jitter = regularizers.jitter(scale=0.1)
+labelled = {"conditional": True, "generator": Generator(num_classes=CLASSES)}
+GAMES: dict[str, Callable[[], Game]] = {
+  "non-saturating": make,
+  "relativistic average, R1 and R2": lambda: make(
+    losses.relativistic_average,
+    regularizers={"r1": (0.1, regularizers.r1), "r2": (0.1, regularizers.r2)},
+  ),
+  "Wasserstein, gradient penalty, k = 5": lambda: make(
+    losses.wasserstein,
+    regularizers={"penalty": (1.0, regularizers.gradient_penalty())},
+    turns=games.alternating(5),
+  ),
+  "hinge, LeCam, DRAGAN": lambda: make(
+    losses.hinge,
+    regularizers={"lecam": (0.1, regularizers.lecam()), "dragan": (1.0, regularizers.dragan())},
+  ),
+  "least squares, consistency, lazy": lambda: make(
+    losses.least_squares,
+    regularizers={
+      "balanced": (1.0, regularizers.balanced_consistency(transform=jitter)),
+      "latent": (1.0, every(4, regularizers.latent_consistency())),
+    },
+    instance_noise=0.1,
+  ),
+  "relativistic, simultaneous, conditional": lambda: make(
+    losses.relativistic,
+    discriminator=Discriminator(num_classes=CLASSES),
+    turns=games.simultaneous(),
+    **labelled,
+  ),
+  "batch norm": lambda: make(generator=Generator("batch"), discriminator=Discriminator("batch")),
+  "batch norm, joint, packed": lambda: make(
+    generator=Generator("batch"), discriminator=Discriminator("batch"), joint=True, packing=2
+  ),
+  "spectral norm, dropout, orthogonal": lambda: make(
+    discriminator=Discriminator("spectral", dropout=0.5),
+    generator_regularizers={"orthogonal": (0.01, regularizers.orthogonal())},
+  ),
+  "extragradient": lambda: make(turns=rules.extragradient(games.simultaneous())),
+  "consensus": lambda: make(turns=rules.consensus(games.simultaneous(), weight=1.0)),
+  "unrolled, lookahead": lambda: make(
+    optimizer=rules.lookahead(optax.sgd(0.05), every=5),
+    turns=rules.unrolled(games.alternating(), steps=3),
+  ),
+  # How optimizers pass rounding on is a matter of theirs alone, so one game is enough.
+  "momentum": lambda: make(optimizer=optax.sgd(0.02, momentum=0.9)),
+  "Adam": lambda: make(optimizer=optax.adam(1e-3, b1=0.5)),
+  "RMSProp": lambda: make(optimizer=optax.rmsprop(1e-3)),
+}
+
+
+def batches(game: Game, rounds: int) -> dict[str, jax.Array]:
+  """Makes the data of so many rounds: leaves [rounds, n, B, ...]."""
+  shape = (rounds, max(1, minibatches(game)), BATCH)
+  x = jax.random.normal(jax.random.key(1), (*shape, 2)) + 1
+  return {"x": x, "y": jax.random.randint(jax.random.key(2), shape, 0, CLASSES)}
+
+
+# --- layouts ------------------------------------------------------------------------------------
+
+
+class Layout(NamedTuple):
+  """A way to play: (game, state, data [rounds, n, B, ...]) -> (state, metrics [rounds])."""
+
+  play: Callable[[Game, State, Any], tuple[State, Metrics]]
+
+
+def _rounds(game: Game, axis_name: Any = None) -> Callable[[State, Any], tuple[State, Metrics]]:
+  return lambda state, data: jax.lax.scan(
+    functools.partial(play_round, game, axis_name=axis_name), state, data
+  )
+
+
+def one(game: Game, state: State, data: Any) -> tuple[State, Metrics]:
+  """Plays on one device."""
+  return jax.jit(_rounds(game))(state, data)
+
+
+def sharded(data_axis: int, fsdp: int, game: Game, state: State, data: Any) -> Any:
+  """Plays as training does, on a mesh; all that can be split over `fsdp` is."""
+  mesh = Mesh(np.array(jax.devices()[:DEVICES]).reshape(data_axis, fsdp), parallel.AXES)
+  places = parallel.places(state, mesh)
+  play = jax.jit(
+    _rounds(parallel.spread(game, mesh)), out_shardings=(places, parallel.everywhere(mesh))
+  )
+  return play(jax.device_put(state, places), jax.device_put(data, parallel.rows(mesh, axis=2)))
+
+
+def compiler(game: Game, state: State, data: Any) -> tuple[State, Metrics]:
+  """Plays the bare step on data in parts, and leaves all else to the compiler."""
+  mesh = Mesh(np.array(jax.devices()[:DEVICES]), "i")
+  return one(game, state, jax.device_put(data, NamedSharding(mesh, _SECOND)))
+
+
+def shard_mapped(game: Game, state: State, data: Any) -> tuple[State, Metrics]:
+  """Plays under `shard_map`."""
+  mesh, everywhere = Mesh(np.array(jax.devices()[:DEVICES]), "i"), PartitionSpec()
+  specs: dict[str, Any] = {"in_specs": (everywhere, _SECOND), "out_specs": everywhere}
+  return jax.jit(jax.shard_map(_rounds(game, "i"), mesh=mesh, check_vma=False, **specs))(
+    state, data
+  )
+
+
+def pmapped(game: Game, state: State, data: Any) -> tuple[State, Metrics]:
+  """Plays under `pmap`."""
+  apart = lambda x: jnp.moveaxis(x.reshape(*x.shape[:2], DEVICES, -1, *x.shape[3:]), 2, 0)
+  play = jax.pmap(_rounds(game, "i"), "i", in_axes=(None, 0), devices=jax.devices()[:DEVICES])
+  return jax.tree.map(lambda x: x[0], play(state, jax.tree.map(apart, data)))
+
+
+_SECOND = PartitionSpec(None, None, "i")
+LAYOUTS: dict[str, Callable[[Game, State, Any], tuple[State, Metrics]]] = {
+  "data 8": functools.partial(sharded, 8, 1),
+  "data 4, fsdp 2": functools.partial(sharded, 4, 2),
+  "pmap": pmapped,
+  "shard_map": shard_mapped,
+  "jit alone": compiler,
+}
+
+
+def difference(a: Any, b: Any) -> float:
+  """Finds the largest difference of two networks, relative to the largest entry of the first.
+
+  Not of each array: some have no gradient but rounding, such as biases before a batch norm, and the
+  discriminator's last under a loss that looks at differences of logits.
+  """
+  flat = lambda tree: np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+  return float(np.max(np.abs(flat(a) - flat(b))) / np.max(np.abs(flat(a))))
+
+
+def compare(name: str, rounds: int) -> dict[str, float]:
+  """Plays a game on every layout: {layout: largest difference from one device}."""
+  game = GAMES[name]()
+  data = batches(game, rounds)
+  state = init(game, jax.random.key(0), jax.tree.map(lambda x: x[0], data))
+  want = one(game, state, data)[0]
+  found = {layout: play(game, state, data)[0] for layout, play in LAYOUTS.items()}
+  return {layout: state_difference(want, got) for layout, got in found.items()}
+
+
+def state_difference(a: State, b: State) -> float:
+  """Finds the largest difference of networks and of their averages."""
+  pairs = [(x[net], y[net]) for x, y in ((a.params, b.params), (a.ema, b.ema)) for net in x]
+  return max(difference(*pair) for pair in pairs)
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--rounds", type=int, default=20)
+  parser.add_argument("--games", nargs="*", choices=GAMES, default=list(GAMES))
+  options = parser.parse_args()
+  if jax.config.jax_num_cpu_devices < DEVICES:
+    jax.config.update("jax_num_cpu_devices", DEVICES)
+  parallel.SMALL = 1  # else nothing here were large enough to be split
+  print(f"| after {options.rounds} rounds | {' | '.join(LAYOUTS)} |\n|---|{'---|' * len(LAYOUTS)}")
+  for name in options.games:
+    cells = (f"{x:.0e}" for x in compare(name, options.rounds).values())
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,168 @@
+"""Several processes of one run, as a user starts them: real ones, on this machine."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from experiments.bench.layouts import state_difference
+from gan_jax import parallel, processes
+from gan_jax.experiment import build
+from gan_jax.report import read_rows
+from gan_jax.runs import load, read_config
+from gan_jax.train import fit
+
+ROOT = pathlib.Path(__file__).parent.parent
+SMALL = [
+  f"--config={ROOT / 'experiments/ring.py'}",
+  "--config.generator.hidden=(128, 128)",  # its largest kernel is just large enough to be split
+  "--config.discriminator.hidden=(16,)",
+  "--config.rounds_per_call=5",
+  "--config.log_every=10",
+  "--config.sample_every=0",
+  "--config.checkpoint_every=10",
+  "--config.evaluate_every=0",
+  "--config.batch_size=32",
+  "--config.num_fake=100",
+  "--config.num_samples=16",
+]
+
+
+@pytest.fixture
+def start(cache):
+  """Starts a command in so many processes of four devices each, that know of each other."""
+  running = []
+
+  def begin(*arguments, count=2):
+    with socket.socket() as free:
+      free.bind(("127.0.0.1", 0))
+      address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
+    environment |= {"XLA_FLAGS": f"--xla_force_host_platform_device_count={4 if count > 1 else 1}"}
+    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    if count > 1:
+      environment |= {"GAN_JAX_COORDINATOR": address, "GAN_JAX_NUM_PROCESSES": str(count)}
+    for index in range(count):
+      command = [sys.executable, "-m", "gan_jax.app", *map(str, arguments)]
+      command += [f"--process_id={index}"] if count > 1 else []
+      running.append(
+        subprocess.Popen(
+          command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+      )
+    return running[-count:]
+
+  yield begin
+  for process in running:
+    process.kill()
+
+
+def ends(running, timeout=120):
+  """Waits for processes; returns their exit codes and what they said, without Gloo's own."""
+  told = [process.communicate(timeout=timeout)[0] for process in running]
+  ours = lambda text: "".join(x for x in text.splitlines(True) if not x.startswith("[Gloo]"))
+  return [process.returncode for process in running], [ours(text) for text in told]
+
+
+def train(workdir, rounds, *more):
+  return ["train", f"--workdir={workdir}", *SMALL, f"--config.rounds={rounds}", *more]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_goes_on_and_evaluates(start, tmp_path):
+  """The first ends with the numbers of one process on as many devices, parameters in parts."""
+  two, alone = tmp_path / "two", tmp_path / "alone"
+  codes, told = ends(start(*train(two, 20, "--config.mesh.fsdp=2")))
+  assert codes == [0, 0] and "round 20/20" in told[0] and told[1] == ""
+  assert [row["round"] for row in read_rows(two)] == [10, 20]
+  assert sorted(p.name for p in (two / "checkpoints").iterdir()) == ["10", "20"]
+  fit(build(read_config(two)), alone)  # eight devices of this process
+  assert state_difference(load(alone).state, load(two).state) < 1e-6
+  codes, told = ends(start(*train(two, 30, "--allow_config_change"), count=1))
+  assert codes == [0] and "round 30/30" in told[0]
+  fit(build(read_config(two)), alone)
+  assert state_difference(load(alone).state, load(two).state) < 1e-5
+  codes, told = ends(start("evaluate", f"--workdir={two}", count=1))
+  assert codes == [0] and "last, round 30" in told[0]
+
+
+@pytest.mark.slow
+def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(start, tmp_path):
+  (tmp_path / "samples").write_text("in the way of pictures")
+  codes, told = ends(start(*train(tmp_path, 10)))
+  assert codes == [1, 1] and "another process has failed; it says why" in told[1]
+  assert "samples" in told[0] and "Traceback" not in "".join(told)
+  assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["10"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
+  """Killed, the other has nobody to go on with; asked to stop, both save and stop together."""
+  running = start(*train(tmp_path, 1_000_000, "--config.checkpoint_every=0"))
+  while not (line := running[0].stdout.readline()).startswith("round 10/"):
+    assert line, running[0].wait()
+  running[1].send_signal(number)
+  codes, told = ends(running, timeout=60)
+  if number == signal.SIGKILL:
+    assert codes[0] not in (0, None) and "another process is gone" in told[0]
+  else:
+    assert codes[0] == codes[1] == 130 and all("interrupted" in text for text in told)
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
+
+
+# --- who is who -----------------------------------------------------------------------------------
+
+
+def test_processes_are_found_by_flags_and_environment(monkeypatch):
+  for name in ("GAN_JAX_COORDINATOR", "GAN_JAX_NUM_PROCESSES", "GAN_JAX_PROCESS_ID"):
+    monkeypatch.delenv(name, raising=False)
+  assert processes.processes(None, None, None) is None
+  assert processes.processes(None, 1, None) is None
+  assert processes.processes("a:1", 2, 1) == ("a:1", 2, 1)
+  monkeypatch.setenv("GAN_JAX_COORDINATOR", "b:2")
+  monkeypatch.setenv("GAN_JAX_NUM_PROCESSES", "4")
+  monkeypatch.setenv("JOB_COMPLETION_INDEX", "3")
+  assert processes.processes(None, None, None) == ("b:2", 4, 3)
+  monkeypatch.setenv("GAN_JAX_PROCESS_ID", "2")
+  assert processes.processes(None, None, None) == ("b:2", 4, 2)
+  assert processes.processes("a:1", None, 0) == ("a:1", 4, 0)  # flags win
+  monkeypatch.setenv("GAN_JAX_NUM_PROCESSES", "many")
+  with pytest.raises(ValueError, match="'many', of the environment: expected a number"):
+    processes.processes(None, None, None)
+
+
+@pytest.mark.parametrize(
+  ("given", "message"),
+  [
+    (("a:1", 2, None), "of several processes expected all three"),
+    ((None, 2, 0), "coordinator = None"),
+    (("a", 2, 0), "coordinator = a,"),
+    (("a:1", 2, 2), "process_id = 2: expected 0 to 1"),
+  ],
+)
+def test_processes_that_are_half_known_are_refused(given, message):
+  with pytest.raises(ValueError, match=message):
+    processes.processes(*given)
+
+
+def test_jax_is_asked_where_it_knows_of_several(monkeypatch):
+  asked = []
+  monkeypatch.setattr(jax.distributed, "initialize", lambda *given: asked.append(given))
+  monkeypatch.setattr(jax.config, "update", lambda *_: None)
+  parallel.start()
+  monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+  parallel.start()
+  assert asked == []
+  monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+  parallel.start()
+  monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
+  monkeypatch.setenv("TPU_ML_PLATFORM", "JAX")
+  parallel.start()
+  parallel.start("a:1", 2, 1)
+  assert asked == [(), (), ("a:1", 2, 1)]
