@@ -1,14 +1,16 @@
-"""Files that somebody else may have made: nothing in them is executed, and they are measured first.
+"""Files: written whole or not at all; read as if somebody else had made them.
 
-A few bytes can announce, or unfold to, more than a machine has: sizes are compared with a limit
-before anything of that size is allocated.
+Nothing in them is executed, and they are measured first: a few bytes can announce, or unfold to,
+more than a machine has, so sizes meet a limit before anything of that size is allocated.
 """
 
+import contextlib
 import json
 import math
 import os
 import pathlib
 import zipfile
+from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -21,6 +23,19 @@ _HEADERS = {
   (2, 0): np.lib.format.read_array_header_2_0,
 }
 _COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that numpy writes
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[pathlib.Path]:
+  """Gives a temporary path that takes the place of `path` when all has gone well."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f".{os.getpid()}.{path.name}")  # its suffix is kept: numpy adds one
+  try:
+    yield temporary
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
 
 
 def read_json(path: Path, limit: int = JSON_LIMIT) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a run tells: rows of numbers, TensorBoard events, pictures, a progress line, a summary.
 
 Everything here is on the host: numpy in, files out. Files that a reader may look at while they are
-written appear whole (`_whole`) or grow by whole lines (metrics.jsonl).
+written appear whole (`gan_jax.files.whole`) or grow by whole lines (metrics.jsonl).
 """
 
 import contextlib
@@ -13,10 +13,12 @@ import pathlib
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from gan_jax.files import whole
 
 Path = str | os.PathLike[str]
 
@@ -31,7 +33,7 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
   """Writes a JSON file that is never seen half written."""
-  with _whole(path) as temporary:
+  with whole(path) as temporary:
     temporary.write_text(json.dumps(_plain(values), indent=2) + "\n")
 
 
@@ -44,27 +46,14 @@ def save_png(path: Path, image: np.ndarray) -> None:
   """
   from PIL import Image
 
-  with _whole(path) as temporary:
+  with whole(path) as temporary:
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary, "PNG")
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes arrays by name to an .npz file."""
-  with _whole(path) as temporary, temporary.open("wb") as file:
+  with whole(path) as temporary, temporary.open("wb") as file:
     np.savez_compressed(file, allow_pickle=False, **arrays)
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[pathlib.Path]:
-  """Gives a temporary path that takes the place of `path` when all has gone well."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f".{path.name}.{os.getpid()}")
-  try:
-    yield temporary
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
 
 
 def _plain(value: Any) -> Any:
@@ -99,7 +88,7 @@ class Writer:
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._path.parent.mkdir(parents=True, exist_ok=True)
     kept = [row for row in read_rows(workdir) if row["round"] <= first]
-    with _whole(self._path) as temporary:
+    with whole(self._path) as temporary:
       temporary.write_text("".join(json.dumps(_plain(row)) + "\n" for row in kept))
     self._file = self._path.open("a")
     events = str(self._path.parent / "tensorboard")

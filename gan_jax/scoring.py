@@ -21,6 +21,7 @@ from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.features import bounded
 from gan_jax.files import read_json
 from gan_jax.game import State, minibatches
+from gan_jax.lock import is_live
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
@@ -96,7 +97,7 @@ def follow(
 
   Those that have a card with these draws are passed over, and so are those that training has
   deleted meanwhile. In the end come the last and the best, as from `evaluate`. A run has ended when
-  it has its summary; one that was killed is waited for.
+  it has its summary, or when no process holds its folder any more.
 
   Args:
     workdir: of the run.
@@ -111,7 +112,9 @@ def follow(
   evaluator = experiment.evaluator()
   seeds, seen = _seeds(seed, draws), -1
   while True:
-    ended = _ended(workdir)  # asked before looking, so that nothing that comes meanwhile is missed
+    ended = _ended(workdir) or not is_live(
+      workdir
+    )  # asked before looking, so that nothing that comes meanwhile is missed
     with Checkpoints(workdir / "checkpoints") as checkpoints:
       new = [round for round in checkpoints.rounds() if round > seen]
     for seen in new:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from flax import serialization
 
+from gan_jax.files import whole
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract
 
 
@@ -57,13 +58,11 @@ def kept(path: pathlib.Path, what: str, make: Callable[[], Any]) -> Any:
     say(f"{path} is damaged: making the {what} again")
   tree = make()
   data = serialization.msgpack_serialize(tree)
-  temporary = path.with_name(f".{path.name}.{os.getpid()}")
   try:
-    temporary.write_bytes(hashlib.sha256(data).digest() + data)
-    os.replace(temporary, path)
+    with whole(path) as temporary:
+      temporary.write_bytes(hashlib.sha256(data).digest() + data)
   except OSError as error:  # it is made, and good for once
     say(f"the {what} cannot be kept in {path} ({error})")
-    temporary.unlink(missing_ok=True)
   return tree
 
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.files import read_npz
+from gan_jax.files import read_npz, whole
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 URL = (
@@ -111,10 +111,9 @@ def save(path: str | os.PathLike[str], weights: Weights) -> None:
   path = pathlib.Path(path)
   if path.suffix != ".npz":
     raise ValueError(f"{path} should end in .npz, by which it will be known")
-  temporary = path.with_name(f".{os.getpid()}.{path.name}")
   marks = {"sha256": np.array(weights.sha256), "content": np.array(_digest(weights))}
-  np.savez(temporary, allow_pickle=False, **weights.arrays, **marks)
-  os.replace(temporary, path)
+  with whole(path) as temporary:
+    np.savez(temporary, allow_pickle=False, **weights.arrays, **marks)
 
 
 def read_torch(content: bytes) -> dict[str, np.ndarray]:
