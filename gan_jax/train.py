@@ -181,7 +181,8 @@ def fit(
           if parallel.is_first():
             write_stopped(workdir, error.alarm)
           raise
-        _LOG.warning("%s: going back to the last checkpoint, and on with other noise", error)
+        seen = error.alarm.seen
+        _LOG.warning("%s: going back to the last checkpoint, and on with other noise", seen)
         rollbacks = note_rollback(workdir, error.alarm, rollbacks)
 
 

@@ -123,6 +123,18 @@ def test_tensorboard_after_resuming_has_no_duplicates(tmp_path: pathlib.Path):
   assert [e.step for e in events(tmp_path).Scalars("V")] == [10, 20, 30, 40]
 
 
+def test_tensorboard_after_starting_anew_has_no_duplicates(tmp_path: pathlib.Path):
+  write(tmp_path, [10, 20])  # killed before its first checkpoint
+  write(tmp_path, [10, 20, 30])
+  assert [e.step for e in events(tmp_path).Scalars("V")] == [10, 20, 30]
+
+
+def test_tensorboard_draws_no_curve_of_what_was_not_measured(tmp_path: pathlib.Path):
+  write(tmp_path, [10], evaluation=123456.0)
+  assert events(tmp_path).Tags()["scalars"] == ["V"]
+  assert report.read_rows(tmp_path)[0]["evaluation"] == 123456
+
+
 # --- pictures -------------------------------------------------------------------------------------
 
 

@@ -1,22 +1,31 @@
 """The loop's parts; what it does as a whole is in test_app.py."""
 
 import functools
+import gc
 import itertools
 import json
+import logging
 import math
+import os
+import re
 import shutil
+import signal
+import subprocess
+import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import data, report
+from gan_jax import data, report, train
 from gan_jax.cards import read_card
 from gan_jax.config import default_config, network
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init, minibatches, play_round
+from gan_jax.interruption import Interrupted
+from gan_jax.lock import BusyError, hold, is_live
 from gan_jax.parallel import make_mesh
 from gan_jax.runs import load
 from gan_jax.teller import Teller
@@ -229,3 +238,239 @@ def test_rows_from_before_they_said_how_they_were_scored_count(tmp_path, no_pict
   (tmp_path / "summary.json").unlink()
   summary = fit(scored(build(config)), tmp_path)
   assert summary["scores"] == {"a": {"last": 1.0, "best": 3.0, "best_round": 2}}
+
+
+# --- what stops a run -----------------------------------------------------------------------------
+
+
+def rows_of(workdir):
+  timing = {"seconds", "rounds_per_second", "images_per_second"}
+  rows = report.read_rows(workdir)
+  return [{key: value for key, value in row.items() if key not in timing} for row in rows]
+
+
+def bits(workdir, round):
+  path = workdir / "checkpoints" / str(round) / "leaves/metadata"
+  return json.loads(path.read_text())["leaves"]
+
+
+def rounds_saved(workdir):
+  return sorted(int(p.name) for p in (workdir / "checkpoints").iterdir())
+
+
+def short(**changes):
+  """Rounds two by two, a row after each fourth."""
+  every = {"rounds_per_call": 2, "log_every": 4, "sample_every": 4, "checkpoint_every": 6}
+  return tiny(**{"rounds": 12, **every, **changes})
+
+
+def test_a_run_that_is_stopped_while_it_is_scored_is_told_when_it_goes_on(tmp_path, no_pictures):
+  """SIGTERM in the middle of an evaluation: it ends at once, and nothing is missing later."""
+  experiment = build(short(evaluate_every=4))
+  whole, parts = tmp_path / "whole", tmp_path / "parts"
+  fit(scored(experiment, 1.0, 2.0, 3.0), whole)
+
+  def asked_to_stop(sample, walk):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+  judge = Evaluator("given", {"a": "max"}, ("a",), {}, asked_to_stop)
+  begin = time.monotonic()
+  with pytest.raises(Interrupted):
+    fit(experiment._replace(evaluator=lambda: judge, unscored=None), parts)
+  assert time.monotonic() - begin < 50 and not is_live(parts)
+  assert rounds_saved(parts) == [4] and rows_of(parts) == []
+  fit(scored(experiment, 1.0, 2.0, 3.0), parts)
+  assert rows_of(whole) == rows_of(parts) and bits(whole, 12) == bits(parts, 12)
+  assert kept(whole) == kept(parts) == [12]
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+  with hold(tmp_path), pytest.raises(BusyError, match="in use by a live run"):
+    fit(build(tiny(rounds=2)), tmp_path)
+  assert [p.name for p in tmp_path.iterdir()] == ["lock"]
+
+
+@pytest.fixture
+def read_only(tmp_path):
+  """A folder that nobody, root included, can write to."""
+  folder = tmp_path / "fixed"
+  folder.mkdir()
+  folder.chmod(0o555)
+  done = None
+  if os.access(folder, os.W_OK):  # permissions do not bind root
+    done = subprocess.run(["chattr", "+i", folder], capture_output=True)
+    if done.returncode:
+      pytest.skip("neither permissions nor chattr make a folder read-only here")
+  yield folder
+  if done is not None:
+    subprocess.run(["chattr", "-i", folder], check=True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_known_before_anything_is_done(read_only):
+  for workdir in (read_only, read_only / "run"):
+    with pytest.raises(OSError, match=r"(not permitted|denied|Read-only).*fixed"):
+      fit(build(tiny(rounds=2)), workdir)
+
+
+@pytest.fixture
+def spoiled(monkeypatch):
+  """Lets rounds go wrong where a function of (state, last round, metrics) says so."""
+
+  def spoil(how):
+    def player(*arguments):
+      play = rounds_player(*arguments)
+
+      def played(state, length):
+        state, metrics = play(state, length)
+        return how(state, int(state.round), dict(metrics))
+
+      return played
+
+    monkeypatch.setattr(train, "rounds_player", player)
+
+  return spoil
+
+
+def test_a_parameter_that_no_loss_shows_is_not_saved(tmp_path, spoiled, no_pictures):
+  def at_six(state, round, metrics):
+    if round < 6:
+      return state, metrics
+    bad = jax.tree.map(lambda x: jnp.full_like(x, jnp.inf), state.ema)
+    return state.replace(ema=bad), metrics
+
+  spoiled(at_six)
+  with pytest.raises(NotFiniteError, match=r"state.ema\['generator'\].* is inf in round 6"):
+    fit(scored(build(short()), 1.0), tmp_path)
+  assert not (tmp_path / "checkpoints").exists()
+  stopped = json.loads((tmp_path / "summary.json").read_text())
+  assert "is inf in round 6" in stopped["stopped"] and stopped["rounds"] == 4
+
+
+def first_key():
+  return jax.random.key_data(jax.random.fold_in(jax.random.key(0), 1))
+
+
+def nan_with_first_noise(state, round, metrics):
+  if round >= 8 and (jax.random.key_data(state.key) == first_key()).all():
+    metrics["V"] = metrics["V"].at[-1].set(jnp.nan)
+  return state, metrics
+
+
+def test_a_run_goes_back_and_on_with_other_noise(tmp_path, spoiled, no_pictures, caplog):
+  experiment = build(short(on_nan="rollback"))
+  fit(scored(experiment, 1.0), tmp_path / "untroubled")
+  spoiled(nan_with_first_noise)
+  summary = fit(scored(experiment, 1.0), tmp_path / "a")
+  assert "V is nan in round 8: going back" in caplog.text
+  assert summary["rollbacks"] == [{"round": 8, "seen": "V is nan in round 8"}]
+  rows = rows_of(tmp_path / "a")
+  assert [(row["round"], row.get("rollbacks")) for row in rows] == [(4, None), (8, 1), (12, 1)]
+  before = [bits(tmp_path / run, 6) for run in ("untroubled", "a")]
+  after = [bits(tmp_path / run, 12) for run in ("untroubled", "a")]
+  assert before[0] == before[1] and after[0] != after[1]
+  # Killed after it went back, it plays the rounds that it would have played.
+  shutil.copytree(tmp_path / "a", tmp_path / "b")
+  shutil.rmtree(tmp_path / "b/checkpoints/12")
+  fit(scored(experiment, 1.0), tmp_path / "b")
+  assert bits(tmp_path / "a", 12) == bits(tmp_path / "b", 12)
+  assert rows == rows_of(tmp_path / "b")
+
+
+def test_a_run_goes_back_so_often_and_no_more(tmp_path, spoiled, no_pictures):
+  def always(state, round, metrics):
+    return state, metrics | {"V": metrics["V"] * jnp.nan}
+
+  spoiled(always)
+  with pytest.raises(NotFiniteError, match="V is nan in round 1"):
+    fit(scored(build(short(on_nan="rollback", max_rollbacks=2)), 1.0), tmp_path)
+  stopped = json.loads((tmp_path / "summary.json").read_text())
+  assert len(stopped["rollbacks"]) == 2 and not (tmp_path / "checkpoints").exists()
+
+
+# --- long runs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("placement", ["device", "stream"])
+def test_the_loop_copies_nothing_behind_its_back(tmp_path, monkeypatch, no_pictures, placement):
+  """Every dispatch under a guard against copies that nobody asked for; each shape compiled once."""
+  dispatches = []
+
+  def player(*arguments):
+    play = rounds_player(*arguments)
+
+    def guarded(state, length):
+      dispatches.append(length)
+      with jax.transfer_guard("disallow"):
+        return play(state, length)
+
+    return guarded
+
+  monkeypatch.setattr(train, "rounds_player", player)
+  config = streamed_digits() if placement == "stream" else short()
+  compiled = Compilations()
+  with jax.log_compiles(), compiled:
+    fit(scored(build(config), 1.0), tmp_path)
+  assert dispatches == [2] * 6 and compiled.names.count("play") == 1
+  others = [name for name in compiled.names if name != "slice"]  # Orbax's, one for each device
+  assert max(map(others.count, others)) <= 2, others
+
+
+def streamed_digits():
+  config = short(data="mnist10k")
+  config.data_options.pixel_range, config.data_options.placement = (0.0, 1.0), "stream"
+  config.generator = network("goodfellow_generator", hidden=(8,))
+  config.discriminator = network("goodfellow_discriminator", hidden=(4,))
+  return config
+
+
+class Compilations(logging.Handler):
+  """Lists what is compiled."""
+
+  def __init__(self):
+    super().__init__()
+    self.names = []
+
+  def emit(self, record):
+    if found := re.match(r"Compiling jit\((\w+)\) with global shapes", record.getMessage()):
+      self.names.append(found[1])
+
+  def __enter__(self):
+    logging.getLogger("jax").addHandler(self)
+    return self
+
+  def __exit__(self, *error):
+    logging.getLogger("jax").removeHandler(self)
+
+
+def test_the_guard_sees_copies():
+  with jax.transfer_guard("disallow"), pytest.raises(Exception, match="Disallowed host-to-device"):
+    jax.jit(lambda x: x + 1)(np.ones(3))
+
+
+def test_rounds_leak_no_tracer():
+  experiment = build(tiny())
+  example = experiment.example.batch(minibatches(experiment.game), 16)
+  with jax.checking_leaks():
+    state = init(experiment.game, jax.random.key(0), example)
+    rounds_player(experiment.game, experiment.batches, data_mesh(16))(state, 2)
+
+
+def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
+  """Arrays and objects that live at each row: the same after warm-up and much later."""
+  config = tiny(rounds=240, rounds_per_call=2, log_every=20, sample_every=0, checkpoint_every=40)
+  found = []
+  tell = Teller.tell
+
+  def counted(*arguments):
+    is_best = tell(*arguments)
+    gc.collect()
+    found.append((len(jax.live_arrays()), len(gc.get_objects())))
+    return is_best
+
+  monkeypatch.setattr(Teller, "tell", counted)
+  fit(scored(build(config), 1.0), tmp_path)
+  # The least of each half: at some rows a save is still under way.
+  early, late = (np.min(part, axis=0) for part in (found[2:7], found[7:-1]))
+  assert late[0] == early[0]
+  assert late[1] - early[1] < 100  # some rows, each a dict; no object for each of 80 rounds

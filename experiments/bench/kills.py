@@ -28,7 +28,7 @@ from ml_collections import ConfigDict
 
 TIMING = {"seconds", "rounds_per_second", "images_per_second"}
 PRELOAD = ["gan_jax.train", "gan_jax.experiment", "tensorboardX", "PIL.Image"]
-EVERY = 20  # rounds between checkpoints
+EVERY = 60  # rounds between checkpoints
 
 
 class Kill(NamedTuple):
