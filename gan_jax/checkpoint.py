@@ -141,7 +141,8 @@ class Checkpoints:
         raise DamagedError(
           f"checkpoint {self._path(at)} is damaged ({problem}); other rounds: {others}"
         )
-      _LOG.warning("checkpoint %s is damaged (%s)", self._path(step), problem)
+      if self._path(step).is_dir():  # or training has deleted it meanwhile
+        _LOG.warning("checkpoint %s is damaged (%s)", self._path(step), problem)
     raise DamagedError(
       f"every checkpoint in {self.folder} is damaged, rounds {rounds}; restore it from a copy, or "
       "move the folder away to start over"

@@ -1,12 +1,17 @@
 """Runs in their folders: what is read back, and what is refused."""
 
 import json
+import shutil
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax.checkpoint import Checkpoints, DamagedError
 from gan_jax.config import default_config, network, schedule
 from gan_jax.experiment import build
+from gan_jax.game import init, minibatches
 from gan_jax.runs import check_same_config, load, read_config, write_config
 
 
@@ -80,3 +85,28 @@ def test_a_run_from_before_a_key_there_is_now_has_its_default(experiment, tmp_pa
   assert config.rule.to_dict() == default_config().rule.to_dict()
   assert config.loss == experiment.config.loss
   check_same_config(experiment.config, tmp_path)
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_gives_way_to_the_newer(
+  experiment, tmp_path, monkeypatch
+):
+  """Training saves a better one and deletes the old, after a reader has listed what there is."""
+  write_config(experiment, tmp_path)
+  example = experiment.example.batch(minibatches(experiment.game), experiment.config.batch_size)
+  state = init(experiment.game, jax.random.key(0), example)
+  save = lambda best, round: best.save(state.replace(round=jnp.asarray(round, jnp.int32)))
+  with Checkpoints(tmp_path / "best", keep=1) as best:
+    save(best, 1)
+  restore = Checkpoints.restore
+
+  def meanwhile(checkpoints, *arguments):
+    monkeypatch.setattr(Checkpoints, "restore", restore)
+    with Checkpoints(tmp_path / "best", keep=1) as best:
+      save(best, 2)
+    return restore(checkpoints, *arguments)
+
+  monkeypatch.setattr(Checkpoints, "restore", meanwhile)
+  assert int(load(tmp_path, at="best").state.round) == 2
+  shutil.rmtree(tmp_path / "best/2/state")
+  with pytest.raises(DamagedError):
+    load(tmp_path, at="best")
