@@ -374,6 +374,7 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   _prepare_jax()
   from gan_jax import parallel
 
+  sys.unraisablehook = _tell_unraisable
   try:
     if command is train:  # the others are for one process
       parallel.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
@@ -392,6 +393,12 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
     if _TRACEBACK.value:
       raise
     _fail(f"{error}\n(--traceback shows where this came up)")
+
+
+def _tell_unraisable(found: Any) -> None:
+  """Tells what cannot be raised; not that Orbax, when a save failed, let go of other writes."""
+  if str(found.exc_value) != "Event loop is closed":
+    sys.__unraisablehook__(found)
 
 
 def _prepare_jax() -> None:

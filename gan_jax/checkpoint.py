@@ -11,7 +11,9 @@ import contextlib
 import json
 import logging
 import math
+import os
 import pathlib
+import re
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,8 +56,8 @@ class Checkpoints:
     options = ocp.CheckpointManagerOptions(
       max_to_keep=keep, keep_period=every or None, create=False
     )
-    # Orbax tells every step of a save, and errors before it raises them.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    for name in ("absl", "asyncio"):  # Orbax tells every step, and errors before it raises them
+      logging.getLogger(name).setLevel(logging.CRITICAL)
     self._make = lambda: ocp.CheckpointManager(
       self.folder, options=options, item_names=("state", "leaves")
     )
@@ -182,7 +184,7 @@ class Checkpoints:
       rounds = self.rounds()
       newest = f"the newest checkpoint is of round {rounds[-1]}" if rounds else "there is none yet"
       raise SaveError(
-        f"a checkpoint could not be written to {self.folder} ({_first_line(error)}); {newest}"
+        f"a checkpoint could not be written to {self.folder} ({_reason(error)}); {newest}"
       ) from error
 
   def __enter__(self) -> Self:
@@ -216,7 +218,7 @@ class Checkpoints:
     except Exception as error:  # Orbax raises bare Exceptions for files that are cut short
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
-      return None, f"{type(error).__name__}: {_first_line(error)}"
+      return None, f"{type(error).__name__}: {_reason(error)}"
     found = _describe(state)
     wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
     return (state, "") if not wrong else (None, f"checksum of {wrong[0]} does not match")
@@ -291,7 +293,9 @@ def _checksum(values: Mapping[str, Any]) -> int:
   return zlib.crc32(json.dumps(values, sort_keys=True).encode())
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
   """Cuts what Orbax and TensorStore say, which goes on for pages, to what went wrong."""
+  if found := re.search(r"os_error_code='(\d+)'", str(error)):
+    return os.strerror(int(found[1]))
   text = (str(error).splitlines() or [type(error).__name__])[0].split(" [tensorstore_spec")[0]
   return text if len(text) < 300 else text[:300] + " ..."

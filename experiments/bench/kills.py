@@ -5,8 +5,8 @@
 Both runs play the same rounds with the same seed; one of them is killed (SIGKILL) again and again,
 one time in five while it starts, else up to two checkpoints after it went on: in dispatches, rows,
 pictures and saves. Told are the rounds that had been played and were played again, and what differs
-in the end: rows, TensorBoard's events, pictures, bits of the last checkpoint. Matplotlib, which
-would take more time than all else, draws nothing here.
+in the end: rows, TensorBoard's events, pictures, bits of the checkpoints. Matplotlib, which would
+take more time than all else, draws nothing here.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def config(rounds: int) -> ConfigDict:
   made.optimizers.generator.lookahead = 7
   made.rounds_per_call = 5
   made.log_every, made.sample_every, made.checkpoint_every = 15, 30, EVERY
-  made.num_samples, made.num_fake = 64, 64
+  made.evaluate_every, made.num_samples, made.num_fake = 2 * EVERY, 64, 64
   return made
 
 
@@ -113,9 +113,12 @@ def pictures(workdir: pathlib.Path) -> dict[str, bytes]:
 
 
 def bits(workdir: pathlib.Path) -> dict[str, Any]:
-  """Reads the checksums of the last checkpoint's leaves."""
-  path = workdir / "checkpoints" / str(complete(workdir)[-1]) / "leaves/metadata"
-  return json.loads(path.read_text())["leaves"]
+  """Reads the checksums of the leaves of all checkpoints that are kept, the best among them."""
+  found = {}
+  for path in [*workdir.glob("checkpoints/*/leaves/metadata"), *workdir.glob("best/*/*/metadata")]:
+    leaves = json.loads(path.read_text())["leaves"]
+    found |= {f"{path.relative_to(workdir)} {name}": leaf for name, leaf in leaves.items()}
+  return found
 
 
 def differences(a: pathlib.Path, b: pathlib.Path) -> dict[str, int]:

@@ -2,9 +2,10 @@
 
   python -m experiments.bench.long_runs [--config mnist_dcgan] [--saves 5] [--dispatches 3000]
 
-A save stalls the loop for as long as `Checkpoints.save` takes to return; writing goes on behind the
-rounds that follow, which are timed with and without it. Memory is the resident set of the process,
-while a small game plays, writes rows and saves; its growth is fitted over the second half.
+A save stalls the loop until the state has been looked through and `Checkpoints.save` returns;
+writing goes on behind the rounds that follow, which are timed with and without it. Memory is the
+resident set of the process, while a small game plays, writes rows and saves; its growth is fitted
+over the second half.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from gan_jax.checkpoint import Checkpoints
 from gan_jax.experiment import build
 from gan_jax.parallel import data_mesh
 from gan_jax.teller import Teller
+from gan_jax.watch import check_state
 
 
 def megabytes() -> float:
@@ -58,6 +60,7 @@ def stalls(name: str, saves: int) -> str:
     for _ in range(saves + 1):
       timed(alone)
       begin = time.perf_counter()
+      check_state(state)
       checkpoints.save(state)
       stalled.append(time.perf_counter() - begin)
       timed(beside)
