@@ -17,6 +17,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
@@ -284,9 +285,16 @@ def _describe(state: State, checksums: bool = True) -> dict[str, Any]:
     jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
     for path, leaf in leaves
   }
-  for name, values in on_host(state).items() if checksums else ():
-    found[name]["crc32"] = zlib.crc32(np.ascontiguousarray(values).tobytes())
+  if checksums:
+    values = on_host(state)
+    with ThreadPoolExecutor() as threads:  # zlib leaves Python to others meanwhile
+      for name, crc32 in zip(values, threads.map(_crc32, values.values()), strict=True):
+        found[name]["crc32"] = crc32
   return found
+
+
+def _crc32(values: np.ndarray) -> int:
+  return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def _checksum(values: Mapping[str, Any]) -> int:
