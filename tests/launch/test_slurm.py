@@ -41,7 +41,7 @@ def play(tree, tasks=1):
   """Starts the script that was submitted as SLURM would."""
   tree.fake("srun", SRUN)
   tree.fake("scontrol")
-  environment = tree.environment(TASKS=str(tasks), SLURM_JOB_ID="4711")
+  environment = tree.environment(TASKS=str(tasks), SLURM_JOB_ID="4711", PYTHONPATH=str(ROOT))
   return subprocess.Popen(
     ["bash", "submitted"],
     cwd=tree.root,
