@@ -240,6 +240,19 @@ class _OtherGameError(ValueError):
   pass
 
 
+def _check_sizes(folder: pathlib.Path, like: State) -> None:
+  """Refuses arrays that would take more memory than the state: few bytes may announce many."""
+  arrays = jax.tree.leaves(ocp.StandardCheckpointHandler().metadata(folder).tree)
+  for array in arrays:
+    part = array.storage.chunk_shape  # is unfolded whole, however little of it the array has
+    if math.prod(part) > max(1, math.prod(array.shape)):
+      raise ValueError(f"an array of the shape {array.shape} is stored in parts of {part}")
+  stored = sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays)
+  wanted = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
+  if stored > wanted:
+    raise ValueError(f"its arrays have {stored} bytes, and the state has {wanted}")
+
+
 def _somewhere(leaf: Any) -> Any:
   """Puts a leaf that has no sharding on the first device; Orbax would want where it was saved."""
   if getattr(leaf, "sharding", None) is not None:
@@ -263,19 +276,6 @@ def on_host(state: State) -> dict[str, np.ndarray]:
   """Reads every leaf of a state, whole, by its name; keys as the numbers they are made of."""
   leaves = jax.tree_util.tree_leaves_with_path(state)
   return {jax.tree_util.keystr(path): to_host(leaf) for path, leaf in leaves}
-
-
-def _check_sizes(folder: pathlib.Path, like: State) -> None:
-  """Refuses arrays that would take more memory than the state: few bytes may announce many."""
-  arrays = jax.tree.leaves(ocp.StandardCheckpointHandler().metadata(folder).tree)
-  for array in arrays:
-    part = array.storage.chunk_shape  # is unfolded whole, however little of it the array has
-    if math.prod(part) > max(1, math.prod(array.shape)):
-      raise ValueError(f"an array of the shape {array.shape} is stored in parts of {part}")
-  stored = sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays)
-  wanted = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
-  if stored > wanted:
-    raise ValueError(f"its arrays have {stored} bytes, and the state has {wanted}")
 
 
 def _describe(state: State, checksums: bool = True) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +29,7 @@ class Tree:
     shutil.copy(ROOT / "experiments/ring.py", root / "experiments")
     (root / ".venv/bin").mkdir(parents=True)
     script(root / ".venv/bin/python", "exit 1")
+    script(self.bin / "python3", f'exec {sys.executable} -IS "$@"')  # starts in no time
     for lock in LOCKS:
       shutil.copy(ROOT / lock, root)
       shutil.copy(ROOT / lock, root / f".venv/installed-{lock}")
