@@ -86,3 +86,17 @@ def test_a_dry_run_calls_nothing_and_changes_nothing(tree, name):
 def test_a_mistake_is_one_plain_line(tree, command, message):
   done = tree.run(f"launch/{command}", code=2)
   assert message in done.stderr and len(done.stderr.splitlines()) == 1 and not done.stdout
+
+
+def test_where_python_is_too_old_uv_fetches_one(tree):
+  shutil.rmtree(tree.root / ".venv")
+  told = tree.run("launch/environment requirements.lock", 1, PYTHON="nowhere", PATH=tree.bare())
+  assert "found no Python 3.11 or newer; install one or uv" in told.stderr
+  tree.fake("uv", "mkdir -p .venv/bin")
+  tree.run("launch/environment requirements-tpu.lock", PYTHON="nowhere")
+  assert tree.calls()[0] == ["uv", "venv", "--quiet", "--python", "3.12", f"{tree.root}/.venv"]
+  install, package = tree.calls()[1:]
+  assert "--require-hashes" in install and f"{tree.root}/requirements-tpu.lock" in install
+  assert package[-2:] == ["-e", str(tree.root)] and "--no-deps" in package
+  tree.run("launch/environment requirements-tpu.lock")
+  assert len(tree.calls()) == 3  # done before
