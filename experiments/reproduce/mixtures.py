@@ -326,7 +326,7 @@ def _draw(out: pathlib.Path, table: str, found: Results) -> None:
     panel.set_axis_off()
   for key, result in found.items():
     panel, centers = axes[names.index(key[0]), rows.index(key[1])], MIXTURES[key[0]].centers
-    with np.load(_path(out, key, ".npz")) as file:
+    with np.load(_path(out, key, ".npz"), allow_pickle=False) as file:
       samples = file["samples"][0]
     panel.scatter(*centers.T, s=30, facecolors="none", edgecolors=BLUE, linewidths=0.7)
     panel.scatter(*samples.T, s=1, color=ORANGE, alpha=0.4, linewidths=0)

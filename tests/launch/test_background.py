@@ -24,9 +24,13 @@ def test_it_runs_ends_and_can_be_started_again(tree):
   tree.run(f"launch/background start {TRAIN}")
   assert state(tree) == "running"
   assert "running already" in tree.run(f"launch/background start {TRAIN}", code=1).stderr
+  other = TRAIN.replace("runs/x", "runs/y")
+  about = lambda command: tree.run(f"launch/background state {command}").stdout.strip()
+  assert about(TRAIN) == "running" and about(other) == "another"
   (tree.root / "enough").touch()
   until(tree, "3")
   assert (tree.root / "background.log").read_text() == f"{TRAIN}\n"
+  assert about(TRAIN) == "3" and about(other) == "none"
   tree.gan_jax("exit 0")
   tree.run(f"launch/background start {TRAIN}")
   until(tree, "0")

@@ -154,6 +154,16 @@ def test_a_run_that_failed_is_fetched_and_told_and_not_started_again(tree, cloud
   assert (tree.root / "runs/x/starts").read_text() == "from 0\n"
 
 
+def test_what_another_run_has_left_on_the_vm_is_not_taken_for_this_one(tree, cloud):
+  tree.run(f"launch/tpu_vm create --name=a {ZONE} --type=v6e-1")
+  tree.run(f"launch/tpu_vm start --name=a {ZONE} train {CONFIG} --workdir=runs/y")
+  keep = " ".join(["launch/tpu_vm", *KEEP]).replace("keep", "keep --name=a")
+  assert "a runs another command" in tree.run(keep, code=1).stderr
+  until(lambda: read(cloud / "a/home/gan_jax/background.code") == ["0"])
+  tree.run(keep)
+  assert read(tree.root / "runs/x/round") == ["5"] and not (tree.root / "runs/y").exists()
+
+
 def test_another_run_of_that_name_here_is_not_overwritten(tree, cloud):
   tree.run(f"launch/tpu_vm create --name=a {ZONE} --type=v6e-1")
   tree.run(f"launch/tpu_vm start --name=a {ZONE} train {CONFIG} {WORKDIR}")
