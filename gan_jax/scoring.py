@@ -5,6 +5,7 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
 """
 
 import functools
+import json
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,6 @@ from gan_jax.data import take
 from gan_jax.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.features import bounded
-from gan_jax.files import read_json
 from gan_jax.game import State, minibatches
 from gan_jax.lock import is_live
 from gan_jax.metrics import nearest_neighbours
@@ -140,10 +140,10 @@ def _seeds(seed: int, draws: int) -> range:
 def _ended(workdir: pathlib.Path) -> bool:
   """Tells whether training has written its summary, after the last round or where it stopped."""
   try:
-    found = read_json(workdir / "summary.json")
-  except (OSError, ValueError):
+    found = json.loads((workdir / "summary.json").read_text())
+    return "stopped" in found or found.get("rounds", 0) >= read_config(workdir).rounds
+  except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # none, or none of ours
     return False
-  return "stopped" in found or found.get("rounds", 0) >= read_config(workdir).rounds
 
 
 def _experiment(workdir: pathlib.Path, changes: Mapping[str, Any] | None) -> Experiment:
