@@ -15,7 +15,7 @@ import tensorstore
 from allowance import at_most
 
 from gan_jax import report
-from gan_jax.cards import compare, read_card
+from gan_jax.cards import line, read_card
 from gan_jax.checkpoint import Checkpoints, DamagedError
 from gan_jax.config import default_config, network
 from gan_jax.experiment import build
@@ -125,7 +125,7 @@ def test_a_card_without_its_parts_is_none(tmp_path):
   harm += [("made", {}), ("made", {"version": "2"}), ("run", []), ("run", {"round": "4"})]
   harm += [("made", {"version": 1, "checkpoint": []}), ("software", DEEP[:9])]
   path.write_text(json.dumps(good))
-  assert "kl" in compare([read_card(path)], [read_card(path)], names=("a", "b"))
+  assert line(read_card(path)).startswith("kl 0.375")
   for key, value in harm:
     path.write_text(json.dumps({**good, key: value}))
     with pytest.raises(ValueError, match=r"card\.json is no score card, or a damaged one"):
