@@ -8,7 +8,6 @@ for rounding, as that of biases before a batch norm; here no such parameter meet
 """
 
 import functools
-import re
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ import pytest
 from jax.sharding import PartitionSpec
 
 from experiments.bench import layouts
+from experiments.bench.scaling import collectives
 from gan_jax import data, parallel, rules
 from gan_jax.config import default_config, network
 from gan_jax.experiment import build
@@ -188,14 +188,6 @@ def test_batches_are_the_same_to_the_bit(fsdp, resident, monkeypatch):
 # --- what is sent ---------------------------------------------------------------------------------
 
 
-def collectives(program):
-  """Lists the collectives of a compiled program outside of branches: (kind, shapes)."""
-  kinds = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|collective-broadcast"
-  pattern = re.compile(rf" = (.*?) ({kinds}|infeed|outfeed|send|recv|copy-start)(?:-start)?\(.*")
-  found = [m for line in program.splitlines() if (m := pattern.search(line))]
-  return [(m[2], re.findall(r"\w+\[[\d,]*\]", m[1])) for m in found if "/cond/" not in m[0]]
-
-
 MLP = {
   "generator": network("mlp_generator", hidden=(32, 32)),
   "discriminator": network("mlp_discriminator", hidden=(32, 32)),
@@ -218,13 +210,11 @@ def sent(fsdp=1, networks=MLP, **changes):
 
 
 def kinds(found):
-  return sorted(kind for kind, _ in found)
+  return sorted(sent.kind for sent in found)
 
 
 def sizes(found, kind):
-  """Counts the numbers that each collective of a kind carries."""
-  count = lambda shape: np.prod([int(n) for n in re.findall(r"\d+", shape.split("[")[1])])
-  return sorted(int(sum(map(count, shapes))) for k, shapes in found if k == kind)
+  return sorted(sent.numbers for sent in found if sent.kind == kind)
 
 
 def test_a_move_sends_its_gradients_once_and_nothing_else():
