@@ -15,6 +15,7 @@ import optax
 
 from gan_jax import regularizers
 from gan_jax.nets import NETWORKS
+from gan_jax.parallel import check_mesh
 
 OPTIMIZERS = {
   name: getattr(optax, name)
@@ -200,6 +201,17 @@ def check(config: ml_collections.ConfigDict) -> None:
     raise ValueError(
       f"config.packing = {config.packing} does not divide config.batch_size = {config.batch_size}"
     )
+  if config.batch_size % config.microbatches:
+    raise ValueError(
+      f"config.microbatches = {config.microbatches} does not divide config.batch_size = "
+      f"{config.batch_size}"
+    )
+  if config.microbatches > 1 and config.packing > 1:
+    raise ValueError(
+      f"config.microbatches = {config.microbatches} and config.packing = {config.packing}: the "
+      "discriminator sees consecutive examples packed, and microbatches take them apart; set one"
+    )
+  check_mesh(**section(config, "mesh"))
   _check_sections(config, "config", {})
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import data, report, train
+from gan_jax import data, parallel, report, train
 from gan_jax.cards import read_card
 from gan_jax.config import default_config, network
 from gan_jax.evaluate import Evaluator
@@ -29,7 +29,7 @@ from gan_jax.lock import BusyError, hold, is_live
 from gan_jax.parallel import make_mesh
 from gan_jax.runs import load
 from gan_jax.teller import Teller
-from gan_jax.train import _next_stop, fit, rounds_player
+from gan_jax.train import _next_stop, fit, rounds_player, rounds_program
 from gan_jax.watch import NotFiniteError, Watch
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -94,9 +94,52 @@ def test_streamed_rounds_are_those_of_resident_data():
   assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), *found))
 
 
-def test_batch_that_devices_cannot_share_is_refused():
+@pytest.mark.parametrize(
+  ("sizes", "message"),
+  [
+    ({"data": 3}, "data = 3 by fsdp = 1, and there are 8 devices: expected sizes whose product"),
+    ({"fsdp": 3}, "data = -1 by fsdp = 3, and there are 8 devices"),
+    ({"data": 4, "fsdp": 4}, "there are 8 devices"),
+    ({"data": -1, "fsdp": -1}, "of which one may be -1"),
+    ({"data": 0}, "data = 0 by fsdp = 1: expected numbers of devices"),
+  ],
+)
+def test_meshes_that_do_not_fit_are_refused(sizes, message):
+  with pytest.raises(ValueError, match=message):
+    make_mesh(24, **sizes)
+
+
+def test_a_mesh_has_all_devices_and_the_batch_is_split_over_both_axes():
+  assert dict(make_mesh(24).shape) == {"data": 8, "fsdp": 1}
+  mesh = make_mesh(24, fsdp=-1, data=2)
+  assert dict(mesh.shape) == {"data": 2, "fsdp": 4}
+  parts = parallel.split(np.arange(24.0), mesh).addressable_shards
+  assert [list(p.data) for p in parts] == [[3 * i, 3 * i + 1, 3 * i + 2] for i in range(8)]
   with pytest.raises(ValueError, match="batch_size = 12 cannot be split over 8 devices"):
     make_mesh(12)
+
+
+def test_what_is_large_is_split_along_its_longest_axis_and_stays_there(monkeypatch):
+  monkeypatch.setattr(parallel, "SMALL", 64)
+  experiment, mesh = build(tiny()), make_mesh(16, fsdp=4)
+  rounds = rounds_program(experiment.game, experiment.batches, mesh)
+  kernel = lambda state: state.params["generator"]["Dense_0"]["kernel"]  # [64, 8]
+  spec = jax.sharding.PartitionSpec
+  for part in (rounds.like.opt["generator"][0][0].mu, rounds.like.ema["generator"]):
+    found = part.get("generator", part)["Dense_0"]
+    assert found["kernel"].sharding.spec == spec("fsdp") and found["bias"].sharding.spec == spec()
+  start = lambda: init(experiment.game, jax.random.key(0), experiment.batches.spec(1))
+  places = jax.tree.map(lambda x: x.sharding, rounds.like)
+  state = jax.jit(start, out_shardings=places)()
+  same = jax.tree.map(lambda a, b: bool((a == b).all()), state.params, start().params)
+  assert jax.tree.all(same)  # it starts the same, to the bit
+  for _ in range(2):
+    state, _metrics = rounds.play(state, rounds.table, None, 1)
+    assert jax.tree.all(jax.tree.map(lambda x, y: x.sharding == y, state, places))
+  assert kernel(state).addressable_shards[0].data.shape == (16, 8)
+  assert rounds.play._cache_size() == 1
+  whole = parallel.local(state, mesh)
+  assert kernel(whole).is_fully_replicated
 
 
 def test_what_fails_beside_training_loses_no_rounds(tmp_path):
@@ -453,7 +496,7 @@ def test_rounds_leak_no_tracer():
   example = experiment.example.batch(minibatches(experiment.game), 16)
   with jax.checking_leaks():
     state = init(experiment.game, jax.random.key(0), example)
-    rounds_player(experiment.game, experiment.batches, data_mesh(16))(state, 2)
+    rounds_player(experiment.game, experiment.batches, make_mesh(16))(state, 2)
 
 
 def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):

@@ -27,7 +27,7 @@ from experiments.bench.monitors import start
 from gan_jax import report, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.experiment import build
-from gan_jax.parallel import data_mesh
+from gan_jax.parallel import make_mesh
 from gan_jax.teller import Teller
 from gan_jax.watch import check_state
 
@@ -41,7 +41,7 @@ def megabytes() -> float:
 def stalls(name: str, saves: int) -> str:
   """Times a dispatch of ten rounds alone, and beside a save that was started before it."""
   config = importlib.import_module(f"experiments.{name}").get_config()
-  experiment, mesh = build(config), data_mesh(config.batch_size)
+  experiment, mesh = build(config), make_mesh(config.batch_size)
   state, play = (
     start(experiment, mesh),
     train.rounds_player(experiment.game, experiment.batches, mesh),
