@@ -1,6 +1,5 @@
 """Several processes on one machine: told who they are, ended together, started again."""
 
-import json
 import pathlib
 import signal
 import subprocess
@@ -77,21 +76,24 @@ def test_who_stops_it_stops_all_once_and_nothing_starts_again(tree, number):
   assert [(tree.root / f"told-{i}").read_text() for i in range(2)] == ["told\n"] * 2
 
 
-@pytest.mark.slow
+JOIN = """
+import sys
+from gan_jax import parallel
+parallel.start()
+import jax
+told = [parallel.any_process(jax.process_index() == i) for i in range(3)]
+print(jax.process_index(), 'of', jax.process_count(), jax.device_count(), told, *sys.argv[1:])
+"""
+
+
 @pytest.mark.skipif(
   not hasattr(parallel, "start"), reason="gan_jax.parallel.start is not there yet"
 )
-def test_two_real_processes_train_one_run(tree, cache):
-  tree.gan_jax(f'exec {sys.executable} -m gan_jax.app "$@"')
-  small = "--config.rounds=20 --config.rounds_per_call=20 --config.log_every=20 "
-  small += "--config.sample_every=0 --config.evaluate_every=0 --config.batch_size=32 "
-  small += "--config.num_fake=200 --config.num_samples=50 --config.checkpoint_every=20 "
-  small += "--config.generator.hidden='(16,)' --config.discriminator.hidden='(16,)'"
-  command = f"launch/local_processes --processes=2 --devices=2 {TRAIN} {small}"
-  quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "GAN_JAX_CACHE": str(cache)}
-  told = tree.run(command, timeout=300, PYTHONPATH=str(ROOT), **quick)
-  run = tree.root / "runs/x"
-  rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-  assert [row["round"] for row in rows] == [20]
-  assert json.loads((run / "summary.json").read_text())["rounds"] == 20
-  assert told.stdout.count("round 20/20") == 1  # one of them talks
+def test_real_processes_find_each_other_and_talk(tree):
+  """That such processes train one run is tested where they are started one by one."""
+  (tree.root / "join.py").write_text(JOIN)
+  tree.gan_jax(f'exec {sys.executable} join.py "$@"')
+  command = f"launch/local_processes --processes=2 --devices=2 {TRAIN}"
+  told = tree.run(command, timeout=120, PYTHONPATH=str(ROOT)).stdout
+  for i in range(2):
+    assert f"[{i}] {i} of 2 4 [True, True, False] {TRAIN}" in told
