@@ -16,9 +16,9 @@ def at_most(size: int) -> Iterator[None]:
   The kernel counts, so that C libraries are counted as well. (Python 3.11's own count, tracemalloc,
   crashes where threads without an interpreter, as TensorStore's, allocate while it stops.)
   """
-  used, asked = _kernel("VmRSS"), _kernel("VmPeak")
   with contextlib.suppress(OSError):
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # VmHWM, the peak of VmRSS, is from here
+  used, asked = _kernel("VmHWM"), _kernel("VmPeak")  # where it may not be set back, of all before
   yield
   used, asked = _kernel("VmHWM") - used, _kernel("VmPeak") - asked
   if used > size or asked > size + ROOM:
