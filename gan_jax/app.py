@@ -122,6 +122,8 @@ def main() -> None:
     return
   if command not in COMMANDS:
     _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}", code=2)
+  if command == "train":
+    signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
   # The file must be known before its keys are overridden, in whatever order they were typed;
   # config_flags looks the file up in sys.argv itself.
   rest.sort(key=lambda argument: not argument.startswith("--config="))
@@ -133,10 +135,6 @@ def main() -> None:
 
 def train() -> None:
   """Trains, or goes on training."""
-  import jax
-
-  if not jax.distributed.is_initialized():  # there it is JAX that waits for it
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, until `fit` takes both
   from gan_jax import experiment, runs
   from gan_jax.train import fit
 
@@ -410,6 +408,12 @@ def _prepare_jax() -> None:
     jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache, "xla").expanduser()))
     # Small programs too: a short run has a dozen, of 0.1 to 1 s each.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _leave(number: int, frame: Any) -> None:
+  """Ends a process in which nothing can be lost yet; an exception might be lost in an import."""
+  print("gan_jax: stopped; start it again to go on", file=sys.stderr, flush=True)
+  os._exit(75)
 
 
 def _fail(message: str, code: int = 1) -> Any:
