@@ -147,7 +147,7 @@ def _spread_rule(turn: Turn, mesh: Mesh) -> Rule:
   spec = lambda tree: jax.tree.map(lambda leaf: _place(leaf, mesh).spec, tree)
 
   def rule(game: Game, _: Turn, state: State, batch: Batch, move: Move) -> Found:
-    parts, everywhere = spec(state.params), PartitionSpec()
+    parts, whole = spec(state.params), PartitionSpec()
 
     def mine(params: Params, rest: State, batch: Batch, key: jax.Array) -> Found:
       params = jax.tree.map(_gather_part, params, parts)
@@ -159,8 +159,8 @@ def _spread_rule(turn: Turn, mesh: Mesh) -> Rule:
     found, left = jax.shard_map(
       mine,
       mesh=mesh,
-      in_specs=(parts, everywhere, PartitionSpec(AXES), everywhere),
-      out_specs=everywhere,
+      in_specs=(parts, whole, PartitionSpec(AXES), whole),
+      out_specs=whole,
       check_vma=False,
     )(state.params, state.replace(params={}), batch, move.key)
     place = lambda leaf: jax.lax.with_sharding_constraint(leaf, _place(leaf, mesh))
