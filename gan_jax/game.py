@@ -86,6 +86,7 @@ class Player(NamedTuple):
 
 
 Found = tuple[dict[str, Params], tuple[Carried, Metrics]]  # what `gradients` returns
+# Its gradients are of this device's examples; whoever plays the move averages them over devices.
 Rule = Callable[["Game", "Turn", "State", Batch, Move], Found]
 
 
@@ -311,16 +312,9 @@ def gradients(
   """Takes each player's gradient at one place and draw; arguments as for `losses`.
 
   Returns:
-    ({player: gradients of what it owns}, (what the look leaves in `carried`, metrics)).
+    ({player: gradients of what it owns}, (what the look leaves in `carried`, metrics)), of this
+    device's examples: `mean` over devices makes them those of the batch.
   """
-  found, left = local_gradients(players, params, carried, batch, move)
-  return _mean(found, move.axis_name), left
-
-
-def local_gradients(
-  players: Mapping[str, Player], params: Params, carried: Carried, batch: Batch, move: Move
-) -> Found:
-  """Takes `gradients` of this device's examples alone."""
   own = _pick(params, _owned(players))
   at = lambda own: losses(players, {**params, **own}, carried, batch, move)
   _, push, left = jax.linearize(at, own, has_aux=True)
@@ -356,10 +350,11 @@ def _move(
 ) -> tuple[State, Metrics]:
   """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
   found, (left, metrics) = turn.rule(game, turn, state, batch, Move(key, state.round, axis_name))
+  found = mean(found, axis_name)
   metrics |= {f"{name}/gradient_norm": optax.tree.norm(found[name]) for name in found}
   state = update(game, state, found).replace(carried={**state.carried, **left})
   owned = _owned({name: game.players[name] for name in turn.players})
-  return _average(game, state, owned, batch, axis_name), _mean(metrics, axis_name)
+  return _average(game, state, owned, batch, axis_name), mean(metrics, axis_name)
 
 
 def _average(
@@ -396,5 +391,6 @@ def _pick(tree: Mapping[str, PyTree], names: tuple[str, ...]) -> dict[str, PyTre
   return {name: tree[name] for name in names}
 
 
-def _mean(tree: PyTree, axis_name: AxisName) -> PyTree:
+def mean(tree: PyTree, axis_name: AxisName) -> PyTree:
+  """Averages over the devices that share a batch, if there are several under one name."""
   return tree if axis_name is None else jax.lax.pmean(tree, axis_name)

@@ -144,27 +144,25 @@ def spread(game: Game, mesh: Mesh) -> Game:
 
 
 def _spread_rule(turn: Turn, mesh: Mesh) -> Rule:
-  spec = lambda tree: jax.tree.map(lambda leaf: _place(leaf, mesh).spec, tree)
-
   def rule(game: Game, _: Turn, state: State, batch: Batch, move: Move) -> Found:
-    parts, whole = spec(state.params), PartitionSpec()
+    parts = jax.tree.map(lambda leaf: _place(leaf, mesh).spec, state.params)
+    owned = {name: {net: parts[net] for net in game.players[name].owns} for name in turn.players}
+    whole = PartitionSpec()
 
     def mine(params: Params, rest: State, batch: Batch, key: jax.Array) -> Found:
       params = jax.tree.map(_gather_part, params, parts)
       found, (left, metrics) = turn.rule(
         game, turn, rest.replace(params=params), batch, Move(key, move.round, AXES)
       )
-      return found, (left, jax.lax.pmean(metrics, AXES))
+      return _average(found, owned, mesh), (left, jax.lax.pmean(metrics, AXES))
 
-    found, left = jax.shard_map(
+    return jax.shard_map(
       mine,
       mesh=mesh,
       in_specs=(parts, whole, PartitionSpec(AXES), whole),
-      out_specs=whole,
+      out_specs=(owned, whole),
       check_vma=False,
     )(state.params, state.replace(params={}), batch, move.key)
-    place = lambda leaf: jax.lax.with_sharding_constraint(leaf, _place(leaf, mesh))
-    return jax.tree.map(place, found), left
 
   return rule
 
@@ -174,6 +172,29 @@ def _gather_part(part: jax.Array, spec: PartitionSpec) -> jax.Array:
   if "fsdp" not in spec:
     return part
   return jax.lax.all_gather(part, "fsdp", axis=spec.index("fsdp"), tiled=True)
+
+
+def _average(found: PyTree, specs: PyTree, mesh: Mesh) -> PyTree:
+  """Averages gradients over all devices, of which each keeps its part; under `shard_map`."""
+
+  def keep_part(x: jax.Array, spec: PartitionSpec) -> jax.Array:
+    if "fsdp" not in spec:
+      return x
+    part = jax.lax.psum_scatter(x, "fsdp", scatter_dimension=spec.index("fsdp"), tiled=True)
+    return part / mesh.shape["fsdp"]
+
+  leaves, tree = jax.tree.flatten(jax.tree.map(keep_part, found, specs))
+  split = ["fsdp" in spec for spec in jax.tree.leaves(specs, is_leaf=_is_spec)]
+  # What is left to be averaged over the same axes goes in one message.
+  of = lambda kind: [x for x, is_split in zip(leaves, split, strict=True) if is_split == kind]
+  whole, parts = jax.lax.pmean(of(False), AXES), of(True)
+  parts = parts if mesh.shape["data"] == 1 else jax.lax.pmean(parts, "data")
+  sources = {False: iter(whole), True: iter(parts)}
+  return jax.tree.unflatten(tree, [next(sources[is_split]) for is_split in split])
+
+
+def _is_spec(x: Any) -> bool:
+  return isinstance(x, PartitionSpec)
 
 
 # --- to the devices, and back -------------------------------------------------------------------

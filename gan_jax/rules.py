@@ -26,9 +26,10 @@ from gan_jax.game import (
   PyTree,
   State,
   Turn,
+  gradients,
   here,
-  local_gradients,
   losses,
+  mean,
   update,
 )
 from gan_jax.random import Part
@@ -55,7 +56,8 @@ def extragradient(turns: Turns) -> Turns:
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
     found, _ = here(game, turn, state, batch, move)
-    return here(game, turn, update(game, state, found), batch, move)
+    ahead = update(game, state, mean(found, move.axis_name))
+    return here(game, turn, ahead, batch, move)
 
   return (_at_once(turns, "extragradient")._replace(rule=rule),)
 
@@ -82,11 +84,11 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
   def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
     def half_square(own: Params) -> tuple[jax.Array, Found]:
       found, left = here(game, turn, _at(state, own), batch, move)
-      return optax.tree.norm(found, squared=True) / 2, (found, left)
+      whole = mean(found, move.axis_name)
+      return optax.tree.norm(whole, squared=True) / 2, (found, left)
 
     owned = {net: state.params[net] for name in turn.players for net in game.players[name].owns}
     slope, (found, left) = jax.grad(half_square, has_aux=True)(owned)
-    slope = _mean(slope, move)
     add = lambda g, s: g + weight * s
     return {
       name: {net: jax.tree.map(add, g, slope[net]) for net, g in own.items()}
@@ -130,13 +132,13 @@ def unrolled(
     def ahead(own: Params) -> jax.Array:
       def step(state: State, _: None) -> tuple[State, None]:
         grads, _left = here(game, Turn((opponent,)), state, batch, move)
-        return update(game, state, grads), None
+        return update(game, state, mean(grads, move.axis_name)), None
 
       then, _ = jax.lax.scan(step, _at(state, own), length=steps)
       return losses(me, {**then.params, **own}, state.carried, batch, move)[0][player]
 
     own = {net: state.params[net] for net in game.players[player].owns}
-    return {**found, player: _mean(jax.grad(ahead)(own), move)}, left
+    return {**found, player: jax.grad(ahead)(own)}, left
 
   looks = lambda turn: turn._replace(rule=rule, watched=(opponent,))
   return tuple(looks(turn) if player in turn.players else turn for turn in turns)
@@ -172,14 +174,14 @@ def microbatches(turns: Turns, count: int) -> Turns:
 
     def look(total: PyTree, given: tuple[jax.Array, Batch]) -> tuple[PyTree, PyTree]:
       seen = move._replace(part=Part(given[0], count))
-      found, left = local_gradients(players, state.params, state.carried, given[1], seen)
+      found, left = gradients(players, state.params, state.carried, given[1], seen)
       return jax.tree.map(jnp.add, total, found), left
 
     owned = {name: {net: state.params[net] for net in p.owns} for name, p in players.items()}
     parts = jnp.arange(count), jax.tree.map(lambda x: _apart(x, count), dict(batch))
     total, left = jax.lax.scan(look, jax.tree.map(jnp.zeros_like, owned), parts)
-    mean = lambda x: jnp.mean(x, axis=0) if jnp.issubdtype(x.dtype, jnp.floating) else x[-1]
-    return _mean(jax.tree.map(lambda x: x / count, total), move), jax.tree.map(mean, left)
+    join = lambda x: jnp.mean(x, axis=0) if jnp.issubdtype(x.dtype, jnp.floating) else x[-1]
+    return jax.tree.map(lambda x: x / count, total), jax.tree.map(join, left)
 
   return turns if count == 1 else tuple(turn._replace(rule=rule) for turn in turns)
 
@@ -261,7 +263,3 @@ def _at_once(turns: Turns, rule: str) -> Turn:
 
 def _at(state: State, own: Params) -> State:
   return state.replace(params={**state.params, **own})
-
-
-def _mean(tree: PyTree, move: Move) -> PyTree:
-  return tree if move.axis_name is None else jax.lax.pmean(tree, move.axis_name)

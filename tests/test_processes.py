@@ -112,7 +112,7 @@ def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
   if number == signal.SIGKILL:
     assert codes[0] not in (0, None) and "another process is gone" in told[0]
   else:
-    assert codes[0] == codes[1] == 130 and all("interrupted" in text for text in told)
+    assert codes[0] == codes[1] == 75 and all("start it again" in text for text in told)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
 
 
