@@ -221,8 +221,8 @@ def _last_cards(workdir: pathlib.Path) -> dict[str, Card]:
       f"{workdir} has no card of its last checkpoint: gan_jax evaluate --workdir={workdir} makes"
       " one"
     )
-  newest = max(card.run["round"] for card in cards)
-  return _by_digest(card for card in cards if card.run["round"] == newest)
+  newest = max(card.run.get("round", 0) for card in cards)
+  return _by_digest(card for card in cards if card.run.get("round", 0) == newest)
 
 
 def _by_digest(cards: Iterable[Card]) -> dict[str, Card]:
@@ -250,7 +250,9 @@ def read_card(path: str | pathlib.Path) -> Card:
     scores = {name: [float(x) for x in values] for name, values in card.scores.items()}
     if card.made["version"] > VERSION:
       raise ValueError(f"it is of version {card.made['version']}, and this reads up to {VERSION}")
-    if type(card.run["round"]) is not int or not all(isinstance(part, dict) for part in card):
+    if type(card.run.get("round", 0)) is not int or not all(
+      isinstance(part, dict) for part in card
+    ):
       raise ValueError("it does not say of what")
     if not card.better.keys() >= scores.keys() or not isinstance(card.made["checkpoint"], str):
       raise ValueError("it does not say how")

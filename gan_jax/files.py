@@ -30,7 +30,7 @@ def whole(path: Path) -> Iterator[pathlib.Path]:
   """Gives a temporary path that takes the place of `path` when all has gone well."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f".{os.getpid()}.{path.name}")  # its suffix is kept: numpy adds one
+  temporary = path.with_name(f".{path.name}.{os.getpid()}")  # whoever looks for *.png sees none
   try:
     yield temporary
     os.replace(temporary, path)

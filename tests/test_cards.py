@@ -32,7 +32,7 @@ JUDGE = Evaluator(
     "fake": {"count": 500, "seed": 7},
     "floor": {"kl": 0.01},
   },
-  lambda sample: {},
+  lambda *_: {},
 )
 
 

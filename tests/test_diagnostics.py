@@ -224,7 +224,7 @@ def play(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(parallel, "make_mesh", lambda batch_size, **_: one)
   monkeypatch.setattr(report, "curves", lambda rows: None)
   monkeypatch.setattr(Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
-  unscored = Evaluator("none", {}, (), {}, lambda sample: {})
+  unscored = Evaluator("none", {}, (), {}, lambda *_: {})
 
   def run(config):
     experiment = build(config)._replace(evaluator=lambda: unscored)

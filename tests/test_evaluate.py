@@ -355,7 +355,7 @@ def test_no_score_without_labels_and_the_card_says_why():
   ],
 )
 def test_improves(new: dict, best: dict | None, expected: bool):
-  judge = Evaluator("test", {"a": "max", "b": "min"}, ("a", "b"), {}, lambda sample: {})
+  judge = Evaluator("test", {"a": "max", "b": "min"}, ("a", "b"), {}, lambda *_: {})
   assert judge.improves(new, best) is expected
 
 

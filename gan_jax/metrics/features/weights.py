@@ -112,8 +112,8 @@ def save(path: str | os.PathLike[str], weights: Weights) -> None:
   if path.suffix != ".npz":
     raise ValueError(f"{path} should end in .npz, by which it will be known")
   marks = {"sha256": np.array(weights.sha256), "content": np.array(_digest(weights))}
-  with whole(path) as temporary:
-    np.savez(temporary, allow_pickle=False, **weights.arrays, **marks)
+  with whole(path) as temporary, temporary.open("wb") as file:  # by its name numpy would add .npz
+    np.savez(file, allow_pickle=False, **weights.arrays, **marks)
 
 
 def read_torch(content: bytes) -> dict[str, np.ndarray]:
