@@ -1,6 +1,7 @@
 """Plays every kind of game on every layout of eight devices and compares with one device.
 
   python -m experiments.bench.layouts [--rounds 20] [--games ...]
+  python -m experiments.bench.layouts --processes 2      # that share the eight devices
 
 Tiny networks on points; the largest difference of parameters and averages after so many rounds,
 relative to the largest entry of the network. What differs is the order in which means are summed;
@@ -9,6 +10,10 @@ keys, data and their order are the same to the bit. Eight devices are forced on 
 
 import argparse
 import functools
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -225,14 +230,64 @@ def state_difference(a: State, b: State) -> float:
   return max(difference(*pair) for pair in pairs)
 
 
+# --- several processes --------------------------------------------------------------------------
+
+
+def compare_together(name: str, rounds: int) -> float:
+  """Plays a game on the devices of all processes: the largest difference from one device."""
+  game = GAMES[name]()
+  data = jax.tree.map(np.asarray, batches(game, rounds))
+  first = jax.tree.map(lambda x: x[0], data)
+  make = lambda: init(game, jax.random.key(0), first)
+  want = one(game, make(), data)[0]
+  mesh = parallel.make_mesh(BATCH, data=DEVICES // 2, fsdp=2)
+  places, rows = parallel.places(want, mesh), parallel.rows(mesh, axis=2)
+  mine = jax.tree.map(
+    lambda x: jax.make_array_from_callback(x.shape, rows, lambda part: x[part]), data
+  )
+  state = jax.jit(make, out_shardings=places)()
+  got = jax.jit(_rounds(parallel.spread(game, mesh)), out_shardings=(places, None))(state, mine)[0]
+  return state_difference(want, parallel.local(got, mesh))
+
+
+def start_processes(count: int) -> int:
+  """Runs this command as so many processes that find each other; returns the worst exit code."""
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{free.getsockname()[1]}"
+  command = [sys.executable, "-m", "experiments.bench.layouts", *sys.argv[1:]]
+  environment = {
+    **os.environ,
+    "JAX_NUM_CPU_DEVICES": str(DEVICES // count),
+    "XLA_FLAGS": "",
+    "GAN_JAX_COORDINATOR": address,
+    "GAN_JAX_NUM_PROCESSES": str(count),
+  }
+  running = [
+    subprocess.Popen(command, env={**environment, "GAN_JAX_PROCESS_ID": str(i)})
+    for i in range(count)
+  ]
+  return max(process.wait() for process in running)
+
+
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--rounds", type=int, default=20)
   parser.add_argument("--games", nargs="*", choices=GAMES, default=list(GAMES))
+  parser.add_argument("--processes", type=int, default=1)
   options = parser.parse_args()
+  parallel.SMALL = 1  # else nothing here were large enough to be split
+  if options.processes > 1:
+    if "GAN_JAX_PROCESS_ID" not in os.environ:
+      sys.exit(start_processes(options.processes))
+    parallel.start()
+    for name in options.games:
+      found = compare_together(name, options.rounds)
+      if parallel.is_first():
+        print(f"| {name} | {found:.0e} |", flush=True)
+    return
   if jax.config.jax_num_cpu_devices < DEVICES:
     jax.config.update("jax_num_cpu_devices", DEVICES)
-  parallel.SMALL = 1  # else nothing here were large enough to be split
   print(f"| after {options.rounds} rounds | {' | '.join(LAYOUTS)} |\n|---|{'---|' * len(LAYOUTS)}")
   for name in options.games:
     cells = (f"{x:.0e}" for x in compare(name, options.rounds).values())
