@@ -261,7 +261,8 @@ def _panels(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, dict[str,
     label: found for label, name in named.items() if len((found := _series(rows, name))[0])
   }
   names = sorted({name for row in rows for name in row})
-  players = lambda what: {n.removesuffix(what): n for n in names if n.endswith(what)}
+  measured = [n for n in names if not n.startswith("monitor/")]
+  players = lambda what: {n.removesuffix(what): n for n in measured if n.endswith(what)}
   scores = [name for name in names if name.startswith("score/")]
   return [
     ("loss", "linear", pick(players("/loss")), None),

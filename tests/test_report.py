@@ -206,6 +206,13 @@ def test_curves_show_every_player():
   assert panels(rows) == {"loss": ["d_a", "d_b", "g"]}
 
 
+def test_monitors_are_no_players():
+  rows = [
+    {"round": i, "generator/gradient_norm": 1.0, "monitor/gradient_norm": 2.0} for i in (1, 2)
+  ]
+  assert panels(rows) == {"gradient norm": ["generator"]}
+
+
 def test_curves_leave_out_what_is_not_finite():
   rows = [{"round": i, "V": v} for i, v in enumerate([1.0, math.nan, math.inf, 2.0])]
   x, y = report._series(rows, "V")
