@@ -38,6 +38,13 @@ def whole(path: Path) -> Iterator[pathlib.Path]:
     temporary.unlink(missing_ok=True)
 
 
+def tidy(folder: Path) -> None:
+  """Deletes what was half written when a process was killed; only who alone writes there may."""
+  for left in pathlib.Path(folder).glob(".*.*"):
+    if left.suffix[1:].isdecimal():
+      left.unlink(missing_ok=True)
+
+
 def read_json(path: Path, limit: int = JSON_LIMIT) -> dict[str, Any]:
   """Reads a JSON file that holds values by name.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.files import whole
+from gan_jax.files import tidy, whole
 
 Path = str | os.PathLike[str]
 
@@ -87,6 +87,8 @@ class Writer:
 
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in (self._path.parent, self._path.parent / "samples"):
+      tidy(folder)
     kept = [row for row in read_rows(workdir) if row["round"] <= first]
     with whole(self._path) as temporary:
       temporary.write_text("".join(json.dumps(_plain(row)) + "\n" for row in kept))

@@ -206,6 +206,16 @@ def test_curves_show_every_player():
   assert panels(rows) == {"loss": ["d_a", "d_b", "g"]}
 
 
+def test_what_a_killed_run_left_half_written_goes(tmp_path: pathlib.Path):
+  (tmp_path / "samples").mkdir()
+  left = [tmp_path / ".summary.json.77", tmp_path / "samples" / ".00000030.png.16323"]
+  kept = [tmp_path / "summary.json", tmp_path / "samples" / "00000030.png", tmp_path / ".notes.txt"]
+  for path in [*left, *kept]:
+    path.write_text("")
+  report.Writer(tmp_path, 0).close()
+  assert all(path.exists() for path in kept) and not any(path.exists() for path in left)
+
+
 def test_monitors_are_no_players():
   rows = [
     {"round": i, "generator/gradient_norm": 1.0, "monitor/gradient_norm": 2.0} for i in (1, 2)
