@@ -266,6 +266,7 @@ def _same_run(a: Card, b: Card) -> bool:
 
 
 def said(value: Any) -> str:
+  """Says a value of a card as a reader wants it."""
   if value is None:
     return "not said"
   return f"{value:,}" if type(value) is int else str(value)
