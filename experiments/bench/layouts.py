@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -145,12 +145,6 @@ def batches(game: Game, rounds: int) -> dict[str, jax.Array]:
 # --- layouts ------------------------------------------------------------------------------------
 
 
-class Layout(NamedTuple):
-  """A way to play: (game, state, data [rounds, n, B, ...]) -> (state, metrics [rounds])."""
-
-  play: Callable[[Game, State, Any], tuple[State, Metrics]]
-
-
 def _rounds(game: Game, axis_name: Any = None) -> Callable[[State, Any], tuple[State, Metrics]]:
   return lambda state, data: jax.lax.scan(
     functools.partial(play_round, game, axis_name=axis_name), state, data
@@ -195,6 +189,7 @@ def pmapped(game: Game, state: State, data: Any) -> tuple[State, Metrics]:
 
 
 _SECOND = PartitionSpec(None, None, "i")
+# (game, state, data [rounds, n, B, ...]) -> (state, metrics [rounds])
 LAYOUTS: dict[str, Callable[[Game, State, Any], tuple[State, Metrics]]] = {
   "data 8": functools.partial(sharded, 8, 1),
   "data 4, fsdp 2": functools.partial(sharded, 4, 2),
