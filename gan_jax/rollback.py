@@ -46,5 +46,5 @@ def other_noise(state: State, seed: int, rollbacks: int) -> State:
   """
   if not rollbacks:
     return state
-  key = jax.random.fold_in(jax.random.key(seed), 1 + rollbacks)  # `init` folds in 0 and 1
-  return state.replace(key=jax.device_put(key, state.key.sharding))
+  make = lambda: jax.random.fold_in(jax.random.key(seed), 1 + rollbacks)  # `init` folds in 0 and 1
+  return state.replace(key=jax.jit(make, out_shardings=state.key.sharding)())
