@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
@@ -230,7 +231,7 @@ def _check_sections(section: ml_collections.ConfigDict, path: str, seen: dict[in
 
 def check_number(name: str, value: Any, fixed: bool = False) -> None:
   """Refuses what is neither a number nor, unless it must be fixed, a schedule."""
-  is_number = isinstance(value, int | float) and not isinstance(value, bool)
+  is_number = isinstance(value, int | float | jax.Array) and not isinstance(value, bool)
   if not (is_number or (is_schedule(value) and not fixed)):
     example = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 100}"
     expected = "a number" if fixed else f"a number, or a schedule such as {example}"
@@ -243,6 +244,67 @@ def section(config: ml_collections.ConfigDict, name: str) -> dict[str, Any]:
   defaults = default_config()[name]
   known(config[name], defaults, f"keys of config.{name}")
   return {**defaults, **config[name]}
+
+
+def free_numbers(config: ml_collections.ConfigDict) -> dict[str, float]:
+  """Lists the numbers that decide no more than how much: with others the program is the same.
+
+  They are what a population can have several values of. A weight of 0 is none of them, as its term
+  is left out.
+
+  Args:
+    config: a config.
+
+  Returns:
+    {dotted key: number}.
+  """
+  found = {}
+  for name in ("regularizers", "generator_regularizers", "instance_noise"):
+    found |= {k: v for k, v in _leaves(config[name], name) if v}
+  for player, options in config.optimizers.items():
+    ours = {f"optimizers.{player}.{key}" for key in OUR_OPTIONS}
+    found |= {k: v for k, v in _leaves(options, f"optimizers.{player}") if k not in ours}
+  found["average.decay"] = config.average.decay
+  if config.rule.name == "consensus":
+    found["rule.weight"] = config.rule.weight
+  return found
+
+
+def _leaves(section: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:
+  """Lists numbers, and the first values of schedules, by dotted key."""
+  for key, value in section.items():
+    if isinstance(value, int | float) and not isinstance(value, bool):
+      yield f"{path}.{key}", value
+    elif is_schedule(value) and "init_value" in value:
+      yield f"{path}.{key}.init_value", value["init_value"]
+
+
+def replaced(
+  config: ml_collections.ConfigDict, changes: Mapping[str, Any]
+) -> ml_collections.ConfigDict:
+  """Copies a config with other values at some of its keys, of whatever type.
+
+  Args:
+    config: a config; it stays as it is.
+    changes: {dotted key: value}.
+
+  Returns:
+    The copy.
+
+  Raises:
+    ValueError: for a key that there is not.
+  """
+  copy = config.copy_and_resolve_references()
+  for key, value in changes.items():
+    *path, last = key.split(".")
+    section = copy
+    for name in path:
+      section = section[name] if name in section else ml_collections.ConfigDict()
+    if last not in section:
+      raise ValueError(f"the config has no key {key!r}")
+    with section.ignore_type():
+      section[last] = value
+  return copy
 
 
 def filled(

@@ -190,6 +190,29 @@ def diagnose(rows: Rows, rounds: int | None = None) -> tuple[Alarm, ...]:
   return tuple(sorted(found.values()))
 
 
+def first_not_finite(metrics: Mapping[str, np.ndarray]) -> tuple[int, str, float] | None:
+  """Finds where a run's numbers stop being finite.
+
+  Args:
+    metrics: of rounds in a row, [rounds] each.
+
+  Returns:
+    (the first such round, counted from 0; the metric that is most likely the cause: a term before
+    the sums and measurements it would spoil; its value), or None if all are finite.
+  """
+  names = sorted(metrics, key=_causes_first)
+  finite = np.stack([np.isfinite(metrics[name]) for name in names])
+  if finite.all():
+    return None
+  at = int(np.argmin(finite.all(0)))
+  name = names[int(np.argmin(finite[:, at]))]
+  return at, name, float(metrics[name][at])
+
+
+def _causes_first(name: str) -> tuple[bool, bool, str]:
+  return name.endswith("/gradient_norm"), "/" not in name or name.endswith("/loss"), name
+
+
 def not_finite(round: int, name: str, value: float) -> Alarm:
   """Makes the alarm of a number that went bad, the first of its round."""
   remedy = "a lower learning rate, gradient clipping (clip_norm), or a regularizer"

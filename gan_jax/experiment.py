@@ -22,6 +22,7 @@ from gan_jax.config import (
   lookup,
   network,
   optimizer,
+  replaced,
   section,
 )
 from gan_jax.evaluate import (
@@ -125,12 +126,16 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
   )
 
 
-def build_game(config: ml_collections.ConfigDict, example: Example) -> Game:
+def build_game(
+  config: ml_collections.ConfigDict, example: Example, numbers: Mapping[str, Any] | None = None
+) -> Game:
   """Builds the game alone, which needs no data.
 
   Args:
     config: as for `build`.
     example: what the game has to know of its data.
+    numbers: {dotted key: traced scalar} in the place of some of `config.free_numbers`; nobody can
+      check what they are, so a game with each as a number comes first.
 
   Returns:
     The game.
@@ -139,6 +144,7 @@ def build_game(config: ml_collections.ConfigDict, example: Example) -> Game:
     ValueError: for an unknown name or a value out of range.
   """
   check(config)
+  config = replaced(config, numbers or {})
   if config.conditional and example.num_classes is None:
     raise ValueError(
       f"config.conditional is set, but {config.data!r} has no labels; "
@@ -283,7 +289,7 @@ def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
 
 def _noise(std: Any) -> Weight:
   check_number("config.instance_noise.std", std)
-  if not is_schedule(std) and std < 0:
+  if isinstance(std, int | float) and std < 0:
     raise ValueError(f"config.instance_noise.std is {std}: expected a standard deviation >= 0")
   return _weight(std)
 
@@ -300,7 +306,7 @@ def _regularizers(
   every_options = section(config, "regularizer_options")
   for name, weight in section(config, kind).items():
     check_number(f"config.{kind}.{name}", weight)
-    if not (is_schedule(weight) or weight):
+    if isinstance(weight, int | float) and not weight:
       continue
     factory = regularizers.REGULARIZERS[name]
     options = {"every": 1, **defaults(factory)}

@@ -81,7 +81,7 @@ def simultaneous() -> tuple[Turn, ...]:
 
 def decay(rate: float) -> Decay:
   """Averages parameters with a fixed decay per move."""
-  if not 0 <= rate < 1:
+  if isinstance(rate, int | float) and not 0 <= rate < 1:
     raise ValueError(f"a decay lies in [0, 1), got {rate}")
   return lambda images, batch: jnp.asarray(rate, jnp.float32)
 

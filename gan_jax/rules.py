@@ -78,7 +78,7 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
   Raises:
     ValueError: if the players take turns, or the weight is negative.
   """
-  if weight < 0:
+  if isinstance(weight, int | float) and weight < 0:
     raise ValueError(f"consensus optimisation has a weight >= 0, got {weight}")
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.checkpoint import on_host
-from gan_jax.diagnostics import GRADIENT, Alarm, not_finite, summarise
+from gan_jax.diagnostics import GRADIENT, Alarm, first_not_finite, not_finite, summarise
 from gan_jax.game import State
 
 LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
@@ -91,14 +91,6 @@ def _is_monitor(name: str) -> bool:
 
 def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:
   """Raises NotFiniteError at the first round, of those from `first` on, that is not finite."""
-  names = sorted(metrics, key=_causes_first)
-  finite = np.stack([np.isfinite(metrics[name]) for name in names])
-  if not finite.all():
-    at = int(np.argmin(finite.all(0)))
-    name = names[int(np.argmin(finite[:, at]))]
-    raise NotFiniteError(not_finite(first + at + 1, name, float(metrics[name][at])))
-
-
-def _causes_first(name: str) -> tuple[bool, bool, str]:
-  """Orders metrics so that a term comes before the sums and measurements it would spoil."""
-  return name.endswith("/gradient_norm"), "/" not in name or name.endswith("/loss"), name
+  if (found := first_not_finite(metrics)) is not None:
+    at, name, value = found
+    raise NotFiniteError(not_finite(first + at + 1, name, value))

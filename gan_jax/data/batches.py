@@ -21,7 +21,7 @@ import numpy as np
 
 from gan_jax.data.permutation import Words, hash_words, permute
 from gan_jax.data.pixels import Range, to_float
-from gan_jax.data.source import Raw, Source, check_seed, draw_on_host, require_labels
+from gan_jax.data.source import Raw, Seed, Source, check_seed, draw_on_host, require_labels
 
 Batch = dict[str, jax.Array]
 
@@ -95,6 +95,7 @@ class Batches:
     t: Words,
     rows: Words | None = None,
     take: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    seed: Seed | None = None,
   ) -> Batch:
     """Makes batch t from arrays on the device; traceable.
 
@@ -103,27 +104,31 @@ class Batches:
       t: number of the batch, 0 <= t < 2**31.
       rows: uint32 [n], which rows of the global batch; None means this process's.
       take: (array, index [n]) -> examples [n, ...], for arrays that are not whole here.
+      seed: another than `self.seed`; it may be traced.
 
     Returns:
       {"x": float32 [n, ...], "y": int32 [n] if there are labels}.
     """
     t = jnp.asarray(t).astype(jnp.uint32)
     rows = self.rows if rows is None else rows
+    seed = self.seed if seed is None else seed
     if self.source.draw is not None:
-      raw = self.source.draw(arrays, self._positions(t, rows), self.seed)
+      raw = self.source.draw(arrays, self._positions(t, rows), seed)
     else:
-      index = self._order(t, rows)
+      index = self._order(t, rows, seed)
       take = take or functools.partial(jnp.take, axis=0, mode="clip")
       raw = {key: take(value, index) for key, value in arrays.items()}
-    return self.finish(raw, t, rows)
+    return self.finish(raw, t, rows, seed)
 
-  def finish(self, raw: Mapping[str, Any], t: Words, rows: Words | None = None) -> Batch:
+  def finish(
+    self, raw: Mapping[str, Any], t: Words, rows: Words | None = None, seed: Seed | None = None
+  ) -> Batch:
     """Makes batch t from what `stream` read: scales pixels, mirrors images; traceable.
 
     Args:
       raw: {"x": uint8 [n, H, W, C] or float32 [n, d], "y": int32 [n] if there are labels}.
       t: number of the batch.
-      rows: as for `at`.
+      rows, seed: as for `at`.
     """
     x = jnp.asarray(raw["x"])
     if x.dtype == jnp.uint8:
@@ -131,7 +136,9 @@ class Batches:
     if self.flip:
       t = jnp.asarray(t).astype(jnp.uint32)
       rows = self.rows if rows is None else rows
-      mirrored = hash_words(self.seed, _FLIP, t, rows) >> np.uint32(31) == 1
+      mirrored = (
+        hash_words(self.seed if seed is None else seed, _FLIP, t, rows) >> np.uint32(31) == 1
+      )
       x = jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
     return {**raw, "x": x}
 
@@ -140,7 +147,7 @@ class Batches:
     number = np.asarray([t], np.uint32)
     if self.source.read is None:
       return draw_on_host(self.source, self._positions(number, self.rows), self.seed)
-    return self.source.read(self._order(number, self.rows).astype(np.int64))
+    return self.source.read(self._order(number, self.rows, self.seed).astype(np.int64))
 
   def stream(self, start: int = 0) -> Iterator[Raw]:
     """Iterates over raw host batches start, start + 1, ..., read ahead by grain's threads.
@@ -178,10 +185,10 @@ class Batches:
   def _positions(self, t: Words, rows: Words) -> Words:
     return t * np.uint32(self.batch_size) + rows
 
-  def _order(self, t: Words, rows: Words) -> Words:
+  def _order(self, t: Words, rows: Words, seed: Seed) -> Words:
     assert self.source.size is not None and self.per_epoch is not None
     epoch, step = t // np.uint32(self.per_epoch), t % np.uint32(self.per_epoch)
-    return permute(self._positions(step, rows), self.source.size, self.seed, _ORDER, epoch)
+    return permute(self._positions(step, rows), self.source.size, seed, _ORDER, epoch)
 
 
 class _ByNumber:
