@@ -258,7 +258,7 @@ def free_numbers(config: ml_collections.ConfigDict) -> dict[str, float]:
   Returns:
     {dotted key: number}.
   """
-  found = {}
+  found: dict[str, float] = {}
   for name in ("regularizers", "generator_regularizers", "instance_noise"):
     found |= {k: v for k, v in _leaves(config[name], name) if v}
   for player, options in config.optimizers.items():
