@@ -1,4 +1,4 @@
-"""The command line: `gan_jax train | evaluate | score | compare | sample`, with absl flags.
+"""The command line, `gan_jax train | ablate | evaluate | score | ...`, with absl flags.
 
 Every command imports what it needs when it runs, so that `--help` and a mistyped flag answer at
 once.
@@ -96,11 +96,17 @@ _NUM_PROCESSES = flags.DEFINE_integer(
 _PROCESS_ID = flags.DEFINE_integer(
   "process_id", None, "train, of several processes: which this is, from 0.", lower_bound=0
 )
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run", False, "ablate: say what would be run, and about how long it takes; run nothing."
+)
+_SCORE = flags.DEFINE_string("score", None, "ablate: the score to judge by, where not its own.")
 _TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came up.")
 
 USAGE = """gan_jax: generative adversarial networks in JAX
 
   gan_jax train --config=FILE.py --workdir=DIR [--config.KEY=VALUE ...]
+  gan_jax ablate --config=FILE.py --workdir=DIR [--config.seeds=0,1] [--dry_run]
+    (many variants and seeds; without --config it says what those in DIR have found)
   gan_jax evaluate --workdir=DIR [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
     [--features=classifier] [--metrics=frechet,prdc,...] [--real=train|test] [--num_fake=50000]
   gan_jax score --real=DIR|FILE.npz|tfds:NAME --fake=DIR|FILE.npz[,...] [--split=train|test]
@@ -153,6 +159,24 @@ def train() -> None:
     )
   runs.check_same_config(config, workdir, allow=_ALLOW.value)
   fit(experiment.build(config), workdir, grace_seconds=_GRACE.value)
+
+
+def ablate() -> None:
+  """Plays the variants of an ablation that have not been played, and says what all have found."""
+  from gan_jax.ablation import estimate, plan, play, results, table
+
+  if _CONFIG.value is None and not _WORKDIR.value:
+    raise ValueError("ablate: expected --config=FILE.py, or --workdir of an ablation to look at")
+  if _DRY_RUN.value:
+    if _CONFIG.value is None:
+      raise ValueError("--dry_run: expected the ablation's --config=FILE.py")
+    print(estimate.plan_of(_CONFIG.value))
+    return
+  workdir = _workdir()
+  if _CONFIG.value is not None:
+    runs = plan.members(_CONFIG.value)
+    play.run(_CONFIG.value, workdir, lambda found: table.Board(found, runs))
+  print(table.table(results.read(workdir), _SCORE.value))
 
 
 def evaluate() -> None:
@@ -278,6 +302,7 @@ def _truncation() -> list[float]:
 
 COMMANDS: dict[str, Callable[..., None]] = {
   "train": train,
+  "ablate": ablate,
   "evaluate": evaluate,
   "score": score,
   "compare": compare,

@@ -6,6 +6,8 @@ numbers, flags and names; `gan_jax.experiment` makes objects of them.
 """
 
 import inspect
+import pathlib
+import runpy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -129,6 +131,19 @@ def default_config() -> ml_collections.ConfigDict:
       },
     }
   ).lock()
+
+
+def from_file(path: str | pathlib.Path, beside: str = "") -> ml_collections.ConfigDict:
+  """Reads the config of a file, to change it in another file.
+
+  Args:
+    path: of the file.
+    beside: a file from whose folder a relative path starts: `__file__`.
+
+  Returns:
+    What its get_config() returns.
+  """
+  return runpy.run_path(str(pathlib.Path(beside).parent / path))["get_config"]()
 
 
 def network(name: str, **options: Any) -> ml_collections.ConfigDict:

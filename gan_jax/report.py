@@ -34,7 +34,7 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
   """Writes a JSON file that is never seen half written."""
   with whole(path) as temporary:
-    temporary.write_text(json.dumps(_plain(values), indent=2) + "\n")
+    temporary.write_text(json.dumps(plain(values), indent=2) + "\n")
 
 
 def save_png(path: Path, image: np.ndarray) -> None:
@@ -56,14 +56,14 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
   """Turns numpy numbers into Python's, and NaN and infinity into names, which JSON lacks."""
   if isinstance(value, Mapping):
-    return {str(key): _plain(item) for key, item in value.items()}
+    return {str(key): plain(item) for key, item in value.items()}
   if isinstance(value, list | tuple):
-    return [_plain(item) for item in value]
+    return [plain(item) for item in value]
   if isinstance(value, np.ndarray | np.generic):
-    return _plain(value.tolist())
+    return plain(value.tolist())
   if isinstance(value, float) and not math.isfinite(value):
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
   return value
@@ -91,7 +91,7 @@ class Writer:
       tidy(folder)
     kept = [row for row in read_rows(workdir) if row["round"] <= first]
     with whole(self._path) as temporary:
-      temporary.write_text("".join(json.dumps(_plain(row)) + "\n" for row in kept))
+      temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in kept))
     self._file = self._path.open("a")
     events = str(self._path.parent / "tensorboard")
     # purge_step hides what an interrupted run had written for the rounds from here on.
@@ -103,7 +103,7 @@ class Writer:
   def row(self, round: int, values: Mapping[str, float]) -> None:
     """Appends one row, to the disk: no checkpoint may be on it before the rows up to it are."""
     line = {"round": round, **{name: float(value) for name, value in values.items()}}
-    self._file.write(json.dumps(_plain(line)) + "\n")
+    self._file.write(json.dumps(plain(line)) + "\n")
     self._file.flush()
     os.fsync(self._file.fileno())
     for name, value in values.items():

@@ -1,0 +1,210 @@
+"""Plays the runs of an ablation, a program's at a time, and keeps a row of each."""
+
+import pathlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax import report
+from gan_jax.ablation.plan import Group, Member, groups, has_collapsed, key_of, members
+from gan_jax.ablation.results import Results, add_rows, read, write_plan
+from gan_jax.evaluate import Evaluator
+from gan_jax.experiment import Experiment, build, build_game
+from gan_jax.game import State, minibatches
+from gan_jax.lock import hold
+from gan_jax.population import Population, failures, play, start
+from gan_jax.sampling import Sampler
+from gan_jax.scoring import drawn_from
+
+Rows = list[dict[str, Any]]
+# (runs of one program, rounds they have played, their rows once they have ended)
+Tell = Callable[[Sequence[Member], int, Rows | None], None]
+Watch = Callable[[Results], Tell]
+
+
+def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: Watch) -> Results:
+  """Plays what has no row yet.
+
+  Args:
+    asked: an `ablation`.
+    workdir: its folder: `ablation.json`, `rows.jsonl`, `lock`.
+    watch: is given the rows there are, and makes what is told how it goes on.
+
+  Returns:
+    All there is.
+
+  Raises:
+    ValueError: for a variant that cannot be built, data without scores, or a folder of another
+      ablation.
+    BusyError: if another process uses the folder.
+    OSError: if the folder cannot be written to.
+  """
+  workdir, runs, scorers = pathlib.Path(workdir), members(asked), _Scorers({})
+  with hold(workdir):
+    write_plan(workdir, _plan(asked, runs[0], scorers(next(iter(check(runs).values())))))
+    before = read(workdir)
+    tell = watch(before)
+    done = {key_of(row["changes"], row["seed"]) for row in before.rows}
+    for group in groups([one for one in runs if one.key not in done], asked.together):
+      rows = _play(group, asked, scorers, tell)
+      add_rows(workdir, rows)
+      tell(group.members, group.members[0].config.rounds, rows)
+  return read(workdir)
+
+
+def check(runs: Sequence[Member]) -> dict[str, Experiment]:
+  """Builds an experiment of each variant, so that nothing is played before all can be.
+
+  Args:
+    runs: of an ablation.
+
+  Returns:
+    Experiments by the names of the variants.
+
+  Raises:
+    ValueError: for one that cannot be built, or has no scores; names it.
+  """
+  built: dict[str, Experiment] = {}
+  for one in runs:
+    if one.name not in built:
+      try:
+        built[one.name] = build(one.config)
+      except ValueError as error:
+        raise ValueError(f"{one.name}: {error}") from error
+      if reason := built[one.name].unscored:
+        raise ValueError(f"{one.name}: an ablation goes by scores, and there are none: {reason}")
+  return built
+
+
+def population(group: Group, experiment: Experiment) -> Population:
+  """Makes the population of a group from the experiment of its first run."""
+  config, example = group.members[0].config, experiment.example
+  return Population(
+    lambda given: build_game(config, example, given),
+    np.array([one.config.seed for one in group.members]),
+    {
+      name: np.array([_number(one.config, name) for one in group.members]) for name in group.numbers
+    },
+  )
+
+
+class _Track(NamedTuple):
+  """What is known of one run while it is played: curves, and what was not finite, and when."""
+
+  curve: dict[str, list[float]]
+  failed: str | None = None
+
+
+class _Scorers(NamedTuple):
+  """Evaluators by what they depend on, as one that looks at images is dear to make."""
+
+  made: dict[str, Evaluator]
+
+  def __call__(self, experiment: Experiment) -> Evaluator:
+    keys = ("data", "data_options", "conditional", "evaluation", "num_fake", "seed")
+    name = ConfigDict({key: experiment.config[key] for key in keys}).to_json(sort_keys=True)
+    if name not in self.made:
+      self.made[name] = experiment.evaluator()
+    return self.made[name]
+
+
+def _play(group: Group, asked: ConfigDict, scorers: _Scorers, tell: Tell) -> Rows:
+  """Plays the runs of a group to their end; what happens to one does not touch the others."""
+  began, config = time.monotonic(), group.members[0].config
+  experiments = [build(one.config) for one in group.members]
+  first = experiments[0]
+  people, sampler = population(group, first), Sampler(first.game, first.example)
+  tracks = [_Track({}) for _ in group.members]
+  every = min(config.evaluate_every or config.rounds, config.rounds)
+  tell(group.members, 0, None)
+  states = start(people, first.batches)
+  options = {"rounds": config.rounds, "every": every, "at_once": asked.at_once or None}
+  for round, after, metrics in play(people, first.batches, states, **options):
+    here, bad = jax.device_get(after), failures(metrics)
+    for i, track in enumerate(tracks):
+      if i in bad and not track.failed:
+        tracks[i] = track._replace(failed=_failure(round, len(metrics["V"]), *bad[i]))
+      elif not track.failed:
+        drawn = drawn_from(experiments[i], sampler, _own(here, i))
+        told = {name: x[-1, i] for name, x in metrics.items()}
+        _look(track, round, scorers(experiments[i])(*drawn) | told)
+    tell(group.members, round, None)
+  seconds = (time.monotonic() - began) / len(group.members)
+  triples = zip(group.members, experiments, tracks, strict=True)
+  return [_row(*triple, asked.collapse, scorers, seconds) for triple in triples]
+
+
+def _own(states: State, i: int) -> State:
+  return jax.tree.map(lambda x: x[i], states)
+
+
+def _look(track: _Track, round: int, seen: Mapping[str, float]) -> None:
+  """Adds to a run's curves how it stands."""
+  for name, value in {"round": round, **seen}.items():
+    track.curve.setdefault(name, []).append(float(value))
+
+
+def _failure(round: int, length: int, at: int, name: str, value: float) -> str:
+  return f"{name} was {value} in round {round - length + at + 1}"
+
+
+def _number(config: ConfigDict, key: str) -> float:
+  value: Any = config
+  for name in key.split("."):
+    value = value[name]
+  return float(value)
+
+
+def _row(
+  one: Member,
+  experiment: Experiment,
+  track: _Track,
+  collapse: str,
+  scorers: _Scorers,
+  seconds: float,
+) -> dict[str, Any]:
+  """Sums a run up."""
+  better, curve, config = scorers(experiment).better, track.curve, one.config
+  looks = [
+    {"round": int(round), **{f"score/{name}": curve[name][i] for name in better}}
+    for i, round in enumerate(curve.get("round", ()))
+  ]
+  scores = report.scores(looks, better)
+  last = {name: found["last"] for name, found in scores.items()}
+  return {
+    "variant": one.labels,
+    "changes": dict(one.changes),
+    "seed": config.seed,
+    "rounds": config.rounds,
+    "images": config.rounds * minibatches(experiment.game) * config.batch_size,
+    "scores": scores,
+    "failed": track.failed,
+    "collapsed": bool(track.failed) or has_collapsed(collapse, last),
+    "seconds": seconds,
+    "curve": curve,
+  }
+
+
+def _plan(asked: ConfigDict, first: Member, evaluator: Evaluator) -> dict[str, Any]:
+  """Says what is asked for, and how it is judged."""
+  score = asked.score or evaluator.headline[0]
+  if evaluator.better.get(score, "none") == "none":
+    ranked = [name for name, way in evaluator.better.items() if way != "none"]
+    raise ValueError(f"config.score is {score!r}: expected one of: {', '.join(ranked)}")
+  has_collapsed(asked.collapse, dict.fromkeys(evaluator.better, 0.0))
+  return {
+    "axes": {name: list(choices) for name, choices in asked.axes},
+    "baseline": dict(asked.baseline),
+    "seeds": list(asked.seeds),
+    "rounds": first.config.rounds,
+    "score": score,
+    "better": dict(evaluator.better),
+    "collapse": asked.collapse,
+    "base": asked.base.to_dict(),
+    "card": evaluator.card,
+    "machine": report.machine(),
+  }
