@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gan_jax import report
 from gan_jax.cards import flat
 from gan_jax.config import free_numbers, known, replaced
 from gan_jax.experiment import build_game
@@ -114,7 +115,7 @@ class Member(NamedTuple):
 
 def key_of(changes: Mapping[str, Any], seed: int) -> str:
   """Names a run by what it is, so that an axis can be renamed, or get more choices."""
-  return json.dumps([dict(sorted(changes.items())), seed], default=_plain)
+  return json.dumps([report.plain(changes), seed], sort_keys=True)
 
 
 class Group(NamedTuple):
@@ -162,7 +163,7 @@ def variants(axes: Sequence[Axis]) -> list[tuple[Labels, dict[str, Any]]]:
   found = []
   for picked in itertools.product(*(axis.choices.items() for axis in axes)):
     labels = dict(zip(names, (label for label, _ in picked), strict=True))
-    found.append((labels, {k: v for _, changes in picked for k, v in changes.items()}))
+    found.append((labels, {k: _plain(v) for _, changes in picked for k, v in changes.items()}))
   return found
 
 
@@ -268,4 +269,4 @@ def _varied(part: Sequence[Member]) -> tuple[str, ...]:
 
 
 def _plain(value: Any) -> Any:
-  return value.to_dict() if isinstance(value, ConfigDict) else str(value)
+  return value.to_dict() if isinstance(value, ConfigDict) else value

@@ -7,6 +7,7 @@ for outcome in outcomes(results):
 
 import itertools
 import json
+import math
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -60,7 +61,8 @@ class Outcome(NamedTuple):
   Attributes:
     variant: labels by axis.
     runs: how many seeds have ended.
-    failed: of them, those that something was not finite in; no estimate counts them.
+    failed: of them, those in which something, or whose score, was not finite; no estimate counts
+      them.
     collapsed: those that collapsed or failed.
     last: score at the end.
     best: score at its best, which was chosen after the fact, and looks too good.
@@ -195,7 +197,7 @@ def _judged(
     outcome = Outcome(
       variant=labels,
       runs=len(rows),
-      failed=sum(bool(row["failed"]) for row in rows),
+      failed=len(rows) - len(mine),
       collapsed=sum(row["collapsed"] for row in rows),
       last=estimate(list(_by_seed(mine).values())),
       best=estimate(list(_by_seed(best).values())),
@@ -220,9 +222,10 @@ def _values(rows: Sequence[Mapping[str, Any]], labels: Labels, score: str, which
   """Takes the scores of runs that have not failed."""
   found = {}
   for row in rows:
-    others = json.dumps({k: v for k, v in row["variant"].items() if k not in labels})
-    if not row["failed"] and score in row["scores"]:
-      found[others, row["seed"]] = float(row["scores"][score][which])
+    value = float("nan" if row["failed"] else row["scores"][score][which])
+    if math.isfinite(value):
+      others = json.dumps({k: v for k, v in row["variant"].items() if k not in labels})
+      found[others, row["seed"]] = value
   return found
 
 
@@ -251,9 +254,7 @@ def _paired(mine: _Values, other: _Values) -> tuple[float, float] | None:
   """
   both = {key: mine[key] - other[key] for key in mine if key in other}
   steps = np.array(list(_by_seed(both).values()))
-  if len(steps) < 2 or not np.isfinite(steps).all():
-    return None
-  return float(steps.mean()), paired_p(steps)
+  return (float(steps.mean()), paired_p(steps)) if len(steps) > 1 else None
 
 
 def paired_p(steps: np.ndarray) -> float:
