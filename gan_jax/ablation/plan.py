@@ -4,6 +4,7 @@ A file defines `get_config()`, which returns an `ablation`. All of it can be ove
 command line: `--config.seeds=0,1 --config.base.batch_size=128`.
 """
 
+import functools
 import itertools
 import json
 import operator
@@ -94,7 +95,7 @@ class Member(NamedTuple):
 
   Attributes:
     labels: of its variant, by axis.
-    changes: of the base config, by dotted key.
+    changes: what it has other than the base config, by dotted key.
     config: its own.
   """
 
@@ -153,7 +154,8 @@ def members(asked: ConfigDict) -> list[Member]:
       config = replaced(config, {"rounds": rounds})
     except ValueError as error:
       raise ValueError(f"{said(labels)}: {error}") from error
-    found += [Member(labels, changes, replaced(config, {"seed": seed})) for seed in asked.seeds]
+    real = {k: v for k, v in changes.items() if _plain(value_at(asked.base, k)) != v}
+    found += [Member(labels, real, replaced(config, {"seed": seed})) for seed in asked.seeds]
   return found
 
 
@@ -266,6 +268,11 @@ def _varied(part: Sequence[Member]) -> tuple[str, ...]:
   """Lists the numbers in which runs differ; what is the same for all is left to the compiler."""
   all_of = [free_numbers(member.config) for member in part]
   return tuple(name for name in all_of[0] if len({numbers[name] for numbers in all_of}) > 1)
+
+
+def value_at(config: ConfigDict, key: str) -> Any:
+  """Looks up a dotted key."""
+  return functools.reduce(lambda section, name: section[name], key.split("."), config)
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import report
-from gan_jax.ablation.plan import Group, Member, groups, has_collapsed, key_of, members
+from gan_jax.ablation.plan import Group, Member, groups, has_collapsed, key_of, members, value_at
 from gan_jax.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment, build, build_game
@@ -87,7 +87,8 @@ def population(group: Group, experiment: Experiment) -> Population:
     lambda given: build_game(config, example, given),
     np.array([one.config.seed for one in group.members]),
     {
-      name: np.array([_number(one.config, name) for one in group.members]) for name in group.numbers
+      name: np.array([float(value_at(one.config, name)) for one in group.members])
+      for name in group.numbers
     },
   )
 
@@ -150,13 +151,6 @@ def _look(track: _Track, round: int, seen: Mapping[str, float]) -> None:
 
 def _failure(round: int, length: int, at: int, name: str, value: float) -> str:
   return f"{name} was {value} in round {round - length + at + 1}"
-
-
-def _number(config: ConfigDict, key: str) -> float:
-  value: Any = config
-  for name in key.split("."):
-    value = value[name]
-  return float(value)
 
 
 def _row(
