@@ -456,3 +456,30 @@ def test_help_imports_nothing_heavy_and_importing_costs_little():
   )
   done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
   assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
+  config = f"--config={ROOT / 'experiments/ablations/ema.py'}"
+  small = ["--config.base.rounds=4", "--config.base.num_fake=100", "--config.base.evaluate_every=2"]
+  asked = [config, *small, "--config.base.batch_size=8"]
+  planned = gan_jax("ablate", *asked, "--config.seeds=(0,1)", "--dry_run", quick=True)
+  assert "20 runs of 10 variants in 2 programs, 2 compilations" in planned
+  assert "ms a round of the first program" in planned
+  workdir = f"--workdir={tmp_path / 'ema'}"
+  first = gan_jax("ablate", *asked, "--config.seeds=(0,)", workdir, quick=True)
+  assert "10/10 runs" in first and "too few seeds" in first
+  more = gan_jax("ablate", *asked, "--config.seeds=(0,1)", workdir, "--score=modes", quick=True)
+  assert "20/20 runs" in more and "10/20" not in more
+  assert "more modes is better; 2 seeds" in more and "0.999" in more
+
+
+@pytest.mark.parametrize(
+  ("arguments", "said"),
+  [
+    (["--workdir=nowhere"], "there is no ablation.json in it"),
+    ([f"--config={ROOT / 'experiments/ring.py'}", "--workdir=x"], "returned no ablation"),
+  ],
+)
+def test_ablate_says_what_it_lacks(gan_jax, arguments, said):
+  assert said in gan_jax("ablate", *arguments, code=1)

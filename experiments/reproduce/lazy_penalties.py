@@ -20,17 +20,18 @@ Score:    modes of 25, % of high quality and KL after 10,000 rounds, ± standard
 
 import pathlib
 
+import jax
 import numpy as np
 import optax
 from absl import app, flags
 
-from experiments.population import lost, mean_and_error, samples_of
 from gan_jax import games, losses
-from gan_jax.data import GRID25, load
-from gan_jax.game import Game
+from gan_jax.data import GRID25, Batches, Source, load
+from gan_jax.game import Game, sample
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.objectives import every
+from gan_jax.population import Population, member, player, start
 from gan_jax.regularizers import r1, r2
 from gan_jax.report import write_json
 
@@ -86,6 +87,33 @@ def game_of(weight: float, rounds: int, length: int) -> Game:
     latent=games.normal(8),
     averages={"generator": games.decay(0.995)},
   )
+
+
+def samples_of(
+  game: Game, source: Source, *, rounds: int, seeds: int, batch_size: int, samples: int
+) -> np.ndarray:
+  """Trains runs of the seeds 0, 1, ... and samples from each: [seeds, samples, ...]."""
+  people = Population(lambda numbers: game, np.arange(seeds))
+  batches = Batches(source, batch_size, seed=0)
+  states, _ = player(people, batches)(start(people, batches), rounds)
+  draw = lambda i: sample(game, member(states, i), jax.random.key(i), samples)
+  return np.stack([draw(i) for i in range(seeds)])
+
+
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+  """Computes the mean over runs [n], n > 1, and its standard error."""
+  return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def lost(before: np.ndarray, after: np.ndarray) -> tuple[float, float, bool]:
+  """Compares a score of two sets of runs, each [n] with n > 1 of its own.
+
+  Returns:
+    (how much lower it is after, the standard error of that, whether it is lower by more than two).
+  """
+  (a, a_error), (b, b_error) = mean_and_error(before), mean_and_error(after)
+  error = float(np.hypot(a_error, b_error))
+  return a - b, error, a - b > 2 * error
 
 
 def line(weight: float, rounds: int, scores: Scores) -> str:

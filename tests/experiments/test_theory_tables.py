@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import population
+from experiments.reproduce import lazy_penalties
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -43,19 +43,6 @@ def test_dirac_table_says_who_converges(tmp_path):
 
 
 @pytest.mark.slow
-def test_rules_are_scored_on_the_ring(tmp_path):
-  done = run(
-    "update_rules", f"--out={tmp_path}", "--rounds=20", "--seeds=2", "--rule=extragradient"
-  )
-  assert done.returncode == 0, done.stderr
-  assert "ring8, 2 seeds of 20 rounds" in done.stdout and "extragradient" in done.stdout
-  found = json.loads((tmp_path / "update_rules.json").read_text())
-  assert found["settings"] == {"rounds": 20, "seeds": 2}
-  assert len(found["scores"]["extragradient"]) == 2
-  assert found["scores"]["extragradient"][0] != found["scores"]["extragradient"][1]
-
-
-@pytest.mark.slow
 def test_lazy_penalties_are_held_to_eager_ones(tmp_path):
   done = run(
     "reproduce.lazy_penalties",
@@ -71,9 +58,9 @@ def test_lazy_penalties_are_held_to_eager_ones(tmp_path):
 
 
 def test_a_loss_counts_by_its_standard_errors():
-  assert population.lost(np.array([25, 25]), np.array([20, 22])) == (4.0, 1.0, True)
-  assert population.lost(np.array([25, 25]), np.array([22, 26])) == (1.0, 2.0, False)
-  assert population.lost(np.array([20, 20]), np.array([25, 25]))[0] == -5
+  assert lazy_penalties.lost(np.array([25, 25]), np.array([20, 22])) == (4.0, 1.0, True)
+  assert lazy_penalties.lost(np.array([25, 25]), np.array([22, 26])) == (1.0, 2.0, False)
+  assert lazy_penalties.lost(np.array([20, 20]), np.array([25, 25]))[0] == -5
 
 
 def test_data_that_are_not_there_or_not_mnist_are_refused_plainly(tmp_path):
