@@ -120,15 +120,7 @@ def conclusions(results: Results, score: str | None = None) -> list[str]:
   found = marginals(results, score) or {
     axis: outcomes(results, score) for axis in results.plan["axes"]
   }
-  told = []
-  for axis, judged in found.items():
-    base = results.plan["baseline"][axis]
-    named = lambda verdict, axis=axis, judged=judged: [
-      f"{o.variant[axis]} ({o.difference:+.3g})" for o in judged if o.verdict == verdict
-    ]
-    better, worse, alike = named("better"), named("worse"), named(APART)
-    sentence = f"{axis}: than {base}, better {_list(better)}; worse {_list(worse)}"
-    told.append(f"{sentence}; {_list(alike)} {APART}." if alike else f"{sentence}.")
+  told = [_sentence(axis, judged, results.plan["baseline"][axis]) for axis, judged in found.items()]
   bad = [o for o in outcomes(results, score) if o.collapsed]
   if bad:
     worst = sorted(bad, key=lambda o: -o.collapsed / max(o.runs, 1))[:5]
@@ -138,8 +130,19 @@ def conclusions(results: Results, score: str | None = None) -> list[str]:
   return told
 
 
-def _list(names: Sequence[str]) -> str:
-  return ", ".join(names) if names else "none"
+def _sentence(axis: str, judged: Sequence[Outcome], base: str) -> str:
+  """Says which choices of an axis differ from the baseline's."""
+  named = lambda verdict: [
+    f"{o.variant[axis]} ({o.difference:+.3g})" for o in judged if o.verdict == verdict
+  ]
+  parts = [
+    f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {verdict}"
+    for verdict in ("better", "worse")
+    if (names := named(verdict))
+  ]
+  if alike := named(APART):
+    parts.append(f"{', '.join(alike)} {APART}" if parts else "nothing can be told apart")
+  return f"{axis}, beside {base}: {'; '.join(parts) or 'nothing to compare yet'}."
 
 
 def _rows(found: Sequence[Outcome], score: str) -> str:

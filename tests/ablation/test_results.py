@@ -139,6 +139,21 @@ def test_table_has_a_line_for_each_and_says_how_it_judges():
   assert "collapsed or failed: 1 of 7 runs; most of all loss b, penalty r1 1 of 1." in text
 
 
+def test_conclusions_are_a_sentence_for_each_axis():
+  base = np.array([1.0, 5.0, 9.0])
+  values = {
+    ("a", "none"): base,
+    ("a", "r1"): base - np.array([0.5, 0.51, 0.49]),
+    ("b", "none"): base,
+    ("b", "r1"): base - np.array([0.5, 0.51, 0.49]),
+  }
+  assert table.conclusions(Results(PLAN, rows_of(values))) == [
+    "loss, beside a: nothing can be told apart.",
+    "penalty, beside none: r1 (-0.5) is better.",
+  ]
+  assert table.conclusions(Results(PLAN, []))[0] == "loss, beside a: nothing to compare yet."
+
+
 def test_folder_that_has_none(tmp_path):
   with pytest.raises(FileNotFoundError, match="has no ablation"):
     results.read(tmp_path)
