@@ -128,8 +128,8 @@ def main() -> None:
     return
   if command not in COMMANDS:
     _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}", code=2)
-  if command == "train":
-    signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
+  if command in ("train", "ablate"):
+    signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals; rows are whole at any time
   # The file must be known before its keys are overridden, in whatever order they were typed;
   # config_flags looks the file up in sys.argv itself.
   rest.sort(key=lambda argument: not argument.startswith("--config="))
@@ -403,7 +403,7 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
       parallel.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
     command(*arguments)
   except KeyboardInterrupt as error:
-    if command is train:
+    if command in (train, ablate):
       _fail(f"{str(error) or 'stopped'}; start it again to go on", code=75)
     _fail("interrupted", code=130)
   except (
