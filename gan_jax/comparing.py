@@ -1,13 +1,15 @@
-"""What two methods' score cards say of them, if they may be compared at all."""
+"""What two methods' score cards say of them, if they may be compared at all; how they differ."""
 
 import math
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from gan_jax.cards import Card, flat, said
+from gan_jax.cards import FOLDER, Card, flat, said
+from gan_jax.runs import config_values, read_config
 
 ONE_RUN = """\
 over draws of one run each: this says whether two checkpoints differ, not whether the methods do,
@@ -121,3 +123,56 @@ def welch(a: np.ndarray, b: np.ndarray) -> float:
     return float(step == 0)
   freedom = variance**2 / (one**2 / (len(a) - 1) + other**2 / (len(b) - 1))
   return float(2 * stats.t.sf(step / math.sqrt(variance), freedom))
+
+
+# --- configs --------------------------------------------------------------------------------------
+
+
+def config_of(path: str | pathlib.Path) -> dict[str, Any] | None:
+  """Reads the config behind a score: of a run's folder, or of the folder that a card lies in.
+
+  Args:
+    path: of a run, or of a card.
+
+  Returns:
+    {dotted key: value}; None for a card that lies elsewhere.
+  """
+  path = pathlib.Path(path)
+  if path.is_file():
+    path = path.parent.parent if path.parent.name == FOLDER else path
+  return flat(config_values(read_config(path))) if (path / "config.json").is_file() else None
+
+
+def config_differences(
+  a: Sequence[Mapping[str, Any] | None],
+  b: Sequence[Mapping[str, Any] | None],
+  *,
+  names: tuple[str, str],
+) -> str:
+  """Shows in which keys the configs of two methods differ.
+
+  Args:
+    a: configs of one method's runs, of `config_of`.
+    b: configs of the other's.
+    names: of the two.
+
+  Returns:
+    A table; of a method with several values of a key, all of them.
+  """
+  for name, configs in zip(names, (a, b), strict=True):
+    if None in configs:
+      return f"the config of {name} is not known: a score card away from its run has none"
+  values = lambda configs, key: dict.fromkeys(str(c.get(key, "not set")) for c in configs)
+  keys = sorted(set().union(*(config or {} for config in (*a, *b))))
+  rows = [
+    (key, *(", ".join(values(configs, key)) for configs in (a, b)))
+    for key in keys
+    if values(a, key).keys() != values(b, key).keys()
+  ]
+  if not rows:
+    return "their configs are the same"
+  widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+  widths[1] = max(widths[1], len(names[0]))
+  rows = [("configs differ in", *names), *rows]
+  widths[0] = max(widths[0], len(rows[0][0]))
+  return "\n".join(f"{key:{widths[0]}}  {x:>{widths[1]}}   {y}" for key, x, y in rows)

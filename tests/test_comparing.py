@@ -4,10 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from made_runs import made_run
 from scipy import stats
 from test_cards import card
 
-from gan_jax.comparing import compare, differences, welch
+from gan_jax.cards import write_card
+from gan_jax.comparing import compare, config_differences, config_of, differences, welch
 
 
 def test_a_metric_that_one_alone_has_is_no_difference():
@@ -72,3 +74,27 @@ def test_welch():
   expected = stats.ttest_ind(a, b, equal_var=False).pvalue
   assert welch(a, b) == pytest.approx(expected, rel=1e-9)
   assert welch(np.ones(3), np.ones(4)) == 1 and welch(np.ones(3), 2 * np.ones(3)) == 0
+
+
+def test_configs_are_compared_beside_scores(tmp_path):
+  folders = [made_run(tmp_path / f"a{i}", seed=i) for i in (0, 1)]
+  folders += [made_run(tmp_path / f"b{i}", seed=i, loss="hinge", k=2 + i) for i in (0, 1)]
+  configs = [config_of(folder) for folder in folders]
+  told = config_differences(configs[:2], configs[2:], names=("a", "b")).splitlines()
+  assert [re.split(r"  +", line) for line in told] == [
+    ["configs differ in", "a", "b"],
+    ["k", "1", "2, 3"],
+    ["loss", "non_saturating", "hinge"],
+  ]
+  (kept,) = (folders[0] / "cards").iterdir()
+  assert config_of(kept) == configs[0]
+  same = config_differences(configs[:1], [config_of(kept)], names=("a", "b"))
+  assert same == "their configs are the same"
+
+
+def test_a_card_away_from_its_run_has_no_config(tmp_path):
+  write_card(tmp_path / "card.json", card())
+  alone = config_of(tmp_path / "card.json")
+  run = config_of(made_run(tmp_path / "run"))
+  told = config_differences([run], [alone], names=("run", "card"))
+  assert told == "the config of card is not known: a score card away from its run has none"
