@@ -9,6 +9,7 @@ import contextlib
 import os
 import pathlib
 import runpy
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -78,7 +79,9 @@ _DESPITE = flags.DEFINE_list(
 _EMA = flags.DEFINE_bool("ema", True, "evaluate, sample: use the averaged generator.")
 _SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents.")
 _NUM = flags.DEFINE_integer("num", 64, "sample: how many examples.", lower_bound=1)
-_OUT = flags.DEFINE_string("out", None, "sample: where to write a picture of them (PNG).")
+_OUT = flags.DEFINE_string(
+  "out", None, "sample: where to write a picture of them (PNG). report: where to write the page."
+)
 _NPZ = flags.DEFINE_string("npz", None, "sample: where to write them as arrays x and y.")
 _INTERPOLATE = flags.DEFINE_bool("interpolate", False, "sample: walk between latents, row by row.")
 _TRUNCATION = flags.DEFINE_list(
@@ -86,6 +89,15 @@ _TRUNCATION = flags.DEFINE_list(
 )
 _NEIGHBOURS = flags.DEFINE_integer(
   "neighbours", 0, "sample: show so many nearest training images beside each.", lower_bound=0
+)
+_SORT = flags.DEFINE_string(
+  "sort",
+  "name",
+  "runs: name, state, progress, age, a score, best:SCORE, or a key of the config; --sort=-KEY the "
+  "other way round.",
+)
+_FILTER = flags.DEFINE_list(
+  "filter", [], "runs: KEY=VALUE of state or the config, such as state=done,loss=hinge."
 )
 _COORDINATOR = flags.DEFINE_string(
   "coordinator", None, "train, of several processes: host:port of the first. Same of all of them."
@@ -114,6 +126,8 @@ USAGE = """gan_jax: generative adversarial networks in JAX
   gan_jax compare A[,A2,...] B[,B2,...]      (folders of runs, or score cards)
   gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
     [--truncation=2,1,0.5] [--neighbours=5]
+  gan_jax runs DIR [--sort=KEY] [--filter=KEY=VALUE,...]      (runs and ablations below a folder)
+  gan_jax report RUN [RUN ...] [--out=report.html]      (one page of runs and ablations)
 
 A run that exists in DIR is resumed. Exit codes: 0 done; 1 an error; 2 wrong flags; 75 stopped by a
 signal with all saved: start it again, and it goes on. Flags:
@@ -240,7 +254,10 @@ def compare(*methods: str) -> None:
   one, other = (method.split(",") for method in methods)
   found = cards.read_cards([*one, *other])
   a, b = found[: len(one)], found[len(one) :]
-  print(comparing.compare(a, b, names=_names(*methods), despite=_DESPITE.value))
+  names = _names(*methods)
+  print(comparing.compare(a, b, names=names, despite=_DESPITE.value))
+  configs = [[comparing.config_of(path) for path in paths] for paths in (one, other)]
+  print(f"\n{comparing.config_differences(*configs, names=names)}")
 
 
 def _names(first: str, second: str) -> tuple[str, str]:
@@ -300,6 +317,31 @@ def _truncation() -> list[float]:
     raise ValueError(f"--truncation={','.join(_TRUNCATION.value)}: expected numbers") from None
 
 
+def runs(*folders: str) -> None:
+  """Lists the runs below a folder."""
+  from gan_jax import listing
+
+  if len(folders) != 1:
+    raise ValueError(f"expected gan_jax runs DIR, got {len(folders)} folders")
+  if not all("=" in pair for pair in _FILTER.value):
+    raise ValueError(f"--filter={','.join(_FILTER.value)}: expected KEY=VALUE, such as state=done")
+  wanted = dict(pair.split("=", 1) for pair in _FILTER.value)
+  found = listing.chosen([listing.look(path) for path in listing.find(folders[0])], wanted)
+  width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+  shown = listing.ordered(found, _SORT.value)
+  print(listing.table(shown, folders[0], first=_SORT.value.lstrip("-"), width=width))
+
+
+def report(*folders: str) -> None:
+  """Writes a page of runs and ablations."""
+  from gan_jax.page.write import write
+
+  out = pathlib.Path(_OUT.value or "report.html").expanduser()
+  for line in write(folders, out):
+    print(f"gan_jax: {line}", file=sys.stderr)
+  print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB)")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
   "train": train,
   "ablate": ablate,
@@ -307,7 +349,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
   "score": score,
   "compare": compare,
   "sample": sample,
+  "runs": runs,
+  "report": report,
 }
+WITH_FOLDERS = (compare, runs, report)  # commands that take folders without a flag
 
 
 def _workdir() -> pathlib.Path:
@@ -351,7 +396,7 @@ def _parse(argv: list[str]) -> list[str]:
     SyntaxError,
   ) as error:
     _fail(_config_problem(error), code=2)
-  if left[1:] and COMMANDS[sys.argv[1]] is not compare:
+  if left[1:] and COMMANDS[sys.argv[1]] not in WITH_FOLDERS:
     _fail(f"unexpected argument {left[1]!r}; flags look like --workdir=DIR", code=2)
   return left
 

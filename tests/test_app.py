@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_runs import made_run
 from PIL import Image
 
 from gan_jax.cards import read_card
@@ -483,3 +484,20 @@ def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
 )
 def test_ablate_says_what_it_lacks(gan_jax, arguments, said):
   assert said in gan_jax("ablate", *arguments, code=1)
+
+
+# --- runs that lie there --------------------------------------------------------------------------
+
+
+def test_runs_are_listed_and_reported(gan_jax, tmp_path):
+  made_run(tmp_path / "runs/good")
+  made_run(tmp_path / "runs/bad", played=100, stopped="V was nan in round 101")
+  told = gan_jax("runs", tmp_path / "runs", "--sort=-kl", "--filter=loss=non_saturating")
+  assert [line.split()[:2] for line in told.splitlines()[1:3]] == [
+    ["bad", "failed"],
+    ["good", "done"],
+  ]
+  out = tmp_path / "page.html"
+  told = gan_jax("report", tmp_path / "runs/good", tmp_path / "runs/bad", f"--out={out}")
+  assert told.startswith(f"wrote {out} (0.") and told.endswith(" MB)\n")
+  assert "<h1>good, bad</h1>" in out.read_text()

@@ -1,0 +1,1 @@
+"""A page of runs, `gan_jax report`: `gather` reads folders, `render` makes HTML of them."""

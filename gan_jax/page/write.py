@@ -1,0 +1,61 @@
+"""Folders in, a page out; what cannot be is refused before any work."""
+
+import datetime
+import os
+import pathlib
+from collections.abc import Sequence
+
+from gan_jax.files import whole
+from gan_jax.listing import ABLATION, RUN, find
+from gan_jax.page import ablation, gather, render, reproduce
+
+
+def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[str]:
+  """Writes a page of runs and ablations.
+
+  Args:
+    paths: their folders.
+    out: where to; a name in .html.
+
+  Returns:
+    What of the runs could not be read, a line each.
+
+  Raises:
+    FileNotFoundError: there is no run in one of the folders.
+    ValueError: a run's config is damaged; one is named twice; `out` cannot be written, or the page
+      would be too large.
+  """
+  folders, out = [pathlib.Path(path) for path in paths], pathlib.Path(out)
+  _check(folders, out)
+  is_ablation = [(folder / ABLATION).is_file() for folder in folders]
+  content = render.Content(
+    gather.runs([folder for folder, yes in zip(folders, is_ablation, strict=True) if not yes]),
+    [ablation.gather(folder) for folder, yes in zip(folders, is_ablation, strict=True) if yes],
+    reproduce.report_command(folders, out),
+    datetime.datetime.now(),
+  )
+  text = render.page(content)
+  with whole(out) as temporary:
+    temporary.write_text(text, encoding="utf-8")
+  return [f"{run.name}: {note}" for run in content.runs for note in run.notes]
+
+
+def _check(folders: Sequence[pathlib.Path], out: pathlib.Path) -> None:
+  """Refuses folders without a run, and a place that cannot be written to."""
+  if not folders:
+    raise ValueError("expected gan_jax report RUN [RUN...] --out=report.html: folders of runs")
+  for folder in folders:
+    if not any((folder / file).is_file() for file in (RUN, ABLATION)):
+      inside = find(folder)[:3] if folder.is_dir() else []
+      hint = f"; there are runs below it, such as {inside[0]}" if inside else ""
+      raise FileNotFoundError(
+        f"no run in {folder}: expected a folder with {RUN} or {ABLATION}{hint}"
+      )
+  twice = {folder.resolve() for folder in folders}
+  if len(twice) < len(folders):
+    raise ValueError("one of the folders is named twice, which would count its run as two")
+  if out.suffix.lower() != ".html":
+    raise ValueError(f"--out={out}: the page is HTML; expected a name in .html")
+  parent = next(folder for folder in out.absolute().parents if folder.exists())
+  if out.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    raise ValueError(f"--out={out} cannot be written: name a file in a folder of yours")
