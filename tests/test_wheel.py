@@ -23,7 +23,8 @@ def test_installed_wheel_works_from_another_directory(tmp_path):
   (wheel,) = tmp_path.glob("*.whl")
   with zipfile.ZipFile(wheel) as archive:
     assert not [name for name in archive.namelist() if name.startswith(("tests", "experiments"))]
-    assert any("features/bundled/classifier" in name for name in archive.namelist())
+    for file in ("features/bundled/classifier", "page/assets/page.js", "page/assets/uplot.LICENSE"):
+      assert any(file in name for name in archive.namelist())
     archive.extractall(site)  # what installing it does, but for the script
 
   environment = {**os.environ, "PYTHONPATH": str(site), "JAX_PLATFORMS": "cpu"}

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 
 import pytest
-from made_runs import made_run
+from made_runs import made_ablation, made_run
 
 from gan_jax.page.write import write
 
@@ -29,7 +29,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-  """A page of two methods with two seeds each, a run that failed, and one that means harm."""
+  """A page of an ablation, two methods of two seeds, a run that failed, and one that means harm."""
   folder = tmp_path_factory.mktemp("runs")
   runs = [made_run(folder / f"plain_{i}", seed=i, kl=0.3 + i / 100) for i in (0, 1)]
   runs += [made_run(folder / f"hinge_{i}", seed=i, kl=0.1 + i / 100, loss="hinge") for i in (0, 1)]
@@ -38,7 +38,7 @@ def file(tmp_path_factory):
   harm = {"loss": SCRIPT, "kl": 0.9}
   rows = {f"monitor/{SCRIPT}": 1.0, "monitor/huge": 1e300, "monitor/small": 1e-300}
   runs.append(made_run(folder / HOSTILE, rows=rows, **harm))
-  write(runs, folder / "report.html")
+  write([made_ablation(folder / "losses"), *runs], folder / "report.html")
   return folder / "report.html"
 
 
@@ -72,8 +72,13 @@ def names(page):
 
 
 def draw_all(page):
-  for plot in page.locator(".plot").all():
-    plot.scroll_into_view_if_needed()
+  """Scrolls through the page, as curves are drawn when they come near."""
+  page.evaluate("""async () => {
+    for (const plot of document.querySelectorAll(".plot")) {
+      plot.scrollIntoView();
+      await new Promise(requestAnimationFrame);
+    }
+  }""")
   page.locator(EMPTY).first.wait_for(state="detached")
 
 
@@ -136,6 +141,7 @@ def test_the_filter_hides_runs_in_all_of_the_page(opened):
   assert names(page) == ["hinge_0", "hinge_1"] and page.inner_text("#filter-count") == "2 of 6 runs"
   assert page.locator("#samples figure:visible").count() == 2
   assert page.locator("#cards tbody tr:visible").count() == 2
+  assert page.locator("#ablation-1-table tbody tr:visible").count() == 6
   page.fill("#filter", "k=5")
   assert names(page) == ["bad"]
   page.fill("#filter", "-failed seed=1")
@@ -146,9 +152,23 @@ def test_the_filter_hides_runs_in_all_of_the_page(opened):
   assert len(names(page)) == 6
 
 
+def test_variants_of_an_ablation_are_sorted_and_filtered(opened):
+  page = opened()
+  first = lambda: page.locator("#ablation-1-table tbody tr:visible").first.inner_text().split()[:2]
+  assert first() == ["non_saturating", "none"]  # the baseline
+  page.locator("#ablation-1-table").get_by_role("button", name="last").click()
+  assert first() == ["wasserstein", "none"]
+  page.get_by_label("Filter variants").focus()
+  page.keyboard.type("loss=hinge better")
+  assert first() == ["hinge", "none"]
+  assert page.get_by_text("2 of 6 variants").is_visible() and len(names(page)) == 6
+  cells = page.locator("table.matrix td")
+  assert cells.count() == 6 and "▲ better" in cells.nth(2).inner_text()
+
+
 def test_curves_show_their_values_under_the_mouse_and_to_keys(opened):
   page = opened()
-  chart = page.locator("figure", has=page.locator("figcaption", has_text="generator: loss"))
+  chart = page.locator("#curves figure", has_text="generator: loss")
   plot = chart.locator(".plot")
   plot.scroll_into_view_if_needed()
   plot.locator("canvas").wait_for()
@@ -168,7 +188,7 @@ def test_curves_show_their_values_under_the_mouse_and_to_keys(opened):
 
 def test_methods_are_hidden_and_shown_and_bands_give_way_to_runs(opened):
   page = opened()
-  chart = page.locator("figure", has=page.locator("figcaption", has_text="generator: loss"))
+  chart = page.locator("#curves figure", has_text="generator: loss")
   chart.scroll_into_view_if_needed()
   chart.locator("canvas").wait_for()
 
@@ -182,7 +202,7 @@ def test_methods_are_hidden_and_shown_and_bands_give_way_to_runs(opened):
   single = page.get_by_role("button", name="Single runs")
   single.click()
   assert "hinge_0" in told() and single.get_attribute("aria-pressed") == "true"
-  page.locator(".legend button", has_text="hinge").click()
+  page.locator("#curves .legend button", has_text="hinge").click()
   assert "hinge" not in told() and "plain_1" in told()
 
 
@@ -200,15 +220,15 @@ def test_everything_drawn_is_said_as_well(opened):
   assert all(b.inner_text().strip() for b in page.locator(unnamed).all())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_scrolls_only_downwards(opened, scheme):
-  page = opened(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+def test_a_phone_scrolls_only_downwards_by_day_and_by_night(opened):
+  page = opened(viewport={"width": 360, "height": 740})
   draw_all(page)
-  for part in page.locator("details").all():
-    part.evaluate("part => part.open = true")
-  assert page.evaluate("document.documentElement.scrollWidth") == 360
-  paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-  assert (paper == "rgb(21, 24, 27)") == (scheme == "dark")
+  page.evaluate("document.querySelectorAll('details').forEach(part => (part.open = true))")
+  for scheme, paper in {"light": "rgb(252, 252, 251)", "dark": "rgb(21, 24, 27)"}.items():
+    page.emulate_media(color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == paper
+  assert not page.locator(EMPTY).count()  # the curves have been drawn anew
 
 
 def test_paper_shows_everything_and_no_controls(opened, tmp_path):
@@ -231,4 +251,4 @@ def test_commands_are_copied(opened):
   page.locator("#reproduce .copy").first.click()
   page.get_by_text("Copied").wait_for()
   copied = page.evaluate("navigator.clipboard.readText()")
-  assert copied.startswith("gan_jax train --config=plain.py --workdir=/")
+  assert copied.startswith("gan_jax ablate --config=losses.py --workdir=/")
