@@ -16,6 +16,8 @@ from gan_jax.page.pictures import Strip, strips
 LIMIT = 5_000_000  # bytes of a page
 PICTURES = 2_800_000  # of them for pictures
 CURVES = 1_200_000  # and for curves
+SHARES = (1.0, 0.4, 0.1, 0.02)  # of both that are tried in turn, where all else takes much
+SHOWN = 14  # methods whose curves are shown before anybody asks for others
 POINT = 24  # bytes of a point, as a run's and as a share of its method's band
 KINDS = {"score": "Scores while training", "play": "The game", "monitor": "What monitors see"}
 
@@ -36,6 +38,24 @@ class Content(NamedTuple):
   made: datetime.datetime
 
 
+class View(NamedTuple):
+  """Runs as a page has room for them.
+
+  Attributes:
+    runs: the runs.
+    groups: {method: places of its runs}.
+    strips: pictures of each run.
+    panels: what they measured.
+    points: most points of a curve.
+  """
+
+  runs: Sequence[Run]
+  groups: Mapping[str, Sequence[int]]
+  strips: Sequence[Strip]
+  panels: Sequence[Panel]
+  points: int
+
+
 Part = tuple[str, str, Child]  # id, name, content
 
 
@@ -49,31 +69,47 @@ def page(content: Content) -> str:
     The page.
 
   Raises:
-    ValueError: it would be too large even with few points and no picture.
+    ValueError: it would be too large even with few points and hardly a picture.
   """
-  found = content.runs
-  groups = grouped(found)
-  pictures, shown = strips(found, PICTURES), panels(found)
-  first = 1 if found else 0  # place of the ablations' data
+  for share in SHARES:
+    text = _page(content, share)
+    if (size := len(text.encode())) <= LIMIT:
+      return text
+  raise ValueError(
+    f"a page of {len(content.runs) + len(content.ablations)} folders has {size:,} bytes, more than"
+    f" the {LIMIT:,} that it may have: report fewer at a time"
+  )
+
+
+def _page(content: Content, share: float) -> str:
+  """Renders a page with so large a share of the pictures and points that it might have."""
+  first = 1 if content.runs else 0  # place of the ablations' data in the page's
+  budget = int(share * CURVES) // (first + len(content.ablations))
+  view = _view(content.runs, int(share * PICTURES), budget)
   parts = [p for i, ab in enumerate(content.ablations, first) for p in _ablation(ab, i, content)]
-  parts += _runs(found, groups, pictures, shown) if found else []
-  parts.append(("reproduce", "Reproduce", _again(content, groups)))
-  machines = [(run.name, run.machine) for run in found]
-  machines += [(a.name, a.results.plan.get("machine", {})) for a in content.ablations]
-  parts.append(("machines", "Machines", part.machines(machines)))
-  sections = [part.section(id, name, inside) for id, name, inside in parts]
-  body = tag("div", _head(content, groups, pictures, parts), tag("main", sections), class_="page")
-  share = CURVES // (len(content.ablations) + first)
-  sets = [_set(found, groups, shown, share)] if found else []
-  sets += [ablation.data(a, share, POINT) for a in content.ablations]
-  search = [part.search_text(run) for run in found]
-  text = document(_title(content, groups), body, {"search": search, "sets": sets})
-  if (size := len(text.encode())) > LIMIT:
-    raise ValueError(
-      f"a page of {len(found) + len(content.ablations)} folders has {size:,} bytes, more than the"
-      f" {LIMIT:,} that it may have: report fewer at a time"
-    )
-  return text
+  parts += _runs(view) if view.runs else []
+  parts += [
+    ("reproduce", "Reproduce", _again(content, view.groups)),
+    ("machines", "Machines", part.machines(_machines(content))),
+  ]
+  main = tag("main", [part.section(id, name, inside) for id, name, inside in parts])
+  sets = [_set(view)] if view.runs else []
+  sets += [ablation.data(found, budget, POINT) for found in content.ablations]
+  data = {"search": [part.search_text(run) for run in view.runs], "sets": sets}
+  body = tag("div", _head(content, view, parts), main, class_="page")
+  return document(_title(content, view.groups), body, data)
+
+
+def _view(found: Sequence[Run], pictures: int, budget: int) -> View:
+  shown = panels(found)
+  curves = sum(len(panel.curves) for panel in shown)
+  points = max(20, min(POINTS, budget // POINT // max(1, curves)))
+  return View(found, grouped(found), strips(found, pictures), shown, points)
+
+
+def _machines(content: Content) -> list[tuple[str, Mapping[str, Any]]]:
+  plans = [(found.name, found.results.plan.get("machine", {})) for found in content.ablations]
+  return plans + [(run.name, run.machine) for run in content.runs]
 
 
 def _ablation(found: Ablation, place: int, content: Content) -> list[Part]:
@@ -92,19 +128,15 @@ def _ablation(found: Ablation, place: int, content: Content) -> list[Part]:
   ]
 
 
-def _runs(
-  found: Sequence[Run],
-  groups: Mapping[str, Sequence[int]],
-  pictures: Sequence[Strip],
-  shown: Sequence[Panel],
-) -> list[Part]:
+def _runs(view: View) -> list[Part]:
   """Renders the parts that show runs."""
+  found, groups = view.runs, view.groups
   return [
     ("result", "Result", result.results(found, groups, scored_alike(found))),
     ("runs", "Runs", part.what_ran(found)),
-    ("samples", "Samples", figures.samples(found, pictures)),
-    ("curves", "Curves", _curves(found, groups, shown)),
-    ("warnings", "Warnings", part.warnings(found, pictures)),
+    ("samples", "Samples", figures.samples(found, view.strips)),
+    ("curves", "Curves", _curves(view)),
+    ("warnings", "Warnings", part.warnings(found, view.strips)),
     ("cards", "Score cards", result.cards(found)),
     ("configs", "Configs", part.configs(found, groups)),
   ]
@@ -123,42 +155,41 @@ def _again(content: Content, groups: Mapping[str, Sequence[int]]) -> Child:
   ]
 
 
-def _curves(
-  found: Sequence[Run], groups: Mapping[str, Sequence[int]], shown: Sequence[Panel]
-) -> Child:
+def _curves(view: View) -> Child:
   """Lays out charts by kind; all take their curves from one set of data."""
-  if not shown:
+  if not view.panels:
     return tag("p", "No run has two rows yet.")
   charts = [
-    (panel.kind, title(panel.name), i, figures.values_of(panel, found))
-    for i, panel in enumerate(shown)
+    (panel.kind, title(panel.name), i, figures.values_of(panel, view.runs))
+    for i, panel in enumerate(view.panels)
   ]
-  several = any(len(members) > 1 for members in groups.values())
-  return figures.charts(0, list(groups), [True] * len(groups), charts, KINDS, toggle=several)
+  several = any(len(members) > 1 for members in view.groups.values())
+  shown = [i < SHOWN for i in range(len(view.groups))]
+  longest = max(len(curve.x) for panel in view.panels for curve in panel.curves.values())
+  left = f"Of longer curves the highest and lowest of neighbours are drawn, {view.points} points."
+  return [
+    figures.charts(0, list(view.groups), shown, charts, KINDS, toggle=several),
+    tag("p", left, class_="note") if longest > view.points else None,
+  ]
 
 
-def _head(
-  content: Content,
-  groups: Mapping[str, Sequence[int]],
-  pictures: Sequence[Strip],
-  parts: Sequence[Part],
-) -> Markup:
+def _head(content: Content, view: View, parts: Sequence[Part]) -> Markup:
   """Says what this is, and where what is on it."""
-  found = content.runs
+  found = view.runs
   alarms = sum(len(run.alarms) for run in found)
-  unread = sum(len(run.notes) + len(s.notes) for run, s in zip(found, pictures, strict=True))
+  unread = sum(len(run.notes) + len(s.notes) for run, s in zip(found, view.strips, strict=True))
   facts = [
     *(_progress(one) for one in content.ablations),
-    _counts(found, groups) if found else None,
+    _counts(found, view.groups) if found else None,
     tag("a", f" {counted(alarms, 'warning')}.", href="#warnings") if alarms else None,
     " No warnings." if found and not alarms else None,
-    tag("a", f" {unread} could not be read.", href="#warnings") if unread else None,
+    tag("a", f" {unread} could not be read or shown.", href="#warnings") if unread else None,
     f" Made {content.made:%Y-%m-%d %H:%M} by gan_jax {gan_jax.__version__}.",
   ]
   menu = [tag("a", name, href=f"#{id}") for id, name, _ in parts]
   return tag(
     "header",
-    tag("h1", _title(content, groups)),
+    tag("h1", _title(content, view.groups)),
     tag("p", facts, class_="lead"),
     tag("nav", menu, aria_label="Parts of the page"),
   )
@@ -188,14 +219,10 @@ def _title(content: Content, groups: Mapping[str, Any]) -> str:
   return f"{names[0]}, {names[1]} and {len(names) - 2} others"
 
 
-def _set(
-  found: Sequence[Run], groups: Mapping[str, Sequence[int]], shown: Sequence[Panel], budget: int
-) -> dict[str, Any]:
+def _set(view: View) -> dict[str, Any]:
   """Gathers what page.js draws of runs."""
-  curves = sum(len(panel.curves) for panel in shown)
-  points = max(20, min(POINTS, budget // POINT // max(1, curves)))
   return {
-    "methods": list(groups),
-    "runs": [{"name": run.name, "method": run.color} for run in found],
-    "panels": [drawn(panel, groups, points) for panel in shown],
+    "methods": list(view.groups),
+    "runs": [{"name": run.name, "method": run.color} for run in view.runs],
+    "panels": [drawn(panel, view.groups, view.points) for panel in view.panels],
   }

@@ -37,7 +37,12 @@ def results(
   """Shows each way of scoring: a sentence, and the methods that were scored so, the best first."""
   if not ways:
     return tag("p", "No run has a score yet.")
-  return [_way(way, found, groups, len(ways)) for way in ways]
+  note = (
+    "Scores of last checkpoints. A large dot is the mean over seeds, the bar its standard error,"
+    " small dots are single runs."
+  )
+  shown = [_way(way, found, groups, len(ways)) for way in ways]
+  return [shown, tag("p", note, class_="note")]
 
 
 def _way(
@@ -56,8 +61,7 @@ def _way(
     _forest(head, way, found, methods),
     tag(
       "p",
-      f"Of last checkpoints. {directions(way.better)} A large dot is the mean over seeds, the bar"
-      " its standard error, small dots are single runs.",
+      directions(way.better),
       floor and f" The dashed line is what real examples score, {said(floor)}.",
       class_="note",
     ),

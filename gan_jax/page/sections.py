@@ -119,7 +119,7 @@ def warnings(found: Sequence[Run], strips: Sequence[Strip]) -> Any:
     table("Warnings", heads, rows, runs=[i for i, _ in alarms], class_="wordy")
     if rows
     else tag("p", f"None of {len(found)} runs has failed in a way that is looked for."),
-    [tag("h3", "What could not be read"), tag("ul", notes)] if notes else None,
+    [tag("h3", "What could not be read or shown"), tag("ul", notes)] if notes else None,
   ]
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from gan_jax.page.markup import Child, Markup, tag
 
+NUMBER = "number"  # class of a cell
 LENGTH = 1000  # of a strip, in its own units; dots keep their size however wide it is shown
 
 
@@ -23,7 +24,7 @@ class Cell(NamedTuple):
   class_: str | None = None
 
 
-def number(value: Any, shown: Child = None, class_: str = "number") -> Cell:
+def number(value: Any, shown: Child = None, class_: str = NUMBER) -> Cell:
   """Makes a cell of a number; of none, or one that is not finite, it says so."""
   if value is None or math.isnan(float(value)):
     return Cell("–" if value is None else "nan", None, class_)
@@ -70,7 +71,7 @@ def table(
   body = [
     tag(
       "tr",
-      *(_cell(cell, first=i == 0) for i, cell in enumerate(row)),
+      *(_cell(cell, i == 0, sortable) for i, cell in enumerate(row)),
       data_run=None if runs is None else runs[at],
       data_search=None if searches is None else searches[at],
     )
@@ -88,10 +89,11 @@ def table(
   return tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
-def _cell(cell: Cell, first: bool) -> Markup:
-  value = None if cell.value is None else str(cell.value)
+def _cell(cell: Cell, first: bool, sortable: bool) -> Markup:
+  value = None if cell.value is None or not sortable else str(cell.value)
   name, scope = ("th", "row") if first else ("td", None)
-  return tag(name, cell.shown, scope=scope, class_=cell.class_, data_value=value)
+  class_ = None if cell.class_ == NUMBER and not sortable else cell.class_
+  return tag(name, cell.shown, scope=scope, class_=class_, data_value=value)
 
 
 # --- strips ---------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@
   const charts = [];
   for (const box of all(".charts")) {
     const set = data.sets[box.dataset.set];
-    const choice = { set, single: false, shown: new Set() };
+    const choice = { set, key: box.dataset.set, single: false, shown: new Set() };
     for (const button of all(".legend button", box)) {
       const method = Number(button.dataset.method);
       const put = on => (choice.shown[on ? "add" : "delete"](method), button.setAttribute("aria-pressed", on));
@@ -186,7 +186,7 @@
         { ...axis, size: 28, values: (_, ticks) => ticks.map(thousands) },
         { ...axis, size: 52, grid: { ...axis.grid, filter: chart.panel.log ? powers : (_, ticks) => ticks }, values: (_, ticks) => ticks.map(y => (y === null ? "" : short(y))) },
       ],
-      cursor: { y: false, sync: { key: "rounds", setSeries: false }, dataIdx: nearest, points: { size: 7 } },
+      cursor: { y: false, sync: { key: chart.choice.key, setSeries: false }, dataIdx: nearest, points: { size: 7 } },
       hooks: { draw: [u => compare(u, chart.panel.line)], setCursor: [u => tell(u, chart)] },
     };
   }
