@@ -1,5 +1,6 @@
 """Runs and ablations as they lie below a folder: how far each is, and how good."""
 
+import contextlib
 import math
 import os
 import pathlib
@@ -78,15 +79,25 @@ def look(path: pathlib.Path) -> Listed:
 def _run(path: pathlib.Path) -> Listed:
   config = flat(config_values(read_config(path)))
   summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
-  total, played = config["rounds"], summary.get("rounds", 0)
-  found = summary.get("scores", {})
+  total, played, found = config["rounds"], summary.get("rounds"), summary.get("scores")
+  if type(total) is not int:
+    raise ValueError(f"{path / RUN} is damaged (it has {total!r} rounds); restore it from a copy")
   state, note = "done", ""
   if (live := is_live(path)) or played != total or "stopped" in summary:
     rows = read_rows(path)
     state, note = _unfinished(path, summary, live)
     played, found = (rows[-1]["round"] if rows else 0), scores(alike(rows), BETTER)
-  listed = Listed(path, state, played, total, "rounds", found, config, _changed(path), note)
-  return listed._replace(scores={k: v for k, v in found.items() if isinstance(v, Mapping)})
+  return Listed(path, state, played, total, "rounds", _told(found), config, _changed(path), note)
+
+
+def _told(found: Any) -> dict[str, dict[str, Any]]:
+  """Keeps scores that are numbers, of a file that others may have written."""
+  kept = {}
+  for name, score in found.items() if isinstance(found, Mapping) else ():
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+      last, best = float(score["last"]), float(score.get("best", score["last"]))
+      kept[name] = {**score, "last": last, "best": best} if "best" in score else {"last": last}
+  return kept
 
 
 def _unfinished(path: pathlib.Path, summary: Mapping[str, Any], live: bool) -> tuple[str, str]:

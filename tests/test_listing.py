@@ -5,7 +5,7 @@ import os
 import re
 
 import pytest
-from made_runs import made_run
+from made_runs import made_ablation, made_run
 
 from gan_jax import lock
 from gan_jax.listing import ago, chosen, find, look, ordered, table
@@ -111,6 +111,18 @@ def test_the_score_that_was_sorted_by_is_shown_first(tmp_path):
   (run,) = listed(tmp_path)
   assert "  modes 8  kl" in table([run], tmp_path)
   assert "  kl 0.2  modes" in table([run], tmp_path, first="best:kl")
+
+
+def test_an_ablation_is_listed_by_its_best_variant(tmp_path):
+  made_ablation(tmp_path / "done")
+  made_ablation(tmp_path / "stopped", missing=5)
+  (tmp_path / "damaged").mkdir()
+  (tmp_path / "damaged/ablation.json").write_text('{"axes": 1}')
+  damaged, done, stopped = listed(tmp_path)
+  assert (done.state, done.played, done.total, done.unit) == ("done", 18, 18, "runs")
+  assert done.scores["kl"]["last"] == pytest.approx(0.3383, abs=1e-4) and done.config["k"] == 2
+  assert (stopped.state, stopped.played) == ("stopped", 13) and damaged.state == "damaged"
+  assert "13/18 runs" in table([stopped], tmp_path) and "1 of its runs failed" in done.note
 
 
 def test_ages():

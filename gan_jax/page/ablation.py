@@ -71,13 +71,26 @@ def gather(path: pathlib.Path) -> Ablation:
     raise ValueError(f"{path} has no rows yet: gan_jax ablate plays its runs")
   plan = results.plan
   try:
+    _check(results)
     judged = {score: outcomes(results, score) for score in plan["better"]}
     order = _ranked(judged[plan["score"]], plan)
     judged = {score: [found[i] for i in order] for score, found in judged.items()}
     curves = _curves(results, [o.variant for o in judged[plan["score"]]])
     return Ablation(listed, results, judged, marginals(results), conclusions(results), curves)
-  except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+  except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
     raise ValueError(f"{path}: its plan or its rows are damaged ({error!r})") from error
+
+
+_KINDS = {"name": str, "collapse": str, "rounds": int, "machine": dict}
+
+
+def _check(results: Results) -> None:
+  """Refuses a plan or rows that hold other kinds of things than are written there."""
+  for key, kind in _KINDS.items():
+    if not isinstance(results.plan.get(key, kind()), kind):
+      raise ValueError(f"{key} is {results.plan[key]!r}")
+  if not all(isinstance(row["changes"], dict) for row in results.rows):
+    raise ValueError("a row does not say what it changed")
 
 
 def _ranked(found: Sequence[Outcome], plan: Mapping[str, Any]) -> list[int]:

@@ -83,6 +83,7 @@ def _run(path: pathlib.Path, name: str) -> Run:
   if rows and not pictures:
     notes.append("there are no pictures in samples/")
   machine = summary.get("machine") or (cards[0].software if cards else {})
+  machine = machine if isinstance(machine, Mapping) else {}
   seconds = rows[-1].get("seconds", math.nan) if rows else math.nan
   alarms = _alarms(path, rows, listed, summary)
   return Run(name, listed, name, 0, rows, cards, pictures, alarms, machine, float(seconds), notes)
@@ -216,9 +217,10 @@ def scored_alike(found: Sequence[Run]) -> list[Alike]:
   kept: list[Alike] = []
   covered: set[int] = set()
   for way, members in sorted(ways.items(), key=lambda item: -len(item[1])):
-    if not set(members) <= covered:
+    found_alike = _alike(way, members, found)
+    if found_alike.values and not set(members) <= covered:
       covered |= set(members)
-      kept.append(_alike(way, members, found))
+      kept.append(found_alike)
   return kept
 
 
@@ -237,12 +239,13 @@ def _alike(way: str, members: Mapping[int, Card | None], found: Sequence[Run]) -
     scores = (
       {name: float(score["last"]) for name, score in last.items()}
       if card is None
-      else {name: card.mean(name) for name in card.scores}
+      else {name: card.mean(name) for name, draws in card.scores.items() if draws}
     )
     for name, value in scores.items():
       values.setdefault(name, {})[i] = value
   better = dict(cards[0].better) if cards else {}
-  known = {name: better.get(name, BETTER.get(name, "none")) for name in values}
+  ways = {name: better.get(name, BETTER.get(name)) for name in values}
+  known = {name: way if way in ("min", "max") else "none" for name, way in ways.items()}
   floor = cards[0].run.get("floor", {}) if cards else {}
   floor = floor if isinstance(floor, Mapping) else {}
   return Alike(way, cards[0].made if cards else {}, floor, known, values)

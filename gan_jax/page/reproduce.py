@@ -74,7 +74,7 @@ def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -
     where, before = f"{path}{key}", default.get(key)
     if value == before:
       continue
-    if where in SECTIONS:
+    if where in SECTIONS and isinstance(value, Mapping):
       lines.append(f"{where} = {_made(value)}")
     elif isinstance(value, Mapping) and "schedule" not in value and isinstance(before, Mapping):
       lines += _changes(value, before, f"{where}.")
@@ -85,7 +85,7 @@ def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -
 
 def _made(section: Mapping[str, Any]) -> str:
   """Says a network or an optimizer by the call that makes it."""
-  name = section.get("name")
+  name = str(section.get("name"))
   kind, make = ("optimizer", optimizer) if name in OPTIMIZERS else ("network", network)
   if name not in OPTIMIZERS and name not in NETWORKS:
     return _value(section)
@@ -121,7 +121,7 @@ def commands(runs: Sequence[Run]) -> list[str]:
     where = f"--workdir={shlex.quote(str(run.listed.path))}"
     seed = f" --config.seed={run.seed}" if run.seed != runs[0].seed else ""
     lines.append(f"gan_jax train --config={file_name(run.method)} {where}{seed}")
-    draws = max((len(card.run.get("draws", ())) for card in run.cards), default=1)
+    draws = max((len(x) for card in run.cards for x in card.scores.values()), default=1)
     if draws > 1:
       lines.append(f"gan_jax evaluate {where} --draws={draws}")
   return lines

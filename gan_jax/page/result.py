@@ -87,8 +87,8 @@ def capital(text: str) -> str:
 
 
 def _of(way: Alike) -> str:
-  real = way.made.get("real") or {}
-  return str(real.get("data", f"card {way.digest}"))
+  real = way.made.get("real")
+  return str(real.get("data", "")) if isinstance(real, Mapping) else f"card {way.digest}"
 
 
 def verdict(name: str, way: Alike, methods: Mapping[str, Sequence[int]]) -> str:
