@@ -12,7 +12,7 @@ from gan_jax.ablation.results import Outcome, Results, marginals, outcomes, read
 from gan_jax.ablation.table import conclusions
 from gan_jax.listing import Listed, look
 from gan_jax.page.curves import PLAY, Curve, band, drawable, is_log, title
-from gan_jax.page.figures import charts
+from gan_jax.page.figures import Chart, charts
 from gan_jax.page.markup import Child, Markup, tag
 from gan_jax.page.matrix import matrix
 from gan_jax.page.result import capital, directions
@@ -221,7 +221,7 @@ def curves(found: Ablation, place: int) -> Child:
   if not found.curves:
     return tag("p", "No run has two rows yet.")
   drawn = [
-    ("score" if name in found.judged else "play", title(name), i, _values(found, name))
+    Chart("score" if name in found.judged else "play", title(name), i, _values(found, name))
     for i, name in enumerate(found.curves)
   ]
   names = [named(outcome.variant) for outcome in found.variants]

@@ -15,7 +15,14 @@ DRAWN = (1e-12, 1e15)  # sizes of values that uPlot can put ticks at; beyond, th
 DERIVED = {"images", "seconds", "rounds_per_second", "images_per_second", "rollbacks"}
 MONITOR = "monitor/"
 PLAY = ("discriminator/loss", "generator/loss", "D_real", "D_fake", "V", "V_gap", "accuracy")
-LINES = {"D_real": 0.5, "D_fake": 0.5, "V": -math.log(4), "V_gap": 0.0}  # at equilibrium
+# What two players have who have reached the distribution of the data, if logits are of
+# probabilities.
+LINES = {
+  "D_real": ("½", 0.5),
+  "D_fake": ("½", 0.5),
+  "V": ("-log 4", -math.log(4)),
+  "V_gap": ("0", 0.0),
+}
 
 
 class Curve(NamedTuple):
@@ -145,14 +152,18 @@ def drawn(
       curves = [curves_of[i] for i in members if i in curves_of]
       if any(len(curve.x) for curve in curves):
         bands.append({"method": method, **band(curves, points // 2)})
-  line = LINES.get(panel.name)
   return {
     "title": title(panel.name),
     "log": is_log(runs),
-    "line": line,
+    "line": LINES[panel.name][1] if panel.name in LINES else None,
     "runs": runs,
     "bands": bands,
   }
+
+
+def dashed(name: str) -> str:
+  """Says what the dashed line in a metric's panel is; "" without one."""
+  return f"{LINES[name][0]}, at equilibrium" if name in LINES else ""
 
 
 def listed(curve: Curve) -> dict[str, list[Any]]:

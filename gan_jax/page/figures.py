@@ -1,7 +1,7 @@
 """The parts of a page that show pictures of runs: samples over time, and curves."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan_jax.page.curves import Panel, title
 from gan_jax.page.gather import Run
@@ -65,7 +65,22 @@ def _frame(run: Run, frame: Frame, last: bool) -> Markup:
 # --- curves ---------------------------------------------------------------------------------------
 
 
-Chart = tuple[str, str, int, Markup]  # kind, title, place in the data, and what it shows in numbers
+class Chart(NamedTuple):
+  """A chart.
+
+  Attributes:
+    kind: which it is shown among.
+    title: of it.
+    place: of its curves in the page's data.
+    values: what it shows, in numbers.
+    dashed: what a dashed line in it means; "" without one.
+  """
+
+  kind: str
+  title: str
+  place: int
+  values: Markup
+  dashed: str = ""
 
 
 def charts(
@@ -98,7 +113,7 @@ def charts(
   grids = [
     (tag("h3", heading), tag("div", figures, class_="grid"))
     for kind, heading in kinds.items()
-    if (figures := [_chart(chart) for chart in drawn if chart[0] == kind])
+    if (figures := [_chart(chart) for chart in drawn if chart.kind == kind])
   ]
   return tag(
     "div",
@@ -111,11 +126,11 @@ def charts(
 
 
 def _chart(chart: Chart) -> Markup:
-  _, heading, place, values = chart
-  label = f"{heading} over rounds. Left and right arrows read values; all are in the table below."
-  plot = tag("div", class_="plot", tabindex=0, role="img", data_panel=place, aria_label=label)
-  table = tag("details", tag("summary", "Values"), values)
-  return tag("figure", tag("figcaption", heading), plot, table, class_="chart")
+  label = f"{chart.title} over rounds; arrow keys read its values, and all are in the table below"
+  plot = tag("div", class_="plot", tabindex=0, role="img", data_panel=chart.place, aria_label=label)
+  dashed = tag("small", f"dashed: {chart.dashed}") if chart.dashed else None
+  table = tag("details", tag("summary", "Values"), chart.values)
+  return tag("figure", tag("figcaption", chart.title, dashed), plot, table, class_="chart")
 
 
 def values_of(panel: Panel, found: Sequence[Run]) -> Markup:

@@ -8,7 +8,7 @@ import gan_jax
 from gan_jax.page import ablation, figures, result
 from gan_jax.page import sections as part
 from gan_jax.page.ablation import Ablation
-from gan_jax.page.curves import POINTS, Panel, drawn, panels, title
+from gan_jax.page.curves import POINTS, Panel, dashed, drawn, panels, title
 from gan_jax.page.gather import Run, grouped, scored_alike
 from gan_jax.page.markup import Child, Markup, document, tag
 from gan_jax.page.pictures import Strip, strips
@@ -160,7 +160,9 @@ def _curves(view: View) -> Child:
   if not view.panels:
     return tag("p", "No run has two rows yet.")
   charts = [
-    (panel.kind, title(panel.name), i, figures.values_of(panel, view.runs))
+    figures.Chart(
+      panel.kind, title(panel.name), i, figures.values_of(panel, view.runs), dashed(panel.name)
+    )
     for i, panel in enumerate(view.panels)
   ]
   several = any(len(members) > 1 for members in view.groups.values())
