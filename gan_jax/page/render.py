@@ -10,7 +10,7 @@ from gan_jax.page import sections as part
 from gan_jax.page.ablation import Ablation
 from gan_jax.page.curves import POINTS, Panel, dashed, drawn, panels, title
 from gan_jax.page.gather import Run, grouped, scored_alike
-from gan_jax.page.markup import Child, Markup, document, tag
+from gan_jax.page.markup import Child, Markup, document, join, tag
 from gan_jax.page.pictures import Strip, strips
 
 LIMIT = 5_000_000  # bytes of a page
@@ -55,33 +55,39 @@ class View(NamedTuple):
   panels: Sequence[Panel]
   points: int
 
+  @property
+  def notes(self) -> list[str]:
+    """What could not be read or shown, a line each."""
+    pairs = zip(self.runs, self.strips, strict=True)
+    return [f"{run.name}: {note}" for run, strip in pairs for note in [*run.notes, *strip.notes]]
+
 
 Part = tuple[str, str, Child]  # id, name, content
 
 
-def page(content: Content) -> str:
+def page(content: Content) -> tuple[str, list[str]]:
   """Renders a page.
 
   Args:
     content: of it.
 
   Returns:
-    The page.
+    The page, and what of the runs could not be read or shown.
 
   Raises:
     ValueError: it would be too large even with few points and hardly a picture.
   """
   for share in SHARES:
-    text = _page(content, share)
+    text, notes = _page(content, share)
     if (size := len(text.encode())) <= LIMIT:
-      return text
+      return text, notes
   raise ValueError(
     f"a page of {len(content.runs) + len(content.ablations)} folders has {size:,} bytes, more than"
     f" the {LIMIT:,} that it may have: report fewer at a time"
   )
 
 
-def _page(content: Content, share: float) -> str:
+def _page(content: Content, share: float) -> tuple[str, list[str]]:
   """Renders a page with so large a share of the pictures and points that it might have."""
   first = 1 if content.runs else 0  # place of the ablations' data in the page's
   budget = int(share * CURVES) // (first + len(content.ablations))
@@ -97,7 +103,7 @@ def _page(content: Content, share: float) -> str:
   sets += [ablation.data(found, budget, POINT) for found in content.ablations]
   data = {"search": [part.search_text(run) for run in view.runs], "sets": sets}
   body = tag("div", _head(content, view, parts), main, class_="page")
-  return document(_title(content, view.groups), body, data)
+  return document(_title(content, view.groups), body, data), view.notes
 
 
 def _view(found: Sequence[Run], pictures: int, budget: int) -> View:
@@ -116,15 +122,16 @@ def _ablation(found: Ablation, place: int, content: Content) -> list[Part]:
   """Renders the parts that show an ablation, whose data are at a place in the page's."""
   id = f"ablation-{place}"
   alone = not content.runs and len(content.ablations) == 1
+  of = "" if alone else f" of {found.name}"
   return [
     (id, "Result" if alone else found.name, ablation.result(found)),
     (
       f"{id}-variants",
-      "Variants",
+      f"Variants{of}",
       tag("div", ablation.variants(found, f"{id}-table"), class_="tall"),
     ),
-    (f"{id}-curves", "Curves", ablation.curves(found, place)),
-    (f"{id}-failures", "Failures", ablation.failures(found)),
+    (f"{id}-curves", f"Curves{of}", ablation.curves(found, place)),
+    (f"{id}-failures", f"Failures{of}", ablation.failures(found)),
   ]
 
 
@@ -178,21 +185,20 @@ def _curves(view: View) -> Child:
 def _head(content: Content, view: View, parts: Sequence[Part]) -> Markup:
   """Says what this is, and where what is on it."""
   found = view.runs
-  alarms = sum(len(run.alarms) for run in found)
-  unread = sum(len(run.notes) + len(s.notes) for run, s in zip(found, view.strips, strict=True))
+  alarms, unread = sum(len(run.alarms) for run in found), len(view.notes)
+  link = lambda words: tag("a", words, href="#warnings")
   facts = [
     *(_progress(one) for one in content.ablations),
-    _counts(found, view.groups) if found else None,
-    tag("a", f" {counted(alarms, 'warning')}.", href="#warnings") if alarms else None,
-    " No warnings." if found and not alarms else None,
-    tag("a", f" {unread} could not be read or shown.", href="#warnings") if unread else None,
-    f" Made {content.made:%Y-%m-%d %H:%M} by gan_jax {gan_jax.__version__}.",
+    *([_counts(found, view.groups)] if found else ()),
+    *([link(f"{counted(alarms, 'warning')}.")] if alarms else ["No warnings."] if found else ()),
+    *([link(f"{unread} could not be read or shown.")] if unread else ()),
+    f"Made {content.made:%Y-%m-%d %H:%M} by gan_jax {gan_jax.__version__}.",
   ]
   menu = [tag("a", name, href=f"#{id}") for id, name, _ in parts]
   return tag(
     "header",
     tag("h1", _title(content, view.groups)),
-    tag("p", facts, class_="lead"),
+    tag("p", join(facts, " "), class_="lead"),
     tag("nav", menu, aria_label="Parts of the page"),
   )
 
@@ -206,7 +212,7 @@ def _counts(found: Sequence[Run], groups: Mapping[str, Any]) -> str:
 def _progress(found: Ablation) -> str:
   played, total = found.listed.played, found.listed.total or 0
   told = "" if played == total else f", {played:,} played"
-  return f"Ablation of {total:,} runs: {found.listed.state}{told}. "
+  return f"Ablation of {total:,} runs: {found.listed.state}{told}."
 
 
 def counted(n: int, what: str) -> str:

@@ -18,7 +18,7 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
     out: where to; a name in .html.
 
   Returns:
-    What of the runs could not be read, a line each.
+    What of the runs could not be read or shown, a line each.
 
   Raises:
     FileNotFoundError: there is no run in one of the folders.
@@ -34,10 +34,10 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
     reproduce.report_command(folders, out),
     datetime.datetime.now(),
   )
-  text = render.page(content)
+  text, notes = render.page(content)
   with whole(out) as temporary:
     temporary.write_text(text, encoding="utf-8")
-  return [f"{run.name}: {note}" for run in content.runs for note in run.notes]
+  return notes
 
 
 def _check(folders: Sequence[pathlib.Path], out: pathlib.Path) -> None:

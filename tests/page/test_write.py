@@ -28,7 +28,7 @@ def test_a_page_of_one_run(tmp_path):
 def test_a_run_that_has_just_begun_has_a_page(tmp_path):
   run = made_run(tmp_path / "run", played=0, pictures=())
   (run / "metrics.jsonl").unlink()
-  (note,) = write([run], tmp_path / "report.html")
+  note, *_ = write([run], tmp_path / "report.html")
   assert note == "run: there is no metrics.jsonl, so nothing is known of its rounds"
   text = (tmp_path / "report.html").read_text()
   for told in ("No run has a score yet", "No run has two rows yet", "No run has pictures"):
@@ -68,6 +68,15 @@ def test_damaged_rows_are_said_and_the_page_is_made(tmp_path):
   note = "metrics.jsonl: 1 of 21 lines are damaged, and left out"
   assert write([run], tmp_path / "report.html") == [f"run: {note}"]
   assert note in (tmp_path / "report.html").read_text()
+
+
+def test_a_picture_that_cannot_be_read_is_said_and_left_out(tmp_path):
+  run = made_run(tmp_path / "run")
+  (run / "samples/00000200.png").write_bytes(b"no picture")
+  (note,) = write([run], tmp_path / "report.html")
+  assert note.startswith("run: ") and "00000200.png cannot be read" in note
+  text = (tmp_path / "report.html").read_text()
+  assert "Samples of run at round 400" in text and "Samples of run at round 200" not in text
 
 
 def test_a_page_that_would_be_too_large_is_refused(tmp_path, monkeypatch):
