@@ -394,7 +394,7 @@ def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    (["trian"], "unknown command 'trian'; expected one of: train, evaluate, score, compare"),
+    (["trian"], "unknown command 'trian'; expected one of: train, ablate, evaluate, score"),
     (["train", "--workdir=x"], "--config: expected a config file"),
     (["train", "--config=nope.py", "--workdir=x"], "--config: there is no file nope.py"),
     (["train", "--config=experiments/ring.py"], "--workdir: expected the folder"),

@@ -212,7 +212,7 @@ def _counts(found: Sequence[Run], groups: Mapping[str, Any]) -> str:
 def _progress(found: Ablation) -> str:
   played, total = found.listed.played, found.listed.total or 0
   told = "" if played == total else f", {played:,} played"
-  return f"Ablation of {total:,} runs: {found.listed.state}{told}."
+  return f"Ablation {found.name}: {total:,} runs, {found.listed.state}{told}."
 
 
 def counted(n: int, what: str) -> str:
