@@ -85,7 +85,8 @@ def test_a_page_of_an_ablation_beside_runs(tmp_path):
   folders = [made_ablation(tmp_path / "losses", missing=2), made_run(tmp_path / "run")]
   write(folders, tmp_path / "report.html")
   text = (tmp_path / "report.html").read_text()
-  assert "<h1>losses and run</h1>" in text and "Ablation losses: 18 runs, stopped, 16 played." in text
+  assert "<h1>losses and run</h1>" in text
+  assert "Ablation losses: 18 runs, stopped, 16 played." in text
   assert "V was nan in round 7" in text and "loss wasserstein, penalty none" in text
   sets = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])["sets"]
   assert [len(one["methods"]) for one in sets] == [1, 6]
