@@ -10,7 +10,7 @@ FILES = sorted(
   (*ROOT.glob("gan_jax/**/*.py"), *ROOT.glob("experiments/**/*.py"), ROOT / "launch/sweep")
 )
 RUNS = {"eval", "exec", "pickle.load", "pickle.loads", "torch.load", "joblib.load", "yaml.load"}
-# Of the file that --config names, which is the user's own program, and of those that it starts from.
+# Of the file that --config names, the user's own program, and of those that it starts from.
 CONFIGS = {"runpy.run_path"}
 
 
