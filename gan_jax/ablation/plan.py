@@ -1,7 +1,7 @@
 """What an ablation is to run: variants of a config by seeds, grouped by the program they share.
 
 A file defines `get_config()`, which returns an `ablation`. All of it can be overridden on the
-command line: `--config.seeds=0,1 --config.base.batch_size=128`.
+command line: `--config.seeds="(0,1)" --config.base.batch_size=128`.
 """
 
 import functools
