@@ -1,8 +1,11 @@
 """Plays the runs of an ablation, a program's at a time, and keeps a row of each."""
 
+import os
 import pathlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, NamedTuple
 
 import jax
@@ -47,13 +50,41 @@ def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: Watch) -> Results
   with hold(workdir):
     write_plan(workdir, _plan(asked, runs[0], scorers(next(iter(check(runs).values())))))
     before = read(workdir)
-    tell = watch(before)
     done = {key_of(row["changes"], row["seed"]) for row in before.rows}
-    for group in groups([one for one in runs if one.key not in done], asked.together):
-      rows = _play(group, asked, scorers, tell)
-      add_rows(workdir, rows)
-      tell(group.members, group.members[0].config.rounds, rows)
+    left = groups([one for one in runs if one.key not in done], asked.together)
+    tell = _one_at_a_time(watch(before))
+    with ThreadPoolExecutor(_threads()) as pool:
+      playing = {pool.submit(_play, group, asked, scorers, tell): group for group in left}
+      try:
+        for ended in as_completed(playing):
+          rows, members_of = ended.result(), playing[ended].members
+          add_rows(workdir, rows)
+          tell(members_of, members_of[0].config.rounds, rows)
+      except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
   return read(workdir)
+
+
+def _threads() -> int:
+  """Counts the programs that are played at once.
+
+  One alone leaves cores of a CPU idle, while it is traced and compiled above all. Where there are
+  several devices, a program has them all.
+  """
+  alone = jax.default_backend() == "cpu" and jax.local_device_count() == 1
+  return (os.cpu_count() or 1) if alone else 1
+
+
+def _one_at_a_time(tell: Tell) -> Tell:
+  """Lets one thread tell at a time."""
+  lock = threading.Lock()
+
+  def locked(runs: Sequence[Member], round: int, rows: Rows | None) -> None:
+    with lock:
+      tell(runs, round, rows)
+
+  return locked
 
 
 def check(runs: Sequence[Member]) -> dict[str, Experiment]:
