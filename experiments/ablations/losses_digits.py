@@ -23,6 +23,6 @@ def get_config() -> ConfigDict:
     ],
     baseline={"loss": "non_saturating", "penalty": "none"},
     seeds=(0, 1, 2),
-    score="frechet",
+    score="frechet_distance",
     at_once=1,
   )

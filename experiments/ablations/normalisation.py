@@ -20,6 +20,6 @@ def get_config() -> ConfigDict:
     ],
     baseline={"D norm": "none", "G norm": "batch"},
     seeds=(0, 1, 2),
-    score="frechet",
+    score="frechet_distance",
     at_once=1,
   )
