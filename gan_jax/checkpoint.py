@@ -1,5 +1,10 @@
 """Checkpoints: all of `State`, saved by Orbax while training goes on, restored bit for bit.
 
+Training is held up for a copy of the state on its devices. One thread fetches the copy, looks at
+it, sums it up and writes it, save after save; what goes wrong there is raised by what is called
+next. Several processes do all but the writing together and at once: what they do together must have
+one order, and only the loop has one.
+
 Orbax restores flipped bits without a word and casts other dtypes silently, so each checkpoint holds
 the shape, dtype and checksum of every leaf; one that does not match is named and passed over.
 
@@ -16,20 +21,23 @@ import pathlib
 import re
 import shutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from gan_jax.game import State
-from gan_jax.parallel import any_process, is_first, to_host
+from gan_jax.parallel import any_process, copied, is_first, to_host
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
+
+Leaves = Mapping[str, np.ndarray]  # of a state, whole, on the host
+Look = Callable[[Leaves], Mapping[str, Any]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,17 +53,32 @@ class SaveError(OSError):
 class Checkpoints:
   """The checkpoints of one run, by round."""
 
-  def __init__(self, folder: str | pathlib.Path, keep: int = 3, every: int = 0):
+  def __init__(
+    self,
+    folder: str | pathlib.Path,
+    keep: int = 3,
+    every: int = 0,
+    thread: Executor | None = None,
+  ):
     """Opens the folder.
 
     Args:
       folder: where they are; made when first saved to.
       keep: how many to keep, the newest.
       every: those of each so many rounds are kept as well; 0 for none.
+      thread: one that does one thing after the other, of other checkpoints as well, which are then
+        on disk in the order in which they were saved; by default one of its own.
     """
     self.folder = pathlib.Path(folder).resolve()
+    self._alone = jax.process_count() == 1
+    self._begin = (thread or ThreadPoolExecutor(max_workers=1)).submit if self._alone else _at_once
+    self._looking: Future[_Looked] | None = None
+    self._writing: Future[None] | None = None  # until it is known how it ended
     options = ocp.CheckpointManagerOptions(
-      max_to_keep=keep, keep_period=every or None, create=False
+      max_to_keep=keep,
+      keep_period=every or None,
+      create=False,
+      enable_async_checkpointing=not self._alone,
     )
     for name in ("absl", "asyncio"):  # Orbax tells every step, and errors before it raises them
       logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -68,31 +91,39 @@ class Checkpoints:
     """Lists the rounds that are saved, oldest first."""
     return sorted(self._manager.all_steps()) if self._manager else []
 
-  def save(self, state: State, notes: Mapping[str, Any] | None = None) -> None:
-    """Starts saving; returns as soon as the state may be changed. A round is saved once.
+  def save(self, state: State, look: Look = lambda leaves: {}) -> None:
+    """Copies a state, which may be changed then, and saves the copy. A round is saved once.
+
+    A save before it that is not done is waited for.
 
     Args:
       state: what to save.
-      notes: values for JSON to keep beside it.
+      look: looks at the leaves, and returns values for JSON to keep beside them. What it raises is
+        raised here, or by `looked`, `check`, `wait`, `close` or the next save; nothing is written.
 
     Raises:
       SaveError: if this or the save before could not be written.
     """
-    step = int(state.round)
-    if self._manager is None:
-      self.folder.mkdir(parents=True, exist_ok=True)
-      self._manager = self._make()
     self.wait()
-    self._tidy()
-    if step in self.rounds():
-      return
-    about = {"leaves": _describe(state), "notes": dict(notes or {})}
-    args = ocp.args.Composite(
-      state=ocp.args.StandardSave(state),
-      leaves=ocp.args.JsonSave({**about, "crc32": _checksum(about)}),
-    )
+    kept = copied(state) if self._alone else state  # of several, Orbax copies it itself
+    self._looking = self._begin(_look_at, kept, look)
+    self._writing = self._begin(self._write, kept, self._looking)
+
+  def _write(self, state: State, looking: "Future[_Looked]") -> None:
+    """Writes a state that has been looked at; of several processes, begins to."""
+    looked = looking.result()
     with self._telling():
-      self._manager.save(step, args=args, force=True)
+      if self._manager is None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._manager = self._make()
+      self._tidy()
+      if looked.round in self.rounds():
+        return
+      args = ocp.args.Composite(
+        state=ocp.args.StandardSave(state),
+        leaves=ocp.args.JsonSave({**looked.about, "crc32": _checksum(looked.about)}),
+      )
+      self._manager.save(looked.round, args=args, force=True)
 
   def notes(self, at: int) -> dict[str, Any]:
     """Reads the notes beside the checkpoint of a round that has been restored."""
@@ -151,23 +182,35 @@ class Checkpoints:
       "move the folder away to start over"
     )
 
+  def looked(self) -> None:
+    """Waits until the state saved last has been looked at; raises what looking has raised."""
+    if self._looking is not None and self._looking.exception():
+      self.wait()
+
   def wait(self) -> None:
     """Waits until everything is on disk; raises SaveError if it cannot be."""
-    if self._manager:
+    if self._writing is not None:
+      error = self._writing.exception()
+      self._looking = self._writing = None
+      if error is not None:
+        raise error
+    if self._manager and not self._alone:
       with self._telling():
         self._manager.wait_until_finished()
 
   def check(self) -> None:
-    """Raises SaveError if the last save has failed; waits for nothing."""
-    if self._manager and not self._manager.is_saving_in_progress():
+    """Raises what has gone wrong with the last save; waits for nothing."""
+    if self._writing is None or not self._writing.done():
+      return
+    if self._alone or not self._manager.is_saving_in_progress():
       self.wait()
 
   def close(self) -> None:
     """Waits until everything is on disk and lets go of the folder."""
-    if self._manager:
-      try:
-        self.wait()
-      finally:
+    try:
+      self.wait()
+    finally:
+      if self._manager:
         self._manager.close()
         self._manager = None
 
@@ -210,7 +253,7 @@ class Checkpoints:
     """Reads one checkpoint; gives None and what is wrong with it if it is damaged."""
     try:
       leaves = self._about(step)["leaves"]
-      _same_game(leaves, _describe(like, checksums=False), self._path(step))
+      _same_game(leaves, _shapes(like), self._path(step))
       args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       _check_sizes(self._path(step) / "state", like)
       state = self._manager.restore(step, args=args)["state"]
@@ -220,7 +263,7 @@ class Checkpoints:
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
       return None, f"{type(error).__name__}: {_reason(error)}"
-    found = _describe(state)
+    found = _describe(state, on_host(state))
     wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
     return (state, "") if not wrong else (None, f"checksum of {wrong[0]} does not match")
 
@@ -272,25 +315,45 @@ def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path
       )
 
 
+class _Looked(NamedTuple):
+  """What is known of a state that may be written: its round, and what lies beside it."""
+
+  round: int
+  about: dict[str, Any]
+
+
+def _look_at(state: State, look: Look) -> _Looked:
+  leaves = on_host(state)
+  notes = look(leaves)
+  return _Looked(int(state.round), {"leaves": _describe(state, leaves), "notes": dict(notes)})
+
+
+def _at_once(work: Callable[..., Any], *given: Any) -> "Future[Any]":
+  """Stands for a thread where all processes must do the same in the same order."""
+  done: Future[Any] = Future()
+  done.set_result(work(*given))
+  return done
+
+
 def on_host(state: State) -> dict[str, np.ndarray]:
   """Reads every leaf of a state, whole, by its name; keys as the numbers they are made of."""
   leaves = jax.tree_util.tree_leaves_with_path(state)
   return {jax.tree_util.keystr(path): to_host(leaf) for path, leaf in leaves}
 
 
-def _describe(state: State, checksums: bool = True) -> dict[str, Any]:
-  """Describes every leaf by its shape and dtype, and its bytes by a checksum."""
+def _shapes(state: State) -> dict[str, dict[str, Any]]:
+  """Describes every leaf by its shape and dtype."""
   leaves = jax.tree_util.tree_leaves_with_path(state)
-  found: dict[str, dict[str, Any]] = {
+  return {
     jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
     for path, leaf in leaves
   }
-  if checksums:
-    values = on_host(state)
-    with ThreadPoolExecutor() as threads:  # zlib leaves Python to others meanwhile
-      for name, crc32 in zip(values, threads.map(_crc32, values.values()), strict=True):
-        found[name]["crc32"] = crc32
-  return found
+
+
+def _describe(state: State, leaves: Leaves) -> dict[str, dict[str, Any]]:
+  """Describes every leaf by its shape and dtype, and its bytes by a checksum."""
+  shapes = _shapes(state)
+  return {name: {**shapes[name], "crc32": _crc32(x)} for name, x in leaves.items()}
 
 
 def _crc32(values: np.ndarray) -> int:

@@ -11,6 +11,7 @@ Thresholds are in `MONITORS`, each with its reason, and nowhere else.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -177,17 +178,49 @@ def diagnose(rows: Rows, rounds: int | None = None) -> tuple[Alarm, ...]:
   Returns:
     An alarm for each failure that was seen, of the first time that it was, by round.
   """
-  columns = _columns(rows)
   last = rounds or (rows[-1]["round"] if rows else 0)
-  found: dict[str, Alarm] = {}
-  for monitor in MONITORS:
-    at = _first_time(monitor, columns, max(WARM_UP, last / 2) if monitor.late else WARM_UP)
+  return tuple(sorted(follow(Diagnosis(), rows, last).alarms.values()))
+
+
+class Diagnosis(NamedTuple):
+  """What rows have shown so far, and all that is needed of them to judge the rows that follow.
+
+  Attributes:
+    alarms: by monitor's name, of the first time.
+    in_a_row: of each monitor, measured rows in a row that were beyond.
+    peaks: the highest numbers so far, by column.
+    path: [< PATH, 2] positions in the last rows.
+  """
+
+  alarms: Mapping[str, Alarm] = MappingProxyType({})
+  in_a_row: tuple[int, ...] = (0,) * len(MONITORS)
+  peaks: Mapping[str, float] = MappingProxyType({})
+  path: np.ndarray = np.empty((0, 2))
+
+
+def follow(before: Diagnosis, rows: Rows, rounds: int) -> Diagnosis:
+  """Goes on with a diagnosis: row by row, some at a time or all at once, it comes to the same.
+
+  Args:
+    before: of the rows up to these.
+    rows: of metrics.jsonl, in order.
+    rounds: that the run will have.
+
+  Returns:
+    The diagnosis of all rows up to here.
+  """
+  columns, peaks, path = _columns(rows, before)
+  alarms, in_a_row = dict[str, Alarm](), []
+  for monitor, count in zip(MONITORS, before.in_a_row, strict=True):
+    start = max(WARM_UP, rounds / 2) if monitor.late else WARM_UP
+    at, count = _first_time(monitor, columns, start, count)
+    in_a_row.append(count)
     if at is None:
       continue
     seen = "; ".join(sign.said(float(columns[sign.column][at])) for sign in monitor.signs)
     alarm = Alarm(int(columns["round"][at]), monitor.name, seen, monitor.remedy)
-    found[monitor.name] = min(found.get(monitor.name, alarm), alarm)
-  return tuple(sorted(found.values()))
+    alarms[monitor.name] = min(alarms.get(monitor.name, alarm), alarm)
+  return Diagnosis(alarms | dict(before.alarms), tuple(in_a_row), peaks, path)
 
 
 def first_not_finite(metrics: Mapping[str, np.ndarray]) -> tuple[int, str, float] | None:
@@ -219,23 +252,35 @@ def not_finite(round: int, name: str, value: float) -> Alarm:
   return Alarm(round, "not_finite", f"{name} is {value} in round {round}", remedy)
 
 
-def _first_time(monitor: Monitor, columns: Mapping[str, np.ndarray], start: float) -> int | None:
-  """Finds the row in which a monitor's patience ends first, counted from round `start`."""
+def _first_time(
+  monitor: Monitor, columns: Mapping[str, np.ndarray], start: float, in_a_row: int
+) -> tuple[int | None, int]:
+  """Finds the row in which a monitor's patience ends first, counted from round `start`.
+
+  Returns:
+    The row, None if there is none; and how many in a row were beyond at the end.
+  """
   if not all(sign.column in columns for sign in monitor.signs):
-    return None
+    return None, in_a_row
   values = [columns[sign.column] for sign in monitor.signs]
   bad = np.all([s.holds(x) for s, x in zip(monitor.signs, values, strict=True)], axis=0)
   measured = ~np.any(np.isnan(values), axis=0) & (columns["round"] >= start)
-  in_a_row = 0
+  first = None
   for at in np.flatnonzero(measured):
     in_a_row = in_a_row + 1 if bad[at] else 0
-    if in_a_row == monitor.patience:
-      return int(at)
-  return None
+    if in_a_row == monitor.patience and first is None:
+      first = int(at)
+  return first, in_a_row
 
 
-def _columns(rows: Rows) -> dict[str, np.ndarray]:
-  """Makes columns of rows, NaN where nothing was measured, and adds what takes several rows."""
+def _columns(
+  rows: Rows, before: Diagnosis
+) -> tuple[dict[str, np.ndarray], dict[str, float], np.ndarray]:
+  """Makes columns of rows, NaN where nothing was measured, and adds what takes several rows.
+
+  Returns:
+    The columns; and the peaks and the path of a diagnosis that goes on.
+  """
   names = (
     {sign.column for monitor in MONITORS for sign in monitor.signs}
     | {f"monitor/{name}" for name in ("gradient_norm", "gradient_peak", "turns")}
@@ -246,22 +291,26 @@ def _columns(rows: Rows) -> dict[str, np.ndarray]:
     for name in names
     if any(name in row for row in rows)
   }
-  for name in ("monitor/diversity", "monitor/coverage"):
+  peaks = dict(before.peaks)
+  for name in ("monitor/diversity", "monitor/coverage", "monitor/gradient_peak"):
     if name in columns:
-      columns[f"peak of {name}"] = np.fmax.accumulate(columns[name])
-  if "monitor/gradient_peak" in columns:
-    peak = np.fmax.accumulate(columns["monitor/gradient_peak"])
+      peak = np.fmax.accumulate(np.append(peaks.get(name, math.nan), columns[name]))[1:]
+      columns[f"peak of {name}"], peaks[name] = peak, float(peak[-1])
+  if {"monitor/gradient_norm", "monitor/gradient_peak"} <= set(columns):
+    peak = columns["peak of monitor/gradient_peak"]
     columns["gradient_norm/peak"] = columns["monitor/gradient_norm"] / np.fmax(peak, 1e-30)
   if "monitor/turns" in columns:
     columns["|turns|"] = np.abs(columns["monitor/turns"])
-  if len(rows) >= PATH and set(POSITIONS) <= set(columns):
-    path = np.stack([columns[name] for name in POSITIONS], axis=-1)
+  nowhere = np.full(len(rows), math.nan)
+  here = np.stack([columns.get(name, nowhere) for name in POSITIONS], axis=-1)
+  path = np.concatenate([before.path, here])
+  if len(path) >= PATH and set(POSITIONS) <= set(columns):
     windows = np.lib.stride_tricks.sliding_window_view(path, PATH, axis=0).swapaxes(1, 2)
-    none = np.full(PATH - 1, math.nan)
+    none = np.full(len(rows) - len(windows), math.nan)  # where rows are the first of all
     for name, values in rotation(windows).items():
       columns[f"{name} of rows"] = np.concatenate([none, values])
     columns["|turns| of rows"] = np.abs(columns.pop("turns of rows"))
-  return columns
+  return columns, peaks, path[max(0, len(path) - PATH + 1) :]
 
 
 # --- what a row says ------------------------------------------------------------------------------

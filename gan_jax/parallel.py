@@ -252,6 +252,17 @@ def take_rows(part: jax.Array, index: jax.Array) -> jax.Array:
   return jax.lax.psum_scatter(found, AXES, tiled=True)
 
 
+def copied(tree: PyTree) -> PyTree:
+  """Copies arrays on their devices, when these come to it: what is copied may be donated next."""
+  leaves, kind = jax.tree.flatten(tree)
+  return jax.tree.unflatten(kind, _copier(tuple(leaf.sharding for leaf in leaves))(leaves))
+
+
+@functools.cache
+def _copier(places: tuple[jax.sharding.Sharding, ...]) -> Callable[[list[Any]], list[Any]]:
+  return jax.jit(lambda leaves: [jnp.copy(leaf) for leaf in leaves], out_shardings=list(places))
+
+
 def local(tree: PyTree, mesh: Mesh) -> PyTree:
   """Copies a tree whole to each device of this process; all processes call it together.
 

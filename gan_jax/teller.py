@@ -19,6 +19,7 @@ from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.files import read_json
 from gan_jax.game import State, minibatches
+from gan_jax.history import History
 from gan_jax.rollback import read_rollbacks
 from gan_jax.sampling import Sampler, by_class
 from gan_jax.scoring import card_of, chosen_by, drawn_from
@@ -57,10 +58,10 @@ class Teller:
     forget_cards(workdir, after=first)
     rows = report.read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
-    self._rows = [row for row in rows if row["round"] <= first]
-    self._warned = {alarm.monitor for alarm in diagnose(self._rows, experiment.config.rounds)}
+    self._history = History(rows, experiment.config.rounds)
     self._evaluator: Evaluator | None = None
     self._evaluation = 0  # a number of how scores are made
+    self._best: Mapping[str, float] | None = None
     self._start = self._clock = time.monotonic()
     self._last = first
     self._told = False
@@ -74,7 +75,7 @@ class Teller:
 
   def has_told(self, round: int) -> bool:
     """Tells whether a run that goes on from here had told it before it was stopped."""
-    return round in {row["round"] for row in self._rows}
+    return round == self._history.last
 
   def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
     """Tells it; returns whether its scores are the best so far, of several.
@@ -102,20 +103,13 @@ class Teller:
       self._writer.picture(round, self._picture(state))
     self._writer.row(round, row)
     self._progress.show(round, row)
-    self._rows.append({"round": round, **row})
-    self._warn()
-    if drawn and (curves := report.curves(report.read_rows(self._workdir))) is not None:
+    for alarm in self._history.add({"round": round, **row}):
+      self._progress.say(str(alarm))
+    if drawn and (curves := report.curves(self._history.rows())) is not None:
       report.save_png(self._workdir / "curves.png", curves)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._told = True
-    return self._is_best()
-
-  def _warn(self) -> None:
-    """Says what has gone wrong since the last row."""
-    for alarm in diagnose(self._rows, self._experiment.config.rounds):
-      if alarm.monitor not in self._warned:
-        self._progress.say(str(alarm))
-        self._warned.add(alarm.monitor)
+    return self._is_best(row)
 
   def prepare(self) -> Evaluator:
     """Makes the evaluator, so that one that cannot be made is known before rounds are played."""
@@ -125,6 +119,8 @@ class Teller:
       with self._at_once():
         self._evaluator = self._experiment.evaluator()
       self._evaluation = int(digest(self._card(self._evaluator, "last")), 16)
+      before = best_row(self._scored(report.read_rows(self._workdir)), self._evaluator)
+      self._best = _headline(before, self._evaluator) if before else None
     return self._evaluator
 
   def _card(self, evaluator: Evaluator, rule: str, *rows: Mapping[str, Any]) -> Card:
@@ -140,11 +136,14 @@ class Teller:
     evaluator = self.prepare()
     return evaluator(*drawn_from(self._experiment, self._sampler, state))
 
-  def _is_best(self) -> bool:
-    """Tells whether the last row has better scores than any before, where several are made."""
+  def _is_best(self, row: Mapping[str, float]) -> bool:
+    """Tells whether a row has better scores than any before, where several are made."""
     if self._evaluator is None or not self._experiment.config.evaluate_every:
       return False
-    return best_row(self._scored(self._rows), self._evaluator) is self._rows[-1]
+    scores = _headline(row, self._evaluator)
+    is_best = self._evaluator.improves(scores, self._best)
+    self._best = scores if is_best else self._best
+    return is_best
 
   def _picture(self, state: State) -> np.ndarray:
     n = self._experiment.config.num_samples
@@ -233,10 +232,14 @@ def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
   """Finds the first row with the best scores, by the evaluator's headline."""
   best, at = None, None
   for row in rows:
-    found = {name: float(row.get(f"score/{name}", math.nan)) for name in evaluator.headline}
+    found = _headline(row, evaluator)
     if evaluator.improves(found, best):
       best, at = found, row
   return at
+
+
+def _headline(row: Mapping[str, Any], evaluator: Evaluator) -> dict[str, float]:
+  return {name: float(row.get(f"score/{name}", math.nan)) for name in evaluator.headline}
 
 
 def is_due(every: int, round: int, last: int) -> bool:

@@ -9,6 +9,7 @@ import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +30,7 @@ from gan_jax.parallel import AXES
 from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
 from gan_jax.runs import write_config
 from gan_jax.teller import Quiet, Teller, has_to_tell, is_due, write_stopped
-from gan_jax.watch import NotFiniteError, Watch, check_state
+from gan_jax.watch import NotFiniteError, Watch
 
 _LOG = logging.getLogger(__name__)
 
@@ -191,14 +192,17 @@ def _play(
 ) -> dict[str, Any]:
   """Plays from the last checkpoint to the last round, and returns the summary.
 
-  A round is told before it is saved, and saved when all rounds up to it have been found finite: so
-  nothing is missing before a checkpoint, and what comes after it is played again.
+  A round is told before it is saved, and written when all rounds up to it have been found finite:
+  so nothing is missing before a checkpoint, and what comes after it is played again. That they were
+  found so is waited for before the next row, at the latest, and writing is at the end.
   """
-  config = experiment.config
+  config, thread = experiment.config, ThreadPoolExecutor(max_workers=1)
   mesh = parallel.make_mesh(config.batch_size, **section(config, "mesh"))
   with (
-    Checkpoints(workdir / "checkpoints", config.keep_checkpoints, config.keep_every) as checkpoints,
-    Checkpoints(workdir / BEST, keep=1) as best,
+    Checkpoints(
+      workdir / "checkpoints", config.keep_checkpoints, config.keep_every, thread
+    ) as checkpoints,
+    Checkpoints(workdir / BEST, keep=1, thread=thread) as best,
   ):
     state = other_noise(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
     if parallel.is_first():
@@ -212,17 +216,16 @@ def _play(
     with told_by(experiment, workdir, first, here, interrupted.at_once) as teller:
 
       def tell() -> None:
+        best.looked()
+        checkpoints.looked()
         row, mine = watch.row(), parallel.local(state, mesh)
         is_best = parallel.together(lambda: teller.tell(round, mine, row))
         watch.told()
         if parallel.any_process(is_best):
-          check_state(state)
-          best.save(state)
+          best.save(state, watch.look())
 
       def save() -> None:
-        watch.latest()
-        check_state(state)
-        checkpoints.save(state, watch.notes())
+        checkpoints.save(state, watch.look())
 
       try:
         if first < config.rounds:
@@ -234,6 +237,7 @@ def _play(
         while round < config.rounds:
           if interrupted():
             raise parallel.agreed(Interrupted(f"stopped at round {round}"))
+          best.check()
           checkpoints.check()
           stop = _next_stop(config, round)
           state, metrics = play(state, stop - round)
@@ -250,6 +254,8 @@ def _play(
         if parallel.is_common(error) and round > first and not state.round.is_deleted():
           save()  # what failed can be done again; the rounds are dear
         raise
+      best.wait()
+      checkpoints.wait()
       return parallel.together(teller.summary)
 
 

@@ -1,5 +1,6 @@
 """What a run measures: fetched while it plays on, and looked at before anything is kept."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.checkpoint import on_host
+from gan_jax.checkpoint import Leaves, Look
 from gan_jax.diagnostics import GRADIENT, Alarm, first_not_finite, not_finite, summarise
-from gan_jax.game import State
 
 LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
 
@@ -31,7 +31,7 @@ class Watch:
     """Starts.
 
     Args:
-      notes: of the watch of a run that goes on; see `notes`.
+      notes: of the watch of a run that goes on; see `look`.
     """
     notes = notes or {"last": {}, "seen": {}}
     self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
@@ -65,10 +65,24 @@ class Watch:
     """Starts anew what monitors see: the row has been written."""
     self._watched = []
 
-  def notes(self) -> dict[str, Any]:
-    """Lists, for JSON, what the next row needs of the rounds that have been played."""
-    last = self.latest()
-    return {"last": last, "seen": {name: x.tolist() for name, x in self._seen().items()}}
+  def look(self) -> Look:
+    """Makes what looks at the state of this round before it is kept.
+
+    It may be called by another thread, while the watch goes on.
+
+    Returns:
+      A function of the state's leaves, which finds them and the rounds up to here finite, and lists
+      what the next row needs of these rounds.
+    """
+    then = copy.copy(self)
+    then._watched = list(self._watched)
+
+    def look(leaves: Leaves) -> dict[str, Any]:
+      last = then.latest()
+      check_leaves(leaves)
+      return {"last": last, "seen": {name: x.tolist() for name, x in then._seen().items()}}
+
+    return look
 
   def _seen(self) -> dict[str, np.ndarray]:
     """Joins what monitors saw: arrays [rounds], the latest of them."""
@@ -76,12 +90,12 @@ class Watch:
     return {name: np.concatenate([x[name] for x in self._watched])[-LIMIT:] for name in names}
 
 
-def check_state(state: State) -> None:
+def check_leaves(leaves: Leaves) -> None:
   """Raises NotFiniteError at something in a state that no loss has shown yet."""
-  for name, x in on_host(state).items():
+  for name, x in leaves.items():
     if jnp.issubdtype(x.dtype, jnp.floating) and not np.isfinite(x).all():
       bad = float(x[~np.isfinite(x)].flat[0])
-      raise NotFiniteError(not_finite(int(state.round), f"state{name}", bad))
+      raise NotFiniteError(not_finite(int(leaves[".round"]), f"state{name}", bad))
 
 
 def _is_monitor(name: str) -> bool:

@@ -8,7 +8,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -175,7 +177,7 @@ def test_every_n_are_kept_for_good(tmp_path):
 def test_notes_lie_beside_the_state(tmp_path):
   notes = {"last": {"V": 0.1}, "seen": {"a": [1.5, float("inf")]}}
   with Checkpoints(tmp_path) as checkpoints:
-    checkpoints.save(make(1), notes)
+    checkpoints.save(make(1), lambda leaves: notes)
     checkpoints.save(make(2))
   with Checkpoints(tmp_path) as checkpoints:
     assert checkpoints.notes(1) == notes and checkpoints.notes(2) == {}
@@ -190,6 +192,69 @@ def test_checkpoints_from_before_there_were_notes_are_read(tmp_path):
   flip(biggest(tmp_path / "1/state"))
   with Checkpoints(tmp_path) as checkpoints, pytest.raises(DamagedError):
     checkpoints.restore(make())
+
+
+# --- behind the rounds that follow ----------------------------------------------------------------
+
+
+def test_a_save_waits_for_nothing_and_the_state_may_be_donated(tmp_path):
+  gate, first, threads = threading.Event(), make(1), set()
+
+  def look(leaves):
+    threads.add(threading.current_thread())
+    assert gate.wait(60)
+    return {"mean": float(leaves[".carried['player.term']['mean']"])}
+
+  donate = jax.jit(lambda params: jax.tree.map(jnp.negative, params), donate_argnums=0)
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(first, look)
+    donate(first.params)
+    assert first.params["net"]["w"].is_deleted()
+    checkpoints.check()
+    assert not checkpoints.rounds() and not list(tmp_path.iterdir())
+    gate.set()
+    checkpoints.looked()
+    checkpoints.wait()
+    assert checkpoints.rounds() == [1]
+  assert threads and threading.main_thread() not in threads
+  with Checkpoints(tmp_path) as checkpoints:
+    assert same(checkpoints.restore(make()), make(1))
+    assert checkpoints.notes(1) == {"mean": pytest.approx(1.1)}
+
+
+def refuse(leaves):
+  raise FloatingPointError(f"round {leaves['.round']} is bad")
+
+
+@pytest.mark.parametrize("asked", ["looked", "wait", "close", "save", "check"])
+def test_what_looking_raises_is_raised_once_and_nothing_is_written(tmp_path, asked):
+  checkpoints = Checkpoints(tmp_path / "c")
+  checkpoints.save(make(1), refuse)
+  while asked == "check" and not checkpoints._writing.done():
+    time.sleep(0.01)
+  with pytest.raises(FloatingPointError, match="round 1 is bad"):
+    checkpoints.save(make(2)) if asked == "save" else getattr(checkpoints, asked)()
+  checkpoints.check()
+  checkpoints.looked()
+  checkpoints.wait()
+  assert not (tmp_path / "c").exists()
+  checkpoints.save(make(3))
+  checkpoints.close()
+  assert [p.name for p in (tmp_path / "c").iterdir()] == ["3"]
+
+
+def test_one_thread_writes_in_the_order_of_saves(tmp_path):
+  """The best checkpoint of a round is there before that from which a run goes on."""
+  gate, thread = threading.Event(), ThreadPoolExecutor(max_workers=1)
+  with (
+    Checkpoints(tmp_path / "all", thread=thread) as checkpoints,
+    Checkpoints(tmp_path / "best", thread=thread) as best,
+  ):
+    best.save(make(1), lambda leaves: {"waited": gate.wait(60)})
+    checkpoints.save(make(1), lambda leaves: {"best": best.rounds()})
+    gate.set()
+  with Checkpoints(tmp_path / "all") as checkpoints:
+    assert same(checkpoints.restore(make()), make(1)) and checkpoints.notes(1) == {"best": [1]}
 
 
 def elsewhere(function, folder):

@@ -16,9 +16,12 @@ from gan_jax.diagnostics import (
   MONITORS,
   PATH,
   PATIENCE,
+  POSITIONS,
   WARM_UP,
+  Diagnosis,
   auc,
   diagnose,
+  follow,
   held_out_probe,
   rotation,
   summarise,
@@ -206,6 +209,33 @@ def test_a_turn_slower_than_rows_is_seen():
   (alarm,) = diagnose(rows(50, **around(0.0)))
   assert alarm.monitor == "oscillation" and "|turns| of rows" in alarm.seen
   assert diagnose(rows(50, **around(0.05))) == ()
+
+
+def test_rows_one_by_one_come_to_the_same_as_all_at_once():
+  """Numbers at random, of which some are missing, in parts of random lengths."""
+  rng, names = np.random.default_rng(0), sorted({s.column for m in MONITORS for s in m.signs})
+  names = [n for n in names if " of " not in n and "|" not in n and n != "gradient_norm/peak"]
+  names += ["monitor/gradient_norm", "monitor/gradient_peak", "monitor/turns", *POSITIONS]
+  seen = set()
+  for _ in range(20):
+    far = {name: rng.choice([0.01, 1.0, 3.0]) for name in names}
+    some = [
+      {
+        "round": 50 * i,
+        **{n: far[n] * rng.choice([0.1, 1.0]) for n in names if rng.random() < 0.9},
+        **dict(zip(POSITIONS, np.exp(-i / 500) * np.array([np.cos(i), np.sin(i)]), strict=True)),
+      }
+      for i in range(1, 80)
+    ]
+    found, at = Diagnosis(), 0
+    while at < len(some):
+      step = rng.integers(1, 50)
+      found = follow(found, some[at : at + step], 4000)
+      at += step
+    whole = diagnose(some, 4000)
+    assert tuple(sorted(found.alarms.values())) == whole and len(found.path) < PATH
+    seen |= {alarm.monitor for alarm in whole}
+  assert seen == {monitor.name for monitor in MONITORS}
 
 
 def test_every_threshold_has_a_reason_and_every_monitor_a_remedy():

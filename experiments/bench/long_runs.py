@@ -1,18 +1,21 @@
 """Measures what a long run costs beside its rounds: the stall of a save, and memory that grows.
 
-  python -m experiments.bench.long_runs [--config mnist_dcgan] [--saves 5] [--dispatches 3000]
+  python -m experiments.bench.long_runs [--widths 32 230] [--rounds 10] [--saves 5] [--minutes 30]
 
-A save stalls the loop until the state has been looked through and `Checkpoints.save` returns;
-writing goes on behind the rounds that follow, which are timed with and without it. Memory is what
-is resident of the process, less its files, while a small game plays, writes rows and saves; its
-growth is fitted over the second half.
+A save stalls the loop until `Checkpoints.save` returns; the rest goes on behind the rounds that
+follow, which are timed with and without it. The states are those of `experiments/mnist_dcgan.py`
+with networks of these widths. Memory is what is resident of the process, less its files, while a
+small game plays, writes rows, draws, is scored and saves; its growth is fitted over the second
+half.
 """
 
 import argparse
+import contextlib
 import gc
-import importlib
+import os
 import pathlib
 import re
+import signal
 import statistics
 import tempfile
 import time
@@ -21,15 +24,17 @@ from unittest import mock
 import jax
 import numpy as np
 
+from experiments import mnist_dcgan
 from experiments.bench.convolutions import machine
 from experiments.bench.kills import config as small_config
 from experiments.bench.monitors import start
-from gan_jax import report, train
+from gan_jax import train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.experiment import build
+from gan_jax.interruption import Interrupted
 from gan_jax.parallel import make_mesh
 from gan_jax.teller import Teller
-from gan_jax.watch import check_state
+from gan_jax.watch import Watch
 
 
 def megabytes() -> float:
@@ -38,21 +43,23 @@ def megabytes() -> float:
   return int(line) / 1024
 
 
-def stalls(name: str, saves: int) -> str:
-  """Times a dispatch of ten rounds alone, and beside a save that was started before it."""
-  config = importlib.import_module(f"experiments.{name}").get_config()
+def stalls(width: int, rounds: int, saves: int) -> str:
+  """Times a dispatch of some rounds alone, and beside a save that was started before it."""
+  config = mnist_dcgan.get_config()
+  config.generator.width = config.discriminator.width = width
   experiment, mesh = build(config), make_mesh(config.batch_size)
   state, play = (
     start(experiment, mesh),
     train.rounds_player(experiment.game, experiment.batches, mesh),
   )
   size = sum(x.nbytes for x in jax.tree.leaves(state.replace(key=state.round))) / 2**20
-  alone, beside, stalled = [], [], []
+  alone, beside, stalled, written = [], [], [], []
+  look = Watch().look()
 
   def timed(times: list[float]) -> None:
     nonlocal state
     begin = time.perf_counter()
-    state = jax.block_until_ready(play(state, 10)[0])
+    state = jax.block_until_ready(play(state, rounds)[0])
     times.append(time.perf_counter() - begin)
 
   timed([])
@@ -60,60 +67,63 @@ def stalls(name: str, saves: int) -> str:
     for _ in range(saves + 1):
       timed(alone)
       begin = time.perf_counter()
-      check_state(state)
-      checkpoints.save(state)
+      checkpoints.save(state, look)
       stalled.append(time.perf_counter() - begin)
       timed(beside)
       checkpoints.wait()
-  middle = lambda times: 1e3 * statistics.median(times[1:])  # the first save compiles
+      written.append(time.perf_counter() - begin)
+  ms = lambda times: f"{1e3 * statistics.median(times[1:]):.1f} ms"  # the first save compiles
   return (
-    f"{name}: state of {size:.1f} MB; a save returns after {middle(stalled):.0f} ms (the first:"
-    f" {1e3 * stalled[0]:.0f}); ten rounds take {middle(alone):.0f} ms alone, {middle(beside):.0f}"
-    f" while it is written"
+    f"width {width}: state of {size:.1f} MB; a save returns after {ms(stalled)} (the first:"
+    f" {1e3 * stalled[0]:.0f}); {rounds} rounds take {ms(alone)} alone, {ms(beside)} beside a save;"
+    f" both are done after {ms(written)}"
   )
 
 
-def growth(dispatches: int) -> str:
-  """Plays a small game, and fits how its memory grows."""
-  rounds = 5 * dispatches
-  config = small_config(rounds)
-  config.log_every, config.sample_every, config.checkpoint_every = 100, 500, 500
-  seen: list[tuple[int, float]] = []
-  tell = Teller.tell
+def growth(minutes: float) -> str:
+  """Plays a small game for so long, prints how its memory grows, and fits that."""
+  config = small_config(10**9)
+  config.log_every, config.checkpoint_every = 100, 500
+  config.sample_every = config.evaluate_every = 5000
+  seen: list[tuple[float, int, float]] = []
+  tell, begin, told_every = Teller.tell, time.monotonic(), minutes / 6
 
   def watched(teller: Teller, round: int, *rest: object) -> bool:
     is_best = tell(teller, round, *rest)
     gc.collect()
-    seen.append((round, megabytes()))
+    seen.append(((time.monotonic() - begin) / 60, round, megabytes()))
+    if int(seen[-1][0] / told_every) > int(seen[-2][0] / told_every if seen[1:] else 0):
+      print("{:5.1f} min, round {}: {:.1f} MB".format(*seen[-1]), flush=True)
+    if seen[-1][0] > minutes:
+      os.kill(os.getpid(), signal.SIGTERM)  # it saves, and ends
     return is_best
 
-  begin = time.monotonic()
-  drawn = {"curves": lambda rows: None, "picture": lambda x, **_: np.uint8(40 * x + 128)[..., None]}
   with (
     tempfile.TemporaryDirectory() as folder,
     mock.patch.object(Teller, "tell", watched),
-    mock.patch.multiple(report, **drawn),
+    contextlib.suppress(Interrupted),
   ):
     train.fit(build(config), folder)
-  late = np.array(seen[len(seen) // 2 : -1])  # in the last row there are scores
-  slope = np.polyfit(late[:, 0], late[:, 1], 1)[0]
+  late = np.array(seen[len(seen) // 2 :])
+  slope = np.polyfit(late[:, 1], late[:, 2], 1)[0]
   return (
-    f"{rounds} rounds in {dispatches} dispatches, {time.monotonic() - begin:.0f} s: "
-    f"{seen[len(seen) // 10][1]:.1f} MB after a tenth, {seen[len(seen) // 2][1]:.1f} after half,"
-    f" {seen[-2][1]:.1f} at the end; {1e3 * slope:.3f} MB for each 1000 rounds of the second half"
+    f"{len(seen)} rows, {seen[-1][1] // config.checkpoint_every} checkpoints:"
+    f" {1e3 * slope:.3f} MB for each 1000 rounds of the second half"
   )
 
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--config", nargs="*", default=["mnist_dcgan"])
+  parser.add_argument("--widths", nargs="*", type=int, default=[32, 230])
+  parser.add_argument("--rounds", type=int, default=10, help="that are timed beside a save")
   parser.add_argument("--saves", type=int, default=5)
-  parser.add_argument("--dispatches", type=int, default=3000)
+  parser.add_argument("--minutes", type=float, default=30.0)
   options = parser.parse_args()
   print(machine())
-  for name in options.config:
-    print(stalls(name, options.saves), flush=True)
-  print(growth(options.dispatches))
+  for width in options.widths:
+    print(stalls(width, options.rounds, options.saves), flush=True)
+  if options.minutes:
+    print(growth(options.minutes))
 
 
 if __name__ == "__main__":
