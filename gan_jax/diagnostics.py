@@ -199,22 +199,19 @@ class Diagnosis(NamedTuple):
 
 
 def follow(before: Diagnosis, rows: Rows, rounds: int) -> Diagnosis:
-  """Goes on with a diagnosis: row by row, some at a time or all at once, it comes to the same.
+  """Goes on with a diagnosis: row by row or all at once, it comes to the same.
 
   Args:
     before: of the rows up to these.
     rows: of metrics.jsonl, in order.
     rounds: that the run will have.
-
-  Returns:
-    The diagnosis of all rows up to here.
   """
   columns, peaks, path = _columns(rows, before)
   alarms, in_a_row = dict[str, Alarm](), []
   for monitor, count in zip(MONITORS, before.in_a_row, strict=True):
     start = max(WARM_UP, rounds / 2) if monitor.late else WARM_UP
-    at, count = _first_time(monitor, columns, start, count)
-    in_a_row.append(count)
+    at, after = _first_time(monitor, columns, start, count)
+    in_a_row.append(after)
     if at is None:
       continue
     seen = "; ".join(sign.said(float(columns[sign.column][at])) for sign in monitor.signs)
@@ -257,8 +254,7 @@ def _first_time(
 ) -> tuple[int | None, int]:
   """Finds the row in which a monitor's patience ends first, counted from round `start`.
 
-  Returns:
-    The row, None if there is none; and how many in a row were beyond at the end.
+  Also returns how many in a row were beyond at the end.
   """
   if not all(sign.column in columns for sign in monitor.signs):
     return None, in_a_row
@@ -278,8 +274,7 @@ def _columns(
 ) -> tuple[dict[str, np.ndarray], dict[str, float], np.ndarray]:
   """Makes columns of rows, NaN where nothing was measured, and adds what takes several rows.
 
-  Returns:
-    The columns; and the peaks and the path of a diagnosis that goes on.
+  Also returns the peaks and the path of a diagnosis that goes on.
   """
   names = (
     {sign.column for monitor in MONITORS for sign in monitor.signs}
