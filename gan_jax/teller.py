@@ -14,11 +14,12 @@ from ml_collections import ConfigDict
 from gan_jax import report
 from gan_jax.cards import TRAINING_DRAW, Card, digest, forget_cards, keep_card
 from gan_jax.data import take
-from gan_jax.diagnostics import Alarm, Rows, diagnose, held_out_probe
+from gan_jax.diagnostics import Alarm, Rows, diagnose
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.files import read_json
 from gan_jax.game import State, minibatches
+from gan_jax.held_out import held_out_probe
 from gan_jax.history import History
 from gan_jax.rollback import read_rollbacks
 from gan_jax.sampling import Sampler, by_class

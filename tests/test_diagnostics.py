@@ -19,16 +19,15 @@ from gan_jax.diagnostics import (
   POSITIONS,
   WARM_UP,
   Diagnosis,
-  auc,
   diagnose,
   follow,
-  held_out_probe,
   rotation,
   summarise,
 )
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init
+from gan_jax.held_out import auc, held_out_probe
 from gan_jax.teller import Teller
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")

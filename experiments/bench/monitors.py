@@ -20,9 +20,9 @@ from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
 from gan_jax import monitors
-from gan_jax.diagnostics import held_out_probe
 from gan_jax.experiment import Experiment, build
 from gan_jax.game import State, init, minibatches
+from gan_jax.held_out import held_out_probe
 from gan_jax.parallel import make_mesh, replicate
 from gan_jax.train import rounds_player
 
