@@ -6,8 +6,18 @@ import pathlib
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import commands
 import jax
 import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+# XLA's newer code generator takes two and a half times as long as the one before it, which is as
+# exact; commands are run with either.
+QUICKER = "--xla_cpu_use_fusion_emitters=false"
+known = jax.__version_info__[:2] == (0, 10)  # others may have dropped it, and then end at once
+if known and QUICKER not in os.environ.get("XLA_FLAGS", ""):
+  os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKER}".strip()
 
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -32,6 +42,27 @@ def compiled_quickly():
   jax.config.update("jax_disable_most_optimizations", True)
   yield
   jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="session")
+def gan_jax(cache):
+  """Runs a command; returns what it printed. It may fail as expected.
+
+  The compiler is in a hurry there, but where a test asks for what a user gets.
+  """
+
+  def run(*arguments, code=0, cwd=ROOT, quick=True, devices=1):
+    environment = {
+      "GAN_JAX_CACHE": str(cache),
+      "JAX_DISABLE_MOST_OPTIMIZATIONS": str(int(quick)),
+      "JAX_NUM_CPU_DEVICES": str(devices),
+    }
+    environment |= {} if quick else {"XLA_FLAGS": ""}
+    ended, told = commands.run([*map(str, arguments)], environment, cwd)
+    assert ended == code, told
+    return told
+
+  return run
 
 
 @pytest.fixture(scope="session")

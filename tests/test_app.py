@@ -3,10 +3,12 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 
+import commands
 import numpy as np
 import pytest
 from made_runs import made_run
@@ -28,26 +30,6 @@ SMALL_RING = [
 ]
 
 
-@pytest.fixture
-def gan_jax(cache):
-  """Runs a command; returns what it printed. It may fail as expected, or compile quickly."""
-
-  def run(*arguments, code=0, cwd=ROOT, quick=False):
-    environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
-    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if quick else {}
-    done = subprocess.run(
-      [sys.executable, "-m", "gan_jax.app", *map(str, arguments)],
-      capture_output=True,
-      text=True,
-      env=environment,
-      cwd=cwd,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-  return run
-
-
 def ring(workdir, rounds):
   config = ROOT / "experiments/ring.py"
   return ["train", f"--config={config}", f"--workdir={workdir}", f"--config.rounds={rounds}"]
@@ -62,16 +44,29 @@ def rows(workdir):
   return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.fixture(scope="session")
+def whole(gan_jax, tmp_path_factory):
+  """40 rounds at once, as a user plays them: the folder, and what was told."""
+  workdir = tmp_path_factory.mktemp("whole")
+  return workdir, gan_jax(*ring(workdir, 40), *SMALL_RING, quick=False)
+
+
+@pytest.fixture
+def played(whole, tmp_path):
+  """A folder of these rounds, to do with as one likes."""
+  return pathlib.Path(shutil.copytree(whole[0], tmp_path / "played"))
+
+
 # --- a run ----------------------------------------------------------------------------------------
 
 
-def test_a_run_leaves_all_that_it_should(gan_jax, tmp_path):
-  told = gan_jax(*ring(tmp_path, 40), *SMALL_RING)
+def test_a_run_leaves_all_that_it_should(whole):
+  workdir, told = whole
   assert all(line.startswith(("round ", "preparing the evaluator")) for line in told.splitlines())
   assert "round 40/40" in told and "ETA" in told and "img/s" in told
   assert "D(x)" in told and "D(G(z))" in told and "loss D" in told
-  assert [row["round"] for row in rows(tmp_path)] == [20, 40]
-  last = rows(tmp_path)[-1]
+  assert [row["round"] for row in rows(workdir)] == [20, 40]
+  last = rows(workdir)[-1]
   for player in ("discriminator", "generator"):
     for what in ("loss", "adversarial", "gradient_norm"):
       assert np.isfinite(last[f"{player}/{what}"])
@@ -79,25 +74,24 @@ def test_a_run_leaves_all_that_it_should(gan_jax, tmp_path):
     assert np.isfinite(last[name])
   assert last["images"] == 40 * 32
   assert {"score/modes", "score/high_quality", "score/kl"} <= set(last)
-  assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [
+  assert sorted(p.name for p in (workdir / "samples").iterdir()) == [
     "00000020.png",
     "00000040.png",
   ]
-  assert size(tmp_path / "curves.png")[0] > 400
-  assert json.loads((tmp_path / "config.json").read_text())["config"]["rounds"] == 40
-  summary = json.loads((tmp_path / "summary.json").read_text())
+  assert size(workdir / "curves.png")[0] > 400
+  assert json.loads((workdir / "config.json").read_text())["config"]["rounds"] == 40
+  summary = json.loads((workdir / "summary.json").read_text())
   assert summary["scores"]["modes"].keys() == {"last", "best", "best_round"}
   assert summary["machine"]["jax"] and summary["wall_seconds"] > 0
-  assert list((tmp_path / "tensorboard").glob("events*"))
-  assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["20", "40"]
+  assert list((workdir / "tensorboard").glob("events*"))
+  assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["20", "40"]
 
 
-def test_a_run_in_two_parts_equals_one_in_one(gan_jax, tmp_path):
+def test_a_run_in_two_parts_equals_one_in_one(gan_jax, whole, tmp_path):
   """40 rounds at once, and 20 with the rest in a new process: rows, pictures, bits of state."""
-  whole, parts = tmp_path / "whole", tmp_path / "parts"
-  gan_jax(*ring(whole, 40), *SMALL_RING)
-  gan_jax(*ring(parts, 20), *SMALL_RING)
-  gan_jax(*ring(parts, 40), *SMALL_RING, "--allow_config_change")
+  whole, parts = whole[0], tmp_path
+  gan_jax(*ring(parts, 20), *SMALL_RING, quick=False)
+  gan_jax(*ring(parts, 40), *SMALL_RING, "--allow_config_change", quick=False)
   leaves = [json.loads((w / "checkpoints/40/leaves/metadata").read_text()) for w in (whole, parts)]
   assert leaves[0] == leaves[1] and all("crc32" in leaf for leaf in leaves[0]["leaves"].values())
   timing = {"seconds", "rounds_per_second", "images_per_second"}
@@ -116,7 +110,7 @@ def test_a_run_in_two_parts_equals_one_in_one(gan_jax, tmp_path):
 def test_an_interrupted_run_is_saved_and_goes_on(gan_jax, cache, tmp_path, number):
   command = [sys.executable, "-m", "gan_jax.app", *ring(tmp_path, 1_000_000), *SMALL_RING]
   command.append("--config.checkpoint_every=0")  # only the interruption saves
-  environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
+  environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
   with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
     assert process.stderr.readline().startswith("preparing the evaluator")
     assert process.stderr.readline().startswith("round 20/")
@@ -132,7 +126,7 @@ def test_an_interrupted_run_is_saved_and_goes_on(gan_jax, cache, tmp_path, numbe
 
 def test_rounds_per_call_does_not_change_the_numbers(gan_jax, tmp_path):
   found = []
-  for per_call in (1, 7):
+  for per_call in (7, 10):
     workdir = tmp_path / str(per_call)
     gan_jax(*ring(workdir, 20), *SMALL_RING, f"--config.rounds_per_call={per_call}")
     found.append(rows(workdir)[-1])
@@ -160,14 +154,11 @@ def test_streamed_data_give_the_same_run(gan_jax, tmp_path):
   assert found[0] == found[1]
 
 
-def test_a_finished_run_is_left_alone(gan_jax, tmp_path):
-  gan_jax(*ring(tmp_path, 20), *SMALL_RING)
-  before = (tmp_path / "summary.json").read_text(), (tmp_path / "metrics.jsonl").read_text()
-  assert "has played its 20 rounds already" in gan_jax("train", f"--workdir={tmp_path}")
-  assert before == (
-    (tmp_path / "summary.json").read_text(),
-    (tmp_path / "metrics.jsonl").read_text(),
-  )
+def test_a_finished_run_is_left_alone(gan_jax, played):
+  read = lambda: [(played / name).read_text() for name in ("summary.json", "metrics.jsonl")]
+  before = read()
+  assert "has played its 40 rounds already" in gan_jax("train", f"--workdir={played}")
+  assert before == read()
 
 
 def test_a_folder_of_images_without_a_test_split_trains(gan_jax, tmp_path):
@@ -198,14 +189,13 @@ def test_a_folder_of_images_without_a_test_split_trains(gan_jax, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory, cache):
+def digits(tmp_path_factory, gan_jax):
   """A conditional run on the bundled digits, a few rounds long."""
   workdir = tmp_path_factory.mktemp("digits")
-  environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
-  command = [sys.executable, "-m", "gan_jax.app", "train", f"--workdir={workdir}", *TINY]
+  command = ["train", f"--workdir={workdir}", *TINY]
   command += [f"--config={ROOT / 'experiments/conditional_mnist.py'}", "--config.rounds=4"]
   command += ["--config.log_every=2", "--config.num_fake=200", "--config.num_samples=20"]
-  subprocess.run(command, check=True, env=environment, capture_output=True)
+  gan_jax(*command)
   return workdir
 
 
@@ -238,7 +228,8 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
 def test_other_scores_can_be_asked_for(gan_jax, digits):
   metrics = "--metrics=kernel,prdc,class_frechet,path_length"
   flags = ["--features=random_projection", metrics, "--real=train"]
-  told = gan_jax("evaluate", f"--workdir={digits}", *flags, "--num_fake=300")
+  # Ten thousand images are looked at, which takes longer than to compile well how that is done.
+  told = gan_jax("evaluate", f"--workdir={digits}", *flags, "--num_fake=300", quick=False)
   assert (
     "path_length" in told
     and "coverage" in told
@@ -325,47 +316,46 @@ def test_notebook_form():
 # --- mistakes -------------------------------------------------------------------------------------
 
 
-def test_what_was_trained_on_four_devices_is_sampled_on_one(gan_jax, cache, tmp_path):
-  environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_PLATFORMS": "cpu"}
-  environment["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
-  command = [sys.executable, "-m", "gan_jax.app", *ring(tmp_path, 10), *SMALL_RING]
-  subprocess.run(command, check=True, env=environment, capture_output=True)
+def test_what_was_trained_on_four_devices_is_sampled_on_one(gan_jax, tmp_path):
+  gan_jax(*ring(tmp_path, 10), *SMALL_RING, devices=4)
   gan_jax("sample", f"--workdir={tmp_path}", "--num=8", f"--out={tmp_path / 'x.png'}")
   assert size(tmp_path / "x.png") == (480, 480)
 
 
-def test_checkpoints_without_a_config_are_refused(gan_jax, tmp_path):
-  gan_jax(*ring(tmp_path, 10), *SMALL_RING)
-  (tmp_path / "config.json").unlink()
-  told = gan_jax(*ring(tmp_path, 10), *SMALL_RING, code=1)
+def test_checkpoints_without_a_config_are_refused(gan_jax, played):
+  (played / "config.json").unlink()
+  told = gan_jax(*ring(played, 40), *SMALL_RING, code=1)
   assert "has checkpoints and no config.json" in told and "Traceback" not in told
 
 
-def test_changed_config_is_refused_with_the_difference(gan_jax, tmp_path):
-  gan_jax(*ring(tmp_path, 20), *SMALL_RING)
-  told = gan_jax(*ring(tmp_path, 20), *SMALL_RING, "--config.loss=hinge", code=1)
+def test_changed_config_is_refused_with_the_difference(gan_jax, played):
+  told = gan_jax(*ring(played, 40), *SMALL_RING, "--config.loss=hinge", code=1)
   assert "loss: non_saturating there, hinge here" in told
   assert "--allow_config_change" in told and "Traceback" not in told
 
 
-def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, tmp_path):
-  gan_jax(*ring(tmp_path, 40), *SMALL_RING)
-  want = (tmp_path / "checkpoints/40/leaves/metadata").read_text()
-  files = [p for p in (tmp_path / "checkpoints/40/state").rglob("*") if p.is_file()]
+def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, played):
+  want = (played / "checkpoints/40/leaves/metadata").read_text()
+  files = [p for p in (played / "checkpoints/40/state").rglob("*") if p.is_file()]
   largest = max(files, key=lambda p: p.stat().st_size)
   data = bytearray(largest.read_bytes())
   data[len(data) // 2] ^= 1
   largest.write_bytes(data)
-  told = gan_jax("train", f"--workdir={tmp_path}")
+  told = gan_jax("train", f"--workdir={played}", quick=False)
   assert "checkpoints/40 is damaged" in told and "round 40/40" in told
-  assert (tmp_path / "checkpoints/40/leaves/metadata").read_text() == want
-  assert [row["round"] for row in rows(tmp_path)] == [20, 40]
+  assert (played / "checkpoints/40/leaves/metadata").read_text() == want
+  assert [row["round"] for row in rows(played)] == [20, 40]
 
 
 def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
   rate = "--config.optimizers.generator.learning_rate"
-  for workdir, override in (("part", f"{rate}.init_value=0.5"), ("number", f"{rate}=0.5")):
-    gan_jax(*ring(tmp_path / workdir, 10), *SMALL_RING, override, quick=True)
+  falling = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 10}"
+  weight = f"--config.regularizers.r1={falling}"  # here the config has a number
+  for workdir, *overrides in (
+    ("part", f"{rate}.init_value=0.5"),
+    ("number", f"{rate}=0.5", weight),
+  ):
+    gan_jax(*ring(tmp_path / workdir, 10), *SMALL_RING, *overrides)
   read = lambda workdir: json.loads((tmp_path / workdir / "config.json").read_text())["config"]
   rates = {
     d: {p: o["learning_rate"] for p, o in read(d)["optimizers"].items()} for d in ("part", "number")
@@ -374,10 +364,7 @@ def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
   assert rates["number"]["generator"] == 0.5
   assert rates["part"]["discriminator"] == rates["number"]["discriminator"]
   assert rates["part"]["discriminator"]["init_value"] == 2e-3
-  falling = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 10}"
-  weight = f"--config.regularizers.r1={falling}"  # here the config has a number
-  gan_jax(*ring(tmp_path / "schedule", 10), *SMALL_RING, weight, quick=True)
-  assert rows(tmp_path / "schedule")[-1]["discriminator/r1"] > 0
+  assert rows(tmp_path / "number")[-1]["discriminator/r1"] > 0
   assert "batch_size" in gan_jax(
     *ring(tmp_path / "word", 10), "--config.real_target={'batch_size': 1}", code=2
   )
@@ -421,11 +408,8 @@ def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
   ],
 )
 def test_mistake_is_one_plain_message(arguments, message):
-  environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-  command = [sys.executable, "-m", "gan_jax.app", *arguments]
-  done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
-  told = done.stdout + done.stderr
-  assert done.returncode in (1, 2) and message in told and "Traceback" not in told
+  code, told = commands.run(arguments, {}, ROOT)
+  assert code in (1, 2) and message in told and "Traceback" not in told
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.nets import convolution
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 FORMS = {
   "down": (convolution.gather, convolution.lax_down, 2),
   "up": (convolution.matmul_up, convolution.lax_up, 1),

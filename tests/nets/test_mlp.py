@@ -12,6 +12,8 @@ from gan_jax.nets.mlp import (
   MLPGenerator,
 )
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 KEY = jax.random.key(0)
 
 
