@@ -34,11 +34,13 @@ def ring(**changes):
 
 
 def streamed():
-  """Images that come from the host, and dropout."""
+  """Images that come from the host, dropout, and a generator that looks ahead."""
   config = ring(data="mnist10k", **{"data_options.pixel_range": (0.0, 1.0)})
   config.data_options.placement, config.data_options.flip = "stream", True
   config.generator = network("goodfellow_generator", hidden=(8,))
   config.discriminator = network("goodfellow_discriminator", hidden=(4,))
+  config.rule.name, config.rule.steps = "unrolled", 2
+  config.optimizers.discriminator.eps_root = 1e-8
   return config
 
 
@@ -75,7 +77,7 @@ def consensus():
 
 
 KINDS = {
-  "streamed": streamed,
+  "streamed, unrolled": streamed,
   "convolutions": convolutions,
   "memories": memories,
   "simultaneous": simultaneous,
