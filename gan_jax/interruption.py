@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+from jax._src import distributed  # its client, which is public nowhere
 from jax.experimental import multihost_utils
 
 AGAIN = 75  # exit code: start the same command again, and it goes on (EX_TEMPFAIL of sysexits.h)
 GRACE = 25.0  # seconds; Kubernetes, SLURM and preemptible machines kill after 30
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
+NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX tells all processes that one was asked to stop
+HEARD = 2.0  # seconds until all have heard of it: JAX looks once a second, and so does each process
 
 
 class Interrupted(KeyboardInterrupt):
@@ -32,6 +35,7 @@ class Interruption:
   def __init__(self) -> None:
     self._came = self._at_once = False
     self._asked = 0
+    self.heard = threading.Event()  # that this or another process was asked to stop
 
   def __call__(self) -> bool:
     """Tells whether to stop now; of several processes all are told so at the same call."""
@@ -50,16 +54,15 @@ class Interruption:
       self._at_once = False
 
   def note(self, number: int, frame: Any) -> None:
-    """Handles a signal."""
+    """Handles a signal; that of several processes is in the hands of the watchdog, and of JAX."""
+    if _several():
+      return
     if self._came:
       raise Interrupted("stopped at once, as asked twice; what was not saved is lost")
     if self._at_once:
       self._came = True
       raise Interrupted("stopped")
-    if _several():
-      os.kill(os.getpid(), signal.SIGTERM)  # which JAX tells to all processes
-    else:
-      self._came = True
+    self._came = True
 
 
 @contextlib.contextmanager
@@ -68,10 +71,14 @@ def interruption(grace_seconds: float = GRACE) -> Iterator[Interruption]:
 
   Args:
     grace_seconds: time from the first signal to the end of the process, whatever it is busy with:
-      without having saved, if need be. Several processes stop together, without this bound.
+      without having saved, if need be; and of all processes, whichever of them it came to. Of
+      several, up to four seconds of it go by until all have heard of it and can leave in turn.
 
   Yields:
     What tells whether one came.
+
+  Raises:
+    Interrupted: where several processes were to stop, and another has left before they could.
   """
   found = Interruption()
   if threading.current_thread() is not threading.main_thread():  # others get no signals
@@ -80,8 +87,12 @@ def interruption(grace_seconds: float = GRACE) -> Iterator[Interruption]:
   mine = NUMBERS[:1] if _several() else NUMBERS  # JAX handles SIGTERM for several processes
   before = {number: signal.signal(number, found.note) for number in mine}
   try:
-    with _watchdog(grace_seconds):
+    with _watchdog(grace_seconds, found.heard):
       yield found
+  except jax.errors.JaxRuntimeError as error:
+    if found.heard.is_set() and _several():
+      raise Interrupted("left with another process, which was not done in time") from error
+    raise
   finally:
     for number, handler in before.items():
       signal.signal(number, handler)
@@ -92,8 +103,17 @@ def _several() -> bool:
   return jax.distributed.is_initialized()
 
 
+def _noticed() -> bool:
+  """Tells whether any of several processes was asked to stop."""
+  client = distributed.global_state.client
+  try:
+    return client is not None and bool(client.key_value_try_get(NOTICE))
+  except jax.errors.JaxRuntimeError:  # there is no such key; or nobody to ask, which JAX finds too
+    return False
+
+
 @contextlib.contextmanager
-def _watchdog(grace_seconds: float) -> Iterator[None]:
+def _watchdog(grace_seconds: float, heard: threading.Event) -> Iterator[None]:
   """Ends the process when the time after a signal is over.
 
   Python's own handlers run between two instructions of Python, and a compilation or a write to a
@@ -102,7 +122,7 @@ def _watchdog(grace_seconds: float) -> Iterator[None]:
   read, write = os.pipe()
   os.set_blocking(write, False)
   before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-  thread = threading.Thread(target=_watch, args=(read, grace_seconds), daemon=True)
+  thread = threading.Thread(target=_watch, args=(read, grace_seconds, heard), daemon=True)
   thread.start()
   try:
     yield
@@ -113,11 +133,12 @@ def _watchdog(grace_seconds: float) -> Iterator[None]:
     os.close(read)
 
 
-def _watch(read: int, grace_seconds: float) -> None:
+def _watch(read: int, grace_seconds: float, heard: threading.Event) -> None:
   """Waits for a signal, then for the end of the run, which closes what it reads from."""
-  while (came := os.read(read, 1)) and came[0] not in NUMBERS:
-    pass  # a signal that is none of ours
-  end = time.monotonic() + grace_seconds
+  if not _wait(read):
+    return
+  heard.set()
+  came, end = b"?", time.monotonic() + _bound(grace_seconds)
   while came and (left := end - time.monotonic()) > 0:
     if select.select([read], [], [], left)[0]:
       came = os.read(read, 1)
@@ -129,3 +150,24 @@ def _watch(read: int, grace_seconds: float) -> None:
       flush=True,
     )
     os._exit(AGAIN)
+
+
+def _wait(read: int) -> bool:
+  """Waits until this process, or another of several, is asked to stop; False if the run ends."""
+  while True:
+    if not select.select([read], [], [], 1.0 if _several() else None)[0]:
+      if _noticed():
+        return True
+    elif not (came := os.read(read, 1)):
+      return False
+    elif _several() and came[0] == signal.SIGINT:
+      os.kill(os.getpid(), signal.SIGTERM)  # which JAX tells to all
+    elif came[0] in NUMBERS and not _several():
+      return True
+
+
+def _bound(grace_seconds: float) -> float:
+  """Finds how long to wait from here; the first process, whose end JAX takes ill, leaves last."""
+  if not _several():
+    return grace_seconds
+  return grace_seconds - (HEARD if distributed.global_state.process_id == 0 else 2 * HEARD)

@@ -64,18 +64,32 @@ def test_what_is_done_in_time_is_left_alone():
   assert (code, told) == (0, "done\n")
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_several_processes_agree_through_jax(name):
-  """With one of one process, which agrees with itself; two do in tests of several processes."""
+# --- several processes, here of one that agrees with itself; two are in test_processes.py ---------
+
+JOIN = """
+import hashlib, jax, socket
+with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
+jax.distributed.initialize(f'127.0.0.1:{port}', 1, 0)
+"""
+
+
+def test_several_processes_agree_through_jax():
   code, told, _, _ = run(
-    "import jax, socket\n"
-    "with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]\n"
-    "jax.distributed.initialize(f'127.0.0.1:{port}', 1, 0)\n"
-    "with interruption() as interrupted:\n"
+    JOIN + "with interruption() as interrupted:\n"
     "  assert not interrupted()\n"
-    f"  os.kill(os.getpid(), signal.{name})\n"
+    "  os.kill(os.getpid(), signal.SIGINT)\n"
     "  asked = time.monotonic()\n"
     "  while not interrupted() and time.monotonic() < asked + 20: time.sleep(0.01)\n"
     "  print(time.monotonic() < asked + 20)\n"
   )
   assert (code, told) == (0, "True\n")
+
+
+def test_what_hangs_is_left_by_several_processes_too():
+  """The signal is JAX's own to handle there, and of others there is word alone."""
+  code, _, told, seconds = run(
+    JOIN + "with interruption(2.5):\n"
+    "  if os.fork() == 0: time.sleep(0.2); os.kill(os.getppid(), signal.SIGTERM); os._exit(0)\n"
+    "  hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
+  )
+  assert code == AGAIN and "not done 2.5 s after being asked to stop" in told and seconds < 60
