@@ -25,6 +25,7 @@ import numpy as np
 import optax
 from absl import app, flags
 
+from experiments.means import lost, mean_and_error
 from gan_jax import games, losses
 from gan_jax.data import GRID25, Batches, Source, load
 from gan_jax.game import Game, sample
@@ -98,22 +99,6 @@ def samples_of(
   states, _ = player(people, batches)(start(people, batches), rounds)
   draw = lambda i: sample(game, member(states, i), jax.random.key(i), samples)
   return np.stack([draw(i) for i in range(seeds)])
-
-
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-  """Computes the mean over runs [n], n > 1, and its standard error."""
-  return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
-
-
-def lost(before: np.ndarray, after: np.ndarray) -> tuple[float, float, bool]:
-  """Compares a score of two sets of runs, each [n] with n > 1 of its own.
-
-  Returns:
-    (how much lower it is after, the standard error of that, whether it is lower by more than two).
-  """
-  (a, a_error), (b, b_error) = mean_and_error(before), mean_and_error(after)
-  error = float(np.hypot(a_error, b_error))
-  return a - b, error, a - b > 2 * error
 
 
 def line(weight: float, rounds: int, scores: Scores) -> str:

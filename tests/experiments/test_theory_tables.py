@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.reproduce import lazy_penalties
+from experiments import means
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -58,9 +58,9 @@ def test_lazy_penalties_are_held_to_eager_ones(tmp_path):
 
 
 def test_a_loss_counts_by_its_standard_errors():
-  assert lazy_penalties.lost(np.array([25, 25]), np.array([20, 22])) == (4.0, 1.0, True)
-  assert lazy_penalties.lost(np.array([25, 25]), np.array([22, 26])) == (1.0, 2.0, False)
-  assert lazy_penalties.lost(np.array([20, 20]), np.array([25, 25]))[0] == -5
+  assert means.lost(np.array([25, 25]), np.array([20, 22])) == (4.0, 1.0, True)
+  assert means.lost(np.array([25, 25]), np.array([22, 26])) == (1.0, 2.0, False)
+  assert means.lost(np.array([20, 20]), np.array([25, 25]))[0] == -5
 
 
 def test_data_that_are_not_there_or_not_mnist_are_refused_plainly(tmp_path):
