@@ -26,11 +26,11 @@ import numpy as np
 import optax
 from absl import app, flags
 
-from gan_jax import losses, regularizers, rules
+from gan_jax import losses, plots, regularizers, rules
 from gan_jax.game import Game, State, init, minibatches, play_round
 from gan_jax.games import alternating, clip_weights, simultaneous
 from gan_jax.losses import LOSSES
-from gan_jax.report import BLUE, GREY, ORANGE, write_json
+from gan_jax.report import write_json
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
 
@@ -281,42 +281,23 @@ REACH = 2.2  # of the axes
 
 def portraits(file: pathlib.Path, found: dict[str, Found], rate: float) -> None:
   """Draws fields of simultaneous gradient descent and the trajectories through them."""
-  from matplotlib.figure import Figure
-
-  titles = {name: title for name, title in PORTRAITS.items() if name in found}
-  if not titles:
-    return
-  figure = Figure(figsize=(11, 8.6), layout="constrained")
-  for axes, (name, title) in zip(figure.subplots(3, 4).flat, titles.items(), strict=False):
-    ticks, arrows = arrows_of(ROWS[name], rate)
-    length = np.maximum(np.linalg.norm(arrows, axis=-1, keepdims=True), 1e-9)
-    unit = arrows / length * np.minimum(1, length / 0.5)  # long ones are cut, so all can be seen
-    axes.quiver(
-      ticks, ticks, unit[..., 1], unit[..., 0], color=GREY, alpha=0.55, scale=16, width=0.005
-    )
-    for order, color in (("alternating", ORANGE), ("simultaneous", BLUE)):
-      if order in found[name].paths:
-        psi, theta = found[name].paths[order].T
-        axes.plot(theta, psi, color=color, linewidth=1, label=order)
-    axes.plot(START, START, "o", color="black", markersize=4)
-    axes.plot(0, 0, "+", color="black", markersize=9)
-    axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
-    axes.set_title(f"{title}: {'converges' if converges(found[name]) else 'does not'}", fontsize=10)
-    axes.tick_params(labelsize=7)
-  figure.supxlabel("theta, the generator")
-  figure.supylabel("psi, the discriminator")
-  handles, labels = figure.axes[0].get_legend_handles_labels()
-  figure.legend(handles, labels, loc="outside lower right", ncols=2, frameon=False)
-  figure.savefig(file, dpi=90)
+  drawn = {}
+  for name, title in PORTRAITS.items():
+    if name in found:
+      verdict = "converges" if converges(found[name]) else "does not"
+      paths = {order: path[:, ::-1] for order, path in found[name].paths.items()}  # to (theta, psi)
+      drawn[f"{title}: {verdict}"] = plots.Portrait(paths, field_of(ROWS[name], rate))
+  if drawn:
+    plots.save(plots.portraits(drawn, reach=REACH, columns=4), file, dpi=110)
 
 
-def arrows_of(row: Row, rate: float) -> tuple[np.ndarray, np.ndarray]:
-  """Computes the field on a grid: ticks [n], (psi, theta) velocities [n, n, 2] by psi and theta."""
+def field_of(row: Row, rate: float) -> plots.Field:
+  """Computes velocities of (theta, psi) on a grid."""
   ticks = np.linspace(-2, 2, 13, dtype=np.float32)
   game, state, batch = at(row, simultaneous(), rate, 0.0, 0.0)
   velocity = dynamics.field(game, state, jax.tree.map(lambda x: x[0], batch))
   places = np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1)
-  return ticks, np.asarray(jax.jit(jax.vmap(jax.vmap(velocity)))(places))
+  return plots.Field(ticks, ticks, jax.jit(jax.vmap(jax.vmap(velocity)))(places)[..., ::-1])
 
 
 if __name__ == "__main__":

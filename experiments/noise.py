@@ -23,10 +23,10 @@ import numpy as np
 from absl import app, flags
 from matplotlib.figure import Figure
 
-from gan_jax import data
+from gan_jax import data, plots
 from gan_jax.evaluate import Asked, evaluator_for
 from gan_jax.metrics.suite import METRICS
-from gan_jax.report import BLUE, write_json
+from gan_jax.report import write_json
 
 LEVELS = (0, 16, 32, 64, 96, 128)  # standard deviation of the noise, in gray levels of 255
 IMAGES, TRIPLES = 2000, 26_000
@@ -50,9 +50,8 @@ def main(argv: list[str]) -> None:
     values = [found[level][name] for level in LEVELS]
     print(f"{name:28}" + "".join(f"{x:10.4g}" for x in values) + f"  {direction(values)}")
   write_json(out / "noise.json", {str(level): scores for level, scores in found.items()})
-  draw({name: [found[level][name] for level in LEVELS] for name in names}).savefig(
-    out / "noise.png", dpi=110
-  )
+  drawn = draw({name: [found[level][name] for level in LEVELS] for name in names})
+  plots.save(drawn, out / "noise.png", dpi=110)
   print(f"wrote {out / 'noise.png'}")
   if FLAGS.triples:
     told = "  ".join(
@@ -96,18 +95,8 @@ def direction(values: list[float]) -> str:
 
 def draw(scores: Mapping[str, list[float]]) -> Figure:
   """Draws every score against the noise."""
-  columns = 5
-  rows = -(-len(scores) // columns)
-  figure = Figure(figsize=(2.3 * columns, 1.7 * rows), layout="constrained")
-  axes = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
-  for panel, (name, values) in zip(axes, scores.items(), strict=False):
-    panel.plot(LEVELS, values, color=BLUE, marker="o", markersize=3)
-    panel.set_title(name.replace("_", " "), fontsize=8)
-    panel.tick_params(labelsize=7)
-  for panel in axes[len(scores) :]:
-    panel.set_axis_off()
-  figure.supxlabel("noise, gray levels", fontsize=8)
-  return figure
+  panels = {name.replace("_", " "): {"": values} for name, values in scores.items()}
+  return plots.curves(panels, LEVELS, xlabel="noise, gray levels", columns=5, size=(2.3, 1.8))
 
 
 if __name__ == "__main__":

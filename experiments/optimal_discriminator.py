@@ -16,7 +16,7 @@ Score:    Worst of 30 inner loops, on the line and in the plane: mean |D - D*| 0
 import functools
 import math
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -30,11 +30,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.special import expit as sigmoid
 
-from gan_jax import losses, theory
+from gan_jax import losses, plots, theory
 from gan_jax.game import Game, Params, State, init, play_round
 from gan_jax.games import Latent, alternating, normal, two_player, uniform
 from gan_jax.nets import MLPDiscriminator
-from gan_jax.report import BLUE, GREEN, GREY, ORANGE, write_json
+from gan_jax.plots import BLUE, ORANGE
+from gan_jax.plots.judged import LINES
+from gan_jax.report import write_json
 from gan_jax.theory.densities import BentGaussian, Mixture
 
 FLAGS = flags.FLAGS
@@ -251,11 +253,9 @@ def judge(
 # --- pictures -------------------------------------------------------------------------------------
 
 JUDGED = LinearSegmentedColormap.from_list("judged", [ORANGE, "white", BLUE])
-STYLES: dict[str, dict[str, Any]] = {
-  "model": dict(color=GREEN, linewidth=2.2),
-  "data": dict(color="black", linewidth=1.8, linestyle=(0, (1, 1.3))),
-  "D*": dict(color=ORANGE, linewidth=3.6, alpha=0.55),
-  "D": dict(color=BLUE, linewidth=1.6, linestyle=(0, (4, 1.5))),
+IN_THE_PLANE: dict[str, dict[str, Any]] = {
+  "model": LINES["model"],
+  "data": {"color": "black", **LINES["data"]},
   "D = 1": dict(color=BLUE, linestyle="none", marker="s"),
   "D = 0": dict(color=ORANGE, linestyle="none", marker="s"),
 }
@@ -280,63 +280,56 @@ def draw(out: pathlib.Path, name: str, problem: Problem, looks: Sequence[Look]) 
 
 def drawn(problem: Problem, looks: Sequence[Look]) -> Figure:
   """Draws looks side by side."""
-  rows = [on_the_line] if len(problem.axes) == 1 else [in_the_plane("D"), in_the_plane("D*")]
-  width, height = (2, 2.4) if len(looks) > 1 else (3.2, 3.2)
-  figure = Figure((width * len(looks), height * len(rows) + 0.7), layout="constrained")
-  panels = figure.subplots(len(rows), len(looks), squeeze=False)
-  for column, seen in zip(panels.T, looks, strict=True):
-    for panel, axes in zip(rows, column, strict=True):
-      panel(axes, problem, seen)
+  titles = {}
+  for seen in looks:
     values = f"V = {seen.numbers['V']:.3f}, V* = {seen.numbers['V*']:.3f}"
-    column[0].set_title(f"round {seen.round}\n{values}".replace("-", "−"), fontsize=8.5)
-  for axes in panels[:, 1:].flat:
-    axes.set_ylabel("")
-  handles, labels = panels[0, 0].get_legend_handles_labels()
-  look = dict(ncols=4, fontsize=9 if len(looks) > 1 else 7.5, columnspacing=1.2, handlelength=1.8)
-  figure.legend(handles, labels, loc="outside lower center", frameon=False, **look)
+    titles[f"round {seen.round}\n{values}".replace("-", "−")] = seen
+  size = (2.1, 2.4) if len(looks) > 1 else (3.2, 3.2)
+  if len(problem.axes) > 1:
+    return in_the_plane(problem, titles, size)
+  return plots.judged(
+    {title: on_the_line(problem, seen) for title, seen in titles.items()},
+    limits=(-3.8, 3.8),
+    size=size,
+  )
+
+
+def on_the_line(problem: Problem, seen: Look) -> plots.Judged:
+  """Picks what `plots.judged` draws: densities, discriminators, and G from z to x."""
+  found = {"D*": seen.best, "D": seen.d}
+  return plots.Judged(problem.axes[0], seen.p, seen.q, found, (seen.z[:, 0], seen.x[:, 0]))
+
+
+def in_the_plane(problem: Problem, looks: Mapping[str, Look], size: tuple[float, float]) -> Figure:
+  """Draws D above D* as colours, and both densities as contours."""
+  titles = [*looks, *(f"D* of {title}" for title in looks)]
+  with plots.style():
+    figure, panels = plots.panels(titles, len(looks), size)
+    for (title, axes), seen in zip(panels.items(), [*looks.values()] * 2, strict=True):
+      best = title not in looks
+      shade(axes, problem, seen, seen.best if best else seen.d)
+      axes.set_title("" if best else title, fontsize=8.5)
+      axes.set_ylabel("D*" if best else "D")
+      axes.label_outer()
+    plots.legend(figure)
   return figure
 
 
-def on_the_line(axes: Any, problem: Problem, seen: Look) -> None:
-  """Draws densities over x, discriminators where they are above 0.01, and G from z to x below."""
-  x, top, bottom, wide = problem.axes[0], -0.12, -0.42, 3.8
-  somewhere = seen.p + seen.q > 0.01
-  curves = {"model": seen.q, "data": seen.p, "D*": seen.best, "D": seen.d}
-  for label, y in curves.items():
-    shown = (abs(x) < wide) & (somewhere | (label in ("model", "data")))
-    axes.plot(x[shown], y[shown], label=label, **STYLES[label])
-  arrow = dict(arrowstyle="-|>", color=GREEN, linewidth=0.7, shrinkA=0, shrinkB=0, mutation_scale=6)
-  for z, made in zip(seen.z[:, 0] * wide, seen.x[:, 0], strict=True):
-    if abs(made) < wide:
-      axes.annotate("", (made, top), (z, bottom), arrowprops=arrow)
-  axes.hlines([top, bottom], -wide, wide, color="black", linewidth=0.8)
-  axes.hlines([0, 0.5, 1], -wide, wide, color=GREY, linewidth=0.5, zorder=0)
-  for y, text in ((top, "x"), (bottom, "z"), (0, "0"), (0.5, "½"), (1, "1")):
-    axes.text(-wide - 0.2, y, text, ha="right", va="center", fontsize=8)
-  axes.set(xlim=(-wide - 0.8, wide + 0.2), ylim=(-0.45, 1.03))
-  axes.axis("off")
-
-
-def in_the_plane(which: str) -> Callable[[Any, Problem, Look], None]:
-  """Draws D or D* as colours, and both densities as contours."""
-
-  def panel(axes: Any, problem: Problem, seen: Look) -> None:
-    window = (-3.3, 3.3), (-3.2, 4.6)
-    part = tuple(
-      slice(*np.searchsorted(axis, ends)) for axis, ends in zip(problem.axes, window, strict=True)
-    )
-    x, y = problem.axes[0][part[0]], problem.axes[1][part[1]]
-    field = seen.d if which == "D" else seen.best
-    axes.pcolormesh(x, y, field[part].T, cmap=JUDGED, vmin=0, vmax=1, shading="gouraud")
-    for label, density in (("model", seen.q), ("data", seen.p)):
-      style = STYLES[label]
-      lines = {"colors": style["color"], "linestyles": [style.get("linestyle", "solid")]}
-      axes.contour(x, y, density[part].T, levels=[0.01, 0.04, 0.1], linewidths=1.3, **lines)
-    for label in ("model", "data", "D = 1", "D = 0"):
-      axes.plot([], [], label=label, **STYLES[label])
-    axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xticks=[], yticks=[], ylabel=which)
-
-  return panel
+def shade(axes: Any, problem: Problem, seen: Look, field: np.ndarray) -> None:
+  """Draws a discriminator and the densities around the data."""
+  window = (-3.3, 3.3), (-3.2, 4.6)
+  part = tuple(
+    slice(*np.searchsorted(axis, ends)) for axis, ends in zip(problem.axes, window, strict=True)
+  )
+  x, y = problem.axes[0][part[0]], problem.axes[1][part[1]]
+  axes.pcolormesh(x, y, field[part].T, cmap=JUDGED, vmin=0, vmax=1, shading="gouraud")
+  for label, density in (("model", seen.q), ("data", seen.p)):
+    style = IN_THE_PLANE[label]
+    lines = {"colors": style["color"], "linestyles": [style["linestyle"]]}
+    axes.contour(x, y, density[part].T, levels=[0.01, 0.04, 0.1], linewidths=1.3, **lines)
+  for label, style in IN_THE_PLANE.items():
+    axes.plot([], [], label=label, **style)
+  axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xticks=[], yticks=[])
 
 
 if __name__ == "__main__":

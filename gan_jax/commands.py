@@ -274,7 +274,7 @@ def sample() -> None:
 
 def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
-  from gan_jax import report, scoring
+  from gan_jax import plots, report, scoring
 
   if not _OUT.value or _NPZ.value or _INTERPOLATE.value or len(_truncation()) > 1:
     raise ValueError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
@@ -282,7 +282,7 @@ def _save_neighbours(run: Any) -> list[str]:
   images = scoring.with_neighbours(
     run, _NUM.value, k, seed=_SEED.value, features=features or "pixels", how=how
   )
-  report.save_png(_OUT.value, report.grid(images, 1 + k))
+  report.save_png(_OUT.value, plots.grid(images, 1 + k))
   return [_OUT.value]
 
 

@@ -1,4 +1,4 @@
-"""What a run tells: rows of numbers, TensorBoard events, pictures, a progress line, a summary.
+"""What a run tells: rows of numbers, TensorBoard events, a progress line, a summary.
 
 Everything here is on the host: numpy in, files out. Files that a reader may look at while they are
 written appear whole (`gan_jax.files.whole`) or grow by whole lines (metrics.jsonl).
@@ -23,9 +23,6 @@ from gan_jax.files import tidy, whole
 Path = str | os.PathLike[str]
 
 NO_CURVES = {"evaluation"}  # columns that are numbers of things, not measured
-
-# Okabe & Ito's palette, which colour-blind readers can tell apart.
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#888888"
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -138,147 +135,6 @@ def _row(found: Any) -> dict[str, Any]:
   if type(found["round"]) is not int:
     raise ValueError("it is of no round")
   return {k: v if isinstance(v, int | float) else float(v) for k, v in found.items()}
-
-
-# --- pictures -------------------------------------------------------------------------------------
-
-
-def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
-  """Tiles images row by row, with a pixel between them.
-
-  Args:
-    images: uint8 [n, H, W, C].
-    columns: how many in a row; by default about as many as rows.
-
-  Returns:
-    uint8 [rows (H + 1) - 1, columns (W + 1) - 1, C].
-  """
-  n, height, width, channels = images.shape
-  columns = columns or math.ceil(math.sqrt(n))
-  rows = math.ceil(n / columns)
-  sheet = np.zeros((rows, columns, height + 1, width + 1, channels), np.uint8)
-  sheet.reshape(rows * columns, height + 1, width + 1, channels)[:n, :-1, :-1] = images
-  tiled = sheet.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1), channels)
-  return tiled[:-1, :-1]
-
-
-def picture(x: np.ndarray, *, columns: int | None = None, real: np.ndarray | None = None) -> Any:
-  """Draws examples: images as a grid, points as a scatter plot.
-
-  Args:
-    x: uint8 [n, H, W, C] or float [n, d].
-    columns: of a grid.
-    real: points to draw behind the others.
-
-  Returns:
-    uint8 [height, width, channels].
-  """
-  return grid(x, columns) if x.ndim == 4 else scatter(x, real)
-
-
-def scatter(fake: np.ndarray, real: np.ndarray | None = None, size: int = 480) -> np.ndarray:
-  """Draws points: the first two of their coordinates, or a histogram of their only one.
-
-  Args:
-    fake: float [n, d].
-    real: float [m, d], drawn behind them.
-    size: of the picture, in pixels.
-
-  Returns:
-    uint8 [size, size, 3].
-  """
-  from matplotlib.figure import Figure
-
-  figure = Figure(figsize=(size / 100, size / 100), dpi=100)
-  axes = figure.add_axes((0.09, 0.07, 0.88, 0.88))
-  if fake.shape[1] == 1:
-    both = [(fake, "samples", ORANGE), *([(real, "data", BLUE)] if real is not None else [])]
-    for x, label, color in both:
-      shown = x[np.isfinite(x)]
-      axes.hist(shown, bins=60, density=len(shown) > 0, alpha=0.5, color=color, label=label)
-    axes.legend(loc="upper right", fontsize=8)
-    return _drawn(figure)
-  if real is not None:
-    axes.scatter(real[:, 0], real[:, 1], s=14, color=BLUE, alpha=0.4, linewidths=0, label="data")
-  axes.scatter(fake[:, 0], fake[:, 1], s=6, color=ORANGE, alpha=0.5, linewidths=0, label="samples")
-  behind = (fake if real is None else real)[:, :2]
-  behind = behind[np.isfinite(behind).all(axis=1)]
-  low, high = (behind.min(0), behind.max(0)) if len(behind) else (np.zeros(2), np.ones(2))
-  margin = 0.3 * np.maximum(high - low, 1e-6)
-  axes.set(
-    xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1])
-  )
-  axes.legend(loc="upper right", fontsize=8, markerscale=2)
-  return _drawn(figure)
-
-
-def _drawn(figure: Any) -> np.ndarray:
-  """Renders a figure: uint8 [H, W, 3]."""
-  from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-  canvas = FigureCanvasAgg(figure)
-  canvas.draw()
-  return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def curves(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
-  """Draws what a run measured over its rounds.
-
-  Args:
-    rows: as `read_rows` gives them.
-
-  Returns:
-    uint8 [H, W, 3], or None if there are fewer than two rows.
-  """
-  panels = [panel for panel in _panels(rows) if panel[2]]
-  if len(rows) < 2 or not panels:
-    return None
-  from matplotlib.figure import Figure
-
-  columns = 2 if len(panels) > 1 else 1
-  height = math.ceil(len(panels) / columns)
-  figure = Figure(figsize=(5.2 * columns, 2.9 * height), dpi=100, layout="constrained")
-  for axes, (title, scale, series, line) in zip(
-    figure.subplots(height, columns, squeeze=False).flat, panels, strict=False
-  ):
-    for (name, (x, y)), color in zip(series.items(), (BLUE, ORANGE, GREEN, PURPLE), strict=False):
-      axes.plot(x, y, label=name, color=color, linewidth=1.2, marker="." if len(x) < 12 else None)
-    if line is not None:
-      axes.axhline(line[1], color=GREY, linewidth=1, linestyle="--", label=line[0])
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.set_yscale(scale)
-    axes.grid(alpha=0.25)
-    if line is not None or len(series) > 1:
-      axes.legend(fontsize=8, framealpha=0.7, edgecolor="none")
-    axes.set_xlabel("round", fontsize=8)
-    axes.tick_params(labelsize=8)
-  for axes in figure.axes[len(panels) :]:
-    axes.remove()
-  return _drawn(figure)
-
-
-def _panels(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, dict[str, Any], Any]]:
-  """Sorts series into panels: (title, scale, {name: (rounds, values)}, a line to compare with)."""
-  pick = lambda named: {
-    label: found for label, name in named.items() if len((found := _series(rows, name))[0])
-  }
-  names = sorted({name for row in rows for name in row})
-  measured = [n for n in names if not n.startswith("monitor/")]
-  players = lambda what: {n.removesuffix(what): n for n in measured if n.endswith(what)}
-  scores = [name for name in names if name.startswith("score/")]
-  return [
-    ("loss", "linear", pick(players("/loss")), None),
-    ("D(x) and D(G(z))", "linear", pick({"D(x)": "D_real", "D(G(z))": "D_fake"}), ("1/2", 0.5)),
-    ("V(D, G)", "linear", pick({"V": "V"}), ("-log 4", -math.log(4))),
-    ("gradient norm", "log", pick(players("/gradient_norm")), None),
-    *((name[6:].replace("_", " "), "linear", pick({name[6:]: name}), None) for name in scores),
-  ]
-
-
-def _series(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
-  pairs = [(row["round"], float(row[name])) for row in rows if name in row]
-  finite = [(x, y) for x, y in pairs if math.isfinite(y)]
-  return np.array([x for x, _ in finite]), np.array([y for _, y in finite])
 
 
 # --- the progress line ----------------------------------------------------------------------------

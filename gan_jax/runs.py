@@ -22,7 +22,8 @@ from gan_jax.config import check, default_config
 from gan_jax.experiment import Experiment, build_game
 from gan_jax.files import read_json
 from gan_jax.game import Game, State, init, minibatches
-from gan_jax.report import picture, save_arrays, save_png, write_json
+from gan_jax.plots import picture
+from gan_jax.report import save_arrays, save_png, write_json
 from gan_jax.sampling import Example, Sampler, by_class
 
 STEPS = 10  # of an interpolation

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from gan_jax import report
+from gan_jax import plots, report
 from gan_jax.cards import TRAINING_DRAW, Card, digest, forget_cards, keep_card
 from gan_jax.data import take
 from gan_jax.diagnostics import Alarm, Rows, diagnose
@@ -106,7 +106,7 @@ class Teller:
     self._progress.show(round, row)
     for alarm in self._history.add({"round": round, **row}):
       self._progress.say(str(alarm))
-    if drawn and (curves := report.curves(self._history.rows())) is not None:
+    if drawn and (curves := plots.history(self._history.rows())) is not None:
       report.save_png(self._workdir / "curves.png", curves)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._told = True
@@ -152,7 +152,7 @@ class Teller:
     labels = None if classes is None else by_class(n, classes)
     x = self._sampler(state, n, seed=self._experiment.config.seed, labels=labels)
     source = self._experiment.batches.source
-    return report.picture(x, real=take(source, n)["x"] if source.size is None else None)
+    return plots.picture(x, real=take(source, n)["x"] if source.size is None else None)
 
   def summary(self) -> dict[str, Any]:
     """Writes summary.json and returns what it says; a run that had ended already keeps its own."""

@@ -14,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_jax import report
+from gan_jax.plots import grid
 
 
 def write(workdir: pathlib.Path, rounds, first: int = 0, **values: float) -> None:
@@ -105,8 +106,8 @@ def test_a_torn_last_line_is_repaired(tmp_path: pathlib.Path):
 def test_tensorboard_reads_the_events(tmp_path: pathlib.Path):
   writer = report.Writer(tmp_path)
   writer.row(10, {"V": -1.25, "score/kl": 0.5, "bad": math.nan})
-  writer.picture(10, report.picture(digits(4)))
-  writer.picture(20, report.picture(digits(4, channels=3)))
+  writer.picture(10, grid(digits(4)))
+  writer.picture(20, grid(digits(4, channels=3)))
   writer.close()
   found = events(tmp_path)
   assert [(e.step, e.value) for e in found.Scalars("V")] == [(10, -1.25)]
@@ -114,7 +115,7 @@ def test_tensorboard_reads_the_events(tmp_path: pathlib.Path):
   assert "bad" not in found.Tags()["scalars"]
   assert [e.step for e in found.Images("samples")] == [10, 20]
   shown = Image.open(io.BytesIO(found.Images("samples")[0].encoded_image_string))
-  np.testing.assert_array_equal(np.asarray(shown.convert("L")), report.grid(digits(4))[..., 0])
+  np.testing.assert_array_equal(np.asarray(shown.convert("L")), grid(digits(4))[..., 0])
 
 
 def test_tensorboard_after_resuming_has_no_duplicates(tmp_path: pathlib.Path):
@@ -147,65 +148,6 @@ def test_pictures_survive_a_png(tmp_path: pathlib.Path, channels: int):
   assert [found.name for found in path.parent.iterdir()] == ["image.png"]
 
 
-@pytest.mark.parametrize(
-  ("n", "columns", "shape"),
-  [(1, None, (5, 5)), (4, None, (11, 11)), (5, None, (11, 17)), (6, 2, (17, 11)), (3, 5, (5, 29))],
-)
-def test_grids(n: int, columns: int | None, shape: tuple[int, int]):
-  grid = report.grid(digits(n, channels=3), columns)
-  assert grid.shape == (*shape, 3) and grid.dtype == np.uint8
-  places = grid[2::6, 2::6, 0].ravel()  # the middle of each image, row by row
-  np.testing.assert_array_equal(places[:n], np.arange(n, 0, -1))
-  assert (places[n:] == 0).all()
-
-
-def test_grid_draws_a_pixel_between_images():
-  assert (report.grid(np.full((4, 5, 5, 1), 9, np.uint8))[5] == 0).all()
-
-
-@pytest.mark.parametrize("with_data", [True, False])
-@pytest.mark.parametrize("bad", [0, 30, 50])
-def test_scatter(with_data: bool, bad: int):
-  fake = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
-  fake[:bad] = np.nan  # of a generator that diverged
-  drawn = report.picture(fake, real=fake[::-1] + 1 if with_data else None)
-  assert drawn.shape == (480, 480, 3) and drawn.dtype == np.uint8
-  assert drawn.std() > 5
-
-
-def curve_rows(n: int = 20, **more: float) -> list[dict]:
-  return [
-    {"round": 10 * i, "generator/loss": i, "discriminator/loss": -i, "D_real": 0.5, **more}
-    for i in range(1, n + 1)
-  ]
-
-
-def panels(rows: list[dict]) -> dict[str, list[str]]:
-  return {title: list(series) for title, _, series, _ in report._panels(rows) if series}
-
-
-@pytest.mark.parametrize("dimensions", [1, 3])
-def test_points_of_other_dimensions(dimensions: int):
-  x = np.random.default_rng(0).normal(size=(50, dimensions))
-  drawn = [report.scatter(x), report.scatter(x, x + 3), report.scatter(np.full_like(x, np.nan), x)]
-  assert all(image.shape == (480, 480, 3) for image in drawn)
-  assert (drawn[0] != drawn[1]).any()
-
-
-def test_curves_have_a_panel_for_what_was_measured():
-  assert panels(curve_rows()) == {
-    "loss": ["discriminator", "generator"],
-    "D(x) and D(G(z))": ["D(x)"],
-  }
-  more = {"V": -1.2, "a/gradient_norm": 1.0, "score/class_kl": 0.3, "images_per_second": 9.0}
-  assert list(panels(curve_rows(**more)))[2:] == ["V(D, G)", "gradient norm", "class kl"]
-
-
-def test_curves_show_every_player():
-  rows = [{"round": i, **{f"{p}/loss": 1.0 for p in ("d_a", "d_b", "g")}} for i in range(3)]
-  assert panels(rows) == {"loss": ["d_a", "d_b", "g"]}
-
-
 def test_what_a_killed_run_left_half_written_goes(tmp_path: pathlib.Path):
   (tmp_path / "samples").mkdir()
   left = [tmp_path / ".summary.json.77", tmp_path / "samples" / ".00000030.png.16323"]
@@ -214,29 +156,6 @@ def test_what_a_killed_run_left_half_written_goes(tmp_path: pathlib.Path):
     path.write_text("")
   report.Writer(tmp_path, 0).close()
   assert all(path.exists() for path in kept) and not any(path.exists() for path in left)
-
-
-def test_monitors_are_no_players():
-  rows = [
-    {"round": i, "generator/gradient_norm": 1.0, "monitor/gradient_norm": 2.0} for i in (1, 2)
-  ]
-  assert panels(rows) == {"gradient norm": ["generator"]}
-
-
-def test_curves_leave_out_what_is_not_finite():
-  rows = [{"round": i, "V": v} for i, v in enumerate([1.0, math.nan, math.inf, 2.0])]
-  x, y = report._series(rows, "V")
-  assert x.tolist() == [0, 3] and y.tolist() == [1.0, 2.0]
-
-
-def test_curves_are_drawn():
-  few, more = report.curves(curve_rows()), report.curves(curve_rows(V=-1.3, **{"score/kl": 0.3}))
-  assert few is not None and more is not None
-  assert few.dtype == np.uint8 and few.shape[2] == 3
-  assert more.shape[0] == 2 * few.shape[0]  # four panels take two rows
-  assert few.std() > 5
-  for rows in ([], curve_rows(1), [{"round": 1}, {"round": 2}]):
-    assert report.curves(rows) is None
 
 
 # --- the progress line ----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from gan_jax import report, train
+from gan_jax import plots, report, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.config import default_config, network, optimizer, schedule
 from gan_jax.evaluate import Evaluator
@@ -107,7 +107,7 @@ def go_on(folder):
   jax.config.update("jax_disable_most_optimizations", True)
   jax.config.update("jax_compilation_cache_dir", os.environ["XLA_CACHE"])
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-  report.curves = lambda rows: None
+  plots.history = lambda rows: None
   for kind in KINDS:
     fit(kind, pathlib.Path(folder) / kind)
 
@@ -117,7 +117,7 @@ def runs(tmp_path_factory, cache, compiled_quickly):
   """Every game in one go; and from its first checkpoint on, in a new process."""
   whole, parts = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("parts")
   with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(report, "curves", lambda rows: None)
+    patched.setattr(plots, "history", lambda rows: None)
     for kind in KINDS:
       workdir = whole / kind
       workdir.mkdir()

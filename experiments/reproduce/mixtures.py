@@ -47,8 +47,9 @@ from gan_jax.game import Game, State, Turn, init, play_round, sample
 from gan_jax.losses import AdversarialLoss
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import NETWORKS
+from gan_jax.plots import BLUE, ORANGE
 from gan_jax.regularizers import r1, r2
-from gan_jax.report import BLUE, ORANGE, machine, save_arrays, write_json
+from gan_jax.report import machine, save_arrays, write_json
 from gan_jax.rules import unrolled
 
 EPOCHS, SEEDS, POINTS = 400, 10, 100_000  # of the protocol
