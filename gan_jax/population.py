@@ -176,9 +176,15 @@ def samples(
   Returns:
     [members, n, ...], in the data's own range.
   """
-  key, y = jax.random.key(seed), None if labels is None else jnp.asarray(labels, jnp.int32)
-  draw = lambda numbers, state: sample(people.make(numbers), state, key, n, y, ema=ema)
-  return np.asarray(jax.jit(jax.vmap(draw))(_own(people)[1], state))
+  y = None if labels is None else jnp.asarray(labels, jnp.int32)
+  draw = _drawer(people.make, n, ema)
+  return np.asarray(draw(_own(people)[1], state, jax.random.key(seed), y))
+
+
+@functools.lru_cache(maxsize=16)  # so that looking again compiles nothing
+def _drawer(make: Callable[[Numbers], Game], n: int, ema: bool) -> Callable[..., jax.Array]:
+  draw = lambda numbers, state, key, y: sample(make(numbers), state, key, n, y, ema=ema)
+  return jax.jit(jax.vmap(draw, in_axes=(0, 0, None, None)))
 
 
 def member(state: State, i: int) -> State:
