@@ -141,7 +141,7 @@ def _row(found: Any) -> dict[str, Any]:
 
 
 class Progress:
-  """A line that moves in a terminal; plain lines, one for each report, elsewhere."""
+  """A line that moves in a terminal or a notebook; plain lines, one for each report, elsewhere."""
 
   def __init__(self, rounds: int, first: int = 0, stream: Any = None):
     """Starts.
@@ -155,10 +155,9 @@ class Progress:
     self._stream = stream or sys.stderr
     self._start = time.monotonic()
     self._bar: Any = None
-    if self._stream.isatty() and _columns(self._stream):  # some terminals have no width
-      import tqdm
-
-      self._bar = tqdm.tqdm(
+    kind = _kind_of_bar(self._stream)
+    if kind is not None:
+      self._bar = kind(
         total=rounds,
         initial=first,
         unit="round",
@@ -208,6 +207,19 @@ class Progress:
     """Ends the line."""
     if self._bar is not None:
       self._bar.close()
+
+
+def _kind_of_bar(stream: Any) -> Any:
+  """Finds what can draw a moving line to a stream; None where nothing can."""
+  if type(stream).__module__.startswith("ipykernel"):
+    from tqdm.auto import tqdm  # a widget, where there is ipywidgets
+
+    return tqdm
+  if stream.isatty() and _columns(stream):  # some terminals have no width
+    from tqdm import tqdm
+
+    return tqdm
+  return None
 
 
 def _columns(terminal: Any) -> int:

@@ -203,6 +203,14 @@ def test_one_moving_line_in_a_terminal():
   assert "D(G(z)) 0.125" in shown
 
 
+def test_a_moving_line_in_a_notebook():
+  stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+  progress = report.Progress(1000, stream=stream)
+  progress.show(200, ROW)
+  progress.close()
+  assert "200/1000 |" in stream.getvalue() and "round 200/1000  kl 0.0625" in stream.getvalue()
+
+
 def test_the_moving_line_fits_80_columns(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((80, 24)))
   stream = Terminal()

@@ -26,16 +26,26 @@
 # again.
 
 # %%
+# On Colab, a TPU VM or any fresh machine: installs the package, and does nothing where it is there.
+import importlib.util
+import subprocess
+import sys
+
+SOURCE = "../.."  # a clone of the repository, or "git+https://..." of one
+if importlib.util.find_spec("gan_jax") is None:
+  wanted = f"{SOURCE}[notebooks]" if SOURCE[0] in "./" else f"gan_jax[notebooks] @ {SOURCE}"
+  subprocess.run([sys.executable, "-m", "pip", "install", "-q", wanted], check=True)
+
+# %%
 import functools
 import math
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from gan_jax import losses, regularizers, theory
+from gan_jax import losses, plots, regularizers, theory
 from gan_jax.game import init, play_round
 from gan_jax.games import alternating, simultaneous, two_player, uniform
 from gan_jax.nets import MLPDiscriminator
@@ -43,8 +53,6 @@ from gan_jax.theory import dynamics
 from gan_jax.theory.densities import Mixture
 from gan_jax.theory.toys import dirac, dirac_batch
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
-plt.rcParams["figure.dpi"] = 72
 x = np.linspace(-9, 9, 901)
 dx = x[1] - x[0]
 
@@ -84,18 +92,15 @@ for step in range(401):
 
 best = theory.OPTIMA["minimax"].logits(p, q)
 sigmoid = lambda v: 1 / (1 + np.exp(-v))
-figure, axes = plt.subplots(figsize=(8, 3.4))
-axes.fill_between(x, p, color=GREY, alpha=0.35, label="data p")
-axes.plot(x, q, color=GREEN, label="fakes q")
-axes.plot(x, sigmoid(best), color=ORANGE, linewidth=4, alpha=0.5, label="p/(p+q)")
-for step, found in seen.items():
-  axes.plot(
-    x, sigmoid(found), color=BLUE, linewidth=0.6 + step / 400, label=f"D after {step} steps"
-  )
-axes.legend(fontsize=8)
-axes.set(xlabel="x", xlim=(-6, 6))
-plt.show()
+plots.judged(
+  {
+    f"D after {step} steps": plots.Judged(x, p, q, {"D*": sigmoid(best), "D": sigmoid(found)})
+    for step, found in seen.items()
+  },
+  limits=(-6, 6),
+)
 
+# %%
 error = np.sum((p + q) / 2 * dx * np.abs(sigmoid(seen[400]) - sigmoid(best)))
 print(f"mean |D - D*| = {error:.5f}")
 assert error < 0.01
@@ -117,15 +122,18 @@ for shift in shifts:
   distance.append(theory.jensen_shannon(base, fakes, dx))
 worth, distance = np.array(worth), np.array(distance)
 
-figure, axes = plt.subplots(figsize=(8, 3.2))
-axes.plot(shifts, worth, color=BLUE, linewidth=3, label="V(D*, G), computed")
-axes.plot(shifts, -math.log(4) + 2 * distance, "--", color=ORANGE, label="−log 4 + 2 JSD(p, q)")
-axes.axhline(-math.log(4), color=GREY, linewidth=0.8)
-axes.axhline(0, color=GREY, linewidth=0.8)
-axes.set(xlabel="mean of the fakes; that of the data is 0", ylabel="V")
-axes.legend()
-plt.show()
+low = ("−log 4", -math.log(4))
+plots.curves(
+  {
+    "V(D*, G), computed": {"": worth},
+    "−log 4 + 2 JSD(p, q)": {"": -math.log(4) + 2 * distance},
+  },
+  shifts,
+  xlabel="mean of the fakes; that of the data is 0",
+  lines={"V(D*, G), computed": low, "−log 4 + 2 JSD(p, q)": low},
+)
 
+# %%
 print(f"lowest value {worth.min():.6f}, -log 4 = {-math.log(4):.6f}")
 assert np.abs(worth - (-math.log(4) + 2 * distance)).max() < 1e-3
 
@@ -139,20 +147,22 @@ assert np.abs(worth - (-math.log(4) + 2 * distance)).max() < 1e-3
 
 # %%
 b = jnp.linspace(-8, 8, 161)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
-for name, color in (
-  ("minimax", BLUE),
-  ("non_saturating", ORANGE),
-  ("least_squares", GREEN),
-  ("wasserstein", GREY),
-):
-  side = losses.LOSSES[name].generator
-  left.plot(b, side(jnp.zeros_like(b), b), color=color, label=name)
-  right.plot(b, jax.vmap(jax.grad(lambda v, side=side: side(0.0, v)))(b), color=color)
-left.set(xlabel="logit of a fake", title="what G minimises", ylim=(-8, 8))
-right.set(xlabel="logit of a fake", title="its slope", ylim=(-3, 1.5))
-left.legend(fontsize=8)
-plt.show()
+sides = {
+  name: losses.LOSSES[name].generator
+  for name in ("minimax", "non_saturating", "least_squares", "wasserstein")
+}
+slope = lambda side: jax.vmap(jax.grad(lambda v: side(0.0, v)))(b)
+figure = plots.curves(
+  {
+    "what G minimises": {name: side(jnp.zeros_like(b), b) for name, side in sides.items()},
+    "its slope": {name: slope(side) for name, side in sides.items()},
+  },
+  b,
+  xlabel="logit of a fake",
+)
+figure.axes[0].set_ylim(-8, 8)
+figure.axes[1].set_ylim(-3, 1.5)
+figure
 
 # %% [markdown]
 # ## 4. Other losses measure other distances
@@ -162,22 +172,19 @@ plt.show()
 # highest): all of them are lowest at $p = q$. They differ in how they look far away.
 
 # %%
-figure, axes = plt.subplots(figsize=(8, 3.6))
-for name, color in (
-  ("minimax", BLUE),
-  ("least_squares", GREEN),
-  ("hinge", ORANGE),
-  ("f_gan_squared_hellinger", "#CC79A7"),
-  ("f_gan_kl", "black"),
-):
+reached = {}
+for name in ("minimax", "least_squares", "hinge", "f_gan_squared_hellinger", "f_gan_kl"):
   optimum = theory.OPTIMA[name]
-  reached = np.array([-optimum.loss(base * dx, bell(shift, 1.0) * dx) for shift in shifts])
-  axes.plot(shifts, (reached - reached.min()) / np.ptp(reached), color=color, label=name)
+  worst = np.array([-optimum.loss(base * dx, bell(shift, 1.0) * dx) for shift in shifts])
+  reached[name] = (worst - worst.min()) / np.ptp(worst)
 transport = np.array([theory.wasserstein(base * dx, bell(s, 1.0) * dx, x) for s in shifts])
-axes.plot(shifts, transport / transport.max(), "--", color=GREY, label="wasserstein (W₁)")
-axes.set(xlabel="mean of the fakes; that of the data is 0", ylabel="divergence, scaled")
-axes.legend(fontsize=8)
-plt.show()
+reached["wasserstein (W₁)"] = transport / transport.max()
+plots.curves(
+  {"divergence, scaled": reached},
+  shifts,
+  xlabel="mean of the fakes; that of the data is 0",
+  size=(7, 3),
+)
 
 # %% [markdown]
 # ## 5. Does play get there?
@@ -188,17 +195,13 @@ plt.show()
 # $(0, 0)$ are imaginary, so the players go round; R1 moves them to the left, and they arrive.
 
 # %%
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.5), layout="constrained")
+portraits = {}
 sgd = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)}
-for axes, (title, terms) in zip(
-  panels,
-  {
-    "no penalty": {},
-    "R1, weight 0.3": {"r1": (0.3, regularizers.r1)},
-    "R1, weight 1": {"r1": (1.0, regularizers.r1)},
-  }.items(),
-  strict=True,
-):
+for title, terms in {
+  "no penalty": {},
+  "R1, weight 0.3": {"r1": (0.3, regularizers.r1)},
+  "R1, weight 1": {"r1": (1.0, regularizers.r1)},
+}.items():
   make = functools.partial(dirac, losses.minimax, optimizers=sgd, regularizers=terms)
   batch = dirac_batch()
   still = make(turns=simultaneous(), theta=0.0, psi=0.0)
@@ -207,12 +210,12 @@ for axes, (title, terms) in zip(
   game = make(turns=simultaneous())
   step = lambda state, _, game=game, batch=batch: (play_round(game, state, batch)[0], state.params)
   _, path = jax.lax.scan(step, init(game, jax.random.key(0), batch), length=300)
-  axes.plot(path["generator"]["theta"], path["discriminator"]["psi"], color=BLUE, linewidth=1)
-  axes.plot(0, 0, "+", color="black")
-  axes.set(title=f"{title}: {dynamics.classify(found, 1e-5)}", xlabel="theta", aspect="equal")
+  places = np.stack([path["generator"]["theta"], path["discriminator"]["psi"]], axis=-1)
+  portraits[f"{title}: {dynamics.classify(found, 1e-5)}"] = plots.Portrait({"": places})
   print(f"{title:16} eigenvalues {np.round(found, 3)}")
-panels[0].set_ylabel("psi")
-plt.show()
+
+# %%
+plots.portraits(portraits)
 
 # %% [markdown]
 # ## 6. All of it at once
@@ -263,18 +266,19 @@ for _ in range(ROUNDS):
   state = play(state)
   frames.append([np.asarray(a, np.float64) for a in look(state.params["discriminator"], before)])
 
-figure, panels = plt.subplots(1, 4, figsize=(12, 3), sharey=True, layout="constrained")
-for axes, index in zip(panels, (0, 3, 12, ROUNDS - 1), strict=True):
+shown, worths = (
+  {},
+  [theory.value(logits, np.exp(log_p) * dx, np.exp(log_q) * dx) for logits, log_p, log_q in frames],
+)
+for index in (0, 3, 12, ROUNDS - 1):
   logits, log_p, log_q = frames[index]
-  axes.plot(x, np.exp(log_p), ":", color="black", label="data")
-  axes.plot(x, np.exp(log_q), color=GREEN, label="model")
-  axes.plot(x, sigmoid(log_p - log_q), color=ORANGE, linewidth=4, alpha=0.5, label="D*")
-  axes.plot(x, sigmoid(logits), "--", color=BLUE, label="D")
-  worth = theory.value(logits, np.exp(log_p) * dx, np.exp(log_q) * dx)
-  axes.set(title=f"round {index}: V = {worth:.3f}", xlim=(-4, 4), ylim=(0, 1))
-panels[0].legend(fontsize=8)
-plt.show()
+  seen = {"D*": sigmoid(log_p - log_q), "D": sigmoid(logits)}
+  title = f"round {index}: V = {worths[index]:.3f}"
+  shown[title] = plots.Judged(x, np.exp(log_p), np.exp(log_q), seen)
+plots.judged(shown, limits=(-4, 4))
 
+# %%
+worth = worths[-1]
 print(f"V at the end {worth:.4f}, -log 4 = {-math.log(4):.4f}")
 assert abs(worth + math.log(4)) < 0.02
 

@@ -133,7 +133,7 @@ def panels(
   return figure, made
 
 
-def legend(figure: "Figure") -> None:
+def legend(figure: "Figure", markerscale: float = 1.0) -> None:
   """Names what is drawn: once for all panels if they show the same, and else in each of them."""
   found = [(axes, *axes.get_legend_handles_labels()) for axes in figure.axes]
   named = [(axes, handles, labels) for axes, handles, labels in found if labels]
@@ -141,16 +141,17 @@ def legend(figure: "Figure") -> None:
     _, handles, labels = named[0]
     columns = min(len(labels), max(1, int(figure.get_figwidth() / 1.3)))
     below: dict[str, Any] = dict(loc="outside lower center", ncols=columns, frameon=False)
-    figure.legend(handles, labels, markerscale=2, **below)
+    figure.legend(handles, labels, markerscale=markerscale, **below)
     return
   for axes, *_ in named:
-    axes.legend()
+    axes.legend(markerscale=markerscale)
 
 
-def pixels(figure: "Figure") -> np.ndarray:
-  """Renders a figure: uint8 [H, W, 3]."""
+def pixels(figure: "Figure", dpi: float = 100) -> np.ndarray:
+  """Renders a figure at so many pixels an inch: uint8 [H, W, 3]."""
   from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+  figure.set_dpi(dpi)
   canvas = FigureCanvasAgg(figure)
   canvas.draw()
   return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -58,7 +58,7 @@ def clouds(
       _dots(axes, drawn[title], ORANGE, "samples", size=2, alpha=0.5)
       axes.set(xlim=limits[0], ylim=limits[1], xticks=[], yticks=[], aspect="equal")
     if data is not None:
-      look.legend(figure)
+      look.legend(figure, markerscale=3)
   return figure
 
 

@@ -36,22 +36,60 @@ def test_notebook_and_text_are_one(notebook):
   assert cells(notebook) == cells(notebook.with_suffix(".py"))
 
 
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_kept_as_it_ran(notebook):
+  """With every figure, no error, and small enough to be reviewed."""
+  code = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
+  outputs = [output for cell in code for output in cell["outputs"]]
+  assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+  assert not [output for output in outputs if output["output_type"] == "error"]
+  drawn = sum(cell["source"][-1].startswith(("plots.", ")", "figure")) for cell in code)
+  shown = [output for output in outputs if {"image/png", "text/html"} & set(output.get("data", ()))]
+  assert len(shown) == drawn >= 4
+  assert notebook.stat().st_size < 500_000
+
+
+FIRST = {cells(path)[1][1] for path in NOTEBOOKS}  # the code that installs
+
+
+def test_notebooks_install_what_is_missing_and_nothing_else(tmp_path):
+  (code,) = FIRST
+  missing = "import importlib.util; importlib.util.find_spec = lambda name: None\n"
+  asked = "import subprocess; subprocess.run = lambda command, check: print(*command[1:])\n"
+  said = lambda code: subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+  ).stdout.strip()
+  assert said(asked + code) == ""
+  assert said(asked + missing + code) == "-m pip install -q ../..[notebooks]"
+  elsewhere = code.replace('"../.."', '"git+https://a.b/gan_jax"')
+  told = said(asked + missing + elsewhere)
+  assert told == "-m pip install -q gan_jax[notebooks] @ git+https://a.b/gan_jax"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(notebook):
+def test_notebook_runs(notebook, tmp_path):
   """Every code cell in order, in a process of its own; the cells check what they claim."""
   code = "\n".join(source for kind, source in cells(notebook) if kind == "code")
   done = subprocess.run(
     [sys.executable, "-c", code],
     cwd=FOLDER,
-    env=os.environ | {"MPLBACKEND": "agg"},
+    env=os.environ | {"MPLBACKEND": "agg", "TMPDIR": str(tmp_path)},
     capture_output=True,
     text=True,
     timeout=500,
   )
   assert done.returncode == 0, done.stderr
-  assert "V at the end -1.3" in done.stdout
+  assert SAID[notebook.stem] in done.stdout
 
 
-def test_there_is_a_notebook():
-  assert [path.stem for path in NOTEBOOKS] == ["01_theory"]
+SAID = {
+  "01_theory": "V at the end -1.3",
+  "02_losses": "without a penalty, from the least: minimax",
+  "03_images": "500 training digits: {'frechet_distance': 0.8",
+  "04_your_own": "400 images of (16, 16, 3) pixels, 2 classes",
+}
+
+
+def test_there_are_notebooks():
+  assert [path.stem for path in NOTEBOOKS] == list(SAID)

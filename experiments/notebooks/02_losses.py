@@ -1,0 +1,246 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Ablating a loss by hand
+#
+# A new loss, written in a cell, against five known ones: the slope it leaves the generator when the
+# discriminator is sure, and what becomes of it on a ring of eight Gaussians, with and without a
+# penalty, over several seeds. A game is data and a round is a pure function, so all seeds and
+# weights of one loss play in one compiled program.
+
+# %%
+# On Colab, a TPU VM or any fresh machine: installs the package, and does nothing where it is there.
+import importlib.util
+import subprocess
+import sys
+
+SOURCE = "../.."  # a clone of the repository, or "git+https://..." of one
+if importlib.util.find_spec("gan_jax") is None:
+  wanted = f"{SOURCE}[notebooks]" if SOURCE[0] in "./" else f"gan_jax[notebooks] @ {SOURCE}"
+  subprocess.run([sys.executable, "-m", "pip", "install", "-q", wanted], check=True)
+
+# %%
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm.auto import tqdm
+
+from gan_jax import data, games, losses, plots, population, regularizers
+from gan_jax.data.mixtures import mixture_source
+from gan_jax.game import Move, Turn, gradients, init, play_round
+from gan_jax.losses import AdversarialLoss
+from gan_jax.metrics import mode_coverage
+from gan_jax.nets import MLPDiscriminator, MLPGenerator
+
+SEEDS, ROUNDS, LOOKS = 3, 800, 8  # for results to keep: 10, 10_000 and 20
+R1, MOVES = (0.0, 0.1), 300
+
+# %% [markdown]
+# ## 1. A loss is two functions of logits
+#
+# Of the logits of real examples and of fakes, to what each player minimises, example by example.
+# The idea to try: a discriminator that spends little on what it already tells apart will be less
+# sure of itself, and leave the generator more to go by. The focal loss (Lin et al. 2017,
+# [arXiv:1708.02002](https://arxiv.org/abs/1708.02002)), made for detecting objects, weighs the
+# cross-entropy of an example by the square of its error.
+
+# %%
+sigmoid, softplus = jax.nn.sigmoid, jax.nn.softplus
+
+focal = AdversarialLoss(
+  discriminator=lambda a, b: sigmoid(-a) ** 2 * softplus(-a) + sigmoid(b) ** 2 * softplus(b),
+  generator=lambda a, b: softplus(-b),
+)
+
+known = ("minimax", "non_saturating", "least_squares", "hinge", "relativistic")
+LOSSES = {"focal": focal, **{name: losses.LOSSES[name] for name in known}}
+
+# %% [markdown]
+# ## 2. What the generator is left with when D is sure
+#
+# On paper it is the slope of the generator's loss in the logit of a fake. At D(G(z)) near 0, that
+# of `minimax` is gone, and those of the others are not.
+
+# %%
+logits = jnp.linspace(-7, 7, 141)
+slope = lambda loss: jax.vmap(jax.grad(lambda b: loss.generator(0.0, b)))(logits)
+slopes = {name: np.abs(slope(loss)) for name, loss in LOSSES.items()}
+plots.curves(
+  {"|slope| of the generator's loss": slopes},
+  sigmoid(logits),
+  log=["|slope| of the generator's loss"],
+  xlabel="D(G(z)), what D takes a fake for",
+  size=(6, 3),
+)
+
+# %% [markdown]
+# In play it is a gradient of networks. Here the generator stands still while D learns to tell its
+# fakes apart, and after every move of D the generator's gradient is taken. `minimax` and
+# `non_saturating` have one D, so that their gradients can be compared; that of `focal` is another.
+
+
+# %%
+def game(loss, r1=None):
+  return games.two_player(
+    MLPGenerator(shape=(2,), hidden=(64, 64)),
+    MLPDiscriminator(hidden=(64, 64)),
+    loss=loss,
+    regularizers={} if r1 is None else {"r1": (r1, regularizers.r1)},
+    optimizers={p: optax.adam(2e-3, b1=0.0, b2=0.99) for p in ("discriminator", "generator")},
+    latent=games.normal(8),
+    averages={"generator": games.decay(0.99)},
+  )
+
+
+ring = data.Mixture(data.RING8.centers, std=0.05)
+batches = data.Batches(mixture_source("ring", ring), batch_size=64, seed=0)
+
+
+def learn_and_look(loss, state, t):
+  """One move of D, then what the generator's gradient is."""
+  playing, batch = game(loss), batches.at({}, t)
+  only_d = playing._replace(turns=(Turn(("discriminator",)),))
+  state, metrics = play_round(only_d, state, jax.tree.map(lambda x: x[None], batch))
+  move = Move(jax.random.fold_in(state.key, t), state.round, None)
+  own = {"generator": playing.players["generator"]}
+  found, _ = gradients(own, state.params, state.carried, batch, move)
+  return state, (metrics["D_fake"], optax.tree.norm(found))
+
+
+@jax.jit
+def stand_still(state):
+  look = lambda name: functools.partial(learn_and_look, LOSSES[name])
+  return {name: jax.lax.scan(look(name), state, jnp.arange(MOVES))[1] for name in COMPARED}
+
+
+COMPARED = ("focal", "minimax", "non_saturating")
+found = stand_still(init(game(focal), jax.random.key(0), batches.spec(1)))
+d_fake, norms = ({name: found[name][i] for name in COMPARED} for i in range(2))
+plots.curves(
+  {"D(G(z))": d_fake, "norm of the generator's gradient": norms},
+  log=["norm of the generator's gradient", "D(G(z))"],
+  xlabel="moves of D, the generator standing still",
+  size=(4.5, 3),
+)
+
+# %%
+for name in COMPARED:
+  sure, norm = (float(np.mean(x[name][-MOVES // 10 :])) for x in (d_fake, norms))
+  print(f"{name:15} D(G(z)) = {sure:.3f}, norm of the generator's gradient {norm:.2f}")
+
+# %% [markdown]
+# ## 3. Play
+#
+# A `Population` is seeds and numbers of one game. The weight of R1 is a number, so the seeds with
+# and without the penalty are members of one population; another loss is another program. All
+# losses start from the same networks and see the same data.
+
+# %%
+seeds, weights = np.tile(np.arange(SEEDS), len(R1)), np.repeat(R1, SEEDS)
+seen = {name: {"high quality": [], "KL over modes": [], "G's gradient": []} for name in LOSSES}
+points, first = {name: [] for name in LOSSES}, None
+
+with tqdm(total=len(LOSSES) * LOOKS) as bar:
+  for name, loss in LOSSES.items():
+    bar.set_description(name)
+    make = functools.partial(lambda loss, numbers: game(loss, **numbers), loss)
+    people = population.Population(make, seeds, {"r1": weights})
+    first = first or population.start(people, batches)  # it does not depend on the loss
+    state = jax.tree.map(jnp.copy, first)  # as playing gives it away
+    several = {"rounds": ROUNDS, "every": ROUNDS // LOOKS}
+    for _, states, metrics in population.play(people, batches, state, **several):
+      points[name].append(population.samples(people, states, 1000))
+      scores = [mode_coverage(x, *ring) for x in points[name][-1]]
+      seen[name]["high quality"].append([score["high_quality"] for score in scores])
+      seen[name]["KL over modes"].append([score["kl"] for score in scores])
+      seen[name]["G's gradient"].append(metrics["generator/gradient_norm"].mean(axis=0))
+      bar.update()
+
+# %% [markdown]
+# Lines are means over seeds, bands their standard errors. Samples within three standard deviations
+# of a mode are of high quality; the KL divergence says how unevenly these lie over the modes.
+
+# %%
+members = {
+  f"R1 {weight}" if weight else "no penalty": slice(i * SEEDS, (i + 1) * SEEDS)
+  for i, weight in enumerate(R1)
+}
+panels = {
+  f"{what}, {title}": {name: np.array(seen[name][what])[:, which] for name in LOSSES}
+  for title, which in members.items()
+  for what in seen["focal"]
+}
+rounds = ROUNDS // LOOKS * (1 + np.arange(LOOKS))
+plots.curves(panels, rounds, log=[title for title in panels if "gradient" in title], columns=3)
+
+# %% [markdown]
+# The end of it as a matrix: means, plus and minus their standard errors.
+
+# %%
+last = np.array([seen[name]["high quality"][-1] for name in LOSSES]).reshape(
+  len(LOSSES), len(R1), SEEDS
+)
+mean, error = last.mean(axis=-1), last.std(axis=-1, ddof=1) / np.sqrt(SEEDS)
+plots.matrix(
+  mean,
+  mean - error,
+  mean + error,
+  rows=list(LOSSES),
+  columns=list(members),
+  title=f"share of high quality after {ROUNDS} rounds, {SEEDS} seeds",
+)
+
+# %% [markdown]
+# ## 4. Where the samples are
+#
+# The first seed of each, at the end; and two of them as they move.
+
+# %%
+truth = data.take(batches.source, 1000)["x"]
+final = {
+  f"{name}\n{title}": points[name][-1][which.start]
+  for title, which in members.items()
+  for name in LOSSES
+}
+plots.clouds(final, real=truth, columns=len(LOSSES), size=1.9)
+
+# %%
+plots.animation(
+  plots.clouds(
+    {f"{name}, {round}": points[name][look][SEEDS] for name in ("focal", "non_saturating")},
+    real=truth,
+    limits=((-1.6, 1.6), (-1.6, 1.6)),
+    size=2,
+  )
+  for look, round in enumerate(rounds)
+)
+
+# %%
+order = np.argsort(mean[:, 0])
+print("without a penalty, from the least:", *(list(LOSSES)[i] for i in order))
+assert np.isfinite(mean).all() and list(LOSSES)[order[0]] == "minimax"
+
+# %% [markdown]
+# ## For results to keep
+#
+# Sizes are such that a change is tried in a minute; so few seeds and rounds do not tell two good
+# losses apart, and where bands overlap nothing has been shown. Raise `SEEDS`, `ROUNDS` and `LOOKS`
+# in the cell of imports. A grid of losses and penalties with paired tests over seeds, that can be
+# stopped and resumed, is one command:
+# `gan_jax ablate --config=experiments/ablations/losses_ring.py --workdir=runs/losses_ring`. To keep
+# the new loss, add its value and its line of `LOSSES` to `gan_jax/losses.py`; the tests of all
+# losses then hold it to their contract.
