@@ -107,6 +107,9 @@ class Animation(NamedTuple):
     with whole(path) as temporary:
       temporary.write_bytes(self.gif)
 
+  def __repr__(self) -> str:
+    return f"Animation({len(self.gif)} bytes)"
+
   def _repr_html_(self) -> str:
     return f'<img src="data:image/gif;base64,{base64.b64encode(self.gif).decode()}">'
 

@@ -31,7 +31,7 @@ def cells(path: pathlib.Path) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_and_text_are_one(notebook):
-  """If not: jupytext --sync experiments/notebooks/NAME.ipynb."""
+  """If not: python -m experiments.run_notebooks NAME."""
   assert len(cells(notebook)) > 3
   assert cells(notebook) == cells(notebook.with_suffix(".py"))
 

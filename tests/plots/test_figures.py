@@ -282,6 +282,7 @@ def test_figures_move(tmp_path: pathlib.Path):
     assert image.n_frames == 3 and image.info["duration"] == 250
     image.seek(2)
     assert image.info["duration"] == 2250
+  assert str(moving) == f"Animation({len(moving.gif)} bytes)"  # a notebook keeps it as well
   assert moving._repr_html_().startswith('<img src="data:image/gif;base64,R0lGOD')
 
 
