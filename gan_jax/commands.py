@@ -153,7 +153,8 @@ def train() -> None:
 
 def ablate() -> None:
   """Plays the variants of an ablation that have not been played, and says what all have found."""
-  from gan_jax.ablation import estimate, plan, play, results, table
+  from gan_jax import plots
+  from gan_jax.ablation import estimate, picture, plan, play, results, table
 
   if _CONFIG.value is None and not _WORKDIR.value:
     raise ValueError("ablate: expected --config=FILE.py, or --workdir of an ablation to look at")
@@ -166,7 +167,11 @@ def ablate() -> None:
   if _CONFIG.value is not None:
     runs = plan.members(_CONFIG.value)
     play.run(_CONFIG.value, workdir, lambda found: table.Board(found, runs))
-  print(table.table(results.read(workdir), _SCORE.value))
+  found = results.read(workdir)
+  print(table.table(found, _SCORE.value))
+  if found.rows:
+    for name, draw in (("matrix", picture.matrix), ("curves", picture.curves)):
+      plots.save(draw(found, _SCORE.value), workdir / f"{name}.png")
 
 
 def evaluate() -> None:

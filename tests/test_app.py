@@ -457,6 +457,7 @@ def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   more = gan_jax("ablate", *asked, "--config.seeds=(0,1)", workdir, "--score=modes", quick=True)
   assert "20/20 runs" in more and "10/20" not in more
   assert "more modes is better; 2 seeds" in more and "0.999" in more
+  assert {"matrix.png", "curves.png"} <= {path.name for path in (tmp_path / "ema").iterdir()}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ import optax
 from tqdm.auto import tqdm
 
 from gan_jax import data, games, losses, plots, population, regularizers
+from gan_jax.ablation.results import estimate
 from gan_jax.data.mixtures import mixture_source
 from gan_jax.game import Move, Turn, gradients, init, play_round
 from gan_jax.losses import AdversarialLoss
@@ -188,17 +189,17 @@ rounds = ROUNDS // LOOKS * (1 + np.arange(LOOKS))
 plots.curves(panels, rounds, log=[title for title in panels if "gradient" in title], columns=3)
 
 # %% [markdown]
-# The end of it as a matrix: means, plus and minus their standard errors.
+# The end of it as a matrix: means, and their 95% bootstrap intervals over seeds.
 
 # %%
 last = np.array([seen[name]["high quality"][-1] for name in LOSSES]).reshape(
   len(LOSSES), len(R1), SEEDS
 )
-mean, error = last.mean(axis=-1), last.std(axis=-1, ddof=1) / np.sqrt(SEEDS)
+mean, _, low, high = np.moveaxis(np.apply_along_axis(estimate, -1, last), -1, 0)
 plots.matrix(
   mean,
-  mean - error,
-  mean + error,
+  low,
+  high,
   rows=list(LOSSES),
   columns=list(members),
   title=f"share of high quality after {ROUNDS} rounds, {SEEDS} seeds",
