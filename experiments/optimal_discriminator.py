@@ -284,13 +284,13 @@ def drawn(problem: Problem, looks: Sequence[Look]) -> Figure:
   for seen in looks:
     values = f"V = {seen.numbers['V']:.3f}, V* = {seen.numbers['V*']:.3f}"
     titles[f"round {seen.round}\n{values}".replace("-", "−")] = seen
-  size = (2.1, 2.4) if len(looks) > 1 else (3.2, 3.2)
+  width = 2.0 if len(looks) > 1 else 3.2
   if len(problem.axes) > 1:
-    return in_the_plane(problem, titles, size)
+    return in_the_plane(problem, titles, (width, 1.2 * width))
   return plots.judged(
     {title: on_the_line(problem, seen) for title, seen in titles.items()},
     limits=(-3.8, 3.8),
-    size=size,
+    size=(width, 1.0 + width),
   )
 
 

@@ -74,7 +74,9 @@ LOSSES = {"focal": focal, **{name: losses.LOSSES[name] for name in known}}
 # ## 2. What the generator is left with when D is sure
 #
 # On paper it is the slope of the generator's loss in the logit of a fake. At D(G(z)) near 0, that
-# of `minimax` is gone, and those of the others are not.
+# of `minimax` is gone, and those of the others are not. Lines lie on each other: `focal` leaves the
+# generator's side of `non_saturating` as it is, and beside a real logit of 0 that of `relativistic`
+# is the same.
 
 # %%
 logits = jnp.linspace(-7, 7, 141)
