@@ -155,18 +155,22 @@ for name in COMPARED:
 # %%
 seeds, weights = np.tile(np.arange(SEEDS), len(R1)), np.repeat(R1, SEEDS)
 seen = {name: {"high quality": [], "KL over modes": [], "G's gradient": []} for name in LOSSES}
-points, first = {name: [] for name in LOSSES}, None
+points = {name: [] for name in LOSSES}
+make = lambda loss, numbers: game(loss, **numbers)
+people = {
+  name: population.Population(functools.partial(make, loss), seeds, {"r1": weights})
+  for name, loss in LOSSES.items()
+}
+first = population.start(people["focal"], batches)
+draw = functools.partial(population.samples, people["focal"], n=1000)  # as all have one generator
 
 with tqdm(total=len(LOSSES) * LOOKS) as bar:
-  for name, loss in LOSSES.items():
+  for name in LOSSES:
     bar.set_description(name)
-    make = functools.partial(lambda loss, numbers: game(loss, **numbers), loss)
-    people = population.Population(make, seeds, {"r1": weights})
-    first = first or population.start(people, batches)  # it does not depend on the loss
     state = jax.tree.map(jnp.copy, first)  # as playing gives it away
     several = {"rounds": ROUNDS, "every": ROUNDS // LOOKS}
-    for _, states, metrics in population.play(people, batches, state, **several):
-      points[name].append(population.samples(people, states, 1000))
+    for _, states, metrics in population.play(people[name], batches, state, **several):
+      points[name].append(draw(states))
       scores = [mode_coverage(x, *ring) for x in points[name][-1]]
       seen[name]["high quality"].append([score["high_quality"] for score in scores])
       seen[name]["KL over modes"].append([score["kl"] for score in scores])

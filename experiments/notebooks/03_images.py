@@ -43,7 +43,7 @@ from gan_jax.evaluate import evaluator_for
 from gan_jax.losses import AdversarialLoss
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
 
-SEEDS, ROUNDS, LOOKS, WIDTH = 2, 500, 5, 8  # for results to keep: 5, 10_000, 10 and 32
+SEEDS, ROUNDS, LOOKS, WIDTH = 2, 400, 4, 8  # for results to keep: 5, 10_000, 10 and 32
 
 # %% [markdown]
 # ## 1. Digits, and what a score of them means
@@ -98,17 +98,21 @@ def game(loss, numbers):
 batches = data.Batches(train, batch_size=32, seed=0)
 at_once = 1 if jax.default_backend() == "cpu" else None
 seen = {name: {what: [] for what in real} for name in LOSSES}
-images, first = {name: [] for name in LOSSES}, None
+images = {name: [] for name in LOSSES}
+people = {
+  name: population.Population(functools.partial(game, loss), seeds=np.arange(SEEDS))
+  for name, loss in LOSSES.items()
+}
+first = population.start(people["focal"], batches)
+draw = functools.partial(population.samples, people["focal"], n=500)  # as all have one generator
 
 with tqdm(total=len(LOSSES) * LOOKS) as bar:
-  for name, loss in LOSSES.items():
+  for name in LOSSES:
     bar.set_description(name)
-    people = population.Population(functools.partial(game, loss), seeds=np.arange(SEEDS))
-    first = first or population.start(people, batches)  # it does not depend on the loss
     state = jax.tree.map(jnp.copy, first)  # as playing gives it away
     several = {"rounds": ROUNDS, "every": ROUNDS // LOOKS, "at_once": at_once}
-    for _, states, _ in population.play(people, batches, state, **several):
-      drawn = [data.to_uint8(x) for x in population.samples(people, states, 500)]
+    for _, states, _ in population.play(people[name], batches, state, **several):
+      drawn = [data.to_uint8(x) for x in draw(states)]
       images[name].append(drawn[0][:25])
       for what, values in seen[name].items():
         values.append([score(x)[what] for x in drawn])

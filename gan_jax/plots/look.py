@@ -124,11 +124,11 @@ def panels(
   columns = min(columns or 4, len(titles))
   rows = math.ceil(len(titles) / columns)
   figure = Shown(figsize=(size[0] * columns, size[1] * rows), dpi=100, layout="constrained")
-  every = figure.subplots(rows, columns, squeeze=False, **shared).flat
+  every = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
   made = dict(zip(titles, every, strict=False))
   for title, axes in made.items():
     axes.set_title(title)
-  for axes in list(every)[len(titles) :]:
+  for axes in every[len(titles) :]:
     axes.remove()
   return figure, made
 

@@ -149,6 +149,19 @@ def test_panels_levels_and_scales():
   assert right.lines[0].get_xdata().tolist() == [5, 6]
 
 
+def test_panels_fill_rows_and_leave_no_empty_ones():
+  figure, made = plots.panels(list("abcde"), columns=2)
+  assert figure.axes == list(made.values()) and len(made) == 5
+  places = [axes.get_subplotspec() for axes in figure.axes]
+  assert [(s.rowspan.start, s.colspan.start) for s in places] == [
+    (0, 0),
+    (0, 1),
+    (1, 0),
+    (1, 1),
+    (2, 0),
+  ]
+
+
 def test_one_legend_for_panels_that_show_the_same():
   same = plots.curves({"a": {"x": [1, 2]}, "b": {"x": [1, 2]}})
   differ = plots.curves({"a": {"x": [1, 2]}, "b": {"y": [1, 2]}})
