@@ -25,8 +25,9 @@ import subprocess
 import sys
 
 SOURCE = "../.."  # a clone of the repository, or "git+https://..." of one
+EXTRAS = "notebooks"  # "notebooks,tpu" on a bare TPU VM, "notebooks,cuda" beside an NVIDIA GPU
 if importlib.util.find_spec("gan_jax") is None:
-  wanted = f"{SOURCE}[notebooks]" if SOURCE[0] in "./" else f"gan_jax[notebooks] @ {SOURCE}"
+  wanted = f"{SOURCE}[{EXTRAS}]" if SOURCE[0] in "./" else f"gan_jax[{EXTRAS}] @ {SOURCE}"
   subprocess.run([sys.executable, "-m", "pip", "install", "-q", wanted], check=True)
 
 # %%
