@@ -13,7 +13,7 @@ import numpy as np
 
 from gan_jax import plots
 from gan_jax.ablation.plan import Labels
-from gan_jax.ablation.results import Results, outcomes
+from gan_jax.ablation.results import Outcome, Results, outcomes
 from gan_jax.plots import Style
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def matrix(results: Results, score: str | None = None, style: Style = "light") -
   down, across = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
   cells = [[found[row, column] for column in across] for row in down]
   each = lambda what: [[getattr(cell.last, what) for cell in row] for row in cells]
-  lost = lambda cell: f"{cell.collapsed} of {cell.runs} collapsed" if cell.collapsed else ""
   return plots.matrix(
     each("mean"),
     each("low"),
@@ -46,7 +45,7 @@ def matrix(results: Results, score: str | None = None, style: Style = "light") -
     columns=across,
     title=f"{score.replace('_', ' ')}, {len(plan['seeds'])} seeds",
     better=plan["better"][score],
-    notes=[[lost(cell) for cell in row] for row in cells],
+    notes=[[_note(cell) for cell in row] for row in cells],
     style=style,
   )
 
@@ -71,6 +70,12 @@ def curves(results: Results, score: str | None = None, style: Style = "light") -
       [run["curve"] for run in runs], score
     )
   return plots.curves(panels, style=style)
+
+
+def _note(outcome: Outcome) -> str:
+  if not outcome.runs:
+    return "not run yet"
+  return f"{outcome.collapsed} of {outcome.runs} collapsed" if outcome.collapsed else ""
 
 
 def _place(labels: Labels) -> tuple[str, str]:

@@ -28,7 +28,7 @@ def matrix(
   """Draws a score of every pair of choices; the brightest cell is the best.
 
   Args:
-    mean: [rows, columns]; a cell that is not finite is grey and says so.
+    mean: [rows, columns]; a cell that is not finite is grey and says so, one of NaN by its note.
     low: [rows, columns], of the interval.
     high: [rows, columns].
     rows: names of the one choice, as losses.
@@ -63,8 +63,8 @@ def matrix(
     axes.imshow(shown, aspect="auto")
     for row, column in np.ndindex(shape):
       numbers = cell(*(float(x[row, column]) for x in (middle, least, most)))
-      color = readable(shown[row, column])
-      text = "\n".join(line for line in (numbers, said[row][column]) if line)
+      color, note = readable(shown[row, column]), said[row][column]
+      text = note if note and numbers == "nan" else f"{numbers}\n{note}".rstrip()
       axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
     axes.set_xticks(range(shape[1]), columns)
     axes.set_yticks(range(shape[0]), rows)

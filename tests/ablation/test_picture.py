@@ -50,6 +50,11 @@ def test_matrix_is_loss_by_penalty():
   assert light.argmax() == 1  # the least
 
 
+def test_what_has_not_been_run_is_said():
+  axes = picture.matrix(Results(PLAN, ROWS)).axes[0]
+  assert [text.get_text() for text in axes.texts][-1] == "not run yet"
+
+
 def test_curves_have_a_line_for_each_loss():
   for rows in (FOUND.rows, FOUND.rows[::-1]):  # they come in the order in which they ended
     left, right = picture.curves(Results(PLAN, rows)).axes

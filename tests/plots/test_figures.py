@@ -228,7 +228,7 @@ def test_cells_say_mean_and_interval():
   told = {text.get_position(): text.get_text() for text in axes.texts}
   assert told == {
     (0, 0): "7.50\n7.10 to 7.90",
-    (1, 0): "nan\n3 of 3 failed",
+    (1, 0): "3 of 3 failed",
     (0, 1): "2.0\n1.0 to 3.0",
     (1, 1): "8",
   }
