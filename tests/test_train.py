@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import data, history, parallel, report, train
+from gan_jax import data, history, parallel, plots, report, train
 from gan_jax.cards import read_card
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.config import default_config, network
@@ -201,7 +201,7 @@ def test_watch_names_the_term_before_what_it_spoils():
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-  monkeypatch.setattr(report, "curves", lambda rows: None)
+  monkeypatch.setattr(plots, "history", lambda rows: None)
   monkeypatch.setattr(Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
 
 

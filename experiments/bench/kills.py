@@ -67,7 +67,7 @@ def play(workdir: str, rounds: int, cache: str, reached: Any) -> None:
   """Trains in a process of its own, and tells which rounds it dispatches."""
   import jax
 
-  from gan_jax import experiment, report, train
+  from gan_jax import experiment, plots, train
 
   logging.disable(logging.WARNING)
   os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the progress line
@@ -79,8 +79,11 @@ def play(workdir: str, rounds: int, cache: str, reached: Any) -> None:
     reached.value = round
     return next_stop(config, round)
 
-  drawn = {"curves": lambda rows: None, "picture": lambda x, **_: np.uint8(40 * x + 128)[..., None]}
-  with mock.patch.object(train, "_next_stop", noting), mock.patch.multiple(report, **drawn):
+  drawn = {
+    "history": lambda rows: None,
+    "picture": lambda x, **_: np.uint8(40 * x + 128)[..., None],
+  }
+  with mock.patch.object(train, "_next_stop", noting), mock.patch.multiple(plots, **drawn):
     train.fit(experiment.build(config(rounds)), workdir)
 
 
