@@ -1,6 +1,12 @@
 """One-sided label smoothing, of the losses that have a label to smooth.
 
-Paper: Salimans et al. 2016 (arXiv:1606.03498), whose target is 0.9.
+Paper:    Salimans et al. 2016 (arXiv:1606.03498), whose target is 0.9
+Command:  launch/run ablate --config=experiments/ablations/label_smoothing.py --workdir=runs/labels
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside much other work
+Time:     13 min 41 s for 60 runs in twelve programs; 110 s of CPU
+Score:    KL over modes after 3,000 rounds, five seeds, over all losses: 0.195 ± 0.044 with a target
+          of 1, 0.231 ± 0.028 with 0.9, 0.203 ± 0.023 with 0.7, 0.158 ± 0.038 with 0.5: none can be
+          told apart from 1, and no loss from non-saturating.
 """
 
 from ml_collections import ConfigDict

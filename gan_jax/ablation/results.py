@@ -192,7 +192,7 @@ def _judged(
   ps = iter(holm([pair[1] for pair in apart if pair]))
   found = []
   for labels, rows, mine, pair in zip(variants, wanted, last, apart, strict=True):
-    best = _values(rows, labels, score, "best")
+    best = {k: x for k, x in _values(rows, labels, score, "best").items() if k in mine}
     difference, p = (pair[0], next(ps)) if pair else (None, None)
     outcome = Outcome(
       variant=labels,
