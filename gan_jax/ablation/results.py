@@ -5,6 +5,7 @@ for outcome in outcomes(results):
   print(outcome.variant, outcome.last.mean, outcome.verdict)
 """
 
+import functools
 import itertools
 import json
 import math
@@ -241,9 +242,14 @@ def estimate(values: Sequence[float]) -> Estimate:
   if len(x) < 2:
     mean = float(x.mean()) if len(x) else float("nan")
     return Estimate(mean, float("nan"), mean, mean)
-  picks = np.random.default_rng(_SEED).integers(len(x), size=(RESAMPLES, len(x)))
-  low, high = np.quantile(x[picks].mean(1), [0.025, 0.975])
+  low, high = np.quantile(x[_picks(len(x))].mean(1), [0.025, 0.975])
   return Estimate(float(x.mean()), float(stats.sem(x)), float(low), float(high))
+
+
+@functools.cache
+def _picks(n: int) -> np.ndarray:
+  """Draws which of n runs are in each resample: [RESAMPLES, n]."""
+  return np.random.default_rng(_SEED).integers(n, size=(RESAMPLES, n))
 
 
 def _paired(mine: _Values, other: _Values) -> tuple[float, float] | None:
