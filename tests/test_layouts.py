@@ -8,6 +8,11 @@ for rounding, as that of biases before a batch norm; here no such parameter meet
 """
 
 import functools
+import os
+import pathlib
+import re
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +31,7 @@ from gan_jax.train import _batch_maker, rounds_program
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
+ROOT = pathlib.Path(__file__).parent.parent
 TOLERANCE = 1e-5
 COUPLED = {  # games whose moves look across the batch; all of all is in experiments/bench/layouts
   "relativistic average, R1 and R2": "pmap",
@@ -64,6 +70,23 @@ ELSEWHERE = (  # in test_rules.py; alike to others, in the bench alone
 @pytest.mark.parametrize("name", [name for name in layouts.GAMES if name not in ELSEWHERE])
 def test_every_game_is_the_same_on_a_mesh_that_splits_all(name, all_split):
   check(name, "data 4, fsdp 2")
+
+
+@pytest.mark.slow
+def test_every_game_is_the_same_on_two_processes():
+  """Of four devices each, that split batches by four and what is large by two."""
+  done = subprocess.run(
+    [sys.executable, "-m", "experiments.bench.layouts", "--processes=2"],
+    cwd=ROOT,
+    env={**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
+    capture_output=True,
+    text=True,
+    timeout=900,
+  )
+  assert done.returncode == 0, done.stderr
+  found = {name: float(value) for name, value in re.findall(r"\| (.+) \| (\S+) \|", done.stdout)}
+  assert set(found) == set(layouts.GAMES)
+  assert max(found.values()) < TOLERANCE, found
 
 
 @pytest.mark.parametrize(("name", "layout"), COUPLED.items())

@@ -229,20 +229,21 @@ def state_difference(a: State, b: State) -> float:
 
 
 def compare_together(name: str, rounds: int) -> float:
-  """Plays a game on the devices of all processes: the largest difference from one device."""
+  """Plays a game on the devices of all processes: how it differs from one device, for the first."""
   game = GAMES[name]()
   data = jax.tree.map(np.asarray, batches(game, rounds))
   first = jax.tree.map(lambda x: x[0], data)
   make = lambda: init(game, jax.random.key(0), first)
-  want = one(game, make(), data)[0]
+  alone = one(game, make(), data)[0] if parallel.is_first() else None
   mesh = parallel.make_mesh(BATCH, data=DEVICES // 2, fsdp=2)
-  places, rows = parallel.places(want, mesh), parallel.rows(mesh, axis=2)
+  places, rows = parallel.places(jax.eval_shape(make), mesh), parallel.rows(mesh, axis=2)
   mine = jax.tree.map(
     lambda x: jax.make_array_from_callback(x.shape, rows, lambda part: x[part]), data
   )
   state = jax.jit(make, out_shardings=places)()
   got = jax.jit(_rounds(parallel.spread(game, mesh)), out_shardings=(places, None))(state, mine)[0]
-  return state_difference(want, parallel.local(got, mesh))
+  got = parallel.local(got, mesh)
+  return state_difference(alone, got) if alone is not None else 0.0
 
 
 def start_processes(count: int) -> int:
@@ -254,7 +255,6 @@ def start_processes(count: int) -> int:
   environment = {
     **os.environ,
     "JAX_NUM_CPU_DEVICES": str(DEVICES // count),
-    "XLA_FLAGS": "",
     "GAN_JAX_COORDINATOR": address,
     "GAN_JAX_NUM_PROCESSES": str(count),
   }
