@@ -4,12 +4,12 @@
     [--seeds 8] [--rounds 100] [--repeats 7]
 
 All play the same rounds of the same games in turn within one process, repeat after repeat: the runs
-one after another, each by the program that `gan_jax train` plays; the population by `vmap`; and the
-population member by member. The ratio is the time of the runs by that of the population, median
-over repeats: above 1 the population is faster. An ablation stands for its base config. What
-starting processes and compiling n times costs comes on top for runs of their own. Times belong to
-the machine named; with several devices (JAX_NUM_CPU_DEVICES=2) each run is split over all by
-examples, and the population by members.
+one after another on one device, each by the program that `gan_jax train` plays; the population by
+`vmap`; and the population member by member. The ratio is the time of the runs by that of the
+population, median over repeats: above 1 the population is faster. An ablation stands for its base
+config. What starting processes and compiling n times costs comes on top for runs of their own.
+Times belong to the machine named; with several devices (JAX_NUM_CPU_DEVICES=2) they share the
+members.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
 from gan_jax import parallel, population
@@ -35,7 +36,7 @@ FOLDER = pathlib.Path(__file__).parents[1]
 def singles(experiment: Experiment, seeds: int, rounds: int) -> Callable[[], None]:
   """Compiles the program of a run; returns what plays each seed's next rounds, one by one."""
   config, game = experiment.config, experiment.game
-  mesh = parallel.make_mesh(config.batch_size)
+  mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), parallel.AXES)
   spec = experiment.example.batch(max(1, minibatches(game)), config.batch_size)
   start = lambda seed: init(game, jax.random.key(seed), spec)
   states = [jax.device_put(s := start(i), parallel.places(s, mesh)) for i in range(seeds)]
