@@ -10,6 +10,7 @@ from gan_jax.ablation.plan import Labels, Member, said
 from gan_jax.ablation.results import APART, LEVEL, Estimate, Outcome, Results, marginals, outcomes
 
 WAITS = "·"
+NAMED = 4  # choices that cannot be told apart from the baseline are named up to so many
 
 
 class Board:
@@ -141,7 +142,8 @@ def _sentence(axis: str, judged: Sequence[Outcome], base: str) -> str:
     if (names := named(verdict))
   ]
   if alike := named(APART):
-    parts.append(f"{', '.join(alike)} {APART}" if parts else "nothing can be told apart")
+    those = ", ".join(alike) if len(alike) <= NAMED else f"the other {len(alike)}"
+    parts.append(f"{those} {APART}" if parts else "nothing can be told apart")
   return f"{axis}, beside {base}: {'; '.join(parts) or 'nothing to compare yet'}."
 
 
