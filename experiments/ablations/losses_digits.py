@@ -9,7 +9,7 @@ from gan_jax.losses import LOSSES
 
 def get_config() -> ConfigDict:
   base = from_file("../mnist_dcgan.py", __file__)
-  base.rounds = 1500
+  base.rounds = 1000
   base.generator = network("dcgan_generator", width=16)
   base.discriminator = network("dcgan_discriminator", width=16, norm="none")
   base.regularizers.r1 = 0.0
