@@ -195,7 +195,7 @@ def _row(
   """Sums a run up."""
   better, curve, config = scorers(experiment).better, track.curve, one.config
   looks = [
-    {"round": int(round), **{f"score/{name}": curve[name][i] for name in better}}
+    {"round": int(round), **{f"score/{name}": curve[name][i] for name in better if name in curve}}
     for i, round in enumerate(curve.get("round", ()))
   ]
   scores = report.scores(looks, better)

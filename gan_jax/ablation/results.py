@@ -184,6 +184,9 @@ def _judged(
 ) -> list[Outcome]:
   """Judges variants, each of the runs whose labels it has."""
   score = score or results.plan["score"]
+  ranked = [name for name, way in results.plan["better"].items() if way != "none"]
+  if score not in ranked:
+    raise ValueError(f"--score is {score!r}: expected one of: {', '.join(ranked)}")
   wanted = [[row for row in results.rows if _has(row, labels)] for labels in variants]
   last = [
     _values(rows, labels, score, "last") for rows, labels in zip(wanted, variants, strict=True)
@@ -223,7 +226,7 @@ def _values(rows: Sequence[Mapping[str, Any]], labels: Labels, score: str, which
   """Takes the scores of runs that have not failed."""
   found = {}
   for row in rows:
-    value = float("nan" if row["failed"] else row["scores"][score][which])
+    value = float("nan" if row["failed"] else row["scores"].get(score, {}).get(which, "nan"))
     if math.isfinite(value):
       others = json.dumps({k: v for k, v in row["variant"].items() if k not in labels})
       found[others, row["seed"]] = value

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gan_jax import experiment
-from gan_jax.ablation import Axis, plan, play, results, table
+from gan_jax.ablation import Axis, axis, plan, play, results, table
 from gan_jax.files import read_json
 from gan_jax.train import fit
 from tests.ablation.conftest import tiny
@@ -87,6 +87,18 @@ def test_failed_run_is_reported_and_leaves_the_others(tmp_path):
   assert "in round" in bad["wild"]["failed"] and bad["wild"]["collapsed"]
   assert bad["weak"]["failed"] is None and bad["weak"]["scores"]
   assert results.outcomes(found)[1].verdict == "2 of 2 failed"
+
+
+def test_images_have_the_scores_that_they_can_have(tmp_path):
+  """Without labels that were asked for there is no accuracy of classes."""
+  asked = tiny(axes=[axis("loss", ["hinge"])], baseline={"loss": "hinge"}, score="", collapse="")
+  asked.base.data, asked.base.num_fake = "mnist10k", 100
+  asked.base.generator.output = "tanh"
+  found = play.run(asked, tmp_path, quiet)
+  assert found.plan["score"] == "frechet_distance"
+  assert [set(row["scores"]) for row in found.rows] == [
+    {"frechet_distance", "classes", "class_kl"}
+  ] * 2
 
 
 @pytest.mark.parametrize(

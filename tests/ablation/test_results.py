@@ -154,6 +154,11 @@ def test_conclusions_are_a_sentence_for_each_axis():
   assert table.conclusions(Results(PLAN, []))[0] == "loss, beside a: nothing to compare yet."
 
 
+def test_score_that_there_is_not_is_said():
+  with pytest.raises(ValueError, match="--score is 'modess': expected one of: kl, modes"):
+    outcomes(Results(PLAN, rows_of({("a", "none"): [1.0]})), "modess")
+
+
 def test_folder_that_has_none(tmp_path):
   with pytest.raises(FileNotFoundError, match="has no ablation"):
     results.read(tmp_path)
