@@ -26,7 +26,9 @@ def main() -> None:
   if command not in COMMANDS:
     _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}", code=2)
   if command in ("train", "ablate"):
-    signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals; rows are whole at any time
+    signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
+  if command == "ablate":
+    signal.signal(signal.SIGINT, _leave)  # its rows are whole at any time, its threads far from it
   # The file must be known before its keys are overridden, in whatever order they were typed;
   # config_flags looks the file up in sys.argv itself.
   rest.sort(key=lambda argument: not argument.startswith("--config="))
@@ -125,7 +127,7 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
       )
     command(*arguments)
   except KeyboardInterrupt as error:
-    if command in (commands.train, commands.ablate):
+    if command is commands.train:
       _fail(f"{str(error) or 'stopped'}; start it again to go on", code=75)
     _fail("interrupted", code=130)
   except (

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import commands
 import numpy as np
@@ -458,6 +459,23 @@ def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   assert "20/20 runs" in more and "10/20" not in more
   assert "more modes is better; 2 seeds" in more and "0.999" in more
   assert {"matrix.png", "curves.png"} <= {path.name for path in (tmp_path / "ema").iterdir()}
+
+
+@pytest.mark.slow
+def test_ablate_can_be_stopped_at_once(tmp_path):
+  """Whatever its programs are busy with: there are 200,000 rounds in a dispatch."""
+  config = f"--config={ROOT / 'experiments/ablations/ema.py'}"
+  command = [sys.executable, "-m", "gan_jax.app", "ablate", config, f"--workdir={tmp_path}"]
+  command += ["--config.rounds=200000", "--config.base.evaluate_every=0"]
+  options = {"cwd": ROOT, "stderr": subprocess.PIPE, "text": True}
+  heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # in the background it is not
+  with subprocess.Popen(command, preexec_fn=heard, **options) as process:
+    while not (tmp_path / "ablation.json").is_file():
+      assert process.poll() is None
+      time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 75
+    assert "start it again to go on" in process.stderr.read()
 
 
 @pytest.mark.parametrize(
