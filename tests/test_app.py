@@ -468,12 +468,11 @@ def test_ablate_can_be_stopped_at_once(tmp_path):
   command = [sys.executable, "-m", "gan_jax.app", "ablate", config, f"--workdir={tmp_path}"]
   command += ["--config.rounds=200000", "--config.base.evaluate_every=0"]
   options = {"cwd": ROOT, "stderr": subprocess.PIPE, "text": True}
-  heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # in the background it is not
-  with subprocess.Popen(command, preexec_fn=heard, **options) as process:
+  with subprocess.Popen(command, **options) as process:
     while not (tmp_path / "ablation.json").is_file():
       assert process.poll() is None
       time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 75
     assert "start it again to go on" in process.stderr.read()
 

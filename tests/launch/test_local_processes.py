@@ -66,10 +66,9 @@ def test_who_stops_it_stops_all_once_and_nothing_starts_again(tree, number):
     echo ready
     for i in $(seq 200); do sleep 0.1; done""")
   command = [tree.root / "launch/local_processes", "--processes=2", "--restarts=5", *TRAIN.split()]
-  # What runs in the background ignores Ctrl-C, and so would all that it starts.
-  heard = lambda: signal.signal(number, signal.SIG_DFL)
-  options = {"cwd": tree.root, "env": tree.environment(), "stdout": subprocess.PIPE, "text": True}
-  with subprocess.Popen(command, preexec_fn=heard, **options) as process:
+  with subprocess.Popen(
+    command, cwd=tree.root, env=tree.environment(), stdout=subprocess.PIPE, text=True
+  ) as process:
     ready = [process.stdout.readline() for _ in range(2)]
     assert sorted(ready) == ["[0] ready\n", "[1] ready\n"]
     process.send_signal(number)
