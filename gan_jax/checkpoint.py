@@ -2,8 +2,8 @@
 
 Training is held up for a copy of the state on its devices. One thread fetches the copy, looks at
 it, sums it up and writes it, save after save; what goes wrong there is raised by what is called
-next. Several processes do all but the writing together and at once: what they do together must have
-one order, and only the loop has one.
+next. Of several processes each has such a thread, and writes what it alone has; nothing is computed
+together there, which must have one order on all, and only the loop has one.
 
 Orbax restores flipped bits without a word and casts other dtypes silently, so each checkpoint holds
 the shape, dtype and checksum of every leaf; one that does not match is named and passed over.
@@ -31,7 +31,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from gan_jax.game import State
-from gan_jax.parallel import any_process, copied, is_first, to_host
+from gan_jax.parallel import any_process, copied, is_first, to_host, whole
+from gan_jax.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
@@ -70,21 +71,19 @@ class Checkpoints:
         on disk in the order in which they were saved; by default one of its own.
     """
     self.folder = pathlib.Path(folder).resolve()
-    self._alone = jax.process_count() == 1
-    self._begin = (thread or ThreadPoolExecutor(max_workers=1)).submit if self._alone else _at_once
+    self._begin = (thread or ThreadPoolExecutor(max_workers=1)).submit
     self._looking: Future[_Looked] | None = None
     self._writing: Future[None] | None = None  # until it is known how it ended
     options = ocp.CheckpointManagerOptions(
       max_to_keep=keep,
       keep_period=every or None,
       create=False,
-      enable_async_checkpointing=not self._alone,
+      enable_async_checkpointing=False,
+      multiprocessing_options=_waiting_in_threads(),
     )
     for name in ("absl", "asyncio"):  # Orbax tells every step, and errors before it raises them
       logging.getLogger(name).setLevel(logging.CRITICAL)
-    self._make = lambda: ocp.CheckpointManager(
-      self.folder, options=options, item_names=("state", "leaves")
-    )
+    self._make = lambda: _Manager(self.folder, options=options, item_names=("state", "leaves"))
     self._manager: Any = self._make() if self.folder.is_dir() else None
 
   def rounds(self) -> list[int]:
@@ -99,20 +98,20 @@ class Checkpoints:
     Args:
       state: what to save.
       look: looks at the leaves, and returns values for JSON to keep beside them. What it raises is
-        raised here, or by `looked`, `check`, `wait`, `close` or the next save; nothing is written.
+        raised by `looked`, `wait`, `close` or the next save; nothing is written.
 
     Raises:
       SaveError: if this or the save before could not be written.
     """
     self.wait()
-    kept = copied(state) if self._alone else state  # of several, Orbax copies it itself
-    self._looking = self._begin(_look_at, kept, look)
+    kept = copied(state)
+    self._looking = self._begin(_look_at, whole(kept), look)
     self._writing = self._begin(self._write, kept, self._looking)
 
   def _write(self, state: State, looking: "Future[_Looked]") -> None:
-    """Writes a state that has been looked at; of several processes, begins to."""
+    """Writes a state that has been looked at."""
     looked = looking.result()
-    with self._telling():
+    with self._telling(), without_leak():
       if self._manager is None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = self._make()
@@ -194,15 +193,14 @@ class Checkpoints:
       self._looking = self._writing = None
       if error is not None:
         raise error
-    if self._manager and not self._alone:
-      with self._telling():
-        self._manager.wait_until_finished()
 
   def check(self) -> None:
-    """Raises what has gone wrong with the last save; waits for nothing."""
-    if self._writing is None or not self._writing.done():
-      return
-    if self._alone or not self._manager.is_saving_in_progress():
+    """Raises SaveError if the last save could not be written; waits for nothing.
+
+    What was found by looking is raised elsewhere, where several processes find it together.
+    """
+    writing = self._writing
+    if writing and writing.done() and isinstance(writing.exception(), SaveError):
       self.wait()
 
   def close(self) -> None:
@@ -263,7 +261,7 @@ class Checkpoints:
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
       return None, f"{type(error).__name__}: {_reason(error)}"
-    found = _describe(state, on_host(state))
+    found = _describe(state, on_host(whole(state)))
     wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
     return (state, "") if not wrong else (None, f"checksum of {wrong[0]} does not match")
 
@@ -281,6 +279,21 @@ class Checkpoints:
 
 class _OtherGameError(ValueError):
   pass
+
+
+class _Manager(ocp.CheckpointManager):
+  """Orbax's, which does not ask JAX whether to stop: `interruption` does, and counts how often."""
+
+  def reached_preemption(self, step: int) -> bool:
+    return False
+
+
+def _waiting_in_threads() -> ocp.options.MultiprocessingOptions:
+  """Lets several processes wait for each other without their devices, which are the loop's."""
+  count = jax.process_count()
+  return ocp.options.MultiprocessingOptions(
+    active_processes=set(range(count)) if count > 1 else None
+  )
 
 
 def _check_sizes(folder: pathlib.Path, like: State) -> None:
@@ -325,18 +338,12 @@ class _Looked(NamedTuple):
 def _look_at(state: State, look: Look) -> _Looked:
   leaves = on_host(state)
   notes = look(leaves)
-  return _Looked(int(state.round), {"leaves": _describe(state, leaves), "notes": dict(notes)})
-
-
-def _at_once(work: Callable[..., Any], *given: Any) -> "Future[Any]":
-  """Stands for a thread where all processes must do the same in the same order."""
-  done: Future[Any] = Future()
-  done.set_result(work(*given))
-  return done
+  about = {"leaves": _describe(state, leaves), "notes": dict(notes)}
+  return _Looked(int(leaves[".round"]), about)
 
 
 def on_host(state: State) -> dict[str, np.ndarray]:
-  """Reads every leaf of a state, whole, by its name; keys as the numbers they are made of."""
+  """Reads every leaf of a state by its name; keys as the numbers they are made of."""
   leaves = jax.tree_util.tree_leaves_with_path(state)
   return {jax.tree_util.keystr(path): to_host(leaf) for path, leaf in leaves}
 

@@ -16,7 +16,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.game import Batch, Found, Game, Move, Params, PyTree, Rule, State, Turn
@@ -290,12 +289,25 @@ def local_mesh(mesh: Mesh) -> Mesh:
   return Mesh(np.array(mine).reshape(-1, 1), AXES)
 
 
+def whole(tree: PyTree) -> PyTree:
+  """Gathers what is in parts on several processes, which call it together, on their devices.
+
+  Args:
+    tree: arrays on one mesh.
+
+  Returns:
+    The tree, of which this process has all.
+  """
+  apart = [x for x in jax.tree.leaves(tree) if not x.is_fully_addressable | x.is_fully_replicated]
+  return _gather(apart[0].sharding.mesh)(tree) if apart else tree
+
+
 def to_host(leaf: jax.Array) -> np.ndarray:
-  """Fetches an array whole, from all processes, which call it together; of keys their words."""
+  """Fetches an array of which this process has all; of keys their words."""
+  if not leaf.is_fully_addressable:
+    leaf = leaf.addressable_data(0)  # without a word to the other processes' devices
   if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
     leaf = jax.random.key_data(leaf)
-  if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable and not leaf.is_fully_replicated:
-    return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
   return np.asarray(leaf)
 
 
