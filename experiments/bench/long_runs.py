@@ -6,7 +6,7 @@ A save stalls the loop until `Checkpoints.save` returns; the rest goes on behind
 follow, which are timed with and without it. The states are those of `experiments/mnist_dcgan.py`
 with networks of these widths. Memory is what is resident of the process, less its files, while a
 small game plays, writes rows, draws, is scored and saves; its growth is fitted over the second
-half.
+half. Several processes, of the variables GAN_JAX_COORDINATOR and so on, time saves to one --folder.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from experiments import mnist_dcgan
 from experiments.bench.convolutions import machine
 from experiments.bench.kills import config as small_config
 from experiments.bench.monitors import start
-from gan_jax import train
+from gan_jax import parallel, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.experiment import build
 from gan_jax.interruption import Interrupted
@@ -43,7 +43,7 @@ def megabytes() -> float:
   return int(line) / 1024
 
 
-def stalls(width: int, rounds: int, saves: int) -> str:
+def stalls(width: int, rounds: int, saves: int, folder: pathlib.Path) -> str:
   """Times a dispatch of some rounds alone, and beside a save that was started before it."""
   config = mnist_dcgan.get_config()
   config.generator.width = config.discriminator.width = width
@@ -63,7 +63,7 @@ def stalls(width: int, rounds: int, saves: int) -> str:
     times.append(time.perf_counter() - begin)
 
   timed([])
-  with tempfile.TemporaryDirectory() as folder, Checkpoints(folder) as checkpoints:
+  with Checkpoints(folder / str(width)) as checkpoints:
     for _ in range(saves + 1):
       timed(alone)
       begin = time.perf_counter()
@@ -118,10 +118,14 @@ def main() -> None:
   parser.add_argument("--rounds", type=int, default=10, help="that are timed beside a save")
   parser.add_argument("--saves", type=int, default=5)
   parser.add_argument("--minutes", type=float, default=30.0)
+  parser.add_argument("--folder", type=pathlib.Path, help="to save to; by default a temporary one")
   options = parser.parse_args()
+  parallel.start()
   print(machine())
-  for width in options.widths:
-    print(stalls(width, options.rounds, options.saves), flush=True)
+  with tempfile.TemporaryDirectory() as temporary:
+    for width in options.widths:
+      folder = options.folder or pathlib.Path(temporary)
+      print(stalls(width, options.rounds, options.saves, folder), flush=True)
   if options.minutes:
     print(growth(options.minutes))
 

@@ -23,7 +23,7 @@ from gan_jax import monitors
 from gan_jax.experiment import Experiment, build
 from gan_jax.game import State, init, minibatches
 from gan_jax.held_out import held_out_probe
-from gan_jax.parallel import make_mesh, replicate
+from gan_jax.parallel import make_mesh, places
 from gan_jax.train import rounds_player
 
 
@@ -31,7 +31,8 @@ def start(experiment: Experiment, mesh: Mesh) -> State:
   """Makes the state before the first round."""
   game = experiment.game
   spec = experiment.example.batch(minibatches(game), experiment.config.batch_size)
-  return replicate(init(game, jax.random.key(0), spec), mesh)
+  make = lambda: init(game, jax.random.key(0), spec)
+  return jax.jit(make, out_shardings=places(jax.eval_shape(make), mesh))()
 
 
 def player(experiment: Experiment, mesh: Mesh, rounds: int, watched: bool) -> Callable[[], None]:
