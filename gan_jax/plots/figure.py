@@ -4,8 +4,6 @@ import io
 
 from matplotlib.figure import Figure
 
-from gan_jax.plots import look
-
 
 class Shown(Figure):
   """A figure that is shown when it is the value of a cell."""
@@ -13,7 +11,8 @@ class Shown(Figure):
   def _repr_png_(self) -> bytes:
     from PIL import Image
 
+    drawn, file = io.BytesIO(), io.BytesIO()
+    self.savefig(drawn, format="png", dpi=80)
     # 256 colours are enough, and a third of the size: notebooks are kept with their figures.
-    image, file = Image.fromarray(look.pixels(self, dpi=80)).quantize(256), io.BytesIO()
-    image.save(file, "PNG", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(256).save(file, "PNG", optimize=True)
     return file.getvalue()
