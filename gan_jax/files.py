@@ -32,10 +32,22 @@ def whole(path: Path) -> Iterator[pathlib.Path]:
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f".{path.name}.{os.getpid()}")  # whoever looks for *.png sees none
   try:
-    yield temporary
-    os.replace(temporary, path)
+    with naming(path):
+      yield temporary
+      os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+  """Names a file in errors of writing to it: those of an open file, as at a full disk, do not."""
+  try:
+    yield
+  except OSError as error:
+    if error.filename or not error.errno:
+      raise
+    raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def tidy(folder: Path) -> None:

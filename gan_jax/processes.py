@@ -15,6 +15,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from gan_jax.interruption import tell_gone
+
 
 class OtherProcessError(RuntimeError):
   """Another process has failed, and said why."""
@@ -99,6 +101,7 @@ def leaving() -> Iterator[None]:
     elif cause is error:
       traceback.print_exception(error)
     sys.stderr.flush()
+    tell_gone()
     os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
 
 

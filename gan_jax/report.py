@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.files import tidy, whole
+from gan_jax.files import naming, tidy, whole
 
 Path = str | os.PathLike[str]
 
@@ -100,9 +100,10 @@ class Writer:
   def row(self, round: int, values: Mapping[str, float]) -> None:
     """Appends one row, to the disk: no checkpoint may be on it before the rows up to it are."""
     line = {"round": round, **{name: float(value) for name, value in values.items()}}
-    self._file.write(json.dumps(plain(line)) + "\n")
-    self._file.flush()
-    os.fsync(self._file.fileno())
+    with naming(self._path):
+      self._file.write(json.dumps(plain(line)) + "\n")
+      self._file.flush()
+      os.fsync(self._file.fileno())
     for name, value in values.items():
       if math.isfinite(value) and name not in NO_CURVES:  # TensorBoard cannot draw NaN
         self._events.add_scalar(name, float(value), round)

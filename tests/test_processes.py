@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import resource
 import signal
 import socket
 import subprocess
@@ -115,6 +117,20 @@ def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
     assert codes[0] == codes[1] == 75 and all("start it again" in text for text in told)
     saved = [int(p.name) for p in (tmp_path / "checkpoints").iterdir()]
     assert len(saved) == 3 and max(saved) == load(tmp_path).state.round
+
+
+@pytest.mark.slow
+def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_path):
+  """JAX would end the other as if it had crashed; both wait for the first in their own way."""
+  running = start(*train(tmp_path, 1_000_000))
+  while not (line := running[0].stdout.readline()).startswith("round 20/"):
+    assert line, running[0].wait()
+  resource.prlimit(running[0].pid, resource.RLIMIT_FSIZE, (30_000, 30_000))  # a disk that is full
+  codes, told = ends(running, timeout=60)
+  assert codes == [1, 1] and "another process has failed; it says why" in told[1]
+  assert re.search(r"checkpoints|metrics.jsonl", told[0]) and "too large" in told[0]
+  assert all(word not in text for text in told for word in ("Traceback", "Fatal", "0x"))
+  assert load(tmp_path).state.round >= 10
 
 
 @pytest.mark.slow

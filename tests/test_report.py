@@ -14,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_jax import report
+from gan_jax.files import naming
 from gan_jax.plots import grid
 
 
@@ -297,3 +298,10 @@ def test_the_machine_is_described():
   for name in ("python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"):
     assert found[name][0].isdigit()
   assert found["devices"] == "8 x cpu" and found["processes"] == 1 and found["cores"] >= 1
+
+
+def test_a_full_disk_names_the_file():
+  with pytest.raises(OSError, match="No space left on device: 'rows'"), naming("rows"):
+    pathlib.Path("/dev/full").write_text("x")
+  with pytest.raises(FileNotFoundError, match="No such file or directory: '/no'"), naming("rows"):
+    pathlib.Path("/no").read_text()
