@@ -18,7 +18,7 @@ AGAIN = 75  # exit code: start the same command again, and it goes on (EX_TEMPFA
 GRACE = 25.0  # seconds; Kubernetes, SLURM and preemptible machines kill after 30
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX tells all processes that one was asked to stop
-GONE = "gan_jax/gone"  # where the first process tells the others that it has failed
+GONE = "gan_jax/gone"  # where the first process tells the others that it ends, with which exit code
 HEARD = 2.0  # seconds until all have heard of it: JAX looks once a second, and so does each process
 
 
@@ -104,24 +104,27 @@ def _several() -> bool:
   return jax.distributed.is_initialized()
 
 
-def tell_gone() -> None:
+def tell_gone(code: int) -> None:
   """Tells the other processes that this one ends, if it is the first, without which JAX ends them.
 
   In what they wait for, they would hear of it as of a crash.
+
+  Args:
+    code: with which it ends, and they shall.
   """
   client = distributed.global_state.client
   if client is not None and distributed.global_state.process_id == 0:
-    client.key_value_set(GONE, "yes", allow_overwrite=True)
+    client.key_value_set(GONE, str(code), allow_overwrite=True)
     time.sleep(HEARD)
 
 
-def _noticed(what: str) -> bool:
-  """Tells whether any of several processes was asked to stop, or is gone."""
+def _told(what: str) -> str:
+  """Reads what one of several processes has told all; empty if nothing."""
   client = distributed.global_state.client
   try:
-    return client is not None and bool(client.key_value_try_get(what))
+    return client.key_value_try_get(what) if client is not None else ""
   except jax.errors.JaxRuntimeError:  # there is no such key; or nobody to ask, which JAX finds too
-    return False
+    return ""
 
 
 @contextlib.contextmanager
@@ -168,11 +171,11 @@ def _wait(read: int) -> bool:
   """Waits until this process, or another of several, is asked to stop; False if the run ends."""
   while True:
     if not select.select([read], [], [], 1.0 if _several() else None)[0]:
-      if _noticed(NOTICE):
+      if _told(NOTICE):
         return True
-      if _noticed(GONE) and distributed.global_state.process_id != 0:
-        print("gan_jax: another process has failed; it says why", file=sys.stderr, flush=True)
-        os._exit(1)
+      if (code := _told(GONE)) and distributed.global_state.process_id != 0:
+        print("gan_jax: another process has ended; it says why", file=sys.stderr, flush=True)
+        os._exit(int(code))
     elif not (came := os.read(read, 1)):
       return False
     elif _several() and came[0] == signal.SIGINT:

@@ -101,8 +101,9 @@ def leaving() -> Iterator[None]:
     elif cause is error:
       traceback.print_exception(error)
     sys.stderr.flush()
-    tell_gone()
-    os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
+    code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+    tell_gone(code)
+    os._exit(code)
 
 
 def is_first() -> bool:

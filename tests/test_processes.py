@@ -127,7 +127,7 @@ def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_pat
     assert line, running[0].wait()
   resource.prlimit(running[0].pid, resource.RLIMIT_FSIZE, (30_000, 30_000))  # a disk that is full
   codes, told = ends(running, timeout=60)
-  assert codes == [1, 1] and "another process has failed; it says why" in told[1]
+  assert codes == [1, 1] and "another process has ended; it says why" in told[1]
   assert re.search(r"checkpoints|metrics.jsonl", told[0]) and "too large" in told[0]
   assert all(word not in text for text in told for word in ("Traceback", "Fatal", "0x"))
   assert load(tmp_path).state.round >= 10
@@ -148,7 +148,9 @@ def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   codes, told = ends(running, timeout=60)
   assert codes == [75, 75] and time.monotonic() - begin < 5 + 10  # as it may be late to be told
   early = "stopped at round 0"  # on a slow machine, where it had not begun
-  assert all(("not done 5 s after being asked to stop" in x) or (early in x) for x in told)
+  left = "left with another process"  # or was so late that JAX was first to tell it
+  late = "not done 5 s after being asked to stop"
+  assert all(re.search(f"{late}|{left}|{early}", x) for x in told), told
 
 
 def wait_for(path, running):
