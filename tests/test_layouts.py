@@ -73,12 +73,17 @@ def test_every_game_is_the_same_on_a_mesh_that_splits_all(name, all_split):
 
 
 @pytest.mark.slow
-def test_every_game_is_the_same_on_two_processes():
+def test_every_game_is_the_same_on_two_processes(cache):
   """Of four devices each, that split batches by four and what is large by two."""
   done = subprocess.run(
     [sys.executable, "-m", "experiments.bench.layouts", "--processes=2"],
     cwd=ROOT,
-    env={**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},
+    env={
+      **os.environ,
+      "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+      "JAX_COMPILATION_CACHE_DIR": str(cache / "xla"),
+      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    },
     capture_output=True,
     text=True,
     timeout=900,
