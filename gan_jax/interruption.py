@@ -114,8 +114,9 @@ def tell_gone(code: int) -> None:
   """
   client = distributed.global_state.client
   if client is not None and distributed.global_state.process_id == 0:
-    client.key_value_set(GONE, str(code), allow_overwrite=True)
-    time.sleep(HEARD)
+    with contextlib.suppress(jax.errors.JaxRuntimeError):  # there is nobody left to be told
+      client.key_value_set(GONE, str(code), allow_overwrite=True)
+      time.sleep(HEARD)
 
 
 def _told(what: str) -> str:

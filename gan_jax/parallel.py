@@ -298,7 +298,8 @@ def whole(tree: PyTree) -> PyTree:
   Returns:
     The tree, of which this process has all.
   """
-  apart = [x for x in jax.tree.leaves(tree) if not x.is_fully_addressable | x.is_fully_replicated]
+  has_all = lambda x: x.is_fully_addressable or x.is_fully_replicated
+  apart = [x for x in jax.tree.leaves(tree) if not has_all(x)]
   return _gather(apart[0].sharding.mesh)(tree) if apart else tree
 
 
