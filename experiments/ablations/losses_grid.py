@@ -8,12 +8,12 @@ Score:    KL over modes after 5,000 rounds, five seeds. Over all losses: none 1.
           0.12 ± 0.02, r1 0.27 ± 0.04, gradient penalty 0.47 ± 0.06, dragan 0.50 ± 0.08 and
           consistency 0.81 ± 0.05 are better (p of 0.005 or less); lecam 1.34 ± 0.03 cannot be told
           apart. Over all penalties, beside non_saturating, 0.53 ± 0.04: hinge, 0.37 ± 0.04, is
-          better (p = 0.01), least_squares 1.11, f_gan_total_variation 1.32, f_gan_reverse_kl_
-          alternative 1.38 and f_gan_squared_hellinger_alternative 0.93 are worse (p of 0.03 or
-          less); no other can be told apart from it. Least of all: wasserstein with the gradient
-          penalty, 0.0097 ± 0.0015. Lost a mode or failed, of 120: none 116, r1 50, r1 + r2 41,
-          gradient penalty 58, dragan 65, lecam 118, consistency 109. Weights were not tuned; the
-          rate is the best of five tried with non_saturating and R1.
+          better (p = 0.01); least_squares 1.11, f_gan_total_variation 1.32,
+          f_gan_reverse_kl_alternative 1.38 and f_gan_squared_hellinger_alternative 0.93 are worse
+          (p of 0.03 or less); no other can be told apart from it. Least of all: wasserstein with
+          the gradient penalty, 0.0097 ± 0.0015. Lost a mode or failed, of 120: none 116, r1 50,
+          r1 + r2 41, gradient penalty 58, dragan 65, lecam 118, consistency 109. Weights were not
+          tuned; the rate is the best of five tried with non_saturating and R1.
 """
 
 from ml_collections import ConfigDict
