@@ -544,4 +544,6 @@ def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
   assert set(arrays[between]) == {arrays[29]}
   assert max(objects[between]) <= min(objects[between]) + 10
   assert pieces[43] - pieces[31] < 12 * 25
-  assert objects[43] - objects[29] < 10  # a save leaves nothing
+  assert (
+    objects[43] - objects[29] < 20
+  )  # 0 to 10 were seen; what TensorStore would keep is 25 lists
