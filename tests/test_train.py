@@ -546,4 +546,4 @@ def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
   assert pieces[43] - pieces[31] < 12 * 25
   assert (
     objects[43] - objects[29] < 20
-  )  # 0 to 10 were seen; what TensorStore would keep is 25 lists
+  )  # 0 to 10 were seen; TensorStore would keep 25 lists
