@@ -544,6 +544,4 @@ def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
   assert set(arrays[between]) == {arrays[29]}
   assert max(objects[between]) <= min(objects[between]) + 10
   assert pieces[43] - pieces[31] < 12 * 25
-  assert (
-    objects[43] - objects[29] < 20
-  )  # 0 to 10 were seen; TensorStore would keep 25 lists
+  assert objects[43] - objects[29] < 20  # 0 to 10 were seen; TensorStore would keep 25 lists
