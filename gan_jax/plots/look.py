@@ -139,7 +139,8 @@ def legend(figure: "Figure", markerscale: float = 1.0) -> None:
   named = [(axes, handles, labels) for axes, handles, labels in found if labels]
   if named and all(labels == named[0][2] for _, _, labels in named):
     _, handles, labels = named[0]
-    columns = min(len(labels), max(1, int(figure.get_figwidth() / 1.3)))
+    width = 0.6 + 0.08 * max(map(len, labels))  # inches of a column: a line, and its name
+    columns = min(len(labels), max(1, int(figure.get_figwidth() / width)))
     below: dict[str, Any] = dict(loc="outside lower center", ncols=columns, frameon=False)
     figure.legend(handles, labels, markerscale=markerscale, **below)
     return

@@ -343,3 +343,11 @@ FLAT = np.zeros((2, 2))
 def test_what_cannot_be_drawn_is_said(draw, message: str):
   with pytest.raises(ValueError, match=message):
     draw()
+
+
+def test_a_legend_of_many_long_names_stays_within_the_figure():
+  names = [f"f_gan_squared_hellinger_alternative_{i}" for i in range(24)]
+  figure = plots.curves({title: {name: [1.0, 2.0] for name in names} for title in "abcdefg"})
+  plots.look.pixels(figure)
+  (legend,) = figure.legends
+  assert 0 <= legend.get_window_extent().x0 < legend.get_window_extent().x1 <= figure.bbox.width
