@@ -91,8 +91,8 @@ def _order(plan: Mapping[str, Any], labels: Labels) -> list[int]:
 
 
 def _series(runs: Sequence[Mapping[str, Any]], score: str) -> tuple[np.ndarray, np.ndarray]:
-  """Gathers runs: (rounds [n], scores [n, runs]), NaN from where a run had failed."""
-  told = [dict(zip(run.get("round", ()), run.get(score, ()), strict=True)) for run in runs]
+  """Gathers runs: (rounds [n], scores [n, runs]), NaN where a run has none."""
+  told = [dict(zip(run["round"], run[score], strict=True)) if score in run else {} for run in runs]
   rounds = sorted(set().union(*told))
   values = [[float(run.get(at, math.nan)) for run in told] for at in rounds]
   return np.array(rounds), np.array(values).reshape(len(rounds), len(runs))

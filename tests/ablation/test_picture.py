@@ -65,8 +65,9 @@ def test_curves_have_a_line_for_each_loss():
     np.testing.assert_array_equal(lines[1, "b"].get_ydata(), [8.5, np.nan])  # one had failed
 
 
-def test_runs_that_failed_before_they_were_scored_have_no_line():
-  lost = [row("b", "r1", seed, 1.0, failed="kl was nan") | {"curve": {}} for seed in (0, 1)]
+def test_runs_without_the_score_have_no_line():
+  curves = {}, {"round": [10, 20], "modes": [1, 2]}  # failed at once; scored by others alone
+  lost = [row("b", "r1", seed, 1.0) | {"curve": curve} for seed, curve in enumerate(curves)]
   left, right = picture.curves(Results(PLAN, ROWS + lost)).axes
   assert [len(line.get_xdata()) for line in right.lines] == [2, 0]
   assert [line.get_color() for line in left.lines] == [line.get_color() for line in right.lines]
