@@ -31,7 +31,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from gan_jax.game import State
-from gan_jax.parallel import any_process, copied, is_first, to_host, whole
+from gan_jax.parallel import any_process, copied, gathered, is_first, to_host
 from gan_jax.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
@@ -105,7 +105,7 @@ class Checkpoints:
     """
     self.wait()
     kept = copied(state)
-    self._looking = self._begin(_look_at, whole(kept), look)
+    self._looking = self._begin(_look_at, gathered(kept), look)
     self._writing = self._begin(self._write, kept, self._looking)
 
   def _write(self, state: State, looking: "Future[_Looked]") -> None:
@@ -261,7 +261,7 @@ class Checkpoints:
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
       return None, f"{type(error).__name__}: {_reason(error)}"
-    found = _describe(state, on_host(whole(state)))
+    found = _describe(state, on_host(gathered(state)))
     wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
     return (state, "") if not wrong else (None, f"checksum of {wrong[0]} does not match")
 

@@ -289,7 +289,7 @@ def local_mesh(mesh: Mesh) -> Mesh:
   return Mesh(np.array(mine).reshape(-1, 1), AXES)
 
 
-def whole(tree: PyTree) -> PyTree:
+def gathered(tree: PyTree) -> PyTree:
   """Gathers what is in parts on several processes, which call it together, on their devices.
 
   Args:
