@@ -318,6 +318,12 @@ def _somewhere(leaf: Any) -> Any:
 
 
 def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path) -> None:
+  if ".images" not in saved:
+    raise _OtherGameError(
+      f"checkpoint {path} is of an earlier version of gan_jax, which averaged parameters without "
+      "bias correction and sampled them under other batch statistics; go on with it by that "
+      "version (gan_jax 0.1), or train anew in another --workdir"
+    )
   for name in sorted(saved.keys() | wanted.keys()):
     a, b = saved.get(name), wanted.get(name)
     if a is None or b is None or a["shape"] != b["shape"] or a["dtype"] != b["dtype"]:

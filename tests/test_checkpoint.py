@@ -20,7 +20,7 @@ import optax
 import pytest
 
 from gan_jax.checkpoint import Checkpoints, DamagedError, SaveError
-from gan_jax.game import State
+from gan_jax.game import Ema, State
 
 TESTS = pathlib.Path(__file__).parent
 
@@ -29,11 +29,12 @@ def make(round=0, width=3):
   params = {"net": {"w": jax.random.normal(jax.random.key(round), (width, 2))}}
   return State(
     round=jnp.asarray(round, jnp.int32),
+    images=jnp.asarray(8 * round, jnp.uint32),
     key=jax.random.key(7),
     params=params,
     carried={"net": {}, "player.term": {"mean": jnp.asarray(0.1 + round)}},
     opt={"player": optax.adam(1e-3).init(params)},
-    ema={"net": {"w": jnp.full((width, 2), 0.5, jnp.bfloat16)}},
+    ema={"net": Ema({"w": jnp.full((width, 2), 0.5, jnp.bfloat16)}, {}, jnp.float32(0.25))},
   )
 
 

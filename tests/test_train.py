@@ -128,7 +128,7 @@ def test_what_is_large_is_split_along_its_longest_axis_and_stays_there(monkeypat
   rounds = rounds_program(experiment.game, experiment.batches, mesh)
   kernel = lambda state: state.params["generator"]["Dense_0"]["kernel"]  # [64, 8]
   spec = jax.sharding.PartitionSpec
-  for part in (rounds.like.opt["generator"][0][0].mu, rounds.like.ema["generator"]):
+  for part in (rounds.like.opt["generator"][0][0].mu, rounds.like.ema["generator"].params):
     found = part.get("generator", part)["Dense_0"]
     assert found["kernel"].sharding.spec == spec("fsdp") and found["bias"].sharding.spec == spec()
   start = lambda: init(experiment.game, jax.random.key(0), experiment.batches.spec(1))

@@ -17,7 +17,7 @@ from gan_jax.ablation.plan import Group, Member, groups, has_collapsed, key_of, 
 from gan_jax.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment, build, build_game
-from gan_jax.game import State, minibatches
+from gan_jax.game import State, images_a_round
 from gan_jax.lock import hold
 from gan_jax.population import Population, failures, play, start
 from gan_jax.sampling import Sampler
@@ -205,7 +205,7 @@ def _row(
     "changes": dict(one.changes),
     "seed": config.seed,
     "rounds": config.rounds,
-    "images": config.rounds * minibatches(experiment.game) * config.batch_size,
+    "images": config.rounds * images_a_round(experiment.game, config.batch_size),
     "scores": scores,
     "failed": track.failed,
     "collapsed": bool(track.failed) or has_collapsed(collapse, last),
