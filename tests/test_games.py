@@ -10,7 +10,7 @@ import optax
 import pytest
 from flax import linen as nn
 
-from gan_jax import losses, regularizers
+from gan_jax import games, losses, regularizers
 from gan_jax.game import init, minibatches, networks, play_round, sample
 from gan_jax.games import (
   alternating,
@@ -24,6 +24,7 @@ from gan_jax.games import (
   two_player,
   uniform,
 )
+from gan_jax.objectives import Match
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -328,7 +329,29 @@ def test_scan_plays_the_same_rounds_as_a_loop():
     state.params,
     scanned.params,
   )
-  np.testing.assert_allclose(history["V"][-1], last["V"], rtol=1e-5)
+  np.testing.assert_allclose(history["margin"][-1], last["margin"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["minimax", "hinge", "wasserstein", "f_gan_reverse_kl"])
+def test_what_is_shown_of_the_discriminator_means_something_for_the_loss(name):
+  """Probabilities of log-odds alone; a distance where the discriminator's loss is minus one."""
+  loss, p, q = losses.LOSSES[name], jnp.array([0.7, 0.3]), jnp.array([0.2, 0.8])
+  a, b = (
+    jnp.repeat(jnp.log(p / q), jnp.array(n), total_repeat_length=10) for n in ((7, 3), (2, 8))
+  )
+  shown = games.discriminator_metrics(loss, Match(None, None, a, b, *[None] * 6))
+  log_odds = {"D_real", "D_fake", "accuracy", "V", "V_gap"}
+  expected = log_odds if loss.probability else {"logits_real", "logits_fake", "margin"}
+  assert set(shown) == expected | ({"distance"} if loss.distance else set())
+  if loss.probability:
+    d = p / (p + q)
+    np.testing.assert_allclose([shown["D_real"], shown["D_fake"]], [p @ d, q @ d], rtol=1e-5)
+  else:
+    np.testing.assert_allclose(shown["margin"], (p - q) @ jnp.log(p / q), rtol=1e-5)
+  if name == "f_gan_reverse_kl":  # at its best, which log-odds are, it is the divergence
+    np.testing.assert_allclose(shown["distance"], q @ jnp.log(q / p), rtol=1e-5)
+  if name == "wasserstein":
+    np.testing.assert_allclose(shown["distance"], shown["margin"], rtol=1e-6)
 
 
 def test_combinations_without_meaning_are_refused():
