@@ -157,12 +157,13 @@ def _play(group: Group, asked: ConfigDict, scorers: _Scorers, tell: Tell) -> Row
   options = {"rounds": config.rounds, "every": every, "at_once": asked.at_once or None}
   for round, after, metrics in play(people, first.batches, states, **options):
     here, bad = jax.device_get(after), failures(metrics)
+    length = len(next(iter(metrics.values())))
     for i, track in enumerate(tracks):
       if i in bad and not track.failed:
-        tracks[i] = track._replace(failed=_failure(round, len(metrics["V"]), *bad[i]))
+        tracks[i] = track._replace(failed=_failure(round, length, *bad[i]))
       elif not track.failed:
         drawn = drawn_from(experiments[i], sampler, _own(here, i))
-        told = {name: x[-1, i] for name, x in metrics.items()}
+        told = {name: x[:, i].mean(dtype=np.float64) for name, x in metrics.items()}
         _look(track, round, scorers(experiments[i])(*drawn) | told)
     tell(group.members, round, None)
   seconds = (time.monotonic() - began) / len(group.members)
