@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from gan_jax.random import AxisName, Part, example_keys
+from gan_jax.random import AxisName, Part, as_key, example_keys
+from gan_jax.switches import fixed
 
 PyTree = Any
 Params = dict[str, PyTree]  # by network
@@ -157,6 +158,7 @@ def minibatches(game: Game) -> int:
   return sum(turn.repeat for turn in game.turns if _uses_data(game, turn))
 
 
+@fixed
 def init(game: Game, key: jax.Array, batch: Batch) -> State:
   """Makes the state before the first round.
 
@@ -185,9 +187,11 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
       ema=jax.tree.map(jnp.copy, _pick(params, tuple(game.averages))),
     )
 
-  return jax.jit(make)(key)  # one program: initialising layer by layer compiles each of them
+  # One program: initialising layer by layer compiles each of them.
+  return jax.jit(make)(as_key(key))
 
 
+@fixed
 def play_round(
   game: Game, state: State, batch: Batch, *, axis_name: AxisName = None
 ) -> tuple[State, Metrics]:
@@ -229,6 +233,7 @@ def play_round(
   return state.replace(round=state.round + 1), metrics
 
 
+@fixed
 def sample(
   game: Game,
   state: State,
