@@ -22,7 +22,7 @@ import optax
 from flax import struct
 
 from gan_jax.random import AxisName, Part, as_key, example_keys
-from gan_jax.switches import fixed
+from gan_jax.switches import fixed, in_32_bits
 
 PyTree = Any
 Params = dict[str, PyTree]  # by network
@@ -177,7 +177,7 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
     for player in game.players.values():
       carried = {**carried, **player.objective.memory}
     # A weak type would turn strong in the first round and have the step traced again.
-    params, carried = jax.tree.map(lambda x: jnp.asarray(x, x.dtype), (params, carried))
+    params, carried = jax.tree.map(in_32_bits, (params, carried))
     return State(
       round=jnp.zeros((), jnp.int32),
       key=jax.random.fold_in(key, 1),
@@ -213,7 +213,7 @@ def play_round(
   Raises:
     ValueError: if `batch` does not hold as many minibatches as the round consumes.
   """
-  batch = dict(batch)
+  batch = jax.tree.map(in_32_bits, dict(batch))
   needed = max(1, minibatches(game))  # one at least: moves without data read its shape
   available = {x.shape[0] for x in jax.tree.leaves(batch)}
   if available and available != {needed}:

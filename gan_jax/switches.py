@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,6 +40,12 @@ def fixed(function: Callable[P, R]) -> Callable[P, R]:
       return function(*args, **kwargs)
 
   return wrapped
+
+
+def in_32_bits(x: jax.Array) -> jax.Array:
+  """Takes an array that was made under JAX_ENABLE_X64 to what it had been without; in `fixed`."""
+  dtype: Any = jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
+  return jnp.asarray(x, dtype)
 
 
 def fix_all() -> None:
