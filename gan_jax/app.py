@@ -117,10 +117,11 @@ def _together(command: Callable[..., None], arguments: list[str]) -> None:
 def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   """Runs a command; an error the user can do something about is one message, not a traceback."""
   _prepare_jax()
-  from gan_jax import parallel
+  from gan_jax import parallel, switches
 
   sys.unraisablehook = _tell_unraisable
   try:
+    switches.check()
     if command is commands.train:  # the others are for one process
       parallel.start(
         commands.COORDINATOR.value, commands.NUM_PROCESSES.value, commands.PROCESS_ID.value
@@ -149,9 +150,12 @@ def _tell_unraisable(found: Any) -> None:
 
 
 def _prepare_jax() -> None:
-  """Keeps compiled programs between runs, in JAX_COMPILATION_CACHE_DIR or this project's cache."""
+  """Sets JAX's switches, and keeps compiled programs, in its own cache or this project's."""
   import jax
 
+  from gan_jax import switches
+
+  switches.fix_all()
   if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     cache = os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")
     jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache, "xla").expanduser()))

@@ -32,6 +32,7 @@ import orbax.checkpoint as ocp
 
 from gan_jax.game import State
 from gan_jax.parallel import any_process, copied, gathered, is_first, to_host
+from gan_jax.random import as_key
 from gan_jax.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
@@ -251,6 +252,7 @@ class Checkpoints:
     """Reads one checkpoint; gives None and what is wrong with it if it is damaged."""
     try:
       leaves = self._about(step)["leaves"]
+      like = _with_key_of(leaves, like)
       _same_game(leaves, _shapes(like), self._path(step))
       args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       _check_sizes(self._path(step) / "state", like)
@@ -263,7 +265,11 @@ class Checkpoints:
       return None, f"{type(error).__name__}: {_reason(error)}"
     found = _describe(state, on_host(gathered(state)))
     wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
-    return (state, "") if not wrong else (None, f"checksum of {wrong[0]} does not match")
+    if wrong:
+      return None, f"checksum of {wrong[0]} does not match"
+    if like.key.dtype != (key := as_key(state.key)).dtype:
+      _LOG.warning("checkpoint %s has a key of another kind: rounds draw otherwise", step)
+    return state.replace(key=key), ""
 
   def _about(self, step: int) -> dict[str, Any]:
     """Reads what a checkpoint says of its leaves, and its notes."""
@@ -315,6 +321,17 @@ def _somewhere(leaf: Any) -> Any:
     return leaf
   here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
   return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+
+
+def _with_key_of(leaves: Mapping[str, Any], like: State) -> State:
+  """Lets a key be of the kind it was saved as, of runs from when JAX's default was taken."""
+  kinds = {"key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}
+  saved = leaves.get(".key", {}).get("dtype")
+  if saved not in kinds:
+    return like
+  key = jax.eval_shape(lambda: jax.random.key(0, impl=kinds[saved]))
+  sharding = like.key.sharding
+  return like.replace(key=jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=sharding))
 
 
 def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path) -> None:

@@ -148,6 +148,7 @@ def train() -> None:
       "from gan_jax.config.default_config()"
     )
   runs.check_same_config(config, workdir, allow=_ALLOW.value)
+  runs.check_same_switches(workdir, allow=_ALLOW.value)
   fit(experiment.build(config), workdir, grace_seconds=_GRACE.value)
 
 

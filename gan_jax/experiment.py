@@ -220,7 +220,19 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
   chain = optax.chain(*steps)
   if not ours["lookahead"]:
     return chain
-  return rules.lookahead(chain, every=moves * ours["lookahead"], share=ours["lookahead_share"])
+  ahead = rules.lookahead(chain, every=moves * ours["lookahead"], share=ours["lookahead_share"])
+  return _bounded(ahead, ours["clip_weights"]) if ours["clip_weights"] else ahead
+
+
+def _bounded(optimizer: optax.GradientTransformation, bound: float) -> optax.GradientTransformation:
+  """Holds what lookahead makes of bounded parameters within the bound, which rounding may pass."""
+  clip = games.clip_weights(bound)
+
+  def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    updates, state = optimizer.update(updates, state, params)
+    return clip.update(updates, optax.EmptyState(), params)[0], state
+
+  return optax.GradientTransformation(optimizer.init, update)
 
 
 def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:

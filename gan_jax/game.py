@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from gan_jax.random import AxisName, Part, example_keys
+from gan_jax.random import AxisName, Part, as_key, example_keys
+from gan_jax.switches import fixed, in_32_bits
 
 PyTree = Any
 Params = dict[str, PyTree]  # by network
@@ -191,6 +192,7 @@ def images_a_round(game: Game, batch_size: int) -> int:
   return max(1, minibatches(game)) * batch_size
 
 
+@fixed
 def init(game: Game, key: jax.Array, batch: Batch) -> State:
   """Makes the state before the first round.
 
@@ -209,7 +211,7 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
     for player in game.players.values():
       carried = {**carried, **player.objective.memory}
     # A weak type would turn strong in the first round and have the step traced again.
-    params, carried = jax.tree.map(lambda x: jnp.asarray(x, x.dtype), (params, carried))
+    params, carried = jax.tree.map(in_32_bits, (params, carried))
     return State(
       round=jnp.zeros((), jnp.int32),
       images=jnp.zeros((), jnp.uint32),
@@ -220,9 +222,11 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
       ema={net: _first_ema(params, carried, net, game.averages[net]) for net in game.averages},
     )
 
-  return jax.jit(make)(key)  # one program: initialising layer by layer compiles each of them
+  # One program: initialising layer by layer compiles each of them.
+  return jax.jit(make)(as_key(key))
 
 
+@fixed
 def play_round(
   game: Game, state: State, batch: Batch, *, axis_name: AxisName = None
 ) -> tuple[State, Metrics]:
@@ -244,7 +248,7 @@ def play_round(
   Raises:
     ValueError: if `batch` does not hold as many minibatches as the round consumes.
   """
-  batch = dict(batch)
+  batch = jax.tree.map(in_32_bits, dict(batch))
   needed = max(1, minibatches(game))  # one at least: moves without data read its shape
   available = {x.shape[0] for x in jax.tree.leaves(batch)}
   if available and available != {needed}:
@@ -265,6 +269,7 @@ def play_round(
   return state.replace(round=state.round + 1, images=images), metrics
 
 
+@fixed
 def sample(
   game: Game,
   state: State,

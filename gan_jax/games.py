@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 
@@ -163,16 +164,34 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
     bound: > 0.
 
   Returns:
-    A transformation that cuts updates short at the bound.
+    A transformation that cuts updates short at the bound, or the last number of the parameter's
+    dtype before it, so that none passes it by rounding.
   """
   if bound <= 0:
     raise ValueError(f"weights are clipped to ±bound with bound > 0, got {bound}")
 
+  def cut(u: jax.Array, p: jax.Array) -> jax.Array:
+    most = _at_most(bound, p.dtype)
+    # What the sum rounds to counts: compilers keep bfloat16 in float32 unless told not to.
+    about = jnp.finfo(p.dtype)
+    rounded = lambda x: jax.lax.reduce_precision(x, about.nexp, about.nmant)
+    u = rounded(jnp.clip(p + u, -most, most).astype(p.dtype) - p)
+    # p + u may round past the bound. The next number toward -p does not, but for a p so large that
+    # there is none between: 0 is within any bound.
+    outside = lambda u: jnp.abs(rounded(p + u)) > most
+    u = jnp.where(outside(u), jnp.nextafter(u, -p), u)
+    return jnp.where(outside(u), -p, u)
+
   def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
-    cut = lambda u, p: jnp.clip(p + u, -bound, bound) - p
     return jax.tree.map(cut, updates, params), state
 
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def _at_most(bound: float, dtype: Any) -> np.ndarray:
+  """Finds the largest number of a dtype that is at most `bound`."""
+  near = np.asarray(bound, dtype)
+  return near if float(near) <= bound else np.nextafter(near, np.zeros_like(near))
 
 
 # --- the two-player game ------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from gan_jax.data import Batches
 from gan_jax.diagnostics import first_not_finite
 from gan_jax.game import Game, Metrics, PyTree, State, init, minibatches, play_round, sample
 from gan_jax.objectives import OBSERVED
+from gan_jax.random import make_key
 
 AXIS = "members"
 Numbers = Mapping[str, Any]
@@ -64,7 +65,7 @@ def start(people: Population, batches: Batches) -> State:
   spec = batches.spec(_minibatches(people))
 
   def one(seed: jax.Array, numbers: Numbers) -> State:
-    return init(people.make(numbers), jax.random.key(seed), spec)
+    return init(people.make(numbers), make_key(seed), spec)
 
   return _each(people, jax.vmap(one))()
 
@@ -182,7 +183,7 @@ def samples(
   """
   y = None if labels is None else jnp.asarray(labels, jnp.int32)
   draw = _drawer(people.make, n, ema)
-  return np.asarray(draw(_own(people)[1], state, jax.random.key(seed), y))
+  return np.asarray(draw(_own(people)[1], state, make_key(seed), y))
 
 
 @functools.lru_cache(maxsize=16)  # so that looking again compiles nothing

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan_jax.switches import KEYS, fixed
+
 AxisName = str | tuple[str, ...] | None  # of the mapped axes that split a batch, if any
 
 
@@ -26,6 +28,21 @@ class Part(NamedTuple):
 ALL = Part()
 
 
+@fixed
+def make_key(seed: int | jax.Array) -> jax.Array:
+  """Makes a key of the one kind that games draw from, whatever JAX's default is."""
+  return jax.random.key(seed, impl=KEYS)
+
+
+def as_key(key: jax.Array) -> jax.Array:
+  """Makes a key of the kind that games draw from of one of any kind; of a seed's, the seed's."""
+  typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+  if not typed or jax.random.key_impl(key) == KEYS:
+    return key
+  # Keys of the kind "rbg" are two of ours, alike and carried along side by side.
+  return jax.random.wrap_key_data(jax.random.key_data(key)[..., :2], impl=KEYS)
+
+
 def example_keys(key: jax.Array, n: int, axis_name: AxisName = None, part: Part = ALL) -> jax.Array:
   """Makes one key for each example of this device's part of the batch.
 
@@ -40,4 +57,4 @@ def example_keys(key: jax.Array, n: int, axis_name: AxisName = None, part: Part 
   """
   first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
   places = part.first + part.of * (first + jnp.arange(n))
-  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, places)
+  return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)

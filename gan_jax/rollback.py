@@ -12,6 +12,7 @@ import jax
 
 from gan_jax.diagnostics import Alarm
 from gan_jax.game import State
+from gan_jax.random import make_key
 from gan_jax.report import write_json
 
 FILE = "rollbacks.json"
@@ -37,7 +38,7 @@ def other_noise(state: State, seed: int, rollbacks: int) -> State:
   """Gives a state the noise of a run that has gone back so often; the data keep their order.
 
   Args:
-    state: restored, or made by `init` from `jax.random.key(seed)`.
+    state: restored, or made by `init` from `make_key(seed)`.
     seed: of the run.
     rollbacks: how often it has gone back; 0 leaves the state as it is.
 
@@ -46,5 +47,5 @@ def other_noise(state: State, seed: int, rollbacks: int) -> State:
   """
   if not rollbacks:
     return state
-  make = lambda: jax.random.fold_in(jax.random.key(seed), 1 + rollbacks)  # `init` folds in 0 and 1
+  make = lambda: jax.random.fold_in(make_key(seed), 1 + rollbacks)  # `init` folds in 0 and 1
   return state.replace(key=jax.jit(make, out_shardings=state.key.sharding)())

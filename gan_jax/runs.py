@@ -23,8 +23,10 @@ from gan_jax.experiment import Experiment, build_game
 from gan_jax.files import read_json
 from gan_jax.game import Game, State, init, minibatches
 from gan_jax.plots import picture
+from gan_jax.random import make_key
 from gan_jax.report import save_arrays, save_png, write_json
 from gan_jax.sampling import Example, Sampler, by_class
+from gan_jax.switches import made_with, remembered
 
 STEPS = 10  # of an interpolation
 EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
@@ -185,8 +187,13 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
 
 
 def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
-  """Writes what `load` needs to know of a run."""
-  text = {"config": config_values(experiment.config), "example": experiment.example._asdict()}
+  """Writes what `load` needs to know of a run, and what its numbers depend on beside."""
+  text = {
+    "config": config_values(experiment.config),
+    "example": experiment.example._asdict(),
+    "switches": remembered(),
+    "made_with": made_with(),
+  }
   write_json(workdir / "config.json", text)
 
 
@@ -229,6 +236,45 @@ def check_same_config(
     )
 
 
+def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> None:
+  """Refuses to go on with a run under other switches of JAX, unless told to.
+
+  Args:
+    workdir: of the run; nothing is checked if there is none yet.
+    allow: whether any difference is meant.
+
+  Raises:
+    ValueError: naming every switch that differs.
+  """
+  if not allow and (other := other_switches(workdir)):
+    raise ValueError(
+      f"the run in {workdir} was started under other switches of JAX, and its numbers depend on "
+      f"them:\n{other}\nset them as they were, use another --workdir, or --allow_config_change to "
+      "go on under these"
+    )
+
+
+def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:
+  """Lists JAX's switches under which a run was started and that differ here, a line each.
+
+  Args:
+    workdir: of the run, if there is one.
+    key: "switches", or "made_with" for what bits depend on and rounded numbers do not.
+
+  Returns:
+    The lines; none of what the run does not remember.
+  """
+  here, then = {"switches": remembered(), "made_with": made_with()}[key], {}
+  # No run, or a damaged file, is told where it is read for its config.
+  with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
+    then = dict(read_json(pathlib.Path(workdir) / "config.json")[key])
+  return "\n".join(
+    f"  {name}: {then[name]} there, {value} here"
+    for name, value in here.items()
+    if name in then and then[name] != value
+  )
+
+
 def config_values(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """Lists a config's values as JSON knows them."""
   return json.loads(config.to_json())
@@ -242,7 +288,7 @@ def _game(
   try:
     game = build_game(config, example)
     batch = example.batch(max(1, minibatches(game)), config.batch_size)
-    like = jax.eval_shape(lambda: init(game, jax.random.key(0), batch))
+    like = jax.eval_shape(lambda: init(game, make_key(0), batch))
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
   except (TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
     raise ValueError(f"{path} makes no game ({error}); restore it from a copy") from error

@@ -10,6 +10,8 @@ from scipy.special import ndtr, ndtri
 from gan_jax.data import to_levels, to_uint8
 from gan_jax.game import Game, State, networks
 from gan_jax.metrics import slerp
+from gan_jax.random import make_key
+from gan_jax.switches import fixed
 
 CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for
 
@@ -41,8 +43,8 @@ class Sampler:
   def __init__(self, game: Game, example: Example):
     """Prepares to draw; compiles on first use."""
     self.example = example
-    self._prior = jax.jit(game.prior, static_argnums=1)
-    self._generate = jax.jit(game.generate)
+    self._prior = jax.jit(fixed(game.prior), static_argnums=1)
+    self._generate = jax.jit(fixed(game.generate))
 
   def __call__(
     self,
@@ -73,7 +75,7 @@ class Sampler:
 
   def latents(self, n: int, seed: int = 0) -> np.ndarray:
     """Draws what n examples start from: [n, d]."""
-    return np.asarray(self._prior(jax.random.key(seed), n))
+    return np.asarray(self._prior(make_key(seed), n))
 
   def generate(
     self,

@@ -18,7 +18,7 @@ import ml_collections
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from gan_jax import parallel
+from gan_jax import parallel, switches
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.config import section
 from gan_jax.data import Batches
@@ -27,8 +27,10 @@ from gan_jax.game import Game, State, init, minibatches, play_round
 from gan_jax.interruption import GRACE, Interrupted, Interruption, interruption
 from gan_jax.lock import hold
 from gan_jax.parallel import AXES
+from gan_jax.random import make_key
 from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
-from gan_jax.runs import write_config
+from gan_jax.runs import other_switches, write_config
+from gan_jax.switches import fixed
 from gan_jax.teller import Quiet, Teller, has_to_tell, is_due, write_stopped
 from gan_jax.watch import NotFiniteError, Watch
 
@@ -87,7 +89,7 @@ def rounds_program(game: Game, batches: Batches, mesh: Mesh) -> Rounds:
   table = put(batches.arrays, mesh)
   make = _batch_maker(batches, mesh, table)
   spread = parallel.spread(game, mesh)
-  like = parallel.placed(lambda: init(game, jax.random.key(0), batches.spec(n)), mesh)
+  like = parallel.placed(lambda: init(game, make_key(0), batches.spec(n)), mesh)
   places = jax.tree.map(lambda x: x.sharding, like)
 
   def play(state: State, table: Any, raw: Any, length: int) -> tuple[State, Mapping[str, Any]]:
@@ -148,6 +150,7 @@ def _next_stop(config: ml_collections.ConfigDict, round: int) -> int:
   return min(round + config.rounds_per_call, config.rounds, *due)
 
 
+@fixed
 def fit(
   experiment: Experiment, workdir: str | pathlib.Path, *, grace_seconds: float = GRACE
 ) -> dict[str, Any]:
@@ -164,13 +167,16 @@ def fit(
 
   Raises:
     BusyError: if another run uses the folder.
-    ValueError: if the devices or a checkpoint do not fit the config.
+    ValueError: if the devices or a checkpoint do not fit the config, or JAX forbids transfers.
     NotFiniteError: when something is NaN or infinite, and has been too often if config.on_nan is
       "rollback".
     OSError: if the folder cannot be written to.
     Interrupted: after SIGINT or SIGTERM, when the state has been saved.
   """
   workdir, config = pathlib.Path(workdir), experiment.config
+  switches.check()
+  if parallel.is_first():
+    _tell_switches(workdir)
   alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
   with interruption(grace_seconds) as interrupted, alone:
     rollbacks = read_rollbacks(workdir)
@@ -185,6 +191,13 @@ def fit(
         seen = error.alarm.seen
         _LOG.warning("%s: going back to the last checkpoint, and on with other noise", seen)
         rollbacks = note_rollback(workdir, error.alarm, rollbacks)
+
+
+def _tell_switches(workdir: pathlib.Path) -> None:
+  """Says what numbers depend on and has changed since a run was started."""
+  for key, same in (("switches", "other numbers"), ("made_with", "other rounding")):
+    if other := other_switches(workdir, key):
+      _LOG.warning("the run in %s goes on with %s than before:\n%s", workdir, same, other)
 
 
 def _play(
@@ -263,7 +276,7 @@ def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> Stat
   """Restores the last checkpoint, or makes the first state."""
   config, example = experiment.config, experiment.example
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
-  make = lambda: init(experiment.game, jax.random.key(config.seed), spec)
+  make = lambda: init(experiment.game, make_key(config.seed), spec)
   like = parallel.placed(make, mesh)
   state = checkpoints.restore(like, repair=True)
   if state is not None:

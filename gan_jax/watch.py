@@ -33,7 +33,7 @@ class Watch:
     Args:
       notes: of the watch of a run that goes on; see `look`.
     """
-    notes = {"last": {}, "totals": {}, "count": 0, "seen": {}} | dict(notes or {})
+    notes = {"last": {}, "totals": {}, "count": 0, "seen": {}, **(notes or {})}
     self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
     self._last: dict[str, float] = dict(notes["last"])
     self._totals: dict[str, float] = dict(notes["totals"])  # over the rounds since the last row

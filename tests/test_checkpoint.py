@@ -56,6 +56,15 @@ def biggest(folder):
   return max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
 
 
+def test_a_key_of_the_kind_rbg_goes_on_as_one_of_ours(tmp_path, caplog):
+  """Runs made them where JAX's default said so; the rest of such a state is as good as any."""
+  with Checkpoints(tmp_path / "c") as checkpoints:
+    checkpoints.save(make(5).replace(key=jax.random.key(7, impl="rbg")))
+    checkpoints.wait()
+    assert same(checkpoints.restore(make()), make(5))
+  assert "another kind" in caplog.text
+
+
 def test_state_comes_back_bit_for_bit(tmp_path):
   saved(tmp_path / "c", 5)
   with Checkpoints(tmp_path / "c") as checkpoints:

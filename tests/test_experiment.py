@@ -195,6 +195,17 @@ def test_gradients_and_weights_are_clipped():
   np.testing.assert_allclose(updates["w"], [-0.5, -0.5])
 
 
+def test_weights_stay_bounded_where_lookahead_goes_back():
+  made = _optimizer(optimizer("sgd", 1.0, clip_weights=0.1, lookahead=2, lookahead_share=1.0), 1)
+  rng = np.random.default_rng(0)
+  params = jnp.asarray(rng.uniform(-0.1, 0.1, 10_000), jnp.float32)
+  state = made.init(params)
+  for _ in range(4):
+    updates, state = made.update(jnp.asarray(rng.normal(size=10_000), jnp.float32), state, params)
+    params = optax.apply_updates(params, updates)
+    assert np.abs(np.asarray(params, np.float64)).max() <= 0.1
+
+
 @pytest.mark.parametrize("name", ["none", "decay", "ramped_decay", "half_life"])
 def test_average_can_be_chosen(name):
   state, _ = rounds(tiny(**{"average.name": name, "average.half_life": 100.0}), 2)

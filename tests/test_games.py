@@ -297,6 +297,32 @@ def test_clip_weights_bounds_what_is_left_after_the_update():
   )
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("bound", [0.01, 0.1, 1 / 3, 1.0])
+def test_clip_weights_is_passed_by_no_rounding(bound, dtype):
+  """Not even by one unit in the last place, whatever the parameters were and the update is."""
+  rng = np.random.default_rng(0)
+  near, far = rng.uniform(-bound, bound, 20_000), rng.normal(size=18) * 10.0 ** np.arange(-9, 9)
+  params = jnp.asarray([*near, *far, bound, -bound, 0, 1e30], dtype)
+  optimizer = optax.chain(optax.sgd(1.0), clip_weights(bound))
+  exactly = lambda x: np.asarray(x, np.float64)
+
+  @jax.jit
+  def step(params, gradient):
+    updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+    return optax.apply_updates(params, updates)
+
+  for size in (bound / 100, bound, 100.0):
+    gradient = jnp.asarray(rng.normal(size=params.shape) * size, dtype)
+    after = step(params, gradient)
+    assert np.abs(exactly(after)).max() <= bound
+    want = np.clip(exactly(params) - exactly(gradient), -bound, bound)
+    # The update, the sum, the bound and the step inside it may each round by one unit.
+    atol = 4 * bound * float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(exactly(after)[:20_000], want[:20_000], rtol=0, atol=atol)
+    params = after
+
+
 def test_scheduled_weight_and_memory_reach_the_game():
   schedule = lambda t: jnp.where(t < 2, 0.0, 1.0)
   game = make(

@@ -197,6 +197,40 @@ def test_a_lazy_term_needs_a_period(rounds):
 
 # --- many devices --------------------------------------------------------------------------------
 
+
+def drift(optimizer, k, penalty, loss=0.0):
+  """Moves one parameter by a lazy penalty and a loss, of these slopes: how far in 1,600 rounds."""
+  term = every(k, lambda match: penalty * match.params["w"] * jnp.ones(4))
+
+  def slope(w, round_):
+    match, _ = forward(PARAMS, {}, {"x": REAL}, move_at(0))
+    at = lambda w: match._replace(params={"w": w}, round=round_)
+    return jax.grad(lambda w: jnp.mean(term.value(at(w), term.memory)[0]) + loss * w)(w)
+
+  def step(carry, round_):
+    w, state = carry
+    updates, state = optimizer.update(slope(w, round_), state)
+    return (optax.apply_updates(w, updates), state), w
+
+  start = jnp.zeros(()), optimizer.init(jnp.zeros(()))
+  path = jax.jit(lambda: jax.lax.scan(step, start, jnp.arange(3201))[1])()
+  return abs(float(path[3200] - path[1600]))  # Adam's averages have forgotten their start by then
+
+
+def test_a_lazy_penalty_under_adam_is_weaker_than_its_weight_says():
+  k, beta = 16, 0.99
+  adam, sgd = optax.adam(1e-3, b1=0.0, b2=beta), optax.sgd(1e-3)
+  # Every k rounds a slope of k, beside an average square of k² (1 - β) (1 + βᵏ + β²ᵏ + ...).
+  expected = np.sqrt((1 - beta**k) / (1 - beta)) / k
+  assert expected == pytest.approx(0.24, abs=5e-3)
+  # float32 sums of 1,600 steps
+  assert drift(adam, k, 1.0) / drift(adam, 1, 1.0) == pytest.approx(expected, rel=1e-3)
+  assert drift(sgd, k, 1.0) / drift(sgd, 1, 1.0) == pytest.approx(1.0, rel=1e-3)
+  # A loss that pulls the other way, twice as strongly, is weakened as well.
+  assert drift(adam, k, -0.5, 1.0) / drift(adam, 1, -0.5, 1.0) < 0.3
+  assert drift(sgd, k, -0.5, 1.0) / drift(sgd, 1, -0.5, 1.0) == pytest.approx(1.0, rel=1e-3)
+
+
 WIDE = jax.random.normal(jax.random.key(1), (16, 2))
 
 

@@ -2,7 +2,10 @@
 
 Paper:    Huang et al. 2025 (arXiv:2501.05441): RpGAN with R1 and R2, which they say must not be
           lazy on toys of many modes. Lazy penalties are StyleGAN2's (Karras et al. 2019,
-          arXiv:1912.04958): applied every so many rounds, with as many times the weight. The data
+          arXiv:1912.04958): applied every so many rounds, with as many times the weight. Under
+          Adam, which is used here, that is weaker than the weight says: where the penalty
+          dominates, parameters move at about a quarter of the speed if it is applied every 16
+          rounds (see `objectives.every`), so rows of one weight do not have one strength. The data
           are the grid of 25 modes; networks and optimizers are those of experiments/ring.py.
 Command:  python -m experiments.reproduce.lazy_penalties
           python -m experiments.reproduce.lazy_penalties --weight=1.0 --every=1 --every=16

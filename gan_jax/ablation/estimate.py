@@ -14,6 +14,7 @@ from gan_jax.ablation.table import minutes
 from gan_jax.experiment import Experiment
 from gan_jax.game import Game, init, minibatches, play_round
 from gan_jax.population import Population, player, start
+from gan_jax.random import make_key
 
 ROUNDS = 10  # that are timed
 PROGRAMS = 12  # at most, whose operations are counted; the others cost what these do on average
@@ -102,7 +103,7 @@ def _operations(group: Group, experiment: Experiment) -> float:
   """Asks the compiler how many operations a round of all members has; nothing is compiled."""
   game, batches = _unrolled(experiment.game), experiment.batches
   spec = batches.spec(max(1, minibatches(game)))
-  state = jax.eval_shape(lambda: init(game, jax.random.key(0), spec))
+  state = jax.eval_shape(lambda: init(game, make_key(0), spec))
   lowered = jax.jit(lambda state, batch: play_round(game, state, batch)).lower(state, spec)
   return float((lowered.cost_analysis() or {}).get("flops", 1.0)) * len(group.members)
 

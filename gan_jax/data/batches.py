@@ -22,6 +22,7 @@ import numpy as np
 from gan_jax.data.permutation import Words, hash_words, permute
 from gan_jax.data.pixels import Range, to_float
 from gan_jax.data.source import Raw, Seed, Source, check_seed, draw_on_host, require_labels
+from gan_jax.switches import fixed
 
 Batch = dict[str, jax.Array]
 
@@ -89,6 +90,7 @@ class Batches:
     share = self.batch_size // self.process_count
     return np.arange(share, dtype=np.uint32) + np.uint32(share * self.process_index)
 
+  @fixed
   def at(
     self,
     arrays: Mapping[str, Any],
@@ -120,6 +122,7 @@ class Batches:
       raw = {key: take(value, index) for key, value in arrays.items()}
     return self.finish(raw, t, rows, seed)
 
+  @fixed
   def finish(
     self, raw: Mapping[str, Any], t: Words, rows: Words | None = None, seed: Seed | None = None
   ) -> Batch:

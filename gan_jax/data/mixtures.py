@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data.source import Seed, Source
+from gan_jax.random import make_key
 
 
 class Mixture(NamedTuple):
@@ -48,7 +49,7 @@ POINTS = MIXTURES | {"dirac": DIRAC}
 
 def position_keys(seed: Seed, positions: jax.Array) -> jax.Array:
   """Makes one key for each position [n] of an endless source."""
-  key = jax.random.key(jnp.asarray(seed, jnp.uint32), impl="threefry2x32")
+  key = make_key(jnp.asarray(seed, jnp.uint32))
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)
 
 

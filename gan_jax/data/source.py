@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from gan_jax.data.permutation import hash_words, permute
+from gan_jax.switches import fixed
 
 Raw = dict[str, np.ndarray]
 ReadFn = Callable[[np.ndarray], Raw]
@@ -180,5 +181,5 @@ def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:
 def draw_on_host(source: Source, positions: np.ndarray, seed: int) -> Raw:
   """Draws the examples at the given positions of an endless source, as host arrays."""
   assert source.draw is not None
-  drawn = jax.jit(source.draw)(source.arrays, positions, np.uint32(seed))
+  drawn = jax.jit(fixed(source.draw))(source.arrays, positions, np.uint32(seed))
   return jax.tree.map(np.asarray, drawn)

@@ -22,6 +22,8 @@ from jax.tree_util import Partial
 
 from gan_jax.metrics.features.cache import cache_folder, content_hash, kept, say
 from gan_jax.metrics.features.extractor import Extractor, extract
+from gan_jax.random import make_key
+from gan_jax.switches import fixed
 
 VERSION = 1  # of everything below that changes the weights
 WIDTH = 96  # of the features
@@ -179,10 +181,11 @@ def _classifier(params: Any, accuracy: float, test: Arrays, num_classes: int) ->
   )
 
 
+@fixed
 def _fit(train: Arrays, num_classes: int, steps: int) -> Any:
   """Trains from a fixed seed: Adam, one cosine, random shifts. Returns weights on the host."""
   network = Network(num_classes)
-  init_key, order_key, shift_key = jax.random.split(jax.random.key(0, impl="threefry2x32"), 3)
+  init_key, order_key, shift_key = jax.random.split(make_key(0), 3)
   state = _init(network, steps, train["x"].shape[1:], init_key)
   order = jax.random.randint(order_key, (steps, BATCH), 0, len(train["x"]))
   for t, rows in enumerate(np.asarray(order)):  # a scan would make convolutions slow on CPU

@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jax.tree_util import Partial
 
 from gan_jax.parallel import replicate, split
+from gan_jax.switches import fixed
 
 Outputs = dict[str, np.ndarray]
 
@@ -95,6 +96,7 @@ def look(extractor: Extractor, images: jax.Array) -> dict[str, jax.Array]:
 
 
 @jax.jit
+@fixed
 def _look(apply: Partial, images: jax.Array) -> dict[str, jax.Array]:
   with jax.default_matmul_precision("highest"):  # bfloat16 or tf32 would be a device's own score
     return apply(images)

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.metrics.features import weights
+from gan_jax.random import make_key
 
 VERSION = 1  # of everything below that changes the features
 SIZE = 299  # pixels of a side
@@ -296,7 +297,7 @@ def variables_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 @functools.cache
 def _shapes() -> Any:
   image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
-  return jax.eval_shape(Network().init, jax.random.key(0), image)
+  return jax.eval_shape(Network().init, make_key(0), image)
 
 
 _NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
