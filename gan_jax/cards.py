@@ -89,11 +89,12 @@ def line(card: Card) -> str:
   """Says a card in one line."""
   scores = "  ".join(f"{name} {_shown(card, name)}" for name in card.scores) or "no scores"
   made, run = card.made, card.run
+  draws = max(map(len, card.scores.values()), default=0)
   real = made.get("real") or {}
   how = [
     f"{made['checkpoint']}, round {run['round']}" if "round" in run else made["checkpoint"],
     _backbone(made.get("backbone")),
-    f"{made['fake'].get('count', 0):,} fakes x {max(map(len, card.scores.values()), default=0)}",
+    f"{said(made['fake'].get('count', 0))} fakes x {draws}",
     " ".join(said(real[key]) for key in ("data", "split", "count") if key in real),
     _WEIGHTS[made.get("ema")],
     f"latents within {made['truncation']:g}" if made.get("truncation") else "",
