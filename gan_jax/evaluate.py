@@ -186,7 +186,7 @@ def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Su
   if features is None or features.needs_labels:
     reason = _unclassified(train, None if lack else test)
     if reason and features is not None:
-      raise ValueError(f"{train.name} {reason}: {OTHER_FEATURES}")
+      raise ValueError(f"{train.name}: {reason}; {OTHER_FEATURES}")
     if reason:
       notes.append(f"images are looked at by a random projection of their pixels: {reason}")
     features = FEATURES["random_projection" if reason else "classifier"]
