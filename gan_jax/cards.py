@@ -18,9 +18,10 @@ from gan_jax.evaluate import Evaluator
 from gan_jax.files import read_json
 from gan_jax.report import machine, write_json
 
-VERSION = 1  # of what a card says, and of how scores are computed
+VERSION = 2  # of what a card says, and of how scores are computed
 FOLDER = "cards"  # in a run's
 TRAINING_DRAW = 0  # seed of the samples that are scored while training; later draws are others
+BESIDE = ("floor", "notes")  # what an evaluator says beside how its scores are made
 ELSEWHERE = "made elsewhere"  # the checkpoint of images that came without a run
 
 
@@ -73,13 +74,12 @@ def make_card(
   Returns:
     The card.
   """
-  how = {key: value for key, value in evaluator.card.items() if key != "floor"}
+  how = {key: value for key, value in evaluator.card.items() if key not in BESIDE}
   how["fake"] = {key: value for key, value in how.get("fake", {}).items() if key != "seed"}
   made = {"version": VERSION, **how, **sampled, "checkpoint": checkpoint}
-  found = dict(run)
-  if "floor" in evaluator.card:
-    found["floor"] = evaluator.card["floor"]
-  scores = {name: [float(draw[name]) for draw in draws] for name in draws[0]} if draws else {}
+  found = dict(run) | {key: evaluator.card[key] for key in BESIDE if key in evaluator.card}
+  names = draws[0] if draws else ()
+  scores = {name: [float(draw.get(name, math.nan)) for draw in draws] for name in names}
   better = {name: evaluator.better[name] for name in scores}
   # As it will be read again: tuples are lists there.
   return Card(scores, better, json.loads(json.dumps(made)), found, machine())
@@ -89,11 +89,12 @@ def line(card: Card) -> str:
   """Says a card in one line."""
   scores = "  ".join(f"{name} {_shown(card, name)}" for name in card.scores) or "no scores"
   made, run = card.made, card.run
+  draws = max(map(len, card.scores.values()), default=0)
   real = made.get("real") or {}
   how = [
     f"{made['checkpoint']}, round {run['round']}" if "round" in run else made["checkpoint"],
     _backbone(made.get("backbone")),
-    f"{made['fake'].get('count', 0):,} fakes x {max(map(len, card.scores.values()), default=0)}",
+    f"{said(made['fake'].get('count', 0))} fakes x {draws}",
     " ".join(said(real[key]) for key in ("data", "split", "count") if key in real),
     _WEIGHTS[made.get("ema")],
     f"latents within {made['truncation']:g}" if made.get("truncation") else "",
@@ -165,7 +166,11 @@ def has_card(card: Card, workdir: str | pathlib.Path) -> bool:
 
 
 def _joined(old: Card, new: Card) -> Card:
-  """Adds to a card those draws of another of the same run whose seeds it has not."""
+  """Adds to a card those draws of another of the same run whose seeds it has not.
+
+  That of training has no place beside others: the best was chosen by it, in which it looks too
+  good, and the last may be the best.
+  """
   if set(old.scores) != set(new.scores) or not _same_run(old, new):
     return new
   found = {  # by seed, a draw's value of each score
@@ -173,8 +178,8 @@ def _joined(old: Card, new: Card) -> Card:
     for card in (old, new)
     for i, seed in enumerate(card.run["draws"])
   }
-  if new.made["checkpoint"] == "best" and len(found) > 1:
-    found.pop(TRAINING_DRAW, None)  # it was chosen by this one, in which it looks too good
+  if len(found) > 1:
+    found.pop(TRAINING_DRAW, None)
   seeds = sorted(found)
   scores = {name: [found[seed][name] for seed in seeds] for name in new.scores}
   return new._replace(scores=scores, run={**new.run, "draws": seeds})

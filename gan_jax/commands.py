@@ -192,7 +192,7 @@ def evaluate() -> None:
     "num_fake": _NUM_FAKE.value,
   }
   if _FEATURES.value and _FEATURES.value != "classifier" and not _METRICS.value:
-    given["evaluation.metrics"] = ("frechet",)  # what classes there are a classifier alone can tell
+    given["evaluation.metrics"] = ("auto",)  # what classes there are a classifier alone can tell
   changes = {key: value for key, value in given.items() if value is not None}
   if _FOLLOW.value:
     if _CHECKPOINT.value:
@@ -201,7 +201,7 @@ def evaluate() -> None:
   else:
     found = scoring.evaluate(workdir, at=_CHECKPOINT.value, changes=changes, **options)
   for card, path in found:
-    print(f"{line(card)}\nwrote {path}", flush=True)
+    print(line(card) + (f"\nwrote {path}" if path else ""), flush=True)
 
 
 def score() -> None:

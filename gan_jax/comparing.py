@@ -95,15 +95,16 @@ def _values(cards: Sequence[Card], name: str) -> np.ndarray:
 
 
 def _cell(values: np.ndarray) -> str:
-  error = f" ± {stats.sem(values):.2g}" if len(values) > 1 else ""
+  known = len(values) > 1 and np.isfinite(values).all()
+  error = f" ± {stats.sem(values):.2g}" if known else ""
   return f"{values.mean():.4g}{error}"
 
 
 def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) -> str:
   """Says who is better, if that can be told."""
-  step = float(b.mean() - a.mean())
-  if not np.isfinite(step):
+  if not np.isfinite([*a, *b]).all():
     return "one of them is not finite"
+  step = float(b.mean() - a.mean())
   if min(len(a), len(b)) < 2:
     return f"{step:+.3g}, of one draw: no telling; --draws=3 gives errors"
   p = welch(a, b)

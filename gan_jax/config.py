@@ -125,10 +125,11 @@ def default_config() -> ml_collections.ConfigDict:
       # How images are scored: what looks at them, one of `gan_jax.features.FEATURES`, with the file
       # of its weights after a colon if need be; some of `gan_jax.metrics.suite.METRICS`, of which
       # the first chooses the best checkpoint; the split they are held against, "train" or "test".
+      # "auto" is what suits the data, see `gan_jax.evaluate.suited`.
       "evaluation": {
-        "features": "classifier",
-        "metrics": ("frechet", "classes"),
-        "real": "test",
+        "features": "auto",
+        "metrics": ("auto",),
+        "real": "auto",
       },
     }
   ).lock()

@@ -5,10 +5,11 @@
     card = {**evaluator.card, "ema": True, "checkpoint": "last"}
 
 A score without its card cannot be compared with another, so the two travel together; whoever drew
-the examples adds what only they know.
+the examples adds what only they know. Scores do not depend on the order that examples come in.
 """
 
 import functools
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -16,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.data import MIXTURES, Source, take
-from gan_jax.features import FEATURES, Features, Given, bounded
+from gan_jax.features import FEATURES, POINTS, Features, Given, bounded
 from gan_jax.metrics import class_coverage, class_kl, class_shares, mode_coverage
 from gan_jax.metrics.features import classifier
-from gan_jax.metrics.features.cache import content_hash, extract_once
+from gan_jax.metrics.features.cache import content_hash, extract_once, say
 from gan_jax.metrics.features.classifier import classifier_for
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, look
 from gan_jax.metrics.path_length import Paths
@@ -28,6 +29,13 @@ from gan_jax.metrics.suite import METRICS, Metric, Reference, Scores, Seen
 SampleFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
 DIGITS = 10  # classes in each channel of stacked digits
+FAILURES = (ValueError, ArithmeticError)  # of a metric, on examples it cannot be computed from
+
+HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"
+OTHER_FEATURES = (
+  "ask for features that need none, --config.evaluation.features=random_projection (evaluate and"
+  " score: --features=random_projection)"
+)
 
 
 class Walk(NamedTuple):
@@ -51,7 +59,7 @@ WalkFn = Callable[[int, int], Walk]  # (n, seed) -> n paths
 
 
 class Asked(NamedTuple):
-  """How images are to be scored.
+  """How images are to be scored; what is None is left to what suits the data.
 
   Attributes:
     features: what looks at them.
@@ -60,13 +68,25 @@ class Asked(NamedTuple):
     weights: file of the network's weights; None for where it is looked for.
   """
 
-  features: Features = FEATURES["classifier"]
-  metrics: Mapping[str, Metric] = {
-    "frechet": METRICS["frechet"],
-    "classes": METRICS["classes"],
-  }
-  real: str = "test"
+  features: Features | None = None
+  metrics: Mapping[str, Metric] | None = None
+  real: str | None = None
   weights: str | None = None
+
+
+class Suited(NamedTuple):
+  """How examples are scored: `Asked` with nothing left open.
+
+  Attributes:
+    features, metrics, real, weights: as there.
+    notes: where that is not what the best of data would have, a line each that says why.
+  """
+
+  features: Features
+  metrics: Mapping[str, Metric]
+  real: str
+  weights: str | None
+  notes: tuple[str, ...]
 
 
 class Evaluator(NamedTuple):
@@ -114,30 +134,90 @@ class Evaluator(NamedTuple):
     return best is None or rank(new) > rank(best)
 
 
-def unscored(train: Source, test: Source | None, asked: Asked | None = None) -> str | None:
-  """Says why there can be no scores on a data set; None if there can be."""
+def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Suited:
+  """Completes how a data set is scored.
+
+  Examples are held against the test split, if there is one, else against the training split.
+  Images are looked at by a classifier of their own classes, if these are known, and else by
+  features that need no labels; points are looked at as they are.
+
+  Args:
+    train: the training split.
+    test: the test split; None if there is none.
+    asked: what is to be so, and not as it suits the data.
+
+  Returns:
+    How.
+
+  Raises:
+    ValueError: the data lack what was asked for; says how to get it, or what to ask for instead.
+  """
   asked = asked or Asked()
-  if train.name in MIXTURES:
-    return None
-  if len(train.shape) != 3:
-    return f"{train.name} has no known modes"
-  classified = train.draw is not None or asked.features.needs_labels
-  if classified and train.num_classes is None:
-    return (
-      f"{train.name} has no labels to train a classifier with, and other features"
-      " (config.evaluation.features) have not been asked for"
+  if (train.name in MIXTURES or _is_stacked(train)) and asked != Asked():
+    raise ValueError(
+      f"{train.name} is scored by its modes: features, metrics and real are for other data; leave"
+      " them as they are, --config.evaluation.features=auto and so on"
     )
-  if test is None and (classified or asked.real == "test"):
-    return f"{train.name} has no test split to hold samples against"
-  if test is not None and test.shape != train.shape:
-    return f"{train.name} has examples {train.shape}, and its test split {test.shape}"
-  if not classified:
-    return None
-  assert test is not None and train.num_classes is not None
-  if test.num_classes is None or test.num_classes > train.num_classes:
-    return f"{train.name} has {train.num_classes} classes, and its test split {test.num_classes}"
+  notes, real = [], asked.real
+  lack = None
+  if _usable(train, test) is None:
+    lack = "there is no test split"
+    if test is not None:
+      lack = f"the test split has examples {test.shape}, and the training split {train.shape}"
+  if real == "test" and lack:
+    raise ValueError(
+      f"{train.name}: {lack}, and scores against it were asked for: {HOLD_OUT}, or score against"
+      " the training split, --config.evaluation.real=train (evaluate: --real=train, score:"
+      " --split=train)"
+    )
+  if real is None:
+    real = "train" if lack else "test"
+    if lack and train.size is not None:  # no example of an endless source was trained on
+      notes.append(f"scores are against the training split: {lack}; {HOLD_OUT}")
+  features, metrics = asked.features, asked.metrics
+  if len(train.shape) == 1:
+    if features is not None:
+      raise ValueError(
+        f"{train.name} has points, which are scored as they are: features are for images; leave"
+        " out --features, or set --config.evaluation.features=auto"
+      )
+    features = POINTS
+    metrics = metrics or _named("sliced_wasserstein", "frechet")
+  if features is None or features.needs_labels:
+    reason = _unclassified(train, None if lack else test)
+    if reason and features is not None:
+      raise ValueError(f"{train.name}: {reason}; {OTHER_FEATURES}")
+    if reason:
+      notes.append(f"images are looked at by a random projection of their pixels: {reason}")
+    features = FEATURES["random_projection" if reason else "classifier"]
+  if metrics is None:
+    metrics = _named("frechet", *(["classes"] if features.needs_labels else []))
+  return Suited(features, metrics, real, asked.weights, tuple(notes))
+
+
+def _usable(train: Source, test: Source | None) -> Source | None:
+  """Takes the test split if it is of the same kind as the training split."""
+  return test if test is not None and test.shape == train.shape else None
+
+
+def _is_stacked(source: Source) -> bool:
+  return source.draw is not None and len(source.shape) == 3
+
+
+def _named(*names: str) -> dict[str, Metric]:
+  return {name: METRICS[name] for name in names}
+
+
+def _unclassified(train: Source, test: Source | None) -> str | None:
+  """Says why no classifier can be trained on images; None if one can be."""
+  if train.num_classes is None:
+    return "there are no labels to train a classifier with"
+  if train.num_classes < 2:
+    return "there is but one class, and a classifier has nothing to tell apart"
+  if test is not None and (test.num_classes is None or test.num_classes > train.num_classes):
+    return f"there are {train.num_classes} classes, and in the test split {test.num_classes}"
   if min(train.shape[:2]) < classifier.SMALLEST:
-    return f"{train.name} has images of {train.shape[:2]} pixels, too small for the classifier"
+    return f"images of {train.shape[:2]} pixels are too small for the classifier"
   return None
 
 
@@ -156,9 +236,8 @@ def evaluator_for(
 
   Two-dimensional mixtures are scored by modes, high_quality and kl; stacked digits by modes and kl
   of the digits a classifier reads; labelled images, unless something else is asked for, by the
-  Fréchet distance of a classifier's features to the test split, and by the classes it sees. Other
-  data get no score unless it is said how, and a card that says why (see `unscored`): a number
-  without a suitable network to look at the images would mean nothing.
+  Fréchet distance of a classifier's features to the test split, and by the classes it sees. Where
+  data lack what that needs, `suited` says what is done instead, and so does the card.
 
   Args:
     train: the training split.
@@ -176,22 +255,21 @@ def evaluator_for(
   Raises:
     ValueError: num_fake is too small, or the data lack what a metric needs.
   """
-  asked = asked or Asked()
   if num_fake < 2:
     raise ValueError(f"num_fake is {num_fake}: a score needs at least 2 generated examples")
-  if (reason := unscored(train, test, asked)) is not None:
-    return Evaluator("none", {}, (), {"evaluator": "none", "reason": reason}, lambda *_: {})
-  fake = {"count": num_fake, "seed": seed}
-  if (train.name in MIXTURES or train.draw is not None) and asked != Asked():
-    raise ValueError(
-      f"{train.name} is scored by its modes: features, metrics and real are for other images"
-    )
+  how, fake = suited(train, test, asked), {"count": num_fake, "seed": seed}
+  test = _usable(train, test)
   if train.name in MIXTURES:
     return _mixture(train, fake)
-  if train.draw is not None:
-    assert test is not None
-    return _stacked(train, test, fake, cache_dir, batch_size)
-  return _images(train, test, learned, asked, fake, cache_dir, batch_size)
+  for note in how.notes:
+    say(note)
+  if _is_stacked(train):
+    found = _stacked(train, test or train, fake, cache_dir, batch_size)
+  else:
+    found = _compared(train, test, learned, how, fake, cache_dir, batch_size)
+  if how.notes:
+    found.card["notes"] = list(how.notes)
+  return found
 
 
 def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
@@ -211,56 +289,102 @@ def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
   return Evaluator("mixture", better, ("modes", "high_quality"), card, score)
 
 
-def _images(
+def _compared(
   train: Source,
   test: Source | None,
   learned: Source | None,
-  asked: Asked,
+  how: Suited,
   fake: Mapping[str, int],
   cache_dir: str | None,
   batch_size: int,
 ) -> Evaluator:
-  """Scores images by what a network sees in them."""
+  """Scores images by what a network sees in them, or points as they are."""
   splits = {"train": train, "test": test}
-  real, other = splits.pop(asked.real), next(iter(splits.values()))
+  real, other = splits.pop(how.real), next(iter(splits.values()))
   assert real is not None
-  extractor = extractor_for(train, test, asked, cache_dir)
-  seen_once = functools.partial(_look, extractor, cache_dir, batch_size)
+  points, examples = how.features is POINTS, _ordered(bounded(real))
+  _check_examples(how, examples, fake["count"])
+  extractor = how.features.make(Given(train, test, cache_dir, how.weights))
+  see = lambda x: {"features": x} if points else extract(extractor, x, batch_size=batch_size)
+  once = lambda x: extract_once(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
+  see_real = lambda split: _seen(split, (see if points else once)(split["x"]))
   labels = bounded(train).get("y")
   reference = Reference(
-    real=seen_once(bounded(real)),
-    learned=functools.cache(lambda: seen_once(bounded(learned or train))),
+    real=see_real(examples),
+    learned=functools.cache(lambda: see_real(_ordered(bounded(learned or train)))),
     shares=None if labels is None else class_shares(labels, train.num_classes or 0),
   )
   backbone = extractor.card["name"]
   prepared = {
-    name: _prepared(name, metric, reference, asked.real, backbone)
-    for name, metric in asked.metrics.items()
+    name: _guarded(metric, _prepared(name, metric, reference, backbone))
+    for name, metric in how.metrics.items()
   }
   embed = lambda x: look(extractor, x)["features"]
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
-    drawn = _draw(sample, fake, real.shape, np.uint8)
-    seen = extract(extractor, drawn["x"], batch_size=batch_size)
-    paths = _paths(asked, walk, embed, fake)
-    made = _seen(drawn, seen)._replace(paths=paths)
+    drawn = _ordered(_draw(sample, fake, real.shape, np.float32 if points else np.uint8))
+    made = _seen(drawn, see(drawn["x"]))._replace(paths=_paths(how, walk, embed, fake))
     return {name: value for score in prepared.values() for name, value in score(made).items()}
 
-  card = _card_of_images(extractor, asked, reference, real.name, fake)
-  first, metric = next(iter(asked.metrics.items()))
+  card = _card_of(extractor, how, reference, real.name, fake)
+  first, metric = next(iter(how.metrics.items()))
   if other is not None and other.size and not metric.walks:
-    stand_in = take(other, min(other.size, fake["count"]))  # as many as will be generated
-    found = prepared[first](seen_once(stand_in))
+    stand_in = _ordered(take(other, min(other.size, fake["count"])))  # as many as will be drawn
+    found = prepared[first](see_real(stand_in))
     card["floor"] = {**found, "split": next(iter(splits)), "count": len(stand_in["x"])}
-  better = {k: v for metric in asked.metrics.values() for k, v in metric.better.items()}
-  return Evaluator("images", better, tuple(metric.better)[:1], card, score)
+  better = {k: v for metric in how.metrics.values() for k, v in metric.better.items()}
+  name = "points" if points else "images"
+  return Evaluator(name, better, tuple(metric.better)[:1], card, score)
+
+
+def _ordered(examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Puts examples in an order that depends on what they are, and not on how they came.
+
+  Splits, subsets and pairs are drawn by place, and are the same ones then.
+  """
+  rows = zip(*(examples[name] for name in sorted(examples)), strict=True)
+  keys = [hashlib.sha256(b"".join(part.tobytes() for part in row)).digest() for row in rows]
+  order = sorted(range(len(keys)), key=keys.__getitem__)
+  return {name: values[order] for name, values in examples.items()}
+
+
+def _check_examples(how: Suited, real: Mapping[str, np.ndarray], fakes: int) -> None:
+  """Refuses metrics that cannot be computed, before a network is loaded or trained."""
+  for name, metric in how.metrics.items():
+    if metric.of_images and real["x"].ndim != 4:
+      raise ValueError(f"metric {name!r} is of images, and these are points: leave it out")
+    least = metric.least
+    if len(real["x"]) < least[0] or fakes < least[1]:
+      raise ValueError(
+        f"metric {name!r} needs at least {least[0]} real and {least[1]} generated examples, and"
+        f" there are {len(real['x'])} and {fakes}: give more (--num_fake, --config.num_fake), or"
+        " leave it out"
+      )
+    if metric.held_out and how.real != "test":
+      raise ValueError(
+        f"metric {name!r} needs held-out images, and {how.real} ones are scored against: {HOLD_OUT}"
+        " and ask for --config.evaluation.real=test (evaluate: --real=test, score: --split=test)"
+      )
+
+
+def _guarded(metric: Metric, score: Callable[[Seen], Scores]) -> Callable[[Seen], Scores]:
+  """Lets a metric that cannot be computed of some examples cost no more than its own scores."""
+
+  def guarded(fake: Seen) -> Scores:
+    try:
+      return score(fake)
+    except FAILURES as error:
+      say(f"no {', '.join(metric.better)}: {error}")
+      return dict.fromkeys(metric.better, math.nan)
+
+  return guarded
 
 
 def _paths(
-  asked: Asked, walk: WalkFn | None, embed: Callable[[Any], Any], fake: Mapping[str, int]
+  how: Suited, walk: WalkFn | None, embed: Callable[[Any], Any], fake: Mapping[str, int]
 ) -> Paths | None:
   """Draws as many paths as images, where a metric walks them."""
-  walkers = [name for name, metric in asked.metrics.items() if metric.walks]
+  walkers = [name for name, metric in how.metrics.items() if metric.walks]
   if not walkers:
     return None
   if walk is None:
@@ -272,18 +396,18 @@ def _paths(
   return Paths(generate, embed, start, end, positions, labels)
 
 
-def _card_of_images(
-  extractor: Extractor, asked: Asked, reference: Reference, name: str, fake: Mapping[str, int]
+def _card_of(
+  extractor: Extractor, how: Suited, reference: Reference, name: str, fake: Mapping[str, int]
 ) -> dict[str, Any]:
-  """Says how images are scored."""
+  """Says how examples are scored."""
   real = reference.real
   card = {
-    "evaluator": "images",
+    "evaluator": "points" if how.features is POINTS else "images",
     "backbone": extractor.card,
-    "metrics": {name: dict(metric.options(reference)) for name, metric in asked.metrics.items()},
+    "metrics": {name: dict(metric.options(reference)) for name, metric in how.metrics.items()},
     "real": {
       "data": name,
-      "split": asked.real,
+      "split": how.real,
       "count": len(real.images),
       "sha256": content_hash({"x": real.images})[:16],
     },
@@ -291,7 +415,7 @@ def _card_of_images(
   }
   thin = [
     f"{count} images do not fill the covariance of {width} features"
-    for metric in asked.metrics.values()
+    for metric in how.metrics.values()
     for count, width in metric.covariances(reference, fake["count"])
     if count <= width
   ]
@@ -308,33 +432,25 @@ def extractor_for(
   Raises:
     ValueError: there is no way to make a classifier for the data.
   """
-  if asked.features.needs_labels and (reason := unscored(train, test, asked)) is not None:
-    raise ValueError(reason)
-  return asked.features.make(Given(train, test, cache_dir, asked.weights))
+  how = suited(train, test, asked)
+  return how.features.make(Given(train, _usable(train, test), cache_dir, how.weights))
 
 
-def _look(
-  extractor: Extractor, cache_dir: str | None, batch_size: int, split: Mapping[str, np.ndarray]
-) -> Seen:
-  """Looks at real images, once for all."""
-  seen = extract_once(extractor, split["x"], cache_dir=cache_dir, batch_size=batch_size)
-  return _seen(split, seen)
-
-
-def _seen(images: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:
+def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:
   logits, spatial = outputs.get("logits"), outputs.get("spatial")
-  return Seen(images["x"], outputs["features"], logits, spatial, images.get("y"))
+  return Seen(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
 
 
 def _prepared(
-  name: str, metric: Metric, reference: Reference, split: str, backbone: str
+  name: str, metric: Metric, reference: Reference, backbone: str
 ) -> Callable[[Seen], Scores]:
   """Prepares a metric, if what it needs is there."""
   for need in metric.needs:
     if getattr(reference.real, need) is None:
-      raise ValueError(f"metric {name!r} needs {need}, which {backbone} of this data has not")
-  if metric.held_out and split != "test":
-    raise ValueError(f"metric {name!r} needs held-out images: ask for real='test'")
+      raise ValueError(
+        f"metric {name!r} needs {need}, which {backbone} of this data has not: leave it out, or"
+        " give data or features that have them"
+      )
   return metric.prepare(reference)
 
 

@@ -28,9 +28,10 @@ from gan_jax.config import (
 from gan_jax.evaluate import (
   Asked,
   Evaluator,
+  Suited,
   evaluator_for,
   extractor_for,
-  unscored,
+  suited,
 )
 from gan_jax.features import FEATURES
 from gan_jax.game import Game, Turn
@@ -42,6 +43,7 @@ from gan_jax.sampling import Example
 
 LATENTS = {"normal": games.normal, "uniform": games.uniform, "truncated": games.truncated}
 DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
+AUTO = "auto"  # in config.evaluation: what suits the data
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
 
@@ -53,7 +55,7 @@ class Experiment(NamedTuple):
     game: the game.
     batches: the training data.
     evaluator: makes the evaluator; may train a classifier, so it is called when first needed.
-    unscored: why the evaluator has no scores to give; None if it has.
+    suited: (config) -> how scores are made of these data under a config, this one or another.
     extractor: makes what looks at images for it; may train a classifier as well.
     example: shape and number of classes of the data, and how its values are scaled.
     held_out: examples of the same kind that are not trained on; None if there are none.
@@ -63,7 +65,7 @@ class Experiment(NamedTuple):
   game: Game
   batches: data.Batches
   evaluator: Callable[[], Evaluator]
-  unscored: str | None
+  suited: Callable[[ml_collections.ConfigDict], Suited]
   extractor: Callable[[], Extractor]
   example: Example
   held_out: data.Source | None = None
@@ -98,6 +100,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     tuple(options["pixel_range"]) if len(source.shape) == 3 else None,
   )
   asked = _asked(config)
+  suited(source, test, asked)  # before anything is trained, it is refused if it cannot be had
   batches = data.Batches(
     data.first(source, options["examples"]) if options["examples"] else source,
     config.batch_size,
@@ -119,7 +122,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
       learned=batches.source if options["examples"] else None,
       seed=config.seed,
     ),
-    unscored=unscored(source, test, asked),
+    suited=lambda config: suited(source, test, _asked(config)),
     extractor=lambda: extractor_for(source, test, asked),
     example=example,
     held_out=test,
@@ -258,6 +261,8 @@ def _asked(config: ml_collections.ConfigDict) -> Asked:
   """Reads how images are to be scored."""
   options = section(config, "evaluation")
   asked = images_asked(options["features"], options["metrics"], options["real"])
+  if asked.metrics is None:
+    return asked
   for name, metric in asked.metrics.items():
     if "labels" in metric.needs and not config.conditional:
       raise ValueError(
@@ -277,26 +282,28 @@ def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
   """Finds what is to look at images, and to score them.
 
   Args:
-    features: a name, and after a colon the file of its weights if need be.
-    metrics: names.
-    real: the split that fakes are held against, "train" or "test".
+    features: a name, and after a colon the file of its weights if need be; or "auto".
+    metrics: names; or "auto" alone.
+    real: the split that fakes are held against, "train" or "test"; or "auto".
 
   Returns:
-    The objects.
+    The objects; None for what is "auto".
 
   Raises:
     ValueError: for a name that there is not.
   """
   name, _, weights = features.partition(":")
-  found = lookup(FEATURES, name, "evaluation.features")
-  if weights and not found.reads_file:
+  found = None if features == AUTO else lookup(FEATURES, name, "evaluation.features")
+  if weights and (found is None or not found.reads_file):
     raise ValueError(f"evaluation.features {name!r} are read from no file, and {weights!r} is")
   if not metrics or len(set(metrics)) < len(metrics):
     raise ValueError(f"config.evaluation.metrics is {metrics}: expected one or more, each once")
-  if real not in ("train", "test"):
-    raise ValueError(f"config.evaluation.real is {real!r}: expected 'train' or 'test'")
-  scored = {metric: lookup(METRICS, metric, "metric") for metric in metrics}
-  return Asked(found, scored, real, weights or None)
+  if real not in ("train", "test", AUTO):
+    raise ValueError(f"config.evaluation.real is {real!r}: expected 'train', 'test' or 'auto'")
+  scored = None
+  if tuple(metrics) != (AUTO,):
+    scored = {metric: lookup(METRICS, metric, "metric") for metric in metrics}
+  return Asked(found, scored, None if real == AUTO else real, weights or None)
 
 
 def _noise(std: Any) -> Weight:

@@ -13,11 +13,13 @@ from gan_jax.metrics.features.pixels import pixels, random_projection
 from gan_jax.metrics.features.vgg16 import vgg16
 
 REAL_LIMIT = 60_000  # real examples of a split that are looked at
+DRAWN = 10_000  # of an endless one
 
 
 def bounded(source: Source) -> dict[str, np.ndarray]:
-  """Takes a split in its own order, or a random choice of it if it is large."""
-  assert source.size is not None
+  """Takes a split in its own order, or a random choice of it if it is large or endless."""
+  if source.size is None:
+    return take(source, DRAWN)
   return take(source, REAL_LIMIT if source.size > REAL_LIMIT else None)
 
 
@@ -38,11 +40,16 @@ class Given(NamedTuple):
 
 
 def _classifier(given: Given) -> Extractor:
-  train, test = given.train, given.test
-  assert test is not None and train.num_classes is not None  # `unscored` says so otherwise
-  return classifier_for(
-    bounded(train), bounded(test), train.num_classes, cache_dir=given.cache_dir
-  ).extractor
+  assert given.train.num_classes is not None  # `suited` refuses it otherwise
+  train = bounded(given.train)
+  test = train if given.test is None else bounded(given.test)  # its accuracy is told, no more
+  classes = given.train.num_classes
+  return classifier_for(train, test, classes, cache_dir=given.cache_dir).extractor
+
+
+def _points(given: Given) -> Extractor:
+  card = {"name": "the points themselves", "version": 1, "sha256": None}
+  return Extractor({**card, "width": given.train.shape[0]}, lambda points: {"features": points})
 
 
 class Features(NamedTuple):
@@ -51,7 +58,7 @@ class Features(NamedTuple):
   Attributes:
     make: (what there is) -> the extractor; may train a classifier, once.
     reads_file: whether its weights are in a file, which can be named.
-    needs_labels: whether it takes labels, and held-out images, of the data themselves.
+    needs_labels: whether it takes labels of the data themselves.
   """
 
   make: Callable[[Given], Extractor]
@@ -59,6 +66,7 @@ class Features(NamedTuple):
   needs_labels: bool = False
 
 
+POINTS = Features(_points)  # of data that are no images
 FEATURES = {
   "classifier": Features(_classifier, needs_labels=True),
   "pixels": Features(lambda given: pixels()),
@@ -66,3 +74,9 @@ FEATURES = {
   "inception": Features(lambda given: Extractor(*inception(given.weights)), reads_file=True),
   "vgg16": Features(lambda given: vgg16(given.weights), reads_file=True),
 }
+
+
+def name_of(features: Features) -> str:
+  """Names a way to look at examples."""
+  names = [name for name, found in FEATURES.items() if found is features]
+  return names[0] if names else "points"

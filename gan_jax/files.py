@@ -10,7 +10,7 @@ import math
 import os
 import pathlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -87,13 +87,25 @@ class TooLargeError(ValueError):
   """A file needs more memory than it may have."""
 
 
-def read_npz(name: str, file: IO[bytes], limit: int) -> dict[str, np.ndarray]:
-  """Reads all arrays of an .npz file.
+def npz_names(path: Path) -> set[str]:
+  """Lists the arrays of an .npz file; none of a file that is no such archive."""
+  try:
+    with zipfile.ZipFile(path) as archive:
+      return {name.removesuffix(".npy") for name in archive.namelist()}
+  except (OSError, ValueError, zipfile.BadZipFile):
+    return set()
+
+
+def read_npz(
+  name: str, file: IO[bytes], limit: int, *, only: Container[str] | None = None
+) -> dict[str, np.ndarray]:
+  """Reads the arrays of an .npz file.
 
   Args:
     name: what error messages call it.
     file: open, and read from its beginning.
     limit: bytes that all arrays may have together.
+    only: names of the arrays to read; None for all of them.
 
   Returns:
     The arrays by name.
@@ -104,19 +116,23 @@ def read_npz(name: str, file: IO[bytes], limit: int) -> dict[str, np.ndarray]:
   """
   try:
     with zipfile.ZipFile(file) as archive:
-      size = _unfolded(archive, limit)
+      size = _unfolded(archive, limit, only)
     if size <= limit:
       file.seek(0)
       with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
+        return {key: arrays[key] for key in arrays.files if only is None or key in only}
   except Exception as error:  # zip, zlib and npy each have their own ways to be damaged
     raise ValueError(f"{name} cannot be read as .npz arrays without pickle ({error})") from error
   raise TooLargeError(f"{name} needs {size} bytes, more than")
 
 
-def _unfolded(archive: zipfile.ZipFile, limit: int) -> int:
+def _unfolded(archive: zipfile.ZipFile, limit: int, only: Container[str] | None) -> int:
   """Returns how many bytes an archive has, by its directory and by the headers of its arrays."""
-  members = archive.infolist()
+  members = [
+    member
+    for member in archive.infolist()
+    if only is None or member.filename.removesuffix(".npy") in only
+  ]
   if any(member.compress_type not in _COMPRESSION for member in members):
     raise ValueError("it is compressed in a way that numpy does not use")
   # The headers come second: they, too, may unfold without end.

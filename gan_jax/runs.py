@@ -30,6 +30,8 @@ from gan_jax.switches import made_with, remembered
 
 STEPS = 10  # of an interpolation
 EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
+# The default before there was "auto", which chooses the same where these can be had.
+_FORMER_EVALUATION = {"features": "classifier", "metrics": ["frechet", "classes"], "real": "test"}
 LAYOUT = ("mesh", "microbatches", "remat")  # keys that numbers do not depend on
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
@@ -319,6 +321,8 @@ def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
     pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
     # What came into configs after the run was started has a default that changes nothing for it.
     config = ml_collections.ConfigDict({**default_config().to_dict(), **found["config"]})
+    if config.evaluation.to_dict() == _FORMER_EVALUATION:
+      config.evaluation = default_config().evaluation
     with contextlib.suppress(ValueError):  # which is told when a game is built of it
       check(config)
     shape = tuple(example["shape"])

@@ -5,6 +5,7 @@ card = score_images("tfds:cifar10", ["samples.npz"], asked)
 print(line(card))
 """
 
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,14 +14,22 @@ import numpy as np
 
 from gan_jax.cards import ELSEWHERE, Card, make_card
 from gan_jax.data import KINDS, NoSplitError, Source, load, take
-from gan_jax.evaluate import Asked, SampleFn, evaluator_for, unscored
+from gan_jax.evaluate import Asked, SampleFn, evaluator_for
+from gan_jax.features import bounded
 from gan_jax.metrics.features.cache import content_hash
+from gan_jax.metrics.reference_statistics import Statistics, read_statistics
+from gan_jax.score_statistics import Examples, score_statistics
+
+PICKLES = (".pkl", ".pickle", ".pt", ".pth")
 
 
 def score_images(
   real: str, fakes: Sequence[str], asked: Asked, *, count: int | None = None, **options: Any
 ) -> Card:
   """Scores images against those of a data set.
+
+  Either may be statistics of features, for Fréchet distances: an .npz file of
+  `gan_jax.metrics.reference_statistics`.
 
   Args:
     real: a data set as `gan_jax.data.load` knows it, or the path of a folder or an .npz file.
@@ -38,6 +47,18 @@ def score_images(
     NoSplitError: `real` has no such split.
     ValueError: images that do not fit each other, too few, or a metric that has not what it needs.
   """
+  sampled = {"quantised": "uint8", "options": {k: v for k, v in options.items() if v}}
+  found = {name: _statistics(name) for name in (real, *fakes)}
+  statistics = {name: x for name, x in found.items() if x is not None}
+  if statistics:
+    return score_statistics(
+      real,
+      fakes,
+      statistics,
+      _images(real, fakes, statistics, asked, count, options),
+      asked,
+      sampled,
+    )
   sets = [load(data_name(name), "train", **options) for name in fakes]
   train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
   against = train if asked.real == "train" else test
@@ -47,20 +68,53 @@ def score_images(
   count = min(_size(source) for source in sets) if count is None else count
   # Without a training split the held-out one says what the data are: shape, and no classes.
   train = against if train is None else train
-  if (reason := unscored(train, test, asked)) is not None:
-    raise ValueError(f"there can be no scores: {reason}")
   evaluator = evaluator_for(train, test, num_fake=count, asked=asked)
   drawn = [_take(source, count) for source in sets]
   return make_card(
     evaluator,
     [evaluator(_those(images)) for images in drawn],
     checkpoint=ELSEWHERE,
-    sampled={"quantised": "uint8", "options": {k: v for k, v in options.items() if v}},
+    sampled=sampled,
     run={
       "images": [source.name for source in sets],
       "draws": [content_hash({"x": images["x"]})[:16] for images in drawn],
     },
   )
+
+
+def _statistics(name: str) -> Statistics | None:
+  """Reads a file's statistics; None of what names images."""
+  path = pathlib.Path(name.removeprefix("npz:")).expanduser()
+  if path.suffix in PICKLES and path.is_file():
+    raise ValueError(
+      f"{name} is a pickle, which may run what is in it: expected statistics in an .npz file, by"
+      " np.savez('statistics.npz', mu=mu, sigma=sigma)"
+    )
+  return read_statistics(path) if path.suffix == ".npz" else None
+
+
+def _images(
+  real: str,
+  fakes: Sequence[str],
+  statistics: Mapping[str, Statistics],
+  asked: Asked,
+  count: int | None,
+  options: Mapping[str, Any],
+) -> dict[str, tuple[Source, Examples]]:
+  """Opens the sets that are images, where others are statistics."""
+  found: dict[str, tuple[Source, Examples]] = {}
+  if real not in statistics:
+    source = load(data_name(real), asked.real or "train", **options)
+    found[real] = source, functools.partial(bounded, source)
+  sets = {
+    name: load(data_name(name), "train", **options) for name in fakes if name not in statistics
+  }
+  size = min(map(_size, sets.values()), default=0) if count is None else count
+  found |= {name: (source, functools.partial(_take, source, size)) for name, source in sets.items()}
+  sources = [source for source, _ in found.values()]
+  if sources:
+    _check(sources[0], sources)
+  return found
 
 
 def data_name(name: str) -> str:

@@ -4,6 +4,7 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
   print(line(card))
 """
 
+import contextlib
 import functools
 import json
 import pathlib
@@ -18,8 +19,8 @@ from gan_jax.cards import TRAINING_DRAW, Card, has_card, keep_card, make_card
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.data import take
 from gan_jax.evaluate import Evaluator, SampleFn, Walk, WalkFn
-from gan_jax.experiment import Experiment, build, build_game
-from gan_jax.features import bounded
+from gan_jax.experiment import AUTO, Experiment, build, build_game
+from gan_jax.features import bounded, name_of
 from gan_jax.game import State
 from gan_jax.lock import is_live
 from gan_jax.metrics import nearest_neighbours
@@ -27,6 +28,15 @@ from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.runs import EVALUATION, RULES, Run, load, read_config
 from gan_jax.sampling import Sampler, truncated
+
+Draws = Sequence[Mapping[str, float]]  # the scores of each
+
+
+class Scored(NamedTuple):
+  """A card, and the file it was written to; None if that could not be written."""
+
+  card: Card
+  path: pathlib.Path | None
 
 
 class How(NamedTuple):
@@ -49,26 +59,29 @@ def evaluate(
   draws: int = 1,
   how: How | None = None,
   changes: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[Card, pathlib.Path]]:
+) -> Iterator[Scored]:
   """Scores checkpoints of a run and writes their cards.
+
+  A checkpoint has one set of draws, whether it is the last, the best or both. The files keep draws
+  of other seeds that were scored before, but none of training, in which the best looks too good.
 
   Args:
     workdir: of the run.
     at: which, as for `load`; by default the last and, where there is one, the best. The best comes
       with the last in any case: alone it would hide that a run has collapsed since.
-    seed: of the first draw; the next has the next. None of them is the draw of training, in which
-      the checkpoint that was chosen by it looks too good.
+    seed: of the first draw; the next has the next. None of them is the draw of training.
     draws: how many sets of samples are scored.
     how: examples are drawn.
     changes: {dotted key of the config: value}, to score otherwise than while training: of
       `EVALUATION`.
 
   Yields:
-    A card, and where it was written.
+    A card of these draws, and where it was written.
 
   Raises:
     FileNotFoundError: there is no run, or no such checkpoint.
     ValueError: for a key or a value that there is not.
+    OSError: cards could not be written; all of them have been yielded.
   """
   workdir = pathlib.Path(workdir)
   if at is None or at == "best":
@@ -76,12 +89,25 @@ def evaluate(
       wanted: list[int | str] = ["last", "best"] if best.rounds() or at else ["last"]
   else:
     wanted = [at]
-  evaluator, experiment = None, _experiment(workdir, changes)
+  evaluator, experiment, seeds = None, _experiment(workdir, changes), _seeds(seed, draws)
+  found: dict[int, Draws] = {}
+  unwritten = None
   for which in wanted:
     run = load(workdir, at=which)
-    evaluator = evaluator or experiment.evaluator()
-    card = score(experiment, evaluator, run, _seeds(seed, draws), how)
-    yield keep_card(card, workdir)
+    evaluator, round = evaluator or experiment.evaluator(), int(run.state.round)
+    found[round] = found.get(round) or score(experiment, evaluator, run, seeds, how)
+    chosen = chosen_by(experiment, run.config, evaluator) if run.rule == "best" else None
+    about = (found[round], run.rule, round, seeds, how)
+    images = int(run.state.images)
+    card = card_of(experiment, evaluator, *about, images=images, chosen=chosen)
+    path = None
+    try:
+      path = keep_card(card, workdir)[1]
+    except OSError as error:  # the scores are known all the same
+      unwritten = error
+    yield Scored(card, path)
+  if unwritten is not None:
+    raise OSError(f"the scores have no card, which could not be written: {unwritten}")
 
 
 def follow(
@@ -92,7 +118,7 @@ def follow(
   how: How | None = None,
   changes: Mapping[str, Any] | None = None,
   pause: float = 5.0,
-) -> Iterator[tuple[Card, pathlib.Path]]:
+) -> Iterator[Scored]:
   """Scores each new checkpoint of a run that another process trains, until it has ended.
 
   Those that have a card with these draws are passed over, and so are those that training has
@@ -124,7 +150,13 @@ def follow(
         run = load(workdir, at=seen)
       except (ValueError, FileNotFoundError):  # deleted since it was listed
         continue
-      yield keep_card(score(experiment, evaluator, run, seeds, how), workdir)
+      found = score(experiment, evaluator, run, seeds, how)
+      about = (found, run.rule, seen, seeds, how)
+      card = card_of(experiment, evaluator, *about, images=int(run.state.images))
+      path = None
+      with contextlib.suppress(OSError):  # which comes up again in the end
+        path = keep_card(card, workdir)[1]
+      yield Scored(card, path)
     if ended:
       break
     time.sleep(pause)
@@ -162,7 +194,7 @@ def score(
   run: Run,
   seeds: Sequence[int] = (0,),
   how: How | None = None,
-) -> Card:
+) -> Draws:
   """Scores a run's loaded state.
 
   Args:
@@ -173,7 +205,7 @@ def score(
     how: examples are drawn.
 
   Returns:
-    The scores, and how they were made.
+    The scores of each draw.
 
   Raises:
     ValueError: truncation of latents that are not normal.
@@ -181,26 +213,23 @@ def score(
   how = how or How()
   run.check_truncation(how.truncation)
   drawn = lambda seed: drawn_from(experiment, run.sampler, run.state, seed, how)
-  draws = [evaluator(*drawn(seed)) for seed in seeds]
-  round, images = int(run.state.round), int(run.state.images)
-  chosen = chosen_by(run.config, evaluator) if run.rule == "best" else None
-  return card_of(
-    experiment, evaluator, draws, run.rule, round, seeds, how, images=images, chosen=chosen
-  )
+  return [evaluator(*drawn(seed)) for seed in seeds]
 
 
-def chosen_by(config: ConfigDict, evaluator: Evaluator) -> str:
+def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) -> str:
   """Says how training chooses the best checkpoint, whatever the evaluator scores it by now."""
   asked, headline = config.evaluation, ", ".join(evaluator.headline)
-  if evaluator.name == "images":
-    headline = f"{asked.metrics[0]} of {asked.features} against {asked.real}"
+  if evaluator.name in ("images", "points"):
+    suited = experiment.suited(config)
+    features = name_of(suited.features) if asked.features == AUTO else asked.features
+    headline = f"{next(iter(suited.metrics))} of {features} against {suited.real}"
   return f"{headline}, {config.num_fake} fakes every {config.evaluate_every} rounds"
 
 
 def card_of(
   experiment: Experiment,
   evaluator: Evaluator,
-  draws: Sequence[Mapping[str, float]],
+  draws: Draws,
   rule: str,
   round: int,
   seeds: Sequence[int],

@@ -53,8 +53,6 @@ class Teller:
     self._images_a_round = images_a_round(experiment.game, experiment.config.batch_size)
     self._writer = report.Writer(workdir, first)
     self._progress = report.Progress(experiment.config.rounds, first)
-    if experiment.unscored:
-      self._progress.say(f"there will be no scores: {experiment.unscored}")
     self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
     forget_cards(workdir, after=first)
     rows = report.read_rows(workdir)
@@ -115,8 +113,7 @@ class Teller:
   def prepare(self) -> Evaluator:
     """Makes the evaluator, so that one that cannot be made is known before rounds are played."""
     if self._evaluator is None:
-      if not self._experiment.unscored:
-        self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
+      self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       with self._at_once():
         self._evaluator = self._experiment.evaluator()
       self._evaluation = int(digest(self._card(self._evaluator, "last")), 16)
@@ -129,7 +126,9 @@ class Teller:
     names = {name: f"score/{name}" for name in evaluator.better}
     draws = [{name: float(r[key]) for name, key in names.items() if key in r} for r in rows]
     round = rows[0]["round"] if rows else 0
-    chosen = chosen_by(self._experiment.config, evaluator) if rule == "best" else None
+    chosen = None
+    if rule == "best":
+      chosen = chosen_by(self._experiment, self._experiment.config, evaluator)
     seeds = [TRAINING_DRAW]
     images = int(rows[0]["images"]) if rows else None
     return card_of(

@@ -86,23 +86,25 @@ def test_a_card_is_read_as_it_was_written(tmp_path):
 
 
 def test_a_card_gathers_draws_of_other_seeds(tmp_path):
-  keep_card(card((1.0, 2.0, 3.0), seeds=(0, 1, 2)), tmp_path)
-  kept, path = keep_card(card((9.0, 4.0), seeds=(0, 3)), tmp_path)
-  assert kept.run["draws"] == [0, 1, 2, 3] and kept.scores["modes"] == [9, 2, 3, 4]
+  keep_card(card((1.0, 2.0, 3.0), seeds=(1, 2, 4)), tmp_path)
+  kept, path = keep_card(card((9.0, 4.0), seeds=(1, 3)), tmp_path)
+  assert kept.run["draws"] == [1, 2, 3, 4] and kept.scores["modes"] == [9, 2, 4, 3]
   assert read_card(path) == kept
   other, _ = keep_card(card((5.0,), ema=False), tmp_path)
   assert other.scores["modes"] == [5.0] and len(list((tmp_path / "cards").iterdir())) == 2
-  assert has_card(card(seeds=(3,)), tmp_path) and not has_card(card(seeds=(4,)), tmp_path)
+  assert has_card(card(seeds=(3,)), tmp_path) and not has_card(card(seeds=(5,)), tmp_path)
   assert not has_card(card(seeds=(3,), config="b"), tmp_path)
   assert keep_card(card(config="b"), tmp_path)[0].run["draws"] == [0]  # another run was here
 
 
-def test_the_best_is_not_judged_by_the_draw_that_chose_it(tmp_path):
-  alone, _ = keep_card(card((9.0,), checkpoint="best", seeds=(TRAINING_DRAW,)), tmp_path)
+@pytest.mark.parametrize("rule", ["best", "last"])
+def test_no_checkpoint_is_judged_by_the_draw_that_chose_it(tmp_path, rule):
+  """The last may be the best, and one checkpoint has one set of draws."""
+  alone, _ = keep_card(card((9.0,), checkpoint=rule, seeds=(TRAINING_DRAW,)), tmp_path)
   assert alone.scores["modes"] == [9]
-  kept, _ = keep_card(card((7.0, 8.0), checkpoint="best", seeds=(1, 2)), tmp_path)
+  kept, _ = keep_card(card((7.0, 8.0), checkpoint=rule, seeds=(1, 2)), tmp_path)
   assert kept.scores["modes"] == [7, 8]
-  again, _ = keep_card(card((9.0,), checkpoint="best", seeds=(TRAINING_DRAW,)), tmp_path)
+  again, _ = keep_card(card((9.0,), checkpoint=rule, seeds=(TRAINING_DRAW,)), tmp_path)
   assert again.scores["modes"] == [7, 8]
 
 

@@ -1,5 +1,6 @@
 """Evaluators: perfect, collapsed and foreign samplers on each kind of data, and the score card."""
 
+import functools
 import json
 import math
 import pathlib
@@ -12,10 +13,10 @@ import pytest
 from gan_jax import evaluate, features
 from gan_jax.data import MIXTURES, Source, load, table, take
 from gan_jax.data.stacked import stack
-from gan_jax.evaluate import Asked, Evaluator, Walk, evaluator_for, unscored
+from gan_jax.evaluate import Asked, Evaluator, Walk, evaluator_for, suited
 from gan_jax.experiment import images_asked
-from gan_jax.features import Features
-from gan_jax.metrics import frechet_distance, moments
+from gan_jax.features import FEATURES, Features, name_of
+from gan_jax.metrics import frechet_distance, moments, suite
 from gan_jax.metrics.features import cache, classifier
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.suite import METRICS
@@ -65,6 +66,11 @@ def sampler(source: Source):
   return lambda n, seed: take(source, n, seed)
 
 
+def own(drawn):
+  """Samples what was drawn before."""
+  return lambda n, seed: drawn
+
+
 def images_of(y: np.ndarray) -> np.ndarray:
   """Makes one image of each class asked for."""
   found = stripes(1000, 9).arrays
@@ -91,17 +97,166 @@ def test_mixtures(name: str, modes: int):
   assert judge.card["real"] == {"data": name, "modes": modes, "std": MIXTURES[name].std}
 
 
-def test_data_without_a_test_split_or_labels_say_why_there_is_no_score():
-  for train, test, why in (
-    (stripes(20, 0), None, "stripes has no test split"),
-    (stripes(20, 0, labelled=False), None, "stripes has no labels"),
-    (stack("stacked:mnist10k", load("mnist10k")), None, "stacked:mnist10k has no test split"),
+# --- what data lack -------------------------------------------------------------------------------
+
+NO_TEST = "scores are against the training split: there is no test split; hold some out by"
+NO_CLASSIFIER = "images are looked at by a random projection of their pixels: "
+
+
+def one_class(n: int, seed: int) -> Source:
+  return table("alike", stripes(n, seed).arrays["x"], np.zeros(n, np.int32))
+
+
+@pytest.mark.parametrize(
+  ("train", "test", "features", "metrics", "real", "notes"),
+  [
+    (stripes(20, 0), stripes(20, 1), "classifier", ("frechet", "classes"), "test", []),
+    (stripes(20, 0), None, "classifier", ("frechet", "classes"), "train", [NO_TEST]),
+    (
+      stripes(20, 0, labelled=False),
+      None,
+      "random_projection",
+      ("frechet",),
+      "train",
+      [NO_TEST, NO_CLASSIFIER + "there are no labels"],
+    ),
+    (
+      stripes(20, 0),
+      stripes(20, 1, labelled=False),
+      "random_projection",
+      ("frechet",),
+      "test",
+      [NO_CLASSIFIER + "there are 10 classes, and in the test split None"],
+    ),
+    (
+      one_class(20, 0),
+      one_class(20, 1),
+      "random_projection",
+      ("frechet",),
+      "test",
+      [NO_CLASSIFIER + "there is but one class"],
+    ),
+    (
+      stripes(20, 0),
+      table("small", np.zeros((20, 4, 4, 1), np.uint8), np.zeros(20, np.int32)),
+      "classifier",
+      ("frechet", "classes"),
+      "train",
+      ["scores are against the training split: the test split has examples (4, 4, 1), and"],
+    ),
+    (load("dirac"), None, "points", ("sliced_wasserstein", "frechet"), "train", []),
+    (
+      table("points", np.zeros((20, 3), np.float32), None),
+      None,
+      "points",
+      ("sliced_wasserstein", "frechet"),
+      "train",
+      [NO_TEST],
+    ),
+  ],
+)
+def test_what_data_lack_is_done_without_and_said(
+  judged, train, test, features, metrics, real, notes
+):
+  how = suited(train, test)
+  assert (name_of(how.features), tuple(how.metrics), how.real) == (features, metrics, real)
+  assert len(how.notes) == len(notes)
+  assert all(found.startswith(note) for found, note in zip(how.notes, notes, strict=True))
+  judge = evaluator_for(train, test, num_fake=12)
+  found = judge(sampler(train))
+  assert judge.headline and all(math.isfinite(value) for value in found.values())
+  assert judge.card["real"]["split"] == real and judge.card.get("notes", []) == list(how.notes)
+
+
+def test_stacked_digits_need_no_test_split(judged):
+  judge = evaluator_for(stack("stacked:a", stripes(50, 0)), None, num_fake=100)
+  assert judge(sampler(stack("stacked:a", stripes(50, 0))))["modes"] > 50
+
+
+@pytest.mark.parametrize(
+  ("train", "test", "features", "metrics", "real", "why"),
+  [
+    (stripes(9, 0), None, "auto", ("auto",), "test", "no test split.*hold_out=0.1, or.*real=train"),
+    (
+      stripes(9, 0, labelled=False),
+      None,
+      "classifier",
+      ("auto",),
+      "auto",
+      "no labels.*--config.evaluation.features=random_projection",
+    ),
+    (stripes(9, 0), None, "auto", ("memorisation",), "auto", "held-out.*hold_out=0.1"),
+    (load("dirac"), None, "pixels", ("auto",), "auto", "dirac has points.*leave out --features"),
+    (load("dirac"), None, "auto", ("ms_ssim",), "auto", "'ms_ssim' is of images, and these are po"),
+    (load("ring8"), None, "pixels", ("auto",), "auto", "ring8 is scored by its modes"),
+    (stripes(9, 0), None, "pixels", ("ms_ssim",), "auto", "at least 11 pixels a side, and .* 8 x"),
+    (stripes(9, 0), None, "pixels", ("inception_score",), "auto", "1 real and 10 generated exam"),
+    (stripes(5, 0), None, "pixels", ("prdc",), "auto", "at least 6 real and 6 gener.*are 5 and 8"),
+    (stripes(11, 0), None, "pixels", ("class_frechet",), "auto", "at least 2 real images of every"),
+  ],
+)
+def test_what_cannot_be_had_is_refused_with_what_to_do(
+  judged, train, test, features, metrics, real, why
+):
+  with pytest.raises(ValueError, match=why):
+    evaluator_for(train, test, num_fake=8, asked=images_asked(features, metrics, real))
+
+
+# --- order, and examples that are alike -----------------------------------------------------------
+
+
+def test_no_score_depends_on_the_order_of_images(judged, monkeypatch: pytest.MonkeyPatch):
+  """Real images and fakes that are sorted by class, and the same shuffled."""
+  first = lambda real, fake, classes: float(fake["x"][:40].mean() + real["x"][:40].mean())
+  monkeypatch.setattr(suite, "classification_accuracy_score", first)  # it trains for seconds
+  tall = [
+    table("tall", np.repeat(stripes(150, seed).arrays["x"], 2, axis=1), None) for seed in (0, 1)
+  ]
+  for train, test, network, metrics in (
+    (stripes(300, 0), stripes(300, 1), "classifier", without("spatial_frechet", "ms_ssim")),
+    (*tall, "pixels", ("ms_ssim",)),
   ):
-    judge = evaluator_for(train, test, num_fake=10)
-    assert judge.score(sampler(train)) == {} and why in judge.card["reason"]
-    assert judge.card["reason"] == unscored(train, test)
-  assert unscored(stripes(20, 0), stripes(20, 1)) is None
-  assert unscored(load("ring8"), None) is None
+    asked, fakes = images_asked(network, metrics, "test"), take(train, 150)
+    judge = functools.partial(evaluator_for, train, num_fake=150, asked=asked)
+    ranked = by_class(test.arrays)
+    ranked = table("sorted", ranked["x"], ranked.get("y"), test.num_classes)
+    assert judge(ranked)(own(by_class(fakes))) == judge(test)(own(fakes))  # to the last bit
+
+
+def by_class(examples):
+  """Sorts examples by class, or by brightness."""
+  order = np.argsort(examples.get("y", examples["x"].sum(axis=(1, 2, 3))), kind="stable")
+  return {name: values[order] for name, values in examples.items()}
+
+
+def constant(n: int, labelled: bool = True) -> Source:
+  y = np.arange(n, dtype=np.int32) % 2
+  return table("alike", np.full((n, 16, 16, 1), 7, np.uint8), y if labelled else None)
+
+
+@pytest.mark.parametrize("count", [2, 3, 30])
+def test_images_that_are_alike_cost_no_more_than_a_score(
+  count: int, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, capsys
+):
+  monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
+  monkeypatch.setattr(classifier, "STEPS", 2)
+  train = constant(30)
+  rng = np.random.default_rng(0)
+  noise = rng.integers(0, 256, (count, 16, 16, 1)).astype(np.uint8)
+  fakes = {"x": noise, "y": np.arange(count, dtype=np.int32) % 2}
+  for name in without("spatial_frechet"):
+    if count >= METRICS[name].least[1]:
+      judge = evaluator_for(
+        train, train, num_fake=count, asked=images_asked("classifier", (name,), "test")
+      )
+      for drawn in (take(train, count), fakes):
+        capsys.readouterr()
+        found = judge(own(drawn))
+        assert set(found) == set(METRICS[name].better)
+        lost = [score for score, value in found.items() if math.isnan(value)]
+        assert bool(lost) == ("no " in capsys.readouterr().err), name
+        assert not lost or name in ("diversity", "class_frechet")
+        assert not lost or not judge.improves(found, None)
 
 
 def test_the_sampler_is_called_once_with_count_and_seed():
@@ -263,7 +418,7 @@ def test_the_split_that_is_asked_for_is_the_one_that_counts(judged):
 def test_data_without_labels_or_held_out_images_are_scored_by_other_features(judged):
   source = stripes(100, 0, "folder:cats", labelled=False)
   asked = images_asked("random_projection", ("frechet", "kernel", "prdc"), "train")
-  assert unscored(source, None, asked) is None
+  assert suited(source, None, asked).notes == ()
   judge = evaluator_for(source, None, num_fake=50, asked=asked)
   assert "floor" not in judge.card and set(judge(sampler(source))) == set(judge.better)
 
@@ -280,7 +435,7 @@ def test_a_metric_without_what_it_needs_is_refused(judged):
   for asked, why in (
     (images_asked("pixels", ("class_frechet",), "test"), "'class_frechet' needs labels"),
     (
-      Asked(Features(lambda given: Judge().extractor)),
+      Asked(Features(lambda given: Judge().extractor), {"classes": METRICS["classes"]}),
       "needs logits of the data's own classes, of which",
     ),
     (
@@ -290,12 +445,8 @@ def test_a_metric_without_what_it_needs_is_refused(judged):
   ):
     with pytest.raises(ValueError, match=why):
       evaluator_for(unlabelled, unlabelled, num_fake=10, asked=asked)
-  with pytest.raises(ValueError, match="has no labels to train a classifier with"):
-    evaluate.extractor_for(unlabelled, unlabelled, Asked())
-  with pytest.raises(ValueError, match="ring8 is scored by its modes"):
-    evaluator_for(
-      load("ring8"), None, num_fake=10, asked=images_asked("pixels", ("frechet",), "test")
-    )
+  with pytest.raises(ValueError, match="no labels to train a classifier with"):
+    evaluate.extractor_for(unlabelled, unlabelled, Asked(FEATURES["classifier"]))
 
 
 def test_real_images_are_looked_at_once(judged, monkeypatch: pytest.MonkeyPatch):
@@ -334,14 +485,6 @@ def test_channels_are_read_in_the_order_of_the_labels(judged, monkeypatch: pytes
 # --- the rest -------------------------------------------------------------------------------------
 
 
-def test_no_score_without_labels_and_the_card_says_why():
-  source = stripes(100, 0, "folder:cats", labelled=False)
-  judge = evaluator_for(source, source, num_fake=100)
-  assert judge(sampler(source)) == {} and judge.headline == ()
-  assert "folder:cats has no labels" in judge.card["reason"]
-  assert not judge.improves({}, None)
-
-
 @pytest.mark.parametrize(
   ("new", "best", "expected"),
   [
@@ -377,11 +520,6 @@ def test_what_does_not_fit_is_refused(judged):
   ring, train = load("ring8"), stripes(50, 0)
   with pytest.raises(ValueError, match="num_fake is 1: a score needs at least 2"):
     evaluator_for(ring, ring, num_fake=1)
-  unlabelled = stripes(50, 0, labelled=False)
-  assert "10 classes, and its test split None" in unscored(train, unlabelled)
-  assert "its test split (28, 28, 1)" in unscored(train, load("mnist10k", "test"))
-  fewer = table("stripes", train.arrays["x"], np.zeros(50, np.int32))
-  assert unscored(train, fewer) is None
   judge = evaluator_for(train, train, num_fake=10)
   x = train.arrays["x"]
   for bad in (x[:9], x[:10].astype(np.float32), x[:10, :4]):

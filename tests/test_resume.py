@@ -96,7 +96,7 @@ def fit(kind, workdir):
     return {"mean": float(np.mean(sample(8, 0)["x"], dtype=np.float64))}
 
   judge = Evaluator("mean", {"mean": "max"}, ("mean",), {}, score)
-  train.fit(build(config)._replace(evaluator=lambda: judge, unscored=None), workdir)
+  train.fit(build(config)._replace(evaluator=lambda: judge), workdir)
 
 
 def go_on(folder):

@@ -94,3 +94,45 @@ def test_bare_paths_are_folders_and_files(files, monkeypatch):
   assert data_name("a.npz") == "npz:a.npz" and data_name("b") == "folder:b"
   assert data_name("x/y") == "folder:x/y" and data_name("mnist10k") == "mnist10k"
   assert data_name("tfds:cifar10") == "tfds:cifar10"
+
+
+def statistics(path, images: np.ndarray, **more: np.ndarray) -> str:
+  """Writes statistics of pixels, as pytorch-fid would."""
+  flat = images.reshape(len(images), -1).astype(np.float32) / 255
+  np.savez(path, mu=flat.mean(axis=0), sigma=np.cov(flat, rowvar=False), **more)
+  return str(path)
+
+
+def test_statistics_stand_in_the_place_of_images(files):
+  real, a = str(files / "real.npz"), str(files / "a.npz")
+  expected = score_images(real, [a], PIXELS).scores["frechet_distance"]
+  of_real = statistics(files / "mu_sigma.npz", images(90, 0), n=np.array(90))
+  of_fake = statistics(files / "fake.npz", images(70, 2, 9))
+  for one, other, counts in (
+    (of_real, a, (90, 70)),
+    (real, of_fake, (90, "n unknown")),
+    (of_real, of_fake, (90, "n unknown")),
+  ):
+    card = score_images(one, [other], PIXELS)
+    assert card.scores["frechet_distance"] == pytest.approx(expected, rel=1e-4)  # a float32 mean
+    assert (card.made["real"]["count"], card.made["fake"]["count"]) == counts
+    assert "which network looked at" in card.run["notes"][0]
+  assert "n unknown fakes x 1" in line(card) and card.made["backbone"] is None
+  write_card(files / "card.json", card)
+  assert read_card(files / "card.json") == card
+
+
+def test_statistics_that_do_not_fit_are_refused(files):
+  a, few = str(files / "a.npz"), statistics(files / "few.npz", images(9, 0)[..., :1])
+  for asked, fakes, why in (
+    (PIXELS, [a], "few.npz has features of width 16, and .*a.npz of width 48"),
+    (images_asked("pixels", ("frechet", "prdc"), "train"), [a], "'prdc' needs images, and .*few"),
+    (images_asked("pixels", ("spatial_frechet",), "train"), [a], "'spatial_frechet' needs spatial"),
+    (images_asked("classifier", ("frechet",), "train"), [a], "such as --features=inception"),
+    (PIXELS, [a, few], "--fake has statistics and images"),
+  ):
+    with pytest.raises(ValueError, match=why):
+      score_images(few, fakes, asked)
+  (files / "stats.pkl").write_bytes(b"")
+  with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):
+    score_images(str(files / "stats.pkl"), [a], PIXELS)

@@ -1,26 +1,43 @@
 """Scores of runs, in the process that asks for them; the command line is in test_app.py."""
 
+import shutil
 import time
 
 import pytest
 
+from gan_jax import scoring
+from gan_jax.cards import read_card
+from gan_jax.comparing import compare
 from gan_jax.config import default_config, network
 from gan_jax.experiment import build
 from gan_jax.lock import hold
-from gan_jax.scoring import follow
+from gan_jax.scoring import evaluate, follow
 from gan_jax.train import fit
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
-def test_a_run_is_followed_until_no_process_plays_it(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+  """A run whose last checkpoint is its best: it was scored but once."""
   config = default_config()
   config.data, config.num_fake = "ring8", 50
   config.generator = network("mlp_generator", hidden=(8,))
   config.discriminator = network("mlp_discriminator", hidden=(8,))
   config.rounds, config.checkpoint_every, config.sample_every = 20, 10, 0
-  fit(build(config), tmp_path)
-  (tmp_path / "summary.json").unlink()  # as if it had been killed
+  config.evaluate_every = 20
+  workdir = tmp_path_factory.mktemp("runs") / "ring"
+  fit(build(config), workdir)
+  return workdir
+
+
+@pytest.fixture
+def workdir(played, tmp_path):
+  return shutil.copytree(played, tmp_path / "ring")
+
+
+def test_a_run_is_followed_until_no_process_plays_it(workdir, monkeypatch):
+  (workdir / "summary.json").unlink()  # as if it had been killed
 
   class WaitedError(Exception):
     pass
@@ -29,7 +46,37 @@ def test_a_run_is_followed_until_no_process_plays_it(tmp_path, monkeypatch):
     raise WaitedError
 
   monkeypatch.setattr(time, "sleep", wait)
-  rules = [card.made["checkpoint"] for card, _ in follow(tmp_path)]
-  assert rules == ["asked for", "asked for", "last"]
-  with hold(tmp_path), pytest.raises(WaitedError):
-    list(follow(tmp_path))
+  rules = [card.made["checkpoint"] for card, _ in follow(workdir)]
+  assert rules == ["asked for", "asked for", "last", "best"]
+  with hold(workdir), pytest.raises(WaitedError):
+    list(follow(workdir))
+
+
+def test_one_checkpoint_has_one_set_of_draws_and_those_that_were_asked_for(workdir, monkeypatch):
+  counted = []
+  score = scoring.score
+  monkeypatch.setattr(scoring, "score", lambda *given: counted.append(given) or score(*given))
+  found = dict(zip(("last", "best"), evaluate(workdir, draws=3), strict=True))
+  assert len(counted) == 1  # it was looked at once
+  for rule, (card, path) in found.items():
+    assert card.made["checkpoint"] == rule and card.run["round"] == 20
+    assert card.run["draws"] == [1, 2, 3] and card.scores == found["last"][0].scores
+    assert read_card(path) == card  # the draw of training, 0, is no more in the file
+  both = [[card] for card, _ in found.values()]
+  told = compare(*both, names=("last", "best"), despite=("checkpoint", "chosen_by"))
+  assert "+0, cannot be told apart" in told
+  again = [card for card, _ in evaluate(workdir, draws=2, seed=3)]
+  assert [card.run["draws"] for card in again] == [[4, 5]] * 2
+  kept = [read_card(path).run["draws"] for _, path in found.values()]
+  assert kept == [[1, 2, 3, 4, 5]] * 2  # what was scored before is not thrown away
+
+
+def test_scores_whose_card_cannot_be_written_are_shown(workdir):
+  shutil.rmtree(workdir / "cards")
+  (workdir / "cards").write_text("in the way of the folder")
+  seen = []
+  with pytest.raises(OSError, match="the scores have no card, which could not be written: .*cards"):
+    for found in evaluate(workdir):
+      seen.append(found)
+  assert [found.card.made["checkpoint"] for found in seen] == ["last", "best"]
+  assert all(found.path is None and found.card.scores["modes"] for found in seen)

@@ -231,7 +231,7 @@ def scored(experiment, *found):
   """Lets an experiment be scored by these numbers, one after the other."""
   given = iter(found)
   judge = Evaluator("given", {"a": "max"}, ("a",), {}, lambda sample, walk: {"a": next(given)})
-  return experiment._replace(evaluator=lambda: judge, unscored=None)
+  return experiment._replace(evaluator=lambda: judge)
 
 
 def kept(workdir):
@@ -285,7 +285,7 @@ def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pi
   judge = Evaluator(
     "other", {"a": "max"}, ("a",), {"of": "something else"}, lambda sample, walk: {"a": 1}
   )
-  fit(build(config)._replace(evaluator=lambda: judge, unscored=None), tmp_path)
+  fit(build(config)._replace(evaluator=lambda: judge), tmp_path)
   assert kept(tmp_path) == [6]
   found = [read_card(path) for path in (tmp_path / "cards").iterdir()]
   assert {(c.made.get("of"), c.scores["a"][0], c.run["round"]) for c in found} == {
@@ -344,7 +344,7 @@ def test_a_run_that_is_stopped_while_it_is_scored_is_told_when_it_goes_on(tmp_pa
   judge = Evaluator("given", {"a": "max"}, ("a",), {}, asked_to_stop)
   begin = time.monotonic()
   with pytest.raises(Interrupted):
-    fit(experiment._replace(evaluator=lambda: judge, unscored=None), parts)
+    fit(experiment._replace(evaluator=lambda: judge), parts)
   assert time.monotonic() - begin < 50 and not is_live(parts)
   assert rounds_saved(parts) == [4] and rows_of(parts) == []
   fit(scored(experiment, 1.0, 2.0, 3.0), parts)

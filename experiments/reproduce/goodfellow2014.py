@@ -83,10 +83,10 @@ def main(argv: list[str]) -> None:
   with Checkpoints(f"{FLAGS.workdir}/checkpoints") as checkpoints:
     played = max(checkpoints.rounds(), default=0)
   if played < config.rounds or not FLAGS.anneal:
-    summary = fit(build(config)._replace(evaluator=judge, unscored=None), FLAGS.workdir)
+    summary = fit(build(config)._replace(evaluator=judge), FLAGS.workdir)
   if FLAGS.anneal:
     config = annealed(config, FLAGS.anneal)
-    summary = fit(build(config)._replace(evaluator=judge, unscored=None), FLAGS.workdir)
+    summary = fit(build(config)._replace(evaluator=judge), FLAGS.workdir)
 
   print("\n   epoch   log-likelihood, nats")
   for row in read_rows(FLAGS.workdir):

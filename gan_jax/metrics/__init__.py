@@ -14,6 +14,7 @@ from gan_jax.metrics.diversity import (
   unit_channels,
 )
 from gan_jax.metrics.frechet import (
+  Gaussian,
   Moments,
   class_frechet_distances,
   frechet_distance,
@@ -35,6 +36,7 @@ __all__ = [
   "PRDC",
   "Average",
   "DataCopying",
+  "Gaussian",
   "InceptionScore",
   "KernelDistance",
   "LogLikelihood",

@@ -40,6 +40,20 @@ class Moments(NamedTuple):
     return self.n <= len(self.mean)
 
 
+class Gaussian(NamedTuple):
+  """A mean and a covariance, as published statistics have them.
+
+  Attributes:
+    n: how many vectors they are of; None where that is not known.
+    mean: [d].
+    covariance: [d, d].
+  """
+
+  n: int | None
+  mean: np.ndarray
+  covariance: np.ndarray
+
+
 def moments(features: np.ndarray) -> Moments:
   """Computes the moments of a batch of features.
 
@@ -78,7 +92,7 @@ def merge(a: Moments, b: Moments) -> Moments:
   return Moments(n, a.mean + step * (b.n / n), scatter)
 
 
-def frechet_distance(a: Moments, b: Moments) -> float:
+def frechet_distance(a: Moments | Gaussian, b: Moments | Gaussian) -> float:
   """Computes the squared Fréchet distance between the Gaussians with these moments.
 
   |m₁ - m₂|² + tr S₁ + tr S₂ - 2 tr (S₁^½ S₂ S₁^½)^½: Dowson & Landau 1982; as a score of
@@ -86,8 +100,9 @@ def frechet_distance(a: Moments, b: Moments) -> float:
   compare only scores made with equal counts.
 
   Args:
-    a: moments of one set, n >= 2. Fewer vectors than dimensions are allowed.
-    b: moments of the other.
+    a: moments of one set, n >= 2, or its mean and covariance. Fewer vectors than dimensions are
+      allowed.
+    b: those of the other.
 
   Returns:
     A finite number >= 0.
@@ -169,7 +184,7 @@ def _nuclear_norm(matrix: np.ndarray) -> float:
   return float(np.linalg.svdvals(matrix).sum())
 
 
-def _check_same_width(a: Moments, b: Moments) -> None:
+def _check_same_width(a: Moments | Gaussian, b: Moments | Gaussian) -> None:
   if a.mean.shape != b.mean.shape:
     raise ValueError(
       f"features of width {len(a.mean)} and {len(b.mean)} cannot be compared: both sets must come"

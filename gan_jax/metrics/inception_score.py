@@ -16,22 +16,26 @@ class InceptionScore(NamedTuple):
     mean: over the splits; 1 to the number of classes.
     std: their standard deviation (1 / splits), as papers quote it; not an error of the mean.
     splits: into how many parts the examples were cut.
+    seed: of the order in which they were cut.
   """
 
   mean: float
   std: float
   splits: int
+  seed: int
 
 
-def inception_score(logits: np.ndarray, *, splits: int = 10) -> InceptionScore:
+def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 0) -> InceptionScore:
   """Computes exp E KL(p(y|x) ‖ p(y)), where p(y) is the mean of p(y|x) over a split.
 
   Salimans et al. 2016 (arXiv:1606.03498). It is biased downwards by few examples in a split, so
-  compare only scores with equal counts and splits; it never looks at real examples.
+  compare only scores with equal counts and splits; it never looks at real examples. Examples are
+  shuffled before they are cut: of examples that are sorted by class, each part would have few.
 
   Args:
-    logits: [n, classes], of generated examples in random order: the splits are consecutive.
+    logits: [n, classes], of generated examples in any order.
     splits: 1 to n.
+    seed: of the shuffle.
 
   Returns:
     The score, with probabilities and logarithms in float64 even where p(y|x) underflows.
@@ -47,9 +51,10 @@ def inception_score(logits: np.ndarray, *, splits: int = 10) -> InceptionScore:
     )
   if not np.isfinite(logits).all():
     raise ValueError("some logits are NaN or infinite: check the images and the classifier")
+  order = np.random.default_rng(seed).permutation(len(logits))
   cuts = np.arange(splits + 1) * len(logits) // splits
-  scores = np.exp([_information(logits[a:b]) for a, b in itertools.pairwise(cuts)])
-  return InceptionScore(float(scores.mean()), float(scores.std()), splits)
+  scores = np.exp([_information(logits[order[a:b]]) for a, b in itertools.pairwise(cuts)])
+  return InceptionScore(float(scores.mean()), float(scores.std()), splits, seed)
 
 
 def _information(logits: np.ndarray) -> float:

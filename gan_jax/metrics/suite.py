@@ -19,7 +19,7 @@ from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.memorisation import data_copying
 from gan_jax.metrics.mmd import rbf_mmd
-from gan_jax.metrics.ms_ssim import scales_that_fit
+from gan_jax.metrics.ms_ssim import WINDOW, scales_that_fit
 from gan_jax.metrics.path_length import Paths, perceptual_path_length
 from gan_jax.metrics.prdc import prdc
 from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
@@ -81,6 +81,8 @@ class Metric(NamedTuple):
     walks: whether fakes must have `paths`, so that a generator is scored and not images alone.
     covariances: (reference, fakes) -> the examples and the width of each it estimates, at worst.
     held_out: whether the real images must be others than those that were trained on.
+    of_images: whether it looks at pixels itself, so that points have no such score.
+    least: the fewest real examples and the fewest fakes that it can be computed from.
   """
 
   better: Mapping[str, str]
@@ -90,11 +92,14 @@ class Metric(NamedTuple):
   walks: bool = False
   covariances: Callable[[Reference, int], Sequence[tuple[int, int]]] = lambda reference, fakes: ()
   held_out: bool = False
+  of_images: bool = False
+  least: tuple[int, int] = (2, 2)
 
 
 K = 5  # neighbours
 SUBSETS, SUBSET = 100, 1000  # of the kernel distance; smaller where there are fewer images
-SPLITS = 10
+SPLITS = 10  # of the Inception score
+SEED = 0  # of shuffles, subsets and pairs
 DIRECTIONS = 512
 PAIRS = 1000
 EPSILON, DISCARD = 1e-4, 0.01  # of path length: the step, and the share left out at either end
@@ -114,6 +119,11 @@ def _spatial_frechet(reference: Reference) -> Callable[[Seen], Scores]:
 
 def _class_frechet(reference: Reference) -> Callable[[Seen], Scores]:
   real, labels = reference.real, _there(reference.real.labels)
+  if (fewest := int(np.unique(labels, return_counts=True)[1].min())) < 2:
+    raise ValueError(
+      f"metric 'class_frechet' needs at least 2 real images of every class, and one has {fewest}:"
+      " leave it out"
+    )
 
   def score(fake: Seen) -> Scores:
     found = class_frechet_distances(real.features, labels, fake.features, _there(fake.labels))
@@ -141,7 +151,7 @@ def _kernel(reference: Reference) -> Callable[[Seen], Scores]:
 
   def score(fake: Seen) -> Scores:
     size = min(SUBSET, len(real), len(fake.features))
-    found = kernel_distance(real, fake.features, subsets=SUBSETS, subset_size=size, seed=0)
+    found = kernel_distance(real, fake.features, subsets=SUBSETS, subset_size=size, seed=SEED)
     return {"kernel_distance": found.mean}
 
   return score
@@ -161,14 +171,16 @@ def _prdc(reference: Reference) -> Callable[[Seen], Scores]:
 
 def _sliced_wasserstein(reference: Reference) -> Callable[[Seen], Scores]:
   real = reference.real.features
-  lines = random_directions(real.shape[1], DIRECTIONS, seed=0)
+  lines = random_directions(real.shape[1], DIRECTIONS, seed=SEED)
   return lambda fake: {
     "sliced_wasserstein_distance": sliced_wasserstein_distance(real, fake.features, lines)
   }
 
 
 def _inception_score(reference: Reference) -> Callable[[Seen], Scores]:
-  return lambda fake: {"inception_score": inception_score(_there(fake.logits), splits=SPLITS).mean}
+  return lambda fake: {
+    "inception_score": inception_score(_there(fake.logits), splits=SPLITS, seed=SEED).mean
+  }
 
 
 def _classes(reference: Reference) -> Callable[[Seen], Scores]:
@@ -177,7 +189,7 @@ def _classes(reference: Reference) -> Callable[[Seen], Scores]:
     raise ValueError(
       f"metric 'classes' needs logits of the data's own classes, of which there are "
       f"{'none' if shares is None else len(shares)}, and these features have {width} logits: use "
-      "features='classifier', or leave it out"
+      "--features=classifier (--config.evaluation.features=classifier), or leave it out"
     )
 
   def score(fake: Seen) -> Scores:
@@ -195,6 +207,7 @@ def _classes(reference: Reference) -> Callable[[Seen], Scores]:
 
 
 def _accuracy_score(reference: Reference) -> Callable[[Seen], Scores]:
+  _need_pixels("accuracy_score", reference, classifier.SMALLEST)
   pairs = lambda seen: {"x": seen.images, "y": _there(seen.labels)}
   return lambda fake: {
     "accuracy_score": classification_accuracy_score(
@@ -208,15 +221,31 @@ def _scales(reference: Reference) -> int:
 
 
 def _ms_ssim(reference: Reference) -> Callable[[Seen], Scores]:
+  _need_pixels("ms_ssim", reference, WINDOW)
   scales = _scales(reference)
   return lambda fake: {
-    "ms_ssim": ms_ssim_diversity(fake.images, pairs=PAIRS, seed=0, scales=scales).mean
+    "ms_ssim": ms_ssim_diversity(fake.images, pairs=PAIRS, seed=SEED, scales=scales).mean
   }
+
+
+def _need_pixels(name: str, reference: Reference, least: int) -> None:
+  height, width = reference.real.images.shape[1:3]
+  if min(height, width) < least:
+    raise ValueError(
+      f"metric {name!r} needs images of at least {least} pixels a side, and these have {height} x"
+      f" {width}: leave it out"
+    )
 
 
 def _diversity(reference: Reference) -> Callable[[Seen], Scores]:
   real = feature_diversity([reference.real.features])
-  return lambda fake: {"diversity": feature_diversity([fake.features]) / real}
+
+  def score(fake: Seen) -> Scores:
+    if real == 0:
+      raise ValueError("real images are all alike: there is no diversity to hold others against")
+    return {"diversity": feature_diversity([fake.features]) / real}
+
+  return score
 
 
 def _memorisation(reference: Reference) -> Callable[[Seen], Scores]:
@@ -254,41 +283,60 @@ METRICS = {
     {"class_frechet_distance": "min"}, _class_frechet, needs=("labels",), covariances=_of_classes
   ),
   "kernel": Metric(
-    {"kernel_distance": "min"}, _kernel, fixed(subsets=SUBSETS, subset_size=SUBSET, seed=0)
+    {"kernel_distance": "min"}, _kernel, fixed(subsets=SUBSETS, subset_size=SUBSET, seed=SEED)
   ),
   "rbf_mmd": Metric({"rbf_mmd": "min"}, _rbf_mmd, fixed(bandwidth=10, scale=1000)),
   "prdc": Metric(
-    {"precision": "max", "recall": "max", "density": "max", "coverage": "max"}, _prdc, fixed(k=K)
+    {"precision": "max", "recall": "max", "density": "max", "coverage": "max"},
+    _prdc,
+    fixed(k=K),
+    least=(K + 1, K + 1),
   ),
   "sliced_wasserstein": Metric(
     {"sliced_wasserstein_distance": "min"},
     _sliced_wasserstein,
-    fixed(directions=DIRECTIONS, order=2, seed=0),
+    fixed(directions=DIRECTIONS, order=2, seed=SEED),
+    least=(1, 1),
   ),
   "inception_score": Metric(
-    {"inception_score": "max"}, _inception_score, fixed(splits=SPLITS), needs=("logits",)
+    {"inception_score": "max"},
+    _inception_score,
+    fixed(splits=SPLITS, seed=SEED),
+    needs=("logits",),
+    least=(1, SPLITS),
   ),
   "classes": Metric(
-    {"classes": "max", "class_kl": "min", "class_accuracy": "max"}, _classes, needs=("logits",)
+    {"classes": "max", "class_kl": "min", "class_accuracy": "max"},
+    _classes,
+    needs=("logits",),
+    least=(1, 1),
   ),
   "accuracy_score": Metric(
     {"accuracy_score": "max"},
     _accuracy_score,
     fixed(classifier=classifier.VERSION),
     needs=("labels",),
+    of_images=True,
+    least=(1, 1),
   ),
   "ms_ssim": Metric(
     {"ms_ssim": "none"},
     _ms_ssim,
-    lambda reference: {"pairs": PAIRS, "seed": 0, "scales": _scales(reference)},
+    lambda reference: {"pairs": PAIRS, "seed": SEED, "scales": _scales(reference)},
+    of_images=True,
+    least=(1, 2),
   ),
   "diversity": Metric({"diversity": "none"}, _diversity, fixed(of="real images is 1")),
-  "memorisation": Metric({"copying": "none"}, _memorisation, _what_was_learned, held_out=True),
+  "memorisation": Metric(
+    {"copying": "none"}, _memorisation, _what_was_learned, held_out=True, least=(1, 1)
+  ),
   # Short paths are smooth ones, and those of a generator of one image are the shortest.
   "path_length": Metric(
     {"path_length": "none"},
     _path_length,
     fixed(epsilon=EPSILON, discard=DISCARD, paths="arcs of latents, float32"),
     walks=True,
+    of_images=True,
+    least=(1, 2),
   ),
 }

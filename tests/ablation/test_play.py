@@ -111,8 +111,11 @@ def test_images_have_the_scores_that_they_can_have(tmp_path):
       "loss x: unknown loss 'hing'",
     ),
     (
-      {"axes": [Axis("data", {"none": {}, "x": {"data": "dirac"}})], "baseline": {"data": "none"}},
-      "data x: an ablation goes by scores",
+      {
+        "axes": [Axis("by", {"none": {}, "x": {"evaluation.features": "pixels"}})],
+        "baseline": {"by": "none"},
+      },
+      "by x: ring8 is scored by its modes",
     ),
   ],
 )

@@ -1,0 +1,139 @@
+"""Statistics of features that others have published, in the place of the images they are of.
+
+For the Fréchet distance alone. An .npz file holds a mean `mu` [d] and a covariance `sigma` [d, d]
+(pytorch-fid, clean-fid, BigGAN, EDM), `mu_s` and `sigma_s` beside them of features that keep places
+(the evaluation of guided-diffusion), or features themselves, `feats` [n, d] (clean-fid's files for
+the kernel distance). None of them says which network looked at the images, or how these were
+resized: whoever scores with them must know.
+"""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.files import npz_names, read_npz
+from gan_jax.metrics.features.cache import content_hash
+from gan_jax.metrics.frechet import Gaussian, moments
+
+PAIRS = {  # what the features are: the names that a mean and a covariance go by
+  "features": (("mu", "sigma"), ("mean", "cov")),
+  "spatial": (("mu_s", "sigma_s"),),
+}
+FEATURES = "feats"
+COUNTS = ("n", "N", "count", "num_images", "num_samples", "num_items")
+LIMIT = 1 << 30  # bytes; a covariance of 2048 features has 32 MiB
+TELLING = {"mu", "sigma", "mu_s", "sigma_s", FEATURES}  # names that no file of images has
+
+
+class Statistics(NamedTuple):
+  """Statistics of a file.
+
+  Attributes:
+    features: mean and covariance of features; None if there are none.
+    spatial: the same of features that keep places.
+    names: of the arrays they were read from.
+    sha256: checksum of these.
+  """
+
+  features: Gaussian | None
+  spatial: Gaussian | None
+  names: tuple[str, ...]
+  sha256: str
+
+
+def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
+  """Reads the statistics of a file, and nothing else that is in it.
+
+  Args:
+    path: of an .npz file.
+
+  Returns:
+    The statistics; None if the file holds none, but images for example.
+
+  Raises:
+    ValueError: something is missing, or cannot be a mean and a covariance; names file and array.
+  """
+  path = pathlib.Path(path)
+  there = npz_names(path) if path.is_file() else set()
+  pairs = {kind: _pair(kind, there) for kind in PAIRS}
+  wanted = {name for pair in pairs.values() for name in pair} | {FEATURES, *COUNTS}
+  if not (there & TELLING or set(pairs["features"]) <= there):
+    return None
+  with path.open("rb") as file:
+    arrays = read_npz(str(path), file, LIMIT, only=wanted)
+  n = _count(path, arrays)
+  found = {kind: _gaussian(path, arrays, pair, n) for kind, pair in pairs.items()}
+  if found["features"] is None and FEATURES in arrays:
+    found["features"] = _of_features(path, arrays[FEATURES])
+  kept = {name: x for name, x in arrays.items() if name not in COUNTS}
+  return Statistics(**found, names=tuple(sorted(kept)), sha256=content_hash(kept))
+
+
+def _pair(kind: str, there: set[str]) -> tuple[str, str]:
+  """Finds by which names a mean and a covariance go, the usual ones if by none."""
+  whole = [pair for pair in PAIRS[kind] if set(pair) <= there]
+  return whole[0] if whole else PAIRS[kind][0]
+
+
+def _gaussian(
+  path: pathlib.Path, arrays: Mapping[str, np.ndarray], pair: tuple[str, str], n: int | None
+) -> Gaussian | None:
+  """Checks a mean and a covariance."""
+  lacks = [name for name in pair if name not in arrays]
+  if len(lacks) == 2:
+    return None
+  if lacks:
+    raise ValueError(
+      f"{path}: {lacks[0]} is missing; of statistics it has {sorted(arrays)}: expected a mean"
+      f" {pair[0]} [d] and a covariance {pair[1]} [d, d]"
+    )
+  for name in pair:
+    _check_numbers(path, name, arrays[name])
+  mean, covariance = (arrays[name].astype(np.float64) for name in pair)
+  if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or not len(mean):
+    raise ValueError(
+      f"{path}: {pair[0]} has shape {list(mean.shape)} and {pair[1]} {list(covariance.shape)}:"
+      " expected [d] and [d, d]"
+    )
+  # Covariances are often computed, or kept, in float32.
+  rounding = len(mean) * np.finfo(np.float32).eps * np.abs(covariance).max()
+  if np.abs(covariance - covariance.T).max() > rounding:
+    raise ValueError(f"{path}: {pair[1]} is not symmetric, as a covariance is")
+  covariance = (covariance + covariance.T) / 2
+  if (least := np.linalg.eigvalsh(covariance)[0]) < -rounding:
+    raise ValueError(
+      f"{path}: {pair[1]} has the eigenvalue {least:.3g}: expected none below 0, as of a covariance"
+    )
+  return Gaussian(n, mean, covariance)
+
+
+def _of_features(path: pathlib.Path, features: np.ndarray) -> Gaussian:
+  _check_numbers(path, FEATURES, features)
+  if features.ndim != 2 or len(features) < 2 or not features.shape[1]:
+    raise ValueError(
+      f"{path}: {FEATURES} has shape {list(features.shape)}: expected [n, d] with n >= 2"
+    )
+  found = moments(features)
+  return Gaussian(found.n, found.mean, found.covariance)
+
+
+def _check_numbers(path: pathlib.Path, name: str, values: np.ndarray) -> None:
+  if not np.issubdtype(values.dtype, np.floating):
+    raise ValueError(f"{path}: {name} is of type {values.dtype}: expected floats")
+  for what, bad in (("NaN", np.isnan(values)), ("infinity", np.isinf(values))):
+    if bad.any():
+      raise ValueError(f"{path}: {what} in {name}, {bad.sum()} of {values.size} entries")
+
+
+def _count(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> int | None:
+  """Reads how many images there were, where a file says so."""
+  for name in COUNTS:
+    if name in arrays:
+      value = arrays[name]
+      if value.size != 1 or value.dtype.kind not in "iuf" or not value.item() >= 2:
+        raise ValueError(f"{path}: {name} is {value}: expected a number of images, 2 or more")
+      return int(value.item())
+  return None
