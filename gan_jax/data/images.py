@@ -79,8 +79,8 @@ def _raw_mode(image: "Image.Image") -> str:
 
 def _orientation(image: "Image.Image") -> int:
   """Reads how a photograph is turned, without decoding it."""
-  if image.width == image.height:
-    return 1  # its shape is the same either way
+  if image.format == "TIFF" or image.width == image.height:
+    return 1  # Pillow has turned it; its shape is the same either way
   if image.format == "PNG" and "exif" not in image.info:
     exif: Any = _late_exif(image)
   else:
