@@ -29,6 +29,7 @@ from gan_jax.sampling import Example, Sampler, by_class
 STEPS = 10  # of an interpolation
 EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
 LAYOUT = ("mesh", "microbatches", "remat")  # keys that numbers do not depend on
+MOST_CLASSES = 1 << 20  # of a config.json that one can believe
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
 RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
@@ -198,6 +199,11 @@ def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
   return _read(pathlib.Path(workdir))[0]
 
 
+def read_example(workdir: str | pathlib.Path) -> Example:
+  """Reads what a run knew of its data when it was started."""
+  return _read(pathlib.Path(workdir))[1]
+
+
 def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
   """Writes what `load` needs to know of a run."""
   text = {"config": config_values(experiment.config), "example": experiment.example._asdict()}
@@ -295,10 +301,12 @@ def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
     shape = tuple(example["shape"])
     if not all(type(n) is int and n > 0 for n in shape):
       raise ValueError(f"examples of the shape {shape}")
-    names = example.get("class_names")
-    if names is not None and len(names) != example["num_classes"]:
-      raise ValueError(f"{len(names)} names of {example['num_classes']} classes")
+    count, names = example["num_classes"], example.get("class_names")
+    if count is not None and not (type(count) is int and 0 < count <= MOST_CLASSES):
+      raise ValueError(f"{count!r} classes")
+    if names is not None and len(names) != count:
+      raise ValueError(f"{len(names)} names of {count} classes")
     names = None if names is None else tuple(map(str, names))
-    return config, Example(shape, example["num_classes"], pixel_range, names)
+    return config, Example(shape, count, pixel_range, names)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 from absl import logging
 
-from gan_jax.data.images import Header, read_header, read_image
+from gan_jax.data.images import RECOLOUR, RESIZE, Header, read_header, read_image
 from gan_jax.data.labels import class_names, encode_split, listed
 from gan_jax.data.layout import listing, splits_of
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
@@ -29,10 +29,6 @@ from gan_jax.data.trees import File
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-_RESIZE = (
-  "--config.data_options.image_size=64 (of score, --image_size=64) crops and resizes them all"
-)
 
 
 def open_folder(argument: str, split: str, options: Options, *, kind: str = "folder") -> Source:
@@ -111,7 +107,7 @@ def _common_shape(
     more = f" ({len(sizes)} sizes in all)" if len(sizes) > 2 else ""
     raise ValueError(
       f"the images differ in size: {at_a} is {a[1]} x {a[0]}, {at_b} is {b[1]} x {b[0]}{more}."
-      f" {_RESIZE}"
+      f" {RESIZE}"
     )
   ((height, width),) = sizes
   return height, width, channels
@@ -122,10 +118,7 @@ def _common_channels(first: Mapping[int, File]) -> int:
   if len(first) == 1 and (only := next(iter(first))) in (1, 3):
     return only
   what = ", ".join(f"{path} is {name[channels]}" for channels, path in first.items())
-  raise ValueError(
-    f"{what}: --config.data_options.channels=3 turns all images into colour, =1 into gray (of"
-    " score, --channels)"
-  )
+  raise ValueError(f"{what}: {RECOLOUR}")
 
 
 def _decode(path: File, shape: tuple[int, int, int], size: int | None) -> np.ndarray:
@@ -133,7 +126,7 @@ def _decode(path: File, shape: tuple[int, int, int], size: int | None) -> np.nda
   if image.shape != shape:  # the header does not always say that a photograph lies on its side
     raise ValueError(
       f"{path} is {image.shape[1]} x {image.shape[0]} when upright, others are {shape[1]} x"
-      f" {shape[0]}. {_RESIZE}"
+      f" {shape[0]}. {RESIZE}"
     )
   return image
 

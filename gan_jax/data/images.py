@@ -27,6 +27,10 @@ SUFFIXES = (
 MAX_PIXELS = 64_000_000  # of one file, before resizing: a larger one is an accident or an attack
 _CHANNELS = dict.fromkeys(("1", "L"), 1) | {"LA": 2}
 _CHANNELS |= dict.fromkeys(("P", "RGB", "RGBX", "CMYK", "YCbCr"), 3) | {"PA": 4, "RGBA": 4}
+RESIZE = "--config.data_options.image_size=64 (score: --image_size=64) crops and resizes them all"
+RECOLOUR = (
+  "--config.data_options.channels=3 (score: --channels=3) turns all into colour, 1 into gray"
+)
 _ORIENTATION = 0x0112  # of EXIF; from 5 on width and height change places
 
 
@@ -152,7 +156,7 @@ def fit_all(name: str, x: np.ndarray, options: Options) -> np.ndarray:
   if len(x) * math.prod(shape) > options.memory_limit:
     raise ValueError(
       f"{name} at image_size={size} would have more than memory_limit={options.memory_limit} bytes:"
-      " lower image_size, or raise memory_limit in load(...)"
+      " lower --config.data_options.image_size, or raise memory_limit in load(...)"
     )
   return np.stack([fit(image, size, channels) for image in x])
 

@@ -17,7 +17,7 @@ import numpy as np
 from absl import logging
 
 from gan_jax.data import prepare
-from gan_jax.data.images import fit
+from gan_jax.data.images import RECOLOUR, RESIZE, fit
 from gan_jax.data.labels import class_names
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 
@@ -108,7 +108,7 @@ def _records(name: str, argument: str, dataset: Any, split: str) -> Any:
     again = shlex.join(prepare.command(argument, "OTHER_FOLDER"))
     raise ValueError(
       f"{name} was prepared at {dataset.data_dir} in a format that only TensorFlow reads. Prepare"
-      f" it again, elsewhere, with\n  {again}\nand pass data_dir=OTHER_FOLDER"
+      f" it again, elsewhere, with\n  {again}\nand give --config.data_options.data_dir=OTHER_FOLDER"
     ) from error
 
 
@@ -119,10 +119,10 @@ def _shape(name: str, feature: Any, options: Options) -> tuple[int, int, int]:
   if options.image_size:
     height = width = options.image_size
   if height is None or width is None:
-    raise ValueError(f"{name} has images of different sizes: pass image_size=...")
+    raise ValueError(f"{name} has images of different sizes: {RESIZE}")
   channels = options.channels or channels
   if channels not in (1, 3):
-    raise ValueError(f"{name} has {channels} channels: pass channels=1 or channels=3")
+    raise ValueError(f"{name} has {channels} channels: {RECOLOUR}")
   return height, width, channels
 
 
