@@ -46,6 +46,11 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
   name, path = f"npz:{argument}", options.path(argument)
   if not path.is_file():
     raise FileNotFoundError(f"{name}: there is no file {path.absolute()}")
+  if path.suffix.lower() == ".npy":
+    raise ValueError(
+      f"{name} is one array without a name: np.savez({path.stem + '.npz'!r}, x=...) writes it with"
+      " one, and labels y beside it"
+    )
   with path.open("rb") as file:
     arrays = read_npz(name, file, options.memory_limit)
   splits = {kind: [_only(name, arrays, names) for names in both] for kind, both in _NAMES.items()}

@@ -14,6 +14,7 @@ before it starts. Larger folders are decoded batch by batch. What is left out is
 import functools
 import math
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -43,17 +44,23 @@ def open_folder(argument: str, split: str, options: Options, *, kind: str = "fol
   name = f"{kind}:{argument}"
   splits = splits_of(name, options.path(argument), split)
   if split not in splits:
-    raise NoSplitError(
-      f"{name} has no folder {split}/, so there is no {split} split: put images into"
-      f" {options.path(argument) / split}, or hold some out of the others with"
-      " --config.data_options.hold_out=0.1"
-    )
+    raise NoSplitError(_no_split(name, options.path(argument), split))
   found = listing(splits[split])
   training = (
     listing(splits["train"], tell=False) if split == "test" and "train" in splits else found
   )
   y, classes = encode_split(name, found.labels, len(found.names), training.labels)
   return _source(name, [splits[split].file(n) for n in found.names], y, classes, options)
+
+
+def _no_split(name: str, root: pathlib.Path, split: str) -> str:
+  """Says what to do about a split that there is not."""
+  what = (
+    f"{name} has no folder {split}/, so there is no {split} split: put images into {root / split}"
+  )
+  if split == "train":
+    return f"{what}, or name the folder whose images are to be trained on"
+  return f"{what}, or hold some out of the others: --config.data_options.hold_out=0.1"
 
 
 def _source(
@@ -97,7 +104,8 @@ def _common_shape(
     several += [file] if header.frames else []
   if several:
     logging.warning(
-      "%d images move or have pages (%s): the first of each is used", len(several), several[0]
+      "%d files are animated or have several pages (%s): the first image of each is used",
+      *(len(several), several[0]),
     )
   channels = options.channels or _common_channels(kinds)
   if options.image_size:

@@ -32,10 +32,12 @@ def encode(
   """
   y = y[:, 0] if y.shape == (size, 1) else y
   if y.shape != (size,) or y.dtype.kind not in "biuU":
-    flags = ". Where each row has a flag for every class, write y.argmax(axis=1) if one is set"
+    hint = "; write y.astype(int)" if y.dtype.kind == "f" and y.shape == (size,) else ""
+    if y.ndim == 2:
+      hint = ". Where each row has a flag for every class, write y.argmax(axis=1) if one is set"
     raise ValueError(
       f"the labels of {name} are {y.dtype} {list(y.shape)}: expected integers [{size}], one for"
-      f" each example{flags if y.ndim == 2 else ''}"
+      f" each example{hint}"
     )
   y = y if y.dtype.kind == "U" else y.astype(np.int64)
   if y.dtype.kind != "U" and y.min() < 0:
@@ -69,8 +71,9 @@ def encode_split(
     logging.warning("%s has labels in one of its splits, and none in another", name)
   if y is None:
     return None, None
-  known = None if training is None else encode(name, training, len(training))[1]
-  return encode(name, y, size, known)
+  if training is None or training is y:
+    return encode(name, y, size)
+  return encode(name, y, size, encode(name, training, len(training))[1])
 
 
 def class_names(classes: Sequence[object]) -> tuple[str, ...] | None:

@@ -16,6 +16,7 @@ from absl import logging
 
 from gan_jax.data.images import SUFFIXES
 from gan_jax.data.trees import Tree, folder_tree, zip_tree
+from gan_jax.files import JSON_LIMIT
 
 _SPLITS = {
   **dict.fromkeys(("train", "training"), "train"),
@@ -25,7 +26,6 @@ _SPLITS = {
 _DOMAIN = re.compile(r"(train|test|val)([ab])", re.IGNORECASE)  # of CycleGAN's folders
 _SHARD, _IN_SHARD = re.compile(r"\d{5}"), re.compile(r"\d{5}/img\d{8}\.\w+")  # of StyleGAN's
 _STYLEGAN = "dataset.json"
-_JSON_LIMIT = 1 << 28  # bytes: ten times what ImageNet needs
 
 
 class Listing(NamedTuple):
@@ -125,7 +125,9 @@ def _splits(tree: Tree, split: str) -> Mapping[str, Tree]:
     return {"train": tree}
   by_kind = {kind: folder for folder, kind in found.items()}
   if len(by_kind) < len(found):
-    raise ValueError(f"{tree.where} has {', '.join(found)}, two of one split: rename or remove one")
+    raise ValueError(
+      f"{tree.where} has folders {', '.join(found)}, some for the same split: rename or remove one"
+    )
   if split == "train" and {"validation", "test"} <= by_kind.keys():
     logging.warning(
       "%s: %s is left out, as %s is the test split",
@@ -177,6 +179,8 @@ def listing(tree: Tree, tell: bool = True) -> Listing:
 
 def _tell_classes(where: str, folders: Sequence[str], images: Sequence[str]) -> None:
   """Says of folders that are taken for classes where they may be none."""
+  if len(folders) == 1:
+    logging.warning("%s: all images are in %s, and so of one class", where, folders[0])
   if all(map(_SHARD.fullmatch, folders)):
     logging.warning(
       "%s: the folders %s, ... are taken for classes; if they are parts of one set, put a file %s"
@@ -215,13 +219,15 @@ def _stylegan_labels(tree: Tree) -> Callable[[Sequence[str]], np.ndarray | None]
   where = f"{tree.where}/{_STYLEGAN}"
   try:
     with tree.file(_STYLEGAN).open("rb") as file:
-      content = file.read(_JSON_LIMIT + 1)
-    if len(content) > _JSON_LIMIT:
-      raise ValueError(f"it has more than {_JSON_LIMIT} bytes")
+      content = file.read(JSON_LIMIT + 1)
+    if len(content) > JSON_LIMIT:
+      raise ValueError(f"it has more than {JSON_LIMIT} bytes")
     found: Any = json.loads(content)
     if not isinstance(found, dict) or "labels" not in found:
       return None  # of another program
     pairs = None if found["labels"] is None else dict(found["labels"])
+    if pairs is not None and len(pairs) < len(found["labels"]):
+      raise ValueError("it names an image twice")
   except Exception as error:  # no JSON, too deep, no pairs, or a damaged zip
     raise ValueError(
       f'{where} cannot be read ({error}): expected {{"labels": [[name, class], ...]}}'
@@ -237,7 +243,7 @@ def _stylegan_labels(tree: Tree) -> Callable[[Sequence[str]], np.ndarray | None]
         f"{where} has no label for {missing[0]} ({len(missing)} of {len(names)} images): add it,"
         ' remove the image, or write {"labels": null} to use none'
       )
-    if odd := [n for n in names if type(pairs[n]) is not int]:
+    if odd := [n for n in names if type(pairs[n]) is not int or pairs[n] >= 1 << 63]:
       raise ValueError(
         f"{where} has the label {str(pairs[odd[0]])[:40]} for {odd[0]}: expected one whole number"
       )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 _FOLDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_LONGEST = 1000  # characters of a name in a zip
 _JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what file managers leave
 
 
@@ -87,6 +88,10 @@ def zip_tree(path: pathlib.Path) -> Tree:
   originals: dict[str, str] = {}
   for member in archive.infolist():
     name = member.filename.removeprefix("./").lstrip("/")
+    if len(name) > _LONGEST:
+      raise ValueError(
+        f"{path} has a name of {len(name)} characters, and not a file's: make it again"
+      )
     if not all(map(_seen, name.rstrip("/").split("/"))):
       continue
     if member.flag_bits & 1 or member.compress_type not in _FOLDED:

@@ -150,7 +150,7 @@ def test_what_is_left_out_is_told(tmp_path, caplog):
     source = load(f"folder:{tmp_path}", channels=3)
   assert source.size == 3
   assert "left out" in caplog.text and "2 of .heic (a.heic), 1 of no ending (c)" in caplog.text
-  assert "1 images move or have pages" in caplog.text and "moves.gif" in caplog.text
+  assert "1 files are animated or have several pages" in caplog.text and "moves.gif" in caplog.text
 
 
 # Mistakes.

@@ -204,11 +204,17 @@ def test_an_image_in_a_zip_that_unfolds_is_not_unfolded(tmp_path):
 
 
 def test_labels_that_unfold_are_not_unfolded(tmp_path, monkeypatch):
-  monkeypatch.setattr("gan_jax.data.layout._JSON_LIMIT", 1 << 20)
+  monkeypatch.setattr("gan_jax.data.layout.JSON_LIMIT", 1 << 20)
   with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
     archive.writestr("a.png", png(8, 8, zeros(25 * 8)))
     archive.writestr("dataset.json", b" " * (70 << 20))
   refused(f"zip:{tmp_path / 'a.zip'}", r"dataset\.json cannot be read \(it has more than 1048576")
+
+
+def test_a_name_without_end_is_refused_and_not_repeated(tmp_path):
+  with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    archive.writestr("a/" * 30_000 + "a.png", b"")
+  refused(f"zip:{tmp_path / 'a.zip'}", r"a\.zip has a name of 60005 characters")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\5\6", b"no zip at all"])

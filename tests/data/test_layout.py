@@ -78,7 +78,7 @@ def test_folders_that_nobody_can_tell_are_refused(tmp_path):
   with pytest.raises(ValueError, match="test, train beside bus, so that nobody knows"):
     load(name)
   name = write(tmp_path / "b", "train/0.png", "training/0.png")
-  with pytest.raises(ValueError, match="two of one split: rename or remove one"):
+  with pytest.raises(ValueError, match="some for the same split: rename or remove one"):
     load(name)
   name = write(tmp_path / "c", "0.png", "train/0.png", "test/0.png")
   with pytest.raises(ValueError, match=r"images \(0\.png, \.\.\.\) beside folders"):
@@ -139,6 +139,8 @@ def test_shards_without_labels_are_no_classes_and_other_numbers_are_told(tmp_pat
   [
     ('{"labels": [["00000/img00000000.png", 1]]}', r"no label for 00000/img00000001\.png \(2 of 3"),
     (json.dumps({"labels": [[n, [0.5]] for n in SHARDS]}), r"label \[0\.5\] .*one whole number"),
+    (json.dumps({"labels": [[n, 1 << 70] for n in SHARDS]}), "label 11805.* one whole number"),
+    (json.dumps({"labels": [[SHARDS[0], 1], [SHARDS[0], 2]]}), "it names an image twice"),
     ('{"labels": 3}', "cannot be read .*expected"),
     ("[" * 100_000, "cannot be read .*expected"),
   ],
