@@ -94,6 +94,8 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     test = None
   if options["hold_out"]:
     source, test = _hold_out(source, test, options["hold_out"])
+  if config.conditional:
+    data.tell_unseen(source)
   example = Example(
     tuple(source.shape),
     source.num_classes if config.conditional else None,

@@ -21,6 +21,7 @@ from gan_jax.data.source import (
   require_labels,
   table,
   take,
+  tell_unseen,
 )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
   "require_labels",
   "table",
   "take",
+  "tell_unseen",
   "to_float",
   "to_levels",
   "to_uint8",

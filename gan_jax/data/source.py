@@ -15,7 +15,7 @@ import numpy as np
 from absl import logging
 
 from gan_jax.data.labels import class_names as names_of
-from gan_jax.data.labels import encode, numbers
+from gan_jax.data.labels import encode, listed, numbers
 from gan_jax.data.permutation import hash_words, permute
 
 Raw = dict[str, np.ndarray]
@@ -122,6 +122,18 @@ def require_labels(source: Source) -> None:
       " (a folder with one subfolder for each class, an npz file with an array y), or an"
       " unconditional game"
     )
+
+
+def tell_unseen(source: Source) -> None:
+  """Warns of classes that a data set declares, and has no example of: nobody can learn them."""
+  if "y" in source.arrays and source.size is not None:
+    absent = sorted({*range(source.num_classes or 0)} - {*source.arrays["y"].tolist()})
+    if absent:
+      logging.warning(
+        "%s has no example of %s to train on",
+        source.name,
+        listed([source.classes[i] for i in absent]),
+      )
 
 
 def check_seed(seed: int) -> None:

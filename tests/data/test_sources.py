@@ -22,6 +22,7 @@ from gan_jax.data import (
   require_labels,
   table,
   take,
+  tell_unseen,
 )
 from gan_jax.data.bundle import bundle, choose
 
@@ -159,6 +160,14 @@ def test_classes_are_those_there_are_and_keep_their_names(labels, y, names):
   assert source.arrays["y"].tolist() == y and source.arrays["y"].dtype == np.int32
   assert source.class_names == names and source.num_classes == len(set(y))
   assert source.classes == (names or tuple("012"[: len(set(y))]))
+
+
+def test_classes_without_an_example_are_told(caplog):
+  with caplog.at_level("WARNING", logger="absl"):
+    tell_unseen(table("all", images(3, 2, 2, 1), np.arange(3)))
+    assert not caplog.text
+    tell_unseen(table("some", images(2, 2, 2, 1), np.array([2, 0]), 4, "abcd"))
+  assert "some has no example of classes b, d to train on" in caplog.text
 
 
 # A share that is held out.
