@@ -78,6 +78,9 @@ _OUT = flags.DEFINE_string(
   "out", None, "sample: where to write a picture of them (PNG). report: where to write the page."
 )
 _NPZ = flags.DEFINE_string("npz", None, "sample: where to write them as arrays x and y.")
+_LABELS = flags.DEFINE_list(
+  "labels", [], "sample: classes to draw from, by name or number, such as cat,dog. Default: all."
+)
 _INTERPOLATE = flags.DEFINE_bool("interpolate", False, "sample: walk between latents, row by row.")
 _TRUNCATION = flags.DEFINE_list(
   "truncation", [], "evaluate, sample: bound on normal latents. sample: of several, a row for each."
@@ -120,7 +123,7 @@ USAGE = """gan_jax: generative adversarial networks in JAX
     [--features=inception] [--metrics=frechet,...] [--card=card.json]      (images made by anything)
   gan_jax compare A[,A2,...] B[,B2,...]      (folders of runs, or score cards)
   gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
-    [--truncation=2,1,0.5] [--neighbours=5]
+    [--labels=cat,dog] [--truncation=2,1,0.5] [--neighbours=5]
   gan_jax runs DIR [--sort=KEY] [--filter=KEY=VALUE,...]      (runs and ablations below a folder)
   gan_jax report RUN [RUN ...] [--out=report.html]      (one page of runs and ablations)
 
@@ -274,14 +277,28 @@ def sample() -> None:
       ema=_EMA.value,
       interpolate=_INTERPOLATE.value,
       truncation=_truncation(),
+      classes=_LABELS.value,
     )
+    _say_classes(run)
   print("\n".join(f"wrote {path}" for path in written))
+
+
+def _say_classes(run: Any) -> None:
+  """Says in which order the examples of classes come."""
+  from gan_jax.data.labels import listed
+
+  example = run.sampler.example
+  if example.classes:
+    shown = [example.classes[i] for i in example.class_places(_LABELS.value or example.classes)]
+    print(f"class by class, row after row: {listed(shown)}")
 
 
 def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots, report, scoring
 
+  if _LABELS.value:
+    raise ValueError("--labels and --neighbours: neighbours are shown of all classes; give one")
   if not _OUT.value or _NPZ.value or _INTERPOLATE.value or len(_truncation()) > 1:
     raise ValueError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
   k, features, how = _NEIGHBOURS.value, _FEATURES.value, scoring.How(_EMA.value, *_truncation())

@@ -81,6 +81,7 @@ def default_config() -> ml_collections.ConfigDict:
         "image_size": 0,  # to resize and crop to; 0 keeps the images' own
         "channels": 0,  # 1 for gray, 3 for colour; 0 keeps the images' own
         "examples": 0,  # to train on, the first so many; 0 for all
+        "hold_out": 0.0,  # share of them that is the test split, of data that have none
         "data_dir": "",  # of tfds:, and where relative paths of other data start
         "manual_dir": "",  # of tfds:, files fetched by hand
         "flip": False,

@@ -94,10 +94,15 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     test = data.load(config.data, "test", **where)
   except data.NoSplitError:
     test = None
+  if options["hold_out"]:
+    source, test = _hold_out(source, test, options["hold_out"])
+  if config.conditional:
+    data.tell_unseen(source)
   example = Example(
     tuple(source.shape),
     source.num_classes if config.conditional else None,
     tuple(options["pixel_range"]) if len(source.shape) == 3 else None,
+    source.class_names if config.conditional else None,
   )
   asked = _asked(config)
   suited(source, test, asked)  # before anything is trained, it is refused if it cannot be had
@@ -177,6 +182,20 @@ def build_game(
 
 
 # --- what a config names ------------------------------------------------------------------------
+
+
+def _hold_out(
+  source: data.Source, test: data.Source | None, share: float
+) -> tuple[data.Source, data.Source]:
+  """Makes the test split that data lack of a share of the training split."""
+  check_number("config.data_options.hold_out", share, fixed=True)
+  if test is not None:
+    has = "is endless" if test.size is None else f"has a test split of {test.size} examples"
+    raise ValueError(
+      f"{source.name} {has}, and --config.data_options.hold_out={share} is for data without one:"
+      " leave it out"
+    )
+  return data.hold_out(source, share)
 
 
 def _network(options: Mapping[str, Any], num_classes: int | None, **given: Any) -> Any:

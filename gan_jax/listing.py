@@ -13,7 +13,7 @@ from gan_jax.files import read_json
 from gan_jax.lock import is_live
 from gan_jax.metrics.suite import METRICS
 from gan_jax.report import read_rows, scores
-from gan_jax.runs import config_values, read_config
+from gan_jax.runs import config_values, read_config, read_example
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
 FAILED = "failed"  # left in a run's folder by a launcher that failed, as `launch/sweep` does
@@ -39,6 +39,7 @@ class Listed(NamedTuple):
     config: {dotted key: value}.
     changed: when it was last heard of, in seconds since the epoch.
     note: why it failed, or what is damaged.
+    classes: of its data, in the order of its pictures; () where it is unconditional.
   """
 
   path: pathlib.Path
@@ -50,6 +51,7 @@ class Listed(NamedTuple):
   config: Mapping[str, Any] = {}
   changed: float = math.nan
   note: str = ""
+  classes: Sequence[str] = ()
 
 
 def find(folder: str | pathlib.Path) -> list[pathlib.Path]:
@@ -87,7 +89,8 @@ def _run(path: pathlib.Path) -> Listed:
     rows = read_rows(path)
     state, note = _unfinished(path, summary, live)
     played, found = (rows[-1]["round"] if rows else 0), scores(alike(rows), BETTER)
-  return Listed(path, state, played, total, "rounds", _told(found), config, _changed(path), note)
+  told, changed, classes = _told(found), _changed(path), read_example(path).classes
+  return Listed(path, state, played, total, "rounds", told, config, changed, note, classes)
 
 
 def _told(found: Any) -> dict[str, dict[str, Any]]:

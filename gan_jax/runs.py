@@ -33,6 +33,7 @@ EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does
 # The default before there was "auto", which chooses the same where these can be had.
 _FORMER_EVALUATION = {"features": "classifier", "metrics": ["frechet", "classes"], "real": "test"}
 LAYOUT = ("mesh", "microbatches", "remat")  # keys that numbers do not depend on
+MOST_CLASSES = 1 << 20  # of a config.json that one can believe
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
 RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
@@ -94,10 +95,16 @@ class Run(NamedTuple):
       )
 
   def sweep(
-    self, bounds: Sequence[float], columns: int = 10, *, seed: int = 0, ema: bool = True
+    self,
+    bounds: Sequence[float],
+    columns: int = 10,
+    *,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    ema: bool = True,
   ) -> np.ndarray:
     """Draws the same latents under several truncations, a row each: [rows * columns, ...]."""
-    draw = lambda bound: self.sample(columns, seed=seed, ema=ema, truncation=bound)
+    draw = lambda bound: self.sample(columns, seed=seed, labels=labels, ema=ema, truncation=bound)
     return np.concatenate([draw(bound) for bound in bounds])
 
   def save_samples(
@@ -110,38 +117,46 @@ class Run(NamedTuple):
     ema: bool = True,
     interpolate: bool = False,
     truncation: Sequence[float] = (),
+    classes: Sequence[str] = (),
   ) -> list[str]:
     """Draws examples and writes them as a picture, as arrays, or both.
 
     Args:
       n: how many; interpolated, they are walks of ten.
       png: where to write a picture; class by class when conditional.
-      npz: where to write arrays x, and y when conditional.
+      npz: where to write arrays x, and when conditional y, as the labels of the data are, and
+        class_names if these are text.
       seed: of the latents.
       ema: whether to use the averaged generator.
       interpolate: whether to walk between latents, a row each.
       truncation: bound on the entries of normal latents; of several bounds each makes a row of ten.
+      classes: names, or numbers, of those to draw from; by default all of a conditional game.
 
     Returns:
       The paths written.
     """
     labels: np.ndarray | None = None
     columns: int | None = STEPS
+    example = self.sampler.example
+    chosen = example.class_places(classes) if classes else np.arange(example.num_classes or 0)
     if interpolate and truncation:
       raise ValueError("an interpolation is not truncated: ask for one or the other")
     if interpolate:
-      x = self.sampler.interpolate(self.state, max(1, n // STEPS), STEPS, seed=seed, ema=ema)
+      rows = max(1, n // STEPS)
+      of = np.resize(chosen, rows) if len(chosen) else None
+      x = self.sampler.interpolate(self.state, rows, STEPS, seed=seed, labels=of, ema=ema)
     elif len(truncation) > 1:
-      x = self.sweep(truncation, STEPS, seed=seed, ema=ema)
+      of = chosen[by_class(STEPS, len(chosen))] if len(chosen) else None
+      x = self.sweep(truncation, STEPS, seed=seed, labels=of, ema=ema)
     else:
-      labels = self.labels(n)
+      labels = chosen[by_class(n, len(chosen))] if len(chosen) else None
       bound = truncation[0] if truncation else None
       x = self.sample(n, seed=seed, labels=labels, ema=ema, truncation=bound)
-      columns = None if labels is None else max(1, n // (int(labels[-1]) + 1))
+      columns = None if labels is None else max(1, n // len(chosen))
     if png:
       save_png(png, picture(x, columns=columns))
     if npz:
-      save_arrays(npz, {"x": x} if labels is None else {"x": x, "y": labels})
+      save_arrays(npz, {"x": x} if labels is None else {"x": x, **example.written(labels)})
     return [path for path in (png, npz) if path]
 
   def labels(self, n: int) -> np.ndarray | None:
@@ -186,6 +201,11 @@ def _restore(folder: pathlib.Path, like: State, round: int | None) -> State | No
 def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
   """Reads the config that a run was started with."""
   return _read(pathlib.Path(workdir))[0]
+
+
+def read_example(workdir: str | pathlib.Path) -> Example:
+  """Reads what a run knew of its data when it was started."""
+  return _read(pathlib.Path(workdir))[1]
 
 
 def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
@@ -320,7 +340,10 @@ def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
     example = found["example"]
     pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
     # What came into configs after the run was started has a default that changes nothing for it.
-    config = ml_collections.ConfigDict({**default_config().to_dict(), **found["config"]})
+    ours = default_config().to_dict()
+    data_options = {**ours["data_options"], **found["config"].get("data_options", {})}
+    values = {**ours, **found["config"], "data_options": data_options}
+    config = ml_collections.ConfigDict(values)
     if config.evaluation.to_dict() == _FORMER_EVALUATION:
       config.evaluation = default_config().evaluation
     with contextlib.suppress(ValueError):  # which is told when a game is built of it
@@ -328,6 +351,12 @@ def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
     shape = tuple(example["shape"])
     if not all(type(n) is int and n > 0 for n in shape):
       raise ValueError(f"examples of the shape {shape}")
-    return config, Example(shape, example["num_classes"], pixel_range)
+    count, names = example["num_classes"], example.get("class_names")
+    if count is not None and not (type(count) is int and 0 < count <= MOST_CLASSES):
+      raise ValueError(f"{count!r} classes")
+    if names is not None and len(names) != count:
+      raise ValueError(f"{len(names)} names of {count} classes")
+    names = None if names is None else tuple(map(str, names))
+    return config, Example(shape, count, pixel_range, names)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

@@ -1,5 +1,6 @@
 """Examples as a user wants them: many, quantised like saved images, by class, interpolated."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from gan_jax.data import to_levels, to_uint8
+from gan_jax.data.labels import listed, numbers, values
 from gan_jax.game import Game, State, networks
 from gan_jax.metrics import slerp
 from gan_jax.random import make_key
@@ -23,11 +25,39 @@ class Example(NamedTuple):
     shape: of one example.
     num_classes: how many classes a conditional game has; None for an unconditional one.
     pixel_range: what 0 and 255 are scaled to; None for data that are not images.
+    class_names: of a conditional game; None if classes are called by their numbers.
   """
 
   shape: tuple[int, ...]
   num_classes: int | None
   pixel_range: tuple[float, float] | None
+  class_names: tuple[str, ...] | None = None
+
+  @property
+  def classes(self) -> tuple[str, ...]:
+    """What to call each class; () of an unconditional game."""
+    return self.class_names or numbers(self.num_classes or 0)
+
+  def class_places(self, names: Sequence[str]) -> np.ndarray:
+    """Finds classes by name, or by number where names are none: int [m].
+
+    Raises:
+      ValueError: for a class that there is not.
+    """
+    if not self.classes:
+      raise ValueError(f"labels {', '.join(names)} are of classes, and this run has none")
+    places = {name: i for i, name in enumerate(self.classes)}
+    if not any(name.isdecimal() for name in places):
+      places |= {str(i): i for i in range(len(self.classes))}
+    if unknown := [name for name in names if name not in places]:
+      raise ValueError(f"there is no class {unknown[0]!r}: expected some of {listed(self.classes)}")
+    return np.array([places[name] for name in names])
+
+  def written(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Turns classes [n] into what a file holds: y as in the data, class_names if those are text."""
+    known = values(self.classes)
+    named = {"class_names": np.array(self.classes)}
+    return {"y": known[labels], **({} if tuple(map(str, known)) == self.classes else named)}
 
   def batch(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Describes a batch of examples with these leading sizes."""
@@ -109,7 +139,14 @@ class Sampler:
     return x if pixel_range is None else (to_uint8 if rounded else to_levels)(x, pixel_range)
 
   def interpolate(
-    self, state: State, rows: int = 8, steps: int = 10, *, seed: int = 0, ema: bool = True
+    self,
+    state: State,
+    rows: int = 8,
+    steps: int = 10,
+    *,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    ema: bool = True,
   ) -> np.ndarray:
     """Walks from one latent to another, a row each; a row keeps one class.
 
@@ -121,6 +158,7 @@ class Sampler:
       rows: how many walks.
       steps: examples in each.
       seed: of the ends.
+      labels: of the rows, int [rows], for a conditional game; by default one class after another.
       ema: whether to use averaged networks.
 
     Returns:
@@ -129,9 +167,9 @@ class Sampler:
     ends = self.latents(2 * rows, seed)
     start, end = (np.repeat(part, steps, axis=0) for part in (ends[:rows], ends[rows:]))
     z = slerp(start, end, np.tile(np.linspace(0, 1, steps), rows))
-    labels = None
     if self.example.num_classes is not None:
-      labels = np.repeat(np.arange(rows) % self.example.num_classes, steps)
+      labels = np.arange(rows) % self.example.num_classes if labels is None else labels
+      labels = np.repeat(labels, steps)
     return self.generate(state, z.astype(np.float32), labels=labels, ema=ema)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from gan_jax.cards import ELSEWHERE, Card, make_card
 from gan_jax.data import KINDS, NoSplitError, Source, load, take
@@ -69,7 +70,7 @@ def score_images(
   # Without a training split the held-out one says what the data are: shape, and no classes.
   train = against if train is None else train
   evaluator = evaluator_for(train, test, num_fake=count, asked=asked)
-  drawn = [_take(source, count) for source in sets]
+  drawn = [_take(source, count, train.classes) for source in sets]
   return make_card(
     evaluator,
     [evaluator(_those(images)) for images in drawn],
@@ -110,7 +111,9 @@ def _images(
     name: load(data_name(name), "train", **options) for name in fakes if name not in statistics
   }
   size = min(map(_size, sets.values()), default=0) if count is None else count
-  found |= {name: (source, functools.partial(_take, source, size)) for name, source in sets.items()}
+  found |= {
+    name: (source, functools.partial(_take, source, size, ())) for name, source in sets.items()
+  }
   sources = [source for source, _ in found.values()]
   if sources:
     _check(sources[0], sources)
@@ -121,8 +124,8 @@ def data_name(name: str) -> str:
   """Tells what a user names by a bare path: a folder of images, or an .npz file of arrays."""
   if ":" in name or name in KINDS:
     return name
-  if name.endswith(".npz"):
-    return f"npz:{name}"
+  if name.endswith((".npz", ".zip")):
+    return f"{name[-3:]}:{name}"
   is_folder = "/" in name or pathlib.Path(name).is_dir()
   return f"folder:{name}" if is_folder else name
 
@@ -152,8 +155,19 @@ def _check(real: Source, sets: Sequence[Source]) -> None:
       )
 
 
-def _take(source: Source, count: int) -> Mapping[str, np.ndarray]:
-  return take(source, None if count == source.size else count)
+def _take(source: Source, count: int, classes: Sequence[str]) -> Mapping[str, np.ndarray]:
+  """Takes images; labels become those that the real data have for classes of the same names."""
+  images = take(source, None if count == source.size else count)
+  places = {name: place for place, name in enumerate(classes)}
+  if "y" not in images or not classes:
+    return images
+  if others := [name for name in source.classes if name not in places]:
+    logging.warning(
+      "%s is scored without its labels: %s of it is no class of the real images",
+      *(source.name, others[0]),
+    )
+    return {"x": images["x"]}
+  return {**images, "y": np.array([places[name] for name in source.classes])[images["y"]]}
 
 
 def _those(images: Mapping[str, np.ndarray]) -> SampleFn:

@@ -356,3 +356,22 @@ def test_an_evaluation_reaches_the_evaluator(tmp_path, monkeypatch):
   card = build(config).evaluator().card
   assert card["backbone"]["name"] == "pixels" and list(card["metrics"]) == ["prdc"]
   assert card["real"]["split"] == "train" and card["real"]["count"] == 10_000
+
+
+def test_a_share_is_held_out_of_data_without_a_test_split(tmp_path):
+  np.savez(tmp_path / "d.npz", x=np.random.default_rng(0).normal(size=(60, 2)), y=[4, 1, 1] * 20)
+  config = tiny(**{"data": f"npz:{tmp_path}/d.npz", "data_options.hold_out": 0.2})
+  experiment = build(config)
+  assert experiment.held_out is not None
+  assert (experiment.batches.source.size, experiment.held_out.size) == (48, 12)
+  assert np.bincount(experiment.held_out.arrays["y"]).tolist() == [8, 4]
+  config.seed, config.data_options.examples = 5, 20
+  again = build(config)  # another seed trains on the same, and "examples" are of what is left
+  assert again.held_out is not None and again.batches.source.size == 20
+  np.testing.assert_array_equal(again.held_out.arrays["x"], experiment.held_out.arrays["x"])
+  config.data = "mnist10k"
+  with pytest.raises(ValueError, match=r"mnist10k has a test split of 2000 .*hold_out=0\.2 is for"):
+    build(config)
+  config.data, config.data_options.hold_out = f"npz:{tmp_path}/d.npz", 1.5
+  with pytest.raises(ValueError, match=r"hold_out=1\.5: expected a share between 0 and 1"):
+    build(config)

@@ -12,7 +12,8 @@ from gan_jax.checkpoint import Checkpoints, DamagedError
 from gan_jax.config import default_config, network, schedule
 from gan_jax.experiment import build
 from gan_jax.game import init, minibatches
-from gan_jax.runs import check_same_config, load, read_config, write_config
+from gan_jax.runs import Run, _read, check_same_config, load, read_config, write_config
+from gan_jax.sampling import Sampler
 
 
 @pytest.fixture
@@ -85,6 +86,40 @@ def test_a_run_from_before_a_key_there_is_now_has_its_default(experiment, tmp_pa
   assert config.rule.to_dict() == default_config().rule.to_dict()
   assert config.loss == experiment.config.loss
   check_same_config(experiment.config, tmp_path)
+
+
+def test_a_run_from_before_shares_and_names_of_classes_goes_on(experiment, tmp_path):
+  write_config(experiment, tmp_path)
+  path = tmp_path / "config.json"
+  found = json.loads(path.read_text())
+  del found["config"]["data_options"]["hold_out"], found["example"]["class_names"]
+  path.write_text(json.dumps(found))
+  check_same_config(experiment.config, tmp_path)
+  assert _read(tmp_path)[1] == experiment.example
+
+
+def test_samples_are_of_the_classes_asked_for_and_labelled_as_the_data(tmp_path):
+  x = np.random.default_rng(0).normal(size=(64, 2))
+  np.savez(tmp_path / "d.npz", x=x, y=[3, 1] * 32)
+  config = default_config()
+  config.data, config.conditional = f"npz:{tmp_path}/d.npz", True
+  for player in ("generator", "discriminator"):
+    config[player] = network(f"mlp_{player}", hidden=(8,))
+  experiment = build(config)
+  write_config(experiment, tmp_path)
+  example = _read(tmp_path)[1]
+  assert example == experiment.example and example.classes == ("1", "3")
+  game, batch = experiment.game, example.batch(minibatches(experiment.game), 64)
+  state = init(game, jax.random.key(0), batch)
+  run = Run(config, game, state, Sampler(game, example), "last")
+  for asked, labels in (((), [1] * 4 + [3] * 4), (("3",), [3] * 8)):
+    run.save_samples(8, npz=str(tmp_path / "s.npz"), classes=asked)
+    with np.load(tmp_path / "s.npz") as written:
+      assert written["y"].tolist() == labels and list(written) == ["x", "y"]
+      places = np.searchsorted([1, 3], labels)
+      np.testing.assert_array_equal(written["x"], run.sample(8, labels=places))
+  with pytest.raises(ValueError, match="there is no class '2': expected some of classes 1, 3"):
+    run.save_samples(8, npz=str(tmp_path / "s.npz"), classes=("2",))
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_read_gives_way_to_the_newer(

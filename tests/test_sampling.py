@@ -94,6 +94,44 @@ def test_walk_has_its_ends_and_keeps_one_class():
   np.testing.assert_allclose(walk[:, -1], ends[3:] + label, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+  ("names", "asked", "places"),
+  [
+    (("cat", "dog"), ["dog", "0", "dog"], [1, 0, 1]),  # a place, where no name is a number
+    (("1", "2", "7"), ["7", "1"], [2, 0]),
+    (None, ["2", "0"], [2, 0]),
+  ],
+)
+def test_classes_are_found_by_name(names, asked, places):
+  example = Example((2,), len(names or "abc"), None, names)
+  assert example.class_places(asked).tolist() == places
+  with pytest.raises(ValueError, match="there is no class '3': expected some of classes"):
+    example.class_places(["3"])
+  with pytest.raises(ValueError, match="and this run has none"):
+    IMAGES.class_places(asked)
+
+
+@pytest.mark.parametrize(
+  ("names", "written"),
+  [
+    (None, {"y": [1, 0]}),
+    (("1", "2", "7"), {"y": [2, 1]}),
+    (("cat", "1"), {"y": [1, 0], "class_names": ["cat", "1"]}),
+    (("01", "1"), {"y": [1, 0], "class_names": ["01", "1"]}),
+  ],
+)
+def test_labels_are_written_as_the_data_have_them(names, written):
+  example = Example((2,), len(names or "ab"), None, names)
+  found = example.written(np.array([1, 0]))
+  assert {key: array.tolist() for key, array in found.items()} == written
+
+
+def test_walks_are_of_the_classes_asked_for():
+  sampler, state = make(Example((2,), 5, None), scale=0.0)
+  walk = sampler.interpolate(state, rows=2, steps=3, labels=np.array([4, 1]))
+  assert walk[:, 0].tolist() == [4, 4, 4, 1, 1, 1]
+
+
 def test_batch_describes_shapes():
   spec = Example((4, 4, 3), 10, (-1.0, 1.0)).batch(2, 8)
   assert spec["x"].shape == (2, 8, 4, 4, 3) and spec["y"].shape == (2, 8)

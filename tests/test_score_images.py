@@ -6,10 +6,10 @@ from PIL import Image
 
 from gan_jax.cards import line, read_card, write_card
 from gan_jax.comparing import compare, differences
-from gan_jax.data import NoSplitError
+from gan_jax.data import NoSplitError, load
 from gan_jax.experiment import images_asked
 from gan_jax.metrics import frechet_distance, moments
-from gan_jax.score_images import data_name, score_images
+from gan_jax.score_images import _take, data_name, score_images
 
 PIXELS = images_asked("pixels", ("frechet",), "train")
 
@@ -93,6 +93,7 @@ def test_bare_paths_are_folders_and_files(files, monkeypatch):
   monkeypatch.chdir(files)
   assert data_name("a.npz") == "npz:a.npz" and data_name("b") == "folder:b"
   assert data_name("x/y") == "folder:x/y" and data_name("mnist10k") == "mnist10k"
+  assert data_name("x/a.zip") == "zip:x/a.zip"
   assert data_name("tfds:cifar10") == "tfds:cifar10"
 
 
@@ -136,3 +137,14 @@ def test_statistics_that_do_not_fit_are_refused(files):
   (files / "stats.pkl").write_bytes(b"")
   with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):
     score_images(str(files / "stats.pkl"), [a], PIXELS)
+
+
+def test_labels_are_those_of_classes_of_the_same_name(tmp_path, caplog):
+  """Fakes of classes 7 and 2 alone, where the real images are also of 5."""
+  np.savez(tmp_path / "real.npz", x=images(90, 0), y=np.array([5, 2, 7] * 30))
+  np.savez(tmp_path / "fake.npz", images(6, 2), np.array([7, 2, 2, 7, 7, 2]))
+  real, fake = (load(f"npz:{tmp_path}/{name}.npz") for name in ("real", "fake"))
+  assert _take(fake, 6, real.classes)["y"].tolist() == [2, 0, 0, 2, 2, 0]
+  with caplog.at_level("WARNING", logger="absl"):
+    assert "y" not in _take(real, 90, fake.classes)
+  assert "scored without its labels: 5 of it is no class of the real" in caplog.text

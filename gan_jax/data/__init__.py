@@ -17,9 +17,11 @@ from gan_jax.data.source import (
   Raw,
   Source,
   first,
+  hold_out,
   require_labels,
   table,
   take,
+  tell_unseen,
 )
 
 __all__ = [
@@ -35,10 +37,12 @@ __all__ = [
   "Raw",
   "Source",
   "first",
+  "hold_out",
   "load",
   "require_labels",
   "table",
   "take",
+  "tell_unseen",
   "to_float",
   "to_levels",
   "to_uint8",

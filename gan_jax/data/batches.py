@@ -211,8 +211,9 @@ def _resident(source: Source, asked: bool | None) -> bool:
   in_memory = source.draw is not None or bool(source.arrays)
   if asked and not in_memory:
     raise ValueError(
-      f"{source.name} is not in memory, so it cannot be kept on the device: raise memory_limit in"
-      " load(...), lower image_size, or leave resident=None to stream it"
+      f"{source.name} is not in memory, so it cannot be kept on the device: leave out"
+      " --config.data_options.placement=device to stream it, lower"
+      " --config.data_options.image_size, or raise memory_limit in load(...)"
     )
   if asked is None:
     return in_memory and sum(a.nbytes for a in source.arrays.values()) <= RESIDENT_LIMIT
@@ -228,13 +229,13 @@ def _check(b: Batches) -> None:
     raise ValueError(f"batch_size is {b.batch_size}: expected at least 1")
   if source.size is not None and b.batch_size > source.size:
     raise ValueError(
-      f"{source.name} has {source.size} examples, fewer than one batch of {b.batch_size}: choose a"
-      f" batch_size of at most {source.size}"
+      f"{source.name} has {source.size} examples, fewer than one batch of {b.batch_size}: choose"
+      f" --config.batch_size={source.size} or less"
     )
   if b.process_count < 1 or b.batch_size % b.process_count:
     raise ValueError(
       f"a batch of {b.batch_size} cannot be shared out equally to {b.process_count} processes:"
-      " choose a batch_size that is a multiple of their number"
+      " choose a --config.batch_size that is a multiple of their number"
     )
   if not 0 <= b.process_index < b.process_count:
     raise ValueError(

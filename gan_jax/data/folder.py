@@ -1,160 +1,151 @@
-"""A folder of the user's own images.
+"""A folder of the user's own images, or a zip of it.
 
     folder/*.png                  no labels
-    folder/<class>/*.png          labels 0, 1, ... in the sorted order of the class folders
-    folder/train/..., test/...    either of the above for each split
+    folder/<class>/**/*.png       classes in the sorted order of their folders
+    folder/00000/img00000000.png, folder/dataset.json     StyleGAN's form, with its labels
+    folder/train/..., test/...    any of the above for each split; val/ is the test split if no
+                                  other is there
 
-Without train/ and test/ everything is the training split. Every file's header is read before
-anything else happens; what fits into `memory_limit` is decoded at once, so that a damaged file
-stops the run before it starts. Larger folders are decoded batch by batch.
+Without such folders everything is the training split. Every file's header is read before anything
+else happens; what fits into `memory_limit` is decoded at once, so that a damaged file stops the run
+before it starts. Larger folders are decoded batch by batch. What is left out is told.
 """
 
 import functools
 import math
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 from absl import logging
 
-from gan_jax.data.images import SUFFIXES, Header, read_header, read_image
+from gan_jax.data.images import RECOLOUR, RESIZE, Header, read_header, read_image
+from gan_jax.data.labels import class_names, encode_split, listed
+from gan_jax.data.layout import listing, splits_of
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
+from gan_jax.data.trees import File
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-def open_folder(argument: str, split: str, options: Options) -> Source:
-  """Opens `folder:<dir>`.
+def open_folder(argument: str, split: str, options: Options, *, kind: str = "folder") -> Source:
+  """Opens `folder:<dir>`, or a zip of one.
 
   Raises:
     NoSplitError: no such split.
     FileNotFoundError: no such folder, or no images in it.
-    ValueError: damaged, oversized or mixed images; names the file.
+    ValueError: damaged, oversized or mixed images, or folders of which nobody knows what they are;
+      names the file.
   """
-  name, root = f"folder:{argument}", options.path(argument)
-  if not root.is_dir():
-    raise FileNotFoundError(f"{name}: there is no folder {root.absolute()}")
-  classes = _classes(_split_folder(root, "train" if (root / "train").is_dir() else split))
-  paths, labels = _list(_split_folder(root, split), classes)
-  shape = _common_shape(paths, _in_threads(read_header, paths), options)
+  name = f"{kind}:{argument}"
+  splits = splits_of(name, options.path(argument), split)
+  if split not in splits:
+    raise NoSplitError(_no_split(name, options.path(argument), split))
+  found = listing(splits[split])
+  training = (
+    listing(splits["train"], tell=False) if split == "test" and "train" in splits else found
+  )
+  y, classes = encode_split(name, found.labels, len(found.names), training.labels)
+  return _source(name, [splits[split].file(n) for n in found.names], y, classes, options)
+
+
+def _no_split(name: str, root: pathlib.Path, split: str) -> str:
+  """Says what to do about a split that there is not."""
+  what = (
+    f"{name} has no folder {split}/, so there is no {split} split: put images into {root / split}"
+  )
+  if split == "train":
+    return f"{what}, or name the folder whose images are to be trained on"
+  return f"{what}, or hold some out of the others: --config.data_options.hold_out=0.1"
+
+
+def _source(
+  name: str,
+  files: Sequence[File],
+  y: np.ndarray | None,
+  classes: np.ndarray | None,
+  options: Options,
+) -> Source:
+  """Makes a source of image files and the classes they are of."""
+  shape = _common_shape(files, _in_threads(read_header, files), options)
   decode = functools.partial(_decode, shape=shape, size=options.image_size)
-  y = np.array(labels, np.int32) if classes else None
-  if len(paths) * math.prod(shape) > options.memory_limit:
-    read = functools.partial(_read, paths, y, decode)
-    return Source(name, shape, len(paths), len(classes) or None, {}, read=read)
-  logging.info("%s: decoding %d images", name, len(paths))
-  x = np.empty((len(paths), *shape), np.uint8)
+  names = None if classes is None else classes.tolist()
+  if names is not None:
+    logging.info("%s: %d images of %s", name, len(files), listed(names))
+  if len(files) * math.prod(shape) > options.memory_limit:
+    read = functools.partial(_read, files, y, decode)
+    count = None if names is None else len(names)
+    called = None if names is None else class_names(names)
+    return Source(name, shape, len(files), count, {}, read=read, class_names=called)
+  logging.info("%s: decoding %d images", name, len(files))
+  x = np.empty((len(files), *shape), np.uint8)
 
   def put(i: int) -> None:
-    x[i] = decode(paths[i])
+    x[i] = decode(files[i])
 
-  _in_threads(put, range(len(paths)))
-  return table(name, x, y, len(classes) or None)
-
-
-def _split_folder(root: pathlib.Path, split: str) -> pathlib.Path:
-  if (root / split).is_dir():
-    return root / split
-  if split == "train" and not (root / "test").is_dir():
-    return root
-  raise NoSplitError(
-    f"{root} has no folder {split}/, so there is no {split} split: put images into {root / split},"
-    f" or use the other split"
-  )
-
-
-def _classes(folder: pathlib.Path) -> list[str]:
-  return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _images(folder: pathlib.Path) -> list[pathlib.Path]:
-  return sorted(
-    p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
-  )
-
-
-def _list(
-  folder: pathlib.Path, classes: Sequence[str]
-) -> tuple[Sequence[pathlib.Path], Sequence[int]]:
-  """Finds the images of a split and their labels ([] if there are no classes)."""
-  loose, found = _images(folder), _classes(folder)
-  if loose and found:
-    raise ValueError(
-      f"{folder} has images ({loose[0].name}, ...) beside folders ({found[0]}, ...): either every"
-      " image lies in the folder of its class, or there are no folders"
-    )
-  if unknown := sorted(set(found) - set(classes)):
-    raise ValueError(f"{folder / unknown[0]} is a class that the train split does not have")
-  if classes and loose:
-    raise ValueError(f"{folder} has images without a class, and the train split has classes")
-  paths: list[pathlib.Path] = list(loose)
-  labels: list[int] = []
-  for name in found:
-    members = _images(folder / name)
-    if not members:
-      raise FileNotFoundError(_no_images(folder / name))
-    paths += members
-    labels += [classes.index(name)] * len(members)
-  if not paths:
-    raise FileNotFoundError(_no_images(folder))
-  return paths, labels
-
-
-def _no_images(folder: pathlib.Path) -> str:
-  return f"{folder} has no images ({', '.join(SUFFIXES)}): put some there, or remove it"
+  _in_threads(put, range(len(files)))
+  return table(name, x, y, None if names is None else len(names), names)
 
 
 def _common_shape(
-  paths: Sequence[pathlib.Path], headers: Iterable[Header], options: Options
+  files: Sequence[File], headers: Iterable[Header], options: Options
 ) -> tuple[int, int, int]:
   """Checks that all images fit together and returns the shape they will have."""
-  first: dict[tuple[int, ...], pathlib.Path] = {}  # of each kind of image, the first example
-  for path, header in zip(paths, headers, strict=True):
-    first.setdefault(header[2:] if options.image_size else header, path)
-  kinds = list(first)
-  channels = options.channels or _common_channels({kind[-1]: first[kind] for kind in kinds})
+  sizes: dict[tuple[int, int], File] = {}  # of each kind of image, the first example
+  kinds: dict[int, File] = {}
+  several: list[File] = []
+  for file, header in zip(files, headers, strict=True):
+    sizes.setdefault((header.height, header.width), file)
+    kinds.setdefault(header.channels, file)
+    several += [file] if header.frames else []
+  if several:
+    logging.warning(
+      "%d files are animated or have several pages (%s): the first image of each is used",
+      *(len(several), several[0]),
+    )
+  channels = options.channels or _common_channels(kinds)
   if options.image_size:
     return options.image_size, options.image_size, channels
-  sizes = {kind[:2]: first[kind] for kind in kinds}
   if len(sizes) > 1:
     (a, at_a), (b, at_b) = list(sizes.items())[:2]
+    more = f" ({len(sizes)} sizes in all)" if len(sizes) > 2 else ""
     raise ValueError(
-      f"the images differ in size: {at_a} is {a[1]} x {a[0]}, {at_b} is {b[1]} x {b[0]}. Pass"
-      " image_size=... to crop and resize them all"
+      f"the images differ in size: {at_a} is {a[1]} x {a[0]}, {at_b} is {b[1]} x {b[0]}{more}."
+      f" {RESIZE}"
     )
   ((height, width),) = sizes
   return height, width, channels
 
 
-def _common_channels(first: dict[int, pathlib.Path]) -> int:
+def _common_channels(first: Mapping[int, File]) -> int:
   name = {1: "gray", 2: "gray with transparency", 3: "colour", 4: "colour with transparency"}
   if len(first) == 1 and (only := next(iter(first))) in (1, 3):
     return only
   what = ", ".join(f"{path} is {name[channels]}" for channels, path in first.items())
-  raise ValueError(f"{what}: pass channels=1 or channels=3 to turn all images into gray or colour")
+  raise ValueError(f"{what}: {RECOLOUR}")
 
 
-def _decode(path: pathlib.Path, shape: tuple[int, int, int], size: int | None) -> np.ndarray:
+def _decode(path: File, shape: tuple[int, int, int], size: int | None) -> np.ndarray:
   image = read_image(path, size, shape[2])
-  if image.shape != shape:  # the header does not say that a photograph lies on its side
+  if image.shape != shape:  # the header does not always say that a photograph lies on its side
     raise ValueError(
       f"{path} is {image.shape[1]} x {image.shape[0]} when upright, others are {shape[1]} x"
-      f" {shape[0]}. Pass image_size=... to crop and resize them all"
+      f" {shape[0]}. {RESIZE}"
     )
   return image
 
 
 def _read(
-  paths: Sequence[pathlib.Path],
+  files: Sequence[File],
   y: np.ndarray | None,
-  decode: Callable[[pathlib.Path], np.ndarray],
+  decode: Callable[[File], np.ndarray],
   indices: np.ndarray,
 ) -> Raw:
-  x = np.stack([decode(paths[i]) for i in indices])
+  x = np.stack([decode(files[i]) for i in indices])
   return {"x": x} if y is None else {"x": x, "y": y[indices]}
 
 

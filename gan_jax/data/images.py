@@ -3,47 +3,113 @@
 Pillow is imported inside the functions, so that experiments without images never load it.
 """
 
+import contextlib
 import math
-import pathlib
-from typing import TYPE_CHECKING, NamedTuple
+import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from gan_jax.data.source import Options
+from gan_jax.data.trees import File
 
 if TYPE_CHECKING:
   from PIL import Image
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+# What Pillow decodes by itself. It hands PostScript to an interpreter, and would take a damaged
+# file for one of the formats that have no mark of their own.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF")
+SUFFIXES = (
+  *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib"),
+  *(".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif"),
+)
 MAX_PIXELS = 64_000_000  # of one file, before resizing: a larger one is an accident or an attack
-_CHANNELS = {"1": 1, "L": 1, "LA": 2, "P": 3, "RGB": 3, "CMYK": 3, "YCbCr": 3, "PA": 4, "RGBA": 4}
+_CHANNELS = dict.fromkeys(("1", "L"), 1) | {"LA": 2}
+_CHANNELS |= dict.fromkeys(("P", "RGB", "RGBX", "CMYK", "YCbCr"), 3) | {"PA": 4, "RGBA": 4}
+RESIZE = "--config.data_options.image_size=64 (score: --image_size=64) crops and resizes them all"
+RECOLOUR = (
+  "--config.data_options.channels=3 (score: --channels=3) turns all into colour, 1 into gray"
+)
+_ORIENTATION = 0x0112  # of EXIF; from 5 on width and height change places
 
 
 class Header(NamedTuple):
-  """What the first bytes of an image file say: 2 and 4 channels mean gray and colour with alpha."""
+  """What the first bytes of an image file say.
+
+  Attributes:
+    height, width: in pixels, when upright.
+    channels: 2 and 4 mean gray and colour with alpha.
+    frames: whether there are several, or pages; the first is read.
+  """
 
   height: int
   width: int
   channels: int
+  frames: bool = False
 
 
-def read_header(path: pathlib.Path) -> Header:
+def read_header(path: File) -> Header:
   """Reads size and channels of an image file without decoding it.
 
   Raises:
     ValueError: it is no image that can be used; says which file and what to do.
   """
   with _open(path) as image:
-    if image.mode not in _CHANNELS:
+    deep = _raw_mode(image).endswith((";16B", ";16L", ";16N"))
+    if image.mode not in _CHANNELS or deep:
+      mode = f"{image.mode};16" if deep and image.mode in _CHANNELS else image.mode
       raise ValueError(
-        f"{path} has pixels of type {image.mode!r}, not 8-bit gray or colour: convert it to 8 bits"
-        " a channel, or remove it"
+        f"{path} has pixels of type {mode!r}, not 8-bit gray or colour: convert it to 8 bits a"
+        " channel, or remove it"
       )
     channels = 4 if "transparency" in image.info else _CHANNELS[image.mode]
-    return Header(image.height, image.width, channels)
+    try:
+      turned = _orientation(image) >= 5
+      # Cameras put previews and depth behind a JPEG: such a file is one photograph.
+      frames = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception as error:  # a damaged file can fail in any way inside the decoder
+      raise _unreadable(path, error) from error
+    height, width = (image.width, image.height) if turned else (image.height, image.width)
+    return Header(height, width, channels, frames)
 
 
-def read_image(path: pathlib.Path, size: int | None, channels: int) -> np.ndarray:
+def _raw_mode(image: "Image.Image") -> str:
+  """Says how pixels lie in the file, which Pillow may turn into fewer bits without a word."""
+  tiles: Any = getattr(image, "tile", None)
+  args = tiles[0].args if tiles else ""
+  return str(args[0] if isinstance(args, tuple) and args else args)
+
+
+def _orientation(image: "Image.Image") -> int:
+  """Reads how a photograph is turned, without decoding it."""
+  if image.format == "TIFF" or image.width == image.height:
+    return 1  # Pillow has turned it; its shape is the same either way
+  if image.format == "PNG" and "exif" not in image.info:
+    exif: Any = _late_exif(image)
+  else:
+    exif = image.getexif()
+  return int(exif.get(_ORIENTATION, 1))
+
+
+def _late_exif(image: "Image.Image") -> "Image.Exif":
+  """Looks for the EXIF data of a PNG behind its pixels, where some programs write them."""
+  from PIL import Image
+
+  exif, file = Image.Exif(), image.fp  # type: ignore[attr-defined]
+  place = file.tell()
+  file.seek(8)
+  while len(head := file.read(8)) == 8:
+    length, kind = struct.unpack(">I4s", head)
+    if kind == b"eXIf" and length < 1 << 16:
+      exif.load(file.read(length))
+      break
+    file.seek(length + 4, 1)
+  file.seek(place)
+  return exif
+
+
+def read_image(path: File, size: int | None, channels: int) -> np.ndarray:
   """Decodes an image file, upright, as uint8 [H, W, channels] (see `fit`)."""
   from PIL import ImageOps
 
@@ -90,7 +156,7 @@ def fit_all(name: str, x: np.ndarray, options: Options) -> np.ndarray:
   if len(x) * math.prod(shape) > options.memory_limit:
     raise ValueError(
       f"{name} at image_size={size} would have more than memory_limit={options.memory_limit} bytes:"
-      " lower image_size, or raise memory_limit in load(...)"
+      " lower --config.data_options.image_size, or raise memory_limit in load(...)"
     )
   return np.stack([fit(image, size, channels) for image in x])
 
@@ -111,27 +177,30 @@ def _fit(image: "Image.Image", size: int | None, channels: int) -> np.ndarray:
   return x[..., None] if channels == 1 else x
 
 
-def _open(path: pathlib.Path) -> "Image.Image":
+@contextlib.contextmanager
+def _open(path: File) -> Iterator["Image.Image"]:
   from PIL import Image
 
   bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-  try:
-    image = Image.open(path, formats=("PNG", "JPEG", "WEBP"))
-  except bombs as error:
-    raise ValueError(f"{path} is far too large ({error}): shrink it, or remove it") from error
-  except Exception as error:  # a damaged file can fail in any way inside the decoder
-    raise _unreadable(path, error) from error
-  if image.width * image.height > MAX_PIXELS:  # asked each time: a file may have been replaced
-    image.close()
-    raise ValueError(
-      f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS} that are"
-      " allowed: shrink it, or remove it"
-    )
-  return image
+  with contextlib.ExitStack() as stack:
+    try:
+      image = Image.open(stack.enter_context(path.open("rb")), formats=_FORMATS)
+    except bombs as error:
+      raise ValueError(f"{path} is far too large ({error}): shrink it, or remove it") from error
+    except Exception as error:  # a damaged file can fail in any way inside the decoder
+      raise _unreadable(path, error) from error
+    if image.width * image.height > MAX_PIXELS:  # asked each time: a file may have been replaced
+      raise ValueError(
+        f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS} that are"
+        " allowed: shrink it, or remove it"
+      )
+    yield image
 
 
-def _unreadable(path: pathlib.Path, error: Exception) -> ValueError:
+def _unreadable(path: File, error: Exception) -> ValueError:
   reason = str(error).replace(repr(str(path)), "").strip() or type(error).__name__
+  reason = "its bytes are of no such format" if "cannot identify" in reason else reason
   return ValueError(
-    f"{path} cannot be read as a PNG, JPEG or WebP image ({reason}): remove or replace it"
+    f"{path} cannot be read as an image of the formats {', '.join(_FORMATS)} ({reason}): remove or"
+    " replace it"
   )

@@ -88,6 +88,7 @@ KINDS = {
   "tfds": Kind("tfds:<name>", _open_tfds),
   "idx": Kind("idx:<dir>", open_idx),
   "folder": Kind("folder:<dir>", open_folder),
+  "zip": Kind("zip:<file>", functools.partial(open_folder, kind="zip")),
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
 } | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}

@@ -7,12 +7,15 @@ here: images are uint8 [H, W, C], points float32 [d], labels int32.
 
 import functools
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
+from absl import logging
 
+from gan_jax.data.labels import class_names as names_of
+from gan_jax.data.labels import encode, listed, numbers
 from gan_jax.data.permutation import hash_words, permute
 from gan_jax.switches import fixed
 
@@ -23,6 +26,8 @@ DrawFn = Callable[[Mapping[str, jax.Array], jax.Array, Seed], dict[str, jax.Arra
 
 MEMORY_LIMIT = 2 << 30  # bytes: larger image tables stay on disk
 _TAKE = 0x74616B65  # keeps the examples of `take` apart from the batches of the same seed
+_HOLD_OUT_FLAG = "--config.data_options.hold_out"
+_HOLD_OUT = 0x686F6C64  # what `hold_out` keeps back is the same for every seed of a run
 
 
 class Source(NamedTuple):
@@ -38,6 +43,7 @@ class Source(NamedTuple):
     read: indices int64 [n] -> {"x": [n, ...], "y": int32 [n]}, on the host; None if endless.
     draw: (arrays, positions uint32 [n], seed) -> the same, traceable; None if finite. The example
       at position p depends on (seed, p) alone.
+    class_names: of label 0, 1, ...: the user's own names or numbers; None if these are the labels.
   """
 
   name: str
@@ -47,6 +53,12 @@ class Source(NamedTuple):
   arrays: Raw
   read: ReadFn | None = None
   draw: DrawFn | None = None
+  class_names: tuple[str, ...] | None = None
+
+  @property
+  def classes(self) -> tuple[str, ...]:
+    """What to call each class; () without labels."""
+    return self.class_names or numbers(self.num_classes or 0)
 
 
 class Options(NamedTuple):
@@ -67,47 +79,40 @@ class NoSplitError(ValueError):
   """A data set does not have the split that was asked for."""
 
 
-def table(name: str, x: np.ndarray, y: np.ndarray | None, num_classes: int | None = None) -> Source:
+def table(
+  name: str,
+  x: np.ndarray,
+  y: np.ndarray | None,
+  num_classes: int | None = None,
+  class_names: Sequence[str] | None = None,
+) -> Source:
   """Makes a source of arrays in memory.
 
   Args:
     name: what error messages call it.
     x: uint8 [N, H, W, C] images or float32 [N, d] points.
     y: integers [N], or None.
-    num_classes: number of classes; None means the largest label + 1.
+    num_classes: number K of classes 0 .. K-1; None means those that occur in y, whose numbers
+      become their names.
+    class_names: of the K classes.
 
   Raises:
     ValueError: no examples, or labels that do not fit them.
   """
   if len(x) == 0:
     raise ValueError(f"{name} has no examples")
+  arrays: Raw = {"x": x}
   if y is None:
-    arrays: Raw = {"x": x}
-    num_classes = None
-  else:
-    arrays = {"x": x, "y": check_labels(name, y, len(x), num_classes)}
-    num_classes = num_classes or int(arrays["y"].max()) + 1
+    return Source(name, x.shape[1:], len(x), None, arrays, read=functools.partial(_rows, arrays))
+  known = None if num_classes is None else np.arange(num_classes)
+  arrays["y"], classes = encode(name, y, len(x), known)
+  names = names_of(classes.tolist() if class_names is None else class_names)
   read = functools.partial(_rows, arrays)
-  return Source(name, x.shape[1:], len(x), num_classes, arrays, read=read)
+  return Source(name, x.shape[1:], len(x), len(classes), arrays, read=read, class_names=names)
 
 
 def _rows(arrays: Raw, indices: np.ndarray) -> Raw:
   return {key: value[indices] for key, value in arrays.items()}
-
-
-def check_labels(name: str, y: np.ndarray, size: int, num_classes: int | None) -> np.ndarray:
-  """Returns labels as int32 [size] after checking their shape, type and range."""
-  if y.shape != (size,) or not np.issubdtype(y.dtype, np.integer):
-    raise ValueError(
-      f"the labels of {name} are {y.dtype} {list(y.shape)}: expected integers [{size}], one for"
-      " each example"
-    )
-  highest = (num_classes or 2**31) - 1
-  if y.min() < 0 or y.max() > highest:
-    raise ValueError(
-      f"the labels of {name} reach from {y.min()} to {y.max()}: expected 0 to {highest}"
-    )
-  return y.astype(np.int32)
 
 
 def require_labels(source: Source) -> None:
@@ -118,6 +123,18 @@ def require_labels(source: Source) -> None:
       " (a folder with one subfolder for each class, an npz file with an array y), or an"
       " unconditional game"
     )
+
+
+def tell_unseen(source: Source) -> None:
+  """Warns of classes that a data set declares, and has no example of: nobody can learn them."""
+  if "y" in source.arrays and source.size is not None:
+    absent = sorted({*range(source.num_classes or 0)} - {*source.arrays["y"].tolist()})
+    if absent:
+      logging.warning(
+        "%s has no example of %s to train on",
+        source.name,
+        listed([source.classes[i] for i in absent]),
+      )
 
 
 def check_seed(seed: int) -> None:
@@ -143,7 +160,59 @@ def first(source: Source, n: int) -> Source:
     has = "is endless" if source.size is None else f"has {source.size} examples"
     raise ValueError(f"{source.name} {has}: it has no first {n} to train on alone")
   arrays = {key: value[:n] for key, value in source.arrays.items()}
+  if "y" in arrays and (seen := len(np.unique(arrays["y"]))) < (source.num_classes or 0):
+    logging.warning(
+      "the first %d examples of %s are of %d of its %d classes",
+      n,
+      source.name,
+      seen,
+      source.num_classes,
+    )
   return source._replace(size=n, arrays=arrays)
+
+
+def hold_out(source: Source, share: float) -> tuple[Source, Source]:
+  """Keeps a share of a table back: a random choice, always the same, from all classes alike.
+
+  Where labels are in memory, every class gives its share to within one example and keeps at least
+  one; otherwise the choice does not look at classes.
+
+  Args:
+    source: a finite source.
+    share: of its examples, 0 < share < 1; the number is rounded down.
+
+  Returns:
+    (what is left to train on, what is held out), each in the order of the table.
+
+  Raises:
+    ValueError: the source is endless, or one of the two would be empty.
+  """
+  if not 0 < share < 1:
+    raise ValueError(f"{_HOLD_OUT_FLAG}={share}: expected a share between 0 and 1, such as 0.1")
+  if source.size is None:
+    raise ValueError(f"{source.name} is endless: draw other examples rather than hold some out")
+  order = permute(np.arange(source.size, dtype=np.uint32), source.size, _HOLD_OUT).astype(np.int64)
+  y = source.arrays.get("y", np.zeros(source.size, np.int32))[order]
+  grouped = np.argsort(y, kind="stable")  # class by class, at random within each
+  held = np.diff(np.floor(share * np.arange(source.size + 1) + 1e-9)) > 0
+  held[np.unique(y[grouped], return_index=True)[1]] = False
+  places = [np.sort(order[grouped[which]]) for which in (~held, held)]
+  if not held.any():
+    raise ValueError(
+      f"{_HOLD_OUT_FLAG}={share} of the {source.size} examples of {source.name} are none, as every"
+      " class keeps one to train on: hold out more, or add a test split"
+    )
+  train, test = (_part(source, of) for of in places)
+  return train, test._replace(name=f"{source.name} ({share} held out)")
+
+
+def _part(source: Source, places: np.ndarray) -> Source:
+  """Makes a source of the examples at some places of a table."""
+  arrays = {key: value[places] for key, value in source.arrays.items()}
+  whole = source.read
+  assert whole is not None
+  read = functools.partial(_rows, arrays) if arrays else lambda indices: whole(places[indices])
+  return source._replace(size=len(places), arrays=arrays, read=read)
 
 
 def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:

@@ -17,7 +17,8 @@ import numpy as np
 from absl import logging
 
 from gan_jax.data import prepare
-from gan_jax.data.images import fit
+from gan_jax.data.images import RECOLOUR, RESIZE, fit
+from gan_jax.data.labels import class_names
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 
 _CHUNK = 1024  # records that are decoded at a time while a split is read into memory
@@ -41,17 +42,19 @@ def open_tfds(argument: str, split: str, options: Options) -> Source:
   records = _records(name, argument, dataset, split)
   shape = _shape(name, dataset.info.features[image_key], options)
   num_classes = dataset.info.features[label_key].num_classes if label_key else None
+  names = dataset.info.features[label_key].names if label_key else None
   read = functools.partial(_read, records, image_key, label_key, shape, options.image_size)
   size = len(records)
   if size * math.prod(shape) > options.memory_limit:
-    return Source(name, shape, size, num_classes, {}, read=read)
+    called = class_names(names) if names else None
+    return Source(name, shape, size, num_classes, {}, read=read, class_names=called)
   logging.info("%s: reading %d images into memory", name, size)
   arrays: Raw = {"x": np.empty((size, *shape), np.uint8), "y": np.empty(size, np.int32)}
   for start in range(0, size, _CHUNK):
     chunk = np.arange(start, min(start + _CHUNK, size))
     for key, values in read(chunk).items():
       arrays[key][chunk] = values
-  return table(name, arrays["x"], arrays["y"] if label_key else None, num_classes)
+  return table(name, arrays["x"], arrays["y"] if label_key else None, num_classes, names)
 
 
 def _prepare(argument: str, dataset: Any, options: Options) -> None:
@@ -105,7 +108,7 @@ def _records(name: str, argument: str, dataset: Any, split: str) -> Any:
     again = shlex.join(prepare.command(argument, "OTHER_FOLDER"))
     raise ValueError(
       f"{name} was prepared at {dataset.data_dir} in a format that only TensorFlow reads. Prepare"
-      f" it again, elsewhere, with\n  {again}\nand pass data_dir=OTHER_FOLDER"
+      f" it again, elsewhere, with\n  {again}\nand give --config.data_options.data_dir=OTHER_FOLDER"
     ) from error
 
 
@@ -116,10 +119,10 @@ def _shape(name: str, feature: Any, options: Options) -> tuple[int, int, int]:
   if options.image_size:
     height = width = options.image_size
   if height is None or width is None:
-    raise ValueError(f"{name} has images of different sizes: pass image_size=...")
+    raise ValueError(f"{name} has images of different sizes: {RESIZE}")
   channels = options.channels or channels
   if channels not in (1, 3):
-    raise ValueError(f"{name} has {channels} channels: pass channels=1 or channels=3")
+    raise ValueError(f"{name} has {channels} channels: {RECOLOUR}")
   return height, width, channels
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gan_jax.data.labels import listed
 from gan_jax.page.curves import Panel, title
 from gan_jax.page.gather import Run
 from gan_jax.page.markup import Markup, tag
@@ -47,11 +48,17 @@ def _figure(i: int, run: Run, strip: Strip) -> Markup | None:
     return None
   return tag(
     "figure",
-    tag("figcaption", swatch(run.color), run.name),
+    tag("figcaption", swatch(run.color), run.name, _classes(run)),
     [_frame(run, frame, last=frame is strip.frames[-1]) for frame in strip.frames],
     data_run=i,
     class_="frames",
   )
+
+
+def _classes(run: Run) -> Markup | None:
+  """Says of which classes samples are, in their order."""
+  classes = run.listed.classes
+  return tag("small", f" class by class: {listed(classes)[:200]}") if classes else None
 
 
 def _frame(run: Run, frame: Frame, last: bool) -> Markup:

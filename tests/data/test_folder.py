@@ -45,7 +45,9 @@ def test_splits(tmp_path):
   test = load(f"folder:{tmp_path / 'split'}", "test")
   assert test.num_classes == 2 and test.arrays["y"].tolist() == [1, 1]  # b is 1 in both splits
   write_images(tmp_path / "split" / "test" / "new", images(2, 4, 4, 1))
-  with pytest.raises(ValueError, match=r"test.new is a class that the train split does not have"):
+  with pytest.raises(
+    ValueError, match=r"examples of class new in one split that are no class of its training"
+  ):
     load(f"folder:{tmp_path / 'split'}", "test")
 
 
@@ -74,7 +76,7 @@ def test_colour_and_gray(tmp_path):
   save(tmp_path / "a.png", red)
   save(tmp_path / "b.png", red[..., 1])
   with pytest.raises(
-    ValueError, match=r"a\.png is colour.*b\.png is gray.*channels=1 or channels=3"
+    ValueError, match=r"a\.png is colour.*b\.png is gray.*--config.data_options.channels=3"
   ):
     load(f"folder:{tmp_path}")
   assert load(f"folder:{tmp_path}", channels=3).arrays["x"][:, 0, 0].tolist() == [
@@ -88,22 +90,67 @@ def test_transparency_is_an_error_unless_asked_and_then_white(tmp_path):
   half = np.zeros((4, 4, 4), np.uint8)
   half[:2, :, 3] = 255
   save(tmp_path / "a.png", half)
-  with pytest.raises(ValueError, match=r"a\.png is colour with transparency: pass channels"):
+  with pytest.raises(
+    ValueError, match=r"a\.png is colour with transparency: --config.data_options.channels=3"
+  ):
     load(f"folder:{tmp_path}")
   x = load(f"folder:{tmp_path}", channels=3).arrays["x"][0]
   assert (x[:2] == 0).all() and (x[2:] == 255).all()
 
 
-def test_photographs_are_turned_upright(tmp_path):
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tif", ".avif", ".png"])
+def test_photographs_that_lie_on_their_side_are_upright_in_the_header_too(suffix, tmp_path):
   exif = Image.Exif()
-  exif[0x0112] = 6  # lies on its side: rotate by 270 degrees
-  image = np.zeros((8, 16, 3), np.uint8)
-  image[:, :8] = 255
-  save(tmp_path / "a.jpg", image, exif=exif, quality=95)
-  with pytest.raises(ValueError, match=r"a\.jpg is 8 x 16 when upright.*image_size"):
-    load(f"folder:{tmp_path}")
-  upright = load(f"folder:{tmp_path}", image_size=8).arrays["x"][0].astype(int)
-  assert upright[:3].min() > 200 and upright[-3:].max() < 55  # left has become top
+  exif[0x0112] = 6  # rotate by 270 degrees
+  lying, standing = np.zeros((8, 16, 3), np.uint8), np.zeros((16, 8, 3), np.uint8)
+  lying[:, :8] = standing[:8] = 255
+  save(tmp_path / f"a{suffix}", lying, exif=exif, quality=95)
+  save(tmp_path / f"b{suffix}", standing, quality=95)
+  if suffix == ".png":
+    behind_the_pixels(tmp_path / "a.png")
+  for limit in (10**9, 10):  # in memory, and streamed
+    x = take(load(f"folder:{tmp_path}", memory_limit=limit))["x"].astype(int)
+    assert x.shape == (2, 16, 8, 3)
+    assert x[:, :6].min() > 200 and x[:, -6:].max() < 55  # left has become top
+  save(tmp_path / f"c{suffix}", lying, quality=95)
+  with pytest.raises(
+    ValueError, match=r"differ in size: .*a.* is 8 x 16, .*c.* is 16 x 8\. --config"
+  ):
+    load(f"folder:{tmp_path}", memory_limit=10)
+  assert load(f"folder:{tmp_path}", image_size=8).size == 3
+
+
+def behind_the_pixels(path) -> None:
+  """Moves the EXIF data of a PNG to where some programs write them."""
+  content = path.read_bytes()
+  at = content.index(b"eXIf") - 4
+  size = 12 + int.from_bytes(content[at : at + 4], "big")
+  end = content.index(b"IEND") - 4
+  path.write_bytes(
+    content[:at] + content[at + size : end] + content[at : at + size] + content[end:]
+  )
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "dib", "gif", "tif", "TIFF", "ppm", "jfif", "avif"])
+def test_other_formats_are_read(suffix, tmp_path):
+  smooth = np.tile(np.linspace(0, 255, 16, dtype=np.uint8)[:, None, None], (1, 16, 3))
+  save(tmp_path / f"a.{suffix}", smooth)
+  save(tmp_path / "b.png", smooth)
+  x = load(f"folder:{tmp_path}", channels=1).arrays["x"].astype(int)  # a gray GIF has no colours
+  assert len(x) == 2 and abs(x[0, ..., 0] - smooth[..., 0]).max() < 8  # of lossy formats
+
+
+def test_what_is_left_out_is_told(tmp_path, caplog):
+  write_images(tmp_path, images(2, 4, 4, 3))
+  for name in ("a.heic", "b.HEIC", "notes.txt", "c"):
+    (tmp_path / name).write_bytes(b"?")
+  frames = [Image.fromarray(image) for image in images(3, 4, 4, 3)]
+  frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:])
+  with caplog.at_level("WARNING", logger="absl"):
+    source = load(f"folder:{tmp_path}", channels=3)
+  assert source.size == 3
+  assert "left out" in caplog.text and "2 of .heic (a.heic), 1 of no ending (c)" in caplog.text
+  assert "1 files are animated or have several pages" in caplog.text and "moves.gif" in caplog.text
 
 
 # Mistakes.
@@ -130,7 +177,9 @@ def test_images_beside_class_folders(tmp_path):
 def test_mixed_sizes(tmp_path):
   write_images(tmp_path, images(2, 4, 6, 3))
   save(tmp_path / "z.png", images(1, 5, 6, 3)[0])
-  with pytest.raises(ValueError, match=r"000\.png is 6 x 4, .*z\.png is 6 x 5\. Pass image_size="):
+  with pytest.raises(
+    ValueError, match=r"000\.png is 6 x 4, .*z\.png is 6 x 5\. --config.data_opt.*image_size="
+  ):
     load(f"folder:{tmp_path}")
   assert load(f"folder:{tmp_path}", image_size=4).size == 3
 

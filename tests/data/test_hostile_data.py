@@ -115,9 +115,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
   return struct.pack(">I", len(content)) + kind + content + checksum
 
 
-def png(width: int, height: int, pixels: bytes, *others: bytes) -> bytes:
+def png(width: int, height: int, pixels: bytes, *others: bytes, bits: int = 8) -> bytes:
   """Writes a PNG of colours, of any size and with whatever compressed pixels."""
-  header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
+  header = struct.pack(">2I5B", width, height, bits, 2, 0, 0, 0)
   end = chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
   return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(others) + end
 
@@ -172,11 +172,64 @@ def test_an_image_that_was_replaced_since_its_header_was_read_is_refused(tmp_pat
     next(Batches(source, 2, 0).stream())
 
 
+def test_colours_of_16_bits_are_not_halved_in_silence(tmp_path):
+  (tmp_path / "a.png").write_bytes(png(8, 8, zeros(49 * 8), bits=16))
+  refused(f"folder:{tmp_path}", r"a\.png has pixels of type 'RGB;16'.*convert it to 8 bits")
+
+
 @pytest.mark.parametrize("content", [b"%!PS\n%%BoundingBox: 0 0 9 9\n", b"GIF89a", b"II*\0"])
-def test_what_is_no_png_is_not_given_to_other_decoders(tmp_path, content):
+def test_what_is_no_image_is_not_given_to_other_decoders(tmp_path, content):
   """PostScript is a language; Pillow would hand it to an interpreter."""
   (tmp_path / "a.png").write_bytes(content + bytes(100))
-  refused(f"folder:{tmp_path}", r"a\.png cannot be read as a PNG, JPEG or WebP image")
+  refused(f"folder:{tmp_path}", r"a\.png cannot be read as an image")
+
+
+# Zips of images.
+
+
+def test_names_in_a_zip_are_no_paths_and_nothing_is_unpacked(tmp_path):
+  pixels = png(8, 8, zeros(25 * 8))
+  with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    for name in ("../up.png", f"{tmp_path}/made.png", "a/../../up.png", "b.png"):
+      archive.writestr(name, pixels)
+  with pytest.raises(ValueError, match=r"has images \(b\.png, \.\.\.\) beside folders"):
+    load(f"zip:{tmp_path / 'a.zip'}")
+  assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def test_an_image_in_a_zip_that_unfolds_is_not_unfolded(tmp_path):
+  with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("a.png", png(10_000, 10_000, zeros(70 << 20)))
+  refused(f"zip:{tmp_path / 'a.zip'}", r"a\.zip/a\.png (has|is far too large)")
+
+
+def test_labels_that_unfold_are_not_unfolded(tmp_path, monkeypatch):
+  monkeypatch.setattr("gan_jax.data.layout.JSON_LIMIT", 1 << 20)
+  with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("a.png", png(8, 8, zeros(25 * 8)))
+    archive.writestr("dataset.json", b" " * (70 << 20))
+  refused(f"zip:{tmp_path / 'a.zip'}", r"dataset\.json cannot be read \(it has more than 1048576")
+
+
+def test_a_name_without_end_is_refused_and_not_repeated(tmp_path):
+  with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    archive.writestr("a/" * 30_000 + "a.png", b"")
+  refused(f"zip:{tmp_path / 'a.zip'}", r"a\.zip has a name of 60005 characters")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\5\6", b"no zip at all"])
+def test_a_damaged_zip_is_named(tmp_path, content):
+  (tmp_path / "a.zip").write_bytes(content)
+  refused(f"zip:{tmp_path / 'a.zip'}", r"a\.zip cannot be read as a zip")
+
+
+def test_a_member_that_is_damaged_is_named(tmp_path):
+  with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    archive.writestr("a.png", png(8, 8, zeros(25 * 8)))
+  content = bytearray((tmp_path / "a.zip").read_bytes())
+  content[60] ^= 255
+  (tmp_path / "a.zip").write_bytes(content)
+  refused(f"zip:{tmp_path / 'a.zip'}", r"a\.zip/a\.png cannot be read .*remove or replace it")
 
 
 # TFDS.

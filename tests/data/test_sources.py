@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 from small_sets import NAMES, images, opened, write_idx
 
-from gan_jax.data import KINDS, Batches, NoSplitError, first, load, require_labels, table, take
+from gan_jax.data import (
+  KINDS,
+  Batches,
+  NoSplitError,
+  first,
+  hold_out,
+  load,
+  require_labels,
+  table,
+  take,
+  tell_unseen,
+)
 from gan_jax.data.bundle import bundle, choose
 
 # name: shape, sizes of train and test, classes
@@ -124,13 +135,83 @@ def test_labels_where_there_are_none(data_dir: str):
 
 def test_bad_labels_are_refused():
   x = images(4, 2, 2, 1)
-  for y in (np.array([0, 1, 2, -1]), np.zeros(3, int), np.zeros(4), np.zeros((4, 1), int)):
+  for y in (np.array([0, 1, 2, -1]), np.zeros(3, int), np.zeros(4), np.zeros((4, 2), int)):
     with pytest.raises(ValueError, match="the labels of bad"):
       table("bad", x, y)
-  with pytest.raises(ValueError, match=r"reach from 0 to 3: expected 0 to 2"):
+  with pytest.raises(ValueError, match=r"examples of class 3 .*training split, .* classes 0, 1, 2"):
     table("bad", x, np.arange(4), num_classes=3)
   with pytest.raises(ValueError, match="bad has no examples"):
     table("bad", x[:0], None)
+
+
+@pytest.mark.parametrize(
+  ("labels", "y", "names"),
+  [
+    ([0, 1, 1, 2], [0, 1, 1, 2], None),
+    ([1, 2, 2, 1], [0, 1, 1, 0], ("1", "2")),
+    ([1000, 0, 0, 1000], [1, 0, 0, 1], ("0", "1000")),
+    ([[7], [3], [3], [7]], [1, 0, 0, 1], ("3", "7")),
+    (["dog", "cat", "cat", "ant"], [2, 1, 1, 0], ("ant", "cat", "dog")),
+    ([True, False, False, True], [1, 0, 0, 1], None),
+  ],
+)
+def test_classes_are_those_there_are_and_keep_their_names(labels, y, names):
+  source = table("some", images(4, 2, 2, 1), np.array(labels))
+  assert source.arrays["y"].tolist() == y and source.arrays["y"].dtype == np.int32
+  assert source.class_names == names and source.num_classes == len(set(y))
+  assert source.classes == (names or tuple("012"[: len(set(y))]))
+
+
+def test_classes_without_an_example_are_told(caplog):
+  with caplog.at_level("WARNING", logger="absl"):
+    tell_unseen(table("all", images(3, 2, 2, 1), np.arange(3)))
+    assert not caplog.text
+    tell_unseen(table("some", images(2, 2, 2, 1), np.array([2, 0]), 4, "abcd"))
+  assert "some has no example of classes b, d to train on" in caplog.text
+
+
+# A share that is held out.
+
+
+def test_what_is_held_out_is_of_all_classes_and_always_the_same():
+  y = np.repeat([0, 1, 2], [60, 35, 5])
+  source = table("some", np.arange(100, dtype=np.float32)[:, None], y)
+  train, test = hold_out(source, 0.2)
+  assert np.bincount(test.arrays["y"]).tolist() == [12, 7, 1]
+  places = [take(part)["x"][:, 0].tolist() for part in (train, test)]
+  assert sorted(places[0] + places[1]) == list(range(100))
+  assert all(place == sorted(place) for place in places)
+  assert len(set(np.diff(places[1]))) > 2  # no stride: data may have a period
+  assert take(hold_out(source, 0.2)[1])["x"][:, 0].tolist() == places[1]
+  assert (train.name, test.name) == ("some", "some (0.2 held out)")
+
+
+def test_what_is_held_out_of_streamed_data_is_neither_lost_nor_seen(data_dir):
+  whole = load("folder:plain", data_dir=data_dir)
+  streamed = load("folder:plain", data_dir=data_dir, memory_limit=10)
+  for resident, part in zip(hold_out(whole, 0.3), hold_out(streamed, 0.3), strict=True):
+    assert (take(resident)["x"] == take(part)["x"]).all() and part.size in (6, 15)
+    assert (take(resident, 5, 1)["x"] == take(part, 5, 1)["x"]).all()
+
+
+def test_shares_that_leave_a_side_empty_are_refused():
+  source = table("few", np.zeros((9, 1), np.float32), np.zeros(9, int))
+  for share, why in ((0.1, "of the 9 examples of few are none"), (1.0, "between 0 and 1")):
+    with pytest.raises(ValueError, match=rf"--config\.data_options\.hold_out={share}.*{why}"):
+      hold_out(source, share)
+  lone = table("lone", np.zeros((9, 1), np.float32), np.arange(9))
+  with pytest.raises(ValueError, match="every class keeps one to train on"):
+    hold_out(lone, 0.5)
+  assert hold_out(source, 0.99)[0].size == 1
+  with pytest.raises(ValueError, match="ring8 is endless"):
+    hold_out(load("ring8"), 0.5)
+
+
+def test_the_first_examples_of_sorted_classes_are_told(caplog):
+  source = table("sorted", np.zeros((9, 1), np.float32), np.arange(9) // 3)
+  with caplog.at_level("WARNING", logger="absl"):
+    first(source, 5)
+  assert "the first 5 examples of sorted are of 2 of its 3 classes" in caplog.text
 
 
 # Images of any kind are resized and recoloured in the same way.
@@ -252,7 +333,95 @@ def test_idx_errors_name_the_file(tmp_path):
       load(f"idx:{tmp_path}")
 
 
+def test_other_sets_of_a_folder_are_named(tmp_path, caplog):
+  for of in ("emnist-letters", "emnist-digits"):
+    write_idx(tmp_path / f"{of}-train-images-idx3-ubyte", images(4, 5, 3))
+    write_idx(tmp_path / f"{of}-train-labels-idx1-ubyte", np.array([1, 3, 3, 2], np.uint8))
+  write_idx(tmp_path / "emnist-letters-test-images-idx3-ubyte.gz", images(2, 5, 3))
+  write_idx(tmp_path / "emnist-letters-test-labels-idx1-ubyte.gz", np.array([3, 4], np.uint8))
+  with pytest.raises(ValueError, match="several sets, emnist-digits, emnist-letters: name one of"):
+    load(f"idx:{tmp_path}")
+  digits = load(f"idx:{tmp_path}/emnist-digits")
+  assert (digits.arrays["x"][..., 0] == images(4, 5, 3).transpose(0, 2, 1)).all()  # as it is turned
+  assert digits.class_names == ("1", "2", "3") and digits.arrays["y"].tolist() == [0, 2, 2, 1]
+  with pytest.raises(ValueError, match="examples of class 4 in one split"):
+    load(f"idx:{tmp_path}/emnist-letters", "test")
+  (tmp_path / "emnist-letters-mapping.txt").write_text("1 65 97\n2 66 98\n3 67 99\n4 68 100\n")
+  letters = load(f"idx:{tmp_path}/emnist-letters", "test")
+  assert letters.class_names == ("a", "b", "c", "d") and letters.arrays["y"].tolist() == [2, 3]
+  (tmp_path / "emnist-letters-mapping.txt").write_text("1 x")
+  with pytest.raises(ValueError, match=r"mapping\.txt cannot be read .* a label and its character"):
+    load(f"idx:{tmp_path}/emnist-letters")
+  write_idx(tmp_path / "train-images-idx3-ubyte", images(4, 6, 6))
+  with caplog.at_level("WARNING", logger="absl"):
+    assert load(f"idx:{tmp_path}").shape == (6, 6, 1)
+  assert (
+    "MNIST's own names are read; ['emnist-digits', 'emnist-letters'] beside them" in caplog.text
+  )
+
+
 # Arrays in a file.
+
+
+PIXELS, LABELS = images(6, 8, 8, 3), np.array([5, 2, 2, 9, 5, 2])
+
+
+@pytest.mark.parametrize(
+  ("x", "y", "held_x", "held_y"),
+  [
+    ("x", "y", "x_test", "y_test"),
+    ("images", "labels", "test_images", "test_labels"),
+    ("arr_0", "arr_1", None, None),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("train_images", "train_labels", "val_images", "val_labels"),
+  ],
+)
+def test_npz_has_many_names_of_arrays(x, y, held_x, held_y, tmp_path):
+  arrays = {x: PIXELS, y: LABELS[:, None]}  # as MedMNIST has them
+  arrays |= {held_x: PIXELS[:3], held_y: LABELS[3:]} if held_x else {}
+  np.savez(tmp_path / "a.npz", **arrays)
+  source = load(f"npz:{tmp_path}/a.npz")
+  assert (source.arrays["x"] == PIXELS).all() and source.class_names == ("2", "5", "9")
+  assert source.arrays["y"].tolist() == [1, 0, 0, 2, 1, 0]
+  if held_x:
+    test = load(f"npz:{tmp_path}/a.npz", "test")
+    assert (test.arrays["x"] == PIXELS[:3]).all() and test.arrays["y"].tolist() == [2, 1, 0]
+    assert test.class_names == source.class_names
+
+
+def test_npz_says_what_it_leaves_out_and_what_it_cannot_tell(tmp_path, caplog):
+  def made(**arrays) -> str:
+    np.savez(tmp_path / "a.npz", **arrays)
+    return f"npz:{tmp_path}/a.npz"
+
+  three = {f"{split}_images": PIXELS for split in ("train", "val", "test")}
+  with caplog.at_level("WARNING", logger="absl"):
+    load(made(**three, target=LABELS))
+  assert "left out val_images [6, 8, 8, 3], target [6]; used are train_images, test_images" in (
+    caplog.text
+  )
+  with pytest.raises(ValueError, match="has both x and images"):
+    load(made(x=PIXELS, images=PIXELS))
+  with pytest.raises(
+    ValueError, match=r"uint8 and shape \[2, 3072\].*Rows of pixels do not say how they lie"
+  ):
+    load(made(x=np.zeros((2, 3072), np.uint8)))
+  with pytest.raises(ValueError, match="examples of class 9 in one split"):
+    load(made(x=PIXELS[:3], y=LABELS[:3], x_test=PIXELS, y_test=LABELS), "test")
+  with caplog.at_level("WARNING", logger="absl"):
+    assert load(made(x=PIXELS, y=LABELS, x_test=PIXELS), "test").num_classes is None
+  assert "has labels in one of its splits, and none in another" in caplog.text
+
+
+def test_npz_turns_planes_into_pixels_and_reads_names_of_classes(tmp_path):
+  planes = PIXELS.transpose(0, 3, 1, 2)
+  names = np.array(["ant", "bee", "cat", "dog"])
+  np.savez(tmp_path / "a.npz", x=planes, y=np.array([3, 1, 1, 3, 3, 1]), class_names=names)
+  source = load(f"npz:{tmp_path}/a.npz")
+  assert (source.arrays["x"] == PIXELS).all() and source.class_names == ("bee", "dog")
+  np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS, class_names=names)
+  with pytest.raises(ValueError, match="expected text, one for each label from 0 to 9"):
+    load(f"npz:{tmp_path}/a.npz")
 
 
 @pytest.mark.parametrize(

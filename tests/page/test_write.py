@@ -25,6 +25,19 @@ def test_a_page_of_one_run(tmp_path):
   assert os.listdir(out.parent) == ["report.html"]
 
 
+def test_pictures_of_classes_say_of_which(tmp_path):
+  run = made_run(tmp_path / "run")
+  found = json.loads((run / "config.json").read_text())
+  found["example"] |= {"num_classes": 2, "class_names": ["cat", "<b>dog"]}
+  (run / "config.json").write_text(json.dumps(found))
+  write([run], tmp_path / "report.html")
+  assert "class by class: classes cat, &lt;b&gt;dog" in (tmp_path / "report.html").read_text()
+  found["example"]["class_names"] = ["cat"]
+  (run / "config.json").write_text(json.dumps(found))
+  with pytest.raises(ValueError, match=r"config\.json is damaged \(1 names of 2 classes\)"):
+    write([run], tmp_path / "report.html")
+
+
 def test_a_run_that_has_just_begun_has_a_page(tmp_path):
   run = made_run(tmp_path / "run", played=0, pictures=())
   (run / "metrics.jsonl").unlink()

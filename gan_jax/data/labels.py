@@ -1,0 +1,101 @@
+"""Labels as files have them, to classes 0, 1, ... without gaps, whose names are kept.
+
+Label files count from 1, leave numbers out, or have names; networks and metrics want the classes
+that there are, and nothing between them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from absl import logging
+
+_SHOWN = 10  # classes that a message lists
+
+
+def encode(
+  name: str, y: np.ndarray, size: int, classes: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+  """Numbers the labels of a split by the classes of its data set.
+
+  Args:
+    name: what error messages call the data.
+    y: whole numbers from 0, or text: [N], or [N, 1] as some data sets have them.
+    size: N.
+    classes: labels of the training split [K], sorted; None takes those of y.
+
+  Returns:
+    (places among the classes, int32 [N]; the classes).
+
+  Raises:
+    ValueError: labels that do not fit the examples, are no classes, or of classes that training
+      never sees.
+  """
+  y = y[:, 0] if y.shape == (size, 1) else y
+  if y.shape != (size,) or y.dtype.kind not in "biuU":
+    hint = "; write y.astype(int)" if y.dtype.kind == "f" and y.shape == (size,) else ""
+    if y.ndim == 2:
+      hint = ". Where each row has a flag for every class, write y.argmax(axis=1) if one is set"
+    raise ValueError(
+      f"the labels of {name} are {y.dtype} {list(y.shape)}: expected integers [{size}], one for"
+      f" each example{hint}"
+    )
+  y = y if y.dtype.kind == "U" else y.astype(np.int64)
+  if y.dtype.kind != "U" and y.min() < 0:
+    raise ValueError(
+      f"the labels of {name} reach from {y.min()} to {y.max()}: expected numbers from 0. -1 often"
+      " means that the class is not known: leave such examples out, or all labels"
+    )
+  found = np.unique(y)
+  classes = found if classes is None else classes
+  if unknown := sorted(set(found.tolist()) - set(classes.tolist())):
+    raise ValueError(
+      f"{name} has examples of {listed(unknown)} in one split that are no class of its training"
+      f" split, which has {listed(classes.tolist())}: remove them there, or add some to it"
+    )
+  return np.searchsorted(classes, y).astype(np.int32), classes
+
+
+def encode_split(
+  name: str, y: np.ndarray | None, size: int, training: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+  """Numbers the labels of a split by the classes of the training split, if both have labels.
+
+  Args:
+    name, y, size: as for `encode`; None without labels.
+    training: labels of the training split, [M] or [M, 1]; None without.
+
+  Returns:
+    (places among the classes, the classes); (None, None) without labels.
+  """
+  if (y is None) != (training is None):
+    logging.warning("%s has labels in one of its splits, and none in another", name)
+  if y is None:
+    return None, None
+  if training is None or training is y:
+    return encode(name, y, size)
+  return encode(name, y, size, encode(name, training, len(training))[1])
+
+
+def class_names(classes: Sequence[object]) -> tuple[str, ...] | None:
+  """Names classes by their labels; None where these are 0, 1, ... and say no more than places."""
+  names = tuple(map(str, classes))
+  return None if names == numbers(len(names)) else names
+
+
+def numbers(count: int) -> tuple[str, ...]:
+  """Names classes by their places."""
+  return tuple(map(str, range(count)))
+
+
+def values(names: Sequence[str]) -> np.ndarray:
+  """Returns the labels of classes as files have them: numbers if all names are, else places."""
+  if all(name.isascii() and name.isdecimal() and str(int(name)) == name for name in names):
+    return np.array([int(name) for name in names], np.int64)
+  return np.arange(len(names))
+
+
+def listed(classes: Sequence[object]) -> str:
+  """Lists classes for a message."""
+  shown = ", ".join(map(str, classes[:_SHOWN]))
+  more = f", ... ({len(classes)} in all)" if len(classes) > _SHOWN else ""
+  return f"{'class' if len(classes) == 1 else 'classes'} {shown}{more}"
