@@ -167,8 +167,8 @@ def test_schedules_count_rounds_not_moves(name):
   transformation = _optimizer(optimizer("sgd", learning_rate=rate), 2)
   params = {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
-  for _ in range(4):
-    updates, state = transformation.update({"w": jnp.ones(())}, state, params)
+  for move in range(4):
+    updates, state = transformation.update({"w": jnp.ones(())}, state, params, round=move // 2)
     steps.append(-float(updates["w"]))
   expected = [float(SCHEDULES[name](**SCHEDULE_OPTIONS[name])(t)) for t in (0, 0, 1, 1)]
   np.testing.assert_allclose(steps, expected, rtol=1e-6)
@@ -179,8 +179,8 @@ def test_momentum_can_be_scheduled_beside_a_flag_that_is_not_a_number():
   config = optimizer("sgd", learning_rate=1.0, momentum=momentum, nesterov=False)
   transformation, params = _optimizer(config, 1), {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
-  for _ in range(3):
-    updates, state = transformation.update({"w": jnp.ones(())}, state, params)
+  for round in range(3):
+    updates, state = transformation.update({"w": jnp.ones(())}, state, params, round=round)
     steps.append(-float(updates["w"]))
   np.testing.assert_allclose(steps, [1.0, 1.5, 2.5])  # 1; 1 + .5 * 1; 1 + 1 * 1.5
 
