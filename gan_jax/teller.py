@@ -4,7 +4,7 @@ import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -117,12 +117,31 @@ class Teller:
     if self._evaluator is None:
       if not self._experiment.unscored:
         self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
-      with self._at_once():
+      with self._aside():
         self._evaluator = self._experiment.evaluator()
       self._evaluation = int(digest(self._card(self._evaluator, "last")), 16)
       before = best_row(self._scored(report.read_rows(self._workdir)), self._evaluator)
       self._best = _headline(before, self._evaluator) if before else None
     return self._evaluator
+
+  @contextlib.contextmanager
+  def compiling(self, rounds: int) -> Iterator[None]:
+    """Tells that so many rounds are being compiled, and how long it took."""
+    self._progress.say(f"compiling {rounds} round{'s' * (rounds > 1)} in one program ...")
+    began = time.monotonic()
+    with self._aside():
+      yield
+    self._progress.say(f"compiled in {time.monotonic() - began:.1f} s")
+
+  @contextlib.contextmanager
+  def _aside(self) -> Iterator[None]:
+    """Does what is no training, and may be interrupted; its time is left out of the pace."""
+    began = time.monotonic()
+    with self._at_once():
+      yield
+    seconds = time.monotonic() - began
+    self._clock += seconds
+    self._progress.leave_out(seconds)
 
   def _card(self, evaluator: Evaluator, rule: str, *rows: Mapping[str, Any]) -> Card:
     """Makes the card of a row's scores; without a row, one that says how they are made."""
@@ -213,6 +232,10 @@ class Quiet:
 
   def prepare(self) -> None:
     """Prepares nothing."""
+
+  def compiling(self, rounds: int) -> contextlib.AbstractContextManager[None]:
+    """Leaves it to the teller to tell of it."""
+    return contextlib.nullcontext()
 
   def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
     """Tells nothing."""

@@ -12,7 +12,7 @@ from gan_jax.checkpoint import Checkpoints, DamagedError
 from gan_jax.config import default_config, network, schedule
 from gan_jax.experiment import build
 from gan_jax.game import init, minibatches
-from gan_jax.runs import check_same_config, load, read_config, write_config
+from gan_jax.runs import check_same_run, load, read_config, write_config
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_config_comes_back_and_builds_the_same_game(experiment, tmp_path):
   config = read_config(tmp_path)
   assert config.regularizers.r1.schedule == "linear_schedule"
   assert tuple(config.generator.hidden) == (8, 4)
-  check_same_config(config, tmp_path)
+  check_same_run(config, tmp_path)
   again = build(config)
   assert again.example == experiment.example
   assert again.game.players.keys() == experiment.game.players.keys()
@@ -45,13 +45,13 @@ def test_every_difference_is_shown(experiment, tmp_path):
   config.evaluation.features = "pixels"  # no round depends on it
   config.generator.hidden = (8,)
   with pytest.raises(ValueError) as error:
-    check_same_config(config, tmp_path)
+    check_same_run(config, tmp_path)
   told = str(error.value)
   assert "loss: non_saturating there, hinge here" in told
   assert "generator.hidden: [8, 4] there, [8] here" in told
   assert "seed" not in told and "--allow_config_change" in told
-  check_same_config(config, tmp_path, allow=True)
-  check_same_config(config, tmp_path / "new")
+  check_same_run(config, tmp_path, allow=True)
+  check_same_run(config, tmp_path / "new")
 
 
 def test_run_without_a_checkpoint_is_told_from_no_run(experiment, tmp_path):
@@ -84,7 +84,7 @@ def test_a_run_from_before_a_key_there_is_now_has_its_default(experiment, tmp_pa
   config = read_config(tmp_path)
   assert config.rule.to_dict() == default_config().rule.to_dict()
   assert config.loss == experiment.config.loss
-  check_same_config(experiment.config, tmp_path)
+  check_same_run(experiment.config, tmp_path)
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_read_gives_way_to_the_newer(
