@@ -62,6 +62,23 @@ def test_state_comes_back_bit_for_bit(tmp_path):
   assert same(got, make(5)) and jax.tree.structure(got) == jax.tree.structure(make(5))
 
 
+def test_schedules_that_were_part_of_a_state_are_left_behind(tmp_path):
+  """As optax keeps them, around an optimizer that may lie deep in others."""
+  plain, falling = optax.adam(1e-3), optax.linear_schedule(1e-3, 0.0, 9)
+  adam = optax.inject_hyperparams(optax.adam, static_args=("b2", "eps", "eps_root"))
+  injected = adam(falling, b1=falling)
+  with_opt = lambda adam: make(5).replace(
+    opt={"player": optax.chain(optax.clip(1.0), adam).init(make().params), "other": ()}
+  )
+  with Checkpoints(tmp_path) as checkpoints:
+    checkpoints.save(with_opt(injected))
+    checkpoints.wait()
+    got = checkpoints.restore(jax.eval_shape(lambda: with_opt(plain)))
+  assert same(got, with_opt(plain)) and jax.tree.structure(got) == jax.tree.structure(
+    with_opt(plain)
+  )
+
+
 def test_nothing_saved_is_none_and_makes_no_folder(tmp_path):
   with Checkpoints(tmp_path / "c") as checkpoints:
     assert checkpoints.restore(make()) is None and checkpoints.rounds() == []
