@@ -315,6 +315,12 @@ def has_checkpoint(workdir: pathlib.Path) -> bool:
   return any(path.name.isdecimal() for path in (workdir / RULES["last"]).glob("*"))
 
 
+def deciding(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
+  free = EVALUATION + LAYOUT + COURSE + PLACE
+  return {k: v for k, v in flat(config_values(config)).items() if not _is_within(k, free)}
+
+
 def is_place(key: str) -> bool:
   """Tells whether a dotted key of the config says where the data lie."""
   return _is_within(key, PLACE)

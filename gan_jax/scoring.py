@@ -31,6 +31,7 @@ from gan_jax.runs import (
   RULES,
   Run,
   check_same_data,
+  deciding,
   is_of_scores,
   is_place,
   load,
@@ -235,7 +236,6 @@ def card_of(
 ) -> Card:
   """Makes the card of what was drawn by `drawn_from`: the one place that knows how."""
   config, how = experiment.config, how or How()
-  trained = {key: value for key, value in config.items() if key not in EVALUATION}
   images = round * minibatches(experiment.game) * config.batch_size
   return make_card(
     evaluator,
@@ -253,7 +253,7 @@ def card_of(
       "images": images,
       "seed": config.seed,
       "draws": list(seeds),
-      "config": content_hash({}, ConfigDict(trained).to_json(sort_keys=True))[:16],
+      "config": content_hash({}, json.dumps(deciding(config), sort_keys=True))[:16],
     },
   )
 
