@@ -4,4 +4,4 @@
 at once: `from gan_jax import game, games, losses`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

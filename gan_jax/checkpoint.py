@@ -251,7 +251,6 @@ class Checkpoints:
     """Reads one checkpoint; gives None and what is wrong with it if it is damaged."""
     try:
       leaves = self._about(step)["leaves"]
-      like = _with_injected(like, leaves)
       _same_game(leaves, _shapes(like), self._path(step))
       args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       _check_sizes(self._path(step) / "state", like)
@@ -264,9 +263,7 @@ class Checkpoints:
       return None, f"{type(error).__name__}: {_reason(error)}"
     found = _describe(state, on_host(gathered(state)))
     wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
-    if wrong:
-      return None, f"checksum of {wrong[0]} does not match"
-    return _without_injected(state), ""
+    return (state, "") if not wrong else (None, f"checksum of {wrong[0]} does not match")
 
   def _about(self, step: int) -> dict[str, Any]:
     """Reads what a checkpoint says of its leaves, and its notes."""
@@ -282,43 +279,6 @@ class Checkpoints:
 
 class _OtherGameError(ValueError):
   pass
-
-
-class _Injected(NamedTuple):
-  """State of an optimizer as it was saved when schedules were remembered, by optax, around it."""
-
-  count: Any
-  hyperparams: dict[str, Any]
-  hyperparams_states: dict[str, Any]
-  inner_state: Any
-
-
-class _Count(NamedTuple):
-  count: Any
-
-
-def _with_injected(like: State, leaves: Mapping[str, Any]) -> State:
-  """Describes a state as it was saved, where its schedules were part of it."""
-  found: dict[str, list[str]] = {}
-  for path, name in re.findall(r"^(.*)\.hyperparams\['(\w+)'\]$", "\n".join(leaves), re.MULTILINE):
-    found.setdefault(path, []).append(name)
-  at = jax.tree_util.keystr
-  number = jax.ShapeDtypeStruct((), np.float32, sharding=like.round.sharding)
-
-  def put(path: Any, inner: Any) -> Any:
-    if at(path) not in found:
-      return inner
-    names = found[at(path)]
-    numbers, states = dict.fromkeys(names, number), dict.fromkeys(names, _Count(like.round))
-    return _Injected(like.round, numbers, states, inner)
-
-  is_there = lambda path, _: at(path) in found
-  return jax.tree_util.tree_map_with_path(put, like, is_leaf=is_there, is_leaf_takes_path=True)
-
-
-def _without_injected(state: State) -> State:
-  is_injected = lambda x: isinstance(x, _Injected)
-  return jax.tree.map(lambda x: x.inner_state if is_injected(x) else x, state, is_leaf=is_injected)
 
 
 class _Manager(ocp.CheckpointManager):
@@ -358,6 +318,12 @@ def _somewhere(leaf: Any) -> Any:
 
 
 def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path) -> None:
+  if ".images" not in saved:
+    raise _OtherGameError(
+      f"checkpoint {path} is of an earlier version of gan_jax, which averaged parameters without "
+      "bias correction and sampled them under other batch statistics; go on with it by that "
+      "version (gan_jax 0.1), or train anew in another --workdir"
+    )
   for name in sorted(saved.keys() | wanted.keys()):
     a, b = saved.get(name), wanted.get(name)
     if a is None or b is None or a["shape"] != b["shape"] or a["dtype"] != b["dtype"]:

@@ -110,6 +110,7 @@ def default_config() -> ml_collections.ConfigDict:
       "joint": False,
       "instance_noise": _numbers({"std": 0.0}),  # on all that the discriminator sees
       "optimizers": {"discriminator": optimizer("adam"), "generator": optimizer("adam")},
+      # Of the generator: "decay", "ramped_decay" (TensorFlow's), "half_life" or "none".
       "average": {"name": "decay", "decay": 0.999, "half_life": 0.0, "ramp_up": 0.0},
       "log_every": 100,
       "sample_every": 1000,

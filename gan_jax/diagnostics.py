@@ -314,12 +314,11 @@ def summarise(history: Mapping[str, np.ndarray]) -> dict[str, float]:
     history: arrays [rounds] of metrics "monitor/..." and of the generator's gradient norm, by name.
 
   Returns:
-    Means over the rounds that were measured; of positions the last; median and peak of the gradient
+    Means over the rounds; of positions the last; median and peak of the gradient
     norm; and of the path that both positions make, turns, coherence and growth (see `rotation`) and
     the distance travelled over the distance gained.
   """
-  measured = {name: x[x >= 0] for name, x in history.items() if name.startswith("monitor/")}
-  found = {name: float(np.mean(x)) for name, x in measured.items() if len(x)}
+  found = {name: float(np.mean(x)) for name, x in history.items() if name.startswith("monitor/")}
   found |= {name: float(history[name][-1]) for name in POSITIONS if name in history}
   if GRADIENT in history:
     found["monitor/gradient_norm"] = float(np.median(history[GRADIENT]))

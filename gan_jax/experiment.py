@@ -361,6 +361,7 @@ def _averages(options: dict[str, Any]) -> dict[str, Any]:
   kinds = {
     "none": dict,
     "decay": lambda: {"generator": games.decay(options["decay"])},
+    "ramped_decay": lambda: {"generator": games.ramped_decay(options["decay"])},
     "half_life": lambda: {"generator": games.half_life(options["half_life"], options["ramp_up"])},
   }
   return lookup(kinds, options["name"], "average")()

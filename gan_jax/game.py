@@ -28,8 +28,6 @@ Params = dict[str, PyTree]  # by network
 Carried = dict[str, PyTree]  # by network: batch statistics; by "player.term": its memory
 Batch = Mapping[str, Any]  # {"x": [B, ...], "y": [B]}; in `play_round` with a leading [n]
 Metrics = dict[str, jax.Array]  # scalars
-# (images of the global batches of a network's moves so far, of this one) -> decay
-Decay = Callable[[jax.Array, int], jax.Array]
 
 
 class Move(NamedTuple):
@@ -113,6 +111,19 @@ class Turn(NamedTuple):
   watched: tuple[str, ...] = ()
 
 
+class Decay(NamedTuple):
+  """How fast a moving average of a network forgets.
+
+  Attributes:
+    rate: (images seen before this round, images of the global batch) -> decay of a move, in [0, 1].
+    corrected: whether the average is of the states seen alone, their weights divided by their sum;
+      otherwise it starts from the network at random, which it forgets at the same rate.
+  """
+
+  rate: Callable[[jax.Array, int], jax.Array]
+  corrected: bool = True
+
+
 class Game(NamedTuple):
   """An immutable description of a game.
 
@@ -133,29 +144,52 @@ class Game(NamedTuple):
   averages: Mapping[str, Decay] = {}
 
 
+class Ema(struct.PyTreeNode):
+  """The moving average of a network: all that it is sampled with.
+
+  Statistics that were averaged otherwise than the parameters they were made by would not fit them.
+
+  Attributes:
+    params: averaged parameters.
+    carried: averaged statistics, of batch norm for instance.
+    weight: float32 scalar, the sum of the weights of the states seen.
+  """
+
+  params: PyTree
+  carried: PyTree
+  weight: jax.Array
+
+
 class State(struct.PyTreeNode):
   """Everything that changes, as arrays only.
 
   Attributes:
     round: int32 scalar, rounds played.
+    images: uint32 scalar, examples in the batches of these rounds, whatever the size of each.
     key: typed PRNG key; it never changes, every draw folds round, turn and purpose into it.
     params: by network.
     carried: by network, and memory of terms by "player.term".
     opt: optimizer states, by player.
-    ema: averaged parameters, by network.
+    ema: moving averages, by network.
   """
 
   round: jax.Array
+  images: jax.Array
   key: jax.Array
   params: Params
   carried: Carried
   opt: dict[str, PyTree]
-  ema: Params
+  ema: dict[str, Ema]
 
 
 def minibatches(game: Game) -> int:
   """Counts the minibatches of real data that one round consumes."""
   return sum(turn.repeat for turn in game.turns if _uses_data(game, turn))
+
+
+def images_a_round(game: Game, batch_size: int) -> int:
+  """Counts the examples in the batches of one round, by which `State.images` grows."""
+  return max(1, minibatches(game)) * batch_size
 
 
 def init(game: Game, key: jax.Array, batch: Batch) -> State:
@@ -179,11 +213,12 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
     params, carried = jax.tree.map(lambda x: jnp.asarray(x, x.dtype), (params, carried))
     return State(
       round=jnp.zeros((), jnp.int32),
+      images=jnp.zeros((), jnp.uint32),
       key=jax.random.fold_in(key, 1),
       params=params,
       carried=carried,
       opt={name: p.optimizer.init(_pick(params, p.owns)) for name, p in game.players.items()},
-      ema=jax.tree.map(jnp.copy, _pick(params, tuple(game.averages))),
+      ema={net: _first_ema(params, carried, net, game.averages[net]) for net in game.averages},
     )
 
   return jax.jit(make)(key)  # one program: initialising layer by layer compiles each of them
@@ -227,7 +262,8 @@ def play_round(
     mine = jax.tree.map(lambda x, share=share: x[share], batch)
     state, told = _play_turn(game, state, turn, mine, jax.random.fold_in(key, index), axis_name)
     metrics |= told
-  return state.replace(round=state.round + 1), metrics
+  images = state.images + jnp.uint32(needed * _global_size(batch, axis_name, axis=1))
+  return state.replace(round=state.round + 1, images=images), metrics
 
 
 def sample(
@@ -239,7 +275,7 @@ def sample(
   *,
   ema: bool = True,
 ) -> jax.Array:
-  """Draws n examples in the data's own range, from averaged parameters where there are any.
+  """Draws n examples in the data's own range, from averaged networks where there are any.
 
   Args:
     game: the game.
@@ -247,17 +283,20 @@ def sample(
     key: typed PRNG key.
     n: how many.
     labels: int32 [n] for a conditional game.
-    ema: whether to use averaged parameters.
+    ema: whether to use averaged networks.
 
   Returns:
     [n, ...] examples.
   """
-  return game.generate(sampling_params(state, ema), state.carried, game.prior(key, n), labels)
+  return game.generate(*networks(state, ema), game.prior(key, n), labels)
 
 
-def sampling_params(state: State, ema: bool = True) -> Params:
-  """Picks the parameters to sample with: averages where they are kept, if `ema`."""
-  return {**state.params, **state.ema} if ema else state.params
+def networks(state: State, ema: bool = True) -> tuple[Params, Carried]:
+  """Picks (params, carried) to sample with: averages where they are kept, if `ema`."""
+  kept = state.ema if ema else {}
+  params = {net: average.params for net, average in kept.items()}
+  carried = {net: average.carried for net, average in kept.items()}
+  return {**state.params, **params}, {**state.carried, **carried}
 
 
 def _play_turn(
@@ -359,26 +398,45 @@ def _move(
   return _average(game, state, owned, batch, axis_name), mean(metrics, axis_name)
 
 
+def _first_ema(params: Params, carried: Carried, net: str, decay: Decay) -> Ema:
+  """Makes the average of a network that has not moved yet: a copy, whose weight may be 0."""
+  own, statistics = jax.tree.map(jnp.copy, (params[net], carried.get(net, {})))
+  return Ema(own, statistics, weight=jnp.full((), not decay.corrected, jnp.float32))
+
+
 def _average(
   game: Game, state: State, moved: tuple[str, ...], batch: Batch, axis_name: AxisName
 ) -> State:
   """Updates the moving averages of the networks that have moved."""
-  leaves = jax.tree.leaves(dict(batch))
-  devices = 1 if axis_name is None else jax.lax.psum(1, axis_name)
-  size = devices * leaves[0].shape[0] if leaves else 1
+  size = _global_size(batch, axis_name)
   ema = dict(state.ema)
   for net in moved:
     if net in game.averages:
-      images = state.round.astype(jnp.float32) * size * _moves(game, net)
-      decay = game.averages[net](images, size)
-      ema[net] = optax.incremental_update(state.params[net], ema[net], 1 - decay)
+      decay = game.averages[net].rate(state.images.astype(jnp.float32), size)
+      now = state.params[net], state.carried.get(net, {})
+      ema[net] = _updated(ema[net], decay, *now)
   return state.replace(ema=ema)
 
 
-def _moves(game: Game, net: str) -> int:
-  """Counts how often a network moves in a round."""
-  owner = next(name for name, player in game.players.items() if net in player.owns)
-  return sum(turn.repeat for turn in game.turns if owner in turn.players)
+def _updated(ema: Ema, decay: jax.Array, params: PyTree, carried: PyTree) -> Ema:
+  """Adds a state to an average; of a state that never changes it is that state to the bit."""
+  weight = decay * ema.weight + (1 - decay)
+  share = (1 - decay) / weight  # 1 of the first state, where only states seen count
+
+  def add(mean: jax.Array, x: jax.Array) -> jax.Array:
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+      return x
+    return jnp.where(share < 1, mean + share * (x - mean), x).astype(x.dtype)
+
+  new_params = jax.tree.map(add, ema.params, params)
+  return Ema(new_params, jax.tree.map(add, ema.carried, carried), weight)
+
+
+def _global_size(batch: Batch, axis_name: AxisName, axis: int = 0) -> int:
+  """Counts the examples of a minibatch over all devices; `axis` of its leaves is that of them."""
+  leaves = jax.tree.leaves(dict(batch))
+  devices = 1 if axis_name is None else jax.lax.psum(1, axis_name)
+  return devices * leaves[0].shape[axis] if leaves else 1
 
 
 def _uses_data(game: Game, turn: Turn) -> bool:

@@ -26,7 +26,15 @@ from flax import linen as nn
 from gan_jax import monitors
 from gan_jax.game import Batch, Carried, Decay, Game, Metrics, Move, Params, Player, PyTree, Turn
 from gan_jax.losses import AdversarialLoss, Side, uses_real
-from gan_jax.objectives import Match, TermLike, Weight, adversarial, minimise
+from gan_jax.objectives import (
+  Match,
+  Observe,
+  TermLike,
+  Weight,
+  adversarial,
+  logits_for,
+  minimise,
+)
 from gan_jax.random import example_keys
 
 Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
@@ -80,20 +88,53 @@ def simultaneous() -> tuple[Turn, ...]:
 
 
 def decay(rate: float) -> Decay:
-  """Averages parameters with a fixed decay per move."""
+  """Averages the states of a network with a fixed decay per move, bias-corrected.
+
+  After n moves the average is of the n states seen, as in Adam (Kingma & Ba 2015,
+  arXiv:1412.6980): nothing of the network at random is left in it.
+
+  Args:
+    rate: in [0, 1); 0 copies the network.
+
+  Returns:
+    The decay.
+  """
+  _check_rate(rate)
+  return Decay(lambda images, batch: jnp.asarray(rate, jnp.float32))
+
+
+def ramped_decay(rate: float) -> Decay:
+  """Averages with the decay min(rate, (1 + n) / (10 + n)) after n moves, as TensorFlow does.
+
+  `tf.train.ExponentialMovingAverage`: not bias-corrected, it forgets the start by small decays.
+  Moves are counted as batches of images, so of a network that moves once for each of them.
+
+  Args:
+    rate: in [0, 1), which the decay rises to.
+
+  Returns:
+    The decay.
+  """
+  _check_rate(rate)
+  n = lambda images, batch: images / batch
+  ramp = lambda n: jnp.minimum(rate, (1 + n) / (10 + n))
+  return Decay(lambda images, batch: ramp(n(images, batch)), corrected=False)
+
+
+def _check_rate(rate: float) -> None:
   if isinstance(rate, int | float) and not 0 <= rate < 1:
     raise ValueError(f"a decay lies in [0, 1), got {rate}")
-  return lambda images, batch: jnp.asarray(rate, jnp.float32)
 
 
 def half_life(images: float, ramp_up: float = 0.0) -> Decay:
-  """Averages parameters so that a contribution halves every `images` images.
+  """Averages the states of a network so that a contribution halves every `images` images.
 
   Each move of the network counts as one global batch, however many batches the discriminator sees
-  between them, as in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958).
+  between them, as in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958). As there, it starts from the
+  network at random.
 
   Args:
-    images: half-life in images of the global batch; 0 copies the parameters.
+    images: half-life in images of the global batch; 0 copies the network.
     ramp_up: when positive, the half-life is at most this fraction of the images seen so far, so
       that the start is forgotten (StyleGAN2 uses 0.05).
 
@@ -107,7 +148,7 @@ def half_life(images: float, ramp_up: float = 0.0) -> Decay:
     half = jnp.minimum(images, seen * ramp_up) if ramp_up else jnp.asarray(images, jnp.float32)
     return 0.5 ** (batch / jnp.maximum(half, 1e-8))
 
-  return rate
+  return Decay(rate, corrected=False)
 
 
 # --- optimizers ---------------------------------------------------------------------------------
@@ -165,7 +206,7 @@ def two_player(
     regularizers: the discriminator's, name -> (weight, term).
     generator_regularizers: the generator's, likewise.
     turns: `alternating(k)`, `simultaneous()`, or any turns of "discriminator" and "generator".
-    averages: moving averages of parameters by network, `{"generator": decay(0.999)}`.
+    averages: moving averages by network, `{"generator": decay(0.999)}`.
     conditional: whether batches hold labels "y" that both networks get. Fakes take the labels of
       the real examples that they are matched with.
     packing: m, how many examples the discriminator sees at once, stacked on the channel axis
@@ -194,10 +235,15 @@ def two_player(
   look = functools.partial(_look, nets)  # one function for both, so a joint move looks once
 
   def player(
-    name: str, side: Side, extra: Terms | None, observe: Callable[[Match], Metrics], uses_data: bool
+    name: str,
+    side: Side,
+    extra: Terms | None,
+    observe: Observe,
+    uses_data: bool,
+    observed: PyTree = (),
   ) -> Player:
     terms = {"adversarial": (1.0, adversarial(side)), **(extra or {})}
-    objective = minimise(look, terms, player=name, observe=observe)
+    objective = minimise(look, terms, player=name, observe=observe, observed=observed)
     return Player((name,), objective, optimizers[name], uses_data)
 
   return Game(
@@ -209,17 +255,15 @@ def two_player(
         "discriminator",
         loss.discriminator,
         regularizers,
-        lambda match: judgement(match) | monitors.of_discriminator(match),
+        functools.partial(_observe_discriminator, loss),
         uses_data=True,
+        observed=monitors.UNMEASURED,
       ),
       "generator": player(
         "generator",
         loss.generator,
         generator_regularizers,
-        lambda match: {
-          "generator/D_fake": jnp.mean(jax.nn.sigmoid(match.fake_logits)),
-          **monitors.of_generator(loss.generator, match),
-        },
+        functools.partial(_observe_generator, loss),
         # Batch statistics that real and fake examples share let the real ones be seen.
         uses_data=conditional or joint or uses_real(loss.generator),
       ),
@@ -335,19 +379,44 @@ def _blur(std: Weight | None, x: jax.Array, kind: str, move: Move) -> jax.Array:
   return x + scale * draw(move.example_keys(key, x.shape[0]))
 
 
-def judgement(match: Match) -> Metrics:
-  """Measures how well the discriminator tells real from fake.
+def _observe_discriminator(
+  loss: AdversarialLoss, match: Match, memory: PyTree
+) -> tuple[Metrics, PyTree]:
+  compared, memory = monitors.of_discriminator(match, memory)
+  return {**discriminator_metrics(loss, match), **compared}, memory
+
+
+def _observe_generator(
+  loss: AdversarialLoss, match: Match, memory: PyTree
+) -> tuple[Metrics, PyTree]:
+  fake = match.fake_logits
+  shown = {"D_fake": jax.nn.sigmoid(fake)} if loss.probability else {"logits_fake": fake}
+  means = {f"generator/{name}": jnp.mean(x) for name, x in shown.items()}
+  return {**means, **monitors.of_generator(loss.generator, match)}, memory
+
+
+def discriminator_metrics(loss: AdversarialLoss, match: Match) -> Metrics:
+  """Computes how well the discriminator tells real from fake, in terms that the loss gives meaning.
 
   Args:
-    match: what it saw.
+    loss: of the game.
+    match: what the discriminator saw.
 
   Returns:
-    D_real and D_fake, mean D(x) and D(G(z)); accuracy at D = 1/2; V(D, G) of Goodfellow et al.
-    2014 (arXiv:1406.2661), and V_gap, its distance above -log 4, where D = 1/2 everywhere.
+    If logits are log-odds: D_real and D_fake, mean D(x) and D(G(z)); accuracy at D = 1/2; V(D, G)
+    of Goodfellow et al. 2014 (arXiv:1406.2661), and V_gap, its distance above -log 4, where D = 1/2
+    everywhere. Otherwise: logits_real and logits_fake, their means, and margin, the difference. Of
+    a loss that estimates one: distance, of data and fakes, as the discriminator bounds it.
   """
   real, fake = match.real_logits, match.fake_logits
+  shown: Metrics = {}
+  if loss.distance:
+    shown["distance"] = -jnp.mean(loss.discriminator(*logits_for(loss.discriminator, match)))
+  if not loss.probability:
+    means = {"logits_real": jnp.mean(real), "logits_fake": jnp.mean(fake)}
+    return shown | means | {"margin": means["logits_real"] - means["logits_fake"]}
   value = -jnp.mean(jax.nn.softplus(-real)) - jnp.mean(jax.nn.softplus(fake))
-  return {
+  return shown | {
     "D_real": jnp.mean(jax.nn.sigmoid(real)),
     "D_fake": jnp.mean(jax.nn.sigmoid(fake)),
     "accuracy": (jnp.mean(real > 0) + jnp.mean(fake < 0)) / 2,

@@ -25,10 +25,16 @@ class AdversarialLoss(NamedTuple):
   Attributes:
     discriminator: (real_logits [B], fake_logits [B]) -> [B].
     generator: (real_logits [B], fake_logits [B]) -> [B].
+    probability: whether logits are log-odds, log p/q at the optimum, so that D(x) = σ(a) is the
+      probability that x is real.
+    distance: whether the discriminator's loss is the negative of a distance of p and q at the
+      optimum, and of an estimate before.
   """
 
   discriminator: Side
   generator: Side
+  probability: bool = False
+  distance: bool = False
 
 
 def _cross_entropy(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -39,6 +45,7 @@ def _cross_entropy(a: jax.Array, b: jax.Array) -> jax.Array:
 minimax = AdversarialLoss(
   discriminator=_cross_entropy,
   generator=lambda a, b: -softplus(b),
+  probability=True,
 )
 """The zero-sum game, G descends log(1 - D). Goodfellow et al. 2014, arXiv:1406.2661.
 
@@ -49,6 +56,7 @@ At the optimal discriminator G minimises 2 JSD(p, q) - 2 log 2.
 non_saturating = AdversarialLoss(
   discriminator=_cross_entropy,
   generator=lambda a, b: softplus(-b),
+  probability=True,
 )
 """G descends -log D. Goodfellow et al. 2014, arXiv:1406.2661, section 3.
 
@@ -60,6 +68,7 @@ arXiv:1701.04862).
 maximum_likelihood = AdversarialLoss(
   discriminator=_cross_entropy,
   generator=lambda a, b: -jnp.exp(b),
+  probability=True,
 )
 """G descends -D/(1 - D) = -exp(b). Goodfellow 2014, arXiv:1412.6515.
 
@@ -89,6 +98,7 @@ Optimal logits sign(p - q), value 2 - ‖p - q‖₁ (total variation).
 wasserstein = AdversarialLoss(
   discriminator=lambda a, b: b - a,
   generator=lambda a, b: -b,
+  distance=True,
 )
 """The Kantorovich dual. Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875.
 
@@ -253,6 +263,8 @@ def f_gan(divergence: Divergence, alternative: bool = False) -> AdversarialLoss:
   return AdversarialLoss(
     discriminator=lambda a, b: conjugate(b) - activation(a),
     generator=(lambda a, b: -activation(b)) if alternative else (lambda a, b: -conjugate(b)),
+    probability=divergence in (reverse_kl, jensen_shannon),  # g_f(log u) is f'(u) there
+    distance=True,
   )
 
 

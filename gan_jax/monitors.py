@@ -15,7 +15,8 @@ from gan_jax.objectives import Match, logits_for
 
 EXAMPLES = 64  # that are compared with each other, of each kind
 EVERY = 10  # rounds from one comparison to the next: in a small network's round it takes time
-UNMEASURED = -1.0  # stands for what is compared in the rounds between; no measurement is negative
+COMPARED = ("coverage", "diversity", "generator_jacobian", "precision")
+UNMEASURED = dict.fromkeys(COMPARED, np.float32(0))  # memory before round 0, which is measured
 NEIGHBOURS = 5  # of a real example: the reach of its neighbourhood
 REACH = (
   0.1  # of the data's mean distance: the least reach, so that coverage asks where, not how sharp
@@ -23,16 +24,17 @@ REACH = (
 ENTRIES = 1024  # of each array of parameters, that a player's position is read from
 
 
-def of_discriminator(match: Match) -> Metrics:
+def of_discriminator(match: Match, memory: Metrics) -> tuple[Metrics, Metrics]:
   """Measures, at a move of the discriminator, what it saw and where it stands.
 
   Args:
     match: what it saw.
+    memory: what was compared last, of `UNMEASURED`.
 
   Returns:
-    diversity, coverage and precision (see `compare`) and generator_jacobian (see `secant`), every
-    `EVERY` rounds, `UNMEASURED` between; and the discriminator's position (see `position`). A batch
-    of one example has a position alone.
+    (metrics, memory): diversity, coverage and precision (see `compare`) and generator_jacobian (see
+    `secant`), made every `EVERY` rounds and repeated between; and the discriminator's position (see
+    `position`). A batch of one example has a position alone.
   """
   found = {"monitor/position_discriminator": position(match.params["discriminator"])}
   flat = lambda x: x.reshape(match.fake.shape[0], -1)  # latents of packed examples go together
@@ -43,10 +45,9 @@ def of_discriminator(match: Match) -> Metrics:
     return {**compare(real, fake), "generator_jacobian": secant(z, fake)}
 
   if len(jax.eval_shape(lambda: _first(seen[0], EXAMPLES, match))) > 1:
-    skip = lambda: dict.fromkeys(jax.eval_shape(measure), jnp.float32(UNMEASURED))
-    told = jax.lax.cond(match.round % EVERY == 0, measure, skip)
-    found |= {f"monitor/{name}": value for name, value in told.items()}
-  return found
+    memory = jax.lax.cond(match.round % EVERY == 0, measure, lambda: dict(memory))
+    found |= {f"monitor/{name}": value for name, value in memory.items()}
+  return found, memory
 
 
 def of_generator(side: Side, match: Match) -> Metrics:

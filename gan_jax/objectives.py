@@ -7,7 +7,7 @@ loss is a function of it, `match -> [B]`: an adversarial loss, a penalty, a cons
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
 from gan_jax.losses import Side, couples
 from gan_jax.random import AxisName, Part
+
+OBSERVED = "observed"  # name of the memory of what is observed of a player's match
 
 
 class Match(NamedTuple):
@@ -89,6 +91,7 @@ class Term(NamedTuple):
   shown: Callable[[jax.Array, PyTree], jax.Array] = lambda values, memory: jnp.mean(values)
 
 
+Observe = Callable[[Match, PyTree], tuple[Metrics, PyTree]]
 Weight = float | Callable[[jax.Array], jax.Array]  # a number, or a schedule over rounds
 TermLike = Term | Callable[[Match], jax.Array]
 
@@ -163,7 +166,8 @@ def minimise(
   terms: Mapping[str, tuple[Weight, TermLike]],
   *,
   player: str,
-  observe: Callable[[Match], Metrics] = lambda match: {},
+  observe: Observe = lambda match, memory: ({}, memory),
+  observed: PyTree = (),
 ) -> Objective:
   """Adds weighted terms up to what a player minimises.
 
@@ -172,7 +176,8 @@ def minimise(
     terms: name -> (weight, term). A term is per example; it is averaged here and nowhere else. It
       is logged as "player/name" before its weight.
     player: whose objective this is; prefix of what is logged and of memory.
-    observe: further metrics of the match, logged under the names it gives.
+    observe: (match, memory) -> (further metrics, logged under the names it gives; memory).
+    observed: what `observe` remembers at first, kept in `State.carried`; () for nothing.
 
   Returns:
     The objective.
@@ -180,13 +185,17 @@ def minimise(
   weighted = {name: (weight, as_term(term)) for name, (weight, term) in terms.items()}
   remembers = {name for name, (_, term) in weighted.items() if jax.tree.leaves(term.memory)}
   memory = {f"{player}.{name}": weighted[name][1].memory for name in remembers}
+  if jax.tree.leaves(observed):
+    memory[f"{player}.{OBSERVED}"] = observed
 
   def value(
     match: Match, params: Params, carried: Carried, move: Move
   ) -> tuple[jax.Array, tuple[Carried, Metrics]]:
     loss = jnp.zeros(())
-    metrics: dict[str, Any] = dict(observe(match))
     left: Carried = {}
+    metrics, after = observe(match, carried.get(f"{player}.{OBSERVED}", ()))
+    if f"{player}.{OBSERVED}" in memory:
+      left[f"{player}.{OBSERVED}"] = after
     for name, (weight, term) in weighted.items():
       # The key is a term's own: adding another term does not change what this one draws.
       key = jax.random.fold_in(move.key, zlib.crc32(name.encode()))

@@ -24,6 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gan_jax.data import Batches
 from gan_jax.diagnostics import first_not_finite
 from gan_jax.game import Game, Metrics, PyTree, State, init, minibatches, play_round, sample
+from gan_jax.objectives import OBSERVED
 
 AXIS = "members"
 Numbers = Mapping[str, Any]
@@ -101,9 +102,12 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
     def once(state: State, _: None) -> tuple[State, Metrics]:
       t = state.round.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
       batch = jax.vmap(lambda t: batches.at(table, t, rows, seed=seed))(t)
-      state, metrics = play_round(game, state, batch)
-      # Monitors are for the eye of who watches a single run; what is not asked for costs nothing.
-      return state, {k: x for k, x in metrics.items() if not k.startswith("monitor/")}
+      after, metrics = play_round(game, state, batch)
+      # Monitors are for the eye of who watches a single run; what is not asked for, nor remembered,
+      # costs nothing.
+      before = {name: x for name, x in state.carried.items() if name.endswith(f".{OBSERVED}")}
+      after = after.replace(carried={**after.carried, **before})
+      return after, {k: x for k, x in metrics.items() if not k.startswith("monitor/")}
 
     return jax.lax.scan(once, state, length=rounds)
 
@@ -188,7 +192,10 @@ def _drawer(make: Callable[[Numbers], Game], n: int, ema: bool) -> Callable[...,
 
 
 def member(state: State, i: int) -> State:
-  """Takes the state of one member, on the host: that of its single run."""
+  """Takes the state of one member, on the host: that of its single run.
+
+  What monitors compared last is as it was at the start; a population does not compare.
+  """
   return jax.tree.map(lambda x: x[i], jax.device_get(state))
 
 

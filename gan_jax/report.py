@@ -176,6 +176,8 @@ class Progress:
         ("G", "generator/loss"),
         ("D(x)", "D_real"),
         ("D(G(z))", "D_fake"),
+        ("margin", "margin"),
+        ("distance", "distance"),
       )
       if name in row
     ]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from gan_jax.data import to_levels, to_uint8
-from gan_jax.game import Game, State, sampling_params
+from gan_jax.game import Game, State, networks
 from gan_jax.metrics import slerp
 
 CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for
@@ -61,7 +61,7 @@ class Sampler:
       n: how many.
       seed: the first m of n examples are the m examples of the same seed.
       labels: int [n], for a conditional game.
-      ema: whether to use averaged parameters.
+      ema: whether to use averaged networks.
       truncation: bound on every entry of normal latents (see `truncated`); None for none.
 
     Returns:
@@ -90,18 +90,18 @@ class Sampler:
       state: of the game.
       z: [n, d].
       labels: int [n], for a conditional game.
-      ema: whether to use averaged parameters.
+      ema: whether to use averaged networks.
       rounded: whether images are uint8; else they are float32 from 0 to 255.
 
     Returns:
       As a call does.
     """
-    params = sampling_params(state, ema)
+    params, carried = networks(state, ema)
     parts = []
     for first in range(0, len(z), CHUNK):
       chunk = slice(first, first + CHUNK)
       y = None if labels is None else _fill(np.asarray(labels[chunk], np.int32))
-      out = self._generate(params, state.carried, jnp.asarray(_fill(z[chunk])), y)
+      out = self._generate(params, carried, jnp.asarray(_fill(z[chunk])), y)
       parts.append(np.asarray(out)[: len(z[chunk])])
     x, pixel_range = np.concatenate(parts), self.example.pixel_range
     return x if pixel_range is None else (to_uint8 if rounded else to_levels)(x, pixel_range)
@@ -119,7 +119,7 @@ class Sampler:
       rows: how many walks.
       steps: examples in each.
       seed: of the ends.
-      ema: whether to use averaged parameters.
+      ema: whether to use averaged networks.
 
     Returns:
       [rows * steps, ...], row by row.

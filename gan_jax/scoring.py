@@ -20,7 +20,7 @@ from gan_jax.data import take
 from gan_jax.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.features import bounded
-from gan_jax.game import State, minibatches
+from gan_jax.game import State
 from gan_jax.lock import is_live
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
@@ -210,9 +210,11 @@ def score(
   run.check_truncation(how.truncation)
   drawn = lambda seed: drawn_from(experiment, run.sampler, run.state, seed, how)
   draws = [evaluator(*drawn(seed)) for seed in seeds]
-  round = int(run.state.round)
+  round, images = int(run.state.round), int(run.state.images)
   chosen = chosen_by(run.config, evaluator) if run.rule == "best" else None
-  return card_of(experiment, evaluator, draws, run.rule, round, seeds, how, chosen=chosen)
+  return card_of(
+    experiment, evaluator, draws, run.rule, round, seeds, how, images=images, chosen=chosen
+  )
 
 
 def chosen_by(config: ConfigDict, evaluator: Evaluator) -> str:
@@ -232,25 +234,26 @@ def card_of(
   seeds: Sequence[int],
   how: How | None = None,
   *,
+  images: int | None = None,
   chosen: str | None = None,
 ) -> Card:
   """Makes the card of what was drawn by `drawn_from`: the one place that knows how."""
   config, how = experiment.config, how or How()
-  images = round * minibatches(experiment.game) * config.batch_size
+  is_averaged = how.ema and bool(experiment.game.averages)
   return make_card(
     evaluator,
     draws,
     checkpoint=rule if rule in RULES else "asked for",
     sampled={
-      "ema": how.ema and bool(experiment.game.averages),
+      "ema": is_averaged,
       "truncation": how.truncation,
       **({"chosen_by": chosen} if chosen else {}),
-      "batch_norm": "running statistics",
+      "batch_norm": "averaged statistics" if is_averaged else "running statistics",
       "quantised": "uint8" if experiment.example.pixel_range else None,
     },
     run={
       "round": round,
-      "images": images,
+      **({} if images is None else {"images": images}),
       "seed": config.seed,
       "draws": list(seeds),
       "config": content_hash({}, json.dumps(deciding(config), sort_keys=True))[:16],

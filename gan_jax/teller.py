@@ -18,7 +18,7 @@ from gan_jax.diagnostics import Alarm, Rows, diagnose
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment
 from gan_jax.files import read_json
-from gan_jax.game import State, minibatches
+from gan_jax.game import State, images_a_round
 from gan_jax.held_out import held_out_probe
 from gan_jax.history import History
 from gan_jax.rollback import read_rollbacks
@@ -50,7 +50,7 @@ class Teller:
     self._at_once = at_once
     self._rollbacks = read_rollbacks(workdir)
     self._sampler = Sampler(experiment.game, experiment.example)
-    self._images_a_round = minibatches(experiment.game) * experiment.config.batch_size
+    self._images_a_round = images_a_round(experiment.game, experiment.config.batch_size)
     self._writer = report.Writer(workdir, first)
     self._progress = report.Progress(experiment.config.rounds, first)
     if experiment.unscored:
@@ -90,7 +90,7 @@ class Teller:
     row = {
       **metrics,
       **probed,
-      "images": round * self._images_a_round,
+      "images": int(state.images),
       "seconds": self._before + time.monotonic() - self._start,
     }
     if round > self._last:
@@ -153,7 +153,10 @@ class Teller:
     round = rows[0]["round"] if rows else 0
     chosen = chosen_by(self._experiment.config, evaluator) if rule == "best" else None
     seeds = [TRAINING_DRAW]
-    return card_of(self._experiment, evaluator, draws, rule, round, seeds, chosen=chosen)
+    images = int(rows[0]["images"]) if rows else None
+    return card_of(
+      self._experiment, evaluator, draws, rule, round, seeds, images=images, chosen=chosen
+    )
 
   def _score(self, state: State) -> Mapping[str, float]:
     evaluator = self.prepare()
@@ -188,7 +191,7 @@ class Teller:
     evaluator = self.prepare()
     found = {
       "rounds": self._last,
-      "images": self._last * self._images_a_round,
+      "images": int(rows[-1]["images"]) if rows else 0,
       "wall_seconds": self._before + time.monotonic() - self._start,
       "scores": report.scores(self._scored(rows), evaluator.better),
       "card": {**evaluator.card, **self._card(evaluator, "last").made},

@@ -33,9 +33,11 @@ class Watch:
     Args:
       notes: of the watch of a run that goes on; see `look`.
     """
-    notes = notes or {"last": {}, "seen": {}}
+    notes = {"last": {}, "totals": {}, "count": 0, "seen": {}} | dict(notes or {})
     self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
     self._last: dict[str, float] = dict(notes["last"])
+    self._totals: dict[str, float] = dict(notes["totals"])  # over the rounds since the last row
+    self._count: int = notes["count"]  # of these rounds
     seen = {name: np.asarray(x, np.float32) for name, x in notes["seen"].items()}
     self._watched = [seen] if seen else []  # what monitors saw since the last row
 
@@ -51,19 +53,23 @@ class Watch:
     (first, metrics), self._waiting = jax.device_get(self._waiting), None
     _check_finite(first, {k: x for k, x in metrics.items() if not _is_monitor(k)})
     self._watched.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
-    self._last = {name: float(x[-1]) for name, x in metrics.items() if not _is_monitor(name)}
+    shown = {name: x for name, x in metrics.items() if not _is_monitor(name)}
+    self._last = {name: float(x[-1]) for name, x in shown.items()}
+    self._totals = {name: _added(self._totals.get(name, 0.0), x) for name, x in shown.items()}
+    self._count += len(next(iter(metrics.values())))
     if sum(len(next(iter(x.values()), ())) for x in self._watched) > 2 * LIMIT:
       self._watched = [self._seen()]
     return self._last
 
   def row(self) -> dict[str, float]:
-    """Returns the last round, with what the monitors saw in all rounds since the row before."""
+    """Returns means over all rounds since the row before, and what the monitors saw in them."""
     last, seen = self.latest(), self._seen()
-    return last | summarise(seen) if seen else last
+    means = {name: total / self._count for name, total in self._totals.items()}
+    return (means or last) | (summarise(seen) if seen else {})
 
   def told(self) -> None:
-    """Starts anew what monitors see: the row has been written."""
-    self._watched = []
+    """Starts anew what is summed up: the row has been written."""
+    self._watched, self._totals, self._count = [], {}, 0
 
   def look(self) -> Look:
     """Makes what looks at the state of this round before it is kept.
@@ -80,7 +86,8 @@ class Watch:
     def look(leaves: Leaves) -> dict[str, Any]:
       last = then.latest()
       check_leaves(leaves)
-      return {"last": last, "seen": {name: x.tolist() for name, x in then._seen().items()}}
+      seen = {name: x.tolist() for name, x in then._seen().items()}
+      return {"last": last, "totals": then._totals, "count": then._count, "seen": seen}
 
     return look
 
@@ -88,6 +95,11 @@ class Watch:
     """Joins what monitors saw: arrays [rounds], the latest of them."""
     names = self._watched[0] if self._watched else ()
     return {name: np.concatenate([x[name] for x in self._watched])[-LIMIT:] for name in names}
+
+
+def _added(total: float, x: np.ndarray) -> float:
+  """Adds one after the other, so that it does not matter how rounds were dispatched."""
+  return float(np.add.accumulate(np.append(total, np.asarray(x, np.float64)))[-1])
 
 
 def check_leaves(leaves: Leaves) -> None:

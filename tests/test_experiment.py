@@ -214,7 +214,7 @@ def test_gradients_and_weights_are_clipped():
   np.testing.assert_allclose(updates["w"], [-0.5, -0.5])
 
 
-@pytest.mark.parametrize("name", ["none", "decay", "half_life"])
+@pytest.mark.parametrize("name", ["none", "decay", "ramped_decay", "half_life"])
 def test_average_can_be_chosen(name):
   state, _ = rounds(tiny(**{"average.name": name, "average.half_life": 100.0}), 2)
   assert set(state.ema) == (set() if name == "none" else {"generator"})

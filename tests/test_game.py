@@ -9,7 +9,19 @@ import optax
 import pytest
 from layouts import on_every_layout
 
-from gan_jax.game import Game, Objective, Player, State, Turn, init, minibatches, play_round
+from gan_jax.game import (
+  Decay,
+  Ema,
+  Game,
+  Objective,
+  Player,
+  State,
+  Turn,
+  _updated,
+  init,
+  minibatches,
+  play_round,
+)
 
 RATE = 0.1
 
@@ -138,13 +150,15 @@ def test_wrong_number_of_minibatches_is_refused():
     play_round(game, state, data(0.0, 0.0))
 
 
-def test_average_follows_every_move_of_its_network():
-  decay = lambda images, batch: jnp.asarray(0.9)
+@pytest.mark.parametrize("corrected", [True, False])
+def test_average_follows_every_move_of_its_network(corrected):
+  decay = Decay(lambda images, batch: jnp.asarray(0.9), corrected)
   game = bilinear((Turn(("max",), 2), Turn(("min",))), averages={"b": decay})
   batch = data(0.0, 0.0, 0.0)
   state, _ = play_round(game, start(game, batch), batch)
-  expected = 0.9 * (0.9 * 2 + 0.1 * 2.1) + 0.1 * 2.2  # b goes 2, 2.1, 2.2
-  np.testing.assert_allclose(state.ema["b"], expected, rtol=1e-6)
+  # b goes 2, 2.1, 2.2
+  expected = (0.9 * 2.1 + 2.2) / 1.9 if corrected else 0.81 * 2 + 0.09 * 2.1 + 0.1 * 2.2
+  np.testing.assert_allclose(state.ema["b"].params, expected, rtol=1e-6)
   assert set(state.ema) == {"b"}
 
 
@@ -155,7 +169,7 @@ def test_average_is_told_images_of_the_global_batch():
     told.append(batch)
     return images * 0.0 + 0.5
 
-  game = bilinear((Turn(("max",)),), averages={"b": decay})
+  game = bilinear((Turn(("max",)),), averages={"b": Decay(decay)})
   batch = data(0.0)
   state = start(game, batch)
   play = jax.pmap(functools.partial(play_round, game, axis_name="i"), "i", in_axes=(None, 1))
@@ -164,27 +178,35 @@ def test_average_is_told_images_of_the_global_batch():
   assert told == [8, 8]
 
 
-def test_average_counts_the_moves_of_its_own_network():
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.999, 0.9999])
+def test_average_of_a_state_that_never_changes_is_that_state(decay):
+  """To the bit, from the first move on: nothing of the network at random is left."""
+  state = {"w": jnp.float32(1 / 3)}, {"mean": jnp.float32(0.1), "count": jnp.int32(7)}
+  ema = Ema(*jax.tree.map(lambda x: x + 99, state), weight=jnp.zeros(()))
+  for _ in range(50):
+    ema = _updated(ema, jnp.float32(decay), *state)
+    assert (ema.params, ema.carried) == state
+
+
+def test_images_are_what_was_seen_whatever_the_size_of_each_batch():
   told = []
 
   def decay(images, batch):
     told.append(float(images))
     return jnp.asarray(0.5)
 
-  game = bilinear(
-    (Turn(("max",)), Turn(("min",)), Turn(("max",))), averages={"a": decay, "b": decay}
-  )
-  batch = data(0.0, 0.0, 0.0)
+  game = bilinear((Turn(("max",)), Turn(("min",)), Turn(("max",))), averages={"a": Decay(decay)})
+  batch = data(0.0, 0.0, 0.0)  # of 8 examples
   state, _ = play_round(game, start(game, batch), batch)
-  play_round(game, state, batch)
-  # Batches of 8; max owns b and moves twice a round, min owns a and moves once.
-  assert told == [0, 0, 0, 16, 8, 16]
+  state, _ = play_round(game, state, {"x": batch["x"][:, :4]})
+  state, _ = play_round(game, state, batch)
+  assert told == [0, 24, 36] and int(state.images) == 60
 
 
 def test_state_is_donated_and_the_step_is_traced_once():
   traces = []
   game, batch = bilinear((Turn(("max",), 2), Turn(("min",))), traces=traces), data(0.0, 1.0, 2.0)
-  game = game._replace(averages={"a": lambda images, batch: jnp.asarray(0.5)})
+  game = game._replace(averages={"a": Decay(lambda images, batch: jnp.asarray(0.5))})
   state = start(game, batch)
   step = jax.jit(functools.partial(play_round, game), donate_argnums=0)
   state, _ = step(state, batch)

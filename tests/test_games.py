@@ -10,19 +10,21 @@ import optax
 import pytest
 from flax import linen as nn
 
-from gan_jax import losses, regularizers
-from gan_jax.game import init, minibatches, play_round, sample, sampling_params
+from gan_jax import games, losses, regularizers
+from gan_jax.game import init, minibatches, networks, play_round, sample
 from gan_jax.games import (
   alternating,
   clip_weights,
   decay,
   half_life,
   normal,
+  ramped_decay,
   simultaneous,
   truncated,
   two_player,
   uniform,
 )
+from gan_jax.objectives import Match
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -30,13 +32,16 @@ DIM, BATCH = 3, 16
 
 
 class G(nn.Module):
-  """Linear, with the label's own offset if there are labels."""
+  """Linear, with the label's own offset if there are labels; by choice with batch norm."""
 
+  norm: bool = False
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, z, y=None, *, train):
     x = nn.Dense(2)(z)
+    if self.norm:
+      x = nn.BatchNorm(use_running_average=not train, axis_name=self.axis_name, momentum=0.9)(x)
     return x if y is None else x + nn.Embed(4, 2)(y)
 
 
@@ -56,9 +61,9 @@ class D(nn.Module):
     return logits if y is None else logits + jnp.sum(h * nn.Embed(4, 8)(y), -1)
 
 
-def make(loss=losses.non_saturating, discriminator=None, **options):
+def make(loss=losses.non_saturating, discriminator=None, generator=None, **options):
   return two_player(
-    G(),
+    generator or G(),
     discriminator or D(),
     loss=loss,
     optimizers={"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)},
@@ -251,28 +256,34 @@ def test_packing_of_images_keeps_rows_and_columns():
   np.testing.assert_array_equal(packed[1, ..., 1], x[3, ..., 0])
 
 
-def test_averages_start_as_a_copy_and_follow_the_generator():
-  game = make(averages={"generator": decay(0.5)})
+@pytest.mark.parametrize("kind", [decay(0.5), half_life(BATCH), ramped_decay(0.5)])
+def test_averages_start_as_a_copy_and_hold_parameters_and_statistics(kind):
+  game = make(averages={"generator": kind}, generator=G(norm=True))
   data = batch(1)
-  state = init(game, jax.random.key(0), data)
-  assert not moved(state.ema["generator"], state.params["generator"])
-  after, _ = play_round(game, state, data)
-  expected = jax.tree.map(
-    lambda a, b: 0.5 * a + 0.5 * b, state.params["generator"], after.params["generator"]
-  )
-  jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after.ema["generator"], expected
-  )
-  assert sampling_params(after)["generator"] is after.ema["generator"]
-  assert sampling_params(after, ema=False)["generator"] is after.params["generator"]
+  start = init(game, jax.random.key(0), data)
+  now = lambda state: (state.params["generator"], state.carried["generator"])
+  kept = lambda state: (state.ema["generator"].params, state.ema["generator"].carried)
+  assert not moved(kept(start), now(start))
+  first, _ = play_round(game, start, data)
+  second, _ = play_round(game, first, data)
+  shares = (0.0, 1 / 3, 2 / 3) if kind.corrected else (0.25, 0.25, 0.5)
+  if float(kind.rate(jnp.zeros(()), BATCH)) == pytest.approx(0.1):  # (1 + n) / (10 + n)
+    shares = (0.1 * 2 / 11, 0.9 * 2 / 11, 9 / 11)
+  mix = lambda *x: sum(share * part for share, part in zip(shares, x, strict=True))
+  expected = jax.tree.map(mix, *map(now, (start, first, second)))
+  near = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+  jax.tree.map(near, kept(second), expected)
+  assert networks(second)[0]["generator"] is second.ema["generator"].params
+  assert networks(second)[1]["generator"] is second.ema["generator"].carried
+  assert networks(second, ema=False) == (second.params, second.carried)
 
 
 def test_half_life_halves():
-  assert float(half_life(1000)(jnp.asarray(0.0), 1000)) == pytest.approx(0.5)
-  assert float(half_life(1000)(jnp.asarray(0.0), 500)) == pytest.approx(0.5**0.5)
-  assert float(half_life(0)(jnp.asarray(1e6), 64)) == 0  # copies
-  assert float(half_life(1000, ramp_up=0.05)(jnp.asarray(2000.0), 100)) == pytest.approx(0.5)
-  assert float(half_life(1000, ramp_up=0.05)(jnp.asarray(0.0), 100)) == 0
+  assert float(half_life(1000).rate(jnp.asarray(0.0), 1000)) == pytest.approx(0.5)
+  assert float(half_life(1000).rate(jnp.asarray(0.0), 500)) == pytest.approx(0.5**0.5)
+  assert float(half_life(0).rate(jnp.asarray(1e6), 64)) == 0  # copies
+  assert float(half_life(1000, ramp_up=0.05).rate(jnp.asarray(2000.0), 100)) == pytest.approx(0.5)
+  assert float(half_life(1000, ramp_up=0.05).rate(jnp.asarray(0.0), 100)) == 0
 
 
 def test_clip_weights_bounds_what_is_left_after_the_update():
@@ -318,7 +329,29 @@ def test_scan_plays_the_same_rounds_as_a_loop():
     state.params,
     scanned.params,
   )
-  np.testing.assert_allclose(history["V"][-1], last["V"], rtol=1e-5)
+  np.testing.assert_allclose(history["margin"][-1], last["margin"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["minimax", "hinge", "wasserstein", "f_gan_reverse_kl"])
+def test_what_is_shown_of_the_discriminator_means_something_for_the_loss(name):
+  """Probabilities of log-odds alone; a distance where the discriminator's loss is minus one."""
+  loss, p, q = losses.LOSSES[name], jnp.array([0.7, 0.3]), jnp.array([0.2, 0.8])
+  a, b = (
+    jnp.repeat(jnp.log(p / q), jnp.array(n), total_repeat_length=10) for n in ((7, 3), (2, 8))
+  )
+  shown = games.discriminator_metrics(loss, Match(None, None, a, b, *[None] * 6))
+  log_odds = {"D_real", "D_fake", "accuracy", "V", "V_gap"}
+  expected = log_odds if loss.probability else {"logits_real", "logits_fake", "margin"}
+  assert set(shown) == expected | ({"distance"} if loss.distance else set())
+  if loss.probability:
+    d = p / (p + q)
+    np.testing.assert_allclose([shown["D_real"], shown["D_fake"]], [p @ d, q @ d], rtol=1e-5)
+  else:
+    np.testing.assert_allclose(shown["margin"], (p - q) @ jnp.log(p / q), rtol=1e-5)
+  if name == "f_gan_reverse_kl":  # at its best, which log-odds are, it is the divergence
+    np.testing.assert_allclose(shown["distance"], q @ jnp.log(q / p), rtol=1e-5)
+  if name == "wasserstein":
+    np.testing.assert_allclose(shown["distance"], shown["margin"], rtol=1e-6)
 
 
 def test_combinations_without_meaning_are_refused():

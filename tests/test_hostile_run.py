@@ -138,6 +138,7 @@ def test_a_card_without_its_parts_is_none(tmp_path):
 def make():
   return State(
     round=jnp.asarray(1, jnp.int32),
+    images=jnp.asarray(8, jnp.uint32),
     key=jax.random.key(7),
     params={"net": {"w": jnp.ones((4, 2))}},
     carried={"net": {}},

@@ -118,7 +118,8 @@ def test_microbatches_give_the_numbers_of_the_whole_batch(name):
   game, state, given, (want, told) = on_one_device(name)
   got, same = layouts.one(microbatched(game, 4), state, given)
   assert layouts.state_difference(want, got) < TOLERANCE
-  for metric in ("discriminator/loss", "generator/gradient_norm", "D_fake", "V"):
+  shown = {"D_fake", "V", "margin"} & told.keys()  # which of them is the loss's matter
+  for metric in ("discriminator/loss", "generator/gradient_norm", *shown):
     np.testing.assert_allclose(same[metric], told[metric], rtol=1e-4, atol=1e-6)
 
 

@@ -14,7 +14,7 @@ from gan_jax.theory import OPTIMA, expected, kantorovich, wasserstein
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 REAL, FAKE = np.float32([2, -1]), np.float32([0.5, -1.5])
-SIDES = AdversarialLoss._fields
+SIDES = AdversarialLoss._fields[:2]
 
 # name: for each side (value [2], gradient of the sum by real logits [2], by fake logits [2]), at
 # REAL and FAKE; computed in 40 digits from sigmoids and conjugates, and differentiated numerically.
@@ -151,7 +151,7 @@ AT_ZERO = {  # discriminator, generator
 @pytest.mark.parametrize("name", AT_ZERO)
 def test_values_at_zero_logits(name):
   zeros = jnp.zeros(4)
-  got = [side(zeros, zeros) for side in LOSSES[name]]
+  got = [side(zeros, zeros) for side in LOSSES[name][:2]]
   np.testing.assert_allclose(got, np.outer(AT_ZERO[name], np.ones(4)), rtol=1e-6, atol=1e-7)
 
 
@@ -200,7 +200,7 @@ def test_d_pushes_real_up_and_fake_down_and_g_pushes_fake_up(name):
 def test_only_averages_couple_examples():
   zeros, others = np.zeros(2, np.float32), np.float32([[0, 0.25], [0, 0.5]])
   for name, loss in ALL.items():
-    for side in loss:
+    for side in loss[:2]:
       coupled = side(zeros, zeros)[0] != side(*others)[0]
       assert coupled == name.startswith("relativistic_average"), name
 

@@ -136,7 +136,8 @@ def test_monitors_see_the_first_examples_of_the_global_batch_on_every_layout(mon
     match = Match(x[0], x[1], logits, logits, None, None, x[2], {}, x, jnp.zeros(()), axis_name)
     match = match._replace(params={"discriminator": jnp.ones(3), "generator": jnp.ones(3)})
     side = losses.relativistic_average.generator
-    found = monitors.of_discriminator(match) | monitors.of_generator(side, match)
+    found = monitors.of_discriminator(match, monitors.UNMEASURED)[0]
+    found |= monitors.of_generator(side, match)
     return found if axis_name is None else jax.lax.pmean(found, axis_name)
 
   x = jax.random.normal(jax.random.key(1), (3, 32, 2))  # real, fake, latents
@@ -153,17 +154,21 @@ def test_monitors_see_the_first_examples_of_the_global_batch_on_every_layout(mon
 
 def test_a_batch_of_one_example_has_positions_alone():
   match = saw([1.0])._replace(axis_name=None)
-  assert set(monitors.of_discriminator(match)) == {"monitor/position_discriminator"}
+  found, memory = monitors.of_discriminator(match, monitors.UNMEASURED)
+  assert set(found) == {"monitor/position_discriminator"} and memory is monitors.UNMEASURED
 
 
-def test_comparisons_are_made_every_ten_rounds():
+def test_comparisons_are_made_every_ten_rounds_and_repeated_between():
   x = ring(16)
-  match = saw([1.0] * 16)._replace(real=x, fake=x, latents=x)
-  look = jax.jit(lambda round: monitors.of_discriminator(match._replace(round=round)))
-  for round in (0, 1, 9, 10, 15, 20):
-    found = {name: float(value) for name, value in look(jnp.int32(round)).items()}
-    assert found.pop("monitor/position_discriminator") == 0  # every round
-    if round % monitors.EVERY == 0:
-      assert found["monitor/diversity"] == pytest.approx(1, rel=1e-3) and min(found.values()) >= 0
-    else:
-      assert set(found.values()) == {monitors.UNMEASURED}
+  match = saw([1.0] * 16)._replace(real=x, latents=x)
+  look = jax.jit(
+    lambda fake, round, memory: monitors.of_discriminator(
+      match._replace(fake=fake, round=round), memory
+    )
+  )
+  memory = monitors.UNMEASURED
+  for round, scale in ((0, 1.0), (1, 2.0), (9, 3.0), (10, 4.0), (15, 5.0)):
+    found, memory = look(scale * x, jnp.int32(round), memory)
+    assert found["monitor/position_discriminator"] == 0  # every round
+    assert found["monitor/diversity"] == pytest.approx(1.0 if round < 10 else 4.0, rel=1e-2)
+    assert {f"monitor/{name}": value for name, value in memory.items()}.items() <= found.items()

@@ -99,7 +99,9 @@ def test_the_gradient_is_that_of_the_weighted_sum():
 
 
 def test_further_metrics_are_observed_under_their_own_names():
-  _, _, metrics = evaluate({"a": (1.0, real_mean)}, observe=lambda m: {"D_real": m.real_logits[0]})
+  _, _, metrics = evaluate(
+    {"a": (1.0, real_mean)}, observe=lambda m, memory: ({"D_real": m.real_logits[0]}, memory)
+  )
   assert metrics["D_real"] == -1.5 and "discriminator/a" in metrics
 
 

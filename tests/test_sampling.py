@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_jax.game import Game, State
+from gan_jax.game import Ema, Game, State
 from gan_jax.games import normal
 from gan_jax.random import example_keys
 from gan_jax.sampling import CHUNK, Example, Sampler, by_class, truncated
@@ -30,11 +30,12 @@ def make(example=IMAGES, scale=1.0):
   )
   state = State(
     round=jnp.zeros((), jnp.int32),
+    images=jnp.zeros((), jnp.uint32),
     key=jax.random.key(0),
     params={"generator": jnp.asarray(scale)},
     carried={},
     opt={},
-    ema={"generator": jnp.asarray(2 * scale)},
+    ema={"generator": Ema(jnp.asarray(2 * scale), {}, jnp.ones(()))},
   )
   return Sampler(game, example), state
 

@@ -129,7 +129,7 @@ def test_what_is_large_is_split_along_its_longest_axis_and_stays_there(monkeypat
   rounds = rounds_program(experiment.game, experiment.batches, mesh)
   kernel = lambda state: state.params["generator"]["Dense_0"]["kernel"]  # [64, 8]
   spec = jax.sharding.PartitionSpec
-  for part in (rounds.like.opt["generator"][0][0].mu, rounds.like.ema["generator"]):
+  for part in (rounds.like.opt["generator"][0][0].mu, rounds.like.ema["generator"].params):
     found = part.get("generator", part)["Dense_0"]
     assert found["kernel"].sharding.spec == spec("fsdp") and found["bias"].sharding.spec == spec()
   start = lambda: init(experiment.game, jax.random.key(0), experiment.batches.spec(1))
@@ -179,6 +179,27 @@ def test_watch_is_one_dispatch_late():
   watch.add(2, {"V": jnp.array([jnp.nan])})  # not looked at yet
   with pytest.raises(NotFiniteError, match="V is nan in round 3"):
     watch.add(3, {"V": jnp.array([0.0])})
+
+
+def test_a_row_is_the_mean_over_the_rounds_since_the_row_before():
+  """Whatever the dispatches: sums are made one round after the other, in float64."""
+  values = np.random.default_rng(0).lognormal(0, 5, 40).astype(np.float32)
+  rows = []
+  for cuts in ([40], [1, 9, 30], [20, 20]):
+    watch, first = Watch(), 0
+    for length in cuts:
+      watch.add(first, {"V": jnp.asarray(values[first : first + length])})
+      first += length
+    rows.append(watch.row())
+  assert rows[0] == rows[1] == rows[2]
+  assert rows[0]["V"] == pytest.approx(np.mean(values, dtype=np.float64), rel=1e-12)
+  watch.told()
+  watch.add(40, {"V": jnp.array([2.0, 4.0])})
+  notes = watch.look()({".round": np.array(42)})
+  assert watch.row()["V"] == 3
+  later = Watch(json.loads(json.dumps(notes)))
+  later.add(42, {"V": jnp.array([9.0])})
+  assert later.row()["V"] == 5
 
 
 def test_watch_names_the_term_before_what_it_spoils():

@@ -1,10 +1,16 @@
-"""Times `down` and `up` against XLA's own convolutions, and against PyTorch where it is installed.
+"""Times our convolutions against XLA's own, outside loops and within, and rounds of every network.
 
-  python -m experiments.bench.convolutions [--batch 64] [--rounds 10] [--layers up_7x7_128_128 ...]
+  python -m experiments.bench.convolutions [layers] [loops] [rounds] [--repeats 10]
+    [--batch 64] [--layers up_7x7_128_128 ...] [--pairs sngan ...]
 
-One layer alone, forward and both gradients. The rivals run in turn within one process, round after
-round; each one's fastest round counts. Ratios are to XLA's float32 convolution of the same run:
-above 1 is faster. Absolute times belong to the machine named in the first line.
+`layers`: one layer alone, forward and both gradients, also in PyTorch where it is installed; ratios
+are to XLA's float32 convolution of the same run, above 1 is faster. `loops`: a 3x3 convolution and
+its gradients, each outside a loop and in `lax.scan`, in ms. `rounds`: a round of each pair of
+networks alone, in a scan of rounds as training plays it, and in a scan that is unrolled; ends with
+an error if a round in a scan costs more than 1.3 times a bare one.
+
+The rivals run in turn within one process, repeat after repeat; each one's fastest counts. Absolute
+times belong to the machine named in the first line.
 """
 
 import argparse
@@ -13,17 +19,23 @@ import importlib.util
 import os
 import pathlib
 import platform
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax import lax
 
+from gan_jax.config import default_config, network, replaced
+from gan_jax.experiment import build_game
+from gan_jax.game import Game, init, minibatches, play_round
 from gan_jax.nets import convolution
+from gan_jax.sampling import Example
 
 
 class Layer(NamedTuple):
-  """A layer of a DCGAN: a direction, the size of its input, and its channels."""
+  """A layer: what it does to height and width, the size of its input, and its channels."""
 
   kind: str
   size: int
@@ -44,11 +56,15 @@ LAYERS = (
   Layer("up", 14, 128, 64),
   Layer("up", 8, 256, 128),
   Layer("up", 28, 64, 1),
+  Layer("same", 32, 64, 64),
+  Layer("same", 8, 128, 128),
 )
 FORMS = {
   "down": {"xla": convolution.lax_down, "gan_jax": convolution.down},
   "up": {"xla": convolution.lax_up, "gan_jax": convolution.up},
+  "same": {"xla": convolution.lax_same, "gan_jax": convolution.same},
 }
+WINDOWS = {"down": 4, "up": 4, "same": 3}
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}
 
 Run = Callable[[], object]
@@ -58,7 +74,7 @@ def jax_runs(layer: Layer, batch: int) -> dict[str, Run]:
   """Compiles forward and both gradients of each form in each dtype."""
   keys = jax.random.split(jax.random.key(0), 2)
   x = jax.random.normal(keys[0], (batch, layer.size, layer.size, layer.inputs))
-  kernel = jax.random.normal(keys[1], (4, 4, layer.inputs, layer.outputs))
+  kernel = jax.random.normal(keys[1], (*[WINDOWS[layer.kind]] * 2, layer.inputs, layer.outputs))
 
   def compile(form: Callable, dtype: str) -> Run:
     def both(x: jax.Array, kernel: jax.Array) -> object:
@@ -82,10 +98,11 @@ def torch_runs(layer: Layer, batch: int) -> dict[str, Run]:
     return {}
   torch: Any = importlib.import_module("torch")
 
-  make = {"down": torch.nn.Conv2d, "up": torch.nn.ConvTranspose2d}[layer.kind]
+  make = torch.nn.ConvTranspose2d if layer.kind == "up" else torch.nn.Conv2d
+  window = WINDOWS[layer.kind]
 
   def prepare(dtype: str) -> Run:
-    module = make(layer.inputs, layer.outputs, 4, 2, 1, bias=False)
+    module = make(layer.inputs, layer.outputs, window, window // 2, 1, bias=False)
     module = module.to(getattr(torch, dtype), memory_format=torch.channels_last)
     x = torch.randn(batch, layer.inputs, layer.size, layer.size, dtype=getattr(torch, dtype))
     x = x.to(memory_format=torch.channels_last).requires_grad_()
@@ -99,12 +116,164 @@ def torch_runs(layer: Layer, batch: int) -> dict[str, Run]:
   return {f"torch {short}": prepare(dtype) for short, dtype in DTYPES.items()}
 
 
-def fastest(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-  """Returns each run's fastest of `rounds` rounds in seconds, the runs taking turns."""
+# --- loops --------------------------------------------------------------------------------------
+
+SHAPES = (  # batch, height and width, channels in and out
+  (16, 32, 64, 64),
+  (16, 32, 32, 32),
+  (16, 8, 128, 128),
+  (64, 28, 64, 1),
+)
+LOOP = 2  # turns of a timed loop
+
+
+def loop_runs(shape: tuple[int, ...]) -> dict[str, Run]:
+  """Compiles each derivative of each form of a 3x3 convolution, as it is and within a scan."""
+  batch, size, inputs, outputs = shape
+  keys = jax.random.split(jax.random.key(0), 3)
+  x = jax.random.normal(keys[0], (LOOP, batch, size, size, inputs))
+  y = jax.random.normal(keys[1], (LOOP, batch, size, size, outputs))
+  kernel = jax.random.normal(keys[2], (3, 3, inputs, outputs))
+
+  def compile(form: Callable, derivative: str, scanned: bool) -> Run:
+    def one(x: jax.Array, y: jax.Array) -> jax.Array:
+      out, pull = jax.vjp(form, x, kernel)
+      return out if derivative == "forward" else pull(y)[derivative == "kernel gradient"]
+
+    each = lambda x, y: lax.scan(lambda _, given: (None, one(*given)), None, (x, y))[1]
+    arguments = (x, y) if scanned else (x[0], y[0])
+    compiled = jax.jit(each if scanned else one).lower(*arguments).compile()
+    return lambda: jax.block_until_ready(compiled(*arguments))
+
+  return {
+    f"{name} {derivative}{scanned * ' in scan'}": compile(form, derivative, scanned)
+    for derivative in ("forward", "input gradient", "kernel gradient")
+    for name, form in FORMS["same"].items()
+    for scanned in (False, True)
+  }
+
+
+def print_loops(repeats: int) -> None:
+  print("3x3 convolutions, ms outside a loop / in a scan: XLA's own; ours")
+  for shape in SHAPES:
+    seconds = fastest(loop_runs(shape), repeats)
+    batch, size, inputs, outputs = shape
+    cells = []
+    for derivative in ("forward", "input gradient", "kernel gradient"):
+      pairs = [
+        f"{1e3 * seconds[f'{name} {derivative}']:.1f} / "
+        f"{1e3 * seconds[f'{name} {derivative} in scan'] / LOOP:.1f}"
+        for name in FORMS["same"]
+      ]
+      cells.append(f"{derivative} {'; '.join(pairs)}")
+    print(f"{batch} x {size} x {size} x {inputs} -> {outputs}   " + "   ".join(cells), flush=True)
+
+
+# --- rounds -------------------------------------------------------------------------------------
+
+LIMIT = 1.3  # times a bare round
+
+
+class Pair(NamedTuple):
+  """Two networks that play together, small.
+
+  Attributes:
+    shape: of an example.
+    options: of both networks.
+  """
+
+  shape: tuple[int, ...]
+  options: dict[str, Any]
+
+
+PAIRS = {
+  "mlp": Pair((2,), {"hidden": (64, 64)}),
+  "goodfellow": Pair((28, 28, 1), {"hidden": (64, 64)}),
+  "pacgan": Pair((2,), {"hidden": (64, 64)}),
+  "dcgan": Pair((28, 28, 1), {"width": 16}),
+  "sngan": Pair((32, 32, 3), {"width": 16}),
+}
+
+
+def game_of(pair: str, **changes: Any) -> Game:
+  """Builds the game of a pair of networks.
+
+  Args:
+    pair: one of `PAIRS`.
+    **changes: other values than the default config's.
+
+  Returns:
+    The game.
+  """
+  config, (shape, options) = default_config(), PAIRS[pair]
+  config.generator = network(f"{pair}_generator", **options)
+  config.discriminator = network(f"{pair}_discriminator", **options)
+  return build_game(replaced(config, changes), Example(shape, None, None))
+
+
+class Program(NamedTuple):
+  """A compiled program.
+
+  Attributes:
+    run: plays as many rounds as `LOOP`.
+    compiled: seconds that compiling took.
+  """
+
+  run: Run
+  compiled: float
+
+
+def round_programs(pair: str, batch: int) -> dict[str, Program]:
+  """Compiles rounds of a pair of networks: one by one, in a scan, in a scan that is unrolled."""
+  game = game_of(pair)
+  data = {"x": jax.random.normal(jax.random.key(0), (minibatches(game), batch, *PAIRS[pair].shape))}
+  state = init(game, jax.random.key(0), data)
+  one = lambda state: play_round(game, state, data)[0]
+  several = lambda unroll: (
+    lambda state: lax.scan(lambda state, _: (one(state), None), state, length=LOOP, unroll=unroll)
+  )
+
+  def compile(rounds: Callable, calls: int) -> Program:
+    lowered = jax.jit(rounds).lower(state)
+    start = time.perf_counter()
+    compiled = lowered.compile()
+    seconds = time.perf_counter() - start
+    return Program(lambda: [jax.block_until_ready(compiled(state)) for _ in range(calls)], seconds)
+
+  return {
+    "bare": compile(one, LOOP),
+    "in scan": compile(several(False), 1),
+    "unrolled": compile(several(True), 1),
+  }
+
+
+def print_rounds(pairs: list[str], batch: int, repeats: int) -> list[str]:
+  """Prints what a round of each pair costs; returns the pairs that cost too much in a scan."""
+  print(f"rounds, batch {batch}: ms a round (ratio to a bare one), s to compile")
+  slow = []
+  for pair in pairs:
+    programs = round_programs(pair, batch)
+    seconds = fastest({name: program.run for name, program in programs.items()}, repeats)
+    cells = [
+      f"{name} {1e3 * seconds[name] / LOOP:.2f} ({seconds[name] / seconds['bare']:.2f}), "
+      f"{program.compiled:.1f} s"
+      for name, program in programs.items()
+    ]
+    print(f"{pair:12s} " + "   ".join(cells), flush=True)
+    if seconds["in scan"] > LIMIT * seconds["bare"]:
+      slow.append(pair)
+  return slow
+
+
+# --- clocks and command line --------------------------------------------------------------------
+
+
+def fastest(runs: dict[str, Run], repeats: int) -> dict[str, float]:
+  """Returns each run's fastest of so many repeats in seconds, the runs taking turns."""
   for run in runs.values():
     run()
   seconds = dict.fromkeys(runs, float("inf"))
-  for _ in range(rounds):
+  for _ in range(repeats):
     for name, run in runs.items():
       start = time.perf_counter()
       run()
@@ -125,22 +294,39 @@ def machine() -> str:
   return f"{jax.devices()[0].device_kind}: {cpu}, {cores} cores; jax {jax.__version__}"
 
 
-def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--batch", type=int, default=64)
-  parser.add_argument("--rounds", type=int, default=10)
-  parser.add_argument("--layers", nargs="*", choices=[layer.name for layer in LAYERS])
-  options = parser.parse_args()
-
-  print(machine())
-  print(f"batch {options.batch}, fastest of {options.rounds} rounds: ms (ratio to xla f32)")
-  for layer in LAYERS:
-    if options.layers and layer.name not in options.layers:
-      continue
-    runs = jax_runs(layer, options.batch) | torch_runs(layer, options.batch)
-    seconds = fastest(runs, options.rounds)
+def print_layers(layers: list[Layer], batch: int, repeats: int) -> None:
+  print(f"layers, batch {batch}: ms (ratio to xla f32)")
+  for layer in layers:
+    runs = jax_runs(layer, batch) | torch_runs(layer, batch)
+    seconds = fastest(runs, repeats)
     cells = [f"{n} {1e3 * s:.1f} ({seconds['xla f32'] / s:.2f})" for n, s in seconds.items()]
     print(f"{layer.name:20s} " + "  ".join(cells), flush=True)
+
+
+PARTS = ("layers", "loops", "rounds")
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("parts", nargs="*", default=PARTS, metavar="|".join(PARTS))
+  parser.add_argument("--batch", type=int, default=64)
+  parser.add_argument("--repeats", type=int, default=10)
+  parser.add_argument("--layers", nargs="*", choices=[layer.name for layer in LAYERS])
+  parser.add_argument("--pairs", nargs="*", choices=PAIRS, default=[*PAIRS])
+  options = parser.parse_args()
+  if unknown := set(options.parts) - set(PARTS):
+    parser.error(f"no part {sorted(unknown)}; expected some of {', '.join(PARTS)}")
+
+  print(f"{machine()}; fastest of {options.repeats} repeats")
+  if "layers" in options.parts:
+    layers = [x for x in LAYERS if not options.layers or x.name in options.layers]
+    print_layers(layers, options.batch, options.repeats)
+  if "loops" in options.parts:
+    print_loops(options.repeats)
+  if "rounds" in options.parts:
+    slow = print_rounds(options.pairs, options.batch, options.repeats)
+    if slow:
+      sys.exit(f"a round in a scan costs more than {LIMIT} times a bare one: {', '.join(slow)}")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ sigmoid, softplus = jax.nn.sigmoid, jax.nn.softplus
 focal = AdversarialLoss(
   discriminator=lambda a, b: sigmoid(-a) ** 2 * softplus(-a) + sigmoid(b) ** 2 * softplus(b),
   generator=lambda a, b: softplus(-b),
+  probability=True,  # logits are log-odds to it, so D(x) is shown
 )
 
 known = ("minimax", "non_saturating", "least_squares", "hinge", "relativistic")

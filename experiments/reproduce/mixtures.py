@@ -218,8 +218,8 @@ def play_epoch(game: Game, state: State, run: Run) -> State:
   return jax.lax.scan(one, state, order.reshape(updates, BATCH))[0]
 
 
-# Runs keep step: their round is one number, so that lazy terms stay lazy under vmap.
-_STATES = State(round=None, key=0, params=0, carried=0, opt=0, ema=0)
+# Runs keep step: their round and images are one number, so that lazy terms stay lazy under vmap.
+_STATES = State(round=None, images=None, key=0, params=0, carried=0, opt=0, ema=0)
 
 
 def play(row: Row, name: str) -> tuple[Result, np.ndarray]:

@@ -18,7 +18,7 @@ from gan_jax import report
 from gan_jax.cards import flat
 from gan_jax.config import free_numbers, known, replaced
 from gan_jax.experiment import build_game
-from gan_jax.game import minibatches
+from gan_jax.game import images_a_round
 from gan_jax.sampling import Example
 
 Labels = dict[str, str]  # of a variant, by axis
@@ -254,7 +254,7 @@ def _images_a_round(config: ConfigDict) -> int:
   """Counts the real examples that the discriminator sees in a round."""
   # Of what data is not asked: the turns, which decide it, do not depend on shapes.
   any_data = Example((8, 8, 1), 2 if config.conditional else None, None)
-  return max(1, minibatches(build_game(config, any_data))) * config.batch_size
+  return images_a_round(build_game(config, any_data), config.batch_size)
 
 
 def _structure(config: ConfigDict) -> str:

@@ -17,7 +17,7 @@ from gan_jax.ablation.plan import Group, Member, groups, has_collapsed, key_of, 
 from gan_jax.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment, build, build_game
-from gan_jax.game import State, minibatches
+from gan_jax.game import State, images_a_round
 from gan_jax.lock import hold
 from gan_jax.population import Population, failures, play, start
 from gan_jax.sampling import Sampler
@@ -157,12 +157,13 @@ def _play(group: Group, asked: ConfigDict, scorers: _Scorers, tell: Tell) -> Row
   options = {"rounds": config.rounds, "every": every, "at_once": asked.at_once or None}
   for round, after, metrics in play(people, first.batches, states, **options):
     here, bad = jax.device_get(after), failures(metrics)
+    length = len(next(iter(metrics.values())))
     for i, track in enumerate(tracks):
       if i in bad and not track.failed:
-        tracks[i] = track._replace(failed=_failure(round, len(metrics["V"]), *bad[i]))
+        tracks[i] = track._replace(failed=_failure(round, length, *bad[i]))
       elif not track.failed:
         drawn = drawn_from(experiments[i], sampler, _own(here, i))
-        told = {name: x[-1, i] for name, x in metrics.items()}
+        told = {name: x[:, i].mean(dtype=np.float64) for name, x in metrics.items()}
         _look(track, round, scorers(experiments[i])(*drawn) | told)
     tell(group.members, round, None)
   seconds = (time.monotonic() - began) / len(group.members)
@@ -205,7 +206,7 @@ def _row(
     "changes": dict(one.changes),
     "seed": config.seed,
     "rounds": config.rounds,
-    "images": config.rounds * minibatches(experiment.game) * config.batch_size,
+    "images": config.rounds * images_a_round(experiment.game, config.batch_size),
     "scores": scores,
     "failed": track.failed,
     "collapsed": bool(track.failed) or has_collapsed(collapse, last),

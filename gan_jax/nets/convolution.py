@@ -1,11 +1,12 @@
-"""The convolutions of a DCGAN: kernel 4, stride 2, padding 1, halving (`down`) or doubling (`up`).
+"""Convolutions that halve (`down`), double (`up`) or keep (`same`) height and width.
 
-On GPU and TPU they are XLA's own. On CPU, XLA takes seconds for the kernel gradient of a transposed
-convolution and gains nothing from bfloat16, so there they are matrix products of 4x4 patches. Both
-forms agree to rounding and differentiate any number of times in reverse mode.
+On GPU and TPU they are XLA's own. On CPU they are matrix products of patches: XLA takes seconds for
+the kernel gradient of a transposed convolution, takes up to a hundred times as long for any
+gradient of a convolution within a loop (`lax.scan`, `lax.map`) as outside it, and gains nothing
+from bfloat16. Both forms agree to rounding and differentiate any number of times in reverse mode.
 
-The matrix form rests on one trilinear function of an image x, a kernel k and an image y of half the
-size,
+The matrix form rests on one trilinear function of an image x, a kernel k and an image y, which has
+a place for each window of x (see `Window`),
 
   T(x, k, y) = <gather(x, k), y> = <x, spread(y, k)> = <k, correlate(x, y)>.
 
@@ -13,9 +14,10 @@ Its three partial derivatives are three products, and each is the derivative of 
 handful of rules closes the family under differentiation.
 """
 
+import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,27 @@ PATCH_BYTES = 10 * 2**20
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 PyTree = Any
+
+
+class Window(NamedTuple):
+  """What a place of y sees of x: a rectangle around it, beyond the border of zeros.
+
+  Attributes:
+    height: in pixels, a multiple of the stride, from which it differs by an even number.
+    width: the same.
+    stride: how many pixels of x, down and across, go to a place of y.
+  """
+
+  height: int
+  width: int
+  stride: int
+
+  @property
+  def padding(self) -> tuple[int, int]:
+    return (self.height - self.stride) // 2, (self.width - self.stride) // 2
+
+
+HALVING = Window(4, 4, 2)
 
 
 def down(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -42,10 +65,10 @@ def down(x: jax.Array, kernel: jax.Array) -> jax.Array:
   Raises:
     ValueError: the kernel is not [4, 4, I, O], or height or width is odd.
   """
-  _check(x, kernel)
+  _check(x, kernel, (4, 4))
   if x.shape[1] % 2 or x.shape[2] % 2:
     raise ValueError(f"down halves height and width, so they must be even; x is {x.shape}.")
-  return gather(x, kernel) if jax.default_backend() == "cpu" else lax_down(x, kernel)
+  return gather(HALVING, x, kernel) if jax.default_backend() == "cpu" else lax_down(x, kernel)
 
 
 def up(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -63,14 +86,36 @@ def up(x: jax.Array, kernel: jax.Array) -> jax.Array:
   Raises:
     ValueError: the kernel is not [4, 4, I, O].
   """
-  _check(x, kernel)
+  _check(x, kernel, (4, 4))
   return matmul_up(x, kernel) if jax.default_backend() == "cpu" else lax_up(x, kernel)
 
 
-def _check(x: jax.Array, kernel: jax.Array) -> None:
-  if x.ndim != 4 or kernel.ndim != 4 or kernel.shape[:3] != (4, 4, x.shape[3]):
+def same(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Convolves at stride 1 with zeros around: height and width are kept.
+
+  Args:
+    x: [B, H, W, I]; its dtype is the one computed in, with sums in float32.
+    kernel: [h, w, I, O], h and w odd.
+
+  Returns:
+    [B, H, W, O] of x's dtype.
+
+  Raises:
+    ValueError: the kernel is not [h, w, I, O] with odd h and w.
+  """
+  window = kernel.shape[:2]
+  _check(x, kernel, window)
+  if not all(extent % 2 for extent in window):
+    raise ValueError(f"Expected a kernel [h, w, I, O] with odd h and w; got {kernel.shape}.")
+  return matmul_same(x, kernel) if jax.default_backend() == "cpu" else lax_same(x, kernel)
+
+
+def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
+  expected = (*window, *x.shape[3:])
+  if x.ndim != 4 or kernel.ndim != 4 or kernel.shape[:3] != expected:
+    extent = ", ".join(map(str, window))
     raise ValueError(
-      "Expected x [B, H, W, I] and a kernel [4, 4, I, O] with the same I; "
+      f"Expected x [B, H, W, I] and a kernel [{extent}, I, O] with the same I; "
       f"got x {x.shape} and a kernel {kernel.shape}."
     )
 
@@ -89,78 +134,109 @@ def lax_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
   )
 
 
+def lax_same(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `same` by XLA's convolution."""
+  return lax.conv_general_dilated(
+    x, kernel.astype(x.dtype), (1, 1), "SAME", dimension_numbers=DIMENSIONS
+  )
+
+
 def matmul_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `up` by matrix products: the adjoint of a convolution with the turned kernel."""
-  return spread(x, kernel[::-1, ::-1].swapaxes(2, 3))
+  return spread(HALVING, x, _turned(kernel))
 
 
-# The three derivatives of T, for x [B, 2H, 2W, C], k [4, 4, C, D] and y [B, H, W, D].
+def matmul_same(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `same` by matrix products.
+
+  At stride 1 x and y may change places. Patches are made of the one with fewer channels, in the
+  gradients too; if they have as many, `spread` has the cheaper ones.
+  """
+  h, w, inputs, outputs = kernel.shape
+  window = Window(h, w, 1)
+  if inputs < outputs:
+    return gather(window, x, kernel)
+  return spread(window, x, _turned(kernel))
 
 
-@jax.custom_vjp
-def gather(x: jax.Array, k: jax.Array) -> jax.Array:
-  """Computes `down` by matrix products: each place of y gathers its 4x4 window of x."""
+def _turned(kernel: jax.Array) -> jax.Array:
+  return kernel[::-1, ::-1].swapaxes(2, 3)
+
+
+# The three derivatives of T, for a window of [h, w] at stride s, x [B, s H, s W, C],
+# k [h, w, C, D] and y [B, H, W, D].
+
+_trilinear = functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+
+
+@_trilinear
+def gather(window: Window, x: jax.Array, k: jax.Array) -> jax.Array:
+  """Convolves by matrix products: each place of y gathers its window of x."""
   matrix = _matrix(k, x.dtype)
-  return _over_batch(lambda x: (_gather(_patches(x), matrix, x), ()), (x,), _patch_bytes(x))[0]
+  step = lambda x: (_gather(window, _patches(window, x), matrix, x), ())
+  return _over_batch(step, (x,), _patch_bytes(window, x))[0]
 
 
-@jax.custom_vjp
-def spread(y: jax.Array, k: jax.Array) -> jax.Array:
-  """Spreads each place of y over its 4x4 window of x, and adds up: the adjoint of `gather`."""
+@_trilinear
+def spread(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
+  """Spreads each place of y over its window of x, and adds up: the adjoint of `gather`."""
   matrix = _rows(k.astype(y.dtype))
   _, h, w, d = y.shape
 
   def step(y: jax.Array) -> tuple[jax.Array, tuple[()]]:
     patches = _product(y.reshape(-1, d), matrix)
-    return _overlap_add(patches.reshape(-1, h, w, matrix.shape[1])).astype(y.dtype), ()
+    return _overlap_add(window, patches.reshape(-1, h, w, matrix.shape[1])).astype(y.dtype), ()
 
   bytes_each = h * w * matrix.shape[1] * 4  # patches are float32 here
   return _over_batch(step, (y,), bytes_each)[0]
 
 
-@jax.custom_vjp
-def correlate(x: jax.Array, y: jax.Array) -> jax.Array:
-  """Correlates each 4x4 window of x with its place of y: the kernel gradient, float32."""
-  sums = _over_batch(lambda x, y: ((), _correlate(_patches(x), y)), (x, y), _patch_bytes(x))[1]
-  return _kernel(sums, x.shape[3])
+@_trilinear
+def correlate(window: Window, x: jax.Array, y: jax.Array) -> jax.Array:
+  """Correlates each window of x with its place of y: the kernel gradient, float32."""
+  step = lambda x, y: ((), _correlate(_patches(window, x), y))
+  return _kernel(window, _over_batch(step, (x, y), _patch_bytes(window, x))[1], x)
 
 
-@jax.custom_vjp
-def gather_and_correlate(x: jax.Array, k: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+@_trilinear
+def gather_and_correlate(
+  window: Window, x: jax.Array, k: jax.Array, y: jax.Array
+) -> tuple[jax.Array, jax.Array]:
   """Computes gather(x, k) and correlate(x, y), the derivative of `spread`, from one copy."""
   matrix = _matrix(k, x.dtype)
 
   def step(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    patches = _patches(x)
-    return _gather(patches, matrix, x), _correlate(patches, y)
+    patches = _patches(window, x)
+    return _gather(window, patches, matrix, x), _correlate(patches, y)
 
-  gathered, sums = _over_batch(step, (x, y), _patch_bytes(x))
-  return gathered, _kernel(sums, x.shape[3])
+  gathered, sums = _over_batch(step, (x, y), _patch_bytes(window, x))
+  return gathered, _kernel(window, sums, x)
 
 
 def _arguments_saved(function: Callable) -> Callable:
-  return lambda *arguments: (function(*arguments), arguments)
+  return lambda window, *arguments: (function(window, *arguments), arguments)
 
 
-def _gather_backward(saved: PyTree, g: jax.Array) -> PyTree:
+def _gather_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
   x, k = saved
-  return spread(g, k), correlate(x, g).astype(k.dtype)
+  return spread(window, g, k), correlate(window, x, g).astype(k.dtype)
 
 
-def _spread_backward(saved: PyTree, g: jax.Array) -> PyTree:
+def _spread_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
   y, k = saved
-  gathered, correlated = gather_and_correlate(g, k, y)
+  gathered, correlated = gather_and_correlate(window, g, k, y)
   return gathered, correlated.astype(k.dtype)
 
 
-def _correlate_backward(saved: PyTree, g: jax.Array) -> PyTree:
+def _correlate_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
   x, y = saved
-  return spread(y, g), gather(x, g)
+  return spread(window, y, g), gather(window, x, g)
 
 
-def _gather_and_correlate_backward(saved: PyTree, g: PyTree) -> PyTree:
+def _gather_and_correlate_backward(window: Window, saved: PyTree, g: PyTree) -> PyTree:
   (x, k, y), (g_y, g_k) = saved, g
-  return spread(g_y, k) + spread(y, g_k), correlate(x, g_y).astype(k.dtype), gather(x, g_k)
+  g_x = spread(window, g_y, k) + spread(window, y, g_k)
+  return g_x, correlate(window, x, g_y).astype(k.dtype), gather(window, x, g_k)
 
 
 gather.defvjp(_arguments_saved(gather), _gather_backward)
@@ -169,25 +245,26 @@ correlate.defvjp(_arguments_saved(correlate), _correlate_backward)
 gather_and_correlate.defvjp(_arguments_saved(gather_and_correlate), _gather_and_correlate_backward)
 
 
-# Patches are [places, 16 C] in the order (row, column, channel): the kernel's matrix is a reshape.
+# Patches are [places, h w C] in the order (row, column, channel): the kernel's matrix is a reshape.
 
 
 def _matrix(k: jax.Array, dtype: Any) -> jax.Array:
   return k.astype(dtype).reshape(-1, k.shape[3])
 
 
-def _kernel(matrix: jax.Array, c: int) -> jax.Array:
-  """Turns [D, 16 C] back into a kernel [4, 4, C, D]."""
-  return matrix.reshape(-1, 4, 4, c).transpose(1, 2, 3, 0)
+def _kernel(window: Window, matrix: jax.Array, x: jax.Array) -> jax.Array:
+  """Turns [D, h w C] back into a kernel [h, w, C, D]."""
+  return matrix.reshape(-1, window.height, window.width, x.shape[3]).transpose(1, 2, 3, 0)
 
 
-def _gather(patches: jax.Array, matrix: jax.Array, x: jax.Array) -> jax.Array:
+def _gather(window: Window, patches: jax.Array, matrix: jax.Array, x: jax.Array) -> jax.Array:
   b, h, w, _ = x.shape
-  return _product(patches, matrix).astype(x.dtype).reshape(b, h // 2, w // 2, -1)
+  y = _product(patches, matrix).astype(x.dtype)
+  return y.reshape(b, h // window.stride, w // window.stride, -1)
 
 
 def _correlate(patches: jax.Array, y: jax.Array) -> jax.Array:
-  """Sums over places: [places, 16 C], [B, H, W, D] -> [D, 16 C]."""
+  """Sums over places: [places, h w C], [B, H, W, D] -> [D, h w C]."""
   return _product(_rows(y), patches)
 
 
@@ -210,26 +287,42 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
   return lax.optimization_barrier(product)
 
 
-def _patches(x: jax.Array) -> jax.Array:
-  """Copies the 4x4 windows at stride 2: [B, 2H, 2W, C] -> [B H W, 16 C]."""
-  b, h, w, c = x.shape[0], x.shape[1] // 2, x.shape[2] // 2, x.shape[3]
-  padded = jnp.pad(_bits(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
-  # Two neighbouring columns are one run of 2 C numbers: fewer and longer copies.
-  pairs = lax.optimization_barrier(padded).reshape(b, h + 1, 2, w + 1, 2 * c)
-  windows = [pairs[:, i : i + h, row, j : j + w] for i in (0, 1) for row in (0, 1) for j in (0, 1)]
-  return _from_bits(jnp.stack(windows, 3), x.dtype).reshape(b * h * w, 16 * c)
+def _runs(window: Window) -> tuple[int, int]:
+  """Counts the strides in a window, down and across: it is cut and put together in these."""
+  return window.height // window.stride, window.width // window.stride
 
 
-def _overlap_add(patches: jax.Array) -> jax.Array:
-  """Adds up what windows at stride 2 share: [B, H, W, 16 C] -> [B, 2H, 2W, C]."""
-  b, h, w, c = *patches.shape[:3], patches.shape[3] // 16
-  pieces = patches.reshape(b, h, w, 2, 2, 2, 2 * c)
-  total = jnp.zeros((b, h + 1, 2, w + 1, 2 * c), patches.dtype)
-  for i in (0, 1):
-    for j in (0, 1):
+def _patches(window: Window, x: jax.Array) -> jax.Array:
+  """Copies the windows: [B, s H, s W, C] -> [B H W, h w C]."""
+  s, (down, across) = window.stride, _runs(window)
+  b, h, w, c = x.shape[0], x.shape[1] // s, x.shape[2] // s, x.shape[3]
+  top, left = window.padding
+  padded = jnp.pad(_bits(x), ((0, 0), (top, top), (left, left), (0, 0)))
+  # The neighbouring columns of a stride are one run of s C numbers: fewer and longer copies.
+  runs = lax.optimization_barrier(padded).reshape(b, h + down - 1, s, w + across - 1, s * c)
+  windows = [
+    runs[:, i : i + h, row, j : j + w]
+    for i in range(down)
+    for row in range(s)
+    for j in range(across)
+  ]
+  patches = _from_bits(jnp.stack(windows, 3), x.dtype)
+  return patches.reshape(b * h * w, window.height * window.width * c)
+
+
+def _overlap_add(window: Window, patches: jax.Array) -> jax.Array:
+  """Adds up what windows share: [B, H, W, h w C] -> [B, s H, s W, C]."""
+  s, (down, across), (top, left) = window.stride, _runs(window), window.padding
+  b, h, w, c = *patches.shape[:3], patches.shape[3] // (window.height * window.width)
+  pieces = patches.reshape(b, h, w, down, s, across, s * c)
+  total = jnp.zeros((b, h + down - 1, s, w + across - 1, s * c), patches.dtype)
+  for i in range(down):
+    for j in range(across):
       piece = pieces[:, :, :, i, :, j].swapaxes(2, 3)
-      total += jnp.pad(piece, ((0, 0), (i, 1 - i), (0, 0), (j, 1 - j), (0, 0)))
-  return total.reshape(b, 2 * h + 2, 2 * w + 2, c)[:, 1:-1, 1:-1]
+      beside = ((0, 0), (i, down - 1 - i), (0, 0), (j, across - 1 - j), (0, 0))
+      total += jnp.pad(piece, beside)
+  total = total.reshape(b, s * (h + down - 1), s * (w + across - 1), c)
+  return total[:, top : top + s * h, left : left + s * w]
 
 
 def _bits(x: jax.Array) -> jax.Array:
@@ -244,9 +337,9 @@ def _from_bits(x: jax.Array, dtype: Any) -> jax.Array:
 # Chunks of the batch.
 
 
-def _patch_bytes(x: jax.Array) -> int:
-  """Counts the bytes of one example's patches, four times those of the example."""
-  return 4 * math.prod(x.shape[1:]) * x.dtype.itemsize
+def _patch_bytes(window: Window, x: jax.Array) -> int:
+  """Counts the bytes of one example's patches."""
+  return math.prod(_runs(window)) * math.prod(x.shape[1:]) * x.dtype.itemsize
 
 
 def _over_batch(

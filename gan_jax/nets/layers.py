@@ -191,9 +191,7 @@ class Conv(Linear):
   window: tuple[int, ...] = (3, 3)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-      x, kernel.astype(x.dtype), (1, 1), "SAME", dimension_numbers=convolution.DIMENSIONS
-    )
+    return convolution.same(x, kernel)
 
 
 class StridedConv(Linear):

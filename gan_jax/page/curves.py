@@ -14,9 +14,12 @@ LOG = (1e2, 1e9)  # largest over smallest value between which an axis is logarit
 DRAWN = (1e-12, 1e15)  # sizes of values that uPlot can put ticks at; beyond, the table has them
 DERIVED = {"images", "seconds", "rounds_per_second", "images_per_second", "rollbacks"}
 MONITOR = "monitor/"
-PLAY = ("discriminator/loss", "generator/loss", "D_real", "D_fake", "V", "V_gap", "accuracy")
-# What two players have who have reached the distribution of the data, if logits are of
-# probabilities.
+PLAY = (
+  *("discriminator/loss", "generator/loss", "D_real", "D_fake", "V", "V_gap", "accuracy"),
+  *("distance", "logits_real", "logits_fake", "margin"),
+)
+# What two players have who have reached the distribution of the data. Losses whose logits are no
+# log-odds have none of these.
 LINES = {
   "D_real": ("½", 0.5),
   "D_fake": ("½", 0.5),

@@ -156,6 +156,8 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     "loss": players("/loss"),
     "D(x) and D(G(z))": {"D(x)": "D_real", "D(G(z))": "D_fake"},
     "V(D, G)": {"V": "V"},
+    "logits": {"real": "logits_real", "fake": "logits_fake"},
+    "estimated distance": {"distance": "distance"},
     "gradient norm": players("/gradient_norm"),
     **{name[6:].replace("_", " "): {name[6:]: name} for name in scores},
   }

@@ -48,7 +48,7 @@ def test_row_is_that_of_a_single_run(played, tmp_path):
   fit(experiment.build(mine.config), tmp_path)
   rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
   scored = [r for r in rows if "score/modes" in r]
-  for name in ("discriminator/loss", "generator/loss", "V"):
+  for name in ("discriminator/loss", "generator/loss", "margin"):
     np.testing.assert_allclose(row["curve"][name], [r[name] for r in scored], rtol=1e-4)
   high = [r["score/high_quality"] for r in scored]
   np.testing.assert_allclose(row["curve"]["high_quality"], high, atol=0.021)

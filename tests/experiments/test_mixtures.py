@@ -77,7 +77,7 @@ def test_an_epoch_shows_every_pack_once_in_an_order_of_its_own(monkeypatch):
   packs = jax.random.normal(jax.random.key(1), (300, 2, 2))
   run = mixtures.Run(packs, jax.random.key(2), jax.random.key(3))
   zero = State(
-    jnp.zeros((), jnp.int32), None, dict.fromkeys(("sum", "first"), jnp.zeros(2)), {}, {}, {}
+    jnp.zeros((), jnp.int32), None, None, dict.fromkeys(("sum", "first"), jnp.zeros(2)), {}, {}, {}
   )
   once = mixtures.play_epoch("first", zero, run)
   twice = mixtures.play_epoch("first", once, run)

@@ -1,6 +1,8 @@
 """The fast convolutions against XLA's, by value and by derivative, under every transformation."""
 
+import functools
 import re
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -13,9 +15,27 @@ from gan_jax.nets import convolution
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
+
+class Form(NamedTuple):
+  fast: object  # by matrix products
+  plain: object  # by XLA
+  public: object
+  scale: int  # height of x over that which `arguments` is told
+  window: tuple[int, int]
+
+
 FORMS = {
-  "down": (convolution.gather, convolution.lax_down, 2),
-  "up": (convolution.matmul_up, convolution.lax_up, 1),
+  "down": Form(
+    functools.partial(convolution.gather, convolution.HALVING),
+    convolution.lax_down,
+    convolution.down,
+    scale=2,
+    window=(4, 4),
+  ),
+  "up": Form(convolution.matmul_up, convolution.lax_up, convolution.up, scale=1, window=(4, 4)),
+  "same": Form(
+    convolution.matmul_same, convolution.lax_same, convolution.same, scale=1, window=(3, 3)
+  ),
 }
 TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
 
@@ -27,11 +47,11 @@ def small_chunks(monkeypatch):
   monkeypatch.setattr(convolution, "PATCH_BYTES", 1)
 
 
-def arguments(kind, batch=3, height=3, width=2, inputs=3, outputs=5, dtype="float32"):
+def arguments(kind, batch=3, height=3, width=2, inputs=3, outputs=5, dtype="float32", window=None):
   random = np.random.default_rng(0)
-  scale = FORMS[kind][2]
+  scale, window = FORMS[kind].scale, window or FORMS[kind].window
   x = random.normal(size=(batch, scale * height, scale * width, inputs))
-  k = random.normal(size=(4, 4, inputs, outputs)) / (4 * np.sqrt(inputs))
+  k = random.normal(size=(*window, inputs, outputs)) / np.sqrt(np.prod(window) * inputs)
   return jnp.asarray(x, dtype), jnp.asarray(k, jnp.float32)
 
 
@@ -69,25 +89,58 @@ def test_up_by_hand():
   np.testing.assert_allclose(painted, expected)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("kind", FORMS)
-def test_agrees_with_lax(kind, dtype):
-  """Values, gradients and second-order gradients, with an odd batch."""
-  fast, plain, _ = FORMS[kind]
-  x, k = arguments(kind, dtype=dtype)
-  orders = lambda form: jax.jit(
+def test_same_by_hand():
+  """The middle of each window is its own place, and beyond the border there is nothing."""
+  x = jnp.arange(1.0, 7.0).reshape(1, 2, 3, 1)
+  ones = jnp.ones((3, 3, 1, 1))
+  np.testing.assert_allclose(
+    convolution.same(x, ones)[0, :, :, 0], [[12, 21, 16], [12, 21, 16]], rtol=1e-6
+  )
+  right = jnp.zeros((3, 3, 1, 1)).at[1, 2].set(1.0)
+  np.testing.assert_array_equal(convolution.same(x, right)[0, :, :, 0], [[2, 3, 0], [5, 6, 0]])
+
+
+def orders(form):
+  """The value, gradients and second-order gradients."""
+  return jax.jit(
     lambda x, k: (
       form(x, k),
       jax.grad(total(form), (0, 1))(x, k),
       jax.grad(penalty(form), (0, 1))(x, k),
     )
   )
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("kind", FORMS)
+def test_agrees_with_lax(kind, dtype):
+  """At every order, with an odd batch."""
+  fast, plain, *_ = FORMS[kind]
+  x, k = arguments(kind, dtype=dtype)
   close(orders(fast)(x, k), orders(plain)(x, k), dtype)
+
+
+# Window, height and width, channels in and out: patches are of the side that has fewer channels.
+SAME_SHAPES = [
+  ((1, 1), (5, 3), (2, 3)),
+  ((3, 3), (7, 4), (5, 5)),
+  ((3, 3), (1, 2), (4, 1)),
+  ((5, 5), (3, 6), (3, 2)),
+  ((1, 3), (4, 5), (1, 2)),
+]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("window", "size", "channels"), SAME_SHAPES)
+def test_same_agrees_with_lax_whatever_the_window(window, size, channels, dtype):
+  """At every order, also of windows that are larger than the image."""
+  x, k = arguments("same", 3, *size, *channels, dtype, window)
+  close(orders(convolution.matmul_same)(x, k), orders(convolution.lax_same)(x, k), dtype)
 
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_third_derivative_agrees_with_lax(kind):
-  fast, plain, _ = FORMS[kind]
+  fast, plain, *_ = FORMS[kind]
   x, k = arguments(kind, batch=1, height=1, width=1, inputs=2, outputs=1)
   third = lambda form: jax.jit(
     jax.grad(lambda x, k: jnp.sum(jax.grad(penalty(form), 1)(x, k) ** 2), (0, 1))
@@ -97,7 +150,7 @@ def test_third_derivative_agrees_with_lax(kind):
 
 @pytest.mark.parametrize("kind, dtype", [("down", "float32"), ("up", "bfloat16")])
 def test_chunks_change_nothing(kind, dtype, small_chunks):
-  fast, plain, _ = FORMS[kind]
+  fast, plain, *_ = FORMS[kind]
   x, k = arguments(kind, batch=7, dtype=dtype)  # a shape of its own: traces are kept by shape
   both = lambda form: jax.jit(lambda x, k: (form(x, k), jax.grad(penalty(form), (0, 1))(x, k)))
   assert "scan" in str(jax.make_jaxpr(fast)(x, k))
@@ -120,7 +173,7 @@ ODD_SHAPES = [(1, 1, 1, 3, 1), (2, 1, 1, 64, 128), (8, 7, 7, 64, 32)]
 @pytest.mark.parametrize("shape", ODD_SHAPES)
 @pytest.mark.parametrize("kind", FORMS)
 def test_bfloat16_multiplies_at_every_shape(kind, shape):
-  fast, plain, _ = FORMS[kind]
+  fast, plain, *_ = FORMS[kind]
   x, k = arguments(kind, *shape, dtype="bfloat16")
   gradient = lambda form: jax.jit(jax.grad(total(form), (0, 1)))(x, k)
   close(gradient(fast), gradient(plain), "bfloat16")
@@ -129,27 +182,38 @@ def test_bfloat16_multiplies_at_every_shape(kind, shape):
 @pytest.mark.parametrize("kind", FORMS)
 def test_bfloat16_adds_up_in_float32(kind):
   """64 x 16 equal terms: exact in float32, stuck far below it in bfloat16."""
-  fast, _, scale = FORMS[kind]
+  fast, _, _, scale, window = FORMS[kind]
   x = jnp.ones((1, 4 * scale, 4 * scale, 512), jnp.bfloat16)
-  y = fast(x, jnp.full((4, 4, 512, 1), 2.0**-7))
+  y = fast(x, jnp.full((*window, 512, 1), 2.0**-7))
   inner = y[0, 1, 1, 0]
-  assert float(inner) == (16 if kind == "down" else 4) * 512 / 2**7
+  assert float(inner) == {"down": 16, "up": 4, "same": 9}[kind] * 512 / 2**7
   assert y.dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_vmap_over_examples_and_kernels(kind):
   """A population: every member has its own images and kernel."""
-  fast, plain, _ = FORMS[kind]
+  fast, plain, *_ = FORMS[kind]
   x, k = arguments(kind, batch=2)
   xs, ks = jnp.stack([x, -x, 2 * x]), jnp.stack([k, k, k + 1])
   of = lambda form: jax.jit(jax.vmap(jax.grad(total(form), (0, 1))))
   close(of(fast)(xs, ks), of(plain)(xs, ks))
 
 
+@pytest.mark.parametrize("channels", [(2, 3), (3, 2)])
+@pytest.mark.parametrize("mapped", [(0, None), (None, 0)], ids=["over x", "over kernels"])
+def test_vmap_over_one_argument(mapped, channels):
+  x, k = arguments("same", 2, 3, 2, *channels)
+  given = [
+    jnp.stack([a, 2 * a]) if axis == 0 else a for a, axis in zip((x, k), mapped, strict=True)
+  ]
+  of = lambda form: jax.jit(jax.vmap(jax.grad(penalty(form), (0, 1)), mapped))
+  close(of(convolution.matmul_same)(*given), of(convolution.lax_same)(*given))
+
+
 @pytest.mark.parametrize("kind", FORMS)
 def test_linearize_then_transpose_is_the_gradient(kind):
-  fast, plain, _ = FORMS[kind]
+  fast, plain, *_ = FORMS[kind]
   x, k = arguments(kind)
 
   @jax.jit
@@ -162,7 +226,7 @@ def test_linearize_then_transpose_is_the_gradient(kind):
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_eight_devices_agree_with_one(kind):
-  fast, plain, _ = FORMS[kind]
+  fast, plain, *_ = FORMS[kind]
   x, k = arguments(kind, batch=16)
   mesh = Mesh(np.array(jax.devices()), "data")
   rows, all_ = PartitionSpec("data"), PartitionSpec()
@@ -192,7 +256,9 @@ def test_sharded_batch_stays_where_it_is(kind, monkeypatch):
   mesh = Mesh(np.array(jax.devices()), "data")
   rows, all_ = (NamedSharding(mesh, PartitionSpec(*spec)) for spec in (["data"], []))
   gradient = jax.jit(
-    jax.grad(penalty(FORMS[kind][0]), (0, 1)), in_shardings=(rows, all_), out_shardings=(rows, all_)
+    jax.grad(penalty(FORMS[kind].fast), (0, 1)),
+    in_shardings=(rows, all_),
+    out_shardings=(rows, all_),
   )
   compiled = gradient.lower(x, k).compile().as_text()
   collectives = set(
@@ -204,19 +270,20 @@ def test_sharded_batch_stays_where_it_is(kind, monkeypatch):
 @pytest.mark.parametrize("kind", FORMS)
 def test_other_backends_get_plain_convolutions(kind, monkeypatch):
   monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-  public = {"down": convolution.down, "up": convolution.up}[kind]
-  jaxpr = str(jax.make_jaxpr(public)(*arguments(kind)))
+  jaxpr = str(jax.make_jaxpr(FORMS[kind].public)(*arguments(kind)))
   assert "conv_general_dilated" in jaxpr and "custom_vjp" not in jaxpr
 
 
 @pytest.mark.parametrize("kind", FORMS)
 def test_is_the_layer_of_flax(kind):
   x, k = arguments(kind)
-  layer = {"down": nn.Conv, "up": nn.ConvTranspose}[kind]
-  padding = {"down": 1, "up": "SAME"}[kind]
-  module = layer(k.shape[3], (4, 4), (2, 2), padding, use_bias=False)
-  public = {"down": convolution.down, "up": convolution.up}[kind]
-  close(public(x, k), module.apply({"params": {"kernel": k}}, x))
+  layer, stride, padding = {
+    "down": (nn.Conv, 2, 1),
+    "up": (nn.ConvTranspose, 2, "SAME"),
+    "same": (nn.Conv, 1, "SAME"),
+  }[kind]
+  module = layer(k.shape[3], k.shape[:2], (stride, stride), padding, use_bias=False)
+  close(FORMS[kind].public(x, k), module.apply({"params": {"kernel": k}}, x))
 
 
 def test_errors_say_what_was_expected():
@@ -225,3 +292,7 @@ def test_errors_say_what_was_expected():
   for function in (convolution.down, convolution.up):
     with pytest.raises(ValueError, match=r"\[4, 4, I, O\].*got x \(1, 4, 4, 2\)"):
       function(jnp.zeros((1, 4, 4, 2)), jnp.zeros((4, 4, 1, 1)))
+  with pytest.raises(ValueError, match=r"odd h and w; got \(4, 3, 1, 1\)"):
+    convolution.same(jnp.zeros((1, 4, 4, 1)), jnp.zeros((4, 3, 1, 1)))
+  with pytest.raises(ValueError, match=r"\[3, 3, I, O\].*got x \(1, 4, 4, 2\)"):
+    convolution.same(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 1, 1)))

@@ -49,6 +49,19 @@ def test_value_is_what_the_losses_say():
     np.testing.assert_allclose(of(LOSSES["minimax"].generator), fake)
 
 
+@pytest.mark.parametrize("name", THEOREMS)
+def test_a_loss_says_what_its_logits_and_its_value_are(name):
+  """Log-odds at the optimum of all distributions, or not; minus a distance, 0 of equal ones."""
+  (p, q), loss = distributions(4), LOSSES[name]
+  is_log_odds = np.allclose(THEOREMS[name].logits(p, q), np.log(p / q))
+  if "relativistic" in name:  # whose logits are free up to a constant
+    is_log_odds = False
+  assert loss.probability == is_log_odds
+  apart, equal = (float(THEOREMS[name].loss(p, x)) for x in (q, p))
+  if loss.distance:
+    assert apart < -1e-3 and abs(equal) < 1e-9
+
+
 def along_the_simplex(of, p, q):
   slope = np.asarray(jax.grad(lambda q: of(p, q))(q))
   return slope - slope.mean()

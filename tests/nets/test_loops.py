@@ -1,0 +1,63 @@
+"""On a CPU no program of ours has an XLA convolution in a loop, where its gradients are slow."""
+
+import jax
+import numpy as np
+import pytest
+from jax.extend.core import jaxprs_in_params
+
+from experiments.bench import convolutions
+from gan_jax import data, parallel, population
+from gan_jax.nets import NETWORKS
+from gan_jax.population import Population
+from gan_jax.train import rounds_program
+
+BATCH = 16  # two for each of eight devices
+# Two moves of D in a row, and second derivatives. Batch norm would not let a minibatch be cut.
+HARD = {"k": 2, "regularizers.r1": 1.0}
+CUT = {"microbatches": 2, "generator.norm": "layer", "discriminator.norm": "spectral"}
+
+
+def primitives(jaxpr, in_loop=False):
+  """Yields the names of the primitives that are within a loop."""
+  for equation in jaxpr.eqns:
+    name = equation.primitive.name
+    if in_loop:
+      yield name
+    for inner in jaxprs_in_params(equation.params):
+      yield from primitives(inner, in_loop or name in ("scan", "while"))
+
+
+def batches(pair):
+  shape = convolutions.PAIRS[pair].shape
+  x = np.zeros((BATCH, *shape), np.float32 if len(shape) == 1 else np.uint8)
+  return data.Batches(data.source.table("zeros", x, None), BATCH, 0)
+
+
+def test_every_network_is_looked_at():
+  pairs = {name.removesuffix("_generator") for name in NETWORKS if name.endswith("_generator")}
+  assert pairs == convolutions.PAIRS.keys() and 2 * len(pairs) == len(NETWORKS)
+
+
+def test_gradients_of_a_convolution_are_found_wherever_they_are():
+  convolve = lambda k, x: convolutions.convolution.lax_same(x, k).sum()
+  loop = lambda k, xs: jax.lax.map(jax.jit(lambda x: jax.grad(convolve)(k, x)), xs)
+  jaxpr = jax.make_jaxpr(jax.jit(loop))(np.zeros((3, 3, 1, 1), "f"), np.zeros((2, 1, 4, 4, 1), "f"))
+  assert "conv_general_dilated" in set(primitives(jaxpr.jaxpr))
+
+
+@pytest.mark.parametrize("pair", convolutions.PAIRS)
+def test_rounds_have_no_xla_convolution_in_a_loop(pair):
+  game = convolutions.game_of(pair, **HARD)
+  rounds = rounds_program(game, batches(pair), parallel.make_mesh(BATCH))
+  play = lambda state, table: rounds.play(state, table, None, 2)
+  found = set(primitives(jax.make_jaxpr(play)(rounds.like, rounds.table).jaxpr))
+  assert "dot_general" in found and "conv_general_dilated" not in found
+
+
+def test_nor_has_a_population_that_sees_its_batches_in_parts():
+  game = convolutions.game_of("sngan", **CUT)
+  people = Population(lambda numbers: game, np.arange(9))  # more than devices: some go in a loop
+  states = jax.eval_shape(lambda: population.start(people, batches("sngan")))
+  play = population.player(people, batches("sngan"), at_once=1)
+  found = set(primitives(jax.make_jaxpr(lambda states: play(states, 2))(states).jaxpr))
+  assert "dot_general" in found and "conv_general_dilated" not in found
