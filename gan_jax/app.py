@@ -14,7 +14,7 @@ from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from gan_jax import commands
-from gan_jax.commands import COMMANDS, FLAGS, USAGE, WITH_FOLDERS
+from gan_jax.commands import COMMANDS, FLAGS, FROM_RUN, USAGE, WITH_FOLDERS
 
 
 def main() -> None:
@@ -29,6 +29,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
   if command == "ablate":
     signal.signal(signal.SIGINT, _leave)  # its rows are whole at any time, its threads far from it
+  rest = _with_stored_config(command, rest)
   # The file must be known before its keys are overridden, in whatever order they were typed;
   # config_flags looks the file up in sys.argv itself.
   rest.sort(key=lambda argument: not argument.startswith("--config="))
@@ -36,6 +37,27 @@ def main() -> None:
   # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
   arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
   app.run(lambda argv: _together(COMMANDS[command], argv[1:]), argv=arguments, flags_parser=_parse)
+
+
+def _with_stored_config(command: str, arguments: list[str]) -> list[str]:
+  """Lets overrides change the config that a run was started with, where no --config=FILE does."""
+  flag = lambda argument: argument.lstrip("-").split("=")[0]
+  given = [flag(argument) for argument in arguments]
+  overrides = any(name.startswith("config.") for name in given)
+  if command not in FROM_RUN or "config" in given or not overrides or "workdir" not in given:
+    return arguments
+  at = len(given) - 1 - given[::-1].index("workdir")
+  _, is_joined, value = arguments[at].partition("=")
+  workdir = pathlib.Path(value if is_joined else [*arguments, ""][at + 1]).expanduser()
+  if not (workdir / "config.json").is_file():
+    return arguments
+  from gan_jax import runs, stored
+
+  try:
+    runs.read_config(workdir)
+  except (ValueError, OSError) as error:
+    _fail(str(error))
+  return [f"--config={stored.__file__}:{workdir}", *arguments]
 
 
 class _NumberOrSection(flags.ArgumentParser):
@@ -118,6 +140,7 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   """Runs a command; an error the user can do something about is one message, not a traceback."""
   _prepare_jax()
   from gan_jax import parallel, switches
+  from gan_jax.interruption import is_busy
 
   sys.unraisablehook = _tell_unraisable
   try:
@@ -129,7 +152,11 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
     command(*arguments)
   except KeyboardInterrupt as error:
     if command is commands.train:
-      _fail(f"{str(error) or 'stopped'}; start it again to go on", code=75)
+      message = f"{str(error) or 'stopped'}; start it again to go on"
+      if is_busy():  # compiling: nobody waits for it, and Python cannot be taken down under it
+        print(f"gan_jax: {message}", file=sys.stderr, flush=True)
+        os._exit(75)
+      _fail(message, code=75)
     _fail("interrupted", code=130)
   except (
     ValueError,

@@ -19,11 +19,16 @@ _CONFIG = config_flags.DEFINE_config_file(
   "config",
   None,
   "Python file that defines get_config(). Any key can be overridden: --config.loss=hinge. "
-  "A run that exists goes on with its own config when this is left out.",
+  "A run that exists goes on with its own config, and what is overridden, when this is left out; "
+  "evaluate and sample take --config.data=... and --config.data_options.data_dir=... of data that "
+  "have moved.",
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _ALLOW = flags.DEFINE_bool(
-  "allow_config_change", False, "train: go on with a config other than the run was started with."
+  "allow_config_change",
+  False,
+  "train: go on where numbers will be others than those of the run as it was started; rounds and "
+  "whatever ends in _every or begins with keep_ or num_ may change without it.",
 )
 _GRACE = flags.DEFINE_float(
   "grace_seconds",
@@ -134,7 +139,7 @@ signal with all saved: start it again, and it goes on. Flags:
 
 def train() -> None:
   """Trains, or goes on training."""
-  from gan_jax import experiment, runs
+  from gan_jax import runs
   from gan_jax.train import fit
 
   workdir = _workdir()
@@ -150,9 +155,10 @@ def train() -> None:
       f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
       "from gan_jax.config.default_config()"
     )
-  runs.check_same_config(config, workdir, allow=_ALLOW.value)
+  experiment = runs.rebuilt(config, workdir)  # a mistake in the flags is told before a difference
+  runs.check_same_run(experiment, workdir, allow=_ALLOW.value)
   runs.check_same_switches(workdir, allow=_ALLOW.value)
-  fit(experiment.build(config), workdir, grace_seconds=_GRACE.value)
+  fit(experiment, workdir, grace_seconds=_GRACE.value)
 
 
 def ablate() -> None:
@@ -196,7 +202,7 @@ def evaluate() -> None:
   }
   if _FEATURES.value and _FEATURES.value != "classifier" and not _METRICS.value:
     given["evaluation.metrics"] = ("auto",)  # what classes there are a classifier alone can tell
-  changes = {key: value for key, value in given.items() if value is not None}
+  changes = {key: value for key, value in given.items() if value is not None} | _overrides()
   if _FOLLOW.value:
     if _CHECKPOINT.value:
       raise ValueError("--follow scores every checkpoint as it comes: leave out --checkpoint")
@@ -266,6 +272,8 @@ def sample() -> None:
   run = runs.load(_workdir(), at=_CHECKPOINT.value or "last")
   if _FEATURES.value and not _NEIGHBOURS.value:
     raise ValueError("sample: --features says in what neighbours are near; give --neighbours=5 too")
+  if _overrides() and not _NEIGHBOURS.value:
+    raise ValueError("sample: --config.* says where data are, which --neighbours=5 alone looks at")
   if _NEIGHBOURS.value:
     written = _save_neighbours(run)
   else:
@@ -293,6 +301,11 @@ def _say_classes(run: Any) -> None:
     print(f"class by class, row after row: {listed(shown)}")
 
 
+def _overrides() -> dict[str, Any]:
+  """Lists what --config.KEY=VALUE says of a run's own config."""
+  return config_flags.get_override_values(FLAGS["config"]) if FLAGS["config"].present else {}
+
+
 def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots, report, scoring
@@ -301,9 +314,11 @@ def _save_neighbours(run: Any) -> list[str]:
     raise ValueError("--labels and --neighbours: neighbours are shown of all classes; give one")
   if not _OUT.value or _NPZ.value or _INTERPOLATE.value or len(_truncation()) > 1:
     raise ValueError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
-  k, features, how = _NEIGHBOURS.value, _FEATURES.value, scoring.How(_EMA.value, *_truncation())
+  k, how = _NEIGHBOURS.value, scoring.How(_EMA.value, *_truncation())
+  changes = {"evaluation.features": _FEATURES.value or "pixels", **_overrides()}
+  experiment = scoring.experiment_of(_workdir(), changes)
   images = scoring.with_neighbours(
-    run, _NUM.value, k, seed=_SEED.value, features=features or "pixels", how=how
+    run, _NUM.value, k, seed=_SEED.value, how=how, experiment=experiment
   )
   report.save_png(_OUT.value, plots.grid(images, 1 + k))
   return [_OUT.value]
@@ -351,6 +366,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
   "runs": runs,
   "report": report,
 }
+FROM_RUN = ("train", "evaluate", "sample")  # commands that start from the config of a run
 WITH_FOLDERS = (compare, runs, report)  # commands that take folders without a flag
 
 

@@ -149,6 +149,32 @@ def from_file(path: str | pathlib.Path, beside: str = "") -> ml_collections.Conf
   return runpy.run_path(str(pathlib.Path(beside).parent / path))["get_config"]()
 
 
+def from_values(values: Mapping[str, Any]) -> ml_collections.ConfigDict:
+  """Makes the config of values that JSON has kept.
+
+  Args:
+    values: of a config, by key; keys that there were not yet have their defaults, which change
+      nothing.
+
+  Returns:
+    The config, whose keys can be overridden as those of the config file could.
+  """
+  return _like(values, default_config()).lock()
+
+
+def _like(value: Any, default: Any) -> Any:
+  """Gives a value the type that it has in the default config."""
+  if isinstance(value, list):
+    return tuple(_like(item, None) for item in value)
+  if not isinstance(value, Mapping):
+    return value
+  known = default if isinstance(default, ml_collections.ConfigDict) else ml_collections.ConfigDict()
+  options = {key: _like(item, known.get(key)) for key, item in value.items()}
+  if value.get("name") == known.get("name"):  # options of another network are none of this one's
+    options = {**known, **options}
+  return ml_collections.ConfigDict(options, type_safe=known.is_type_safe)
+
+
 def network(name: str, **options: Any) -> ml_collections.ConfigDict:
   """Makes the config of a network: its name, and every option it takes.
 

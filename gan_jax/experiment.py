@@ -219,7 +219,11 @@ def _check_output(generator: Mapping[str, Any], example: Example) -> None:
 
 
 def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransformation:
-  """Makes an optimizer whose schedules count rounds, of which each has so many of its moves."""
+  """Makes an optimizer whose schedules count rounds, of which each has so many of its moves.
+
+  Its state is the same whether a number is fixed or scheduled, so that a run may go on with the
+  other: schedules are functions of the round that `game.update` tells it, and remember nothing.
+  """
   options = filled(optimizer, options, "optimizer")
   name = options.pop("name")
   factory = OPTIMIZERS[name]
@@ -229,12 +233,8 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
       check_number(f"{key} of the optimizer {name!r}", value, fixed=key in OUR_OPTIONS)
   ours = {key: options.pop(key) for key in OUR_OPTIONS}
   fixed = {key: value for key, value in options.items() if not is_schedule(value)}
-  moving = {
-    key: _every(moves, _weight(value)) for key, value in options.items() if is_schedule(value)
-  }
-  if moving:
-    factory = optax.inject_hyperparams(factory, static_args=tuple(fixed))
-  steps = [factory(**fixed, **moving)]
+  moving = {key: _weight(value) for key, value in options.items() if is_schedule(value)}
+  steps = [_scheduled(factory, fixed, moving) if moving else factory(**fixed)]
   if ours["clip_norm"]:
     steps.insert(0, optax.clip_by_global_norm(ours["clip_norm"]))
   if ours["clip_weights"]:
@@ -332,8 +332,22 @@ def _noise(std: Any) -> Weight:
   return _weight(std)
 
 
-def _every(moves: int, schedule: Callable[[Any], Any]) -> Callable[[Any], Any]:
-  return lambda count: schedule(count // moves)
+def _scheduled(
+  factory: Callable[..., optax.GradientTransformation],
+  fixed: Mapping[str, Any],
+  moving: Mapping[str, Callable[[Any], Any]],
+) -> optax.GradientTransformationExtraArgs:
+  """Makes an optimizer anew in each update, with the numbers of its round."""
+
+  def at(round: Any) -> optax.GradientTransformation:
+    numbers = {key: jnp.asarray(value(round), jnp.float32) for key, value in moving.items()}
+    return factory(**fixed, **numbers)
+
+  def update(updates: Any, state: Any, params: Any = None, *, round: Any, **more: Any) -> Any:
+    del more
+    return at(round).update(updates, state, params)
+
+  return optax.GradientTransformationExtraArgs(lambda params: at(0).init(params), update)
 
 
 def _regularizers(

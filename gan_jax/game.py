@@ -73,7 +73,8 @@ class Player(NamedTuple):
   Attributes:
     owns: networks this player moves; gradients exist for these alone.
     objective: what it minimises.
-    optimizer: any optax transformation; its state is kept by player.
+    optimizer: any optax transformation; its state is kept by player. One that takes more than
+      gradients and parameters is given `round` as well, the number of complete rounds.
     uses_data: whether its move consumes a minibatch of real data. The move of a player that does
       not is still given one for its shape, and must not look at the values.
   """
@@ -384,7 +385,8 @@ def update(game: Game, state: State, found: Mapping[str, Params]) -> State:
   params, opt = dict(state.params), dict(state.opt)
   for name, gradient in found.items():
     before = _pick(state.params, game.players[name].owns)
-    updates, opt[name] = game.players[name].optimizer.update(gradient, state.opt[name], before)
+    optimizer = optax.with_extra_args_support(game.players[name].optimizer)
+    updates, opt[name] = optimizer.update(gradient, state.opt[name], before, round=state.round)
     params |= optax.apply_updates(before, updates)
   return state.replace(params=params, opt=opt)
 

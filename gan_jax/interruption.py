@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 import jax
 from jax._src import distributed  # its client, which is public nowhere
@@ -19,7 +20,11 @@ GRACE = 25.0  # seconds; Kubernetes, SLURM and preemptible machines kill after 3
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX tells all processes that one was asked to stop
 GONE = "gan_jax/gone"  # where the first process tells the others that it ends, with which exit code
+BESIDE = "beside"  # name of the thread of `interruptible`
 HEARD = 2.0  # seconds until all have heard of it: JAX looks once a second, and so does each process
+
+
+T = TypeVar("T")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -97,6 +102,35 @@ def interruption(grace_seconds: float = GRACE) -> Iterator[Interruption]:
   finally:
     for number, handler in before.items():
       signal.signal(number, handler)
+
+
+def interruptible(work: Callable[[], T]) -> T:
+  """Does work in another thread, so that what a signal raises here need not wait for its end.
+
+  A compilation is one instruction of Python, between two of which handlers run; what waits for a
+  thread is none. The thread goes on when this is left by an error, and ends with the process.
+
+  Args:
+    work: what to do.
+
+  Returns:
+    What it returns.
+  """
+  done: Future[T] = Future()
+
+  def do() -> None:
+    try:
+      done.set_result(work())
+    except BaseException as error:
+      done.set_exception(error)
+
+  threading.Thread(target=do, name=BESIDE, daemon=True).start()
+  return done.result()
+
+
+def is_busy() -> bool:
+  """Tells whether work of `interruptible` that was left goes on."""
+  return any(thread.name == BESIDE for thread in threading.enumerate())
 
 
 def _several() -> bool:

@@ -199,6 +199,13 @@ class Progress:
       flush=True,
     )
 
+  def leave_out(self, seconds: float) -> None:
+    """Leaves out of its pace what was no training, such as compiling."""
+    self._start += seconds
+    if self._bar is not None:
+      self._bar.start_t += seconds
+      self._bar.last_print_t += seconds
+
   def say(self, text: str) -> None:
     """Prints a line without spoiling the moving one."""
     if self._bar is not None:

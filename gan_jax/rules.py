@@ -11,7 +11,7 @@ other gradient are no more than turns (`simultaneous`, `alternating(k)`) or opti
 gradient descent is optax's, and `lookahead` wraps any of them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -239,8 +239,12 @@ def lookahead(
     copy = jax.tree.map(jnp.copy, params)  # two names for one buffer could not be donated
     return Lookahead(optimizer.init(params), copy, jnp.zeros((), jnp.int32))
 
-  def step(updates: PyTree, state: Lookahead, params: PyTree = None) -> tuple[PyTree, Lookahead]:
-    updates, inner = optimizer.update(updates, state.inner, params)
+  fast_step = optax.with_extra_args_support(optimizer).update
+
+  def step(
+    updates: PyTree, state: Lookahead, params: PyTree = None, **more: Any
+  ) -> tuple[PyTree, Lookahead]:
+    updates, inner = fast_step(updates, state.inner, params, **more)
     count = state.updates + 1
     back = count % every == 0
     fast = optax.apply_updates(params, updates)
@@ -249,7 +253,7 @@ def lookahead(
     updates = choose(jax.tree.map(jnp.subtract, agreed, params), updates)
     return updates, Lookahead(inner, choose(agreed, state.slow), count)
 
-  return optax.GradientTransformation(init, step)
+  return optax.GradientTransformationExtraArgs(init, step)
 
 
 def _at_once(turns: Turns, rule: str) -> Turn:

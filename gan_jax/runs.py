@@ -18,8 +18,9 @@ import numpy as np
 
 from gan_jax.cards import flat
 from gan_jax.checkpoint import BEST, Checkpoints
-from gan_jax.config import check, default_config
-from gan_jax.experiment import Experiment, build_game
+from gan_jax.config import check, default_config, from_values
+from gan_jax.data import fingerprint
+from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.files import read_json
 from gan_jax.game import Game, State, init, minibatches
 from gan_jax.plots import picture
@@ -29,10 +30,26 @@ from gan_jax.sampling import Example, Sampler, by_class
 from gan_jax.switches import made_with, remembered
 
 STEPS = 10  # of an interpolation
-EVALUATION = ("evaluation", "num_fake")  # keys of the config that training does not depend on
+# Keys of the config, and sections of it, that may change when a run goes on: no number of a round
+# depends on them. All others need --allow_config_change.
+EVALUATION = ("evaluation", "num_fake")  # how it is scored: scores say so
+LAYOUT = ("mesh", "microbatches", "remat", "rounds_per_call", "data_options.placement")  # computed
+COURSE = (  # how far it goes, what is told and kept on the way, and what is done after a NaN
+  "rounds",
+  "log_every",
+  "sample_every",
+  "evaluate_every",
+  "checkpoint_every",
+  "keep_checkpoints",
+  "keep_every",
+  "num_samples",
+  "on_nan",
+  "max_rollbacks",
+)
+# Where the data lie, if they are the same, which is looked at.
+PLACE = ("data", "data_options.data_dir", "data_options.manual_dir")
 # The default before there was "auto", which chooses the same where these can be had.
-_FORMER_EVALUATION = {"features": "classifier", "metrics": ["frechet", "classes"], "real": "test"}
-LAYOUT = ("mesh", "microbatches", "remat")  # keys that numbers do not depend on
+_FORMER_EVALUATION = {"features": "classifier", "metrics": ("frechet", "classes"), "real": "test"}
 MOST_CLASSES = 1 << 20  # of a config.json that one can believe
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
@@ -213,49 +230,152 @@ def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
   text = {
     "config": config_values(experiment.config),
     "example": experiment.example._asdict(),
+    "data": data_of(experiment),
     "switches": remembered(),
     "made_with": made_with(),
   }
   write_json(workdir / "config.json", text)
 
 
-def check_same_config(
-  config: ml_collections.ConfigDict, workdir: str | pathlib.Path, *, allow: bool = False
-) -> None:
-  """Refuses to go on with a run under another config, unless told to.
+def data_of(experiment: Experiment) -> dict[str, Any]:
+  """Computes what tells the data of an experiment from others, by split."""
+  test = experiment.held_out
+  return {
+    "train": fingerprint(experiment.batches.source),
+    "test": None if test is None else fingerprint(test),
+  }
 
-  Keys of `EVALUATION` may change: rounds do not depend on them, and scores say how they were made;
-  and those of `LAYOUT`, so that a run can go on on other devices.
+
+def rebuilt(config: ml_collections.ConfigDict, workdir: str | pathlib.Path) -> Experiment:
+  """Builds the experiment of a run, or of a new one; says what to do where its data have moved."""
+  try:
+    return build(config)
+  except FileNotFoundError as error:
+    if not (pathlib.Path(workdir) / "config.json").is_file():
+      raise
+    raise FileNotFoundError(
+      f"{error}\nif the data of the run have moved, say where they are now: --config.data=... or "
+      "--config.data_options.data_dir=..."
+    ) from error
+
+
+def check_same_run(
+  experiment: Experiment, workdir: str | pathlib.Path, *, allow: bool = False
+) -> None:
+  """Refuses to go on with a run under another config or on other data, unless told to.
+
+  Keys of `EVALUATION`, `LAYOUT` and `COURSE` may change, and those of `PLACE` if the data are the
+  same. A start that has saved nothing binds nobody.
 
   Args:
-    config: to go on with.
-    workdir: of the run; nothing is checked if there is none yet.
+    experiment: to go on with.
+    workdir: of the run; nothing is checked if it has no checkpoint.
     allow: whether any difference is meant.
 
   Raises:
-    ValueError: naming every key that differs.
+    ValueError: naming every key, and all of the data, that differs.
   """
-  if allow:
+  workdir = pathlib.Path(workdir)
+  if allow or not has_checkpoint(workdir):
     return
-  if not (pathlib.Path(workdir) / "config.json").is_file():
-    if (pathlib.Path(workdir) / "checkpoints").is_dir():
-      raise ValueError(
-        f"{workdir} has checkpoints and no config.json, so that nobody knows what they are of; "
-        "restore it, use another --workdir, or --allow_config_change to go on all the same"
-      )
-    return
-  old, new = (flat(config_values(c)) for c in (read_config(workdir), config))
-  changed = [
-    f"  {key}: {old.get(key, 'not set')} there, {new.get(key, 'not set')} here"
-    for key in sorted(old.keys() | new.keys())
-    if old.get(key) != new.get(key) and key.split(".")[0] not in EVALUATION + LAYOUT
-  ]
-  if changed:
+  if not (workdir / "config.json").is_file():
+    raise ValueError(
+      f"{workdir} has checkpoints and no config.json, so that nobody knows what they are of; "
+      "restore it, use another --workdir, or --allow_config_change to go on all the same"
+    )
+  changed = _changed(read_config(workdir), experiment.config)
+  moved = {key: line for key, line in changed.items() if _is_within(key, PLACE)}
+  lines = [line for key, line in changed.items() if key not in moved]
+  if lines:
     raise ValueError(
       f"the run in {workdir} was started with another config:\n"
-      + "\n".join(changed)
+      + "\n".join([*lines, *moved.values()])
       + "\nuse another --workdir, or --allow_config_change to go on with this one"
     )
+  check_same_data(experiment, workdir, list(moved.values()))
+
+
+def check_same_data(
+  experiment: Experiment, workdir: str | pathlib.Path, moved: Sequence[str] = ()
+) -> None:
+  """Refuses other data than a run was trained on, wherever they lie.
+
+  Args:
+    experiment: with the data.
+    workdir: of the run.
+    moved: lines that say where data lay and lie; with none they need not be known.
+
+  Raises:
+    ValueError: saying what differs, or that the run does not know its data.
+  """
+  old, new = _read_json(pathlib.Path(workdir)).get("data"), data_of(experiment)
+  what = "use those it was trained on, another --workdir, or train with --allow_config_change"
+  if old is None:
+    if moved:
+      raise ValueError(
+        "\n".join([f"the data of the run in {workdir} are elsewhere by this config:", *moved])
+        + "\nand it was trained before runs kept a checksum of their data, so that nobody can tell"
+        f" whether these are the same; {what} if they are"
+      )
+    return
+  if lines := _differences({"data": old}, {"data": new}).values():
+    raise ValueError(
+      "\n".join([f"the run in {workdir} was trained on other data:", *lines, *moved, what])
+    )
+
+
+def start_over(experiment: Experiment, workdir: pathlib.Path) -> None:
+  """Deletes what a start under another config has left that saved nothing; rows are dropped too."""
+  if has_checkpoint(workdir) or not (workdir / "config.json").is_file():
+    return
+  with contextlib.suppress(ValueError):  # a damaged one is as good as another
+    if not _changed(read_config(workdir), experiment.config):
+      return
+  left = [workdir / name for name in ("rollbacks.json", "summary.json", "curves.png")]
+  for path in [*left, *(workdir / "samples").glob("*.png")]:
+    path.unlink(missing_ok=True)
+
+
+def has_checkpoint(workdir: pathlib.Path) -> bool:
+  """Tells whether there is anything to go on from."""
+  return any(path.name.isdecimal() for path in (workdir / RULES["last"]).glob("*"))
+
+
+def deciding(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
+  free = EVALUATION + LAYOUT + COURSE + PLACE
+  return {k: v for k, v in flat(config_values(config)).items() if not _is_within(k, free)}
+
+
+def is_place(key: str) -> bool:
+  """Tells whether a dotted key of the config says where the data lie."""
+  return _is_within(key, PLACE)
+
+
+def is_of_scores(key: str) -> bool:
+  """Tells whether a dotted key of the config says how a run is scored."""
+  return _is_within(key, EVALUATION)
+
+
+def _is_within(key: str, sections: Sequence[str]) -> bool:
+  return any(key == name or key.startswith(f"{name}.") for name in sections)
+
+
+def _changed(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, str]:
+  """Lists the keys that differ and may not change as they like, each with a line that says how."""
+  found = _differences(config_values(old), config_values(new))
+  return {
+    key: line for key, line in found.items() if not _is_within(key, EVALUATION + LAYOUT + COURSE)
+  }
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
+  a, b = flat(old), flat(new)
+  return {
+    key: f"  {key}: {a.get(key, 'not set')} there, {b.get(key, 'not set')} here"
+    for key in sorted(a.keys() | b.keys())
+    if a.get(key) != b.get(key)
+  }
 
 
 def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> None:
@@ -331,19 +451,19 @@ def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | No
   return workdir / (BEST if kept else "checkpoints"), int(at)
 
 
-def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
+def _read_json(workdir: pathlib.Path) -> dict[str, Any]:
   path = workdir / "config.json"
   if not path.is_file():
     raise FileNotFoundError(f"no run in {workdir}: expected {path}, which training writes")
-  found = read_json(path)
+  return read_json(path)
+
+
+def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
+  path, found = workdir / "config.json", _read_json(workdir)
   try:
     example = found["example"]
     pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
-    # What came into configs after the run was started has a default that changes nothing for it.
-    ours = default_config().to_dict()
-    data_options = {**ours["data_options"], **found["config"].get("data_options", {})}
-    values = {**ours, **found["config"], "data_options": data_options}
-    config = ml_collections.ConfigDict(values)
+    config = from_values(found["config"])
     if config.evaluation.to_dict() == _FORMER_EVALUATION:
       config.evaluation = default_config().evaluation
     with contextlib.suppress(ValueError):  # which is told when a game is built of it

@@ -26,7 +26,19 @@ from gan_jax.lock import is_live
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
-from gan_jax.runs import EVALUATION, RULES, Run, load, read_config
+from gan_jax.runs import (
+  EVALUATION,
+  PLACE,
+  RULES,
+  Run,
+  check_same_data,
+  deciding,
+  is_of_scores,
+  is_place,
+  load,
+  read_config,
+  rebuilt,
+)
 from gan_jax.sampling import Sampler, truncated
 
 Draws = Sequence[Mapping[str, float]]  # the scores of each
@@ -73,7 +85,7 @@ def evaluate(
     draws: how many sets of samples are scored.
     how: examples are drawn.
     changes: {dotted key of the config: value}, to score otherwise than while training: of
-      `EVALUATION`.
+      `EVALUATION`, or of `PLACE` where the data have moved.
 
   Yields:
     A card of these draws, and where it was written.
@@ -89,7 +101,7 @@ def evaluate(
       wanted: list[int | str] = ["last", "best"] if best.rounds() or at else ["last"]
   else:
     wanted = [at]
-  evaluator, experiment, seeds = None, _experiment(workdir, changes), _seeds(seed, draws)
+  evaluator, experiment, seeds = None, experiment_of(workdir, changes), _seeds(seed, draws)
   found: dict[int, Draws] = {}
   unwritten = None
   for which in wanted:
@@ -134,7 +146,7 @@ def follow(
     A card, and where it was written.
   """
   workdir = pathlib.Path(workdir)
-  experiment = _experiment(workdir, changes)
+  experiment = experiment_of(workdir, changes)
   evaluator = experiment.evaluator()
   seeds, seen = _seeds(seed, draws), -1
   while True:
@@ -178,14 +190,30 @@ def _ended(workdir: pathlib.Path) -> bool:
     return False
 
 
-def _experiment(workdir: pathlib.Path, changes: Mapping[str, Any] | None) -> Experiment:
-  """Builds the experiment of a run, to be scored otherwise."""
-  config = read_config(workdir)
-  for key in changes or {}:
-    if key.split(".")[0] not in EVALUATION:
-      raise ValueError(f"{key} would change the run itself; expected keys of {EVALUATION}")
-  config.update_from_flattened_dict(dict(changes or {}))
-  return build(config)
+def experiment_of(workdir: pathlib.Path, changes: Mapping[str, Any] | None = None) -> Experiment:
+  """Builds the experiment of a run, to be scored otherwise, or on data that have moved.
+
+  Args:
+    workdir: of the run.
+    changes: {dotted key of the config: value}, as for `evaluate`.
+
+  Returns:
+    The experiment.
+
+  Raises:
+    ValueError: for a key that would change the run, or data that are not those it was trained on.
+    FileNotFoundError: if the data are not there.
+  """
+  config, changes = read_config(workdir), dict(changes or {})
+  for key in changes:
+    if not (is_of_scores(key) or is_place(key)):
+      expected = ", ".join(f"--config.{name}" for name in EVALUATION + PLACE)
+      raise ValueError(f"config.{key} would change the run itself; expected one of: {expected}")
+  config.update_from_flattened_dict(changes)
+  experiment = rebuilt(config, workdir)
+  if moved := [f"  {key} is {value} here" for key, value in changes.items() if is_place(key)]:
+    check_same_data(experiment, workdir, moved)
+  return experiment
 
 
 def score(
@@ -241,7 +269,6 @@ def card_of(
   """Makes the card of what was drawn by `drawn_from`: the one place that knows how."""
   config, how = experiment.config, how or How()
   is_averaged = how.ema and bool(experiment.game.averages)
-  trained = {key: value for key, value in config.items() if key not in EVALUATION}
   return make_card(
     evaluator,
     draws,
@@ -258,7 +285,7 @@ def card_of(
       **({} if images is None else {"images": images}),
       "seed": config.seed,
       "draws": list(seeds),
-      "config": content_hash({}, ConfigDict(trained).to_json(sort_keys=True))[:16],
+      "config": content_hash({}, json.dumps(deciding(config), sort_keys=True))[:16],
     },
   )
 
@@ -306,7 +333,14 @@ def _in_float32(experiment: Experiment) -> Sampler:
 
 
 def with_neighbours(
-  run: Run, n: int, k: int = 5, *, seed: int = 0, features: str = "pixels", how: How | None = None
+  run: Run,
+  n: int,
+  k: int = 5,
+  *,
+  seed: int = 0,
+  features: str = "pixels",
+  how: How | None = None,
+  experiment: Experiment | None = None,
 ) -> np.ndarray:
   """Draws examples, each before the training images that are nearest to it; needs the data.
 
@@ -317,6 +351,8 @@ def with_neighbours(
     seed: of the latents.
     features: in which they are near, as for an evaluation.
     how: examples are drawn.
+    experiment: that has the data and looks at them, such as of `experiment_of` where they have
+      moved; by default one of the run's config and these features.
 
   Returns:
     uint8 [n (1 + k), H, W, C], the example and its neighbours, nearest first.
@@ -328,7 +364,7 @@ def with_neighbours(
     raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
   how, config = how or How(), run.config.copy_and_resolve_references()
   config.evaluation.features = features
-  experiment = build(config)
+  experiment = experiment or build(config)
   made = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
   source = experiment.batches.source
   if source.size is None:

@@ -4,7 +4,7 @@ import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -81,15 +81,18 @@ class Teller:
 
     The row comes when all else is done: a round that has its row has been told.
     """
-    config = self._experiment.config
+    config, measured = self._experiment.config, time.monotonic()
+    clock = self._clock
+    with contextlib.nullcontext() if self._told else self._aside():  # the first compiles it
+      probed = self._probe(state)
     row = {
       **metrics,
-      **self._probe(state),
+      **probed,
       "images": int(state.images),
       "seconds": self._before + time.monotonic() - self._start,
     }
     if round > self._last:
-      pace = (round - self._last) / (time.monotonic() - self._clock)
+      pace = (round - self._last) / (measured - clock)
       row |= {"rounds_per_second": pace, "images_per_second": pace * self._images_a_round}
     if self._rollbacks:
       row["rollbacks"] = len(self._rollbacks)
@@ -114,12 +117,31 @@ class Teller:
     """Makes the evaluator, so that one that cannot be made is known before rounds are played."""
     if self._evaluator is None:
       self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
-      with self._at_once():
+      with self._aside():
         self._evaluator = self._experiment.evaluator()
       self._evaluation = int(digest(self._card(self._evaluator, "last")), 16)
       before = best_row(self._scored(report.read_rows(self._workdir)), self._evaluator)
       self._best = _headline(before, self._evaluator) if before else None
     return self._evaluator
+
+  @contextlib.contextmanager
+  def compiling(self, rounds: int) -> Iterator[None]:
+    """Tells that so many rounds are being compiled, and how long it took."""
+    self._progress.say(f"compiling {rounds} round{'s' * (rounds > 1)} in one program ...")
+    began = time.monotonic()
+    with self._aside():
+      yield
+    self._progress.say(f"compiled in {time.monotonic() - began:.1f} s")
+
+  @contextlib.contextmanager
+  def _aside(self) -> Iterator[None]:
+    """Does what is no training, and may be interrupted; its time is left out of the pace."""
+    began = time.monotonic()
+    with self._at_once():
+      yield
+    seconds = time.monotonic() - began
+    self._clock += seconds
+    self._progress.leave_out(seconds)
 
   def _card(self, evaluator: Evaluator, rule: str, *rows: Mapping[str, Any]) -> Card:
     """Makes the card of a row's scores; without a row, one that says how they are made."""
@@ -215,6 +237,10 @@ class Quiet:
 
   def prepare(self) -> None:
     """Prepares nothing."""
+
+  def compiling(self, rounds: int) -> contextlib.AbstractContextManager[None]:
+    """Leaves it to the teller to tell of it."""
+    return contextlib.nullcontext()
 
   def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
     """Tells nothing."""

@@ -19,17 +19,17 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax import parallel, switches
-from gan_jax.checkpoint import BEST, Checkpoints
+from gan_jax.checkpoint import BEST, Checkpoints, Look
 from gan_jax.config import section
 from gan_jax.data import Batches
 from gan_jax.experiment import Experiment
 from gan_jax.game import Game, State, init, minibatches, play_round
-from gan_jax.interruption import GRACE, Interrupted, Interruption, interruption
+from gan_jax.interruption import GRACE, Interrupted, Interruption, interruptible, interruption
 from gan_jax.lock import hold
 from gan_jax.parallel import AXES
 from gan_jax.random import make_key
 from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
-from gan_jax.runs import other_switches, write_config
+from gan_jax.runs import other_switches, read_config, start_over, write_config
 from gan_jax.switches import fixed
 from gan_jax.teller import Quiet, Teller, has_to_tell, is_due, write_stopped
 from gan_jax.watch import NotFiniteError, Watch
@@ -37,9 +37,16 @@ from gan_jax.watch import NotFiniteError, Watch
 _LOG = logging.getLogger(__name__)
 
 Dispatch = Callable[[State, int], tuple[State, Mapping[str, jax.Array]]]
+Compiling = Callable[[int], contextlib.AbstractContextManager[Any]]
 
 
-def rounds_player(game: Game, batches: Batches, mesh: Mesh, start: int = 0) -> Dispatch:
+def rounds_player(
+  game: Game,
+  batches: Batches,
+  mesh: Mesh,
+  start: int = 0,
+  compiling: Compiling = contextlib.nullcontext,
+) -> Dispatch:
   """Compiles several rounds into one dispatch: (state, how many) -> (state, metrics [how many]).
 
   Data that fit are sampled on the devices, inside the program; others are read ahead on the host,
@@ -50,21 +57,34 @@ def rounds_player(game: Game, batches: Batches, mesh: Mesh, start: int = 0) -> D
     batches: its data.
     mesh: devices to share the work, of `parallel.make_mesh`.
     start: the round that streamed data start from.
+    compiling: makes the context in which the program of so many rounds is compiled, which is when
+      so many are first asked for.
 
   Returns:
     A function that donates the state it is given, whose arrays lie where `parallel.places` says.
   """
   n = max(1, minibatches(game))
   rounds = rounds_program(game, batches, mesh)
-  if batches.resident:
-    return lambda state, length: rounds.play(state, rounds.table, None, length)
   mine = dataclasses.replace(
     batches, process_index=jax.process_index(), process_count=jax.process_count()
   )
-  stream = mine.stream(start * n)
-  return lambda state, length: rounds.play(
-    state, rounds.table, parallel.split(_stack(stream, length, n), mesh, axis=2), length
-  )
+  stream = iter(()) if batches.resident else mine.stream(start * n)
+  programs: dict[int, Any] = {}
+
+  def read(length: int) -> Any:
+    if batches.resident:
+      return None
+    return parallel.split(_stack(stream, length, n), mesh, axis=2)
+
+  def play(state: State, length: int) -> tuple[State, Mapping[str, jax.Array]]:
+    raw = read(length)
+    if length not in programs:
+      with compiling(length):
+        lowered = rounds.play.lower(state, rounds.table, raw, length)
+        programs[length] = interruptible(lowered.compile)
+    return programs[length](state, rounds.table, raw)
+
+  return play
 
 
 class Rounds(NamedTuple):
@@ -179,6 +199,7 @@ def fit(
     _tell_switches(workdir)
   alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
   with interruption(grace_seconds) as interrupted, alone:
+    parallel.together(lambda: start_over(experiment, workdir) if parallel.is_first() else None)
     rollbacks = read_rollbacks(workdir)
     while True:
       try:
@@ -217,16 +238,20 @@ def _play(
     ) as checkpoints,
     Checkpoints(workdir / BEST, keep=1, thread=thread) as best,
   ):
-    state = other_noise(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
+    state = other_noise(_start(experiment, workdir, checkpoints, mesh), config.seed, rollbacks)
     if parallel.is_first():
       write_config(experiment, workdir)
     round = first = int(state.round)
     best.forget(after=first)
-    play = rounds_player(experiment.game, experiment.batches, mesh, first)
     watch = Watch(checkpoints.notes(first) if first in checkpoints.rounds() else None)
     here = parallel.local_mesh(mesh)
     told_by = Teller if parallel.is_first() else Quiet
     with told_by(experiment, workdir, first, here, interrupted.at_once) as teller:
+      play = rounds_player(experiment.game, experiment.batches, mesh, first, teller.compiling)
+
+      def look() -> Look:
+        seen = watch.look()
+        return lambda leaves: {**seen(leaves), OPTIMIZERS: _optimizers(config)}
 
       def tell() -> None:
         best.looked()
@@ -235,10 +260,10 @@ def _play(
         is_best = parallel.together(lambda: teller.tell(round, mine, row))
         watch.told()
         if parallel.any_process(is_best):
-          best.save(state, watch.look())
+          best.save(state, look())
 
       def save() -> None:
-        checkpoints.save(state, watch.look())
+        checkpoints.save(state, look())
 
       try:
         if first < config.rounds:
@@ -272,7 +297,34 @@ def _play(
       return parallel.together(teller.summary)
 
 
-def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
+OPTIMIZERS = "optimizers"  # key of the notes beside a checkpoint: whose state it holds, by player
+
+
+def _optimizers(config: ml_collections.ConfigDict) -> dict[str, str]:
+  return {player: options["name"] for player, options in config.optimizers.items()}
+
+
+def _check_optimizers(
+  experiment: Experiment, workdir: pathlib.Path, checkpoints: Checkpoints, round: int
+) -> None:
+  """Refuses to read what one optimizer remembers as another's, where both call it the same."""
+  saved = checkpoints.notes(round).get(OPTIMIZERS)
+  if saved is None and (workdir / "config.json").is_file():  # as it was before notes said so
+    saved = _optimizers(read_config(workdir))
+  for player, name in _optimizers(experiment.config).items():
+    was = (saved or {}).get(player, name)
+    if was != name:
+      raise ValueError(
+        f"the checkpoint of round {round} in {checkpoints.folder} holds what {was!r} remembers of "
+        f"the {player}, and config.optimizers.{player}.name is {name!r}, which would read it as its"
+        f" own; go on with --config.optimizers.{player}.name={was}, or start anew in another "
+        "--workdir"
+      )
+
+
+def _start(
+  experiment: Experiment, workdir: pathlib.Path, checkpoints: Checkpoints, mesh: Mesh
+) -> State:
   """Restores the last checkpoint, or makes the first state."""
   config, example = experiment.config, experiment.example
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
@@ -280,5 +332,6 @@ def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> Stat
   like = parallel.placed(make, mesh)
   state = checkpoints.restore(like, repair=True)
   if state is not None:
+    _check_optimizers(experiment, workdir, checkpoints, int(state.round))
     return state
   return jax.jit(make, out_shardings=jax.tree.map(lambda x: x.sharding, like))()

@@ -63,7 +63,13 @@ def played(whole, tmp_path):
 
 def test_a_run_leaves_all_that_it_should(whole):
   workdir, told = whole
-  assert all(line.startswith(("round ", "preparing the evaluator")) for line in told.splitlines())
+  begins = (
+    "preparing the evaluator",
+    "compiling 10 rounds in one program",
+    "compiled in",
+    "round ",
+  )
+  assert all(line.startswith(begins) for line in told.splitlines())
   assert "round 40/40" in told and "ETA" in told and "img/s" in told
   assert "D(x)" in told and "D(G(z))" in told and "loss D" in told
   assert [row["round"] for row in rows(workdir)] == [20, 40]
@@ -92,7 +98,7 @@ def test_a_run_in_two_parts_equals_one_in_one(gan_jax, whole, tmp_path):
   """40 rounds at once, and 20 with the rest in a new process: rows, pictures, bits of state."""
   whole, parts = whole[0], tmp_path
   gan_jax(*ring(parts, 20), *SMALL_RING, quick=False)
-  gan_jax(*ring(parts, 40), *SMALL_RING, "--allow_config_change", quick=False)
+  gan_jax("train", f"--workdir={parts}", "--config.rounds=40", quick=False)
   leaves = [json.loads((w / "checkpoints/40/leaves/metadata").read_text()) for w in (whole, parts)]
   assert leaves[0] == leaves[1] and all("crc32" in leaf for leaf in leaves[0]["leaves"].values())
   timing = {"seconds", "rounds_per_second", "images_per_second"}
@@ -113,15 +119,15 @@ def test_an_interrupted_run_is_saved_and_goes_on(gan_jax, cache, tmp_path, numbe
   command.append("--config.checkpoint_every=0")  # only the interruption saves
   environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
   with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-    assert process.stderr.readline().startswith("preparing the evaluator")
-    assert process.stderr.readline().startswith("round 20/")
+    for begin in ("preparing the evaluator", "compiling 10 rounds", "compiled in", "round 20/"):
+      assert process.stderr.readline().startswith(begin)
     process.send_signal(number)
     told = process.communicate(timeout=60)[1]
   assert process.returncode == 75 and "Traceback" not in told
   (saved,) = (int(p.name) for p in (tmp_path / "checkpoints").iterdir())
   assert saved >= 20 and f"stopped at round {saved}; start it again to go on" in told
   more = f"--config.rounds={saved + 20}"
-  gan_jax(*ring(tmp_path, 1), *SMALL_RING, more, "--allow_config_change")
+  gan_jax("train", f"--workdir={tmp_path}", more)
   assert rows(tmp_path)[-1]["round"] == saved + 20
 
 
@@ -337,6 +343,12 @@ def test_changed_config_is_refused_with_the_difference(gan_jax, played):
   told = gan_jax(*ring(played, 40), *SMALL_RING, "--config.loss=hinge", code=1)
   assert "loss: non_saturating there, hinge here" in told
   assert "--allow_config_change" in told and "Traceback" not in told
+  told = gan_jax("train", f"--workdir={played}", "--config.lss=hinge", code=2)
+  assert "config has no key 'lss'; its keys: average, " in told
+  told = gan_jax("train", f"--workdir={played}", "--config.loss=hing", "--config.k=2", code=1)
+  assert "unknown loss 'hing'" in told and "k: 1 there" not in told
+  told = gan_jax("evaluate", f"--workdir={played}", "--config.loss=hinge", code=1)
+  assert "config.loss would change the run itself" in told
 
 
 def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, played):

@@ -167,8 +167,8 @@ def test_schedules_count_rounds_not_moves(name):
   transformation = _optimizer(optimizer("sgd", learning_rate=rate), 2)
   params = {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
-  for _ in range(4):
-    updates, state = transformation.update({"w": jnp.ones(())}, state, params)
+  for move in range(4):
+    updates, state = transformation.update({"w": jnp.ones(())}, state, params, round=move // 2)
     steps.append(-float(updates["w"]))
   expected = [float(SCHEDULES[name](**SCHEDULE_OPTIONS[name])(t)) for t in (0, 0, 1, 1)]
   np.testing.assert_allclose(steps, expected, rtol=1e-6)
@@ -179,10 +179,29 @@ def test_momentum_can_be_scheduled_beside_a_flag_that_is_not_a_number():
   config = optimizer("sgd", learning_rate=1.0, momentum=momentum, nesterov=False)
   transformation, params = _optimizer(config, 1), {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
-  for _ in range(3):
-    updates, state = transformation.update({"w": jnp.ones(())}, state, params)
+  for round in range(3):
+    updates, state = transformation.update({"w": jnp.ones(())}, state, params, round=round)
     steps.append(-float(updates["w"]))
   np.testing.assert_allclose(steps, [1.0, 1.5, 2.5])  # 1; 1 + .5 * 1; 1 + 1 * 1.5
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_state_of_an_optimizer_does_not_depend_on_what_is_scheduled(name):
+  """A run may go on with a schedule in the place of a number; a constant one is the number."""
+  gradient = {"w": jnp.linspace(-1.0, 1.0, 5)}
+  constant = schedule("linear_schedule", init_value=0.1, end_value=0.1, transition_steps=9)
+  states, updates = [], []
+  for rate in (0.1, constant):
+    transformation = _optimizer(optimizer(name, learning_rate=rate, clip_norm=9.0, lookahead=5), 1)
+    state = transformation.init(gradient)
+    for round in range(2):
+      moved, state = optax.with_extra_args_support(transformation).update(
+        gradient, state, gradient, round=round
+      )
+    states.append(state)
+    updates.append(moved["w"])
+  assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+  np.testing.assert_allclose(*updates, rtol=1e-6)  # a rate in float32, and one of Python
 
 
 def test_gradients_and_weights_are_clipped():

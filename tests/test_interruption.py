@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from gan_jax.interruption import AGAIN, Interrupted, interruption
+from gan_jax.interruption import AGAIN, Interrupted, interruptible, interruption
 
 
 def send(number=signal.SIGTERM):
@@ -37,6 +38,12 @@ def test_a_signal_raises_where_work_can_be_done_again():
       pytest.fail("it had been asked to stop before")
 
 
+def test_what_is_done_beside_hands_over_what_comes_of_it():
+  assert interruptible(lambda: threading.current_thread()) is not threading.main_thread()
+  with pytest.raises(ValueError, match="bad"):
+    interruptible(lambda: int("bad"))
+
+
 def run(code):
   begin = time.monotonic()
   head = "import os, signal, sys, time\nfrom gan_jax.interruption import interruption\n"
@@ -53,6 +60,23 @@ def test_what_hangs_is_left_when_the_grace_time_is_over():
     "  hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
   )
   assert code == AGAIN and "not done 0.5 s after being asked to stop" in told and seconds < 60
+
+
+def test_a_run_that_is_compiling_ends_at_once():
+  """Long before the grace time is over, and though what is compiled cannot be stopped."""
+  code, _, told, _ = run(
+    "import hashlib\n"
+    "from gan_jax import app, commands\n"
+    "from gan_jax.interruption import interruptible\n"
+    "def train():\n"
+    "  with interruption(1e6) as interrupted, interrupted.at_once():\n"
+    "    if os.fork() == 0: time.sleep(0.2); os.kill(os.getppid(), signal.SIGTERM); os._exit(0)\n"
+    "    interruptible(lambda: hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1))\n"
+    "commands.train = train\n"
+    "commands.FLAGS(['gan_jax'])\n"
+    "app._guarded(train, [])\n"
+  )
+  assert code == AGAIN and told.endswith("gan_jax: stopped; start it again to go on\n")
 
 
 def test_what_is_done_in_time_is_left_alone():

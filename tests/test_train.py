@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -20,17 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import data, history, parallel, plots, report, train
+from gan_jax import checkpoint, data, history, parallel, plots, report, train
 from gan_jax.cards import read_card
 from gan_jax.checkpoint import Checkpoints
-from gan_jax.config import default_config, network
+from gan_jax.config import default_config, network, optimizer, schedule
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init, minibatches, play_round
 from gan_jax.interruption import Interrupted
 from gan_jax.lock import BusyError, hold, is_live
 from gan_jax.parallel import make_mesh
-from gan_jax.runs import load
+from gan_jax.runs import load, read_config
 from gan_jax.teller import Teller
 from gan_jax.train import _next_stop, fit, rounds_player, rounds_program
 from gan_jax.watch import NotFiniteError, Watch
@@ -305,6 +306,70 @@ def test_rows_from_before_they_said_how_they_were_scored_count(tmp_path, no_pict
   (tmp_path / "summary.json").unlink()
   summary = fit(scored(build(config)), tmp_path)
   assert summary["scores"] == {"a": {"last": 1.0, "best": 3.0, "best_round": 2}}
+
+
+# --- compiling ------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_stopped_while_it_compiles_keeps_its_rounds(tmp_path, monkeypatch, capsys):
+  """The second program, of two rounds, takes for ever; the four rounds of the first are saved."""
+  lowering, stop = [], threading.Event()
+  compile = jax.stages.Lowered.compile
+
+  def slow(lowered):
+    lowering.append(threading.current_thread())
+    if len(lowering) == 2:
+      os.kill(os.getpid(), signal.SIGTERM)
+      stop.wait()
+    return compile(lowered)
+
+  monkeypatch.setattr(jax.stages.Lowered, "compile", slow)
+  config = tiny(rounds=6, rounds_per_call=4, log_every=0, sample_every=0, checkpoint_every=0)
+  with pytest.raises(Interrupted):
+    fit(scored(build(config), 1.0), tmp_path)
+  stop.set()
+  assert threading.main_thread() not in lowering and rounds_saved(tmp_path) == [4]
+  told = capsys.readouterr().err
+  assert "compiling 4 rounds in one program ...\ncompiled in " in told
+  assert told.endswith("compiling 2 rounds in one program ...\n")
+
+
+def test_no_pace_counts_compiling(tmp_path, monkeypatch, capsys):
+  """By a clock that goes on when it is told to."""
+  now = [0.0]
+  monkeypatch.setattr(time, "monotonic", lambda: now[0])
+  with Teller(scored(build(tiny(rounds=8))), tmp_path, 0, make_mesh(16)) as teller:
+    with teller.compiling(4):
+      now[0] += 3600.0
+    now[0] += 2.0
+    teller.tell(4, None, {})
+  (row,) = report.read_rows(tmp_path)
+  assert row["rounds_per_second"] == 2.0 and row["seconds"] == 3602.0
+  assert "compiled in 3600.0 s\nround 4/8  2.0 rounds/s, ETA 0:02" in capsys.readouterr().err
+
+
+# --- optimizers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path, no_pictures, remembered):
+  """Their states have the same names. Checkpoints from before they said whose go by the config."""
+  config = tiny(rounds=2, sample_every=0)
+  fit(scored(build(config), 1.0), tmp_path)
+  if not remembered:
+    path = tmp_path / "checkpoints/2/leaves/metadata"
+    about = json.loads(path.read_text())
+    del about["notes"]["optimizers"], about["crc32"]
+    about["crc32"] = checkpoint._checksum(about)
+    path.write_text(json.dumps(about))
+  config.rounds = 4
+  config.optimizers.generator = optimizer("adabelief")
+  with pytest.raises(ValueError, match="holds what 'adam' remembers of the generator, and config"):
+    fit(scored(build(config), 1.0), tmp_path)
+  assert read_config(tmp_path).optimizers.generator.name == "adam"
+  falling = schedule("linear_schedule", init_value=1e-3, end_value=0.0, transition_steps=9)
+  config.optimizers.generator = optimizer("adam", falling)
+  assert fit(scored(build(config), 1.0), tmp_path)["rounds"] == 4
 
 
 # --- what stops a run -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ TFDS, grain and Pillow are imported only when they are used.
 """
 
 from gan_jax.data.batches import Batch, Batches
+from gan_jax.data.fingerprint import fingerprint
 from gan_jax.data.mixtures import GRID25, MIXTURES, RING8, Mixture
 from gan_jax.data.pixels import to_float, to_levels, to_uint8
 from gan_jax.data.registry import KINDS, load
@@ -36,6 +37,7 @@ __all__ = [
   "Options",
   "Raw",
   "Source",
+  "fingerprint",
   "first",
   "hold_out",
   "load",
