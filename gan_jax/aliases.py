@@ -41,8 +41,8 @@ DTYPES = {
 _SHORT = {"loss": LOSSES, "metric": METRICS, "dtype": DTYPES}
 # Names that others give to what is another thing here, or none, with what to type.
 ELSEWHERE = {
-  "lpips": "LPIPS is a distance of two images, and no score of many; how far fakes are apart in the "
-  "same network, over real images, is --metrics=diversity --features=vgg16 (LPIPS itself is "
+  "lpips": "LPIPS is a distance of two images, and no score of many; how far fakes are apart for "
+  "the same network, over real images, is --metrics=diversity --features=vgg16 (LPIPS itself: "
   "gan_jax.metrics.features.vgg16.lpips)",
   "wgan_gp": "it is two keys: --config.loss=wasserstein --config.regularizers.gradient_penalty=10",
   "r3gan": "it is three keys: --config.loss=relativistic --config.regularizers.r1=1 "
@@ -67,7 +67,7 @@ def canonical(key: str, value: Any) -> Any:
     return _of(LOSSES, value)
   if key.split(".")[-1] == "dtype":
     return _of(DTYPES, value)
-  if key == "evaluation.metrics" and not isinstance(value, str):
+  if key == "evaluation.metrics" and isinstance(value, list | tuple):
     return tuple(_of(METRICS, metric) for metric in value)
   return value
 
@@ -81,11 +81,12 @@ def unknown(name: str, names: Iterable[str], kind: str) -> str:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-  """Suggests what was meant: "; did you mean 'hinge'?", or nothing where nothing is near."""
+  """Suggests what was meant: '. Did you mean "hinge"?', or nothing where nothing is near."""
   valid = sorted(names)
   close = difflib.get_close_matches(str(name), valid, n=2)
   close = close or [other for other in valid if len(str(name)) > 2 and str(name) in other][:2]
-  return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+  told = " or ".join(f'"{other}"' for other in close)
+  return f". Did you mean {told}?" if close else ""
 
 
 def _of(aliases: Mapping[str, str], name: Any) -> Any:

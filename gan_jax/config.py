@@ -138,7 +138,7 @@ def keys() -> dict[str, Any]:
           1, "rounds between two applications (lazy), each with so many times the weight"
         ),
         **{
-          option: Key(value, argument_docs(factory).get(option, ""))
+          option: Key(value, argument_docs(factory.__doc__).get(option, ""))
           for option, value in defaults(factory).items()
         },
       }
@@ -203,7 +203,7 @@ def _defaults_of(section: Any) -> Any:
 
 def _networks(name: str) -> Key:
   """Describes a section that names a network."""
-  about = argument_docs(NETWORKS[name])
+  about = argument_docs(NETWORKS[name].__doc__)
   player = name.split("_")[-1]
   meaning = {"name": f"one of the networks below that end in _{player}"}
   return Key(network(name), meaning | {o: about.get(o, "") for o in _network_options(name)})
@@ -403,6 +403,24 @@ def replaced(
   return copy
 
 
+def canonical(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """Replaces short names by ours (see `gan_jax.aliases`), before a config is kept or compared."""
+  changes = {
+    key: name
+    for key, value in _values(config, "")
+    if (name := aliases.canonical(key, value)) != value
+  }
+  return replaced(config, changes) if changes else config
+
+
+def _values(section: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:
+  for key, value in section.items():
+    if isinstance(value, Mapping | ml_collections.ConfigDict):
+      yield from _values(value, f"{path}{key}.")
+    else:
+      yield f"{path}{key}", value
+
+
 def filled(
   make: Callable[..., Mapping[str, Any]], options: Mapping[str, Any], kind: str
 ) -> dict[str, Any]:
@@ -453,11 +471,11 @@ def defaults(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def argument_docs(described: Callable[..., Any]) -> dict[str, str]:
+def argument_docs(docstring: str | None) -> dict[str, str]:
   """Reads what a docstring says of each argument or attribute: {name: text}."""
   found: dict[str, str] = {}
   names: list[str] = []
-  for line in inspect.cleandoc(described.__doc__ or "").splitlines():
+  for line in inspect.cleandoc(docstring or "").splitlines():
     if match := re.fullmatch(r"  ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.*)", line):
       names = match[1].split(", ")
       found |= dict.fromkeys(names, match[2])

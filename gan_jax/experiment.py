@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from gan_jax import data, games, losses, regularizers, rules
+from gan_jax import aliases, data, games, losses, regularizers, rules
 from gan_jax.config import (
   OPTIMIZERS,
   OUR_OPTIONS,
   SCHEDULES,
+  canonical,
   check,
   check_number,
   defaults,
@@ -82,6 +83,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     ValueError: for an unknown name, a value out of range, or data that do not fit.
     FileNotFoundError: for data that are not there.
   """
+  config = canonical(config)
   check(config)
   options = section(config, "data_options")
   where: dict[str, Any] = {
@@ -143,6 +145,7 @@ def build_game(
   Raises:
     ValueError: for an unknown name or a value out of range.
   """
+  config = canonical(config)
   check(config)
   config = replaced(config, numbers or {})
   if config.conditional and example.num_classes is None:
@@ -279,6 +282,7 @@ def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
   found = lookup(FEATURES, name, "evaluation.features")
   if weights and not found.reads_file:
     raise ValueError(f"evaluation.features {name!r} are read from no file, and {weights!r} is")
+  metrics = aliases.canonical("evaluation.metrics", metrics)
   if not metrics or len(set(metrics)) < len(metrics):
     raise ValueError(f"config.evaluation.metrics is {metrics}: expected one or more, each once")
   if real not in ("train", "test"):

@@ -29,7 +29,7 @@ def lines() -> dict[str, list[Line]]:
   """Lists the keys of a config, and of an ablation: {command: lines}."""
   from gan_jax.ablation import ablation
 
-  about = argument_docs(ablation)
+  about = argument_docs(ablation.__doc__)
   asked = ablation(ConfigDict(), (), baseline={})
   own = [(key, repr(asked[key]), about[key]) for key in about if key not in ("base", "axes")]
   return {"train": list(_lines(keys(), "")), "ablate": own}
@@ -56,7 +56,7 @@ def network_lines() -> dict[str, list[Line]]:
   """Lists what a config may set of each network: {network: lines}."""
   return {
     name: [
-      (option, repr(value), _named(argument_docs(module).get(option, "")))
+      (option, repr(value), _named(argument_docs(module.__doc__).get(option, "")))
       for option, value in network(name).items()
       if option != "name"
     ]
@@ -74,8 +74,8 @@ def page() -> str:
   found = lines()
   parts = [
     "# Keys of a config",
-    "Written by `python -m gan_jax.reference` from `gan_jax/config.py` and docstrings. On the command"
-    ' line\na key is a flag: `--config.k=5`, `--config.generator.hidden="(64, 64)"`.',
+    "Written by `python -m gan_jax.reference` from `gan_jax/config.py` and docstrings. On the"
+    ' command line\na key is a flag: `--config.k=5`, `--config.generator.hidden="(64, 64)"`.',
     _markdown("key", found["train"]),
     "## Networks",
     "`--config.generator.name=dcgan_generator` takes that network with its own defaults, and what"
