@@ -26,7 +26,7 @@ def main() -> None:
       print(text)
       return
     if command not in COMMANDS:
-      near = aliases.near(command, COMMANDS)
+      near = aliases.near(command, [*COMMANDS, "--help", "--version"])
       _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}{near}", code=2)
     if command in ("train", "ablate"):
       signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
@@ -70,6 +70,20 @@ def _closed_pipes(command: str) -> Iterator[None]:
     sys.exit(75 if command in ("train", "ablate") else 0)
 
 
+class _WholeNumber(flags.ArgumentParser):
+  """Parses a whole number, also as 1e4."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return int(argument, 0)
+    with contextlib.suppress(ValueError):
+      if (number := float(argument)).is_integer():
+        return int(number)
+    raise ValueError("invalid literal for int(); expected a whole number")
+
+
 class _NumberOrSection(flags.ArgumentParser):
   """Parses a number or a section of the config, since a schedule may stand where a number may."""
 
@@ -88,6 +102,7 @@ def _parse(argv: list[str]) -> list[str]:
   """Parses flags; a mistake in them, or in the config file they name, ends with one plain line."""
   for kind in (float, ConfigDict):
     config_flags.register_flag_parser_for_type(kind, _NumberOrSection())
+  config_flags.register_flag_parser_for_type(int, _WholeNumber())
   command = sys.argv[1]
   try:
     left = FLAGS(argv)

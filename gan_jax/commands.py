@@ -247,6 +247,7 @@ def ablate() -> None:
   """Plays the variants of an ablation that have not been played, and says what all have found."""
   from gan_jax import plots
   from gan_jax.ablation import estimate, picture, plan, play, results, table
+  from gan_jax.metrics.suite import score_name
 
   if _CONFIG.value is None and not _WORKDIR.value:
     raise ValueError("ablate: expected --config=FILE.py, or --workdir of an ablation to look at")
@@ -260,10 +261,11 @@ def ablate() -> None:
     runs = plan.members(_CONFIG.value)
     play.run(_CONFIG.value, workdir, lambda found: table.Board(found, runs))
   found = results.read(workdir)
-  print(table.table(found, _SCORE.value))
+  score = _SCORE.value and score_name(_SCORE.value)
+  print(table.table(found, score))
   if found.rows:
     for name, draw in (("matrix", picture.matrix), ("curves", picture.curves)):
-      plots.save(draw(found, _SCORE.value), workdir / f"{name}.png")
+      plots.save(draw(found, score), workdir / f"{name}.png")
 
 
 def evaluate(*folders: str) -> None:
@@ -430,7 +432,7 @@ def runs(*folders: str) -> None:
   found = listing.chosen([listing.look(path) for path in listing.find(folders[0])], wanted)
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
   shown = listing.ordered(found, _SORT.value)
-  print(listing.table(shown, folders[0], first=_SORT.value.lstrip("-"), width=width))
+  print(listing.table(shown, folders[0], first=listing.score_of(_SORT.value), width=width))
 
 
 def report(*folders: str) -> None:

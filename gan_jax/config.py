@@ -310,6 +310,28 @@ def check(config: ml_collections.ConfigDict) -> None:
     )
   check_mesh(**section(config, "mesh"))
   _check_sections(config, "config", {})
+  if config.average.name == "half_life" and not config.average.half_life:
+    raise ValueError(
+      "config.average.half_life is 0, which copies the generator: give the images after which a "
+      "contribution has halved, config.average.half_life=10000, or config.average.name=none"
+    )
+  _check_tuples(config)
+
+
+def _check_tuples(config: ml_collections.ConfigDict) -> None:
+  """Refuses tuples whose entries are of another kind than those of the default."""
+  usual = default_config().to_dict()
+  for key in ("generator", "discriminator"):
+    if config[key].get("name") in NETWORKS:
+      usual[key] = network(config[key]["name"])
+  known = dict(_values(usual, ""))
+  for key, value in _values(config, ""):
+    if not (isinstance(known.get(key), tuple) and known[key]):
+      continue
+    kinds = (int, float) if isinstance(known[key][0], float) else type(known[key][0])
+    entries = value if isinstance(value, tuple | list) else [None]
+    if not all(isinstance(x, kinds) and type(x) is not bool for x in entries):
+      raise ValueError(f"config.{key} is {value!r}: expected entries such as those of {known[key]}")
 
 
 def _check_sections(section: ml_collections.ConfigDict, path: str, seen: dict[int, str]) -> None:

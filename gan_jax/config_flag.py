@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.util
 import inspect
 import pathlib
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -29,8 +30,9 @@ class ConfigFileParser(flags.ArgumentParser):
       given = overrides(sys.argv)
       for told in rename(config, given):
         print(f"gan_jax: {told}", file=sys.stderr)
-      for path in given:
+      for path, value in given.items():
         _check_key(config, path)
+        _check_section(config, path, value)
       config.lock()
     return config
 
@@ -100,7 +102,8 @@ def _said(error: Exception) -> str:
   """Says an error in a line: ours without their type."""
   if isinstance(error, SyntaxError):
     return error.msg
-  text = str(error).strip() or "failed"
+  text = " ".join(str(error.args[0] if error.args else error).split()) or "failed"
+  text = re.sub(r" Other fields present: .*?(?=Did you mean|$)", " ", text).strip()  # ConfigDict's
   return text if type(error) in (ValueError, ConfigFileError) else f"{type(error).__name__}: {text}"
 
 
@@ -181,9 +184,27 @@ def _check_key(config: ConfigDict, path: str) -> None:
         f"--config.{path}: {where} is {section!r} and has no keys; to make it a section, such as a "
         f"schedule, give it as a whole: --{where}=\"{{'schedule': ...}}\""
       )
+    if key != name:
+      raise ConfigFileError(
+        f"--config.{path}: a part of {where}.{key} cannot be given alone; give all of it: "
+        f'--{where}.{key}="{section.get(key)}"'
+      )
     if key not in section:
       near = aliases.near(key, section)
       raise ConfigFileError(
         f"--config.{path}: {where} has no key {key!r}; its keys: {', '.join(sorted(section))}{near}"
       )
     section = section[key]
+
+
+def _check_section(config: ConfigDict, path: str, value: str) -> None:
+  """Refuses a number or a name in the place of a section."""
+  section = _at(config, path.split("."))
+  if not isinstance(section, ConfigDict) or "schedule" in section or value.strip().startswith("{"):
+    return
+  if "name" in section:
+    raise ConfigFileError(
+      f"--config.{path}={value}: {path} is a section; its name is --config.{path}.name={value}"
+    )
+  keys = ", ".join(f"--config.{path}.{key}" for key in section)
+  raise ConfigFileError(f"--config.{path}={value}: {path} is a section; its keys: {keys}")

@@ -71,7 +71,7 @@ def takers(flag: str) -> list[str]:
 
 
 def _helps() -> dict[str, str]:
-  module = flags.FLAGS.find_module_defining_flag("workdir")
+  module = str(flags.FLAGS.find_module_defining_flag("workdir"))
   ours = flags.FLAGS.flags_by_module_dict()[module]
   return {
     str(flag.name): re.sub(r"^<.*?>: ", "", " ".join((flag.help or "").split())) for flag in ours
