@@ -111,7 +111,7 @@ def board(methods: Mapping[str, Sequence[Card]], *, despite: Sequence[str] = ())
   for name in order:
     best, own = means[order[0]][first], means[name][first]
     tested = name != order[0] and min(len(best), len(own)) > 1
-    p = f"{welch(best, own):.2g}" if tested else ""
+    p = f"{found:.2g}" if tested and not math.isnan(found := welch(best, own)) else ""
     rows.append([name, str(len(own)), *(_cell(means[name][score]) for score in scores), p])
   widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
   lines = [
@@ -150,8 +150,15 @@ def _values(cards: Sequence[Card], name: str) -> np.ndarray:
 
 
 def _cell(values: np.ndarray) -> str:
-  error = f" ± {stats.sem(values):.2g}" if len(values) > 1 else ""
-  return f"{values.mean():.4g}{error}"
+  error = standard_error(values)
+  told = f" ± {error:.2g}" if math.isfinite(error) else ""
+  return f"{values.mean():.4g}{told}"
+
+
+def standard_error(values: np.ndarray | Sequence[float]) -> float:
+  """Estimates the standard error of a mean over runs; NaN of one, or where one is not finite."""
+  told = len(values) > 1 and bool(np.isfinite(values).all())
+  return float(stats.sem(values)) if told else math.nan
 
 
 def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) -> str:
@@ -171,7 +178,12 @@ def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) 
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> float:
-  """Computes the p of Welch's two-sided test that a [n] and b [m] have one mean, n and m > 1."""
+  """Computes the p of Welch's two-sided test that a [n] and b [m] have one mean, n and m > 1.
+
+  It is NaN where one of them is not finite.
+  """
+  if not (np.isfinite(a).all() and np.isfinite(b).all()):
+    return math.nan
   one, other = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
   step, variance = abs(float(b.mean() - a.mean())), one + other
   if variance <= (1e-12 * step) ** 2:  # nothing but rounding
