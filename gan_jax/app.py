@@ -4,7 +4,6 @@ import ast
 import contextlib
 import os
 import pathlib
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -167,31 +166,9 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   ) as error:
     if commands.TRACEBACK.value:
       raise
-    _fail(f"{named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)")
-
-
-ARGUMENTS = ("image_size", "channels", "data_dir", "manual_dir", "pixel_range", "examples")
-
-
-def named_by_flags(message: str, command: str) -> str:
-  """Replaces the names of arguments and keys in an error's message by those of flags.
-
-  Functions name what they were given: `image_size=...`, `config.k = 0`. Who types a command knows
-  these as `--config.data_options.image_size=...` or, of `score`, `--image_size`.
-
-  Args:
-    message: of the error.
-    command: that was run.
-
-  Returns:
-    The message.
-  """
-  section = "" if command == "score" else "config.data_options."
-  arguments = "|".join(ARGUMENTS)
-  message = re.sub(rf"(?<![\w.\-'\"])({arguments})(?==| is | = |: )", rf"--{section}\1", message)
-  return re.sub(
-    r"(?<![\w.\-'\"/])config\.(?=[a-z]\w*\b(?!\())(?!json\b|py\b)", "--config.", message
-  )
+    _fail(
+      f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
+    )
 
 
 def _tell_unraisable(found: Any) -> None:

@@ -454,8 +454,8 @@ def filled(
     return dict(make(**options))
   except ValueError as error:
     raise ValueError(
-      f"{error}. To change to another {kind}, give its section as a whole, such as "
-      f"{{'name': {options['name']!r}}}"
+      f"{error}. To change to another {kind}, give its section as a whole, {{'name': "
+      f"{options['name']!r}}}, or on the command line its .name={options['name']}"
     ) from error
 
 

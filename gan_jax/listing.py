@@ -194,7 +194,7 @@ def ordered(listed: Sequence[Listed], key: str) -> list[Listed]:
   if listed and all(value is None for value in values):
     names = sorted({score for run in listed for score in run.scores})
     raise ValueError(
-      f"--sort: no run has {name!r}; expected name, state, progress, age, a key of the config, or a"
+      f"--sort: no run has {key.removeprefix('-')!r}; expected name, state, progress, age, a key of the config, or a"
       f" score, last or best:SCORE: {', '.join(names) or 'there is none yet'}"
     )
   pairs = list(zip(values, listed, strict=True))

@@ -118,3 +118,64 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
       lines.append(f"  {left:{COLUMN - 2}}{first}")
     lines += [f"{'':{COLUMN}}{line}" for line in more]
   return "\n".join(lines)
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+# Arguments that functions name in their errors, and the keys of the config that set them.
+KEYS = {
+  "image_size": "data_options.image_size",
+  "channels": "data_options.channels",
+  "data_dir": "data_options.data_dir",
+  "manual_dir": "data_options.manual_dir",
+  "pixel_range": "data_options.pixel_range",
+  "features": "evaluation.features",
+  "metrics": "evaluation.metrics",
+  "real": "evaluation.real",
+  "num_fake": "num_fake",
+  "batch_size": "batch_size",
+  "microbatches": "microbatches",
+  "packing": "packing",
+  "real_target": "real_target",
+}
+# Those that some commands have flags of their own for.
+OWN = {
+  "evaluate": {name: name for name in ("features", "metrics", "real", "num_fake")},
+  "score": {
+    **{name: name for name in ("image_size", "channels", "features", "metrics", "num_fake")},
+    "real": "split",
+  },
+}
+
+
+def named_by_flags(message: str, command: str) -> str:
+  """Replaces names of arguments and keys in an error's message by those of flags.
+
+  Functions name what they were given: `image_size=...`, `config.k = 0`. Who types a command knows
+  these as `--config.data_options.image_size=...`, or as `--image_size=...` of `score`.
+
+  Args:
+    message: of the error.
+    command: that was run.
+
+  Returns:
+    The message.
+  """
+  own = OWN.get(command, {})
+  keys = {f"config.{KEYS[name]}": f"--{flag}" for name, flag in own.items()}
+  flags_ = {
+    name: f"--{own[name]}" if name in own else f"--config.{key}" for name, key in KEYS.items()
+  }
+  message = _KEY.sub(lambda found: keys.get(found[0], f"--{found[0]}"), message)
+  return _ARGUMENT.sub(lambda found: flags_[found[0]], message)
+
+
+# No part of a path or a longer name; a word that is English too only where a value follows.
+_KEY = re.compile(
+  r"(?<![\w.\-/'\"])config\.(?!json\b|py\b|md\b)[a-z_0-9]+(?:\.[a-z_0-9]+)*(?![\w(/])"
+)
+_WORDS = "|".join(name for name in KEYS if "_" not in name)
+_NAMES_OF_ARGUMENTS = "|".join(name for name in KEYS if "_" in name)
+_ARGUMENT = re.compile(
+  rf"(?<![\w.\-/'\"])(?:(?:{_NAMES_OF_ARGUMENTS})(?![\w/])|(?:{_WORDS})(?==| = | is ['\d]))"
+)
