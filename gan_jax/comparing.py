@@ -228,10 +228,10 @@ def names_of(
   keys = _telling(differing(configs))
   short = {key: _short(key, keys) for key in keys}
   values = [{key: "/".join(_kept(method, key)) for key in keys} for method in configs]
-  for count in range(min(SHOWN, len(keys)), len(keys) + 1):
+  for count in (*range(min(SHOWN, len(keys)), 0, -1), *range(SHOWN + 1, len(keys) + 1)):
     rest = " ..." if count < len(keys) else ""
     told = [" ".join(f"{short[k]}={v[k]}" for k in keys[:count]) + rest for v in values]
-    if len(set(told)) == len(told) and max(map(len, told)) <= LONGEST and count:
+    if len(set(told)) == len(told) and max(map(len, told)) <= LONGEST:
       return told
   return folders
 
