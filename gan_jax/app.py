@@ -20,8 +20,9 @@ from gan_jax.config_flag import ConfigFileError
 def main() -> None:
   """Runs the command that the command line names."""
   command, *rest = sys.argv[1:] or ["help"]
-  with _closed_pipes(command):
-    if text := _asked(command, rest):
+  text = _asked(command, rest)
+  with _closed_pipes(75 if command in ("train", "ablate") and not text else 0):
+    if text:
       print(text)
       return
     if command not in COMMANDS:
@@ -29,10 +30,8 @@ def main() -> None:
       _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}{near}", code=2)
     if command in ("train", "ablate"):
       signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
-    if command == "ablate":
-      signal.signal(
-        signal.SIGINT, _leave
-      )  # its rows are whole at any time, its threads far from it
+    if command == "ablate":  # its rows are whole at any time, its threads far from it
+      signal.signal(signal.SIGINT, _leave)
     # The file must be known before its keys are overridden, in whatever order they were typed;
     # config_flags looks the file up in sys.argv itself.
     rest.sort(key=lambda argument: not argument.startswith("--config="))
@@ -56,7 +55,7 @@ def _asked(command: str, rest: list[str]) -> str:
 
 
 @contextlib.contextmanager
-def _closed_pipes(command: str) -> Iterator[None]:
+def _closed_pipes(code: int) -> Iterator[None]:
   """Ends quietly where nobody reads on: `gan_jax runs DIR | head -1`."""
   try:
     try:
@@ -66,7 +65,7 @@ def _closed_pipes(command: str) -> Iterator[None]:
   except BrokenPipeError:
     for stream in (sys.stdout, sys.stderr):  # they are flushed once more at the end
       os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    sys.exit(75 if command in ("train", "ablate") else 0)
+    sys.exit(code)
 
 
 class _WholeNumber(flags.ArgumentParser):
