@@ -47,6 +47,27 @@ def save_png(path: Path, image: np.ndarray) -> None:
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary, "PNG")
 
 
+def save_images(folder: Path, images: np.ndarray, classes: Sequence[str] | None = None) -> None:
+  """Writes each image as a PNG of its own; `folder:` reads them back, with their classes.
+
+  Args:
+    folder: where to; with classes there is a folder of each in it.
+    images: uint8 [n, H, W, C] with 1 or 3 channels.
+    classes: name of the class of each, [n].
+
+  Raises:
+    ValueError: for a name that no folder can have.
+  """
+  folder, width = pathlib.Path(folder), len(str(max(len(images) - 1, 1)))
+  for name in sorted(set(classes or ())):
+    if not name or name.startswith(".") or pathlib.PurePath(name).name != name or "\\" in name:
+      raise ValueError(
+        f"no folder can be called as the class {name!r} is: write arrays, --npz=FILE"
+      )
+  for i, image in enumerate(images):
+    save_png((folder / classes[i] if classes else folder) / f"{i:0{width}}.png", image)
+
+
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes arrays by name to an .npz file."""
   with whole(path) as temporary, temporary.open("wb") as file:
