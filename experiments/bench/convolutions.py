@@ -1,7 +1,7 @@
 """Times our convolutions against XLA's own, outside loops and within, and rounds of every network.
 
   python -m experiments.bench.convolutions [layers] [loops] [rounds] [--repeats 10]
-    [--batch 64] [--layers up_7x7_128_128 ...] [--pairs sngan ...]
+    [--batch 64] [--layers up_7x7_128_128 ...] [--pairs sngan ...] [--width 16] [--clock cpu]
 
 `layers`: one layer alone, forward and both gradients, also in PyTorch where it is installed; ratios
 are to XLA's float32 convolution of the same run, above 1 is faster. `loops`: a 3x3 convolution and
@@ -10,7 +10,8 @@ networks alone, in a scan of rounds as training plays it, and in a scan that is 
 an error if a round in a scan costs more than 1.3 times a bare one.
 
 The rivals run in turn within one process, repeat after repeat; each one's fastest counts. Absolute
-times belong to the machine named in the first line.
+times belong to the machine named in the first line; beside other work, take seconds of CPU, of all
+cores together.
 """
 
 import argparse
@@ -68,6 +69,7 @@ WINDOWS = {"down": 4, "up": 4, "same": 3}
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}
 
 Run = Callable[[], object]
+Clock = Callable[[], float]
 
 
 def jax_runs(layer: Layer, batch: int) -> dict[str, Run]:
@@ -153,10 +155,10 @@ def loop_runs(shape: tuple[int, ...]) -> dict[str, Run]:
   }
 
 
-def print_loops(repeats: int) -> None:
+def print_loops(repeats: int, clock: Clock) -> None:
   print("3x3 convolutions, ms outside a loop / in a scan: XLA's own; ours")
   for shape in SHAPES:
-    seconds = fastest(loop_runs(shape), repeats)
+    seconds = fastest(loop_runs(shape), repeats, clock)
     batch, size, inputs, outputs = shape
     cells = []
     for derivative in ("forward", "input gradient", "kernel gradient"):
@@ -193,19 +195,23 @@ PAIRS = {
   "dcgan": Pair((28, 28, 1), {"width": 16}),
   "sngan": Pair((32, 32, 3), {"width": 16}),
 }
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def game_of(pair: str, **changes: Any) -> Game:
+def game_of(pair: str, width: int = 0, **changes: Any) -> Game:
   """Builds the game of a pair of networks.
 
   Args:
     pair: one of `PAIRS`.
+    width: of networks that have one; 0 for that of `PAIRS`.
     **changes: other values than the default config's.
 
   Returns:
     The game.
   """
   config, (shape, options) = default_config(), PAIRS[pair]
+  if width and "width" in options:
+    options = {**options, "width": width}
   config.generator = network(f"{pair}_generator", **options)
   config.discriminator = network(f"{pair}_discriminator", **options)
   return build_game(replaced(config, changes), Example(shape, None, None))
@@ -223,9 +229,9 @@ class Program(NamedTuple):
   compiled: float
 
 
-def round_programs(pair: str, batch: int) -> dict[str, Program]:
+def round_programs(pair: str, width: int, batch: int, clock: Clock) -> dict[str, Program]:
   """Compiles rounds of a pair of networks: one by one, in a scan, in a scan that is unrolled."""
-  game = game_of(pair)
+  game = game_of(pair, width)
   data = {"x": jax.random.normal(jax.random.key(0), (minibatches(game), batch, *PAIRS[pair].shape))}
   state = init(game, jax.random.key(0), data)
   one = lambda state: play_round(game, state, data)[0]
@@ -235,9 +241,9 @@ def round_programs(pair: str, batch: int) -> dict[str, Program]:
 
   def compile(rounds: Callable, calls: int) -> Program:
     lowered = jax.jit(rounds).lower(state)
-    start = time.perf_counter()
+    start = clock()
     compiled = lowered.compile()
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     return Program(lambda: [jax.block_until_ready(compiled(state)) for _ in range(calls)], seconds)
 
   return {
@@ -247,13 +253,13 @@ def round_programs(pair: str, batch: int) -> dict[str, Program]:
   }
 
 
-def print_rounds(pairs: list[str], batch: int, repeats: int) -> list[str]:
+def print_rounds(pairs: list[str], width: int, batch: int, repeats: int, clock: Clock) -> list[str]:
   """Prints what a round of each pair costs; returns the pairs that cost too much in a scan."""
   print(f"rounds, batch {batch}: ms a round (ratio to a bare one), s to compile")
   slow = []
   for pair in pairs:
-    programs = round_programs(pair, batch)
-    seconds = fastest({name: program.run for name, program in programs.items()}, repeats)
+    programs = round_programs(pair, width, batch, clock)
+    seconds = fastest({name: program.run for name, program in programs.items()}, repeats, clock)
     cells = [
       f"{name} {1e3 * seconds[name] / LOOP:.2f} ({seconds[name] / seconds['bare']:.2f}), "
       f"{program.compiled:.1f} s"
@@ -268,16 +274,16 @@ def print_rounds(pairs: list[str], batch: int, repeats: int) -> list[str]:
 # --- clocks and command line --------------------------------------------------------------------
 
 
-def fastest(runs: dict[str, Run], repeats: int) -> dict[str, float]:
+def fastest(runs: dict[str, Run], repeats: int, clock: Clock) -> dict[str, float]:
   """Returns each run's fastest of so many repeats in seconds, the runs taking turns."""
   for run in runs.values():
     run()
   seconds = dict.fromkeys(runs, float("inf"))
   for _ in range(repeats):
     for name, run in runs.items():
-      start = time.perf_counter()
+      start = clock()
       run()
-      seconds[name] = min(seconds[name], time.perf_counter() - start)
+      seconds[name] = min(seconds[name], clock() - start)
   return seconds
 
 
@@ -294,11 +300,11 @@ def machine() -> str:
   return f"{jax.devices()[0].device_kind}: {cpu}, {cores} cores; jax {jax.__version__}"
 
 
-def print_layers(layers: list[Layer], batch: int, repeats: int) -> None:
+def print_layers(layers: list[Layer], batch: int, repeats: int, clock: Clock) -> None:
   print(f"layers, batch {batch}: ms (ratio to xla f32)")
   for layer in layers:
     runs = jax_runs(layer, batch) | torch_runs(layer, batch)
-    seconds = fastest(runs, repeats)
+    seconds = fastest(runs, repeats, clock)
     cells = [f"{n} {1e3 * s:.1f} ({seconds['xla f32'] / s:.2f})" for n, s in seconds.items()]
     print(f"{layer.name:20s} " + "  ".join(cells), flush=True)
 
@@ -313,18 +319,21 @@ def main() -> None:
   parser.add_argument("--repeats", type=int, default=10)
   parser.add_argument("--layers", nargs="*", choices=[layer.name for layer in LAYERS])
   parser.add_argument("--pairs", nargs="*", choices=PAIRS, default=[*PAIRS])
+  parser.add_argument("--width", type=int, default=0, help="of the networks that have one")
+  parser.add_argument("--clock", choices=CLOCKS, default="wall")
   options = parser.parse_args()
   if unknown := set(options.parts) - set(PARTS):
     parser.error(f"no part {sorted(unknown)}; expected some of {', '.join(PARTS)}")
 
-  print(f"{machine()}; fastest of {options.repeats} repeats")
+  clock = CLOCKS[options.clock]
+  print(f"{machine()}; fastest of {options.repeats} repeats, {options.clock} clock")
   if "layers" in options.parts:
     layers = [x for x in LAYERS if not options.layers or x.name in options.layers]
-    print_layers(layers, options.batch, options.repeats)
+    print_layers(layers, options.batch, options.repeats, clock)
   if "loops" in options.parts:
-    print_loops(options.repeats)
+    print_loops(options.repeats, clock)
   if "rounds" in options.parts:
-    slow = print_rounds(options.pairs, options.batch, options.repeats)
+    slow = print_rounds(options.pairs, options.width, options.batch, options.repeats, clock)
     if slow:
       sys.exit(f"a round in a scan costs more than {LIMIT} times a bare one: {', '.join(slow)}")
 
