@@ -89,6 +89,17 @@ def test_what_cannot_be_scored_is_refused(files):
     score_images(real, [str(files / "a.npz")], asked)
 
 
+def test_fakes_without_labels_cost_the_scores_that_need_them(files, capsys):
+  np.savez(files / "labelled.npz", x=images(40, 0), y=np.arange(40) % 2)
+  asked = images_asked("pixels", ("frechet", "class_frechet"), "train")
+  card = score_images(str(files / "labelled.npz"), [str(files / "a.npz")], asked)
+  assert np.isfinite(card.scores["frechet_distance"]).all()
+  assert np.isnan(card.scores["class_frechet_distance"]).all()
+  assert (
+    "no class_frechet_distance: the generated examples have no labels" in capsys.readouterr().err
+  )
+
+
 def test_bare_paths_are_folders_and_files(files, monkeypatch):
   monkeypatch.chdir(files)
   assert data_name("a.npz") == "npz:a.npz" and data_name("b") == "folder:b"
