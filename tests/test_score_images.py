@@ -144,6 +144,9 @@ def test_statistics_that_do_not_fit_are_refused(files):
   ):
     with pytest.raises(ValueError, match=why):
       score_images(few, fakes, asked)
+  both = statistics(files / "both.npz", images(20, 0), x=images(20, 0))
+  alone = images_asked("pixels", ("prdc",), "train")
+  assert score_images(both, [a], alone).made["real"]["count"] == 20  # of the images beside them
   (files / "stats.pkl").write_bytes(b"")
   with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):
     score_images(str(files / "stats.pkl"), [a], PIXELS)
