@@ -63,7 +63,7 @@ def score_images(
     )
   sets = [load(data_name(name), "train", **options) for name in fakes]
   train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
-  against = train if asked.real == "train" else test
+  against = {"train": train, "test": test, None: train if test is None else test}[asked.real]
   if against is None:
     raise NoSplitError(f"{real} has no {asked.real} split; ask for the other: --split")
   _check(against, sets)

@@ -42,8 +42,10 @@ def test_the_number_is_that_of_the_metric_on_these_arrays(files):
   card = score_images(str(files / "real.npz"), [str(files / "b")], PIXELS)  # a folder of files
   expected = direct(images(90, 0), images(60, 3, 9))
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
-  test = images_asked("pixels", ("frechet",), "test")
-  card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
+  for split in ("auto", "test"):
+    test = images_asked("pixels", ("frechet",), split)
+    card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
+    assert card.made["real"]["split"] == "test"
   expected = direct(images(80, 1), images(70, 2, 9))
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
 
