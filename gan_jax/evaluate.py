@@ -372,6 +372,9 @@ def _guarded(metric: Metric, score: Callable[[Seen], Scores]) -> Callable[[Seen]
 
   def guarded(fake: Seen) -> Scores:
     try:
+      for need in metric.needs:
+        if getattr(fake, need) is None:
+          raise ValueError(f"the generated examples have no {need}")
       return score(fake)
     except FAILURES as error:
       say(f"no {', '.join(metric.better)}: {error}")

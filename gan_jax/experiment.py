@@ -336,7 +336,7 @@ def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
     ValueError: for a name that there is not.
   """
   name, _, weights = features.partition(":")
-  found = None if features == AUTO else lookup(FEATURES, name, "evaluation.features")
+  found = lookup({AUTO: None, **FEATURES}, name, "evaluation.features")
   if weights and (found is None or not found.reads_file):
     raise ValueError(
       f"config.evaluation.features {name!r} are read from no file, and {weights!r} is"

@@ -19,6 +19,7 @@ from gan_jax.evaluate import Asked, SampleFn, evaluator_for
 from gan_jax.features import bounded
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.reference_statistics import Statistics, read_statistics
+from gan_jax.score_statistics import KINDS as DISTANCES
 from gan_jax.score_statistics import Examples, score_statistics
 
 PICKLES = (".pkl", ".pickle", ".pt", ".pth")
@@ -51,7 +52,8 @@ def score_images(
   sampled = {"quantised": "uint8", "options": {k: v for k, v in options.items() if v}}
   found = {name: _statistics(name) for name in (real, *fakes)}
   statistics = {name: x for name, x in found.items() if x is not None}
-  if statistics:
+  beside = all(x.others for x in statistics.values())  # images, perhaps, of which these are more
+  if statistics and not (beside and asked.metrics and DISTANCES.keys().isdisjoint(asked.metrics)):
     return score_statistics(
       real,
       fakes,
@@ -62,7 +64,7 @@ def score_images(
     )
   sets = [load(data_name(name), "train", **options) for name in fakes]
   train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
-  against = train if asked.real == "train" else test
+  against = {"train": train, "test": test, None: train if test is None else test}[asked.real]
   if against is None:
     raise NoSplitError(f"{real} has no {asked.real} split; ask for the other: --split")
   _check(against, sets)

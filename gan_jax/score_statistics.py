@@ -72,7 +72,8 @@ def score_statistics(
     if name not in KINDS:
       raise ValueError(
         f"metric {name!r} needs images, and {told} has statistics, which are for"
-        f" {' and '.join(KINDS)} alone: leave it out, or name images"
+        f" {' and '.join(KINDS)} alone: leave it out, or name images (those beside statistics are"
+        " taken where no Fréchet distance is asked for)"
       )
   if not statistics.keys().isdisjoint(fakes) and not images.keys().isdisjoint(fakes):
     raise ValueError("--fake has statistics and images: expected draws of one kind")

@@ -349,12 +349,12 @@ def test_game_is_built_without_data():
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"features": "vgg"}, "unknown evaluation.features 'vgg'; expected one of: classifier, "),
+    ({"features": "vgg"}, "unknown evaluation.features 'vgg'; expected one of: auto, classifier, "),
     ({"metrics": ("fad",)}, "unknown metric 'fad'; expected one of: accuracy_score, "),
     ({"metrics": ("frechet", "frechet")}, "expected one or more, each once"),
     ({"metrics": ()}, "expected one or more, each once"),
     ({"metrics": ("class_frechet",)}, "needs fakes whose classes were asked for"),
-    ({"real": "validation"}, "expected 'train' or 'test'"),
+    ({"real": "validation"}, "expected 'train', 'test' or 'auto'"),
     ({"metrics": ("diversity",)}, "begins with 'diversity', of which neither more nor less"),
     ({"features": "pixels:weights.npz"}, "'pixels' are read from no file"),
   ],

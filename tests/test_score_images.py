@@ -42,8 +42,10 @@ def test_the_number_is_that_of_the_metric_on_these_arrays(files):
   card = score_images(str(files / "real.npz"), [str(files / "b")], PIXELS)  # a folder of files
   expected = direct(images(90, 0), images(60, 3, 9))
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
-  test = images_asked("pixels", ("frechet",), "test")
-  card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
+  for split in ("auto", "test"):
+    test = images_asked("pixels", ("frechet",), split)
+    card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
+    assert card.made["real"]["split"] == "test"
   expected = direct(images(80, 1), images(70, 2, 9))
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
 
@@ -87,6 +89,17 @@ def test_what_cannot_be_scored_is_refused(files):
   with pytest.raises(ValueError, match="'path_length' is of a generator"):
     asked = images_asked("pixels", ("path_length",), "train")
     score_images(real, [str(files / "a.npz")], asked)
+
+
+def test_fakes_without_labels_cost_the_scores_that_need_them(files, capsys):
+  np.savez(files / "labelled.npz", x=images(40, 0), y=np.arange(40) % 2)
+  asked = images_asked("pixels", ("frechet", "class_frechet"), "train")
+  card = score_images(str(files / "labelled.npz"), [str(files / "a.npz")], asked)
+  assert np.isfinite(card.scores["frechet_distance"]).all()
+  assert np.isnan(card.scores["class_frechet_distance"]).all()
+  assert (
+    "no class_frechet_distance: the generated examples have no labels" in capsys.readouterr().err
+  )
 
 
 def test_bare_paths_are_folders_and_files(files, monkeypatch):
@@ -134,6 +147,9 @@ def test_statistics_that_do_not_fit_are_refused(files):
   ):
     with pytest.raises(ValueError, match=why):
       score_images(few, fakes, asked)
+  both = statistics(files / "both.npz", images(20, 0), x=images(20, 0))
+  alone = images_asked("pixels", ("prdc",), "train")
+  assert score_images(both, [a], alone).made["real"]["count"] == 20  # of the images beside them
   (files / "stats.pkl").write_bytes(b"")
   with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):
     score_images(str(files / "stats.pkl"), [a], PIXELS)

@@ -36,12 +36,14 @@ class Statistics(NamedTuple):
     spatial: the same of features that keep places.
     names: of the arrays they were read from.
     sha256: checksum of these.
+    others: names of what else is in the file, such as some of the images.
   """
 
   features: Gaussian | None
   spatial: Gaussian | None
   names: tuple[str, ...]
   sha256: str
+  others: tuple[str, ...]
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
@@ -69,7 +71,8 @@ def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
   if found["features"] is None and FEATURES in arrays:
     found["features"] = _of_features(path, arrays[FEATURES])
   kept = {name: x for name, x in arrays.items() if name not in COUNTS}
-  return Statistics(**found, names=tuple(sorted(kept)), sha256=content_hash(kept))
+  others = tuple(sorted(there - wanted))
+  return Statistics(**found, names=tuple(sorted(kept)), sha256=content_hash(kept), others=others)
 
 
 def _pair(kind: str, there: set[str]) -> tuple[str, str]:
