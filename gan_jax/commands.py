@@ -19,7 +19,8 @@ _CONFIG = config_flags.DEFINE_config_file(
   "config",
   None,
   "Python file that defines get_config(). Any key can be overridden: --config.loss=hinge. "
-  "A run that exists goes on with its own config when this is left out.",
+  "A run that exists goes on with its own config when this is left out. evaluate, sample, report: "
+  "the file that registers networks, losses or data of a user's own.",
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
 _ALLOW = flags.DEFINE_bool(
@@ -148,7 +149,27 @@ def train() -> None:
       "from gan_jax.config.default_config()"
     )
   runs.check_same_config(config, workdir, allow=_ALLOW.value)
-  fit(experiment.build(config), workdir, grace_seconds=_GRACE.value)
+  source = _own_file(workdir)
+  built = experiment.build(config)._replace(source=source)
+  fit(built, workdir, grace_seconds=_GRACE.value)
+
+
+def _own_file(*workdirs: str | pathlib.Path) -> dict[str, str] | None:
+  """Describes the file of --config, and says of which runs it is another one by now.
+
+  Without one, runs are refused that name what only their file registers.
+  """
+  from gan_jax import register
+
+  file = config_flags.get_config_filename(FLAGS["config"]) if FLAGS["config"].present else None
+  if file is None:
+    for workdir in workdirs:
+      register.check_registered(workdir)
+    return None
+  for workdir in workdirs:
+    if told := register.change_of_source(workdir, file):
+      print(f"gan_jax: warning: {told}", file=sys.stderr)
+  return register.source_of(file)
 
 
 def ablate() -> None:
@@ -180,6 +201,7 @@ def evaluate() -> None:
   from gan_jax.cards import line
 
   workdir, bounds = _workdir(), _truncation()
+  _own_file(workdir)
   if len(bounds) > 1:
     raise ValueError(f"--truncation={_TRUNCATION.value}: evaluate takes one bound")
   how = scoring.How(_EMA.value, *bounds)
@@ -259,6 +281,7 @@ def sample() -> None:
     raise ValueError("sample: say where to write, --out=grid.png or --npz=arrays.npz")
   if _OUT.value and not _OUT.value.lower().endswith(".png"):
     raise ValueError(f"--out={_OUT.value}: pictures are written as PNG; expected a name in .png")
+  _own_file(_workdir())
   run = runs.load(_workdir(), at=_CHECKPOINT.value or "last")
   if _FEATURES.value and not _NEIGHBOURS.value:
     raise ValueError("sample: --features says in what neighbours are near; give --neighbours=5 too")

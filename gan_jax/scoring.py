@@ -25,6 +25,7 @@ from gan_jax.lock import is_live
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
+from gan_jax.register import check_registered
 from gan_jax.runs import EVALUATION, RULES, Run, load, read_config
 from gan_jax.sampling import Sampler, truncated
 
@@ -149,6 +150,7 @@ def _ended(workdir: pathlib.Path) -> bool:
 def _experiment(workdir: pathlib.Path, changes: Mapping[str, Any] | None) -> Experiment:
   """Builds the experiment of a run, to be scored otherwise."""
   config = read_config(workdir)
+  check_registered(workdir)
   for key in changes or {}:
     if key.split(".")[0] not in EVALUATION:
       raise ValueError(f"{key} would change the run itself; expected keys of {EVALUATION}")
