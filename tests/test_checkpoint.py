@@ -338,7 +338,7 @@ def fill_the_disk(folder):
     with files_limited_to(300):
       checkpoints.save(make(2))
       try:
-        for _ in range(1000):  # as between two dispatches
+        for _ in range(60_000):  # as between two dispatches; it only ends what hangs
           checkpoints.check()
           time.sleep(0.01)
       except SaveError as error:

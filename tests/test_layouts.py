@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
+from patience import HANG
 
 from experiments.bench import layouts
 from experiments.bench.scaling import collectives
@@ -86,7 +87,7 @@ def test_every_game_is_the_same_on_two_processes(cache):
     },
     capture_output=True,
     text=True,
-    timeout=900,
+    timeout=3 * HANG,
   )
   assert done.returncode == 0, done.stderr
   found = {name: float(value) for name, value in re.findall(r"\| (.+) \| (\S+) \|", done.stdout)}
