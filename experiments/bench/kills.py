@@ -65,7 +65,7 @@ def config(rounds: int) -> ConfigDict:
   return made
 
 
-def play(workdir: str, rounds: int, cache: str, reached: Any, limit: Any) -> None:
+def play(workdir: str, rounds: int, cache: str, reached: Any, limit: int) -> None:
   """Trains in a process of its own, tells which rounds it dispatches, and waits at a limit."""
   import jax
 
@@ -79,7 +79,7 @@ def play(workdir: str, rounds: int, cache: str, reached: Any, limit: Any) -> Non
 
   def noting(config: ConfigDict, round: int) -> int:
     reached.value = round
-    while round >= limit.value:
+    while round >= limit:
       time.sleep(0.001)
     return next_stop(config, round)
 
@@ -155,8 +155,8 @@ def start(
   context = multiprocessing.get_context("forkserver")
   context.set_forkserver_preload(PRELOAD)
   reached = context.Value("i", -1)
-  until = context.Value("i", rounds if limit is None else limit)
-  process = context.Process(target=play, args=(str(workdir), rounds, str(cache), reached, until))
+  limit = rounds if limit is None else limit
+  process = context.Process(target=play, args=(str(workdir), rounds, str(cache), reached, limit))
   process.start()
   return process, reached
 
