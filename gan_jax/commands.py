@@ -27,7 +27,9 @@ _CONFIG = config_flags.DEFINE_config_file(
   "one. Without it a run that exists goes on with its own config, and what is overridden. E.g. "
   "--config=experiments/ring.py --config.loss=hinge. "
   "evaluate, sample: --config.data=... and --config.data_options.data_dir=... say where data are "
-  "now. E.g. --config.data_options.data_dir=/data",
+  "now. E.g. --config.data_options.data_dir=/data. "
+  "report: the file that registers networks, losses or data of a user's own, which evaluate and "
+  "sample take as well. E.g. --config=mine.py",
 )
 FLAGS["config"].parser = ConfigFileParser()
 _WORKDIR = flags.DEFINE_string(
@@ -248,10 +250,30 @@ def train() -> None:
       f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
       "from gan_jax.config.default_config()"
     )
-  experiment = runs.rebuilt(config, workdir)  # a mistake in the flags is told before a difference
+  source = _own_file(workdir)
+  # A mistake in the flags is told before a difference.
+  experiment = runs.rebuilt(config, workdir)._replace(source=source)
   runs.check_same_run(experiment, workdir, allow=_ALLOW.value)
   runs.check_same_switches(workdir, allow=_ALLOW.value)
   fit(experiment, workdir, grace_seconds=_GRACE.value)
+
+
+def _own_file(*workdirs: str | pathlib.Path) -> dict[str, str] | None:
+  """Describes the file of --config, and says of which runs it is another one by now.
+
+  Without one, runs are refused that name what only their file registers.
+  """
+  from gan_jax import register, stored
+
+  file = config_flags.get_config_filename(FLAGS["config"]) if FLAGS["config"].present else None
+  if file is None or file == stored.__file__:
+    for workdir in workdirs:
+      register.check_registered(workdir)
+    return None
+  for workdir in workdirs:
+    if told := register.change_of_source(workdir, file):
+      print(f"gan_jax: warning: {told}", file=sys.stderr)
+  return register.source_of(file)
 
 
 def ablate() -> None:
@@ -285,6 +307,7 @@ def evaluate(*folders: str) -> None:
   from gan_jax.cards import line
 
   workdir, bounds = _workdir(folders), _truncation()
+  _own_file(workdir)
   if len(bounds) > 1:
     raise ValueError(f"--truncation={_TRUNCATION.value}: evaluate takes one bound")
   how = scoring.How(_EMA.value, *bounds)
@@ -357,6 +380,7 @@ def sample(*folders: str) -> None:
 
   workdir = _workdir(folders)
   _check_places()
+  _own_file(workdir)
   run = runs.load(workdir, at=_CHECKPOINT.value or "last")
   if _FEATURES.value and not _NEIGHBOURS.value:
     raise ValueError("sample: --features says in what neighbours are near; give --neighbours=5 too")

@@ -10,6 +10,7 @@ import ml_collections
 import optax
 
 from gan_jax import aliases, data, games, losses, regularizers, rules
+from gan_jax.checks import shown, takes
 from gan_jax.config import (
   OPTIMIZERS,
   OUR_OPTIONS,
@@ -61,6 +62,7 @@ class Experiment(NamedTuple):
     extractor: makes what looks at images for it; may train a classifier as well.
     example: shape and number of classes of the data, and how its values are scaled.
     held_out: examples of the same kind that are not trained on; None if there are none.
+    source: the file that the config is of, as `register.source_of` describes it, if it is known.
   """
 
   config: ml_collections.ConfigDict
@@ -71,6 +73,7 @@ class Experiment(NamedTuple):
   extractor: Callable[[], Extractor]
   example: Example
   held_out: data.Source | None = None
+  source: Mapping[str, str] | None = None
 
 
 def build(config: ml_collections.ConfigDict) -> Experiment:
@@ -86,6 +89,11 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     ValueError: for an unknown name, a value out of range, or data that do not fit.
     FileNotFoundError: for data that are not there.
   """
+  if not isinstance(config, ml_collections.ConfigDict):
+    raise ValueError(
+      f"config is {shown(config)}: expected a config, such as config.default_config() or "
+      "config.from_file('experiments/ring.py')"
+    )
   config = canonical(config)
   check(config)
   options = section(config, "data_options")
@@ -225,6 +233,11 @@ def _network(options: Mapping[str, Any], num_classes: int | None, **given: Any) 
   name = options.pop("name")
   if "dtype" in options:
     options["dtype"] = lookup(DTYPES, options["dtype"], "dtype")
+  if not takes(NETWORKS[name], num_classes=num_classes, **given, **options):
+    raise ValueError(
+      f"the network {name!r} cannot be made with {', '.join(['num_classes', *given, *options])}, "
+      "which a config gives it: a generator has a field shape, and both have num_classes"
+    )
   return NETWORKS[name](num_classes=num_classes, **given, **options)
 
 

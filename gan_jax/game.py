@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from gan_jax.random import AxisName, Part, as_key, example_keys
+from gan_jax.checks import is_whole, shown
+from gan_jax.random import AxisName, Part, as_key, check_key, example_keys
 from gan_jax.switches import fixed, in_32_bits
 
 PyTree = Any
@@ -204,7 +205,13 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
 
   Returns:
     The initial state.
+
+  Raises:
+    ValueError: if one of them is not what it should be.
   """
+  check_game(game)
+  check_key(key)
+  _check_batch(game, batch)
   minibatch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), dict(batch))
 
   def make(key: jax.Array) -> State:
@@ -249,14 +256,10 @@ def play_round(
   Raises:
     ValueError: if `batch` does not hold as many minibatches as the round consumes.
   """
+  _check_state(state)
+  _check_batch(game, batch)
   batch = jax.tree.map(in_32_bits, dict(batch))
   needed = max(1, minibatches(game))  # one at least: moves without data read its shape
-  available = {x.shape[0] for x in jax.tree.leaves(batch)}
-  if available and available != {needed}:
-    raise ValueError(
-      f"a round of this game consumes {minibatches(game)} minibatches, so the leaves of `batch` "
-      f"must be [{needed}, B, ...]; their leading sizes are {sorted(available)}"
-    )
   key = jax.random.fold_in(state.key, state.round)
   metrics: Metrics = {}
   first = 0
@@ -292,7 +295,16 @@ def sample(
 
   Returns:
     [n, ...] examples.
+
+  Raises:
+    ValueError: for what is no key, no number, or not a label for each example.
   """
+  _check_state(state)
+  check_key(key)
+  if not is_whole(n) or n < 1:
+    raise ValueError(f"n is {shown(n)}: expected how many examples to draw, an int >= 1")
+  if labels is not None and jnp.shape(labels) != (n,):
+    raise ValueError(f"labels are {shown(labels)}: expected int32 [{n}], one for each example")
   return game.generate(*networks(state, ema), game.prior(key, n), labels)
 
 
@@ -459,3 +471,65 @@ def _pick(tree: Mapping[str, PyTree], names: tuple[str, ...]) -> dict[str, PyTre
 def mean(tree: PyTree, axis_name: AxisName) -> PyTree:
   """Averages over the devices that share a batch, if there are several under one name."""
   return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def check_game(game: Game) -> None:
+  """Refuses turns of unknown players, and averages of networks that nobody owns."""
+  check_turns(game.turns)
+  for turn in game.turns:
+    if unknown := {*turn.players, *turn.watched} - set(game.players):
+      raise ValueError(
+        f"a turn is of {', '.join(map(repr, sorted(unknown)))}, who does not play; "
+        f"the players are {', '.join(map(repr, game.players))}"
+      )
+  owned = _owned(game.players)
+  if unknown := set(game.averages) - set(owned):
+    raise ValueError(
+      f"averages of {', '.join(map(repr, sorted(unknown)))}, which no player owns; "
+      f"the networks are {', '.join(map(repr, owned))}"
+    )
+
+
+def check_turns(turns: Any) -> None:
+  """Refuses what are no turns."""
+  of_turns = isinstance(turns, tuple | list) and all(isinstance(turn, Turn) for turn in turns)
+  if not of_turns or not turns:
+    raise ValueError(f"turns is {shown(turns)}: expected turns, such as games.alternating(k=1)")
+  for turn in turns:
+    if isinstance(turn.players, str) or not turn.players:
+      raise ValueError(
+        f"the players of a turn are {turn.players!r}: expected a tuple of names, such as "
+        "Turn(('generator',))"
+      )
+    if not is_whole(turn.repeat) or turn.repeat < 1:
+      raise ValueError(f"a turn is repeated {shown(turn.repeat)} times: expected an int >= 1")
+
+
+def _check_state(state: Any) -> None:
+  if not isinstance(state, State):
+    raise ValueError(f"state is {shown(state)}: expected the State that init(game, ...) returns")
+
+
+def _check_batch(game: Game, batch: Any) -> None:
+  """Refuses anything but the minibatches of a round, stacked; `minibatches` says how many."""
+  if not isinstance(batch, Mapping):
+    raise ValueError(f'batch is {shown(batch)}: expected a dict of arrays, such as {{"x": x}}')
+  for name, x in batch.items():
+    if not all(hasattr(leaf, "shape") for leaf in jax.tree.leaves(x)):
+      raise ValueError(f"batch[{name!r}] is {shown(x)}: expected an array")
+  leaves = jax.tree.leaves(dict(batch))
+  needed = max(1, minibatches(game))  # one at least: moves without data read its shape
+  if len({x.shape[:2] for x in leaves}) > 1 or any(
+    x.ndim < 2 or x.shape[0] != needed for x in leaves
+  ):
+    given = ", ".join(
+      f"{name} {jax.tree.map(lambda x: list(x.shape), x)}" for name, x in batch.items()
+    )
+    stack = "; if it is one minibatch, pass jax.tree.map(lambda x: x[None], batch)"
+    raise ValueError(
+      f"a round of this game consumes {minibatches(game)} minibatches, so the leaves of `batch` "
+      f"must be [{needed}, B, ...], all of one B; they are {given}{stack if needed == 1 else ''}"
+    )

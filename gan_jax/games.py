@@ -25,8 +25,21 @@ import optax
 from flax import linen as nn
 
 from gan_jax import monitors
-from gan_jax.game import Batch, Carried, Decay, Game, Metrics, Move, Params, Player, PyTree, Turn
-from gan_jax.losses import AdversarialLoss, Side, uses_real
+from gan_jax.checks import is_whole, shown, takes
+from gan_jax.game import (
+  Batch,
+  Carried,
+  Decay,
+  Game,
+  Metrics,
+  Move,
+  Params,
+  Player,
+  PyTree,
+  Turn,
+  check_game,
+)
+from gan_jax.losses import AdversarialLoss, Side, check_loss, uses_real
 from gan_jax.objectives import (
   Match,
   Observe,
@@ -66,8 +79,8 @@ def truncated(dim: int, bound: float = 2.0) -> Latent:
 
 
 def _require_dimensions(dim: int) -> None:
-  if dim < 1 or dim != int(dim):
-    raise ValueError(f"a latent has at least 1 dimension, got dim = {dim}")
+  if not is_whole(dim) or dim < 1:
+    raise ValueError(f"a latent has at least 1 dimension, got dim = {shown(dim)}")
 
 
 # --- turns --------------------------------------------------------------------------------------
@@ -75,8 +88,8 @@ def _require_dimensions(dim: int) -> None:
 
 def alternating(k: int = 1) -> tuple[Turn, ...]:
   """Lets D move k times, then G once (Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1)."""
-  if k < 1:
-    raise ValueError(f"the discriminator moves k >= 1 times a round, got k = {k}")
+  if not is_whole(k) or k < 1:
+    raise ValueError(f"the discriminator moves k >= 1 times a round, got k = {shown(k)}")
   return Turn(("discriminator",), k), Turn(("generator",))
 
 
@@ -242,12 +255,21 @@ def two_player(
     The game.
 
   Raises:
-    ValueError: for combinations that have no meaning.
+    ValueError: for combinations that have no meaning, and for what is not what it should be.
   """
-  if packing < 1 or (packing > 1 and conditional):
+  _check_network("generator", generator, "z")
+  _check_network("discriminator", discriminator, "x")
+  check_loss(loss)
+  _check_optimizers(optimizers)
+  _check_latent(latent)
+  for name, terms in (("", regularizers), ("generator_", generator_regularizers)):
+    _check_names(f"{name}regularizers", terms)
+  _check_averages(averages)
+  _check_noise(instance_noise)
+  if not is_whole(packing) or packing < 1 or (packing > 1 and conditional):
     raise ValueError(
-      f"packing = {packing}: expected m >= 1, and m = 1 for a conditional game, where the packed "
-      "examples would have m different labels"
+      f"packing = {shown(packing)}: expected m >= 1, and m = 1 for a conditional game, "
+      "where the packed examples would have m different labels"
     )
   noise = None if isinstance(instance_noise, int | float) and not instance_noise else instance_noise
   nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise, remat)
@@ -265,7 +287,7 @@ def two_player(
     objective = minimise(look, terms, player=name, observe=observe, observed=observed)
     return Player((name,), objective, optimizers[name], uses_data)
 
-  return Game(
+  game = Game(
     init=functools.partial(_init, nets),
     prior=lambda key, n: latent(example_keys(key, n)),
     generate=functools.partial(_generate, nets),
@@ -290,6 +312,8 @@ def two_player(
     turns=turns,
     averages=averages or {},
   )
+  check_game(game)
+  return game
 
 
 class _Networks(NamedTuple):
@@ -310,14 +334,16 @@ class _Networks(NamedTuple):
 
 def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   """Makes parameters and statistics for the shapes of a minibatch."""
+  _check_batch(nets, batch)
   z_key, g_key, d_key = jax.random.split(key, 3)
   x = _pack(jnp.zeros(batch["x"].shape), nets.packing)
   y = jnp.zeros(batch["y"].shape, jnp.int32) if nets.conditional else None
   z = nets.latent(example_keys(z_key, batch["x"].shape[0]))
-  made = {
-    "generator": nets.generator.init(g_key, z, y, train=False),
-    "discriminator": nets.discriminator.init(d_key, x, y, train=False),
-  }
+  fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)
+  _check_fakes(_pack(fake, nets.packing), x)
+  logits, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
+  _check_logits(logits, x)
+  made = {"generator": generator, "discriminator": discriminator}
   without = lambda v: {name: tree for name, tree in v.items() if name != "params"}
   return (
     {name: variables["params"] for name, variables in made.items()},
@@ -329,6 +355,12 @@ def _generate(
   nets: _Networks, params: Params, carried: Carried, z: jax.Array, labels: jax.Array | None
 ) -> jax.Array:
   """Makes examples as in evaluation."""
+  if nets.conditional != (labels is not None):
+    raise ValueError(
+      "this game is conditional: give labels, int32 [n], one for each example"
+      if nets.conditional
+      else "this game is not conditional, and its generator takes no labels: leave them out"
+    )
   variables = {"params": params["generator"], **carried["generator"]}
   return jnp.asarray(nets.generator.apply(variables, z, labels, train=False), jnp.float32)
 
@@ -342,6 +374,7 @@ def _look(
       f"packing = {nets.packing} shows consecutive examples together, and microbatches take them "
       "apart: set one of them to 1"
     )
+  _check_batch(nets, batch)
   latent_key, generator_key, real_key, fake_key = jax.random.split(move.key, 4)
   y, stats = nets.labels(batch), carried["discriminator"]
   real = _pack(_blur(nets.instance_noise, batch["x"], "real", move), nets.packing)
@@ -356,14 +389,11 @@ def _look(
   def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
     d = params["discriminator"]
     logits, left = _train(nets, "discriminator", d, stats, x, y, key, move)
+    _check_logits(logits, x)
     return logits.astype(jnp.float32), left
 
   fake, g_left = make(z)
-  if real.shape != fake.shape:
-    raise ValueError(
-      f"the generator makes examples {fake.shape[1:]}, the data has {real.shape[1:]}; "
-      "set the generator's shape to the data's"
-    )
+  _check_fakes(fake, real)
   if nets.joint:
     both_y = None if y is None else jnp.concatenate([y, y])
     both, d_left = see(jnp.concatenate([real, fake]), both_y, stats, real_key)
@@ -486,3 +516,112 @@ def _pack(x: jax.Array, m: int) -> jax.Array:
     raise ValueError(f"packing = {m} needs a batch size that is a multiple of it, got {x.shape[0]}")
   groups = x.reshape(x.shape[0] // m, m, *x.shape[1:])
   return jnp.moveaxis(groups, 1, -2).reshape(groups.shape[0], *x.shape[1:-1], m * x.shape[-1])
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _check_network(name: str, net: Any, given: str) -> None:
+  if not isinstance(net, nn.Module):
+    hint = f"make one of it, {net.__name__}(...)" if isinstance(net, type) else "expected a module"
+    raise ValueError(f"{name} is {shown(net)}: {hint} of flax.linen")
+  if not takes(type(net).__call__, net, given, "y", train=True):
+    raise ValueError(
+      f"{name} is called as net({given}, y, train=...), which {type(net).__name__}.__call__ does "
+      "not take"
+    )
+
+
+def _check_optimizers(optimizers: Any) -> None:
+  expected = {"discriminator", "generator"}
+  if not isinstance(optimizers, Mapping) or set(optimizers) != expected:
+    given = sorted(optimizers) if isinstance(optimizers, Mapping) else shown(optimizers)
+    raise ValueError(
+      f'optimizers are {given}: expected {{"discriminator": ..., "generator": ...}}, such as '
+      "optax.adam(2e-4, b1=0.5) each"
+    )
+  for name, made in optimizers.items():
+    if isinstance(made, type) or not (hasattr(made, "init") and hasattr(made, "update")):
+      raise ValueError(
+        f"the optimizer of the {name} is {shown(made)}: expected one of optax, such as "
+        "optax.adam(2e-4, b1=0.5)"
+      )
+
+
+def _check_latent(latent: Any) -> None:
+  try:
+    z = jax.eval_shape(lambda: latent(jax.random.split(jax.random.key(0), 2)))
+    fits = all(leaf.shape[:1] == (2,) for leaf in jax.tree.leaves(z))
+  except Exception as error:  # whatever a function raises that was not meant to be given keys
+    raise ValueError(_no_latent(latent)) from error
+  if not fits:
+    raise ValueError(_no_latent(latent))
+
+
+def _no_latent(latent: Any) -> str:
+  return (
+    f"latent is {shown(latent)}: expected a function of keys [n] to z [n, d], such as "
+    "games.normal(64)"
+  )
+
+
+def _check_names(kind: str, terms: Any) -> None:
+  """Refuses names under which something else is logged; `minimise` looks at the terms."""
+  if not isinstance(terms, Mapping | None):
+    raise ValueError(f'{kind} are {shown(terms)}: expected {{"name": (weight, term)}}')
+  if taken := {"adversarial", "loss", "gradient_norm", "D_fake"} & set(terms or ()):
+    raise ValueError(f"{kind} have a term {min(taken)!r}, a name that is taken: choose another")
+
+
+def _check_averages(averages: Any) -> None:
+  if not isinstance(averages, Mapping | None):
+    raise ValueError(
+      f'averages are {shown(averages)}: expected them by network, {{"generator": decay(0.999)}}'
+    )
+  for name, rate in (averages or {}).items():
+    if not callable(rate) or rate in (decay, half_life):
+      raise ValueError(
+        f"the average of {name!r} is {shown(rate)}: expected a decay, such as games.decay(0.999)"
+      )
+
+
+def _check_noise(std: Any) -> None:
+  is_number = isinstance(std, int | float) or hasattr(std, "dtype")
+  negative = isinstance(std, int | float) and std < 0
+  if negative or isinstance(std, type) or not (is_number or takes(std, "round")):
+    raise ValueError(
+      f"instance_noise is {shown(std)}: expected a standard deviation >= 0, or a schedule over "
+      "rounds"
+    )
+
+
+def _check_batch(nets: _Networks, batch: Batch) -> None:
+  """Refuses what networks cannot be shown, or would be shown in silence: levels, one-hot labels."""
+  needed = ("x", "y") if nets.conditional else ("x",)
+  if missing := set(needed) - set(batch):
+    why = ", the labels of a conditional game" if missing == {"y"} else ""
+    raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too{why}")
+  x = batch["x"]
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(f"batch['x'] is {shown(x)}: expected floats, such as data.to_float(x)")
+  y = batch["y"] if nets.conditional else None
+  if y is not None and not (jnp.issubdtype(y.dtype, jnp.integer) and y.ndim == 1):
+    raise ValueError(f"batch['y'] is {shown(y)}: expected classes as integers, one an example")
+
+
+def _check_fakes(fake: Any, real: jax.Array) -> None:
+  """Refuses a generator that does not make what the data are."""
+  if jnp.shape(fake) != real.shape:
+    raise ValueError(
+      f"the generator makes examples {jnp.shape(fake)[1:]}, the data has {real.shape[1:]}; "
+      "set the generator's shape to the data's"
+    )
+
+
+def _check_logits(logits: Any, x: jax.Array) -> None:
+  """Refuses a discriminator that does not return a logit for each example."""
+  if getattr(logits, "shape", None) != x.shape[:1]:
+    raise ValueError(
+      f"the discriminator returns {shown(logits)} for {x.shape[0]} examples: expected logits "
+      f"[{x.shape[0]}]; of [B, 1] take [:, 0]"
+    )

@@ -10,11 +10,13 @@ one value and its line in `LOSSES`; tests/test_losses.py then holds it to the co
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.nn import relu, softplus
+
+from gan_jax.checks import shown, takes
 
 Side = Callable[[jax.Array, jax.Array], jax.Array]  # (real_logits [B], fake_logits [B]) -> [B]
 
@@ -259,6 +261,10 @@ def f_gan(divergence: Divergence, alternative: bool = False) -> AdversarialLoss:
   Returns:
     The loss.
   """
+  if not isinstance(divergence, Divergence):
+    raise ValueError(
+      f"divergence is {shown(divergence)}: expected a Divergence, such as DIVERGENCES['kl']"
+    )
   activation, conjugate = divergence.activation, divergence.conjugate_activation
   return AdversarialLoss(
     discriminator=lambda a, b: conjugate(b) - activation(a),
@@ -284,6 +290,7 @@ def smooth(loss: AdversarialLoss, real_target: float) -> AdversarialLoss:
   Raises:
     ValueError: if r is out of range, or the loss has no target to smooth.
   """
+  check_loss(loss)
   if not 0 < real_target <= 1:
     raise ValueError(f"the target of real examples must be in (0, 1], got {real_target}")
   if real_target == 1:
@@ -299,6 +306,19 @@ def smooth(loss: AdversarialLoss, real_target: float) -> AdversarialLoss:
       "the other losses have no target for real examples: leave real_target at 1"
     )
   return loss._replace(discriminator=smoothed)
+
+
+def check_loss(loss: Any) -> None:
+  """Refuses anything but a loss: its name, one side of it, a factory that was not called."""
+  if not isinstance(loss, AdversarialLoss):
+    hint = f", such as losses.{loss}" if isinstance(loss, str) and loss in LOSSES else ""
+    raise ValueError(f"loss is {shown(loss)}: expected an AdversarialLoss{hint}")
+  for name, side in {"discriminator": loss.discriminator, "generator": loss.generator}.items():
+    if not takes(side, "real_logits", "fake_logits"):
+      raise ValueError(
+        f"the {name}'s side of the loss is {shown(side)}: expected a function (real_logits [B], "
+        "fake_logits [B]) -> [B]"
+      )
 
 
 def uses_real(side: Side) -> bool:

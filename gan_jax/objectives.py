@@ -7,11 +7,12 @@ loss is a function of it, `match -> [B]`: an adversarial loss, a penalty, a cons
 
 import zlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import is_whole, shown, takes
 from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
 from gan_jax.losses import Side, couples
 from gan_jax.random import AxisName, Part
@@ -102,8 +103,15 @@ def stateless(value: Callable[[Match], jax.Array]) -> Term:
 
 
 def as_term(term: TermLike) -> Term:
-  """Makes a term of anything that can be one."""
-  return term if isinstance(term, Term) else stateless(term)
+  """Makes a term of anything that can be one; refuses the rest, such as a factory not called."""
+  if isinstance(term, Term):
+    return term
+  if not takes(term, "match"):
+    hint = f": call it, {term.__name__}(...)" if hasattr(term, "__name__") else ""
+    raise ValueError(
+      f"expected a term, which is a function of the match or a Term, got {shown(term)}{hint}"
+    )
+  return stateless(term)
 
 
 def adversarial(loss: Side) -> Term:
@@ -147,8 +155,8 @@ def every(rounds: int, term: TermLike) -> Term:
   Raises:
     ValueError: if k < 1.
   """
-  if rounds < 1:
-    raise ValueError(f"a lazy term is applied every k >= 1 rounds, got k = {rounds}")
+  if not is_whole(rounds) or rounds < 1:
+    raise ValueError(f"a lazy term is applied every k >= 1 rounds, got k = {shown(rounds)}")
   inner = as_term(term)
 
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
@@ -184,8 +192,11 @@ def minimise(
 
   Returns:
     The objective.
+
+  Raises:
+    ValueError: for what is no weight or no term.
   """
-  weighted = {name: (weight, as_term(term)) for name, (weight, term) in terms.items()}
+  weighted = {name: _weighted(f"{player}/{name}", pair) for name, pair in terms.items()}
   remembers = {name for name, (_, term) in weighted.items() if jax.tree.leaves(term.memory)}
   memory = {f"{player}.{name}": weighted[name][1].memory for name in remembers}
   if jax.tree.leaves(observed):
@@ -205,6 +216,10 @@ def minimise(
       keys = move.example_keys(key, len(match.fake_logits))
       seen = match._replace(params=params, keys=keys)
       values, after = term.value(seen, carried.get(f"{player}.{name}", ()))
+      if not hasattr(values, "dtype"):
+        raise ValueError(
+          f"{player}/{name} returned {shown(values)}: expected an array [B]; call what makes a term"
+        )
       if name in remembers:
         left[f"{player}.{name}"] = after
       metrics[f"{player}/{name}"] = term.shown(values, after)
@@ -212,3 +227,19 @@ def minimise(
     return loss, (left, metrics | {f"{player}/loss": loss})
 
   return Objective(forward, value, memory)
+
+
+def _weighted(name: str, pair: Any) -> tuple[Weight, Term]:
+  """Checks one of the `terms` of `minimise`."""
+  if not isinstance(pair, tuple | list) or isinstance(pair, Term) or len(pair) != 2:
+    raise ValueError(f"{name} is {shown(pair)}: expected (weight, term), such as (1.0, term)")
+  weight, term = pair
+  is_number = isinstance(weight, int | float) or hasattr(weight, "dtype")
+  if isinstance(weight, type | bool) or not (is_number or takes(weight, "round")):
+    raise ValueError(
+      f"the weight of {name} is {shown(weight)}: expected a number, or a schedule over rounds"
+    )
+  try:
+    return weight, as_term(term)
+  except ValueError as error:
+    raise ValueError(f"{name}: {error}") from error

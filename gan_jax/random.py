@@ -5,11 +5,12 @@ example in the *global* batch. The same seed then gives the same numbers on one 
 and on several hosts, whether the step runs under jit, pmap or shard_map.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import shown
 from gan_jax.switches import KEYS, fixed
 
 AxisName = str | tuple[str, ...] | None  # of the mapped axes that split a batch, if any
@@ -58,3 +59,13 @@ def example_keys(key: jax.Array, n: int, axis_name: AxisName = None, part: Part 
   first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
   places = part.first + part.of * (first + jnp.arange(n))
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)
+
+
+def check_key(key: Any) -> None:
+  """Refuses anything but one typed PRNG key: a seed, a key of the old kind, several keys."""
+  dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+  if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) and shape == ():
+    return
+  old = dtype == jnp.uint32 and len(shape or ()) == 1
+  hint = "; of an old one jax.random.wrap_key_data(key) makes such a key" if old else ""
+  raise ValueError(f"key is {shown(key)}: expected one typed key, as jax.random.key(0){hint}")

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gan_jax.checks import is_whole, shown
 from gan_jax.game import (
   Batch,
   Found,
@@ -26,6 +27,7 @@ from gan_jax.game import (
   PyTree,
   State,
   Turn,
+  check_turns,
   gradients,
   here,
   losses,
@@ -78,8 +80,8 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
   Raises:
     ValueError: if the players take turns, or the weight is negative.
   """
-  if isinstance(weight, int | float) and weight < 0:
-    raise ValueError(f"consensus optimisation has a weight >= 0, got {weight}")
+  if not hasattr(weight, "dtype") and (not isinstance(weight, int | float) or weight < 0):
+    raise ValueError(f"consensus optimisation has a weight >= 0, got {shown(weight)}")
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
     def half_square(own: Params) -> tuple[jax.Array, Found]:
@@ -120,8 +122,9 @@ def unrolled(
   Raises:
     ValueError: if k is negative, or the player never moves.
   """
-  if steps < 0:
-    raise ValueError(f"unrolling takes k >= 0 steps, got {steps}")
+  check_turns(turns)
+  if not is_whole(steps) or steps < 0:
+    raise ValueError(f"unrolling takes k >= 0 steps, got {shown(steps)}")
   if not any(player in turn.players for turn in turns):
     raise ValueError(f"unrolling is for {player!r}, who has no turn")
 
@@ -161,8 +164,9 @@ def microbatches(turns: Turns, count: int) -> Turns:
   Raises:
     ValueError: for another rule than gradient descent, or a count out of range.
   """
-  if count < 1:
-    raise ValueError(f"a minibatch is seen in one part or more, got microbatches = {count}")
+  check_turns(turns)
+  if not is_whole(count) or count < 1:
+    raise ValueError(f"a minibatch is seen in one part or more, got microbatches = {shown(count)}")
   if count > 1 and any(turn.rule is not here for turn in turns):
     raise ValueError(
       f"microbatches = {count}: they go with plain gradients, and rules such as extragradient look "
@@ -257,6 +261,7 @@ def lookahead(
 
 
 def _at_once(turns: Turns, rule: str) -> Turn:
+  check_turns(turns)
   if len(turns) != 1 or len(turns[0].players) < 2:
     raise ValueError(
       f"{rule} is for players who move at once, and here they take turns: give it one turn of all "

@@ -25,6 +25,7 @@ from gan_jax.files import read_json
 from gan_jax.game import Game, State, init, minibatches
 from gan_jax.plots import picture
 from gan_jax.random import make_key
+from gan_jax.register import check_registered, read_source
 from gan_jax.report import save_arrays, save_images, save_png, write_json
 from gan_jax.sampling import Example, Sampler, by_class
 from gan_jax.switches import made_with, remembered
@@ -204,10 +205,11 @@ def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
 
   Raises:
     FileNotFoundError: if there is no run, or it has saved nothing yet.
-    ValueError: if there is no such checkpoint.
+    ValueError: if there is no such checkpoint, or something of the run is not registered here.
   """
   workdir = pathlib.Path(workdir)
   config, example = _read(workdir)
+  check_registered(workdir)
   game, like = _game(workdir, config, example)
   folder, round = _place(workdir, at)
   try:
@@ -243,6 +245,8 @@ def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
     "switches": remembered(),
     "made_with": made_with(),
   }
+  if source := experiment.source or read_source(workdir):
+    text["source"] = dict(source)
   write_json(workdir / "config.json", text)
 
 

@@ -26,6 +26,7 @@ from gan_jax.lock import is_live
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
+from gan_jax.register import check_registered
 from gan_jax.runs import (
   EVALUATION,
   PLACE,
@@ -205,6 +206,7 @@ def experiment_of(workdir: pathlib.Path, changes: Mapping[str, Any] | None = Non
     FileNotFoundError: if the data are not there.
   """
   config, changes = read_config(workdir), dict(changes or {})
+  check_registered(workdir)
   for key in changes:
     if not (is_of_scores(key) or is_place(key)):
       expected = ", ".join(f"--config.{name}" for name in EVALUATION + PLACE)

@@ -13,6 +13,7 @@ import commands
 import numpy as np
 import pytest
 from made_runs import made_run
+from patience import HANG
 from PIL import Image
 
 from gan_jax.cards import read_card
@@ -117,13 +118,13 @@ def test_a_run_in_two_parts_equals_one_in_one(gan_jax, whole, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_saved_and_goes_on(gan_jax, cache, tmp_path, number):
   command = [sys.executable, "-m", "gan_jax.app", *ring(tmp_path, 1_000_000), *SMALL_RING]
-  command.append("--config.checkpoint_every=0")  # only the interruption saves
+  command += ["--config.checkpoint_every=0", f"--grace_seconds={HANG}"]  # then it alone saves
   environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
   with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
     for begin in ("preparing the evaluator", "compiling 10 rounds", "compiled in", "round 20/"):
       assert process.stderr.readline().startswith(begin)
     process.send_signal(number)
-    told = process.communicate(timeout=60)[1]
+    told = process.communicate(timeout=HANG)[1]
   assert process.returncode == 75 and "Traceback" not in told
   (saved,) = (int(p.name) for p in (tmp_path / "checkpoints").iterdir())
   assert saved >= 20 and f"stopped at round {saved}; start it again to go on" in told
@@ -535,7 +536,7 @@ def test_ablate_can_be_stopped_at_once(tmp_path):
       assert process.poll() is None
       time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 75
+    assert process.wait(HANG) == 75
     assert "start it again to go on" in process.stderr.read()
 
 

@@ -240,10 +240,10 @@ def test_saves_leave_nothing_in_memory(tmp_path):
     for r in range(1, 24):
       checkpoints.save(state.replace(round=jnp.asarray(r)))
       checkpoints.wait()
-      if r in (13, 23):
-        gc.collect()
-        blocks.append(sys.getallocatedblocks())
-  assert (blocks[1] - blocks[0]) / 10 < 100  # 15 to 50 were seen, and 0 after more of them
+      gc.collect()
+      blocks.append(sys.getallocatedblocks())
+  # The median: what threads hold comes and goes, as the machine has time. Caches fill at first.
+  assert np.median(np.diff(blocks[12:])) < 200
 
 
 def refuse(leaves):
@@ -348,7 +348,7 @@ def fill_the_disk(folder):
     with files_limited_to(300):
       checkpoints.save(make(2))
       try:
-        for _ in range(1000):  # as between two dispatches
+        for _ in range(60_000):  # as between two dispatches; it only ends what hangs
           checkpoints.check()
           time.sleep(0.01)
       except SaveError as error:

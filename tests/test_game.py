@@ -146,7 +146,7 @@ def test_three_players_two_of_them_at_once():
 def test_wrong_number_of_minibatches_is_refused():
   game = bilinear((Turn(("max",), 3),))
   state = start(game, data(0.0, 0.0, 0.0))
-  with pytest.raises(ValueError, match=r"consumes 3 minibatches.*leading sizes are \[2\]"):
+  with pytest.raises(ValueError, match=r"consumes 3 minibatches.*they are x \[2, 8\]"):
     play_round(game, state, data(0.0, 0.0))
 
 

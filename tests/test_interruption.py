@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from patience import HANG
 
 from gan_jax.interruption import AGAIN, Interrupted, interruptible, interruption
 
@@ -19,7 +20,7 @@ def send(number=signal.SIGTERM):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_asked_for_and_a_second_raises(number):
   before = signal.getsignal(number)
-  with interruption() as interrupted:
+  with interruption(HANG) as interrupted:
     assert not interrupted()
     send(number)
     assert interrupted() and interrupted()
@@ -29,7 +30,7 @@ def test_a_signal_is_asked_for_and_a_second_raises(number):
 
 
 def test_a_signal_raises_where_work_can_be_done_again():
-  with interruption() as interrupted:
+  with interruption(HANG) as interrupted:
     with pytest.raises(Interrupted), interrupted.at_once():
       send()
       time.sleep(10)
@@ -45,21 +46,21 @@ def test_what_is_done_beside_hands_over_what_comes_of_it():
 
 
 def run(code):
-  begin = time.monotonic()
   head = "import os, signal, sys, time\nfrom gan_jax.interruption import interruption\n"
-  done = subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True)
-  return done.returncode, done.stdout, done.stderr, time.monotonic() - begin
+  command = [sys.executable, "-c", head + code]
+  done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
+  return done.returncode, done.stdout, done.stderr
 
 
 def test_what_hangs_is_left_when_the_grace_time_is_over():
   """In one long call of C, in which Python handles no signal; a child sends it."""
-  code, _, told, seconds = run(
+  code, _, told = run(
     "import hashlib\n"
     "with interruption(0.5):\n"
     "  if os.fork() == 0: time.sleep(0.2); os.kill(os.getppid(), signal.SIGTERM); os._exit(0)\n"
     "  hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
   )
-  assert code == AGAIN and "not done 0.5 s after being asked to stop" in told and seconds < 60
+  assert code == AGAIN and "not done 0.5 s after being asked to stop" in told
 
 
 def test_a_run_that_is_compiling_ends_at_once():
@@ -80,12 +81,14 @@ def test_a_run_that_is_compiling_ends_at_once():
 
 
 def test_what_is_done_in_time_is_left_alone():
-  code, told, _, _ = run(
-    "with interruption(0.3):\n"
+  """By a watchdog that is gone with it, so that there is nobody to end the process later."""
+  code, told, _ = run(
+    "import threading\n"
+    "with interruption(60.0):\n"
     "  os.kill(os.getpid(), signal.SIGTERM)\n"
-    "time.sleep(0.6); print('done')\n"
+    "print(threading.active_count())\n"
   )
-  assert (code, told) == (0, "done\n")
+  assert (code, told) == (0, "1\n")
 
 
 # --- several processes, here of one that agrees with itself; two are in test_processes.py ---------
@@ -98,22 +101,21 @@ jax.distributed.initialize(f'127.0.0.1:{port}', 1, 0)
 
 
 def test_several_processes_agree_through_jax():
-  code, told, _, _ = run(
-    JOIN + "with interruption() as interrupted:\n"
+  code, told, _ = run(
+    JOIN + "with interruption(600) as interrupted:\n"
     "  assert not interrupted()\n"
     "  os.kill(os.getpid(), signal.SIGINT)\n"
-    "  asked = time.monotonic()\n"
-    "  while not interrupted() and time.monotonic() < asked + 20: time.sleep(0.01)\n"
-    "  print(time.monotonic() < asked + 20)\n"
+    "  while not interrupted(): time.sleep(0.01)\n"
+    "  print('heard')\n"
   )
-  assert (code, told) == (0, "True\n")
+  assert (code, told) == (0, "heard\n")
 
 
 def test_what_hangs_is_left_by_several_processes_too():
   """The signal is JAX's own to handle there, and of others there is word alone."""
-  code, _, told, seconds = run(
+  code, _, told = run(
     JOIN + "with interruption(2.5):\n"
     "  if os.fork() == 0: time.sleep(0.2); os.kill(os.getppid(), signal.SIGTERM); os._exit(0)\n"
     "  hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)\n"
   )
-  assert code == AGAIN and "not done 2.5 s after being asked to stop" in told and seconds < 60
+  assert code == AGAIN and "not done 2.5 s after being asked to stop" in told

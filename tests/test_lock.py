@@ -37,7 +37,7 @@ def test_asking_does_not_keep_a_run_from_starting(tmp_path, monkeypatch):
 def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path):
   code = f"import gan_jax.lock as l, time\nwith l.hold({str(tmp_path)!r}): print(1, flush=True); "
   with subprocess.Popen(
-    [sys.executable, "-c", code + "time.sleep(60)"], stdout=subprocess.PIPE, text=True
+    [sys.executable, "-c", code + "time.sleep(3600)"], stdout=subprocess.PIPE, text=True
   ) as process:
     process.stdout.readline()
     assert is_live(tmp_path)

@@ -12,6 +12,7 @@ import time
 
 import jax
 import pytest
+from patience import HANG
 
 from experiments.bench.layouts import state_difference
 from gan_jax import parallel, processes
@@ -66,9 +67,9 @@ def start(cache):
     process.kill()
 
 
-def ends(running, timeout=120):
+def ends(running):
   """Waits for processes; returns their exit codes and what they said, without Gloo's own."""
-  told = [process.communicate(timeout=timeout)[0] for process in running]
+  told = [process.communicate(timeout=HANG)[0] for process in running]
   ours = lambda text: "".join(x for x in text.splitlines(True) if not x.startswith("[Gloo]"))
   return [process.returncode for process in running], [ours(text) for text in told]
 
@@ -106,11 +107,12 @@ def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
   """Killed, the other has nobody to go on with; asked to stop, both save and stop together."""
-  running = start(*train(tmp_path, 1_000_000, "--config.mesh.fsdp=2"))  # it saves all the time
+  endless = train(tmp_path, 1_000_000, "--config.mesh.fsdp=2")  # it saves all the time
+  running = start(*endless, f"--grace_seconds={HANG}")  # to save takes what it takes
   while not (line := running[0].stdout.readline()).startswith("round 40/"):
     assert line, running[0].wait()
   running[1].send_signal(number)
-  codes, told = ends(running, timeout=60)
+  codes, told = ends(running)
   if number == signal.SIGKILL:
     assert codes[0] not in (0, None) and "another process is gone" in told[0]
   else:
@@ -126,7 +128,7 @@ def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_pat
   while not (line := running[0].stdout.readline()).startswith("round 30/"):  # 10 is saved by then
     assert line, running[0].wait()
   resource.prlimit(running[0].pid, resource.RLIMIT_FSIZE, (30_000, 30_000))  # a disk that is full
-  codes, told = ends(running, timeout=60)
+  codes, told = ends(running)
   assert codes == [1, 1] and "another process has ended; it says why" in told[1]
   assert re.search(r"checkpoints|metrics.jsonl", told[0]) and "too large" in told[0]
   assert all(word not in text for text in told for word in ("Traceback", "Fatal", "0x"))
@@ -142,11 +144,10 @@ def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   wait_for(
     tmp_path / "config.json", running
   )  # all that is left is to compile it, and that dispatch
-  time.sleep(3)
-  begin = time.monotonic()
+  time.sleep(3)  # it may not be in the dispatch by then; see `early`
   running[1].send_signal(signal.SIGTERM)
-  codes, told = ends(running, timeout=60)
-  assert codes == [75, 75] and time.monotonic() - begin < 5 + 10  # as it may be late to be told
+  codes, told = ends(running)
+  assert codes == [75, 75]  # played to its end, the dispatch would take longer than HANG
   early = "stopped at round 0"  # on a slow machine, where it had not begun
   left = "left with another process"  # or was so late that JAX was first to tell it
   late = "not done 5 s after being asked to stop"

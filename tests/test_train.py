@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from patience import HANG
 
-from gan_jax import checkpoint, data, history, parallel, plots, report, train
+from gan_jax import checkpoint, data, diagnostics, history, parallel, plots, report, train
 from gan_jax.cards import read_card
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.config import default_config, network, optimizer, schedule
@@ -404,13 +405,14 @@ def test_a_run_that_is_stopped_while_it_is_scored_is_told_when_it_goes_on(tmp_pa
 
   def asked_to_stop(sample, walk):
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(60)
+    time.sleep(HANG)
+    pytest.fail("nobody has stopped it")
 
   judge = Evaluator("given", {"a": "max"}, ("a",), {}, asked_to_stop)
-  begin = time.monotonic()
   with pytest.raises(Interrupted):
-    fit(experiment._replace(evaluator=lambda: judge), parts)
-  assert time.monotonic() - begin < 50 and not is_live(parts)
+    asked = experiment._replace(evaluator=lambda: judge)
+    fit(asked, parts, grace_seconds=2 * HANG)  # to save takes what it takes
+  assert not is_live(parts)
   assert rounds_saved(parts) == [4] and rows_of(parts) == []
   fit(scored(experiment, 1.0, 2.0, 3.0), parts)
   assert rows_of(whole) == rows_of(parts) and bits(whole, 12) == bits(parts, 12)
@@ -599,11 +601,12 @@ def nothing_older():
 
 
 def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
-  """Counted at each row, when what was saved is on disk: arrays, objects, pieces of memory.
+  """Arrays, objects, pieces of memory: from save to save, of six rows each.
 
-  A row that is kept, as some are until there are enough to draw, is of 35 pieces.
+  The median of what comes to be between two saves is what each of them leaves behind. Threads, and
+  what they hold, come and go as the machine has time, and that is of a few saves alone.
   """
-  config = tiny(rounds=90, rounds_per_call=2, log_every=2, sample_every=0, checkpoint_every=30)
+  config = tiny(rounds=324, rounds_per_call=2, log_every=2, sample_every=0, checkpoint_every=12)
   found, opened = [], []
   tell = Teller.tell
 
@@ -611,23 +614,22 @@ def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
     opened.append(Checkpoints(*arguments, **named))
     return opened[-1]
 
-  def counted(*arguments):
-    is_best = tell(*arguments)
-    for checkpoints in opened:
-      checkpoints.wait()
-    if len(found) > 28:  # it takes its time
+  def counted(teller, round, *arguments):
+    is_best = tell(teller, round, *arguments)
+    if round % 12 == 10:  # the last row before a save
+      for checkpoints in opened:
+        checkpoints.wait()
       gc.collect()
-    found.append((len(jax.live_arrays()), len(gc.get_objects()), sys.getallocatedblocks()))
+      found.append((len(jax.live_arrays()), len(gc.get_objects()), sys.getallocatedblocks()))
     return is_best
 
-  monkeypatch.setattr(history, "LIMIT", 4)
+  monkeypatch.setattr(history, "LIMIT", 4)  # so that what is kept of rows is soon all there
+  monkeypatch.setattr(diagnostics, "PATH", 8)
   monkeypatch.setattr(train, "Checkpoints", noted)
   monkeypatch.setattr(Teller, "tell", counted)
   with nothing_older():
     fit(scored(build(config), 1.0), tmp_path)
-  arrays, objects, pieces = np.transpose(found[:-1])
-  between = slice(31, 44)  # after the second save, and before the third
-  assert set(arrays[between]) == {arrays[29]}
-  assert max(objects[between]) <= min(objects[between]) + 10
-  assert pieces[43] - pieces[31] < 12 * 25
-  assert objects[43] - objects[29] < 20  # 0 to 10 were seen; TensorStore would keep 25 lists
+  arrays, objects, pieces = np.median(np.diff(found[18:], axis=0), axis=0)  # Orbax remembers 16
+  assert arrays == 0
+  assert objects < 6  # one a row; TensorStore would keep 25 lists of a save
+  assert pieces < 6 * 30  # a row that is kept is of 35, and TensorStore would keep 310 of a save

@@ -1,15 +1,31 @@
 """The package as others get it: built, installed elsewhere, run from another folder."""
 
+import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import pytest
+import yaml
+
+import gan_jax
 
 ROOT = pathlib.Path(__file__).parent.parent
+
+
+def test_license_and_citation_say_the_same():
+  text = (ROOT / "LICENSE").read_bytes()  # as apache.org has it
+  assert hashlib.sha256(text).hexdigest()[:12] == "cfc7749b96f6"
+  cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+  assert cited["cff-version"] == "1.2.0" and cited["message"] and cited["title"]
+  assert cited["authors"] == [{"name": "The gan_jax authors"}]
+  project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+  assert cited["license"] == project["license"] == "Apache-2.0"
+  assert str(cited["version"]) == gan_jax.__version__
 
 
 @pytest.mark.slow
@@ -25,6 +41,7 @@ def test_installed_wheel_works_from_another_directory(tmp_path):
     assert not [name for name in archive.namelist() if name.startswith(("tests", "experiments"))]
     for file in ("features/bundled/classifier", "page/assets/page.js", "page/assets/uplot.LICENSE"):
       assert any(file in name for name in archive.namelist())
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in archive.namelist())
     archive.extractall(site)  # what installing it does, but for the script
 
   environment = {**os.environ, "PYTHONPATH": str(site), "JAX_PLATFORMS": "cpu"}

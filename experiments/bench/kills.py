@@ -3,10 +3,11 @@
   python -m experiments.bench.kills [--kills 30] [--seed 0]
 
 Both runs play the same rounds with the same seed; one of them is killed (SIGKILL) again and again,
-one time in five while it starts, else up to two checkpoints after it went on: in dispatches, rows,
-pictures and saves. Told are the rounds that had been played and were played again, and what differs
-in the end: rows, TensorBoard's events, pictures, bits of the checkpoints. Matplotlib, which would
-take more time than all else, draws nothing here.
+one time in five while it starts, else up to two checkpoints after it went on, a third of these in a
+save: in dispatches, rows, pictures and saves. However busy the machine is, it goes no further than
+that, as it waits there. Told are the rounds that had been played and were played again, and what
+differs in the end: rows, TensorBoard's events, pictures, bits of the checkpoints. Matplotlib, which
+would take more time than all else, draws nothing here.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from ml_collections import ConfigDict
 TIMING = {"seconds", "rounds_per_second", "images_per_second"}
 PRELOAD = ["gan_jax.train", "gan_jax.experiment", "tensorboardX", "PIL.Image"]
 EVERY = 60  # rounds between checkpoints
+FURTHER = 15  # rounds that it may go on where it is to be killed
 
 
 class Kill(NamedTuple):
@@ -63,8 +65,8 @@ def config(rounds: int) -> ConfigDict:
   return made
 
 
-def play(workdir: str, rounds: int, cache: str, reached: Any) -> None:
-  """Trains in a process of its own, and tells which rounds it dispatches."""
+def play(workdir: str, rounds: int, cache: str, reached: Any, limit: int) -> None:
+  """Trains in a process of its own, tells which rounds it dispatches, and waits at a limit."""
   import jax
 
   from gan_jax import experiment, plots, train
@@ -77,6 +79,8 @@ def play(workdir: str, rounds: int, cache: str, reached: Any) -> None:
 
   def noting(config: ConfigDict, round: int) -> int:
     reached.value = round
+    while round >= limit:
+      time.sleep(0.001)
     return next_stop(config, round)
 
   drawn = {
@@ -144,12 +148,15 @@ def differences(a: pathlib.Path, b: pathlib.Path) -> dict[str, int]:
   }
 
 
-def start(workdir: pathlib.Path, rounds: int, cache: pathlib.Path) -> tuple[Any, Any]:
-  """Starts a run in a process that has imported all it needs."""
+def start(
+  workdir: pathlib.Path, rounds: int, cache: pathlib.Path, limit: int | None = None
+) -> tuple[Any, Any]:
+  """Starts a run, to wait at a limit, in a process that has imported all it needs."""
   context = multiprocessing.get_context("forkserver")
   context.set_forkserver_preload(PRELOAD)
   reached = context.Value("i", -1)
-  process = context.Process(target=play, args=(str(workdir), rounds, str(cache), reached))
+  limit = rounds if limit is None else limit
+  process = context.Process(target=play, args=(str(workdir), rounds, str(cache), reached, limit))
   process.start()
   return process, reached
 
@@ -170,26 +177,35 @@ def kill_again_and_again(folder: pathlib.Path, kills: int, seed: int) -> list[Ki
   workdir, starting = folder / "killed", 1.0
   while len(found) < kills:
     begin = time.monotonic()
-    process, reached = start(workdir, rounds, cache)
+    first = max(complete(workdir), default=0)
+    aim, in_save = first + rng.randrange(1, 2 * EVERY), rng.random() < 1 / 3
+    aim = first + 2 * EVERY if in_save else aim  # at least one save is before it
+    process, reached = start(workdir, rounds, cache, aim + FURTHER)
     if rng.random() < 0.2:
       time.sleep(rng.uniform(0, starting))
     else:
-      first = max(complete(workdir), default=0)
-      aim = first + rng.randrange(1, 2 * EVERY)
       while reached.value < aim and process.is_alive():
         time.sleep(0.001)
         starting = time.monotonic() - begin if reached.value < 0 else starting
-      time.sleep(rng.uniform(0, 0.1))
+        if in_save and reached.value >= 0 and is_saving(workdir):
+          break
+      else:
+        time.sleep(rng.uniform(0, 0.1))
     alive, at = process.is_alive(), reached.value
     process.kill()
     process.join()
     if not alive:
       raise RuntimeError(f"the run ended by itself ({process.exitcode}) after {len(found)} kills")
-    saving = any((workdir / "checkpoints").glob("*-tmp"))
+    saving = is_saving(workdir)
     newest = max(complete(workdir), default=0)
     found.append(Kill(time.monotonic() - begin, at if at >= 0 else None, newest, saving))
   _play_out(*start(workdir, rounds, cache))
   return found
+
+
+def is_saving(workdir: pathlib.Path) -> bool:
+  """Tells whether a checkpoint is being written."""
+  return any((workdir / "checkpoints").glob("*-tmp"))
 
 
 def _play_out(process: Any, reached: Any) -> None:

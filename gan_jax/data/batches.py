@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.checks import is_whole, shown
 from gan_jax.data.permutation import Words, hash_words, permute
 from gan_jax.data.pixels import Range, to_float
 from gan_jax.data.source import Raw, Seed, Source, check_seed, draw_on_host, require_labels
@@ -222,6 +223,15 @@ def _resident(source: Source, asked: bool | None) -> bool:
 
 def _check(b: Batches) -> None:
   source = b.source
+  if not isinstance(source, Source):
+    raise ValueError(f"source is {shown(source)}: expected a Source, as data.load('mnist10k')")
+  for name in ("batch_size", "seed", "process_index", "process_count"):
+    if not is_whole(value := getattr(b, name)):
+      raise ValueError(f"{name} is {shown(value)}: expected an int")
+  for name in ("flip", "resident", "labels"):
+    given = isinstance(value := getattr(b, name), bool | np.bool_)
+    if not given and not (name == "resident" and value is None):
+      raise ValueError(f"{name} is {shown(value)}: expected True or False")
   check_seed(b.seed)
   if b.labels:
     require_labels(source)
@@ -244,6 +254,13 @@ def _check(b: Batches) -> None:
     )
   if b.flip and len(source.shape) != 3:
     raise ValueError(f"flip=True mirrors images, and {source.name} has points: use flip=False")
-  finite = len(b.pixel_range) == 2 and all(map(math.isfinite, b.pixel_range))
-  if not (finite and b.pixel_range[0] < b.pixel_range[1]):
-    raise ValueError(f"pixel_range is {b.pixel_range}: expected (lo, hi) with lo < hi")
+  if not _is_range(b.pixel_range):
+    raise ValueError(f"pixel_range is {shown(b.pixel_range)}: expected (lo, hi) with lo < hi")
+
+
+def _is_range(given: Any) -> bool:
+  """Tells two finite numbers, the lower one first, from anything else."""
+  if not isinstance(given, tuple | list) or len(given) != 2:
+    return False
+  numbers = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in given)
+  return numbers and given[0] < given[1]

@@ -10,22 +10,37 @@ from gan_jax.ablation.results import Results
 from gan_jax.config import OPTIMIZERS, default_config, network, optimizer
 from gan_jax.nets import NETWORKS
 from gan_jax.page.gather import Run
+from gan_jax.register import own
 
 SECTIONS = {"generator", "discriminator", "optimizers.generator", "optimizers.discriminator"}
 
 
-def config_file(name: str, config: Mapping[str, Any]) -> str:
+def config_file(
+  name: str, config: Mapping[str, Any], source: Mapping[str, str] | None = None
+) -> str:
   """Writes a config file that makes a config.
 
   Args:
     name: what it is of.
     config: nested values, as `gan_jax.runs.config_values` gives them.
+    source: file that registers what is not of gan_jax, as `gan_jax.register` describes it.
 
   Returns:
     Text of a Python file with a `get_config()`.
   """
   lines = [f"  config.{line}" for line in _changes(config, _plain(default_config()), "")]
-  return _file(name, ["  config = default_config()", *lines, "  return config"])
+  lines = ["  config = default_config()", *lines, "  return config"]
+  return _file(name, lines, _registers(config, source))
+
+
+def _registers(config: Mapping[str, Any], source: Mapping[str, str] | None) -> str:
+  """Runs the file that registers what a config names and gan_jax has not."""
+  if not (names := ", ".join(own(config))):
+    return ""
+  about = f"registers {names}" if source is None else f"{names}; sha256 {source['sha256'][:12]}"
+  path = "" if source is None else source["path"].partition(":")[0]
+  call = f"runpy.run_path({path!r})" if path else "# Run here the file that"
+  return f"{call}{'  #' if path else ''} {' '.join(about.split())}"
 
 
 def ablation_file(results: Results) -> str:
@@ -55,7 +70,7 @@ def _choice(results: Results, axis: str, label: str) -> str:
   return f"{{{', '.join(f'{key!r}: {_value(value)}' for key, value in common.items())}}}"
 
 
-def _file(name: str, lines: Sequence[str]) -> str:
+def _file(name: str, lines: Sequence[str], registers: str = "") -> str:
   """Puts the lines of a `get_config()` into a file that imports what they use."""
   uses = lambda names: [n for n in names if any(f"{n}(" in line for line in lines)]
   makers = uses(("default_config", "network", "optimizer", "schedule"))
@@ -63,6 +78,8 @@ def _file(name: str, lines: Sequence[str]) -> str:
   imports = [f"from gan_jax.config import {', '.join(makers)}"]
   if uses(["ablation"]):
     imports.insert(0, "from gan_jax.ablation import Axis, ablation")
+  if registers:
+    imports = ["import runpy", "", *imports, "", registers]
   head = [f'"""{heading}, as it was run."""', "", *imports, "", "", "def get_config():"]
   return "\n".join([*head, *lines, ""])
 

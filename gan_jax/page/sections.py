@@ -14,6 +14,7 @@ from gan_jax.page.markup import Child, Markup, tag
 from gan_jax.page.pictures import Strip
 from gan_jax.page.reproduce import ablation_file, commands, config_file, file_name
 from gan_jax.page.tables import Cell, number, said, swatch, table, text
+from gan_jax.register import read_source
 from gan_jax.runs import config_values, read_config
 
 
@@ -158,7 +159,8 @@ def again(found: Sequence[Run], groups: Mapping[str, Sequence[int]]) -> Any:
   for method, members in groups.items():
     runs = [found[i] for i in members]
     config = config_values(read_config(runs[0].listed.path))
-    parts.append(_again(method, commands(runs), config_file(method, config)))
+    file = config_file(method, config, read_source(runs[0].listed.path))
+    parts.append(_again(method, commands(runs), file))
   return parts
 
 

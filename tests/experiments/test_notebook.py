@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import HANG
 
 FOLDER = pathlib.Path(__file__).parents[2] / "experiments" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -82,7 +83,7 @@ def test_notebook_runs(notebook, tmp_path):
     | {"JAX_DISABLE_MOST_OPTIMIZATIONS": str(int(notebook.stem in COMPILED))},
     capture_output=True,
     text=True,
-    timeout=500,
+    timeout=3 * HANG,
   )
   assert done.returncode == 0, done.stderr
   assert SAID[notebook.stem] in done.stdout

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from patience import HANG
 from PIL import Image
 
 from experiments import means
@@ -16,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 def run(module, *flags):
   command = [sys.executable, "-m", f"experiments.{module}", *flags]
-  return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+  return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=HANG)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import HANG
 
 ROOT = pathlib.Path(__file__).parents[2]
 LOCKS = tuple(sorted(path.name for path in ROOT.glob("requirements*.lock")))
@@ -61,9 +62,7 @@ class Tree:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM", "GAN_JAX", "XLA"))}
     return {**kept, "PATH": f"{self.bin}:{os.environ['PATH']}", **more}
 
-  def run(
-    self, command: str, code: int = 0, timeout: float = 60, **more: str
-  ) -> subprocess.CompletedProcess[str]:
+  def run(self, command: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
     """Runs a command line in the tree; it must end with this exit code."""
     done = subprocess.run(
       shlex.split(command),
@@ -71,7 +70,7 @@ class Tree:
       env=self.environment(**more),
       capture_output=True,
       text=True,
-      timeout=timeout,
+      timeout=HANG,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done

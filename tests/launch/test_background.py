@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+from patience import until
+
 TRAIN = "train --config=experiments/ring.py --workdir=runs/x"
 
 
@@ -11,11 +13,8 @@ def state(tree):
   return tree.run("launch/background state").stdout.strip()
 
 
-def until(tree, wanted):
-  end = time.monotonic() + 20
-  while (found := state(tree)) != wanted:
-    assert time.monotonic() < end, found
-    time.sleep(0.1)
+def becomes(tree, wanted):
+  until(lambda: state(tree) == wanted, lambda: state(tree))
 
 
 def test_it_runs_ends_and_can_be_started_again(tree):
@@ -28,12 +27,12 @@ def test_it_runs_ends_and_can_be_started_again(tree):
   about = lambda command: tree.run(f"launch/background state {command}").stdout.strip()
   assert about(TRAIN) == "running" and about(other) == "another"
   (tree.root / "enough").touch()
-  until(tree, "3")
+  becomes(tree, "3")
   assert (tree.root / "background.log").read_text() == f"{TRAIN}\n"
   assert about(TRAIN) == "3" and about(other) == "none"
   tree.gan_jax("exit 0")
   tree.run(f"launch/background start {TRAIN}")
-  until(tree, "0")
+  becomes(tree, "0")
 
 
 def test_stopping_lets_it_save(tree):
@@ -48,10 +47,10 @@ def test_stopping_lets_it_save(tree):
 
 def test_what_was_killed_with_all_that_watched_it_is_known_to_be_gone(tree):
   """As when the machine was: no exit code is left, and another process may have the number."""
-  tree.gan_jax("exec sleep 60")
+  tree.gan_jax("exec sleep 600")
   tree.run(f"launch/background start {TRAIN}")
   number = int((tree.root / "background.pid").read_text())
   os.killpg(os.getpgid(number), signal.SIGKILL)
-  until(tree, "gone")
+  becomes(tree, "gone")
   (tree.root / "background.pid").write_text(str(os.getpid()))
   assert state(tree) == "gone"

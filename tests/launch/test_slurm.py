@@ -4,9 +4,9 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from patience import HANG, catches, until
 
 from gan_jax import parallel
 
@@ -90,7 +90,7 @@ def test_only_what_was_interrupted_is_put_into_the_queue_again(tree, code, reque
   tree.gan_jax(f'echo "$SLURM_PROCID: $*"; exit {code}')
   submit(tree, "--nodes=2")
   with play(tree, tasks=2) as job:
-    told = job.communicate(timeout=30)[0]
+    told = job.communicate(timeout=HANG)[0]
   assert job.returncode == code
   assert f"0: {TRAIN}" in told and f"1: {TRAIN}" in told
   assert (["scontrol", "requeue", "4711"] in tree.calls()) == requeued
@@ -100,13 +100,13 @@ def test_the_end_of_the_time_is_passed_on_and_waited_for(tree):
   tree.gan_jax("""
     trap 'sleep 0.5; echo "saved $SLURM_PROCID"; exit 75' TERM
     echo ready
-    for i in $(seq 200); do sleep 0.1; done""")
+    for i in $(seq 6000); do sleep 0.1; done""")
   submit(tree, "--nodes=2")
   with play(tree, tasks=2) as job:
     assert [job.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
-    time.sleep(0.2)
+    until(lambda: catches(job.pid, signal.SIGTERM))
     job.send_signal(signal.SIGTERM)  # to the script alone, as --signal=B: asks for
-    told = job.communicate(timeout=30)[0]
+    told = job.communicate(timeout=HANG)[0]
   assert job.returncode == 75 and "saved 0" in told and "saved 1" in told
   assert tree.calls()[-1] == ["scontrol", "requeue", "4711"]
 
@@ -120,6 +120,6 @@ def test_the_processes_of_a_job_find_each_other(tree):
   tree.gan_jax(f'exec {sys.executable} -c "{code}"')
   submit(tree, "--nodes=2")
   with play(tree, tasks=2) as job:
-    told = job.communicate(timeout=120)[0]
+    told = job.communicate(timeout=HANG)[0]
   assert job.returncode == 0, told
   assert "0 of 2 2" in told and "1 of 2 2" in told

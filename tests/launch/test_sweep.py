@@ -5,9 +5,9 @@ import json
 import shlex
 import signal
 import subprocess
-import time
 
 import pytest
+from patience import HANG, catches, until
 
 ADD = "launch/sweep add runs/s --config=experiments/ring.py"
 
@@ -143,7 +143,7 @@ def test_who_stops_the_sweep_lets_the_run_save(sweep):
   ) as process:
     process.stdout.readline()
     assert process.stdout.readline() == "on\n"
-    time.sleep(0.1)
+    until(lambda: catches(process.pid, signal.SIGTERM))
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=30)[0] == "saved\n"
+    assert process.communicate(timeout=HANG)[0] == "saved\n"
   assert process.returncode == 75

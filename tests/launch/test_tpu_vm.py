@@ -7,9 +7,9 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
+from patience import HANG, until
 
 CONFIG = "--config=experiments/ring.py"
 WORKDIR = "--workdir=runs/x"
@@ -66,13 +66,6 @@ def asked(cloud, verb):
   return [call for call in calls if verb in call]
 
 
-def until(condition):
-  last = time.monotonic() + 30
-  while not condition():
-    assert time.monotonic() < last
-    time.sleep(0.05)
-
-
 def read(path):
   return path.read_text().split() if path.exists() else []
 
@@ -122,7 +115,7 @@ def test_a_spot_vm_that_vanishes_is_made_again_and_the_run_goes_on(tree, cloud, 
       if queued:
         (cloud / "queue/gan-runs-x").write_text("SUSPENDED")
     (cloud / "wait").unlink()
-    told = keep.communicate(timeout=60)[0]
+    told = keep.communicate(timeout=HANG)[0]
   assert keep.returncode == 0, told
   assert read(tree.root / "runs/x/round") == ["5"]
   assert (tree.root / "runs/x/starts").read_text() == "from 0\nfrom 2\n"
@@ -142,7 +135,7 @@ def test_what_was_interrupted_on_a_vm_that_stays_is_started_again_there(tree, cl
     os.kill(int((home / "background.pid").read_text()), signal.SIGTERM)  # saves, ends with 75
     until(lambda: read(home / "background.code") == ["75"])
     (cloud / "wait").unlink()
-    assert keep.wait(60) == 0
+    assert keep.wait(HANG) == 0
   assert (tree.root / "runs/x/starts").read_text() == "from 0\nfrom 2\n"
   assert len(asked(cloud, "create")) == 1 and not asked(cloud, "delete")
 

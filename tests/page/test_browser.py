@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from made_runs import made_ablation, made_run
+from patience import HANG, until
 
 from gan_jax.page.write import write
 
@@ -46,7 +47,13 @@ def file(tmp_path_factory):
 def context(browser):
   """Makes contexts of the browser, closed in the end."""
   with contextlib.ExitStack() as stack:
-    yield lambda **options: stack.enter_context(contextlib.closing(browser.new_context(**options)))
+
+    def new(**options):
+      made = stack.enter_context(contextlib.closing(browser.new_context(**options)))
+      made.set_default_timeout(1000 * HANG)
+      return made
+
+    yield new
 
 
 @pytest.fixture
@@ -97,9 +104,9 @@ def test_the_policy_forbids_what_escaping_would_have_missed(context, file):
   page.on("console", lambda message: found.append(message.text))
   page.evaluate("html => document.body.insertAdjacentHTML('beforeend', html)", HOSTILE)
   page.evaluate("fetch('https://example.org').catch(() => console.log('refused'))")
-  page.wait_for_timeout(100)
-  assert page.title() != "owned" and "refused" in found
-  assert sum("Content Security Policy" in text for text in found) >= 2
+  told = lambda: sum("Content Security Policy" in text for text in found) >= 2
+  until(lambda: page.wait_for_timeout(50) or ("refused" in found and told()), lambda: found)
+  assert page.title() != "owned"
 
 
 def test_the_slider_changes_pictures_by_keys_by_mouse_and_by_itself(opened):

@@ -1,0 +1,36 @@
+"""What the checks of arguments share: they end in one line that says what to pass."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+LONGEST = 60  # characters of a value in an error
+
+
+def shown(value: Any) -> str:
+  """Describes a value in a few words: classes and functions by name, arrays by dtype and shape."""
+  if isinstance(value, type):
+    return f"the class {value.__name__}"
+  if inspect.isroutine(value):
+    return f"the function {value.__name__}"
+  if hasattr(value, "dtype") and hasattr(value, "shape"):
+    return f"{value.dtype}{list(value.shape)}"
+  text = " ".join(repr(value).split())
+  return text if len(text) <= LONGEST else f"a {type(value).__name__}"
+
+
+def takes(function: Any, *arguments: Any, **named: Any) -> bool:
+  """Tells whether something can be called with such arguments; in doubt it can."""
+  try:
+    inspect.signature(function).bind(*arguments, **named)
+  except TypeError:  # of what is no function as well
+    return False
+  except ValueError:  # of some that are written in C
+    return True
+  return True
+
+
+def is_whole(value: Any) -> bool:
+  """Tells an integer, of Python or of NumPy, from anything else, such as True."""
+  return isinstance(value, int | np.integer) and not isinstance(value, bool)

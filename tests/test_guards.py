@@ -1,0 +1,227 @@
+"""Mistakes in Python: each ends, where it is made, in one line that says what to pass."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+
+from gan_jax import data, games, losses, objectives, random, regularizers, rules
+from gan_jax.game import Turn, init, play_round, sample
+from gan_jax.nets import MLPDiscriminator, MLPGenerator
+
+ADAM = optax.adam(1e-3)
+GOOD = {
+  "generator": MLPGenerator(shape=(2,), hidden=(4,)),
+  "discriminator": MLPDiscriminator(hidden=(4,)),
+  "loss": losses.non_saturating,
+  "optimizers": {"discriminator": ADAM, "generator": ADAM},
+  "latent": games.normal(2),
+}
+
+
+class NoTrain(nn.Module):
+  def __call__(self, x, y=None):
+    return x
+
+
+class OneColumn(nn.Module):
+  """Logits [B, 1], as a last dense layer leaves them."""
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    return nn.Dense(1)(x)
+
+
+def my_penalty(scale=1.0):
+  """Makes a term; by its signature it could be one."""
+  return lambda match: scale * match.real_logits
+
+
+def make(**changes):
+  given = {**GOOD, **changes}
+  return games.two_player(given.pop("generator"), given.pop("discriminator"), **given)
+
+
+def batch(*shape, **more):
+  return {"x": jnp.zeros(shape), **more}
+
+
+key = jax.random.key(0)
+start = lambda given, key=key, **options: init(make(**options), key, given)
+labelled = functools.partial(start, conditional=True)
+
+
+def played(given, **options):
+  game = make(**options)
+  state = jax.eval_shape(lambda: init(game, key, batch(1, 8, 2)))
+  return jax.eval_shape(functools.partial(play_round, game), state, given)
+
+
+def drawn(n=4, labels=None, key=key, **changed):
+  game = make()
+  given = {"state": jax.eval_shape(lambda: init(game, jax.random.key(0), batch(1, 8, 2)))} | changed
+  return jax.eval_shape(lambda state: sample(game, state, key, n, labels), *given.values())
+
+
+source = data.load("ring8")
+
+MISTAKES = {
+  # networks
+  "a class": (lambda: make(generator=MLPGenerator), r"class MLPGenerator.*MLPGenerator\(\.\.\.\)"),
+  "a name": (lambda: make(discriminator="mlp"), "discriminator is 'mlp': expected a module"),
+  "no train": (lambda: make(discriminator=NoTrain()), r"called as net\(x, y, train=.*NoTrain"),
+  "logits [B, 1]": (
+    lambda: start(batch(1, 8, 2), discriminator=OneColumn()),
+    r"returns float32\[8, 1\] for 8 examples.*take \[:, 0\]",
+  ),
+  "another shape": (lambda: start(batch(1, 8, 5)), r"makes examples \(2,\), the data has \(5,\)"),
+  # losses
+  "loss by name": (lambda: make(loss="hinge"), "loss is 'hinge'.*losses.hinge"),
+  "loss not called": (lambda: make(loss=losses.f_gan), "the function f_gan: expected an Adv"),
+  "one side": (lambda: make(loss=losses.hinge.generator), "expected an AdversarialLoss"),
+  "a side of one": (
+    lambda: make(loss=losses.AdversarialLoss(lambda a: a, lambda a, b: b)),
+    r"discriminator's side.*real_logits \[B\], fake_logits",
+  ),
+  "divergence by name": (lambda: losses.f_gan("kl"), r"expected a Divergence.*DIVERGENCES"),
+  "smoothing by name": (lambda: losses.smooth("minimax", 0.9), "losses.minimax"),
+  # optimizers
+  "one player": (lambda: make(optimizers={"generator": ADAM}), r"are \['generator'\]: expected"),
+  "other names": (lambda: make(optimizers={"d": ADAM, "g": ADAM}), r"\['d', 'g'\]: expected"),
+  "one for both": (lambda: make(optimizers=ADAM), "optimizers are .*: expected {.discriminator"),
+  "optimizer not called": (
+    lambda: make(optimizers={"discriminator": optax.adam, "generator": ADAM}),
+    r"optimizer of the discriminator is the function adam.*optax.adam\(2e-4",
+  ),
+  # latents
+  "latent=64": (lambda: make(latent=64), r"latent is 64.*games.normal\(64\)"),
+  "latent not called": (lambda: make(latent=games.normal), r"function normal.*games.normal\(64\)"),
+  "latent by name": (lambda: make(latent="normal"), r"latent is 'normal'"),
+  "latent of a half": (lambda: games.normal(2.5), "dim = 2.5"),
+  "latent of a word": (lambda: games.uniform("64"), "dim = '64'"),
+  # terms
+  "no weight": (
+    lambda: make(regularizers={"r1": regularizers.r1}),
+    r"discriminator/r1 is the function r1: expected \(weight, term\)",
+  ),
+  "no weight, memory": (
+    lambda: make(generator_regularizers={"mine": regularizers.lecam()}),
+    r"generator/mine is .*: expected \(weight, term\)",
+  ),
+  "no names": (lambda: make(regularizers=(1.0, regularizers.r1)), "expected {.name.: .weight"),
+  "term not called": (
+    lambda: make(regularizers={"gp": (1.0, regularizers.gradient_penalty)}),
+    r"discriminator/gp: .*call it, gradient_penalty\(\.\.\.\)",
+  ),
+  "own term not called": (
+    lambda: played(batch(1, 8, 2), regularizers={"mine": (1.0, my_penalty)}),
+    "discriminator/mine returned the function .*call what makes a term",
+  ),
+  "term by name": (lambda: make(regularizers={"r1": (1.0, "r1")}), "expected a term.*got 'r1'"),
+  "other way round": (lambda: make(regularizers={"r1": (regularizers.r1, 1.0)}), "got 1.0"),
+  "weight by name": (lambda: make(regularizers={"r1": ("1", regularizers.r1)}), "weight of .* '1'"),
+  "schedule not called": (
+    lambda: make(regularizers={"r1": (optax.linear_schedule, regularizers.r1)}),
+    "weight of discriminator/r1 is the function linear_schedule.*schedule over rounds",
+  ),
+  "name taken": (
+    lambda: make(regularizers={"adversarial": (1.0, regularizers.r1)}),
+    "'adversarial', a name that is taken",
+  ),
+  "lazy, swapped": (lambda: objectives.every(regularizers.r1, 16), "k = the function r1"),
+  "lazy, not called": (lambda: objectives.every(16, regularizers.gradient_penalty), "call it"),
+  "noise": (lambda: make(instance_noise=-0.1), "instance_noise is -0.1"),
+  "noise by name": (lambda: make(instance_noise="0.1"), "instance_noise is '0.1'"),
+  "packing": (lambda: make(packing=1.5), "packing = 1.5"),
+  # turns and averages
+  "unknown player": (
+    lambda: make(turns=(Turn(("critic",)),)),
+    "'critic', who does not play; the players are 'discriminator', 'generator'",
+  ),
+  "players by name": (lambda: make(turns=(Turn("generator"),)), r"Turn\(\('generator',\)\)"),
+  "one turn": (lambda: make(turns=Turn(("generator",))), r"games.alternating\(k=1\)"),
+  "no turns": (lambda: make(turns=()), r"turns is \(\): expected turns"),
+  "turns not called": (lambda: make(turns=games.alternating), "turns is the function alternating"),
+  "k of a half": (lambda: games.alternating(2.5), "k = 2.5"),
+  "repeat": (lambda: make(turns=(Turn(("generator",), 0),)), "repeated 0 times"),
+  "rule of a function": (lambda: rules.extragradient(games.simultaneous), "expected turns"),
+  "steps": (lambda: rules.unrolled(games.alternating(), steps=2.5), "got 2.5"),
+  "parts": (lambda: rules.microbatches(games.alternating(), "2"), "microbatches = '2'"),
+  "weight of consensus": (lambda: rules.consensus(games.simultaneous(), weight="1"), "got '1'"),
+  "unknown network": (
+    lambda: make(averages={"gen": games.decay(0.9)}),
+    "averages of 'gen', which no player owns; the networks are 'discriminator', 'generator'",
+  ),
+  "a number": (lambda: make(averages={"generator": 0.999}), r"0.999: expected a decay"),
+  "average not called": (lambda: make(averages={"generator": games.decay}), "expected a decay"),
+  "average of none": (lambda: make(averages=games.decay(0.9)), "expected them by network"),
+  # batches of a game
+  "unstacked": (lambda: start(batch(8, 2)), r"must be \[1, B.*x \[8, 2\]; .*x\[None\]"),
+  "unstacked, played": (lambda: played(batch(8, 2)), r"consumes 1 minibatches.*x \[8, 2\]"),
+  "too few": (lambda: start(batch(1, 8, 2), turns=games.alternating(3)), r"be \[3, B.*\[1, 8, 2\]"),
+  "labels of others": (
+    lambda: labelled(batch(2, 8, 2, y=jnp.zeros((2, 4), int))),
+    r"all of one B; they are x \[2, 8, 2\], y \[2, 4\]",
+  ),
+  "no x": (lambda: start({"image": jnp.zeros((1, 8, 2))}), r"has \['image'\]: expected 'x' too"),
+  "no y": (lambda: labelled(batch(2, 8, 2)), "expected 'y' too, the labels of a conditional game"),
+  "one-hot": (lambda: labelled(batch(2, 8, 2, y=jnp.zeros((2, 8, 4)))), "expected classes as int"),
+  "levels": (lambda: start({"x": jnp.zeros((1, 8, 2), jnp.uint8)}), r"uint8.*data.to_float\(x\)"),
+  "levels, played": (lambda: played({"x": jnp.zeros((1, 8, 2), jnp.uint8)}), "expected floats"),
+  "an array": (lambda: start(jnp.zeros((1, 8, 2))), r"float32\[1, 8, 2\]: expected a dict"),
+  "a list": (lambda: start({"x": [[0.0, 0.0]]}), r"batch\['x'\] is \[\[0.0.*expected an array"),
+  # keys, states, numbers
+  "a seed": (lambda: start(batch(1, 8, 2), key=0), r"key is 0: .*jax.random.key\(0\)"),
+  "an old key": (
+    lambda: start(batch(1, 8, 2), key=jax.random.PRNGKey(0)),
+    r"uint32\[2\].*wrap_key_data\(key\)",
+  ),
+  "two keys": (lambda: start(batch(1, 8, 2), key=jax.random.split(key)), "expected one typed key"),
+  "a seed, drawn": (lambda: drawn(key=0), "key is 0: expected one typed key"),
+  "n": (lambda: drawn(n=4.0), "n is 4.0: expected how many"),
+  "no n": (lambda: drawn(n=0), "n is 0: expected how many"),
+  "too few labels": (lambda: drawn(labels=jnp.zeros(3, int)), r"int32\[3\]: expected int32 \[4\]"),
+  "labels to none": (lambda: drawn(labels=jnp.zeros(4, int)), "not conditional.*leave them out"),
+  "no state": (lambda: drawn(state={"params": {}}), r"state is .*the State that init\(game"),
+  "other order": (
+    lambda: play_round(make(), batch(1, 8, 2), None),
+    "state is .*expected the State",
+  ),
+  # data
+  "source by name": (lambda: data.Batches("ring8", 64, 0), r"data.load\('mnist10k'\)"),
+  "batch size": (lambda: data.Batches(source, 64.0, 0), "batch_size is 64.0: expected an int"),
+  "seed is a key": (lambda: data.Batches(source, 64, key), "seed is key.*: expected an int"),
+  "range": (lambda: data.Batches(source, 64, 0, pixel_range=1.0), r"1.0: expected \(lo, hi\)"),
+  "placement": (lambda: data.Batches(source, 64, 0, resident="device"), "resident is 'device'"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_that_says_what_to_pass(mistake):
+  wrong, told = MISTAKES[mistake]
+  with pytest.raises(ValueError) as error:
+    wrong()
+  assert re.search(told, str(error.value)), str(error.value)
+  assert "\n" not in str(error.value) and len(str(error.value)) < 250
+
+
+def test_what_is_right_passes():
+  """Numbers of NumPy, traced ones, lists of turns, terms as lists, networks under `vmap`."""
+  game = make(
+    regularizers={
+      "r1": [np.float32(1.0), regularizers.r1],
+      "gp": (lambda t: 0.1 * t, my_penalty()),
+    },
+    turns=list(games.alternating(np.int64(1))),
+    averages={"generator": games.decay(0.9)},
+  )
+  keys = jax.random.split(key, 2)
+  states = jax.eval_shape(jax.vmap(lambda key: init(game, key, batch(1, 8, 2))), keys)
+  assert states.round.shape == (2,)
+  jax.eval_shape(jax.vmap(lambda state: play_round(game, state, batch(1, 8, 2))), states)
+  random.check_key(jax.random.key(0, impl="rbg"))
