@@ -14,7 +14,7 @@ times belong to the machine named in the first line; beside other work, take sec
 cores together.
 
 On 2 cores of an Intel Xeon, beside other work, the kernel gradient of 16 x 32 x 32 x 64 -> 64 takes
-XLA 98 ms outside a scan and 14,521 ms in it, ours 118 and 105. Unrolled rounds would spare XLA that,
+XLA 98 ms outside a scan and 14,521 ms in it, ours 118 and 105. Unrolled rounds would avoid it
 but take longer to compile with every round: of CPU, 2.6 s for one round of `mlp`, 2.7 s for a scan
 of two, 4.4 s for the same unrolled; one of `sngan`, width 64, is 16 s with XLA's own convolutions,
 24 s with ours (31 s in a scan), and a dispatch has 10 rounds or more. Running, a round of `dcgan`
