@@ -12,6 +12,13 @@ an error if a round in a scan costs more than 1.3 times a bare one.
 The rivals run in turn within one process, repeat after repeat; each one's fastest counts. Absolute
 times belong to the machine named in the first line; beside other work, take seconds of CPU, of all
 cores together.
+
+On 2 cores of an Intel Xeon, beside other work, the kernel gradient of 16 x 32 x 32 x 64 -> 64 takes
+XLA 98 ms outside a scan and 14,521 ms in it, ours 118 and 105. Unrolled rounds would avoid it
+but take longer to compile with every round: of CPU, 2.6 s for one round of `mlp`, 2.7 s for a scan
+of two, 4.4 s for the same unrolled; one of `sngan`, width 64, is 16 s with XLA's own convolutions,
+24 s with ours (31 s in a scan), and a dispatch has 10 rounds or more. Running, a round of `dcgan`
+takes 15.7 ms in a scan and 15.1 ms unrolled.
 """
 
 import argparse
