@@ -1,5 +1,6 @@
 """Scores of runs, in the process that asks for them; the command line is in test_app.py."""
 
+import json
 import shutil
 import time
 
@@ -11,6 +12,7 @@ from gan_jax.comparing import compare
 from gan_jax.config import default_config, network
 from gan_jax.experiment import build
 from gan_jax.lock import hold
+from gan_jax.runs import read_config
 from gan_jax.scoring import evaluate, follow
 from gan_jax.train import fit
 
@@ -69,6 +71,18 @@ def test_one_checkpoint_has_one_set_of_draws_and_those_that_were_asked_for(workd
   assert [card.run["draws"] for card in again] == [[4, 5]] * 2
   kept = [read_card(path).run["draws"] for _, path in found.values()]
   assert kept == [[1, 2, 3, 4, 5]] * 2  # what was scored before is not thrown away
+
+
+def test_a_run_with_the_former_default_is_scored_by_what_suits_its_data(workdir):
+  path = workdir / "config.json"
+  found = json.loads(path.read_text())
+  former = {"features": "classifier", "metrics": ["frechet", "classes"], "real": "test"}
+  found["config"]["evaluation"] = former
+  path.write_text(json.dumps(found))
+  assert read_config(workdir).evaluation == default_config().evaluation
+  found["config"]["evaluation"] = former | {"real": "train"}  # somebody chose it
+  path.write_text(json.dumps(found))
+  assert read_config(workdir).evaluation.features == "classifier"
 
 
 def test_scores_whose_card_cannot_be_written_are_shown(workdir):
