@@ -4,38 +4,82 @@ import ast
 import contextlib
 import os
 import pathlib
-import runpy
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
-from gan_jax import commands
-from gan_jax.commands import COMMANDS, FLAGS, USAGE, WITH_FOLDERS
+from gan_jax import __version__, aliases, commands, usage
+from gan_jax.commands import COMMANDS, FLAGS, SYNOPSES, WITH_FOLDERS
+from gan_jax.config_flag import ConfigFileError
 
 
 def main() -> None:
   """Runs the command that the command line names."""
   command, *rest = sys.argv[1:] or ["help"]
-  if command in ("help", "--help", "-h", "--helpfull", "--helpshort") or "--help" in rest:
-    print(USAGE + FLAGS.module_help(FLAGS.find_module_defining_flag("workdir")))
-    return
-  if command not in COMMANDS:
-    _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}", code=2)
-  if command in ("train", "ablate"):
-    signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
-  if command == "ablate":
-    signal.signal(signal.SIGINT, _leave)  # its rows are whole at any time, its threads far from it
-  # The file must be known before its keys are overridden, in whatever order they were typed;
-  # config_flags looks the file up in sys.argv itself.
-  rest.sort(key=lambda argument: not argument.startswith("--config="))
-  sys.argv[1:] = [command, *rest]
-  # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
-  arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
-  app.run(lambda argv: _together(COMMANDS[command], argv[1:]), argv=arguments, flags_parser=_parse)
+  text = _asked(command, rest)
+  with _closed_pipes(75 if command in ("train", "ablate") and not text else 0):
+    if text:
+      print(text)
+      return
+    if command not in COMMANDS:
+      near = aliases.near(command, [*COMMANDS, "--help", "--version"])
+      _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}{near}", code=2)
+    if command in ("train", "ablate"):
+      signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
+    if command == "ablate":  # its rows are whole at any time, its threads far from it
+      signal.signal(signal.SIGINT, _leave)
+    # The file must be known before its keys are overridden, in whatever order they were typed;
+    # config_flags looks the file up in sys.argv itself.
+    rest.sort(key=lambda argument: not argument.startswith("--config="))
+    sys.argv[1:] = [command, *rest]
+    # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
+    arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
+    run = lambda argv: _together(COMMANDS[command], argv[1:])
+    app.run(run, argv=arguments, flags_parser=_parse)
+
+
+def _asked(command: str, rest: list[str]) -> str:
+  """Says what was asked for in the place of a command's work: help, or the version."""
+  if command in ("--version", "version"):
+    return f"gan_jax {__version__}"
+  helps = {"-h", "--help", "--helpfull", "--helpshort"}
+  if command == "help" and rest:
+    command, rest = rest[0], ["--help"]
+  if command in COMMANDS and helps & set(rest):
+    return usage.of_command(command, COMMANDS[command], SYNOPSES[command])
+  return usage.overview(COMMANDS, SYNOPSES) if command in helps | {"help"} else ""
+
+
+@contextlib.contextmanager
+def _closed_pipes(code: int) -> Iterator[None]:
+  """Ends quietly where nobody reads on: `gan_jax runs DIR | head -1`."""
+  try:
+    try:
+      yield
+    finally:
+      sys.stdout.flush()
+  except BrokenPipeError:
+    for stream in (sys.stdout, sys.stderr):  # they are flushed once more at the end
+      os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+class _WholeNumber(flags.ArgumentParser):
+  """Parses a whole number, also as 1e4."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return int(argument, 0)
+    with contextlib.suppress(ValueError):
+      if (number := float(argument)).is_integer():
+        return int(number)
+    raise ValueError("invalid literal for int(); expected a whole number")
 
 
 class _NumberOrSection(flags.ArgumentParser):
@@ -56,6 +100,8 @@ def _parse(argv: list[str]) -> list[str]:
   """Parses flags; a mistake in them, or in the config file they name, ends with one plain line."""
   for kind in (float, ConfigDict):
     config_flags.register_flag_parser_for_type(kind, _NumberOrSection())
+  config_flags.register_flag_parser_for_type(int, _WholeNumber())
+  command = sys.argv[1]
   try:
     left = FLAGS(argv)
   except flags.Error as error:
@@ -63,47 +109,25 @@ def _parse(argv: list[str]) -> list[str]:
       "" if FLAGS["config"].present or "'config." not in str(error) else " without --config=FILE"
     )
     _fail(f"{error}{hint}", code=2)
-  except (
-    AttributeError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OSError,
-    ImportError,
-    SyntaxError,
-  ) as error:
-    _fail(_config_problem(error), code=2)
-  if left[1:] and COMMANDS[sys.argv[1]] not in WITH_FOLDERS:
-    _fail(f"unexpected argument {left[1]!r}; flags look like --workdir=DIR", code=2)
+  except (ConfigFileError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+    if "--traceback" in argv:
+      raise
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    _fail(text if isinstance(error, ConfigFileError) else f"--config: {text}", code=2)
+  if left[1:] and COMMANDS[command] not in WITH_FOLDERS:
+    meant = "--config" if left[1].endswith(".py") else "--workdir"
+    _fail(
+      f"unexpected argument {left[1]!r}; flags look like {meant}={left[1]}: "
+      f"gan_jax {command} --help",
+      code=2,
+    )
+  for name in FLAGS:
+    of = usage.takers(name) if FLAGS[name].present else []
+    if of and command not in of:
+      _fail(
+        f"--{name} is no flag of {command}, but of {', '.join(of)}; see gan_jax {command} --help", 2
+      )
   return left
-
-
-def _config_problem(error: Exception) -> str:
-  """Says what is wrong with a config or an override, with the keys there are."""
-  text = str(error.args[0] if isinstance(error, KeyError) else error)
-  if isinstance(error, SyntaxError):
-    return f"--config: {error.filename}, line {error.lineno}: {error.msg}"
-  if "has no attribute 'get_config'" in text:
-    return "--config: the file defines no get_config()"
-  if isinstance(error, AttributeError | KeyError):
-    text += _unknown_key()
-  return f"--config: {text}"
-
-
-def _unknown_key() -> str:
-  """Names the override whose key there is not, and the keys there are beside it."""
-  files = [a.split("=", 1)[1] for a in sys.argv if a.startswith("--config=")]
-  overrides = [a[2:].split("=")[0].split(".") for a in sys.argv if a.startswith("--config.")]
-  for _, *path in overrides if files else []:
-    file, *argument = files[-1].split(":", 1)
-    section: Any = runpy.run_path(file)["get_config"](*argument)
-    for depth, key in enumerate(path):
-      if not isinstance(section, ConfigDict) or key not in section:
-        where = ".".join(["config", *path[:depth]])
-        keys = ", ".join(sorted(section)) if isinstance(section, ConfigDict) else "none"
-        return f"\n{where} has no key {key!r}; its keys: {keys}"
-      section = section[key]
-  return ""
 
 
 def _together(command: Callable[..., None], arguments: list[str]) -> None:
@@ -126,6 +150,8 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
         commands.COORDINATOR.value, commands.NUM_PROCESSES.value, commands.PROCESS_ID.value
       )
     command(*arguments)
+  except BrokenPipeError:  # nobody reads on
+    raise
   except KeyboardInterrupt as error:
     if command is commands.train:
       _fail(f"{str(error) or 'stopped'}; start it again to go on", code=75)
@@ -139,7 +165,9 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   ) as error:
     if commands.TRACEBACK.value:
       raise
-    _fail(f"{error}\n(--traceback shows where this came up)")
+    _fail(
+      f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
+    )
 
 
 def _tell_unraisable(found: Any) -> None:

@@ -7,126 +7,218 @@ once.
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from gan_jax.config_flag import ConfigFileParser
+
 FLAGS = flags.FLAGS
+
+# The help of a flag says which commands take it, what it is for them, and an example, in one form:
+# "evaluate, sample: text. E.g. --flag=value. score: ...". `gan_jax.usage` reads it.
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config",
   None,
-  "Python file that defines get_config(). Any key can be overridden: --config.loss=hinge. "
-  "A run that exists goes on with its own config when this is left out.",
+  "train, ablate: Python file that defines get_config(); after a colon its argument, if it takes "
+  "one. A run that exists goes on with its own config when this is left out. E.g. "
+  "--config=experiments/ring.py --config.loss=hinge",
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
+FLAGS["config"].parser = ConfigFileParser()
+_WORKDIR = flags.DEFINE_string(
+  "workdir",
+  None,
+  "train, ablate: folder to write to; what is there goes on. E.g. --workdir=runs/ring. "
+  "evaluate, sample: folder of the run; `gan_jax sample RUN` says the same. "
+  "E.g. --workdir=runs/ring",
+)
 _ALLOW = flags.DEFINE_bool(
-  "allow_config_change", False, "train: go on with a config other than the run was started with."
+  "allow_config_change",
+  False,
+  "train: go on with a config other than the run was started with. E.g. --allow_config_change",
 )
 _GRACE = flags.DEFINE_float(
   "grace_seconds",
   25.0,
-  "train: time in which to save and end after SIGTERM or Ctrl-C, less than whoever sends it waits.",
+  "train: time in which to save and end after SIGTERM or Ctrl-C, less than whoever sends it waits. "
+  "E.g. --grace_seconds=10",
   lower_bound=0,
 )
 _CHECKPOINT = flags.DEFINE_string(
   "checkpoint",
   None,
-  "evaluate, sample: last, best, or a round. By default evaluate takes last and best, sample last.",
+  "evaluate: last, best, or a round; by default last and best. E.g. --checkpoint=last. "
+  "sample: last, best, or a round. E.g. --checkpoint=best",
 )
 _DRAWS = flags.DEFINE_integer(
-  "draws", 1, "evaluate: sets of samples that are scored, for a standard error.", lower_bound=1
+  "draws",
+  1,
+  "evaluate: sets of samples that are scored, for a standard error. E.g. --draws=3",
+  lower_bound=1,
 )
 _FEATURES = flags.DEFINE_string(
   "features",
   None,
-  "evaluate, score, sample --neighbours: what looks at images: classifier, inception:FILE, ...",
+  "evaluate, score: what looks at images: classifier, inception:FILE, vgg16, random_projection, "
+  "pixels. E.g. --features=inception. "
+  "sample: in what --neighbours are near, likewise. E.g. --features=pixels",
 )
-_METRICS = flags.DEFINE_list("metrics", None, "evaluate, score: frechet, kernel, prdc, ...")
+_METRICS = flags.DEFINE_list(
+  "metrics",
+  None,
+  "evaluate, score: frechet (fid), kernel (kid), prdc, inception_score (is), path_length (ppl), "
+  "spatial_frechet (sfid), accuracy_score (cas), ... E.g. --metrics=fid,kid,prdc",
+)
 _REAL = flags.DEFINE_string(
   "real",
   None,
-  "evaluate: the split that samples are held against, train or test. score: a folder of images, an "
-  ".npz file, or a data set such as tfds:cifar10.",
+  "evaluate: the split that samples are held against, train or test. E.g. --real=train. "
+  "score: a folder of images, an .npz file, or a data set. E.g. --real=tfds:cifar10",
 )
 _FAKE = flags.DEFINE_list(
-  "fake", [], "score: a folder of images or an .npz file; several are draws of one generator."
+  "fake",
+  [],
+  "score: a folder of images or an .npz file; several are draws of one generator. "
+  "E.g. --fake=samples/",
 )
 _SPLIT = flags.DEFINE_enum(
-  "split", "train", ["train", "test"], "score: the split of --real that images are held against."
+  "split",
+  "train",
+  ["train", "test"],
+  "score: the split of --real that images are held against. E.g. --split=test",
 )
 _IMAGE_SIZE = flags.DEFINE_integer(
-  "image_size", None, "score: to resize and crop all images to.", lower_bound=1
+  "image_size",
+  None,
+  "score: pixels of a side to resize and crop all images to. E.g. --image_size=64",
+  lower_bound=1,
 )
-_CHANNELS = flags.DEFINE_integer("channels", None, "score: 1 for gray, 3 for colour.")
-_CARD = flags.DEFINE_string("card", None, "score: where to write the card (JSON).")
+_CHANNELS = flags.DEFINE_integer(
+  "channels", None, "score: 1 for gray, 3 for colour. E.g. --channels=3"
+)
+_CARD = flags.DEFINE_string(
+  "card", None, "score: where to write the card (JSON). E.g. --card=card.json"
+)
 _NUM_FAKE = flags.DEFINE_integer(
-  "num_fake", None, "evaluate, score: examples in a set of samples.", lower_bound=2
+  "num_fake",
+  None,
+  "evaluate, score: examples in a set of samples. E.g. --num_fake=50000",
+  lower_bound=2,
 )
 _FOLLOW = flags.DEFINE_bool(
-  "follow", False, "evaluate: score each new checkpoint of a run that is training, to its end."
+  "follow",
+  False,
+  "evaluate: score each new checkpoint of a run that is training, to its end. E.g. --follow",
 )
 _DESPITE = flags.DEFINE_list(
-  "despite", [], "compare: in what two cards may differ all the same, e.g. ema,checkpoint."
+  "despite",
+  [],
+  "compare: in what two cards may differ all the same. E.g. --despite=ema,checkpoint",
 )
-_EMA = flags.DEFINE_bool("ema", True, "evaluate, sample: use the averaged generator.")
-_SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents.")
-_NUM = flags.DEFINE_integer("num", 64, "sample: how many examples.", lower_bound=1)
+_EMA = flags.DEFINE_bool(
+  "ema", True, "evaluate, sample: use the averaged generator, not the raw one. E.g. --noema"
+)
+_SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1")
+_NUM = flags.DEFINE_integer("num", 64, "sample: how many examples. E.g. --num=100", lower_bound=1)
 _OUT = flags.DEFINE_string(
-  "out", None, "sample: where to write a picture of them (PNG). report: where to write the page."
+  "out",
+  None,
+  "sample: where to write a picture of them (PNG). E.g. --out=grid.png. "
+  "report: where to write the page. E.g. --out=report.html",
 )
-_NPZ = flags.DEFINE_string("npz", None, "sample: where to write them as arrays x and y.")
-_INTERPOLATE = flags.DEFINE_bool("interpolate", False, "sample: walk between latents, row by row.")
+_OUT_DIR = flags.DEFINE_string(
+  "out_dir",
+  None,
+  "sample: folder to write them to, a PNG of each; with labels a folder of each class. "
+  "E.g. --out_dir=samples/",
+)
+_NPZ = flags.DEFINE_string(
+  "npz", None, "sample: where to write them as arrays x and y. E.g. --npz=samples.npz"
+)
+_INTERPOLATE = flags.DEFINE_bool(
+  "interpolate", False, "sample: walk between latents, row by row. E.g. --interpolate"
+)
 _TRUNCATION = flags.DEFINE_list(
-  "truncation", [], "evaluate, sample: bound on normal latents. sample: of several, a row for each."
+  "truncation",
+  [],
+  "evaluate: bound on normal latents. E.g. --truncation=2. "
+  "sample: likewise; of several, a row for each. E.g. --truncation=2,1,0.5",
 )
 _NEIGHBOURS = flags.DEFINE_integer(
-  "neighbours", 0, "sample: show so many nearest training images beside each.", lower_bound=0
+  "neighbours",
+  0,
+  "sample: show so many nearest training images beside each. E.g. --neighbours=5",
+  lower_bound=0,
 )
 _SORT = flags.DEFINE_string(
   "sort",
   "name",
-  "runs: name, state, progress, age, a score, best:SCORE, or a key of the config; --sort=-KEY the "
-  "other way round.",
+  "runs: name, state, progress, age, a score, best:SCORE, or a key of the config; after a minus "
+  "the other way round. E.g. --sort=-frechet_distance",
 )
 _FILTER = flags.DEFINE_list(
-  "filter", [], "runs: KEY=VALUE of state or the config, such as state=done,loss=hinge."
+  "filter", [], "runs: KEY=VALUE of state or the config. E.g. --filter=state=done,loss=hinge"
 )
 COORDINATOR = flags.DEFINE_string(
-  "coordinator", None, "train, of several processes: host:port of the first. Same of all of them."
+  "coordinator",
+  None,
+  "train: of several processes, host:port of the first, the same of all. "
+  "E.g. --coordinator=10.0.0.1:8476",
 )
 NUM_PROCESSES = flags.DEFINE_integer(
-  "num_processes", None, "train, of several processes: how many.", lower_bound=1
+  "num_processes",
+  None,
+  "train: of several processes, how many. E.g. --num_processes=2",
+  lower_bound=1,
 )
 PROCESS_ID = flags.DEFINE_integer(
-  "process_id", None, "train, of several processes: which this is, from 0.", lower_bound=0
+  "process_id",
+  None,
+  "train: of several processes, which this is, from 0. E.g. --process_id=0",
+  lower_bound=0,
 )
 _DRY_RUN = flags.DEFINE_bool(
-  "dry_run", False, "ablate: say what would be run, and about how long it takes; run nothing."
+  "dry_run",
+  False,
+  "ablate: say what would be run, and about how long it takes; run nothing. E.g. --dry_run",
 )
-_SCORE = flags.DEFINE_string("score", None, "ablate: the score to judge by, where not its own.")
-TRACEBACK = flags.DEFINE_bool("traceback", False, "Show where in the code an error came up.")
+_SCORE = flags.DEFINE_string(
+  "score", None, "ablate: the score to judge by, where not its own. E.g. --score=modes"
+)
+TRACEBACK = flags.DEFINE_bool(
+  "traceback",
+  False,
+  "train, ablate, evaluate, score, compare, sample, runs, report: show where in the code an error "
+  "came up. E.g. --traceback",
+)
 
-USAGE = """gan_jax: generative adversarial networks in JAX
-
-  gan_jax train --config=FILE.py --workdir=DIR [--config.KEY=VALUE ...]
+SYNOPSES = {
+  "train": """\
+  gan_jax train --config=FILE.py --workdir=RUN [--config.KEY=VALUE ...]
+  gan_jax train --workdir=RUN      (goes on with a run that exists)""",
+  "ablate": """\
   gan_jax ablate --config=FILE.py --workdir=DIR [--config.seeds="(0,1)"] [--dry_run]
-    (many variants and seeds; without --config it says what those in DIR have found)
-  gan_jax evaluate --workdir=DIR [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
-    [--features=classifier] [--metrics=frechet,prdc,...] [--real=train|test] [--num_fake=50000]
+  gan_jax ablate --workdir=DIR      (says what those in DIR have found)""",
+  "evaluate": """\
+  gan_jax evaluate RUN [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
+    [--features=classifier] [--metrics=fid,prdc,...] [--real=train|test] [--num_fake=50000]""",
+  "score": """\
   gan_jax score --real=DIR|FILE.npz|tfds:NAME --fake=DIR|FILE.npz[,...] [--split=train|test]
-    [--features=inception] [--metrics=frechet,...] [--card=card.json]      (images made by anything)
-  gan_jax compare A[,A2,...] B[,B2,...]      (folders of runs, or score cards)
-  gan_jax sample --workdir=DIR [--num=64] [--out=grid.png] [--npz=arrays.npz] [--interpolate]
-    [--truncation=2,1,0.5] [--neighbours=5]
-  gan_jax runs DIR [--sort=KEY] [--filter=KEY=VALUE,...]      (runs and ablations below a folder)
-  gan_jax report RUN [RUN ...] [--out=report.html]      (one page of runs and ablations)
-
-A run that exists in DIR is resumed. Exit codes: 0 done; 1 an error; 2 wrong flags; 75 stopped by a
-signal with all saved: start it again, and it goes on. Flags:
-"""
+    [--features=inception] [--metrics=fid,...] [--card=card.json]""",
+  "compare": """\
+  gan_jax compare A[,A2,...] B[,B2,...] ...      (folders of runs, or score cards)
+  gan_jax compare SWEEP      (the methods in a folder of launch/sweep)""",
+  "sample": """\
+  gan_jax sample RUN [--num=64] [--out=grid.png] [--out_dir=DIR] [--npz=arrays.npz]
+    [--interpolate] [--truncation=2,1,0.5] [--neighbours=5]""",
+  "runs": """\
+  gan_jax runs DIR [--sort=KEY] [--filter=KEY=VALUE,...]""",
+  "report": """\
+  gan_jax report RUN|SWEEP [...] [--out=report.html]""",
+}
 
 
 def train() -> None:
@@ -155,6 +247,7 @@ def ablate() -> None:
   """Plays the variants of an ablation that have not been played, and says what all have found."""
   from gan_jax import plots
   from gan_jax.ablation import estimate, picture, plan, play, results, table
+  from gan_jax.metrics.suite import score_name
 
   if _CONFIG.value is None and not _WORKDIR.value:
     raise ValueError("ablate: expected --config=FILE.py, or --workdir of an ablation to look at")
@@ -168,18 +261,19 @@ def ablate() -> None:
     runs = plan.members(_CONFIG.value)
     play.run(_CONFIG.value, workdir, lambda found: table.Board(found, runs))
   found = results.read(workdir)
-  print(table.table(found, _SCORE.value))
+  score = _SCORE.value and score_name(_SCORE.value)
+  print(table.table(found, score))
   if found.rows:
     for name, draw in (("matrix", picture.matrix), ("curves", picture.curves)):
-      plots.save(draw(found, _SCORE.value), workdir / f"{name}.png")
+      plots.save(draw(found, score), workdir / f"{name}.png")
 
 
-def evaluate() -> None:
+def evaluate(*folders: str) -> None:
   """Scores checkpoints of a run: prints a line of each, and writes their cards."""
   from gan_jax import scoring
   from gan_jax.cards import line
 
-  workdir, bounds = _workdir(), _truncation()
+  workdir, bounds = _workdir(folders), _truncation()
   if len(bounds) > 1:
     raise ValueError(f"--truncation={_TRUNCATION.value}: evaluate takes one bound")
   how = scoring.How(_EMA.value, *bounds)
@@ -223,43 +317,36 @@ def score() -> None:
     print(f"wrote {_CARD.value}")
 
 
-def compare(*methods: str) -> None:
-  """Compares two methods by their score cards."""
-  from gan_jax import cards, comparing
+def compare(*arguments: str) -> None:
+  """Compares methods by their score cards."""
+  from gan_jax import cards, comparing, sweeps
 
-  if len(methods) != 2:
+  if not arguments or (len(arguments) == 1 and not sweeps.is_sweep(arguments[0])):
     raise ValueError(
-      f"expected gan_jax compare A B, got {len(methods)} methods: each is the folder of a run"
-      " or a score card, or several with commas between"
+      f"expected gan_jax compare A B, got {len(arguments)} methods: each is the folder of a run or"
+      " a score card, several with commas between, or the folder of a sweep"
     )
-  one, other = (method.split(",") for method in methods)
-  found = cards.read_cards([*one, *other])
-  a, b = found[: len(one)], found[len(one) :]
-  names = _names(*methods)
-  print(comparing.compare(a, b, names=names, despite=_DESPITE.value))
-  configs = [[comparing.config_of(path) for path in paths] for paths in (one, other)]
+  methods, left = sweeps.methods(arguments)
+  for told in left:
+    print(f"gan_jax: {told}", file=sys.stderr)
+  read = iter(cards.read_cards([path for paths in methods.values() for path in paths]))
+  found = [[next(read) for _ in paths] for paths in methods.values()]
+  configs = [[comparing.config_of(path) for path in paths] for paths in methods.values()]
+  names = comparing.names_of(configs, [paths[0] for paths in methods.values()])
+  if len(found) == 2:
+    print(comparing.compare(*found, names=(names[0], names[1]), despite=_DESPITE.value))
+  else:
+    print(comparing.board(dict(zip(names, found, strict=True)), despite=_DESPITE.value))
   print(f"\n{comparing.config_differences(*configs, names=names)}")
 
 
-def _names(first: str, second: str) -> tuple[str, str]:
-  """Names two methods by the folders of their first runs, as far as these tell them apart."""
-  from gan_jax.cards import FOLDER
-
-  paths = [pathlib.Path(method.split(",")[0]) for method in (first, second)]
-  a, b = (p.parent.parent.name if p.parent.name == FOLDER else p.stem for p in paths)
-  a, b = a[-18:], b[-18:]
-  return (a, b) if a != b else (f"A {a}", f"B {b}")
-
-
-def sample() -> None:
+def sample(*folders: str) -> None:
   """Draws examples from a run."""
   from gan_jax import runs
 
-  if not (_OUT.value or _NPZ.value):
-    raise ValueError("sample: say where to write, --out=grid.png or --npz=arrays.npz")
-  if _OUT.value and not _OUT.value.lower().endswith(".png"):
-    raise ValueError(f"--out={_OUT.value}: pictures are written as PNG; expected a name in .png")
-  run = runs.load(_workdir(), at=_CHECKPOINT.value or "last")
+  workdir = _workdir(folders)
+  _check_places()
+  run = runs.load(workdir, at=_CHECKPOINT.value or "last")
   if _FEATURES.value and not _NEIGHBOURS.value:
     raise ValueError("sample: --features says in what neighbours are near; give --neighbours=5 too")
   if _NEIGHBOURS.value:
@@ -269,6 +356,7 @@ def sample() -> None:
       _NUM.value,
       png=_OUT.value,
       npz=_NPZ.value,
+      folder=_OUT_DIR.value,
       seed=_SEED.value,
       ema=_EMA.value,
       interpolate=_INTERPOLATE.value,
@@ -277,11 +365,45 @@ def sample() -> None:
   print("\n".join(f"wrote {path}" for path in written))
 
 
+def _check_places() -> None:
+  """Refuses places that samples cannot be written to, before any are drawn."""
+  from gan_jax.files import check_folder, check_writable
+
+  if not (_OUT.value or _OUT_DIR.value or _NPZ.value):
+    raise ValueError(
+      "sample: say where to write, --out=grid.png, --out_dir=samples/ or --npz=arrays.npz"
+    )
+  if _OUT.value:
+    kind = pathlib.Path(_OUT.value).suffix.lower()
+    if kind != ".png":
+      raise ValueError(f"--out={_OUT.value}: expected a name in .png{_NO_PICTURES.get(kind, '')}")
+    check_writable("--out", _OUT.value)
+  if _NPZ.value:
+    if not _NPZ.value.endswith(".npz"):
+      raise ValueError(f"--npz={_NPZ.value}: expected a name in .npz; pictures are --out=grid.png")
+    check_writable("--npz", _NPZ.value)
+  if _OUT_DIR.value:
+    check_folder("--out_dir", _OUT_DIR.value)
+
+
+_LOSSY = (
+  "; JPEG and WebP lose detail, which changes scores (Parmar et al. 2022, arXiv:2104.11222), so"
+  " pictures are written as PNG alone"
+)
+# Why there is no picture of such an ending, and what to type for what it may have meant.
+_NO_PICTURES = {
+  **dict.fromkeys((".jpg", ".jpeg", ".webp"), _LOSSY),
+  ".npz": "; arrays are written by --npz=FILE.npz",
+  ".npy": "; arrays are written by --npz=FILE.npz",
+  "": "; a PNG of each example is written by --out_dir=DIR",
+}
+
+
 def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots, report, scoring
 
-  if not _OUT.value or _NPZ.value or _INTERPOLATE.value or len(_truncation()) > 1:
+  if not _OUT.value or _NPZ.value or _OUT_DIR.value or _INTERPOLATE.value or len(_truncation()) > 1:
     raise ValueError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
   k, features, how = _NEIGHBOURS.value, _FEATURES.value, scoring.How(_EMA.value, *_truncation())
   images = scoring.with_neighbours(
@@ -310,7 +432,7 @@ def runs(*folders: str) -> None:
   found = listing.chosen([listing.look(path) for path in listing.find(folders[0])], wanted)
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
   shown = listing.ordered(found, _SORT.value)
-  print(listing.table(shown, folders[0], first=_SORT.value.lstrip("-"), width=width))
+  print(listing.table(shown, folders[0], first=listing.score_of(_SORT.value), width=width))
 
 
 def report(*folders: str) -> None:
@@ -333,10 +455,21 @@ COMMANDS: dict[str, Callable[..., None]] = {
   "runs": runs,
   "report": report,
 }
-WITH_FOLDERS = (compare, runs, report)  # commands that take folders without a flag
+# Commands that take folders without a flag.
+WITH_FOLDERS = (evaluate, compare, sample, runs, report)
 
 
-def _workdir() -> pathlib.Path:
-  if not _WORKDIR.value:
+def _workdir(folders: Sequence[str] = ()) -> pathlib.Path:
+  """Returns the folder of the run, which --workdir names or, of some commands, a bare word."""
+  given = {_plain(folder): folder for folder in (*folders, *filter(None, [_WORKDIR.value]))}
+  if len(given) > 1:
+    raise ValueError(
+      f"expected the folder of one run, got {len(given)}: {', '.join(given.values())}"
+    )
+  if not given:
     raise ValueError("--workdir: expected the folder of the run, e.g. --workdir=runs/mnist_dcgan")
-  return pathlib.Path(_WORKDIR.value).expanduser()
+  return pathlib.Path(*given.values()).expanduser()
+
+
+def _plain(folder: str) -> pathlib.Path:
+  return pathlib.Path(folder).expanduser().resolve()

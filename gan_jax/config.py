@@ -5,18 +5,20 @@ about. Everything can be overridden on the command line: `--config.loss=hinge --
 numbers, flags and names; `gan_jax.experiment` makes objects of them.
 """
 
+import functools
 import inspect
 import pathlib
+import re
 import runpy
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
 
-from gan_jax import regularizers
+from gan_jax import aliases, regularizers
 from gan_jax.nets import NETWORKS
 from gan_jax.parallel import check_mesh
 
@@ -48,6 +50,18 @@ SCHEDULES = {
 }
 # Options that each of them has here.
 OUR_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
+OPTIMIZER_MEANINGS = {
+  "learning_rate": "step size; a number or a schedule",
+  "b1": "decay of the average of gradients",
+  "b2": "decay of the average of squared gradients",
+  "eps": "added to the root that gradients are divided by",
+  "eps_root": "added under that root; 1e-8 where something differentiates through updates",
+  "nesterov": "whether momentum looks ahead (NAdam)",
+  "clip_norm": "global norm that gradients are clipped to before the update; 0 for none",
+  "clip_weights": "bound on every parameter right after the update (WGAN); 0 for none",
+  "lookahead": "rounds after which it goes back part of the way; 0 for never",
+  "lookahead_share": "part of the way that it keeps then",
+}
 LEAST = {
   "rounds": 1,
   "batch_size": 1,
@@ -63,74 +77,141 @@ LEAST = {
 GIVEN = {"shape", "num_classes", "axis_name", "parent"}  # of a network: known from data and layout
 
 
+class Key(NamedTuple):
+  """A key of the config.
+
+  Attributes:
+    default: its value, or a section that a function makes.
+    meaning: one line; of a section {key: line}.
+  """
+
+  default: Any
+  meaning: str | Mapping[str, str]
+
+
+def keys() -> dict[str, Any]:
+  """Lists every key there is: nested sections of `Key`, of which docs/config.md is made."""
+  return {
+    "seed": Key(0, "seed of networks, batches and noise"),
+    "rounds": Key(1000, "rounds to train; in each all players have their turns once"),
+    "batch_size": Key(64, "examples in a minibatch, over all devices"),
+    "rounds_per_call": Key(10, "rounds in one dispatch; the numbers do not depend on it"),
+    # The numbers do not depend on the mesh either.
+    "mesh": {
+      "data": Key(-1, "devices that batches are split over; -1 for all that are left"),
+      "fsdp": Key(1, "devices that batches and large arrays of the state are split over"),
+    },
+    "microbatches": Key(1, "parts in which a batch is seen, one by one, for less memory"),
+    "remat": Key(False, "run networks again for their gradients: less memory, more time"),
+    "data": Key("mnist10k", "data set: mnist10k, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, ring8"),
+    "data_options": {
+      "image_size": Key(0, "pixels of a side to resize and crop to; 0 keeps the images' own"),
+      "channels": Key(0, "1 for gray, 3 for colour; 0 keeps the images' own"),
+      "examples": Key(0, "examples to train on, the first so many; 0 for all"),
+      "data_dir": Key("", "where tfds: keeps its data, and where relative paths of others start"),
+      "manual_dir": Key("", "folder of official files that were fetched by hand, for tfds:"),
+      "flip": Key(False, "whether every image is flipped left to right with probability 1/2"),
+      "pixel_range": Key((-1.0, 1.0), "what 0 and 255 are scaled to; the generator's output fits"),
+      "placement": Key("auto", "device keeps all data there, stream reads them as it goes, auto"),
+    },
+    "conditional": Key(False, "whether both networks are given the labels"),
+    "generator": _networks("mlp_generator"),
+    "discriminator": _networks("mlp_discriminator"),
+    "latent": {
+      "name": Key("normal", "distribution of z: normal, uniform or truncated"),
+      "dim": Key(64, "dimensions of z"),
+      "scale": Key(1.0, "standard deviation of normal z; bound of uniform z"),
+      "bound": Key(2.0, "of truncated z: every entry is redrawn until within it"),
+    },
+    "loss": Key("non_saturating", "adversarial loss, such as hinge, wgan, lsgan, rpgan"),
+    "real_target": Key(1.0, "target of real examples; below 1: one-sided label smoothing"),
+    "regularizers": Key(
+      _numbers(dict.fromkeys(regularizers.REGULARIZERS, 0.0)),
+      {
+        name: f"weight (0: off; a number or a schedule): {_first_sentence(name)}"
+        for name in regularizers.REGULARIZERS
+      },
+    ),
+    "regularizer_options": {
+      name: {
+        "every": Key(
+          1, "rounds between two applications (lazy), each with so many times the weight"
+        ),
+        **{
+          option: Key(value, argument_docs(factory.__doc__).get(option, ""))
+          for option, value in defaults(factory).items()
+        },
+      }
+      for name, factory in regularizers.REGULARIZERS.items()
+    },
+    "jitter": Key(0.05, "how far a consistency term moves points"),
+    "generator_regularizers": Key(
+      _numbers({"orthogonal": 0.0}), {"orthogonal": "weight of the same for the generator"}
+    ),
+    "k": Key(1, "moves of the discriminator in a round, each with a fresh minibatch"),
+    "simultaneous": Key(False, "whether both players move at once, from one draw"),
+    # What the optimizers are given; see `gan_jax.rules`.
+    "rule": {
+      "name": Key("gradient", "gradient; extragradient, consensus (simultaneous); unrolled"),
+      "weight": Key(1.0, "of consensus: weight of the gradients' squared norm"),
+      "steps": Key(5, "of unrolled: moves of the discriminator that the generator looks ahead"),
+    },
+    "packing": Key(1, "examples that the discriminator sees at once (PacGAN)"),
+    "joint": Key(False, "whether real and fake go through the discriminator in one batch"),
+    "instance_noise": Key(
+      _numbers({"std": 0.0}), {"std": "standard deviation of noise on all the discriminator sees"}
+    ),
+    "optimizers": {"discriminator": _optimizers("adam"), "generator": _optimizers("adam")},
+    "average": {
+      "name": Key("decay", "moving average of the generator: decay, half_life or none"),
+      "decay": Key(0.999, "of decay: share that is kept each round"),
+      "half_life": Key(0.0, "of half_life: images after which a contribution has halved"),
+      "ramp_up": Key(0.0, "of half_life: at most this share of the images seen; 0 is off"),
+    },
+    "log_every": Key(100, "rounds between two rows; 0 for never"),
+    "sample_every": Key(1000, "rounds between two pictures; 0 for the end alone"),
+    "evaluate_every": Key(0, "rounds between two evaluations; 0 for the end alone"),
+    "checkpoint_every": Key(1000, "rounds between two checkpoints; 0 for the end alone"),
+    "keep_checkpoints": Key(3, "newest checkpoints that are kept"),
+    "keep_every": Key(0, "rounds whose checkpoints are kept for good; 0 for none"),
+    "on_nan": Key("stop", "stop, or rollback to the last checkpoint and on with other noise"),
+    "max_rollbacks": Key(3, "times it is gone back at most"),
+    "num_samples": Key(64, "examples in a picture"),
+    "num_fake": Key(2000, "examples that are made for a score"),
+    "evaluation": {
+      "features": Key(
+        "classifier", "network that looks at images: classifier, inception:FILE, ..."
+      ),
+      "metrics": Key(
+        ("frechet", "classes"), "scores, such as fid, kid, prdc; the first picks best"
+      ),
+      "real": Key("test", "split that fakes are held against, test or train"),
+    },
+  }
+
+
 def default_config() -> ml_collections.ConfigDict:
   """Makes a config with every key there is, each at its default."""
-  return ml_collections.ConfigDict(
-    {
-      "seed": 0,
-      "rounds": 1000,
-      "batch_size": 64,
-      "rounds_per_call": 10,  # rounds in one dispatch; the numbers do not depend on it
-      # Devices along each axis, -1 for all that are left; the numbers do not depend on it either.
-      # Batches are split over both, large arrays of the state over `fsdp`.
-      "mesh": {"data": -1, "fsdp": 1},
-      "microbatches": 1,  # parts in which a batch is seen, one after the other, for less memory
-      "remat": False,  # run networks again for their gradients: less memory, more time
-      "data": "mnist10k",  # see `gan_jax.data.load`
-      "data_options": {
-        "image_size": 0,  # to resize and crop to; 0 keeps the images' own
-        "channels": 0,  # 1 for gray, 3 for colour; 0 keeps the images' own
-        "examples": 0,  # to train on, the first so many; 0 for all
-        "data_dir": "",  # of tfds:, and where relative paths of other data start
-        "manual_dir": "",  # of tfds:, files fetched by hand
-        "flip": False,
-        "pixel_range": (-1.0, 1.0),
-        "placement": "auto",  # "device" keeps all of it there, "stream" reads it as it goes
-      },
-      "conditional": False,
-      "generator": network("mlp_generator"),
-      "discriminator": network("mlp_discriminator"),
-      "latent": {"name": "normal", "dim": 64, "scale": 1.0, "bound": 2.0},
-      "loss": "non_saturating",
-      "real_target": 1.0,  # below 1: one-sided label smoothing
-      # Weights, each a number or a `schedule`; 0 is off.
-      "regularizers": _numbers(dict.fromkeys(regularizers.REGULARIZERS, 0.0)),
-      "regularizer_options": {
-        name: {"every": 1, **defaults(factory)}
-        for name, factory in regularizers.REGULARIZERS.items()
-      },
-      "jitter": 0.05,  # how far a consistency term moves points
-      "generator_regularizers": _numbers({"orthogonal": 0.0}),
-      "k": 1,
-      "simultaneous": False,
-      # What the optimizers are given: "gradient", or one of `gan_jax.rules`: "extragradient",
-      # "consensus" (weight), both of simultaneous players; "unrolled" (steps).
-      "rule": {"name": "gradient", "weight": 1.0, "steps": 5},
-      "packing": 1,
-      "joint": False,
-      "instance_noise": _numbers({"std": 0.0}),  # on all that the discriminator sees
-      "optimizers": {"discriminator": optimizer("adam"), "generator": optimizer("adam")},
-      "average": {"name": "decay", "decay": 0.999, "half_life": 0.0, "ramp_up": 0.0},
-      "log_every": 100,
-      "sample_every": 1000,
-      "evaluate_every": 0,  # 0: only at the end
-      "checkpoint_every": 1000,
-      "keep_checkpoints": 3,  # the newest so many
-      "keep_every": 0,  # and those of each so many rounds; 0: no others
-      "on_nan": "stop",  # or "rollback": go back to the last checkpoint, and on with other noise
-      "max_rollbacks": 3,
-      "num_samples": 64,  # in a grid
-      "num_fake": 2000,  # for a score
-      # How images are scored: what looks at them, one of `gan_jax.features.FEATURES`, with the file
-      # of its weights after a colon if need be; some of `gan_jax.metrics.suite.METRICS`, of which
-      # the first chooses the best checkpoint; the split they are held against, "train" or "test".
-      "evaluation": {
-        "features": "classifier",
-        "metrics": ("frechet", "classes"),
-        "real": "test",
-      },
-    }
-  ).lock()
+  return ml_collections.ConfigDict(_defaults_of(keys())).lock()
+
+
+def _defaults_of(section: Any) -> Any:
+  if isinstance(section, dict):
+    return {key: _defaults_of(value) for key, value in section.items()}
+  return section.default
+
+
+def _networks(name: str) -> Key:
+  """Describes a section that names a network."""
+  about = argument_docs(NETWORKS[name].__doc__)
+  player = name.split("_")[-1]
+  meaning = {"name": f"one of the networks below that end in _{player}"}
+  return Key(network(name), meaning | {o: about.get(o, "") for o in _network_options(name)})
+
+
+def _optimizers(name: str) -> Key:
+  """Describes a section that names an optimizer."""
+  return Key(optimizer(name), {"name": ", ".join(OPTIMIZERS), **OPTIMIZER_MEANINGS})
 
 
 def from_file(path: str | pathlib.Path, beside: str = "") -> ml_collections.ConfigDict:
@@ -229,6 +310,28 @@ def check(config: ml_collections.ConfigDict) -> None:
     )
   check_mesh(**section(config, "mesh"))
   _check_sections(config, "config", {})
+  if config.average.name == "half_life" and not config.average.half_life:
+    raise ValueError(
+      "config.average.half_life is 0, which copies the generator: give the images after which a "
+      "contribution has halved, config.average.half_life=10000, or config.average.name=none"
+    )
+  _check_tuples(config)
+
+
+def _check_tuples(config: ml_collections.ConfigDict) -> None:
+  """Refuses tuples whose entries are of another kind than those of the default."""
+  usual = default_config().to_dict()
+  for key in ("generator", "discriminator"):
+    if config[key].get("name") in NETWORKS:
+      usual[key] = network(config[key]["name"])
+  known = dict(_values(usual, ""))
+  for key, value in _values(config, ""):
+    if not (isinstance(known.get(key), tuple) and known[key]):
+      continue
+    kinds = (int, float) if isinstance(known[key][0], float) else type(known[key][0])
+    entries = value if isinstance(value, tuple | list) else [None]
+    if not all(isinstance(x, kinds) and type(x) is not bool for x in entries):
+      raise ValueError(f"config.{key} is {value!r}: expected entries such as those of {known[key]}")
 
 
 def _check_sections(section: ml_collections.ConfigDict, path: str, seen: dict[int, str]) -> None:
@@ -322,6 +425,24 @@ def replaced(
   return copy
 
 
+def canonical(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """Replaces short names by ours (see `gan_jax.aliases`), before a config is kept or compared."""
+  changes = {
+    key: name
+    for key, value in _values(config, "")
+    if (name := aliases.canonical(key, value)) != value
+  }
+  return replaced(config, changes) if changes else config
+
+
+def _values(section: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:
+  for key, value in section.items():
+    if isinstance(value, Mapping | ml_collections.ConfigDict):
+      yield from _values(value, f"{path}{key}.")
+    else:
+      yield f"{path}{key}", value
+
+
 def filled(
   make: Callable[..., Mapping[str, Any]], options: Mapping[str, Any], kind: str
 ) -> dict[str, Any]:
@@ -333,8 +454,8 @@ def filled(
     return dict(make(**options))
   except ValueError as error:
     raise ValueError(
-      f"{error}. To change to another {kind}, give its section as a whole, such as "
-      f"{{'name': {options['name']!r}}}"
+      f"{error}. To change to another {kind}, give its section as a whole, {{'name': "
+      f"{options['name']!r}}}, or on the command line its .name={options['name']}"
     ) from error
 
 
@@ -371,10 +492,33 @@ def defaults(factory: Callable[..., Any]) -> dict[str, Any]:
   }
 
 
+@functools.cache
+def argument_docs(docstring: str | None) -> dict[str, str]:
+  """Reads what a docstring says of each argument or attribute: {name: text}."""
+  found: dict[str, str] = {}
+  names: list[str] = []
+  for line in inspect.cleandoc(docstring or "").splitlines():
+    if match := re.fullmatch(r"  ([a-z_0-9]+(?:, [a-z_0-9]+)*): (.*)", line):
+      names = match[1].split(", ")
+      found |= dict.fromkeys(names, match[2])
+    elif line.startswith("    ") and names:
+      found |= {name: f"{found[name]} {line.strip()}" for name in names}
+    else:
+      names = []
+  return {name: text.rstrip(".") for name, text in found.items()}
+
+
+def _first_sentence(regularizer: str) -> str:
+  """Takes what the docstring of a regularizer begins with."""
+  described = getattr(regularizers, regularizer, regularizers.REGULARIZERS[regularizer])
+  line = (described.__doc__ or regularizer).strip().splitlines()[0]
+  return line[0].lower() + line[1:].split(". ")[0].rstrip(".")
+
+
 def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
   """Looks a name up; an unknown one is refused with those there are."""
   if name not in table:
-    raise ValueError(f"unknown {kind} {name!r}; expected one of: {', '.join(sorted(table))}")
+    raise ValueError(aliases.unknown(name, table, kind))
   return table[name]
 
 
@@ -382,4 +526,6 @@ def known(given: Iterable[str], valid: Iterable[str], what: str) -> None:
   """Refuses names that are not valid, with those that are."""
   unknown = sorted(set(given) - set(valid))
   if unknown:
-    raise ValueError(f"unknown {what}: {', '.join(unknown)}; expected: {', '.join(sorted(valid))}")
+    near = aliases.near(unknown[0], valid)
+    told = f"unknown {what}: {', '.join(unknown)}; expected: {', '.join(sorted(valid))}"
+    raise ValueError(f"{told}{near}")

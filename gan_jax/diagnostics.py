@@ -88,12 +88,12 @@ class Alarm(NamedTuple):
 
 
 _SPREAD = (
-  "packing=2, regularizers.r1, or loss='relativistic' with r1 and r2 (arXiv:1712.04086, 1801.04406,"
-  " 2501.05441); a lower learning rate"
+  "--config.packing=2, --config.regularizers.r1, or --config.loss=relativistic with r1 and r2"
+  " (arXiv:1712.04086, 1801.04406, 2501.05441); a lower learning rate"
 )
 _DAMP = (
-  "regularizers.r1, which makes play converge locally (arXiv:1801.04406), a lower learning rate, or"
-  " optimistic_adam_v2"
+  "--config.regularizers.r1, which makes play converge locally (arXiv:1801.04406), a lower learning"
+  " rate, or optimistic_adam_v2"
 )
 
 _ALIKE = Sign("monitor/diversity", False, 0.25, "fakes are four times as alike as examples")
@@ -110,8 +110,8 @@ MONITORS = (
       Sign("generator/D_fake", False, 0.02, "D is sure of every fake, not G of having won"),
       Sign("gradient_norm/peak", False, 0.2, "what is left is small beside what there was"),
     ),
-    "loss='non_saturating', whose slope is 1 there (arXiv:1406.2661), a lower k or learning rate of"
-    " the discriminator, or a regularizer that keeps it smooth (r1, gradient_penalty)",
+    "--config.loss=non_saturating, whose slope is 1 there (arXiv:1406.2661), a lower k or learning"
+    " rate of the discriminator, or a regularizer that keeps it smooth (r1, gradient_penalty)",
   ),
   Monitor(
     "mode_collapse",
@@ -155,8 +155,8 @@ MONITORS = (
   Monitor(
     "discriminator_overfitting",
     (Sign("monitor/held_out_auc", True, 0.8, "four of five held-out examples rank below"),),
-    "more data or flips of it (data_options.flip), balanced_consistency (arXiv:2002.04724), lecam"
-    " (arXiv:2104.03310), more r1, or a smaller discriminator",
+    "more data or flips of it (--config.data_options.flip), balanced_consistency"
+    " (arXiv:2002.04724), lecam (arXiv:2104.03310), more r1, or a smaller discriminator",
   ),
 )
 

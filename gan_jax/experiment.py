@@ -1,18 +1,20 @@
 """From a config to an experiment: here names become objects, and nowhere else."""
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import ml_collections
 import optax
 
-from gan_jax import data, games, losses, regularizers, rules
+from gan_jax import aliases, data, games, losses, regularizers, rules
 from gan_jax.config import (
   OPTIMIZERS,
   OUR_OPTIONS,
   SCHEDULES,
+  canonical,
   check,
   check_number,
   defaults,
@@ -82,6 +84,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     ValueError: for an unknown name, a value out of range, or data that do not fit.
     FileNotFoundError: for data that are not there.
   """
+  config = canonical(config)
   check(config)
   options = section(config, "data_options")
   where: dict[str, Any] = {
@@ -143,6 +146,7 @@ def build_game(
   Raises:
     ValueError: for an unknown name or a value out of range.
   """
+  config = canonical(config)
   check(config)
   config = replaced(config, numbers or {})
   if config.conditional and example.num_classes is None:
@@ -151,17 +155,26 @@ def build_game(
       "use data with labels or --config.conditional=False"
     )
   _check_output(config.generator, example)
-  loss = lookup(losses.LOSSES, config.loss, "loss")
+  with _naming("config.loss"):
+    loss = lookup(losses.LOSSES, config.loss, "loss")
   if config.real_target != 1.0:
-    loss = losses.smooth(loss, config.real_target)
-  k = {"discriminator": config.k, "generator": 1}
+    with _naming("config.real_target"):
+      loss = losses.smooth(loss, config.real_target)
+  optimizers = {}
+  for player, moves in (("discriminator", config.k), ("generator", 1)):
+    with _naming(f"config.optimizers.{player}"):
+      optimizers[player] = _optimizer(config.optimizers[player], moves)
+  with _naming("config.generator"):
+    generator = _network(config.generator, example.num_classes, shape=example.shape)
+  with _naming("config.discriminator"):
+    discriminator = _network(config.discriminator, example.num_classes)
   return games.two_player(
-    _network(config.generator, example.num_classes, shape=example.shape),
-    _network(config.discriminator, example.num_classes),
+    generator,
+    discriminator,
     loss=loss,
     regularizers=_regularizers(config, "regularizers", example),
     generator_regularizers=_regularizers(config, "generator_regularizers", example),
-    optimizers={name: _optimizer(config.optimizers[name], k[name]) for name in k},
+    optimizers=optimizers,
     latent=_latent(section(config, "latent")),
     turns=_turns(config),
     averages=_averages(section(config, "average")),
@@ -174,6 +187,15 @@ def build_game(
 
 
 # --- what a config names ------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _naming(key: str) -> Iterator[None]:
+  """Names the part of the config in errors of what is made of it."""
+  try:
+    yield
+  except ValueError as error:
+    raise ValueError(f"{key}: {error}") from error
 
 
 def _network(options: Mapping[str, Any], num_classes: int | None, **given: Any) -> Any:
@@ -239,7 +261,9 @@ def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
       f"square root of {config.optimizers.discriminator.name} has no slope at 0; set "
       "config.optimizers.discriminator.eps_root=1e-8, or another optimizer"
     )
-  return rules.microbatches(lookup(kinds, options["name"], "rule")(), config.microbatches)
+  with _naming("config.rule"):
+    turns = lookup(kinds, options["name"], "rule")()
+  return rules.microbatches(turns, config.microbatches)
 
 
 def _asked(config: ml_collections.ConfigDict) -> Asked:
@@ -278,7 +302,10 @@ def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
   name, _, weights = features.partition(":")
   found = lookup(FEATURES, name, "evaluation.features")
   if weights and not found.reads_file:
-    raise ValueError(f"evaluation.features {name!r} are read from no file, and {weights!r} is")
+    raise ValueError(
+      f"config.evaluation.features {name!r} are read from no file, and {weights!r} is"
+    )
+  metrics = aliases.canonical("evaluation.metrics", metrics)
   if not metrics or len(set(metrics)) < len(metrics):
     raise ValueError(f"config.evaluation.metrics is {metrics}: expected one or more, each once")
   if real not in ("train", "test"):
@@ -316,7 +343,8 @@ def _regularizers(
     if len(example.shape) == 1 and "transform" in inspect.signature(factory).parameters:
       # Points cannot be flipped and shifted.
       options["transform"] = regularizers.jitter(scale=config.jitter)
-    term = factory(**options)
+    with _naming(f"config.regularizer_options.{name}"):
+      term = factory(**options)
     terms[name] = (_weight(weight), term if lazy == 1 else every(lazy, term))
   return terms
 
@@ -338,9 +366,10 @@ def _call(table: Mapping[str, Any], name: str, kind: str, options: Mapping[str, 
 
 
 def _latent(options: dict[str, Any]) -> games.Latent:
-  factory = lookup(LATENTS, options["name"], "latent")
-  takes = inspect.signature(factory).parameters
-  return factory(**{key: value for key, value in options.items() if key in takes})
+  with _naming("config.latent"):
+    factory = lookup(LATENTS, options["name"], "latent")
+    takes = inspect.signature(factory).parameters
+    return factory(**{key: value for key, value in options.items() if key in takes})
 
 
 def _averages(options: dict[str, Any]) -> dict[str, Any]:
@@ -349,4 +378,5 @@ def _averages(options: dict[str, Any]) -> dict[str, Any]:
     "decay": lambda: {"generator": games.decay(options["decay"])},
     "half_life": lambda: {"generator": games.half_life(options["half_life"], options["ramp_up"])},
   }
-  return lookup(kinds, options["name"], "average")()
+  with _naming("config.average"):
+    return lookup(kinds, options["name"], "average")()

@@ -39,6 +39,44 @@ def whole(path: Path) -> Iterator[pathlib.Path]:
     temporary.unlink(missing_ok=True)
 
 
+def check_writable(flag: str, path: Path) -> None:
+  """Refuses a file that cannot be written, before there is anything to write.
+
+  Args:
+    flag: that names it, for the message.
+    path: of the file; folders above it are made when it is written.
+
+  Raises:
+    ValueError: it is a folder, or in none that can be written to.
+  """
+  path = pathlib.Path(path).absolute()
+  if path.is_dir():
+    raise ValueError(f"{flag}={path} cannot be written: it is a folder; name a file in it")
+  parent = next(folder for folder in path.parents if folder.exists())
+  if not parent.is_dir():
+    raise ValueError(f"{flag}={path} cannot be written: {parent} is a file, and no folder")
+  if not os.access(parent, os.W_OK | os.X_OK):
+    raise ValueError(f"{flag}={path} cannot be written: {parent} is not yours to write to")
+
+
+def check_folder(flag: str, path: Path) -> None:
+  """Refuses a new folder that cannot be written, or that has something in it already.
+
+  Args:
+    flag: that names it, for the message.
+    path: of the folder.
+
+  Raises:
+    ValueError: it is a file, has files, or cannot be written to.
+  """
+  path = pathlib.Path(path)
+  if path.is_file():
+    raise ValueError(f"{flag}={path} is a file: name a folder that is new, or empty")
+  if path.is_dir() and any(path.iterdir()):
+    raise ValueError(f"{flag}={path} has files already: name a folder that is new, or empty")
+  check_writable(flag, path / "x")
+
+
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
   """Names a file in errors of writing to it: those of an open file, as at a full disk, do not."""

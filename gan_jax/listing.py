@@ -8,10 +8,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gan_jax.aliases import canonical
 from gan_jax.cards import flat
 from gan_jax.files import read_json
 from gan_jax.lock import is_live
-from gan_jax.metrics.suite import METRICS
+from gan_jax.metrics.suite import METRICS, score_name
 from gan_jax.report import read_rows, scores
 from gan_jax.runs import config_values, read_config
 
@@ -163,6 +164,7 @@ def chosen(listed: Sequence[Listed], wanted: Mapping[str, str]) -> list[Listed]:
   Raises:
     ValueError: for a key that none of them has.
   """
+  wanted = {key: str(canonical(key, value)) for key, value in wanted.items()}
   known = {"state"}.union(*(run.config for run in listed))
   for key in wanted:
     if listed and key not in known:
@@ -187,18 +189,24 @@ def ordered(listed: Sequence[Listed], key: str) -> list[Listed]:
     ValueError: none of them has such a key.
   """
   name, flipped = key.removeprefix("-"), key.startswith("-")
+  name = f"best:{score_of(name)}" if name.startswith("best:") else score_name(name)
   values = [_value(run, name) for run in listed]
   if listed and all(value is None for value in values):
     names = sorted({score for run in listed for score in run.scores})
     raise ValueError(
-      f"--sort: no run has {name!r}; expected name, state, progress, age, a key of the config, or a"
-      f" score, last or best:SCORE: {', '.join(names) or 'there is none yet'}"
+      f"--sort: no run has {key.removeprefix('-')!r}; expected name, state, progress, age, a key of the"
+      f" config, or a score, last or best:SCORE: {', '.join(names) or 'there is none yet'}"
     )
   pairs = list(zip(values, listed, strict=True))
   there = [pair for pair in pairs if pair[0] is not None]
   backwards = flipped != (BETTER.get(name.removeprefix("best:")) == "max")
   there.sort(key=lambda pair: pair[0] or (), reverse=backwards)
   return [run for _, run in [*there, *(pair for pair in pairs if pair[0] is None)]]
+
+
+def score_of(key: str) -> str:
+  """Takes the score out of what runs are sorted by."""
+  return score_name(key.removeprefix("-").removeprefix("best:"))
 
 
 def _value(run: Listed, name: str) -> tuple[bool, float, str] | None:

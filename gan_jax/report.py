@@ -47,6 +47,28 @@ def save_png(path: Path, image: np.ndarray) -> None:
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary, "PNG")
 
 
+def save_images(
+  folder: Path, images: np.ndarray, labels: np.ndarray | None = None, classes: int = 1
+) -> None:
+  """Writes each image as a PNG of its own; `folder:` reads them back, with their labels.
+
+  Args:
+    folder: where to; with labels there is a folder of each class in it.
+    images: uint8 [n, H, W, C] with 1 or 3 channels.
+    labels: int [n], each less than `classes`.
+    classes: how many there are.
+  """
+  digits = lambda n: len(str(max(int(n), 1)))
+  folder, width = pathlib.Path(folder), digits(len(images) - 1)
+  names = [f"{i:0{width}}.png" for i in range(len(images))]
+  if labels is not None:  # names of one length, so that classes are sorted as numbers are
+    names = [
+      f"{label:0{digits(classes - 1)}}/{name}" for label, name in zip(labels, names, strict=True)
+    ]
+  for name, image in zip(names, images, strict=True):
+    save_png(folder / name, image)
+
+
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes arrays by name to an .npz file."""
   with whole(path) as temporary, temporary.open("wb") as file:

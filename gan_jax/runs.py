@@ -18,12 +18,12 @@ import numpy as np
 
 from gan_jax.cards import flat
 from gan_jax.checkpoint import BEST, Checkpoints
-from gan_jax.config import check, default_config
+from gan_jax.config import canonical, check, default_config
 from gan_jax.experiment import Experiment, build_game
 from gan_jax.files import read_json
 from gan_jax.game import Game, State, init, minibatches
 from gan_jax.plots import picture
-from gan_jax.report import save_arrays, save_png, write_json
+from gan_jax.report import save_arrays, save_images, save_png, write_json
 from gan_jax.sampling import Example, Sampler, by_class
 
 STEPS = 10  # of an interpolation
@@ -102,17 +102,19 @@ class Run(NamedTuple):
     *,
     png: str | None = None,
     npz: str | None = None,
+    folder: str | None = None,
     seed: int = 0,
     ema: bool = True,
     interpolate: bool = False,
     truncation: Sequence[float] = (),
   ) -> list[str]:
-    """Draws examples and writes them as a picture, as arrays, or both.
+    """Draws examples and writes them as a picture, as arrays, as files of their own.
 
     Args:
       n: how many; interpolated, they are walks of ten.
       png: where to write a picture; class by class when conditional.
       npz: where to write arrays x, and y when conditional.
+      folder: where to write a PNG of each, by class when conditional; see `report.save_images`.
       seed: of the latents.
       ema: whether to use the averaged generator.
       interpolate: whether to walk between latents, a row each.
@@ -123,6 +125,11 @@ class Run(NamedTuple):
     """
     labels: np.ndarray | None = None
     columns: int | None = STEPS
+    if folder and self.sampler.example.pixel_range is None:
+      raise ValueError(
+        f"examples of {self.config.data} are points, and no images: a picture of them is"
+        " --out=FILE.png, arrays are --npz=FILE.npz"
+      )
     if interpolate and truncation:
       raise ValueError("an interpolation is not truncated: ask for one or the other")
     if interpolate:
@@ -138,7 +145,9 @@ class Run(NamedTuple):
       save_png(png, picture(x, columns=columns))
     if npz:
       save_arrays(npz, {"x": x} if labels is None else {"x": x, "y": labels})
-    return [path for path in (png, npz) if path]
+    if folder:
+      save_images(folder, x, labels, self.sampler.example.num_classes or 1)
+    return [path for path in (png, npz, folder) if path]
 
   def labels(self, n: int) -> np.ndarray | None:
     """Lists n labels class by class; None for an unconditional game."""
@@ -230,8 +239,8 @@ def check_same_config(
 
 
 def config_values(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Lists a config's values as JSON knows them."""
-  return json.loads(config.to_json())
+  """Lists a config's values as JSON knows them, with our names for short ones."""
+  return json.loads(canonical(config).to_json())
 
 
 def _game(

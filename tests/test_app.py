@@ -16,6 +16,7 @@ from made_runs import made_run
 from PIL import Image
 
 from gan_jax.cards import read_card
+from gan_jax.data import load as load_data
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = ["--config.generator.width=8", "--config.discriminator.width=8", "--config.batch_size=32"]
@@ -270,6 +271,10 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
   arrays = np.load(tmp_path / "arrays.npz")
   assert arrays["x"].shape == (30, 28, 28, 1) and arrays["x"].dtype == np.uint8
   assert arrays["y"].tolist() == np.repeat(np.arange(10), 3).tolist()
+  gan_jax("sample", digits, "--num=30", f"--out_dir={tmp_path / 'each'}")
+  back = load_data(f"folder:{tmp_path / 'each'}").arrays
+  np.testing.assert_array_equal(back["x"], arrays["x"])
+  np.testing.assert_array_equal(back["y"], arrays["y"])
   assert size(tmp_path / "grid.png") == (3 * 29 - 1, 10 * 29 - 1)
   flags = ["--features=classifier", "--metrics=frechet,classes", "--split=test"]
   path, out = tmp_path / "arrays.npz", tmp_path / "card.json"
@@ -284,7 +289,6 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
 
 @pytest.mark.slow
 def test_three_lines_of_python(digits):
-  from gan_jax.data import load as load_data
   from gan_jax.runs import load
   from gan_jax.scoring import with_neighbours
 
@@ -404,6 +408,33 @@ def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
     (["sample", "--workdir=nowhere", "--out=x.jpg"], "expected a name in .png"),
     (["evaluate", "--workdir=nowhere"], "no run in nowhere"),
     (["evaluate", "--workdir=nowhere", "--follow", "--checkpoint=3"], "leave out --checkpoint"),
+    (["sample", "nowhere", "--out=x"], "a PNG of each example is written by --out_dir=DIR"),
+    (["sample", "nowhere", "--npz=x.png"], "expected a name in .npz"),
+    (["sample", "nowhere", "--out_dir=gan_jax"], "--out_dir=gan_jax has files already"),
+    (["sample", "nowhere", "--out=README.md/x.png"], "README.md is a file, and no folder"),
+    (["sample", "nowhere", "--workdir=elsewhere", "--out=x.png"], "of one run, got 2"),
+    (["evaluate", "nowhere", "--metrics=fdi"], "no run in nowhere"),
+    (["train", "--workdir=x", "--num=3"], "--num is no flag of train, but of sample"),
+    (
+      ["train", "--config=experiments", "--workdir=x"],
+      "experiments is a folder; expected a Python",
+    ),
+    (
+      ["train", "--config=experiments/ring.py:x", "--workdir=x"],
+      "takes no argument, and 'x' is given",
+    ),
+    (
+      ["train", "--config=experiments/ring.py", "--workdir=x", "--config.generator.hidden=('a',)"],
+      "--config.generator.hidden is ('a',): expected entries such as",
+    ),
+    (
+      ["train", "--config=experiments/ring.py", "--workdir=x", "--config.latent.dim=0"],
+      "--config.latent: a latent has at least 1 dimension",
+    ),
+    (
+      ["train", "--config=experiments/ring.py", "--workdir=x", "--config.average.name=half_life"],
+      "--config.average.half_life is 0, which copies the generator",
+    ),
     (["compare", "nowhere"], "expected gan_jax compare A B, got 1 methods"),
     (["compare", "nowhere", "experiments"], "there is no card nowhere"),
   ],
@@ -430,12 +461,27 @@ def test_mistake_in_a_config_file_is_one_plain_message(gan_jax, tmp_path, text, 
   assert not (tmp_path / "run").exists()
 
 
-def test_help_imports_nothing_heavy_and_importing_costs_little():
-  show = "import sys; sys.argv[1:] = ['--help']; from gan_jax import app; app.main();"
+@pytest.mark.parametrize(
+  "asked", [["--help"], ["train", "--help"], ["--version"], ["help", "sample"]]
+)
+def test_help_imports_nothing_heavy(asked):
+  show = f"import sys; sys.argv[1:] = {asked}; from gan_jax import app; app.main();"
   show += "print({'jax', 'flax', 'optax', 'orbax'} & set(sys.modules))"
   done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
-  assert "gan_jax train" in done.stdout and "--workdir" in done.stdout
-  assert done.stdout.splitlines()[-1] == "set()"
+  assert "gan_jax" in done.stdout and done.stdout.splitlines()[-1] == "set()"
+  assert asked == ["--version"] or f"gan_jax {asked[-1].replace('--help', 'train')}" in done.stdout
+
+
+def test_a_pipe_that_is_closed_ends_quietly(tmp_path):
+  """A reader that takes a line, or none, is no mistake of the command."""
+  for arguments in (["train", "--help"], ["runs", str(tmp_path)]):
+    command = [sys.executable, "-m", "gan_jax.app", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+      process.stdout.close()
+      assert process.stderr.read() == b"" and process.wait(60) == 0
+
+
+def test_importing_costs_little():
   code = (
     "import gan_jax, gan_jax.app, gan_jax.runs, gan_jax.train, sys;"
     "print({'tensorflow', 'tensorflow_datasets', 'matplotlib'} & set(sys.modules))"
@@ -499,7 +545,10 @@ def test_runs_are_listed_and_reported(gan_jax, tmp_path):
     ["bad", "failed"],
     ["good", "done"],
   ]
+  (tmp_path / "runs/jobs.txt").write_text("train --workdir=runs/good\ntrain --workdir=runs/new\n")
   out = tmp_path / "page.html"
+  told = gan_jax("report", tmp_path / "runs", f"--out={out}")
+  assert "1 jobs have not begun: new" in told and "<h1>good</h1>" in out.read_text()
   told = gan_jax("report", tmp_path / "runs/good", tmp_path / "runs/bad", f"--out={out}")
   assert told.startswith(f"wrote {out} (0.") and told.endswith(" MB)\n")
   assert "<h1>good, bad</h1>" in out.read_text()

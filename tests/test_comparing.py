@@ -1,5 +1,6 @@
 """Which score cards may be compared, and what is said of two methods."""
 
+import pathlib
 import re
 
 import numpy as np
@@ -8,8 +9,19 @@ from made_runs import made_run
 from scipy import stats
 from test_cards import card
 
-from gan_jax.cards import write_card
-from gan_jax.comparing import compare, config_differences, config_of, differences, welch
+from gan_jax.cards import flat, write_card
+from gan_jax.comparing import (
+  board,
+  compare,
+  config_differences,
+  config_of,
+  differences,
+  names_of,
+  welch,
+)
+from gan_jax.config import default_config
+from gan_jax.runs import config_values
+from gan_jax.sweeps import expanded, is_sweep, methods
 
 
 def test_a_metric_that_one_alone_has_is_no_difference():
@@ -90,6 +102,58 @@ def test_configs_are_compared_beside_scores(tmp_path):
   assert config_of(kept) == configs[0]
   same = config_differences(configs[:1], [config_of(kept)], names=("a", "b"))
   assert same == "their configs are the same"
+
+
+def test_methods_are_named_by_what_differs(tmp_path):
+  of = lambda **config: [flat(config_values(default_config())) | config]
+  named = lambda *configs: names_of(configs, [f"runs/{i}" for i in range(len(configs))])
+  assert named(of(loss="hinge", seed=1), of()) == ["loss=hinge", "loss=non_saturating"]
+  rate = "optimizers.{}.learning_rate"
+  two = {rate.format("generator"): 0.1, rate.format("discriminator"): 0.2, "k": 5}
+  assert named(of(**two), of())[0] == "k=5 discriminator.learning_rate=0.2 ..."
+  other = {"generator.name": "dcgan_generator", "generator.width": 64, "generator.output": "tanh"}
+  assert named(of(**other), of()) == ["generator=dcgan_generator", "generator=mlp_generator"]
+  assert named(of(seed=3), of()) == ["0", "1"]  # the same: by their folders
+  assert named([None], of()) == ["0", "1"]
+  several = named(of(k=2, loss="hinge"), of(k=3, loss="hinge"), of())
+  assert several == ["loss=hinge k=2", "loss=hinge k=3", "loss=non_saturating k=1"]
+
+
+def test_any_number_of_methods_stand_in_a_table_the_best_first():
+  runs = lambda *means: [card((m - 3, m + 3), (m, m)) for m in means]
+  told = board({"a": runs(1.0, 1.1, 0.9), "b": runs(2.0, 2.1, 1.9), "c": runs(1.5)}).splitlines()
+  assert [line.split()[0] for line in told[1:4]] == ["b", "c", "a"]  # more modes are better
+  assert re.search(r"^b +3 +2 ± 0.058 ", told[1]) and told[2].split()[:3] == ["c", "1", "1.5"]
+  assert re.search(r"\d$", told[3]) and "Welch's test against b" in told[4]
+  with pytest.raises(ValueError, match="cannot be compared"):
+    board({"a": runs(1.0), "b": [card(ema=False)]})
+  infinite = board({"a": [card(kl=(float("inf"),))] * 2, "b": runs(1.0, 2.0)})
+  assert "inf" in infinite and "nan" not in infinite
+
+
+def test_a_sweep_stands_for_its_runs(tmp_path):
+  folder = tmp_path / "moved"
+  names = [f"ring-{loss}-{seed}" for loss in ("hinge", "minimax") for seed in (0, 1)]
+  for name in names:
+    _, loss, seed = name.split("-")
+    made_run(folder / name, seed=int(seed), loss=loss, kl=0.1)
+  made_run(folder / "half", played=100)
+  lines = [f"train --config=ring.py --workdir=runs/was_here/{n}" for n in [*names, "half", "none"]]
+  (folder / "jobs.txt").write_text("\n".join(["# a comment", "", *lines]))
+  assert is_sweep(folder) and not is_sweep(tmp_path)
+  found, left = methods([str(folder)])
+  assert [[pathlib.Path(path).name for path in paths] for paths in found.values()] == [
+    names[:2],
+    names[2:],
+  ]
+  assert [told.split("/")[-1] for told in left] == [
+    "half is left out, as it is stopped",
+    "none is left out, as it is waiting",
+  ]
+  paths, notes = expanded([folder, tmp_path])
+  assert [path.name for path in paths] == [*names, "half", tmp_path.name]
+  assert notes == [f"{folder}: 1 jobs have not begun: none"]
+  assert list(methods(["a,b", "c"])[0].values()) == [["a", "b"], ["c"]]
 
 
 def test_a_card_away_from_its_run_has_no_config(tmp_path):

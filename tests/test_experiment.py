@@ -320,7 +320,7 @@ def test_game_is_built_without_data():
   ("change", "message"),
   [
     ({"features": "vgg"}, "unknown evaluation.features 'vgg'; expected one of: classifier, "),
-    ({"metrics": ("fid",)}, "unknown metric 'fid'; expected one of: accuracy_score, "),
+    ({"metrics": ("fad",)}, "unknown metric 'fad'; expected one of: accuracy_score, "),
     ({"metrics": ("frechet", "frechet")}, "expected one or more, each once"),
     ({"metrics": ()}, "expected one or more, each once"),
     ({"metrics": ("class_frechet",)}, "needs fakes whose classes were asked for"),

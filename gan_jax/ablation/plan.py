@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from gan_jax import report
+from gan_jax import aliases, report
 from gan_jax.cards import flat
-from gan_jax.config import free_numbers, known, replaced
+from gan_jax.config import canonical, free_numbers, known, replaced
 from gan_jax.experiment import build_game
 from gan_jax.game import minibatches
 from gan_jax.sampling import Example
@@ -144,17 +144,17 @@ def members(asked: ConfigDict) -> list[Member]:
     ValueError: for a key or value that a config cannot have; it names the variant.
   """
   _check(asked)
-  found = []
+  found, base = [], canonical(asked.base)
   for labels, changes in variants(asked.axes):
     try:
-      config = replaced(asked.base, changes)
+      config = canonical(replaced(base, changes))
       rounds = asked.rounds or config.rounds
       if asked.images:
         rounds = max(1, round(asked.images / _images_a_round(config)))
       config = replaced(config, {"rounds": rounds})
     except ValueError as error:
       raise ValueError(f"{said(labels)}: {error}") from error
-    real = {k: v for k, v in changes.items() if _plain(value_at(asked.base, k)) != v}
+    real = {k: v for k, v in changes.items() if _plain(value_at(base, k)) != v}
     found += [Member(labels, real, replaced(config, {"seed": seed})) for seed in asked.seeds]
   return found
 
@@ -165,7 +165,12 @@ def variants(axes: Sequence[Axis]) -> list[tuple[Labels, dict[str, Any]]]:
   found = []
   for picked in itertools.product(*(axis.choices.items() for axis in axes)):
     labels = dict(zip(names, (label for label, _ in picked), strict=True))
-    found.append((labels, {k: _plain(v) for _, changes in picked for k, v in changes.items()}))
+    found.append(
+      (
+        labels,
+        {k: aliases.canonical(k, _plain(v)) for _, changes in picked for k, v in changes.items()},
+      )
+    )
   return found
 
 

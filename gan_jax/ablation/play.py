@@ -15,6 +15,7 @@ from ml_collections import ConfigDict
 from gan_jax import report
 from gan_jax.ablation.plan import Group, Member, groups, has_collapsed, key_of, members, value_at
 from gan_jax.ablation.results import Results, add_rows, read, write_plan
+from gan_jax.config import canonical
 from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.game import State, minibatches
@@ -229,7 +230,7 @@ def _plan(asked: ConfigDict, first: Member, evaluator: Evaluator) -> dict[str, A
     "score": score,
     "better": dict(evaluator.better),
     "collapse": asked.collapse,
-    "base": asked.base.to_dict(),
+    "base": canonical(asked.base).to_dict(),
     "card": evaluator.card,
     "machine": report.machine(),
   }

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from gan_jax import aliases
 from gan_jax.metrics.accuracy_score import classification_accuracy_score
 from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl
 from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
@@ -292,3 +293,9 @@ METRICS = {
     walks=True,
   ),
 }
+
+
+def score_name(name: str) -> str:
+  """Replaces a short name by that of the score it stands for: "fid" by "frechet_distance"."""
+  metric = aliases.METRICS.get(name.lower())
+  return next(iter(METRICS[metric].better)) if metric else name

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gan_jax.cards import FOLDER, Card, digest, read_card
+from gan_jax.comparing import names_of
 from gan_jax.diagnostics import Alarm, diagnose
 from gan_jax.files import read_json
 from gan_jax.listing import BETTER, Listed, alike, look
@@ -158,18 +159,28 @@ def names(paths: Sequence[pathlib.Path]) -> list[str]:
 
 
 def _methods(found: Sequence[Run]) -> list[str]:
-  """Names runs whose configs differ in the seed alone, by what their names begin with alike."""
+  """Names runs whose configs differ in the seed alone, by what their names begin with alike.
+
+  Where that does not tell methods apart, what differs in their configs does.
+  """
   key = lambda run: repr(sorted((k, repr(v)) for k, v in run.listed.config.items() if k != SEED))
   groups: dict[str, list[str]] = {}
   for run in found:
     groups.setdefault(key(run), []).append(run.name)
-  labels: dict[str, str] = {}
-  for group, members in groups.items():
-    alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*members, strict=False))
-    start = "".join(letters[0] for letters in alike) if len(members) > 1 else members[0]
-    name = re.sub(r"[-_ ./]*(seed)?[-_ ./]*$", "", start) or ", ".join(members)
-    labels[group] = members[0] if name in labels.values() else name
+  names = [_begins(members) for members in groups.values()]
+  if len(set(names)) < len(names):  # they end alike, and not begin
+    configs = {key(run): run.listed.config for run in found}
+    first = [members[0] for members in groups.values()]
+    names = names_of([[configs[group]] for group in groups], first)
+  labels = dict(zip(groups, names, strict=True))
   return [labels[key(run)] for run in found]
+
+
+def _begins(members: Sequence[str]) -> str:
+  """Takes what the names of runs begin with alike."""
+  alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*members, strict=False))
+  start = "".join(letters[0] for letters in alike) if len(members) > 1 else members[0]
+  return re.sub(r"[-_ ./]*(seed)?[-_ ./]*$", "", start) or ", ".join(members)
 
 
 # --- what may be compared -------------------------------------------------------------------------

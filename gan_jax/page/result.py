@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from gan_jax.cards import flat
 from gan_jax.cards import said as plain
-from gan_jax.comparing import LEVEL, welch
+from gan_jax.comparing import LEVEL, standard_error, welch
 from gan_jax.page.curves import title
 from gan_jax.page.gather import Alike, Run
 from gan_jax.page.markup import Markup, tag
@@ -119,7 +118,7 @@ def verdict(name: str, way: Alike, methods: Mapping[str, Sequence[int]]) -> str:
 def _mean(values: np.ndarray) -> str:
   if len(values) < 2:
     return f"{values[0]:.4g} in one run"
-  return f"{values.mean():.4g} ± {stats.sem(values):.2g} over {len(values)} runs"
+  return f"{values.mean():.4g} ± {standard_error(values):.2g} over {len(values)} runs"
 
 
 def _forest(
@@ -155,7 +154,7 @@ def _finite_mean(values: Sequence[float]) -> float:
 def _mean_cell(values: Sequence[float], strong: bool) -> Cell:
   if not values:
     return number(None)
-  mean, error = _finite_mean(values), stats.sem(values) if len(values) > 1 else math.nan
+  mean, error = _finite_mean(values), standard_error(values)
   shown = [tag("b", said(mean)) if strong else said(mean), f" ± {error:.2g}" if error > 0 else None]
   return number(mean, shown)
 
@@ -165,7 +164,7 @@ def _strip(
 ) -> Markup | None:
   if on is None:
     return None
-  error = float(stats.sem(values)) if len(values) > 1 else 0.0
+  error = standard_error(values) if len(values) > 1 else 0.0
   dots = values if len(values) > 1 else ()
   return strip(on, mean, mean - error, mean + error, dots, floor, colored(color))
 

@@ -1,11 +1,11 @@
 """Folders in, a page out; what cannot be is refused before any work."""
 
 import datetime
-import os
 import pathlib
 from collections.abc import Sequence
 
-from gan_jax.files import whole
+from gan_jax import sweeps
+from gan_jax.files import check_writable, whole
 from gan_jax.listing import ABLATION, RUN, find
 from gan_jax.page import ablation, gather, render, reproduce
 
@@ -14,7 +14,7 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
   """Writes a page of runs and ablations.
 
   Args:
-    paths: their folders.
+    paths: their folders; that of a sweep stands for its runs.
     out: where to; a name in .html.
 
   Returns:
@@ -25,19 +25,20 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
     ValueError: a run's config is damaged; one is named twice; `out` cannot be written, or the page
       would be too large.
   """
-  folders, out = [pathlib.Path(path) for path in paths], pathlib.Path(out)
+  named, out = [pathlib.Path(path) for path in paths], pathlib.Path(out)
+  folders, left = sweeps.expanded(named)
   _check(folders, out)
   is_ablation = [(folder / ABLATION).is_file() for folder in folders]
   content = render.Content(
     gather.runs([folder for folder, yes in zip(folders, is_ablation, strict=True) if not yes]),
     [ablation.gather(folder) for folder, yes in zip(folders, is_ablation, strict=True) if yes],
-    reproduce.report_command(folders, out),
+    reproduce.report_command(named, out),
     datetime.datetime.now(),
   )
   text, notes = render.page(content)
   with whole(out) as temporary:
     temporary.write_text(text, encoding="utf-8")
-  return notes
+  return [*left, *notes]
 
 
 def _check(folders: Sequence[pathlib.Path], out: pathlib.Path) -> None:
@@ -56,6 +57,4 @@ def _check(folders: Sequence[pathlib.Path], out: pathlib.Path) -> None:
     raise ValueError("one of the folders is named twice, which would count its run as two")
   if out.suffix.lower() != ".html":
     raise ValueError(f"--out={out}: the page is HTML; expected a name in .html")
-  parent = next(folder for folder in out.absolute().parents if folder.exists())
-  if out.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-    raise ValueError(f"--out={out} cannot be written: name a file in a folder of yours")
+  check_writable("--out", out)
