@@ -578,10 +578,10 @@ def _check_averages(averages: Any) -> None:
     raise ValueError(
       f'averages are {shown(averages)}: expected them by network, {{"generator": decay(0.999)}}'
     )
-  for name, rate in (averages or {}).items():
-    if not callable(rate) or rate in (decay, half_life):
+  for name, kept in (averages or {}).items():
+    if not isinstance(kept, Decay):
       raise ValueError(
-        f"the average of {name!r} is {shown(rate)}: expected a decay, such as games.decay(0.999)"
+        f"the average of {name!r} is {shown(kept)}: expected a decay, such as games.decay(0.999)"
       )
 
 
