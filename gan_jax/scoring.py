@@ -270,16 +270,15 @@ def card_of(
 ) -> Card:
   """Makes the card of what was drawn by `drawn_from`: the one place that knows how."""
   config, how = experiment.config, how or How()
-  is_averaged = how.ema and bool(experiment.game.averages)
   return make_card(
     evaluator,
     draws,
     checkpoint=rule if rule in RULES else "asked for",
     sampled={
-      "ema": is_averaged,
+      "ema": how.ema and bool(experiment.game.averages),
       "truncation": how.truncation,
       **({"chosen_by": chosen} if chosen else {}),
-      "batch_norm": "averaged statistics" if is_averaged else "running statistics",
+      "batch_norm": "running statistics, averaged where parameters are",
       "quantised": "uint8" if experiment.example.pixel_range else None,
     },
     run={

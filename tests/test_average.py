@@ -27,7 +27,7 @@ def frechet_distance(x: np.ndarray) -> float:
 
 @pytest.mark.slow
 def test_the_average_is_never_worse_than_the_network_from_round_100_on():
-  """A generator with batch norm, whose decay would leave 37% of the start after 100 rounds."""
+  """A generator with batch norm, averaged over some 20 moves: fewer than in which it learns."""
   adam = lambda: optax.adam(1e-3, b1=0.0, b2=0.99)
   game = two_player(
     PacGANGenerator(shape=(2,), hidden=(64, 64), std=0.1),
@@ -36,7 +36,7 @@ def test_the_average_is_never_worse_than_the_network_from_round_100_on():
     regularizers={"r1": (0.1, regularizers.r1)},
     optimizers={"discriminator": adam(), "generator": adam()},
     latent=normal(8),
-    averages={"generator": decay(0.97)},
+    averages={"generator": decay(0.95)},
   )
   batches = data.Batches(data.load("ring8"), batch_size=128, seed=0).iterate()
   take = lambda n: jax.tree.map(

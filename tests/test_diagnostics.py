@@ -86,9 +86,6 @@ def test_a_row_sums_up_all_its_rounds():
   assert found[names[0]] == path[-1, 0]  # where it is, not where it was on average
   assert found["monitor/turns"] == pytest.approx(2, rel=0.1)
   assert found["monitor/travelled_over_gained"] > 1e3  # back where it started
-  some = np.array([0.5, -1, -1, 0.7])  # of four rounds two were measured
-  assert summarise({"monitor/coverage": some}) == {"monitor/coverage": pytest.approx(0.6)}
-  assert summarise({"monitor/coverage": some[1:3]}) == {}
   straight = {name: np.arange(9.0) for name in names}
   assert summarise(straight)["monitor/travelled_over_gained"] == pytest.approx(1)
   resting = {name: np.ones(9) for name in names}

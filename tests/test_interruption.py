@@ -65,7 +65,7 @@ def test_what_hangs_is_left_when_the_grace_time_is_over():
 
 def test_a_run_that_is_compiling_ends_at_once():
   """Long before the grace time is over, and though what is compiled cannot be stopped."""
-  code, _, told, _ = run(
+  code, _, told = run(
     "import hashlib\n"
     "from gan_jax import app, commands\n"
     "from gan_jax.interruption import interruptible\n"

@@ -108,7 +108,7 @@ def test_images_have_the_scores_that_they_can_have(tmp_path):
     ({"collapse": "classes<3"}, "the scores are"),
     (
       {"axes": [Axis("loss", {"none": {}, "x": {"loss": "hing"}})], "baseline": {"loss": "none"}},
-      "loss x: unknown loss 'hing'",
+      "loss x: config.loss: unknown loss 'hing'",
     ),
     (
       {

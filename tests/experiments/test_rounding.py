@@ -22,7 +22,9 @@ def test_players_tell_the_parameters_that_they_have_before_their_moves():
 
 def test_parameters_are_changed_by_rounding_alone():
   params = {"net": np.random.default_rng(1).normal(size=1000).astype(np.float32)}
-  state = State(jnp.zeros((), jnp.int32), make_key(0), params, {}, {}, {})
+  state = State(
+    jnp.zeros((), jnp.int32), jnp.zeros((), jnp.uint32), make_key(0), params, {}, {}, {}
+  )
   after = rounding.changed(state, 0).params["net"]
   np.testing.assert_allclose(after, params["net"], rtol=2.4e-7)  # two units in the last place
   assert 100 < np.sum(after != params["net"]) < 1000

@@ -169,7 +169,9 @@ def classifier_for(
   bundled = BUNDLED / name
   found = kept(bundled if bundled.is_file() else cache_folder(cache_dir) / name, "classifier", make)
   classifier = _classifier(found["params"], found["accuracy"], test, num_classes)
-  say(f"classifier {name}: {classifier.accuracy:.2%} of {len(test['x'])} test images right")
+  seen = np.array_equal(test["x"], train["x"])
+  tested = "training images (there is no test split)" if seen else "test images"
+  say(f"classifier {name}: {classifier.accuracy:.2%} of {len(test['x'])} {tested} right")
   return classifier
 
 
