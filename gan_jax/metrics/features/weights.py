@@ -38,6 +38,7 @@ FILES = (  # the third is the second, as torch-fidelity names it
 LIMIT = 1 << 30  # bytes of an .npz of weights; those of InceptionV3 are 96 MB
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of files by PyTorch before 1.6
 _GET_IT = f"get it from {URL} (96 MB, sha256 {SHA256[:8]}...)"
+_ELSE = "; --features=classifier, random_projection and pixels need no file"
 
 
 class Weights(NamedTuple):
@@ -76,7 +77,7 @@ def find(path: str | os.PathLike[str] | None = None) -> pathlib.Path:
       return place
   raise FileNotFoundError(
     f"the weights of InceptionV3 are not at {where}: {_GET_IT} and put it into {cache}, or give its"
-    " path, or set GAN_JAX_INCEPTION to it"
+    f" path, or set GAN_JAX_INCEPTION to it{_ELSE}"
   )
 
 
