@@ -283,13 +283,13 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
 
 def _bounded(optimizer: optax.GradientTransformation, bound: float) -> optax.GradientTransformation:
   """Holds what lookahead makes of bounded parameters within the bound, which rounding may pass."""
-  clip = games.clip_weights(bound)
+  clip, inner = games.clip_weights(bound), optax.with_extra_args_support(optimizer)
 
-  def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-    updates, state = optimizer.update(updates, state, params)
+  def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
+    updates, state = inner.update(updates, state, params, **more)
     return clip.update(updates, optax.EmptyState(), params)[0], state
 
-  return optax.GradientTransformation(optimizer.init, update)
+  return optax.GradientTransformationExtraArgs(optimizer.init, update)
 
 
 def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:

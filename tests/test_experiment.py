@@ -214,13 +214,18 @@ def test_gradients_and_weights_are_clipped():
   np.testing.assert_allclose(updates["w"], [-0.5, -0.5])
 
 
-def test_weights_stay_bounded_where_lookahead_goes_back():
-  made = _optimizer(optimizer("sgd", 1.0, clip_weights=0.1, lookahead=2, lookahead_share=1.0), 1)
+@pytest.mark.parametrize(
+  "rate", [1.0, schedule("linear_schedule", init_value=2.0, end_value=1.0, transition_steps=4)]
+)
+def test_weights_stay_bounded_where_lookahead_goes_back(rate):
+  made = _optimizer(optimizer("sgd", rate, clip_weights=0.1, lookahead=2, lookahead_share=1.0), 1)
+  made = optax.with_extra_args_support(made)
   rng = np.random.default_rng(0)
   params = jnp.asarray(rng.uniform(-0.1, 0.1, 10_000), jnp.float32)
   state = made.init(params)
-  for _ in range(4):
-    updates, state = made.update(jnp.asarray(rng.normal(size=10_000), jnp.float32), state, params)
+  for round in range(4):
+    gradients = jnp.asarray(rng.normal(size=10_000), jnp.float32)
+    updates, state = made.update(gradients, state, params, round=round)
     params = optax.apply_updates(params, updates)
     assert np.abs(np.asarray(params, np.float64)).max() <= 0.1
 
