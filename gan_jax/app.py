@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -197,6 +198,17 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
     _fail(
       f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
     )
+  except (RuntimeError, AssertionError) as error:
+    if commands.TRACEBACK.value or not _finds_no_devices(error):
+      raise
+    asked = os.environ["JAX_PLATFORMS"]
+    _fail(f"JAX_PLATFORMS={asked}: JAX finds no such devices here; leave it out, or set it to cpu")
+
+
+def _finds_no_devices(error: Exception) -> bool:
+  """Tells whether JAX has failed to find the devices that JAX_PLATFORMS names."""
+  last = traceback.extract_tb(error.__traceback__)[-1].filename
+  return bool(os.environ.get("JAX_PLATFORMS")) and pathlib.Path(last).name == "xla_bridge.py"
 
 
 def _tell_unraisable(found: Any) -> None:

@@ -76,7 +76,8 @@ _METRICS = flags.DEFINE_list(
   "metrics",
   None,
   "evaluate, score: frechet (fid), kernel (kid), prdc, inception_score (is), path_length (ppl), "
-  "spatial_frechet (sfid), accuracy_score (cas), ... E.g. --metrics=fid,kid,prdc",
+  "spatial_frechet (sfid), class_frechet (intra_fid), accuracy_score (cas), sliced_wasserstein "
+  "(swd), rbf_mmd, classes, diversity, ms_ssim, memorisation. E.g. --metrics=fid,kid,prdc",
 )
 _REAL = flags.DEFINE_string(
   "real",
@@ -125,7 +126,9 @@ _DESPITE = flags.DEFINE_list(
   "compare: in what two cards may differ all the same. E.g. --despite=ema,checkpoint",
 )
 _EMA = flags.DEFINE_bool(
-  "ema", True, "evaluate, sample: use the averaged generator, not the raw one. E.g. --noema"
+  "ema",
+  True,
+  "evaluate, sample: with --noema the raw generator, not the averaged one. E.g. --noema",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1")
 _NUM = flags.DEFINE_integer("num", 64, "sample: how many examples. E.g. --num=100", lower_bound=1)
@@ -266,7 +269,7 @@ def _own_file(*workdirs: str | pathlib.Path) -> dict[str, str] | None:
   from gan_jax import register, stored
 
   file = config_flags.get_config_filename(FLAGS["config"]) if FLAGS["config"].present else None
-  if file is None or file == stored.__file__:
+  if file is None or file.startswith(f"{stored.__file__}:"):
     for workdir in workdirs:
       register.check_registered(workdir)
     return None

@@ -444,6 +444,9 @@ def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:
   return Seen(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
 
 
+_HAVING = {"logits": ", such as --features=classifier"}  # what a metric needs
+
+
 def _prepared(
   name: str, metric: Metric, reference: Reference, backbone: str
 ) -> Callable[[Seen], Scores]:
@@ -452,7 +455,7 @@ def _prepared(
     if getattr(reference.real, need) is None:
       raise ValueError(
         f"metric {name!r} needs {need}, which {backbone} of this data has not: leave it out, or"
-        " give data or features that have them"
+        f" give data or features that have them{_HAVING.get(need, '')}"
       )
   return metric.prepare(reference)
 

@@ -478,6 +478,8 @@ def mean(tree: PyTree, axis_name: AxisName) -> PyTree:
 
 def check_game(game: Game) -> None:
   """Refuses turns of unknown players, and averages of networks that nobody owns."""
+  if not isinstance(game, Game):
+    raise ValueError(f"game is {shown(game)}: expected a Game, such as games.two_player(...) makes")
   check_turns(game.turns)
   for turn in game.turns:
     if unknown := {*turn.players, *turn.watched} - set(game.players):

@@ -18,6 +18,7 @@ import numpy as np
 
 from gan_jax.cards import flat
 from gan_jax.checkpoint import BEST, Checkpoints
+from gan_jax.checks import shown
 from gan_jax.config import canonical, check, default_config, from_values
 from gan_jax.data import fingerprint
 from gan_jax.experiment import Experiment, build, build_game
@@ -88,7 +89,8 @@ class Run(NamedTuple):
     Args:
       n: how many.
       seed: the first m of n examples are the m examples of the same seed.
-      labels: int [n] for a conditional game; by default class by class.
+      labels: [n] for a conditional game, names of classes, or their places from 0; by default class
+        by class.
       ema: whether to use the averaged generator.
       truncation: bound on the entries of normal latents; see `gan_jax.sampling.truncated`.
 
@@ -96,12 +98,30 @@ class Run(NamedTuple):
       uint8 [n, H, W, C] images, or float32 [n, d] points.
 
     Raises:
-      ValueError: truncation of latents that are not normal.
+      ValueError: n < 1, classes that there are not, or truncation of latents that are not normal.
     """
-    if labels is None:
-      labels = self.labels(n)
+    if n < 1:
+      raise ValueError(f"n is {n}: expected how many examples to draw, at least 1")
+    labels = self.labels(n) if labels is None else self._places(labels, n)
     self.check_truncation(truncation)
     return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
+
+  def _places(self, labels: Any, n: int) -> np.ndarray:
+    """Finds the places of classes that are given by name or by place."""
+    found, example = np.asarray(labels), self.sampler.example
+    if found.dtype.kind == "U":
+      found = example.class_places(found.tolist())
+    classes = len(example.classes)
+    if (
+      found.shape != (n,)
+      or found.dtype.kind not in "iu"
+      or not np.isin(found, range(classes)).all()
+    ):
+      raise ValueError(
+        f"labels are {shown(labels)}: expected {n} names of classes, or places from 0 below"
+        f" {classes}, one for each example"
+      )
+    return found
 
   def check_truncation(self, truncation: float | None) -> None:
     """Refuses to truncate latents that are not normal."""

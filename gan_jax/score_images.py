@@ -22,6 +22,7 @@ from gan_jax.metrics.reference_statistics import Statistics, read_statistics
 from gan_jax.score_statistics import KINDS as DISTANCES
 from gan_jax.score_statistics import Examples, score_statistics
 
+_OTHER = {"train": "test", "test": "train", None: "train"}
 PICKLES = (".pkl", ".pickle", ".pt", ".pth")
 
 
@@ -63,10 +64,15 @@ def score_images(
       sampled,
     )
   sets = [load(data_name(name), "train", **options) for name in fakes]
+  for name in fakes:
+    if _split(data_name(name), "test", options) is not None:
+      logging.warning("%s has two splits: its training split alone is scored", name)
   train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
   against = {"train": train, "test": test, None: train if test is None else test}[asked.real]
   if against is None:
-    raise NoSplitError(f"{real} has no {asked.real} split; ask for the other: --split")
+    raise NoSplitError(
+      f"{real} has no {asked.real} split; ask for the other, --split={_OTHER[asked.real]}"
+    )
   _check(against, sets)
   count = min(_size(source) for source in sets) if count is None else count
   # Without a training split the held-out one says what the data are: shape, and no classes.

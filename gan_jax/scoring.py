@@ -29,6 +29,7 @@ from gan_jax.metrics.features.extractor import extract
 from gan_jax.register import check_registered
 from gan_jax.runs import (
   EVALUATION,
+  NO_BEST,
   PLACE,
   RULES,
   Run,
@@ -99,6 +100,8 @@ def evaluate(
   workdir = pathlib.Path(workdir)
   if at is None or at == "best":
     with Checkpoints(workdir / BEST) as best:
+      if at and not best.rounds():
+        raise FileNotFoundError(NO_BEST.format(workdir))
       wanted: list[int | str] = ["last", "best"] if best.rounds() or at else ["last"]
   else:
     wanted = [at]

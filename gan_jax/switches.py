@@ -66,6 +66,11 @@ def made_with() -> dict[str, Any]:
 
 def check() -> None:
   """Refuses switches under which no run can be played."""
+  if getattr(jax.config, "jax_disable_jit", False):
+    raise ValueError(
+      "JAX_DISABLE_JIT: rounds are compiled before they are played; leave it out, and call "
+      "gan_jax.game.play_round, which runs without a compiler, from Python"
+    )
   for guard in (f"jax_transfer_guard{what}" for what in GUARDS):
     if str(getattr(jax.config, guard)).startswith("disallow"):
       raise ValueError(

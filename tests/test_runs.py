@@ -260,3 +260,21 @@ def test_a_checkpoint_that_is_replaced_while_it_is_read_gives_way_to_the_newer(
   shutil.rmtree(tmp_path / "best/2/state")
   with pytest.raises(DamagedError):
     load(tmp_path, at="best")
+
+
+def test_labels_are_names_or_places_of_classes(tmp_path):
+  rng = np.random.default_rng(0)
+  x = rng.integers(0, 256, (24, 8, 8), np.uint8)
+  np.savez(tmp_path / "data.npz", x=x, y=np.array([1, 10, 2] * 8))
+  config = default_config()
+  config.data, config.conditional, config.batch_size = f"npz:{tmp_path}/data.npz", True, 8
+  config.generator = network("mlp_generator", hidden=(4,))
+  config.discriminator = network("mlp_discriminator", hidden=(4,))
+  made = build(config)
+  state = init(made.game, jax.random.key(0), made.batches.spec(2))
+  run = Run(config, made.game, state, Sampler(made.game, made.example), "last")
+  by_name = run.sample(3, labels=["1", "2", "10"])
+  np.testing.assert_array_equal(by_name, run.sample(3, labels=np.arange(3)))  # sorted as numbers
+  for wrong in ([7, 8, 9], [-1, 0, 1], [0.5, 0.5, 0.5], [0, 1], ["3", "1", "2"]):
+    with pytest.raises(ValueError, match="expected"):
+      run.sample(3, labels=wrong)
