@@ -201,14 +201,16 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   except (RuntimeError, AssertionError) as error:
     if commands.TRACEBACK.value or not _finds_no_devices(error):
       raise
-    asked = os.environ["JAX_PLATFORMS"]
-    _fail(f"JAX_PLATFORMS={asked}: JAX finds no such devices here; leave it out, or set it to cpu")
+    asked = f"JAX_PLATFORMS={os.environ['JAX_PLATFORMS']}"
+    told = f"gan_jax: {asked}: JAX finds no such devices here; leave it out, or set it to cpu"
+    print(told, file=sys.stderr, flush=True)
+    os._exit(1)  # whoever asks whether other processes wait would ask these devices
 
 
 def _finds_no_devices(error: Exception) -> bool:
   """Tells whether JAX has failed to find the devices that JAX_PLATFORMS names."""
-  last = traceback.extract_tb(error.__traceback__)[-1].filename
-  return bool(os.environ.get("JAX_PLATFORMS")) and pathlib.Path(last).name == "xla_bridge.py"
+  told = "".join(traceback.format_exception(error))  # with the frames that JAX leaves out of others
+  return bool(os.environ.get("JAX_PLATFORMS")) and "in backends" in told
 
 
 def _tell_unraisable(found: Any) -> None:

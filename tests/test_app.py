@@ -569,3 +569,11 @@ def test_runs_are_listed_and_reported(gan_jax, tmp_path):
   told = gan_jax("report", tmp_path / "runs/good", tmp_path / "runs/bad", f"--out={out}")
   assert told.startswith(f"wrote {out} (0.") and told.endswith(" MB)\n")
   assert "<h1>good, bad</h1>" in out.read_text()
+
+
+def test_devices_that_are_not_there_are_told_in_a_line(tmp_path):
+  environment = os.environ | {"JAX_PLATFORMS": "nonsense"}
+  command = [sys.executable, "-m", "gan_jax.app", *ring(tmp_path, 1)]
+  done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+  said = "gan_jax: JAX_PLATFORMS=nonsense: JAX finds no such devices here; leave it out, or"
+  assert done.returncode == 1 and done.stderr.startswith(said), done.stderr

@@ -4,7 +4,9 @@ Paper:    see `gan_jax.losses` for each
 Command:  launch/run ablate --config=experiments/ablations/losses_digits.py --workdir=runs/digits
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside much other work
 Time:     24 min for 60 runs in 20 programs, the last 11 of them resumed after a stop
-Score:    Fréchet distance after 1,000 rounds, three seeds, without a penalty and with R1: minimax
+Score:    [Of averages without bias correction under live batch statistics, as gan_jax 0.1 had
+          them; not measured again.]
+          Fréchet distance after 1,000 rounds, three seeds, without a penalty and with R1: minimax
           12.4 ± 0.4, 12.2 ± 0.2; non_saturating 13.2 ± 0.3, 12.7 ± 0.3; maximum_likelihood 54.9 ±
           5.1, 12.8 ± 0.4; least_squares 11.6 ± 0.2, 11.5 ± 0.2; hinge 12.6 ± 0.5, 12.8 ± 0.8;
           wasserstein 26.8 ± 0.6, 18.5 ± 0.2; relativistic 17.2 ± 0.1, 15.2 ± 0.4; its averages 17.0

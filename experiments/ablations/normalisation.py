@@ -5,7 +5,9 @@ Paper:    Ioffe & Szegedy 2015 (arXiv:1502.03167), Miyato et al. 2018 (arXiv:180
 Command:  launch/run ablate --config=experiments/ablations/normalisation.py --workdir=runs/norms
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside much other work
 Time:     14 min 25 s for 24 runs in eight programs; 9 min of CPU
-Score:    Fréchet distance after 1,000 rounds, three seeds, without a penalty. Over all norms of D,
+Score:    [Of averages without bias correction under live batch statistics, as gan_jax 0.1 had
+          them; not measured again.]
+          Fréchet distance after 1,000 rounds, three seeds, without a penalty. Over all norms of D,
           a generator without batch norm is worse, 18.4 ± 0.5 and 12.1 ± 0.4 (p = 0.003); over both
           of G, none 17.4 ± 1.4, batch 14.4 ± 0.5, spectral 14.8 ± 0.3 and layer 14.2 ± 0.1 of D
           cannot be told apart.
