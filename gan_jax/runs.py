@@ -398,7 +398,9 @@ def _changed(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> 
   """Lists the keys that differ and may not change as they like, each with a line that says how."""
   found = _differences(config_values(old), config_values(new))
   return {
-    key: line for key, line in found.items() if not _is_within(key, EVALUATION + LAYOUT + COURSE)
+    key: line.replace(key, f"--config.{key}", 1)
+    for key, line in found.items()
+    if not _is_within(key, EVALUATION + LAYOUT + COURSE)
   }
 
 

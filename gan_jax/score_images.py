@@ -134,6 +134,8 @@ def data_name(name: str) -> str:
     return name
   if name.endswith((".npz", ".zip")):
     return f"{name[-3:]}:{name}"
+  if name.endswith(".npy"):
+    return f"npz:{name}"  # which says what to write instead
   is_folder = "/" in name or pathlib.Path(name).is_dir()
   return f"folder:{name}" if is_folder else name
 

@@ -139,7 +139,7 @@ def test_data_may_move_and_must_be_the_same(tmp_path):
   saved(digits(tmp_path / "a.npz"), tmp_path)
   check_same_run(digits(tmp_path / "b.npz"), tmp_path)
   with pytest.raises(
-    ValueError, match=r"on other data:\n  data.train.crc32: .*\n  data: npz:.*a.npz"
+    ValueError, match=r"on other data:\n  data.train.crc32: .*\n  --config.data: npz:.*a.npz"
   ):
     check_same_run(digits(tmp_path / "b.npz", seed=1), tmp_path)
   with pytest.raises(ValueError, match=r"data.train.examples: 40 there, 41 here"):
