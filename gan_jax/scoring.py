@@ -216,7 +216,9 @@ def experiment_of(workdir: pathlib.Path, changes: Mapping[str, Any] | None = Non
       raise ValueError(f"config.{key} would change the run itself; expected one of: {expected}")
   config.update_from_flattened_dict(changes)
   experiment = rebuilt(config, workdir)
-  if moved := [f"  --config.{key} is {value} here" for key, value in changes.items() if is_place(key)]:
+  if moved := [
+    f"  --config.{key} is {value} here" for key, value in changes.items() if is_place(key)
+  ]:
     check_same_data(experiment, workdir, moved)
   return experiment
 
