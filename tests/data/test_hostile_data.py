@@ -271,7 +271,7 @@ def test_archives_do_not_leave_the_folder_they_are_unpacked_to(tmp_path):
   """The paths that TFDS makes of an archive's names, which it joins to that folder."""
   from tensorflow_datasets.core.download import extractor
 
-  names = ["../up", "/tmp/absolute", "a/../../up", "./../up", "a/../inside", "inside too", "b/c"]
+  names = ["../up", "/absolute", "a/../../up", "./../up", "a/../inside", "inside too", "b/c"]
   tar, squeezed = io.BytesIO(), io.BytesIO()
   with tarfile.open(fileobj=tar, mode="w") as archive:
     for name in names:
