@@ -29,7 +29,7 @@ from gan_jax.lock import hold
 from gan_jax.parallel import AXES
 from gan_jax.random import make_key
 from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
-from gan_jax.runs import other_switches, read_config, start_over, write_config
+from gan_jax.runs import other_switches, start_over, write_config
 from gan_jax.switches import fixed
 from gan_jax.teller import Quiet, Teller, has_to_tell, is_due, write_stopped
 from gan_jax.watch import NotFiniteError, Watch
@@ -238,7 +238,7 @@ def _play(
     ) as checkpoints,
     Checkpoints(workdir / BEST, keep=1, thread=thread) as best,
   ):
-    state = other_noise(_start(experiment, workdir, checkpoints, mesh), config.seed, rollbacks)
+    state = other_noise(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
     if parallel.is_first():
       write_config(experiment, workdir)
     round = first = int(state.round)
@@ -304,15 +304,11 @@ def _optimizers(config: ml_collections.ConfigDict) -> dict[str, str]:
   return {player: options["name"] for player, options in config.optimizers.items()}
 
 
-def _check_optimizers(
-  experiment: Experiment, workdir: pathlib.Path, checkpoints: Checkpoints, round: int
-) -> None:
+def _check_optimizers(experiment: Experiment, checkpoints: Checkpoints, round: int) -> None:
   """Refuses to read what one optimizer remembers as another's, where both call it the same."""
-  saved = checkpoints.notes(round).get(OPTIMIZERS)
-  if saved is None and (workdir / "config.json").is_file():  # as it was before notes said so
-    saved = _optimizers(read_config(workdir))
+  saved = checkpoints.notes(round).get(OPTIMIZERS, {})
   for player, name in _optimizers(experiment.config).items():
-    was = (saved or {}).get(player, name)
+    was = saved.get(player, name)
     if was != name:
       raise ValueError(
         f"the checkpoint of round {round} in {checkpoints.folder} holds what {was!r} remembers of "
@@ -322,9 +318,7 @@ def _check_optimizers(
       )
 
 
-def _start(
-  experiment: Experiment, workdir: pathlib.Path, checkpoints: Checkpoints, mesh: Mesh
-) -> State:
+def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
   """Restores the last checkpoint, or makes the first state."""
   config, example = experiment.config, experiment.example
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
@@ -332,6 +326,6 @@ def _start(
   like = parallel.placed(make, mesh)
   state = checkpoints.restore(like, repair=True)
   if state is not None:
-    _check_optimizers(experiment, workdir, checkpoints, int(state.round))
+    _check_optimizers(experiment, checkpoints, int(state.round))
     return state
   return jax.jit(make, out_shardings=jax.tree.map(lambda x: x.sharding, like))()
