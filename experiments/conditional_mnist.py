@@ -6,9 +6,7 @@ Command:  launch/run train --config=experiments/conditional_mnist.py --workdir=r
           launch/run sample --workdir=runs/conditional --num=100 --out=digits.png
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2
 Time:     165 s for 6,000 rounds, with three scores
-Score:    [Of averages without bias correction under live batch statistics, as gan_jax 0.1 had
-          them; not measured again.]
-          one seed, last and best: Fréchet distance 0.60 (as in `mnist_dcgan.py`; training digits
+Score:    one seed, last and best: Fréchet distance 0.63 (as in `mnist_dcgan.py`; training digits
           score 0.36), 97.8% of samples seen as the class asked for, KL of classes 0.003.
 """
 
