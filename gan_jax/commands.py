@@ -77,7 +77,7 @@ _METRICS = flags.DEFINE_list(
   None,
   "evaluate, score: frechet (fid), kernel (kid), prdc, inception_score (is), path_length (ppl), "
   "spatial_frechet (sfid), class_frechet (intra_fid), accuracy_score (cas), sliced_wasserstein "
-  "(swd), rbf_mmd, classes, diversity, ms_ssim, memorisation. E.g. --metrics=fid,kid,prdc",
+  "(swd), rbf_mmd (cmmd), classes, diversity, ms_ssim, memorisation. E.g. --metrics=fid,kid,prdc",
 )
 _REAL = flags.DEFINE_string(
   "real",

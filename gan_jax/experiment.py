@@ -322,14 +322,15 @@ def _asked(config: ml_collections.ConfigDict) -> Asked:
   for name, metric in asked.metrics.items():
     if "labels" in metric.needs and not config.conditional:
       raise ValueError(
-        f"metric {name!r} needs fakes whose classes were asked for: set config.conditional, or"
-        " leave it out of config.evaluation.metrics"
+        f"metric {name!r} needs fakes whose classes were asked for, and this run is unconditional:"
+        " leave it out of config.evaluation.metrics, or train a run with --config.conditional=True"
       )
   first, metric = next(iter(asked.metrics.items()))
-  if "none" in metric.better.values():
+  if config.evaluate_every and "none" in metric.better.values():
     raise ValueError(
       f"config.evaluation.metrics begins with {first!r}, of which neither more nor less is"
-      " better: put one first that can choose the best checkpoint"
+      " better: put one first that can choose the best checkpoint, or choose none with"
+      " config.evaluate_every=0"
     )
   return asked
 

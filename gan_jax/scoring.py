@@ -215,6 +215,7 @@ def experiment_of(workdir: pathlib.Path, changes: Mapping[str, Any] | None = Non
       expected = ", ".join(f"--config.{name}" for name in EVALUATION + PLACE)
       raise ValueError(f"config.{key} would change the run itself; expected one of: {expected}")
   config.update_from_flattened_dict(changes)
+  config.evaluate_every = 0  # these scores choose no checkpoint
   experiment = rebuilt(config, workdir)
   if moved := [
     f"  --config.{key} is {value} here" for key, value in changes.items() if is_place(key)

@@ -141,7 +141,11 @@ def test_statistics_that_do_not_fit_are_refused(files):
   for asked, fakes, why in (
     (PIXELS, [a], "few.npz has features of width 16, and .*a.npz of width 48"),
     (images_asked("pixels", ("frechet", "prdc"), "train"), [a], "'prdc' needs images, and .*few"),
-    (images_asked("pixels", ("spatial_frechet",), "train"), [a], "'spatial_frechet' needs spatial"),
+    (
+      images_asked("pixels", ("spatial_frechet",), "train"),
+      [a],
+      "'spatial_frechet' needs spatial.*=inception",
+    ),
     (images_asked("classifier", ("frechet",), "train"), [a], "such as --features=inception"),
     (PIXELS, [a, few], "--fake has statistics and images"),
   ):
