@@ -195,6 +195,8 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   ) as error:
     if commands.TRACEBACK.value:
       raise
+    if isinstance(error, usage.UsageError):
+      _fail(usage.named_by_flags(str(error), sys.argv[1]), code=2)
     _fail(
       f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
     )

@@ -103,7 +103,7 @@ class Run(NamedTuple):
     if n < 1:
       raise ValueError(f"n is {n}: expected how many examples to draw, at least 1")
     labels = self.labels(n) if labels is None else self._places(labels, n)
-    self.check_truncation(truncation)
+    check_truncation(self.config, truncation)
     return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
 
   def _places(self, labels: Any, n: int) -> np.ndarray:
@@ -122,15 +122,6 @@ class Run(NamedTuple):
         f" {classes}, one for each example"
       )
     return found
-
-  def check_truncation(self, truncation: float | None) -> None:
-    """Refuses to truncate latents that are not normal."""
-    latent = self.config.latent
-    if truncation is not None and (latent.name != "normal" or latent.scale != 1):
-      raise ValueError(
-        f"truncation is for normal latents of scale 1, and those of this run are {latent.name!r} of"
-        f" scale {latent.scale}"
-      )
 
   def sweep(
     self,
@@ -210,6 +201,16 @@ class Run(NamedTuple):
     """Lists n labels class by class; None for an unconditional game."""
     classes = self.sampler.example.num_classes
     return None if classes is None else by_class(n, classes)
+
+
+def check_truncation(config: ml_collections.ConfigDict, truncation: float | None = None) -> None:
+  """Refuses to truncate latents that are not normal."""
+  latent = config.latent
+  if truncation is not None and (latent.name != "normal" or latent.scale != 1):
+    raise ValueError(
+      f"truncation is for normal latents of scale 1, and those of this run are {latent.name!r} of"
+      f" scale {latent.scale}"
+    )
 
 
 def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:

@@ -34,6 +34,7 @@ from gan_jax.runs import (
   RULES,
   Run,
   check_same_data,
+  check_truncation,
   deciding,
   is_of_scores,
   is_place,
@@ -247,7 +248,7 @@ def score(
     ValueError: truncation of latents that are not normal.
   """
   how = how or How()
-  run.check_truncation(how.truncation)
+  check_truncation(run.config, how.truncation)
   drawn = lambda seed: drawn_from(experiment, run.sampler, run.state, seed, how)
   return [evaluator(*drawn(seed)) for seed in seeds]
 

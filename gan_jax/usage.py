@@ -122,6 +122,11 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
 
 # --- errors ---------------------------------------------------------------------------------------
 
+
+class UsageError(ValueError):
+  """Flags, or folders beside them, that cannot be, whatever lies in files."""
+
+
 # Arguments that functions name in their errors, and the keys of the config that set them.
 KEYS = {
   "image_size": "data_options.image_size",
