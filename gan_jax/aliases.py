@@ -69,7 +69,8 @@ def canonical(key: str, value: Any) -> Any:
   if key.split(".")[-1] == "dtype":
     return _of(DTYPES, value)
   if key == "evaluation.metrics" and isinstance(value, list | tuple):
-    return tuple(metric_name(metric) for metric in value)
+    entries = [entry.split(",") if isinstance(entry, str) else [entry] for entry in value]
+    return tuple(metric_name(metric) for entry in entries for metric in entry)
   return value
 
 

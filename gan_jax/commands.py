@@ -132,7 +132,9 @@ _EMA = flags.DEFINE_bool(
   True,
   "evaluate, sample: with --noema the raw generator, not the averaged one. E.g. --noema",
 )
-_SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1")
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1", lower_bound=0
+)
 _NUM = flags.DEFINE_integer("num", 64, "sample: how many examples. E.g. --num=100", lower_bound=1)
 _OUT = flags.DEFINE_string(
   "out",

@@ -82,8 +82,8 @@ def evaluate(
 
   Args:
     workdir: of the run.
-    at: which, as for `load`; by default the last and, where there is one, the best. The best comes
-      with the last in any case: alone it would hide that a run has collapsed since.
+    at: which, as for `load`; by default the last and, where there is one, the best, which alone
+      would hide that a run has collapsed since.
     seed: of the first draw; the next has the next. None of them is the draw of training.
     draws: how many sets of samples are scored.
     how: examples are drawn.
@@ -99,13 +99,12 @@ def evaluate(
     OSError: cards could not be written; all of them have been yielded.
   """
   workdir = pathlib.Path(workdir)
-  if at is None or at == "best":
+  wanted: list[int | str] = ["last"] if at is None else [at]
+  if at in (None, "best"):
     with Checkpoints(workdir / BEST) as best:
       if at and not best.rounds():
         raise FileNotFoundError(NO_BEST.format(workdir))
-      wanted: list[int | str] = ["last", "best"] if best.rounds() or at else ["last"]
-  else:
-    wanted = [at]
+      wanted += ["best"] if best.rounds() and not at else []
   evaluator, experiment, seeds = None, experiment_of(workdir, changes), _seeds(seed, draws)
   found: dict[int, Draws] = {}
   unwritten = None

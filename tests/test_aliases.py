@@ -26,6 +26,8 @@ def test_a_config_with_short_names_is_the_config_with_ours():
   assert config_values(short) == config_values(ours)
   assert canonical(short).loss == "least_squares" and canonical(ours) is ours
   assert list(images_asked("pixels", ("FID", "PRDC"), "train").metrics) == ["frechet", "prdc"]
+  short.evaluation.metrics = ("fid,kid",)  # as --config.evaluation.metrics=fid,kid is read
+  assert config_values(short) == config_values(ours)
   assert build_game(short, Example((2,), None, None))
 
 

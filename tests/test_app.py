@@ -391,13 +391,24 @@ def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
     *ring(tmp_path / "word", 10), "--config.real_target={'batch_size': 1}", code=2
   )
   told = gan_jax(*ring(tmp_path / "word", 10), f"{rate}=fast", code=2)
-  assert "learning_rate=fast: expected a number" in told
+  assert "learning_rate=fast: expected a number" in told and "'decay_steps': 9000" in told
 
 
 def test_not_a_number_stops_the_run_and_keeps_the_checkpoint(gan_jax, tmp_path):
   bad = ["--config.loss=maximum_likelihood", "--config.optimizers.generator.learning_rate=1e6"]
   told = gan_jax(*ring(tmp_path, 2000), *SMALL_RING, *bad, code=1)
   assert "in round" in told and "training has stopped" in told and "Traceback" not in told
+
+
+def test_what_is_odd_of_data_is_told_in_a_plain_line(gan_jax, tmp_path):
+  for folder in ("real", "fake"):
+    (tmp_path / folder / "cat").mkdir(parents=True)
+    for i in range(3):
+      Image.fromarray(np.full((8, 8, 3), 9 * i, np.uint8)).save(tmp_path / folder / f"cat/{i}.png")
+  where = (f"--real={tmp_path / 'real'}", f"--fake={tmp_path / 'fake'}")
+  told = gan_jax("score", *where, "--features=pixels")
+  odd = "gan_jax: warning: {}: all images are in cat, and so of one class"
+  assert {odd.format(tmp_path / folder) for folder in ("real", "fake")} <= {*told.splitlines()}
 
 
 WRONG_FLAGS = [

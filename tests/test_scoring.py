@@ -74,6 +74,10 @@ def test_one_checkpoint_has_one_set_of_draws_and_those_that_were_asked_for(workd
   assert kept == [[1, 2, 3, 4, 5]] * 2  # what was scored before is not thrown away
 
 
+def test_a_checkpoint_that_is_asked_for_comes_alone(workdir):
+  assert [card.made["checkpoint"] for card, _ in evaluate(workdir, at="best")] == ["best"]
+
+
 def test_a_run_with_the_former_default_is_scored_by_what_suits_its_data(workdir):
   path = workdir / "config.json"
   found = json.loads(path.read_text())
