@@ -377,7 +377,8 @@ def _noise(std: Any) -> Weight:
   check_number("config.instance_noise.std", std)
   if isinstance(std, int | float) and std < 0:
     raise ValueError(f"config.instance_noise.std is {std}: expected a standard deviation >= 0")
-  return _weight(std)
+  with _naming("config.instance_noise.std"):
+    return _weight(std)
 
 
 def _scheduled(
@@ -418,7 +419,8 @@ def _regularizers(
       options["transform"] = regularizers.jitter(scale=config.jitter)
     with _naming(f"config.regularizer_options.{name}"):
       term = factory(**options)
-    terms[name] = (_weight(weight), term if lazy == 1 else every(lazy, term))
+    with _naming(f"config.{kind}.{name}"):
+      terms[name] = (_weight(weight), term if lazy == 1 else every(lazy, term))
   return terms
 
 

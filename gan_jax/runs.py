@@ -19,7 +19,7 @@ import numpy as np
 from gan_jax.cards import flat
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.checks import shown
-from gan_jax.config import canonical, check, default_config, from_values
+from gan_jax.config import canonical, check, default_config, free_numbers, from_values
 from gan_jax.data import fingerprint
 from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.files import read_json
@@ -356,6 +356,26 @@ def check_same_data(
     raise ValueError(
       "\n".join([f"the run in {workdir} was trained on other data:", *lines, *moved, what])
     )
+
+
+def other_arrays(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> str:
+  """Lists keys in which a run's config differs from another and that may make its state another.
+
+  Numbers that decide no more than how much do not.
+
+  Args:
+    workdir: of the run.
+    config: the other.
+
+  Returns:
+    A line of each.
+  """
+  with contextlib.suppress(OSError, ValueError):  # then nobody knows
+    old = read_config(workdir)
+    free = [*free_numbers(old), *free_numbers(config), "seed", *PLACE]
+    lines = {key: line for key, line in _changed(old, config).items() if not _is_within(key, free)}
+    return "\n".join(lines.values())
+  return ""
 
 
 def start_over(experiment: Experiment, workdir: pathlib.Path) -> None:

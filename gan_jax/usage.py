@@ -142,6 +142,7 @@ KEYS = {
   "microbatches": "microbatches",
   "packing": "packing",
   "real_target": "real_target",
+  "seed": "seed",
 }
 # Those that some commands have flags of their own for.
 OWN = {
@@ -182,5 +183,5 @@ _KEY = re.compile(
 _WORDS = "|".join(name for name in KEYS if "_" not in name)
 _NAMES_OF_ARGUMENTS = "|".join(name for name in KEYS if "_" in name)
 _ARGUMENT = re.compile(
-  rf"(?<![\w.\-/'\"])(?:(?:{_NAMES_OF_ARGUMENTS})(?![\w/])|(?:{_WORDS})(?==| = | is ['\d]))"
+  rf"(?<![\w.\-/'\"])(?:(?:{_NAMES_OF_ARGUMENTS})(?![\w/])|(?:{_WORDS})(?==| = | is ['\d-]))"
 )

@@ -300,7 +300,7 @@ def test_mistake_is_named_with_what_is_valid(changes, message):
           "generator": {"name": "sgd", "learning_rate": {"schedule": "polynomial_schedule"}}
         }
       },
-      "polynomial_schedule.*init_value.*'decay_steps': 9000",
+      "config.optimizers.generator: polynomial_schedule.*init_value.*'decay_steps': 9000",
     ),
     (
       {"optimizers": {"generator": {"name": "sgd", "clip_norm": {"schedule": "linear_schedule"}}}},

@@ -68,6 +68,7 @@ def test_every_key_has_a_meaning_and_the_written_tables_are_up_to_date():
     ("score", "Pass image_size=... to crop", "Pass --image_size=... to crop"),
     ("train", "channels is 4: expected", "--config.data_options.channels is 4: expected"),
     ("train", "it has 3 channels is true", "it has 3 channels is true"),
+    ("train", "seed is -1: expected", "--config.seed is -1: expected"),
     ("train", "config.k = 0: expected", "--config.k = 0: expected"),
     ("train", "use --config.k=1", "use --config.k=1"),
     ("train", "runs/a/config.json is damaged", "runs/a/config.json is damaged"),
