@@ -143,6 +143,8 @@ KEYS = {
   "packing": "packing",
   "real_target": "real_target",
   "seed": "seed",
+  "flip": "data_options.flip",
+  "conditional": "conditional",
 }
 # Those that some commands have flags of their own for.
 OWN = {

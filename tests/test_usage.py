@@ -69,6 +69,8 @@ def test_every_key_has_a_meaning_and_the_written_tables_are_up_to_date():
     ("train", "channels is 4: expected", "--config.data_options.channels is 4: expected"),
     ("train", "it has 3 channels is true", "it has 3 channels is true"),
     ("train", "seed is -1: expected", "--config.seed is -1: expected"),
+    ("train", "use flip=False", "use --config.data_options.flip=False"),
+    ("train", "a conditional game needs them", "a conditional game needs them"),
     ("train", "config.k = 0: expected", "--config.k = 0: expected"),
     ("train", "use --config.k=1", "use --config.k=1"),
     ("train", "runs/a/config.json is damaged", "runs/a/config.json is damaged"),

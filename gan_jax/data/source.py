@@ -121,7 +121,7 @@ def require_labels(source: Source) -> None:
     raise ValueError(
       f"{source.name} has no labels, and a conditional game needs them. Use a source with labels"
       " (a folder with one subfolder for each class, an npz file with an array y), or an"
-      " unconditional game"
+      " unconditional game, conditional=False"
     )
 
 
