@@ -352,7 +352,7 @@ def score() -> None:
   from gan_jax.data import check_name
   from gan_jax.experiment import images_asked
   from gan_jax.files import check_writable
-  from gan_jax.score_images import data_name, score_images
+  from gan_jax.score_images import PICKLES, data_name, score_images
 
   if not (_REAL.value and _FAKE.value):
     raise UsageError(
@@ -362,7 +362,8 @@ def score() -> None:
   for flag, names in (("real", [_REAL.value]), ("fake", _FAKE.value)):
     with _of_flag(flag):
       for name in names:
-        check_name(data_name(name))
+        if not name.endswith(PICKLES):  # which are told what to write instead
+          check_name(data_name(name))
   if _CHANNELS.value not in (None, 1, 3):
     raise UsageError(f"--channels={_CHANNELS.value}: expected 1 or 3")
   _check_asked("features", "metrics")

@@ -415,6 +415,9 @@ def test_what_is_odd_of_data_is_told_in_a_plain_line(gan_jax, tmp_path):
   told = gan_jax("score", *where, "--features=pixels")
   odd = "gan_jax: warning: {}: all images are in cat, and so of one class"
   assert {odd.format(tmp_path / folder) for folder in ("real", "fake")} <= {*told.splitlines()}
+  (tmp_path / "mu.pkl").write_bytes(b"")
+  told = gan_jax("score", "--real=mu.pkl", where[1], cwd=tmp_path, code=1)
+  assert "mu.pkl is a pickle, which may run what is in it" in told
 
 
 WRONG_FLAGS = [
