@@ -297,7 +297,7 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
   )
   assert size(tmp_path / "walk.png") == (10 * 29 - 1, 4 * 29 - 1)
   for flag, why in (
-    ("--neighbours=99999", "expected at most the 8000 training images"),
+    ("--neighbours=99999", "expected at most the 10000 training images"),
     ("--labels=cat", "there is no class 'cat'"),
   ):
     told = gan_jax("sample", digits, flag, f"--out={tmp_path / 'no.png'}", code=2)
