@@ -16,6 +16,7 @@ METRICS = {
   "sfid": "spatial_frechet",
   "intra_fid": "class_frechet",
   "swd": "sliced_wasserstein",
+  "cmmd": "rbf_mmd",
 }
 LOSSES = {
   "mmgan": "minimax",
@@ -68,7 +69,8 @@ def canonical(key: str, value: Any) -> Any:
   if key.split(".")[-1] == "dtype":
     return _of(DTYPES, value)
   if key == "evaluation.metrics" and isinstance(value, list | tuple):
-    return tuple(_of(METRICS, metric) for metric in value)
+    entries = [entry.split(",") if isinstance(entry, str) else [entry] for entry in value]
+    return tuple(metric_name(metric) for entry in entries for metric in entry)
   return value
 
 
@@ -77,6 +79,8 @@ def unknown(name: str, names: Iterable[str], kind: str) -> str:
   valid = sorted(names)
   hint = ELSEWHERE.get(_plain(str(name)))
   hint = f"; {hint}" if hint else near(name, [*valid, *_SHORT.get(kind, ())])
+  if len(words := str(name).split()) > 1:
+    hint = f"; with commas between, as in {','.join(words)}, they are {len(words)} names"
   return f"unknown {kind} {name!r}; expected one of: {', '.join(valid)}{hint}"
 
 
@@ -87,6 +91,11 @@ def near(name: str, names: Iterable[str]) -> str:
   close = close or [other for other in valid if len(str(name)) > 2 and str(name) in other][:2]
   told = " or ".join(f'"{other}"' for other in close)
   return f". Did you mean {told}?" if close else ""
+
+
+def metric_name(name: Any) -> Any:
+  """Replaces a short name of a metric by ours, in whatever case: "FID" by "frechet"."""
+  return _of(METRICS, _plain(name)) if isinstance(name, str) else name
 
 
 def _of(aliases: Mapping[str, str], name: Any) -> Any:

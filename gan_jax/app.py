@@ -10,10 +10,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from gan_jax import __version__, aliases, commands, usage
+from gan_jax.checks import SCHEDULE
 from gan_jax.commands import COMMANDS, FLAGS, FROM_RUN, SYNOPSES, WITH_FOLDERS
 from gan_jax.config_flag import ConfigFileError
 
@@ -40,8 +41,18 @@ def main() -> None:
     sys.argv[1:] = [command, *rest]
     # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
     arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
+    logging.get_absl_handler().setFormatter(_Plain())
     run = lambda argv: _together(COMMANDS[command], argv[1:])
     app.run(run, argv=arguments, flags_parser=_parse)
+
+
+class _Plain(logging.PythonFormatter):
+  """Tells what this project warns of as commands tell things, and what others do as absl does."""
+
+  def format(self, record: Any) -> str:
+    if pathlib.Path(__file__).parent not in pathlib.Path(record.pathname).parents:
+      return super().format(record)
+    return f"gan_jax: {record.levelname.lower()}: {record.getMessage()}"
 
 
 def _asked(command: str, rest: list[str]) -> str:
@@ -117,7 +128,9 @@ class _NumberOrSection(flags.ArgumentParser):
     with contextlib.suppress(SyntaxError, ValueError):
       if isinstance(value := ast.literal_eval(argument), dict):
         return ConfigDict(value)
-    raise ValueError("expected a number, or a section such as {'name': ...} or {'schedule': ...}")
+    raise ValueError(
+      f"expected a number, a schedule such as {SCHEDULE}, or a section such as {{'name': ...}}"
+    )
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -195,6 +208,8 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   ) as error:
     if commands.TRACEBACK.value:
       raise
+    if isinstance(error, usage.UsageError):
+      _fail(usage.named_by_flags(str(error), sys.argv[1]), code=2)
     _fail(
       f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
     )

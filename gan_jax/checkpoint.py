@@ -48,6 +48,10 @@ class DamagedError(ValueError):
   """No checkpoint of a run can be read."""
 
 
+class OtherGameError(ValueError):
+  """A checkpoint holds a state of other arrays than those that were asked for."""
+
+
 class SaveError(OSError):
   """A checkpoint could not be written; those before it are as they were."""
 
@@ -150,7 +154,8 @@ class Checkpoints:
       The state, or None if nothing has been saved.
 
     Raises:
-      ValueError: if there is no checkpoint of round `at`, or the checkpoint is of another game.
+      ValueError: if there is no checkpoint of round `at`.
+      OtherGameError: if the checkpoint is of another game.
       DamagedError: if the checkpoint of round `at` is damaged, or all are.
       OSError, MemoryError: if reading fails for a reason that is not the checkpoint's.
     """
@@ -257,7 +262,7 @@ class Checkpoints:
       args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       _check_sizes(self._path(step) / "state", like)
       state = self._manager.restore(step, args=args)["state"]
-    except (_OtherGameError, MemoryError, jax.errors.JaxRuntimeError):
+    except (OtherGameError, MemoryError, jax.errors.JaxRuntimeError):
       raise
     except Exception as error:  # Orbax raises bare Exceptions for files that are cut short
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
@@ -281,10 +286,6 @@ class Checkpoints:
     if _checksum(about) != found["crc32"]:
       raise ValueError("checksum of what it says of itself does not match")
     return about
-
-
-class _OtherGameError(ValueError):
-  pass
 
 
 class _Manager(ocp.CheckpointManager):
@@ -336,7 +337,7 @@ def _with_key_of(leaves: Mapping[str, Any], like: State) -> State:
 
 def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path) -> None:
   if ".images" not in saved:
-    raise _OtherGameError(
+    raise OtherGameError(
       f"checkpoint {path} is of an earlier version of gan_jax, which averaged parameters without "
       "bias correction and sampled them under other batch statistics; go on with it by that "
       "version (gan_jax 0.1), or train anew in another --workdir"
@@ -345,9 +346,9 @@ def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path
     a, b = saved.get(name), wanted.get(name)
     if a is None or b is None or a["shape"] != b["shape"] or a["dtype"] != b["dtype"]:
       show = lambda leaf: f"{leaf['dtype']}{leaf['shape']}" if leaf else "nothing"
-      raise _OtherGameError(
+      raise OtherGameError(
         f"checkpoint {path} is of another game: {name} is {show(a)} there, {show(b)} here; "
-        "use the config the run was started with, or another workdir"
+        "use the config the run was started with, or another --workdir"
       )
 
 

@@ -4,16 +4,18 @@ Every command imports what it needs when it runs, so that `--help` and a mistype
 once.
 """
 
+import contextlib
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from gan_jax.config_flag import ConfigFileParser
+from gan_jax.usage import UsageError
 
 FLAGS = flags.FLAGS
 
@@ -77,7 +79,7 @@ _METRICS = flags.DEFINE_list(
   None,
   "evaluate, score: frechet (fid), kernel (kid), prdc, inception_score (is), path_length (ppl), "
   "spatial_frechet (sfid), class_frechet (intra_fid), accuracy_score (cas), sliced_wasserstein "
-  "(swd), rbf_mmd, classes, diversity, ms_ssim, memorisation. E.g. --metrics=fid,kid,prdc",
+  "(swd), rbf_mmd (cmmd), classes, diversity, ms_ssim, memorisation. E.g. --metrics=fid,kid,prdc",
 )
 _REAL = flags.DEFINE_string(
   "real",
@@ -130,7 +132,9 @@ _EMA = flags.DEFINE_bool(
   True,
   "evaluate, sample: with --noema the raw generator, not the averaged one. E.g. --noema",
 )
-_SEED = flags.DEFINE_integer("seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1")
+_SEED = flags.DEFINE_integer(
+  "seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1", lower_bound=0
+)
 _NUM = flags.DEFINE_integer("num", 64, "sample: how many examples. E.g. --num=100", lower_bound=1)
 _OUT = flags.DEFINE_string(
   "out",
@@ -238,6 +242,7 @@ SYNOPSES = {
 def train() -> None:
   """Trains, or goes on training."""
   from gan_jax import runs
+  from gan_jax.files import check_folder
   from gan_jax.train import fit
 
   workdir = _workdir()
@@ -246,10 +251,11 @@ def train() -> None:
     if not pathlib.Path(path.split(":")[0]).is_file():
       raise FileNotFoundError(f"--config: there is no file {path}")
   if _CONFIG.value is None and not (workdir / "config.json").is_file():
-    raise ValueError("--config: expected a config file, e.g. --config=experiments/mnist_dcgan.py")
+    raise UsageError("--config: expected a config file, e.g. --config=experiments/mnist_dcgan.py")
+  check_folder("--workdir", workdir, new=False)
   config = _CONFIG.value if _CONFIG.value is not None else runs.read_config(workdir)
   if not isinstance(config, ConfigDict):
-    raise ValueError(
+    raise UsageError(
       f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
       "from gan_jax.config.default_config()"
     )
@@ -283,17 +289,19 @@ def ablate() -> None:
   """Plays the variants of an ablation that have not been played, and says what all have found."""
   from gan_jax import plots
   from gan_jax.ablation import estimate, picture, plan, play, results, table
+  from gan_jax.files import check_folder
   from gan_jax.metrics.suite import score_name
 
   if _CONFIG.value is None and not _WORKDIR.value:
-    raise ValueError("ablate: expected --config=FILE.py, or --workdir of an ablation to look at")
+    raise UsageError("ablate: expected --config=FILE.py, or --workdir of an ablation to look at")
   if _DRY_RUN.value:
     if _CONFIG.value is None:
-      raise ValueError("--dry_run: expected the ablation's --config=FILE.py")
+      raise UsageError("--dry_run: expected the ablation's --config=FILE.py")
     print(estimate.plan_of(_CONFIG.value))
     return
   workdir = _workdir()
   if _CONFIG.value is not None:
+    check_folder("--workdir", workdir, new=False)
     runs = plan.members(_CONFIG.value)
     play.run(_CONFIG.value, workdir, lambda found: table.Board(found, runs))
   found = results.read(workdir)
@@ -306,13 +314,19 @@ def ablate() -> None:
 
 def evaluate(*folders: str) -> None:
   """Scores checkpoints of a run: prints a line of each, and writes their cards."""
-  from gan_jax import scoring
+  from gan_jax import runs, scoring
   from gan_jax.cards import line
 
-  workdir, bounds = _workdir(folders), _truncation()
-  _own_file(workdir)
+  workdir, bounds, at = _workdir(folders), _truncation(), _checkpoint()
   if len(bounds) > 1:
-    raise ValueError(f"--truncation={_TRUNCATION.value}: evaluate takes one bound")
+    raise UsageError(f"--truncation={','.join(_TRUNCATION.value)}: evaluate takes one bound")
+  if _FOLLOW.value and at:
+    raise UsageError("--follow scores every checkpoint as it comes: leave out --checkpoint")
+  _check_asked("features", "metrics", "real")
+  _own_file(workdir)
+  config = runs.read_config(workdir)
+  with _of_flag("truncation"):
+    runs.check_truncation(config, *bounds)
   how = scoring.How(_EMA.value, *bounds)
   options: dict[str, Any] = {"seed": _SEED.value, "draws": _DRAWS.value, "how": how}
   given = {
@@ -325,11 +339,9 @@ def evaluate(*folders: str) -> None:
     given["evaluation.metrics"] = ("auto",)  # what classes there are a classifier alone can tell
   changes = {key: value for key, value in given.items() if value is not None} | _overrides()
   if _FOLLOW.value:
-    if _CHECKPOINT.value:
-      raise ValueError("--follow scores every checkpoint as it comes: leave out --checkpoint")
     found = scoring.follow(workdir, changes=changes, **options)
   else:
-    found = scoring.evaluate(workdir, at=_CHECKPOINT.value, changes=changes, **options)
+    found = scoring.evaluate(workdir, at=at, changes=changes, **options)
   for card, path in found:
     print(line(card) + (f"\nwrote {path}" if path else ""), flush=True)
 
@@ -337,14 +349,26 @@ def evaluate(*folders: str) -> None:
 def score() -> None:
   """Scores images that were made by anything: prints a line, and writes their card."""
   from gan_jax import cards
+  from gan_jax.data import check_name
   from gan_jax.experiment import images_asked
-  from gan_jax.score_images import score_images
+  from gan_jax.files import check_writable
+  from gan_jax.score_images import PICKLES, data_name, score_images
 
   if not (_REAL.value and _FAKE.value):
-    raise ValueError(
+    raise UsageError(
       "score: expected --real and --fake, each a folder of images or an .npz file; --real may be a"
       " data set such as tfds:cifar10"
     )
+  for flag, names in (("real", [_REAL.value]), ("fake", _FAKE.value)):
+    with _of_flag(flag):
+      for name in names:
+        if not name.endswith(PICKLES):  # which are told what to write instead
+          check_name(data_name(name))
+  if _CHANNELS.value not in (None, 1, 3):
+    raise UsageError(f"--channels={_CHANNELS.value}: expected 1 or 3")
+  _check_asked("features", "metrics")
+  if _CARD.value:
+    check_writable("--card", _CARD.value)
   asked = images_asked(_FEATURES.value or "inception", _METRICS.value or ["frechet"], _SPLIT.value)
   options = {"image_size": _IMAGE_SIZE.value, "channels": _CHANNELS.value}
   card = score_images(_REAL.value, _FAKE.value, asked, count=_NUM_FAKE.value, **options)
@@ -359,7 +383,7 @@ def compare(*arguments: str) -> None:
   from gan_jax import cards, comparing, sweeps
 
   if not arguments or (len(arguments) == 1 and not sweeps.is_sweep(arguments[0])):
-    raise ValueError(
+    raise UsageError(
       f"expected gan_jax compare A B, got {len(arguments)} methods: each is the folder of a run or"
       " a score card, several with commas between, or the folder of a sweep"
     )
@@ -381,14 +405,22 @@ def sample(*folders: str) -> None:
   """Draws examples from a run."""
   from gan_jax import runs
 
-  workdir = _workdir(folders)
+  workdir, bounds, at = _workdir(folders), _truncation(), _checkpoint()
+  if _FEATURES.value and not _NEIGHBOURS.value:
+    raise UsageError("sample: --features says in what neighbours are near; give --neighbours=5 too")
+  if _overrides() and not _NEIGHBOURS.value:
+    raise UsageError("sample: --config.* says where data are, which --neighbours=5 alone looks at")
+  if _INTERPOLATE.value and bounds:
+    raise UsageError("--interpolate and --truncation: a walk is not truncated; give one")
+  _check_asked("features")
   _check_places()
   _own_file(workdir)
-  run = runs.load(workdir, at=_CHECKPOINT.value or "last")
-  if _FEATURES.value and not _NEIGHBOURS.value:
-    raise ValueError("sample: --features says in what neighbours are near; give --neighbours=5 too")
-  if _overrides() and not _NEIGHBOURS.value:
-    raise ValueError("sample: --config.* says where data are, which --neighbours=5 alone looks at")
+  run = runs.load(workdir, at=at or "last")
+  with _of_flag("truncation"):
+    runs.check_truncation(run.config, max(bounds, default=None))
+  if _LABELS.value:
+    with _of_flag("labels"):
+      run.sampler.example.class_places(_LABELS.value)
   if _NEIGHBOURS.value:
     written = _save_neighbours(run, workdir)
   else:
@@ -400,7 +432,7 @@ def sample(*folders: str) -> None:
       seed=_SEED.value,
       ema=_EMA.value,
       interpolate=_INTERPOLATE.value,
-      truncation=_truncation(),
+      truncation=bounds,
       classes=_LABELS.value,
     )
     _say_classes(run)
@@ -427,17 +459,17 @@ def _check_places() -> None:
   from gan_jax.files import check_folder, check_writable
 
   if not (_OUT.value or _OUT_DIR.value or _NPZ.value):
-    raise ValueError(
+    raise UsageError(
       "sample: say where to write, --out=grid.png, --out_dir=samples/ or --npz=arrays.npz"
     )
   if _OUT.value:
     kind = pathlib.Path(_OUT.value).suffix.lower()
     if kind != ".png":
-      raise ValueError(f"--out={_OUT.value}: expected a name in .png{_NO_PICTURES.get(kind, '')}")
+      raise UsageError(f"--out={_OUT.value}: expected a name in .png{_NO_PICTURES.get(kind, '')}")
     check_writable("--out", _OUT.value)
   if _NPZ.value:
     if not _NPZ.value.endswith(".npz"):
-      raise ValueError(f"--npz={_NPZ.value}: expected a name in .npz; pictures are --out=grid.png")
+      raise UsageError(f"--npz={_NPZ.value}: expected a name in .npz; pictures are --out=grid.png")
     check_writable("--npz", _NPZ.value)
   if _OUT_DIR.value:
     check_folder("--out_dir", _OUT_DIR.value)
@@ -461,12 +493,14 @@ def _save_neighbours(run: Any, workdir: pathlib.Path) -> list[str]:
   from gan_jax import plots, report, scoring
 
   if _LABELS.value:
-    raise ValueError("--labels and --neighbours: neighbours are shown of all classes; give one")
+    raise UsageError("--labels and --neighbours: neighbours are shown of all classes; give one")
   if not _OUT.value or _NPZ.value or _OUT_DIR.value or _INTERPOLATE.value or len(_truncation()) > 1:
-    raise ValueError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
+    raise UsageError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
   k, how = _NEIGHBOURS.value, scoring.How(_EMA.value, *_truncation())
   changes = {"evaluation.features": _FEATURES.value or "pixels", **_overrides()}
   experiment = scoring.experiment_of(workdir, changes)
+  if k > (size := experiment.batches.source.size or k):
+    raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
   images = scoring.with_neighbours(
     run, _NUM.value, k, seed=_SEED.value, how=how, experiment=experiment
   )
@@ -475,10 +509,40 @@ def _save_neighbours(run: Any, workdir: pathlib.Path) -> list[str]:
 
 
 def _truncation() -> list[float]:
+  with contextlib.suppress(ValueError):
+    bounds = [float(bound) for bound in _TRUNCATION.value]
+    if all(bound > 0 for bound in bounds):
+      return bounds
+  raise UsageError(f"--truncation={','.join(_TRUNCATION.value)}: expected numbers above 0")
+
+
+def _checkpoint() -> str | None:
+  at = _CHECKPOINT.value
+  if at not in (None, "last", "best") and not at.isdecimal():
+    raise UsageError(f"--checkpoint={at}: expected last, best, or a round")
+  return at
+
+
+def _check_asked(*names: str) -> None:
+  """Refuses flags of how images are scored that cannot be, before anything is read."""
+  from gan_jax.experiment import AUTO, images_asked
+
+  for name in names:
+    if FLAGS[name].value is not None:
+      given: dict[str, Any] = {"features": AUTO, "metrics": (AUTO,), "real": AUTO}
+      with _of_flag(name):
+        images_asked(**(given | {name: FLAGS[name].value}))
+
+
+@contextlib.contextmanager
+def _of_flag(name: str) -> Iterator[None]:
+  """Takes an error for one of a flag, and names it and its value."""
   try:
-    return [float(bound) for bound in _TRUNCATION.value]
-  except ValueError:
-    raise ValueError(f"--truncation={','.join(_TRUNCATION.value)}: expected numbers") from None
+    yield
+  except ValueError as error:
+    value = FLAGS[name].value
+    shown = ",".join(value) if isinstance(value, list) else value
+    raise UsageError(f"--{name}={shown}: {error}") from error
 
 
 def runs(*folders: str) -> None:
@@ -486,9 +550,9 @@ def runs(*folders: str) -> None:
   from gan_jax import listing
 
   if len(folders) != 1:
-    raise ValueError(f"expected gan_jax runs DIR, got {len(folders)} folders")
+    raise UsageError(f"expected gan_jax runs DIR, got {len(folders)} folders")
   if not all("=" in pair for pair in _FILTER.value):
-    raise ValueError(f"--filter={','.join(_FILTER.value)}: expected KEY=VALUE, such as state=done")
+    raise UsageError(f"--filter={','.join(_FILTER.value)}: expected KEY=VALUE, such as state=done")
   wanted = dict(pair.split("=", 1) for pair in _FILTER.value)
   found = listing.chosen([listing.look(path) for path in listing.find(folders[0])], wanted)
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -525,11 +589,11 @@ def _workdir(folders: Sequence[str] = ()) -> pathlib.Path:
   """Returns the folder of the run, which --workdir names or, of some commands, a bare word."""
   given = {_plain(folder): folder for folder in (*folders, *filter(None, [_WORKDIR.value]))}
   if len(given) > 1:
-    raise ValueError(
+    raise UsageError(
       f"expected the folder of one run, got {len(given)}: {', '.join(given.values())}"
     )
   if not given:
-    raise ValueError("--workdir: expected the folder of the run, e.g. --workdir=runs/mnist_dcgan")
+    raise UsageError("--workdir: expected the folder of the run, e.g. --workdir=runs/mnist_dcgan")
   return pathlib.Path(*given.values()).expanduser()
 
 

@@ -19,6 +19,7 @@ import ml_collections
 import optax
 
 from gan_jax import aliases, regularizers
+from gan_jax.checks import SCHEDULE
 from gan_jax.nets import NETWORKS
 from gan_jax.parallel import check_mesh
 
@@ -332,6 +333,11 @@ def check(config: ml_collections.ConfigDict) -> None:
       f"config.microbatches = {config.microbatches} and config.packing = {config.packing}: the "
       "discriminator sees consecutive examples packed, and microbatches take them apart; set one"
     )
+  if 0 < (examples := section(config, "data_options")["examples"]) < config.batch_size:
+    raise ValueError(
+      f"config.data_options.examples = {examples} are fewer than one batch of"
+      f" config.batch_size = {config.batch_size}: train on more, or in smaller batches"
+    )
   check_mesh(**section(config, "mesh"))
   _check_sections(config, "config", {})
   if config.average.name == "half_life" and not config.average.half_life:
@@ -375,8 +381,7 @@ def check_number(name: str, value: Any, fixed: bool = False) -> None:
   """Refuses what is neither a number nor, unless it must be fixed, a schedule."""
   is_number = isinstance(value, int | float | jax.Array) and not isinstance(value, bool)
   if not (is_number or (is_schedule(value) and not fixed)):
-    example = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 100}"
-    expected = "a number" if fixed else f"a number, or a schedule such as {example}"
+    expected = "a number" if fixed else f"a number, or a schedule such as {SCHEDULE}"
     shown = dict(value) if isinstance(value, ml_collections.ConfigDict) else value
     raise ValueError(f"{name} is {shown!r}: expected {expected}")
 

@@ -14,6 +14,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from gan_jax import aliases
+from gan_jax.checks import SCHEDULE
 
 
 class ConfigFileError(Exception):
@@ -181,8 +182,8 @@ def _check_key(config: ConfigDict, path: str) -> None:
     key, where = name.split("[")[0], ".".join(["config", *names[:depth]])
     if not isinstance(section, ConfigDict):
       raise ConfigFileError(
-        f"--config.{path}: {where} is {section!r} and has no keys; to make it a section, such as a "
-        f"schedule, give it as a whole: --{where}=\"{{'schedule': ...}}\""
+        f"--config.{path}: {where} is {section!r} and has no keys; a schedule is given as a whole: "
+        f'--{where}="{SCHEDULE}"'
       )
     if key != name:
       raise ConfigFileError(

@@ -96,7 +96,7 @@ class Evaluator(NamedTuple):
     name: of the kind of evaluation.
     better: {score: "min" or "max"}, which way each is better; "none" where neither is.
     headline: names of the scores that choose the best checkpoint: the first decides, the next
-      breaks ties. Empty if there are no scores.
+      breaks ties. Empty if there are none that can.
     card: how the numbers are made.
     score: what `evaluator(sample)` does.
   """
@@ -256,7 +256,9 @@ def evaluator_for(
     ValueError: num_fake is too small, or the data lack what a metric needs.
   """
   if num_fake < 2:
-    raise ValueError(f"num_fake is {num_fake}: a score needs at least 2 generated examples")
+    raise ValueError(
+      f"num_fake is {num_fake}: a score needs at least 2 generated examples (score: in --fake)"
+    )
   how, fake = suited(train, test, asked), {"count": num_fake, "seed": seed}
   test = _usable(train, test)
   if train.name in MIXTURES:
@@ -303,7 +305,7 @@ def _compared(
   real, other = splits.pop(how.real), next(iter(splits.values()))
   assert real is not None
   points, examples = how.features is POINTS, _ordered(bounded(real))
-  _check_examples(how, examples, fake["count"])
+  _check_examples(how, examples, fake["count"], other)
   extractor = how.features.make(Given(train, test, cache_dir, how.weights))
   see = lambda x: {"features": x} if points else extract(extractor, x, batch_size=batch_size)
   once = lambda x: extract_once(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
@@ -334,7 +336,8 @@ def _compared(
     card["floor"] = {**found, "split": next(iter(splits)), "count": len(stand_in["x"])}
   better = {k: v for metric in how.metrics.values() for k, v in metric.better.items()}
   name = "points" if points else "images"
-  return Evaluator(name, better, tuple(metric.better)[:1], card, score)
+  ranking = tuple(score for score, way in metric.better.items() if way != "none")
+  return Evaluator(name, better, ranking[:1], card, score)
 
 
 def _ordered(examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -348,17 +351,26 @@ def _ordered(examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   return {name: values[order] for name, values in examples.items()}
 
 
-def _check_examples(how: Suited, real: Mapping[str, np.ndarray], fakes: int) -> None:
+def _check_examples(
+  how: Suited, real: Mapping[str, np.ndarray], fakes: int, other: Source | None
+) -> None:
   """Refuses metrics that cannot be computed, before a network is loaded or trained."""
+  larger = ""
+  if other is not None and (other.size is None or other.size > len(real["x"])):
+    larger = f", such as config.evaluation.real={'train' if how.real == 'test' else 'test'}"
   for name, metric in how.metrics.items():
     if metric.of_images and real["x"].ndim != 4:
       raise ValueError(f"metric {name!r} is of images, and these are points: leave it out")
     least = metric.least
-    if len(real["x"]) < least[0] or fakes < least[1]:
+    if len(real["x"]) < least[0]:
       raise ValueError(
-        f"metric {name!r} needs at least {least[0]} real and {least[1]} generated examples, and"
-        f" there are {len(real['x'])} and {fakes}: give more (--num_fake, --config.num_fake), or"
-        " leave it out"
+        f"metric {name!r} needs at least {least[0]} real examples, and there are {len(real['x'])}:"
+        f" score against more{larger}, or leave it out (score: more in --real)"
+      )
+    if fakes < least[1]:
+      raise ValueError(
+        f"metric {name!r} needs at least {least[1]} generated examples, and there are {fakes}: give"
+        f" more (num_fake={least[1]}; score: more images in --fake as well), or leave it out"
       )
     if metric.held_out and how.real != "test":
       raise ValueError(
@@ -444,7 +456,11 @@ def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:
   return Seen(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
 
 
-_HAVING = {"logits": ", such as --features=classifier"}  # what a metric needs
+# What has what a metric needs.
+_HAVING = {
+  "logits": ", such as --features=classifier",
+  "spatial": ": --features=inception alone keeps where in an image it saw what",
+}
 
 
 def _prepared(

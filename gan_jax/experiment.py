@@ -10,7 +10,7 @@ import ml_collections
 import optax
 
 from gan_jax import aliases, data, games, losses, regularizers, rules
-from gan_jax.checks import shown, takes
+from gan_jax.checks import SCHEDULE, shown, takes
 from gan_jax.config import (
   OPTIMIZERS,
   OUR_OPTIONS,
@@ -106,7 +106,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
   except data.NoSplitError:
     test = None
   if options["hold_out"]:
-    source, test = _hold_out(source, test, options["hold_out"])
+    source, test = _hold_out(source, test, options["hold_out"], config.batch_size)
   if config.conditional:
     data.tell_unseen(source)
   example = Example(
@@ -206,7 +206,7 @@ def build_game(
 
 
 def _hold_out(
-  source: data.Source, test: data.Source | None, share: float
+  source: data.Source, test: data.Source | None, share: float, batch_size: int
 ) -> tuple[data.Source, data.Source]:
   """Makes the test split that data lack of a share of the training split."""
   check_number("config.data_options.hold_out", share, fixed=True)
@@ -216,7 +216,14 @@ def _hold_out(
       f"{source.name} {has}, and --config.data_options.hold_out={share} is for data without one:"
       " leave it out"
     )
-  return data.hold_out(source, share)
+  left, held_out = data.hold_out(source, share)
+  if left.size is not None and left.size < batch_size:
+    raise ValueError(
+      f"--config.data_options.hold_out={share} leaves {left.size} of the {source.size} examples of"
+      f" {source.name} to train on, fewer than one batch of {batch_size}: hold fewer out, or choose"
+      f" --config.batch_size={left.size} or less"
+    )
+  return left, held_out
 
 
 @contextlib.contextmanager
@@ -322,14 +329,15 @@ def _asked(config: ml_collections.ConfigDict) -> Asked:
   for name, metric in asked.metrics.items():
     if "labels" in metric.needs and not config.conditional:
       raise ValueError(
-        f"metric {name!r} needs fakes whose classes were asked for: set config.conditional, or"
-        " leave it out of config.evaluation.metrics"
+        f"metric {name!r} needs fakes whose classes were asked for, and this run is unconditional:"
+        " leave it out of config.evaluation.metrics, or train a run with --config.conditional=True"
       )
   first, metric = next(iter(asked.metrics.items()))
-  if "none" in metric.better.values():
+  if config.evaluate_every and "none" in metric.better.values():
     raise ValueError(
       f"config.evaluation.metrics begins with {first!r}, of which neither more nor less is"
-      " better: put one first that can choose the best checkpoint"
+      " better: put one first that can choose the best checkpoint, or choose none with"
+      " config.evaluate_every=0"
     )
   return asked
 
@@ -369,7 +377,8 @@ def _noise(std: Any) -> Weight:
   check_number("config.instance_noise.std", std)
   if isinstance(std, int | float) and std < 0:
     raise ValueError(f"config.instance_noise.std is {std}: expected a standard deviation >= 0")
-  return _weight(std)
+  with _naming("config.instance_noise.std"):
+    return _weight(std)
 
 
 def _scheduled(
@@ -410,7 +419,8 @@ def _regularizers(
       options["transform"] = regularizers.jitter(scale=config.jitter)
     with _naming(f"config.regularizer_options.{name}"):
       term = factory(**options)
-    terms[name] = (_weight(weight), term if lazy == 1 else every(lazy, term))
+    with _naming(f"config.{kind}.{name}"):
+      terms[name] = (_weight(weight), term if lazy == 1 else every(lazy, term))
   return terms
 
 
@@ -418,16 +428,13 @@ def _weight(value: Any) -> Any:
   if not is_schedule(value):
     return value
   options = dict(value)
-  return _call(SCHEDULES, options.pop("schedule"), "schedule", options)
-
-
-def _call(table: Mapping[str, Any], name: str, kind: str, options: Mapping[str, Any]) -> Any:
-  factory = lookup(table, name, kind)
-  known(options, inspect.signature(factory).parameters, f"options of {kind} {name!r}")
+  name = options.pop("schedule")
   try:
+    factory = lookup(SCHEDULES, name, "schedule")
+    known(options, inspect.signature(factory).parameters, f"options of schedule {name!r}")
     return factory(**options)
-  except TypeError as error:  # an option that has no default was left out
-    raise ValueError(f"{kind} {name!r}: {error}") from error
+  except (TypeError, ValueError) as error:  # such as an option without a default, left out
+    raise ValueError(f"{error}; a whole schedule is {SCHEDULE}") from error
 
 
 def _latent(options: dict[str, Any]) -> games.Latent:

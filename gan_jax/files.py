@@ -9,8 +9,9 @@ import json
 import math
 import os
 import pathlib
+import tempfile
 import zipfile
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def whole(path: Path) -> Iterator[pathlib.Path]:
   path.parent.mkdir(parents=True, exist_ok=True)
   temporary = path.with_name(f".{path.name}.{os.getpid()}")  # whoever looks for *.png sees none
   try:
-    with naming(path):
+    with naming(path, temporary):
       yield temporary
       os.replace(temporary, path)
   finally:
@@ -49,41 +50,51 @@ def check_writable(flag: str, path: Path) -> None:
   Raises:
     ValueError: it is a folder, or in none that can be written to.
   """
-  path = pathlib.Path(path).absolute()
+  path = pathlib.Path(path)
   if path.is_dir():
     raise ValueError(f"{flag}={path} cannot be written: it is a folder; name a file in it")
-  parent = next(folder for folder in path.parents if folder.exists())
-  if not parent.is_dir():
-    raise ValueError(f"{flag}={path} cannot be written: {parent} is a file, and no folder")
-  if not os.access(parent, os.W_OK | os.X_OK):
-    raise ValueError(f"{flag}={path} cannot be written: {parent} is not yours to write to")
+  _check_parent(flag, path, path.absolute().parents)
 
 
-def check_folder(flag: str, path: Path) -> None:
-  """Refuses a new folder that cannot be written, or that has something in it already.
+def check_folder(flag: str, path: Path, *, new: bool = True) -> None:
+  """Refuses a folder that cannot be written to, or that has something in it already.
 
   Args:
     flag: that names it, for the message.
-    path: of the folder.
+    path: of the folder, which is made when it is written to.
+    new: whether it must be new, or empty.
 
   Raises:
-    ValueError: it is a file, has files, or cannot be written to.
+    ValueError: it is a file, has files though it must not, or cannot be written to.
   """
-  path = pathlib.Path(path)
+  path, kind = pathlib.Path(path), "a folder that is new, or empty" if new else "a folder"
   if path.is_file():
-    raise ValueError(f"{flag}={path} is a file: name a folder that is new, or empty")
-  if path.is_dir() and any(path.iterdir()):
-    raise ValueError(f"{flag}={path} has files already: name a folder that is new, or empty")
-  check_writable(flag, path / "x")
+    raise ValueError(f"{flag}={path} is a file: name {kind}")
+  if new and path.is_dir() and any(path.iterdir()):
+    raise ValueError(f"{flag}={path} has files already: name {kind}")
+  _check_parent(flag, path, [path.absolute(), *path.absolute().parents])
+
+
+def _check_parent(flag: str, path: pathlib.Path, parents: Sequence[pathlib.Path]) -> None:
+  """Refuses a path for which nothing can be made in the first of its parents that there is."""
+  parent = next(folder for folder in parents if folder.exists())
+  if not parent.is_dir():
+    raise ValueError(f"{flag}={path} cannot be written: {parent} is a file, and no folder")
+  try:  # whose it is says little: root cannot write everywhere either
+    tempfile.TemporaryFile(dir=parent).close()
+  except OSError as error:
+    raise ValueError(
+      f"{flag}={path} cannot be written: nothing can be made in {parent} ({error.strerror})"
+    ) from error
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-  """Names a file in errors of writing to it: those of an open file, as at a full disk, do not."""
+def naming(path: Path, temporary: Path = "") -> Iterator[None]:
+  """Names a file in errors of writing to it, also where they name none or a temporary one."""
   try:
     yield
   except OSError as error:
-    if error.filename or not error.errno:
+    if error.filename not in (None, "", str(temporary)) or not error.errno:
       raise
     raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -15,6 +15,7 @@ from gan_jax.lock import is_live
 from gan_jax.metrics.suite import METRICS, score_name
 from gan_jax.report import read_rows, scores
 from gan_jax.runs import config_values, read_config, read_example
+from gan_jax.usage import UsageError
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
 FAILED = "failed"  # left in a run's folder by a launcher that failed, as `launch/sweep` does
@@ -172,7 +173,7 @@ def chosen(listed: Sequence[Listed], wanted: Mapping[str, str]) -> list[Listed]:
   for key in wanted:
     if listed and key not in known:
       near = sorted(name for name in known if key.split(".")[-1] in name) or sorted(known)
-      raise ValueError(f"--filter: no run has the key {key!r}; there are: {', '.join(near)}")
+      raise UsageError(f"--filter: no run has the key {key!r}; there are: {', '.join(near)}")
   says = lambda run, key: str(run.state if key == "state" else run.config.get(key))
   return [run for run in listed if all(says(run, k) == v for k, v in wanted.items())]
 
@@ -196,7 +197,7 @@ def ordered(listed: Sequence[Listed], key: str) -> list[Listed]:
   values = [_value(run, name) for run in listed]
   if listed and all(value is None for value in values):
     names = sorted({score for run in listed for score in run.scores})
-    raise ValueError(
+    raise UsageError(
       f"--sort: no run has {key.removeprefix('-')!r}; expected name, state, progress, age, a key of"
       f" the config, or a score, last or best:SCORE: {', '.join(names) or 'there is none yet'}"
     )

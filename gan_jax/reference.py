@@ -15,6 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import aliases
+from gan_jax.checks import SCHEDULE
 from gan_jax.config import OPTIMIZERS, Key, argument_docs, keys, network
 from gan_jax.files import whole
 from gan_jax.nets import NETWORKS
@@ -83,8 +84,8 @@ def page() -> str:
     *(f"`{name}`\n\n{_markdown('option', rows)}" for name, rows in network_lines().items()),
     "## Optimizers and schedules",
     f"An optimizer is one of {', '.join(f'`{name}`' for name in OPTIMIZERS)}; its options are"
-    " optax's.\nA number may be a schedule: `--config.optimizers.generator.learning_rate="
-    "\"{'schedule': 'cosine_decay_schedule', 'init_value': 2e-4, 'decay_steps': 9000}\"`.",
+    " optax's.\nA number may be a schedule:"
+    f' `--config.optimizers.generator.learning_rate="{SCHEDULE}"`.',
     "## Keys of an ablation",
     "`gan_jax ablate` takes these, and every key above as `--config.base.KEY`.",
     _markdown("key", found["ablate"]),

@@ -19,7 +19,7 @@ import numpy as np
 from gan_jax.cards import flat
 from gan_jax.checkpoint import BEST, Checkpoints
 from gan_jax.checks import shown
-from gan_jax.config import canonical, check, default_config, from_values
+from gan_jax.config import canonical, check, default_config, free_numbers, from_values
 from gan_jax.data import fingerprint
 from gan_jax.experiment import Experiment, build, build_game
 from gan_jax.files import read_json
@@ -103,7 +103,7 @@ class Run(NamedTuple):
     if n < 1:
       raise ValueError(f"n is {n}: expected how many examples to draw, at least 1")
     labels = self.labels(n) if labels is None else self._places(labels, n)
-    self.check_truncation(truncation)
+    check_truncation(self.config, truncation)
     return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
 
   def _places(self, labels: Any, n: int) -> np.ndarray:
@@ -122,15 +122,6 @@ class Run(NamedTuple):
         f" {classes}, one for each example"
       )
     return found
-
-  def check_truncation(self, truncation: float | None) -> None:
-    """Refuses to truncate latents that are not normal."""
-    latent = self.config.latent
-    if truncation is not None and (latent.name != "normal" or latent.scale != 1):
-      raise ValueError(
-        f"truncation is for normal latents of scale 1, and those of this run are {latent.name!r} of"
-        f" scale {latent.scale}"
-      )
 
   def sweep(
     self,
@@ -210,6 +201,16 @@ class Run(NamedTuple):
     """Lists n labels class by class; None for an unconditional game."""
     classes = self.sampler.example.num_classes
     return None if classes is None else by_class(n, classes)
+
+
+def check_truncation(config: ml_collections.ConfigDict, truncation: float | None = None) -> None:
+  """Refuses to truncate latents that are not normal."""
+  latent = config.latent
+  if truncation is not None and (latent.name != "normal" or latent.scale != 1):
+    raise ValueError(
+      f"truncation is for normal latents of scale 1, and those of this run are {latent.name!r} of"
+      f" scale {latent.scale}"
+    )
 
 
 def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
@@ -355,6 +356,26 @@ def check_same_data(
     raise ValueError(
       "\n".join([f"the run in {workdir} was trained on other data:", *lines, *moved, what])
     )
+
+
+def other_arrays(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> str:
+  """Lists keys in which a run's config differs from another and that may make its state another.
+
+  Numbers that decide no more than how much do not.
+
+  Args:
+    workdir: of the run.
+    config: the other.
+
+  Returns:
+    A line of each.
+  """
+  with contextlib.suppress(OSError, ValueError):  # then nobody knows
+    old = read_config(workdir)
+    free = [*free_numbers(old), *free_numbers(config), "seed", *PLACE]
+    lines = {key: line for key, line in _changed(old, config).items() if not _is_within(key, free)}
+    return "\n".join(lines.values())
+  return ""
 
 
 def start_over(experiment: Experiment, workdir: pathlib.Path) -> None:

@@ -74,7 +74,13 @@ def score_images(
       f"{real} has no {asked.real} split; ask for the other, --split={_OTHER[asked.real]}"
     )
   _check(against, sets)
-  count = min(_size(source) for source in sets) if count is None else count
+  smallest = min(sets, key=_size)
+  if count is not None and count > _size(smallest):
+    raise ValueError(
+      f"{smallest.name} has {smallest.size} examples, and {count} were asked for: choose"
+      f" num_fake={smallest.size} or less"
+    )
+  count = _size(smallest) if count is None else count
   # Without a training split the held-out one says what the data are: shape, and no classes.
   train = against if train is None else train
   evaluator = evaluator_for(train, test, num_fake=count, asked=asked)

@@ -37,7 +37,8 @@ class Side(NamedTuple):
     if found is None:
       raise ValueError(
         f"metric {metric!r} needs {KINDS[metric]} features of {self.name}, and there are"
-        f" {' and '.join(name for name, x in self.kinds.items() if x is not None) or 'none'} alone"
+        f" {' and '.join(name for name, x in self.kinds.items() if x is not None) or 'none'} alone:"
+        " leave it out, or give images that --features=inception looks at"
       )
     return found
 

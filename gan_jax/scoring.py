@@ -34,6 +34,7 @@ from gan_jax.runs import (
   RULES,
   Run,
   check_same_data,
+  check_truncation,
   deciding,
   is_of_scores,
   is_place,
@@ -81,8 +82,8 @@ def evaluate(
 
   Args:
     workdir: of the run.
-    at: which, as for `load`; by default the last and, where there is one, the best. The best comes
-      with the last in any case: alone it would hide that a run has collapsed since.
+    at: which, as for `load`; by default the last and, where there is one, the best, which alone
+      would hide that a run has collapsed since.
     seed: of the first draw; the next has the next. None of them is the draw of training.
     draws: how many sets of samples are scored.
     how: examples are drawn.
@@ -98,13 +99,12 @@ def evaluate(
     OSError: cards could not be written; all of them have been yielded.
   """
   workdir = pathlib.Path(workdir)
-  if at is None or at == "best":
+  wanted: list[int | str] = ["last"] if at is None else [at]
+  if at in (None, "best"):
     with Checkpoints(workdir / BEST) as best:
       if at and not best.rounds():
         raise FileNotFoundError(NO_BEST.format(workdir))
-      wanted: list[int | str] = ["last", "best"] if best.rounds() or at else ["last"]
-  else:
-    wanted = [at]
+      wanted += ["best"] if best.rounds() and not at else []
   evaluator, experiment, seeds = None, experiment_of(workdir, changes), _seeds(seed, draws)
   found: dict[int, Draws] = {}
   unwritten = None
@@ -215,6 +215,7 @@ def experiment_of(workdir: pathlib.Path, changes: Mapping[str, Any] | None = Non
       expected = ", ".join(f"--config.{name}" for name in EVALUATION + PLACE)
       raise ValueError(f"config.{key} would change the run itself; expected one of: {expected}")
   config.update_from_flattened_dict(changes)
+  config.evaluate_every = 0  # these scores choose no checkpoint
   experiment = rebuilt(config, workdir)
   if moved := [
     f"  --config.{key} is {value} here" for key, value in changes.items() if is_place(key)
@@ -246,7 +247,7 @@ def score(
     ValueError: truncation of latents that are not normal.
   """
   how = how or How()
-  run.check_truncation(how.truncation)
+  check_truncation(run.config, how.truncation)
   drawn = lambda seed: drawn_from(experiment, run.sampler, run.state, seed, how)
   return [evaluator(*drawn(seed)) for seed in seeds]
 

@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax import parallel, switches
-from gan_jax.checkpoint import BEST, Checkpoints, Look
+from gan_jax.checkpoint import BEST, Checkpoints, Look, OtherGameError
 from gan_jax.config import section
 from gan_jax.data import Batches
 from gan_jax.experiment import Experiment
@@ -29,7 +29,7 @@ from gan_jax.lock import hold
 from gan_jax.parallel import AXES
 from gan_jax.random import make_key
 from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
-from gan_jax.runs import other_switches, start_over, write_config
+from gan_jax.runs import other_arrays, other_switches, start_over, write_config
 from gan_jax.switches import fixed
 from gan_jax.teller import Quiet, Teller, has_to_tell, is_due, write_stopped
 from gan_jax.watch import NotFiniteError, Watch
@@ -324,7 +324,16 @@ def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> Stat
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
   make = lambda: init(experiment.game, make_key(config.seed), spec)
   like = parallel.placed(make, mesh)
-  state = checkpoints.restore(like, repair=True)
+  try:
+    state = checkpoints.restore(like, repair=True)
+  except OtherGameError as error:
+    if not (other := other_arrays(checkpoints.folder.parent, config)):
+      raise
+    raise OtherGameError(
+      f"the run in {checkpoints.folder.parent} cannot go on as another game, whose state has other "
+      f"arrays, which --allow_config_change does not make; the configs differ in\n{other}\n"
+      "set these as they were, or use another --workdir"
+    ) from error
   if state is not None:
     _check_optimizers(experiment, checkpoints, int(state.round))
     return state

@@ -122,6 +122,11 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
 
 # --- errors ---------------------------------------------------------------------------------------
 
+
+class UsageError(ValueError):
+  """Flags, or folders beside them, that cannot be, whatever lies in files."""
+
+
 # Arguments that functions name in their errors, and the keys of the config that set them.
 KEYS = {
   "image_size": "data_options.image_size",
@@ -137,6 +142,9 @@ KEYS = {
   "microbatches": "microbatches",
   "packing": "packing",
   "real_target": "real_target",
+  "seed": "seed",
+  "flip": "data_options.flip",
+  "conditional": "conditional",
 }
 # Those that some commands have flags of their own for.
 OWN = {
@@ -177,5 +185,5 @@ _KEY = re.compile(
 _WORDS = "|".join(name for name in KEYS if "_" not in name)
 _NAMES_OF_ARGUMENTS = "|".join(name for name in KEYS if "_" in name)
 _ARGUMENT = re.compile(
-  rf"(?<![\w.\-/'\"])(?:(?:{_NAMES_OF_ARGUMENTS})(?![\w/])|(?:{_WORDS})(?==| = | is ['\d]))"
+  rf"(?<![\w.\-/'\"])(?:(?:{_NAMES_OF_ARGUMENTS})(?![\w/])|(?:{_WORDS})(?==| = | is ['\d-]))"
 )

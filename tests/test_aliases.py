@@ -25,7 +25,9 @@ def test_a_config_with_short_names_is_the_config_with_ours():
   ours.generator.dtype = "bfloat16"
   assert config_values(short) == config_values(ours)
   assert canonical(short).loss == "least_squares" and canonical(ours) is ours
-  assert list(images_asked("pixels", ("fid", "prdc"), "train").metrics) == ["frechet", "prdc"]
+  assert list(images_asked("pixels", ("FID", "PRDC"), "train").metrics) == ["frechet", "prdc"]
+  short.evaluation.metrics = ("fid,kid",)  # as --config.evaluation.metrics=fid,kid is read
+  assert config_values(short) == config_values(ours)
   assert build_game(short, Example((2,), None, None))
 
 
@@ -47,6 +49,7 @@ def test_variants_of_an_ablation_are_known_by_our_names():
     ("wgan-gp", "loss", "--config.regularizers.gradient_penalty=10"),
     ("lpips", "metric", "--metrics=diversity --features=vgg16"),
     ("recall", "metric", "--metrics=prdc"),
+    ("fid kid", "metric", "with commas between, as in fid,kid, they are 2 names"),
   ],
 )
 def test_an_unknown_name_comes_with_what_may_have_been_meant(name, kind, told):

@@ -5,6 +5,7 @@ import shutil
 import time
 
 import pytest
+from made_runs import made_run
 
 from gan_jax import scoring
 from gan_jax.cards import read_card
@@ -13,7 +14,7 @@ from gan_jax.config import default_config, network
 from gan_jax.experiment import build
 from gan_jax.lock import hold
 from gan_jax.runs import read_config
-from gan_jax.scoring import evaluate, follow
+from gan_jax.scoring import evaluate, experiment_of, follow
 from gan_jax.train import fit
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -73,6 +74,10 @@ def test_one_checkpoint_has_one_set_of_draws_and_those_that_were_asked_for(workd
   assert kept == [[1, 2, 3, 4, 5]] * 2  # what was scored before is not thrown away
 
 
+def test_a_checkpoint_that_is_asked_for_comes_alone(workdir):
+  assert [card.made["checkpoint"] for card, _ in evaluate(workdir, at="best")] == ["best"]
+
+
 def test_a_run_with_the_former_default_is_scored_by_what_suits_its_data(workdir):
   path = workdir / "config.json"
   found = json.loads(path.read_text())
@@ -83,6 +88,13 @@ def test_a_run_with_the_former_default_is_scored_by_what_suits_its_data(workdir)
   found["config"]["evaluation"] = former | {"real": "train"}  # somebody chose it
   path.write_text(json.dumps(found))
   assert read_config(workdir).evaluation.features == "classifier"
+
+
+def test_what_ranks_nothing_can_be_asked_for_of_a_run_that_chose_its_best(tmp_path):
+  evaluation = {"features": "pixels", "metrics": ["frechet"], "real": "test"}
+  made = {"data": "mnist10k", "evaluate_every": 10, "evaluation": evaluation}
+  changes = {"evaluation.metrics": ("memorisation",)}
+  assert experiment_of(made_run(tmp_path / "run", **made), changes)
 
 
 def test_scores_whose_card_cannot_be_written_are_shown(workdir):

@@ -372,6 +372,21 @@ def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path, no_pictu
 # --- what stops a run -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+  ("key", "value", "told"),
+  [
+    ("generator.hidden", (9,), r"generator.hidden: \[8\] there, \[9\] here"),
+    ("average.name", "none", "average.name: decay there, none here"),
+  ],
+)
+def test_what_makes_it_another_game_is_named(tmp_path, no_pictures, key, value, told):
+  config = tiny(rounds=2, sample_every=0)
+  fit(scored(build(config), 1.0), tmp_path)
+  config.update_from_flattened_dict({key: value, "optimizers.generator.learning_rate": 0.1})
+  with pytest.raises(ValueError, match="differ in\n  --config." + told + "\nset these"):
+    fit(scored(build(config), 1.0), tmp_path)
+
+
 def rows_of(workdir):
   timing = {"seconds", "rounds_per_second", "images_per_second"}
   rows = report.read_rows(workdir)

@@ -216,7 +216,7 @@ def _row(
 
 def _plan(asked: ConfigDict, first: Member, evaluator: Evaluator) -> dict[str, Any]:
   """Says what is asked for, and how it is judged."""
-  score = asked.score or evaluator.headline[0]
+  score = asked.score or next(iter(evaluator.headline), "")
   if evaluator.better.get(score, "none") == "none":
     ranked = [name for name, way in evaluator.better.items() if way != "none"]
     raise ValueError(f"config.score is {score!r}: expected one of: {', '.join(ranked)}")

@@ -11,7 +11,7 @@ from gan_jax.data.batches import Batch, Batches
 from gan_jax.data.fingerprint import fingerprint
 from gan_jax.data.mixtures import GRID25, MIXTURES, RING8, Mixture
 from gan_jax.data.pixels import to_float, to_levels, to_uint8
-from gan_jax.data.registry import KINDS, load
+from gan_jax.data.registry import KINDS, check_name, load
 from gan_jax.data.source import (
   NoSplitError,
   Options,
@@ -37,6 +37,7 @@ __all__ = [
   "Options",
   "Raw",
   "Source",
+  "check_name",
   "fingerprint",
   "first",
   "hold_out",

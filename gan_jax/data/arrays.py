@@ -124,8 +124,8 @@ def read_npz(name: str, file: IO[bytes], memory_limit: int) -> Raw:
     return files.read_npz(name, file, memory_limit)
   except files.TooLargeError as error:
     raise ValueError(
-      f"{error} memory_limit={memory_limit}: raise memory_limit in load(...), or make it a folder"
-      " of images, which can be streamed"
+      f"{error} memory_limit={memory_limit}: make it a folder of images, which is streamed as"
+      " folder:DIR, or in Python raise memory_limit in load(...)"
     ) from error
 
 

@@ -3,8 +3,8 @@
     folder/*.png                  no labels
     folder/<class>/**/*.png       classes in the sorted order of their folders
     folder/00000/img00000000.png, folder/dataset.json     StyleGAN's form, with its labels
-    folder/train/..., test/...    any of the above for each split; val/ is the test split if no
-                                  other is there
+    folder/train/..., test/...    any of the above for each split; val/ (dev/, eval/) is the test
+                                  split if no other is there
 
 Without such folders everything is the training split. Every file's header is read before anything
 else happens; what fits into `memory_limit` is decoded at once, so that a damaged file stops the run

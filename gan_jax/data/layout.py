@@ -21,7 +21,7 @@ from gan_jax.files import JSON_LIMIT
 _SPLITS = {
   **dict.fromkeys(("train", "training"), "train"),
   **dict.fromkeys(("test", "testing"), "test"),
-  **dict.fromkeys(("val", "valid", "validation"), "validation"),
+  **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
 }
 _DOMAIN = re.compile(r"(train|test|val)([ab])", re.IGNORECASE)  # of CycleGAN's folders
 _SHARD, _IN_SHARD = re.compile(r"\d{5}"), re.compile(r"\d{5}/img\d{8}\.\w+")  # of StyleGAN's

@@ -57,13 +57,19 @@ def load(
   return _open(name, split, options)
 
 
-def _open(name: str, split: str, options: Options) -> Source:
+def check_name(name: str) -> None:
+  """Raises ValueError for a name that is of no kind."""
   prefix, colon, argument = name.partition(":")
   kind = KINDS.get(prefix)
   if kind is None or bool(argument) != (":" in kind.form) or bool(colon) != bool(argument):
     forms = ", ".join(kind.form for kind in KINDS.values())
     raise ValueError(f"unknown data set {name!r}: expected one of {forms}")
-  return kind.open(argument, split, options)
+
+
+def _open(name: str, split: str, options: Options) -> Source:
+  check_name(name)
+  prefix, _, argument = name.partition(":")
+  return KINDS[prefix].open(argument, split, options)
 
 
 def _open_mixture(name: str, argument: str, split: str, options: Options) -> Source:

@@ -121,7 +121,7 @@ def require_labels(source: Source) -> None:
     raise ValueError(
       f"{source.name} has no labels, and a conditional game needs them. Use a source with labels"
       " (a folder with one subfolder for each class, an npz file with an array y), or an"
-      " unconditional game"
+      " unconditional game, conditional=False"
     )
 
 
@@ -158,7 +158,10 @@ def first(source: Source, n: int) -> Source:
   """
   if source.size is None or not 0 < n <= source.size:
     has = "is endless" if source.size is None else f"has {source.size} examples"
-    raise ValueError(f"{source.name} {has}: it has no first {n} to train on alone")
+    raise ValueError(
+      f"{source.name} {has}: it has no first {n} to train on alone; choose"
+      " another --config.data_options.examples, 0 for all"
+    )
   arrays = {key: value[:n] for key, value in source.arrays.items()}
   if "y" in arrays and (seen := len(np.unique(arrays["y"]))) < (source.num_classes or 0):
     logging.warning(

@@ -8,6 +8,7 @@ from gan_jax import sweeps
 from gan_jax.files import check_writable, whole
 from gan_jax.listing import ABLATION, RUN, find
 from gan_jax.page import ablation, gather, render, reproduce
+from gan_jax.usage import UsageError
 
 
 def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[str]:
@@ -44,7 +45,7 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
 def _check(folders: Sequence[pathlib.Path], out: pathlib.Path) -> None:
   """Refuses folders without a run, and a place that cannot be written to."""
   if not folders:
-    raise ValueError("expected gan_jax report RUN [RUN...] --out=report.html: folders of runs")
+    raise UsageError("expected gan_jax report RUN [RUN...] --out=report.html: folders of runs")
   for folder in folders:
     if not any((folder / file).is_file() for file in (RUN, ABLATION)):
       inside = find(folder)[:3] if folder.is_dir() else []
@@ -54,7 +55,7 @@ def _check(folders: Sequence[pathlib.Path], out: pathlib.Path) -> None:
       )
   twice = {folder.resolve() for folder in folders}
   if len(twice) < len(folders):
-    raise ValueError("one of the folders is named twice, which would count its run as two")
+    raise UsageError("one of the folders is named twice, which would count its run as two")
   if out.suffix.lower() != ".html":
-    raise ValueError(f"--out={out}: the page is HTML; expected a name in .html")
+    raise UsageError(f"--out={out}: the page is HTML; expected a name in .html")
   check_writable("--out", out)

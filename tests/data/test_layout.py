@@ -48,7 +48,9 @@ def test_what_is_below_a_class_is_of_it(zipped, tmp_path):
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("train", ["train", "Train", "training"])
-@pytest.mark.parametrize("test", ["test", "TEST", "val", "valid", "Validation"])
+@pytest.mark.parametrize(
+  "test", ["test", "TEST", "val", "valid", "Validation", "dev", "eval", "evaluation"]
+)
 def test_splits_have_many_names(zipped, train, test, tmp_path):
   names = (f"{train}/a/0.png", f"{train}/b/0.png", f"{test}/b/0.png")
   name = write(tmp_path / "d", *names, zipped=zipped)
