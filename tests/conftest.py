@@ -19,6 +19,9 @@ known = jax.__version_info__[:2] == (0, 10)  # others may have dropped it, and t
 if known and QUICKER not in os.environ.get("XLA_FLAGS", ""):
   os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKER}".strip()
 
+# Most of the time of most tests is the compiler's, and there is little to gain from its pains.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -37,11 +40,11 @@ def compiled_once(cache):
 
 
 @pytest.fixture(scope="module")
-def compiled_quickly():
-  """For modules whose time goes to the compiler, where there is little to gain from its pains."""
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
+def compiled_well():
+  """For modules whose time goes to what is compiled."""
   jax.config.update("jax_disable_most_optimizations", False)
+  yield
+  jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

@@ -30,8 +30,6 @@ from gan_jax.game import init
 from gan_jax.held_out import auc, held_out_probe
 from gan_jax.teller import Teller
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
 
 

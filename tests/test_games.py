@@ -26,8 +26,6 @@ from gan_jax.games import (
 )
 from gan_jax.objectives import Match
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 DIM, BATCH = 3, 16
 
 

@@ -11,8 +11,6 @@ from gan_jax import losses
 from gan_jax.losses import DIVERGENCES, LOSSES, AdversarialLoss
 from gan_jax.theory import OPTIMA, expected, kantorovich, wasserstein
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 REAL, FAKE = np.float32([2, -1]), np.float32([0.5, -1.5])
 SIDES = AdversarialLoss._fields[:2]
 

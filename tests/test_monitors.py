@@ -12,8 +12,6 @@ from gan_jax import losses, monitors
 from gan_jax.data import RING8
 from gan_jax.objectives import Match
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def ring(n, modes=8, seed=0):
   """Draws from the first modes of the ring: [n, 2]."""

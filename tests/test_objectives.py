@@ -16,8 +16,6 @@ from gan_jax.objectives import Match, Term, adversarial, every, minimise, statel
 from gan_jax.random import example_keys
 from gan_jax.regularizers import lecam, r1
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 REAL = jnp.asarray([[1.0, 2.0], [-1.0, 3.0], [0.5, 0.0], [2.0, 2.0]])
 PARAMS = {"discriminator": {"w": jnp.asarray([0.5, -1.0])}}
 

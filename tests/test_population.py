@@ -19,7 +19,6 @@ from gan_jax.game import init, minibatches, sample
 from gan_jax.population import Population
 from gan_jax.train import rounds_player
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 ROUNDS = 20
 
 

@@ -23,8 +23,6 @@ from gan_jax.runs import load, read_config
 from gan_jax.train import fit
 from gan_jax.watch import NotFiniteError
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = [
   f"--config={ROOT / 'experiments/ring.py'}",
@@ -51,7 +49,6 @@ def start(cache):
       free.bind(("127.0.0.1", 0))
       address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_NUM_CPU_DEVICES": "4"}
-    environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     environment |= {"GAN_JAX_COORDINATOR": address, "GAN_JAX_NUM_PROCESSES": "2"}
     for index in range(2):
       command = [sys.executable, "-m", "gan_jax.app", *arguments, f"--process_id={index}"]

@@ -16,8 +16,6 @@ from gan_jax.objectives import Match, as_term
 from gan_jax.random import example_keys
 from gan_jax.regularizers import REGULARIZERS
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def make_match(discriminator, real, fake=None, *, seed=0, axis_name=None, **fields):
   """Makes the match of discriminator: x -> logits on real and fake examples."""

@@ -17,8 +17,6 @@ from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.report import read_rows
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 TESTS = pathlib.Path(__file__).parent
 ROUNDS, SAVED = 18, 9  # three rounds a dispatch, a row after every sixth: 9 is between two
 TIMING = {"seconds", "rounds_per_second", "images_per_second"}
@@ -104,7 +102,6 @@ def go_on(folder):
   import conftest  # noqa: F401  (eight devices)
   import jax
 
-  jax.config.update("jax_disable_most_optimizations", True)
   jax.config.update("jax_compilation_cache_dir", os.environ["XLA_CACHE"])
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   plots.history = lambda rows: None
@@ -113,7 +110,7 @@ def go_on(folder):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, cache, compiled_quickly):
+def runs(tmp_path_factory, cache):
   """Every game in one go; and from its first checkpoint on, in a new process."""
   whole, parts = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("parts")
   with pytest.MonkeyPatch.context() as patched:

@@ -21,8 +21,6 @@ from gan_jax.sampling import Example
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 RATE = 0.2
 FIELD = np.array([[0.0, 1.0], [-1.0, 0.0]])  # gradients of (psi, theta)
 HERE = np.eye(2)

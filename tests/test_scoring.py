@@ -17,8 +17,6 @@ from gan_jax.runs import read_config
 from gan_jax.scoring import evaluate, experiment_of, follow
 from gan_jax.train import fit
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):

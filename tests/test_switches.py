@@ -18,8 +18,6 @@ from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.objectives import every
 from gan_jax.random import as_key, example_keys, make_key
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 SWITCHES = {
   "x64": [lambda: jax.enable_x64(True)],
   "rbg keys": [lambda: jax.default_prng_impl("rbg")],

@@ -38,8 +38,6 @@ from gan_jax.teller import Teller
 from gan_jax.train import _next_stop, fit, rounds_player, rounds_program
 from gan_jax.watch import NotFiniteError, Watch
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def tiny(**changes):
   config = default_config()

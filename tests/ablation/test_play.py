@@ -12,17 +12,14 @@ from gan_jax.files import read_json
 from gan_jax.train import fit
 from tests.ablation.conftest import tiny
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def quiet(found):
   return lambda runs, round, rows: None
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory, request):
+def played(tmp_path_factory):
   """The small ablation, played once, and what was told of it."""
-  request.getfixturevalue("compiled_quickly")
   folder, told, asked = tmp_path_factory.mktemp("ablation"), [], tiny()
   watch = lambda found: lambda runs, round, rows: told.append((len(runs), round, rows))
   return play.run(asked, folder, watch), folder, told

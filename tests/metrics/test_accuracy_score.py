@@ -19,7 +19,7 @@ def bars(n: int, seed: int) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch, compiled_quickly):
+def short(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(classifier, "STEPS", 40)
 
 

@@ -10,6 +10,8 @@ from gan_jax.data import load
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.classifier import classifier_for
 
+pytestmark = pytest.mark.usefixtures("compiled_well")
+
 CLASSES = 3
 
 

@@ -14,8 +14,6 @@ import pytest
 from gan_jax.metrics.features import inception, weights
 from gan_jax.metrics.features.inception import Block, Network, Unit, prepare
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 def arrays(seed: int) -> dict[str, np.ndarray]:
   """Random weights under the names and in the shapes of the PyTorch file."""

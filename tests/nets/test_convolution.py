@@ -13,8 +13,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.nets import convolution
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 class Form(NamedTuple):
   fast: object  # by matrix products

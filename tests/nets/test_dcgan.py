@@ -7,8 +7,6 @@ import pytest
 
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 KEY = jax.random.key(0)
 
 

@@ -9,8 +9,6 @@ from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax.nets import layers
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 random = np.random.default_rng()
 
 

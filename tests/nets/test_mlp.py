@@ -12,8 +12,6 @@ from gan_jax.nets.mlp import (
   MLPGenerator,
 )
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 KEY = jax.random.key(0)
 
 

@@ -13,8 +13,6 @@ from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax.nets import NETWORKS
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 TINY = {
   "mlp_generator": {"shape": (2,), "hidden": (8, 8)},
   "mlp_discriminator": {"hidden": (8, 8)},

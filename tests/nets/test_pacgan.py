@@ -3,11 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from gan_jax.nets.pacgan import PacGANDiscriminator, PacGANGenerator
-
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 KEY = jax.random.key(0)
 

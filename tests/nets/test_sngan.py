@@ -11,8 +11,6 @@ import pytest
 from gan_jax.nets import sngan
 from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 KEY = jax.random.key(0)
 
 

@@ -15,8 +15,6 @@ from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 BATCH = {"x": jnp.zeros((4, 1))}
 
 
