@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import is_whole, shown, takes
+from gan_jax.checks import is_number, is_whole, shown, takes
 from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
 from gan_jax.losses import Side, couples
 from gan_jax.random import AxisName, Part
@@ -172,6 +172,12 @@ def every(rounds: int, term: TermLike) -> Term:
   return Term(value, memory, shown=lambda values, memory: memory["last"])
 
 
+def is_weight(value: Any) -> bool:
+  """Tells a number >= 0, or a schedule over rounds, from anything else."""
+  is_schedule = not isinstance(value, type) and takes(value, "round")
+  return is_schedule or is_number(value, lambda x: x >= 0)
+
+
 def minimise(
   forward: Callable[..., tuple[Match, Carried]],
   terms: Mapping[str, tuple[Weight, TermLike]],
@@ -234,10 +240,9 @@ def _weighted(name: str, pair: Any) -> tuple[Weight, Term]:
   if not isinstance(pair, tuple | list) or isinstance(pair, Term) or len(pair) != 2:
     raise ValueError(f"{name} is {shown(pair)}: expected (weight, term), such as (1.0, term)")
   weight, term = pair
-  is_number = isinstance(weight, int | float) or hasattr(weight, "dtype")
-  if isinstance(weight, type | bool) or not (is_number or takes(weight, "round")):
+  if not is_weight(weight):
     raise ValueError(
-      f"the weight of {name} is {shown(weight)}: expected a number, or a schedule over rounds"
+      f"the weight of {name} is {shown(weight)}: expected a number >= 0, or a schedule over rounds"
     )
   try:
     return weight, as_term(term)

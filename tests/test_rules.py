@@ -213,7 +213,7 @@ def test_every_option_reaches_the_game():
     ),
     (
       {"instance_noise.std": -0.1},
-      "instance_noise.std is -0.1: expected a standard deviation >= 0",
+      "instance_noise.std is -0.1: expected a number >= 0",
     ),
     ({"instance_noise.std": "much"}, "instance_noise.std is 'much': expected a number, or a sch"),
   ],
