@@ -265,7 +265,7 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
   factory = OPTIMIZERS[name]
   numbers = {"learning_rate": 0.0, **OUR_OPTIONS, **defaults(factory)}
   for key, value in options.items():
-    if type(numbers.get(key)) in (int, float):
+    if type(numbers.get(key)) in (int, float) or isinstance(value, float):
       least = 0.0 if key in ("learning_rate", *OUR_OPTIONS) else -math.inf  # momentum may be below
       check_number(f"{key} of the optimizer {name!r}", value, key in OUR_OPTIONS, least)
   ours = {key: options.pop(key) for key in OUR_OPTIONS}
