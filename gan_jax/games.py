@@ -273,7 +273,7 @@ def two_player(
   _check_optimizers(optimizers)
   _check_latent(latent)
   for name, terms in (("", regularizers), ("generator_", generator_regularizers)):
-    _check_names(f"{name}regularizers", terms)
+    _check_terms(f"{name}regularizers", terms)
   _check_averages(averages)
   _check_noise(instance_noise)
   if not is_whole(packing) or packing < 1 or (packing > 1 and conditional):
@@ -608,12 +608,19 @@ def _no_latent(latent: Any) -> str:
   )
 
 
-def _check_names(kind: str, terms: Any) -> None:
-  """Refuses names under which something else is logged; `minimise` looks at the terms."""
+def _check_terms(kind: str, terms: Any) -> None:
+  """Refuses names that are taken, and penalties that reward; `minimise` looks at the rest."""
   if not isinstance(terms, Mapping | None):
     raise ValueError(f'{kind} are {shown(terms)}: expected {{"name": (weight, term)}}')
   if taken := {"adversarial", "loss", "gradient_norm", "D_fake"} & set(terms or ()):
     raise ValueError(f"{kind} have a term {min(taken)!r}, a name that is taken: choose another")
+  for name, pair in (terms or {}).items():
+    weight = pair[0] if isinstance(pair, tuple | list) and pair else None
+    if is_weight(weight) and not is_weight(weight, least=0):
+      raise ValueError(
+        f"the weight of {name!r} among {kind} is {shown(weight)}: expected a number >= 0; a term "
+        "that is to be maximised has the sign itself"
+      )
 
 
 def _check_averages(averages: Any) -> None:
@@ -629,7 +636,7 @@ def _check_averages(averages: Any) -> None:
 
 
 def _check_noise(std: Any) -> None:
-  if not is_weight(std):
+  if not is_weight(std, least=0):
     raise ValueError(
       f"instance_noise is {shown(std)}: expected a standard deviation >= 0, or a schedule over "
       "rounds"

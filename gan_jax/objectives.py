@@ -5,6 +5,7 @@ loss is a function of it, `match -> [B]`: an adversarial loss, a penalty, a cons
 `minimise` adds weighted terms up to an `Objective` and logs each of them by name.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -172,10 +173,10 @@ def every(rounds: int, term: TermLike) -> Term:
   return Term(value, memory, shown=lambda values, memory: memory["last"])
 
 
-def is_weight(value: Any) -> bool:
-  """Tells a number >= 0, or a schedule over rounds, from anything else."""
+def is_weight(value: Any, least: float = -math.inf) -> bool:
+  """Tells a finite number that is not below `least`, or a schedule over rounds."""
   is_schedule = not isinstance(value, type) and takes(value, "round")
-  return is_schedule or is_number(value, lambda x: x >= 0)
+  return is_schedule or is_number(value, lambda x: x >= least)
 
 
 def minimise(
@@ -242,7 +243,7 @@ def _weighted(name: str, pair: Any) -> tuple[Weight, Term]:
   weight, term = pair
   if not is_weight(weight):
     raise ValueError(
-      f"the weight of {name} is {shown(weight)}: expected a number >= 0, or a schedule over rounds"
+      f"the weight of {name} is {shown(weight)}: expected a number, or a schedule over rounds"
     )
   try:
     return weight, as_term(term)

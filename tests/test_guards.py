@@ -169,10 +169,13 @@ MISTAKES = {
   ),
   "lazy, swapped": (lambda: objectives.every(regularizers.r1, 16), "k = the function r1"),
   "lazy, not called": (lambda: objectives.every(16, regularizers.gradient_penalty), "call it"),
-  "weight of NaN": (lambda: weighted(np.nan), "r1 is nan: expected a number >= 0, or a schedule"),
-  "weight of infinity": (lambda: weighted(jnp.inf), "r1 is inf: expected a number >= 0"),
-  "weight below 0": (lambda: weighted(np.float32(-1)), r"r1 is -1.0: expected a number >= 0"),
-  "weight of each": (lambda: weighted(np.ones(3)), r"r1 is float64\[3\]: expected a number >= 0"),
+  "weight of NaN": (lambda: weighted(np.nan), "r1 is nan: expected a number, or a schedule"),
+  "weight of infinity": (lambda: weighted(jnp.inf), "r1 is inf: expected a number, or"),
+  "weight below 0": (
+    lambda: weighted(np.float32(-1)),
+    "regularizers is -1.0: expected a number >= 0",
+  ),
+  "weight of each": (lambda: weighted(np.ones(3)), r"r1 is float64\[3\]: expected a number, or"),
   "size of NaN": (lambda: regularizers.jitter(scale=np.nan), "must be >= 0, got nan"),
   "size by name": (lambda: regularizers.gradient_penalty(target="1"), "got target = '1'"),
   "transform": (
