@@ -21,7 +21,7 @@ from gan_jax.report import machine, write_json
 VERSION = 2  # of what a card says, and of how scores are computed
 FOLDER = "cards"  # in a run's
 TRAINING_DRAW = 0  # seed of the samples that are scored while training; later draws are others
-BESIDE = ("floor", "notes")  # what an evaluator says beside how its scores are made
+BESIDE = ("floor", "notes", "classes")  # what an evaluator says beside how its scores are made
 ELSEWHERE = "made elsewhere"  # the checkpoint of images that came without a run
 
 

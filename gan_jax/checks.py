@@ -1,6 +1,8 @@
 """What the checks of arguments share: they end in one line that says what to pass."""
 
 import inspect
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ def shown(value: Any) -> str:
     return f"the class {value.__name__}"
   if inspect.isroutine(value):
     return f"the function {value.__name__}"
+  if isinstance(value, np.generic):
+    value = value.item()
   if hasattr(value, "dtype") and hasattr(value, "shape"):
     return f"{value.dtype}{list(value.shape)}"
   text = " ".join(repr(value).split())
@@ -31,6 +35,17 @@ def takes(function: Any, *arguments: Any, **named: Any) -> bool:
   except ValueError:  # of some that are written in C
     return True
   return True
+
+
+def is_number(value: Any, fits: Callable[[float], bool] = lambda x: True) -> bool:
+  """Tells a finite number that fits; one that is traced does, as nobody knows its value."""
+  if isinstance(value, bool | np.bool_ | str) or getattr(value, "shape", ()) != ():
+    return False
+  try:
+    number = float(value)
+  except (TypeError, OverflowError):  # no number, one too large, or one that is traced
+    return hasattr(value, "aval")
+  return math.isfinite(number) and fits(number)
 
 
 def is_whole(value: Any) -> bool:

@@ -7,19 +7,19 @@ numbers, flags and names; `gan_jax.experiment` makes objects of them.
 
 import functools
 import inspect
+import math
 import pathlib
 import re
 import runpy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import ml_collections
 import optax
 
 from gan_jax import aliases, regularizers
-from gan_jax.checks import SCHEDULE
+from gan_jax.checks import SCHEDULE, is_number
 from gan_jax.nets import NETWORKS
 from gan_jax.parallel import check_mesh
 
@@ -377,11 +377,11 @@ def _check_sections(section: ml_collections.ConfigDict, path: str, seen: dict[in
       _check_sections(value, f"{path}.{key}", seen)
 
 
-def check_number(name: str, value: Any, fixed: bool = False) -> None:
-  """Refuses what is neither a number nor, unless it must be fixed, a schedule."""
-  is_number = isinstance(value, int | float | jax.Array) and not isinstance(value, bool)
-  if not (is_number or (is_schedule(value) and not fixed)):
-    expected = "a number" if fixed else f"a number, or a schedule such as {SCHEDULE}"
+def check_number(name: str, value: Any, fixed: bool = False, least: float = -math.inf) -> None:
+  """Refuses what is neither a finite number nor, unless it must be fixed, a schedule."""
+  if not (is_number(value, lambda x: x >= least) or (is_schedule(value) and not fixed)):
+    expected = "a number" if least == -math.inf else f"a number >= {least:g}"
+    expected += "" if fixed else f", or a schedule such as {SCHEDULE}"
     shown = dict(value) if isinstance(value, ml_collections.ConfigDict) else value
     raise ValueError(f"{name} is {shown!r}: expected {expected}")
 

@@ -173,7 +173,8 @@ def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Su
   if real is None:
     real = "train" if lack else "test"
     if lack and train.size is not None:  # no example of an endless source was trained on
-      notes.append(f"scores are against the training split: {lack}; {HOLD_OUT}")
+      ablate = "ablate: --config.base.data_options.hold_out=0.1"
+      notes.append(f"scores are against the training split: {lack}; {HOLD_OUT} ({ablate})")
   features, metrics = asked.features, asked.metrics
   if len(train.shape) == 1:
     if features is not None:
@@ -315,6 +316,7 @@ def _compared(
     real=see_real(examples),
     learned=functools.cache(lambda: see_real(_ordered(bounded(learned or train)))),
     shares=None if labels is None else class_shares(labels, train.num_classes or 0),
+    names=train.classes,
   )
   backbone = extractor.card["name"]
   prepared = {
@@ -329,6 +331,8 @@ def _compared(
     return {name: value for score in prepared.values() for name, value in score(made).items()}
 
   card = _card_of(extractor, how, reference, real.name, fake)
+  if train.class_names and reference.shares is not None:
+    card["classes"] = dict(zip(train.class_names, reference.shares.round(4).tolist(), strict=True))
   first, metric = next(iter(how.metrics.items()))
   if other is not None and other.size and not metric.walks:
     stand_in = _ordered(take(other, min(other.size, fake["count"])))  # as many as will be drawn

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -271,8 +272,9 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
   factory = OPTIMIZERS[name]
   numbers = {"learning_rate": 0.0, **OUR_OPTIONS, **defaults(factory)}
   for key, value in options.items():
-    if type(numbers.get(key)) in (int, float):
-      check_number(f"{key} of the optimizer {name!r}", value, fixed=key in OUR_OPTIONS)
+    if type(numbers.get(key)) in (int, float) or isinstance(value, float):
+      least = 0.0 if key in ("learning_rate", *OUR_OPTIONS) else -math.inf  # momentum may be below
+      check_number(f"{key} of the optimizer {name!r}", value, key in OUR_OPTIONS, least)
   ours = {key: options.pop(key) for key in OUR_OPTIONS}
   fixed = {key: value for key, value in options.items() if not is_schedule(value)}
   moving = {key: _weight(value) for key, value in options.items() if is_schedule(value)}
@@ -374,9 +376,7 @@ def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
 
 
 def _noise(std: Any) -> Weight:
-  check_number("config.instance_noise.std", std)
-  if isinstance(std, int | float) and std < 0:
-    raise ValueError(f"config.instance_noise.std is {std}: expected a standard deviation >= 0")
+  check_number("config.instance_noise.std", std, least=0.0)
   with _naming("config.instance_noise.std"):
     return _weight(std)
 
@@ -406,7 +406,7 @@ def _regularizers(
   terms: dict[str, tuple[Weight, TermLike]] = {}
   every_options = section(config, "regularizer_options")
   for name, weight in section(config, kind).items():
-    check_number(f"config.{kind}.{name}", weight)
+    check_number(f"config.{kind}.{name}", weight, least=0.0)
     if isinstance(weight, int | float) and not weight:
       continue
     factory = regularizers.REGULARIZERS[name]
@@ -416,7 +416,8 @@ def _regularizers(
     lazy = options.pop("every")
     if len(example.shape) == 1 and "transform" in inspect.signature(factory).parameters:
       # Points cannot be flipped and shifted.
-      options["transform"] = regularizers.jitter(scale=config.jitter)
+      with _naming("config.jitter"):
+        options["transform"] = regularizers.jitter(scale=config.jitter)
     with _naming(f"config.regularizer_options.{name}"):
       term = factory(**options)
     with _naming(f"config.{kind}.{name}"):

@@ -254,9 +254,11 @@ def play_round(
     The state after the round and the metrics of each player's last move.
 
   Raises:
-    ValueError: if `batch` does not hold as many minibatches as the round consumes.
+    ValueError: if `batch` does not hold as many minibatches as the round consumes, or `state` is of
+      another game.
   """
   _check_state(state)
+  _check_complete(game, state)
   _check_batch(game, batch)
   batch = jax.tree.map(in_32_bits, dict(batch))
   needed = max(1, minibatches(game))  # one at least: moves without data read its shape
@@ -513,6 +515,32 @@ def check_turns(turns: Any) -> None:
 def _check_state(state: Any) -> None:
   if not isinstance(state, State):
     raise ValueError(f"state is {shown(state)}: expected the State that init(game, ...) returns")
+  if jnp.ndim(state.round):
+    raise ValueError(
+      f"state is of {len(state.round)} members of a population: expected that of one, "
+      "population.member(state, i)"
+    )
+
+
+def _check_complete(game: Game, state: State) -> None:
+  """Refuses a state that lacks what a game moves: that of another game."""
+  memory = [name for player in game.players.values() for name in player.objective.memory]
+  needs = {
+    "params": _owned(game.players),
+    "carried": memory,
+    "opt": game.players,
+    "ema": game.averages,
+  }
+  for part, names in needs.items():
+    if missing := [name for name in names if name not in getattr(state, part)]:
+      raise ValueError(
+        f"state.{part} has no {missing[0]!r}, which this game plays with: expected the State that "
+        "init(game, ...) returns of this game"
+      )
+
+
+def _is_array(x: Any) -> bool:
+  return hasattr(x, "shape") and getattr(x.dtype, "kind", "f") not in "OSUmM"
 
 
 def _check_batch(game: Game, batch: Any) -> None:
@@ -520,8 +548,8 @@ def _check_batch(game: Game, batch: Any) -> None:
   if not isinstance(batch, Mapping):
     raise ValueError(f'batch is {shown(batch)}: expected a dict of arrays, such as {{"x": x}}')
   for name, x in batch.items():
-    if not all(hasattr(leaf, "shape") for leaf in jax.tree.leaves(x)):
-      raise ValueError(f"batch[{name!r}] is {shown(x)}: expected an array")
+    if not all(_is_array(leaf) for leaf in jax.tree.leaves(x)):
+      raise ValueError(f"batch[{name!r}] is {shown(x)}: expected an array of numbers")
   leaves = jax.tree.leaves(dict(batch))
   needed = max(1, minibatches(game))  # one at least: moves without data read its shape
   if len({x.shape[:2] for x in leaves}) > 1 or any(
@@ -535,3 +563,5 @@ def _check_batch(game: Game, batch: Any) -> None:
       f"a round of this game consumes {minibatches(game)} minibatches, so the leaves of `batch` "
       f"must be [{needed}, B, ...], all of one B; they are {given}{stack if needed == 1 else ''}"
     )
+  if leaves and not leaves[0].shape[1]:
+    raise ValueError("batch has no examples: expected leaves [n, B, ...] with B >= 1, got B = 0")

@@ -12,10 +12,11 @@ A game is built once, outside any jit, from values: networks are linen modules, 
     )
 """
 
+import contextlib
 import functools
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -23,9 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
+from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from gan_jax import monitors
-from gan_jax.checks import is_whole, shown, takes
+from gan_jax.checks import is_number, is_whole, shown, takes
 from gan_jax.game import (
   Batch,
   Carried,
@@ -46,6 +48,7 @@ from gan_jax.objectives import (
   TermLike,
   Weight,
   adversarial,
+  is_weight,
   logits_for,
   minimise,
 )
@@ -61,26 +64,33 @@ Terms = Mapping[str, tuple[Weight, TermLike]]
 def normal(dim: int, scale: float = 1.0) -> Latent:
   """Draws z ~ N(0, scale²) of `dim` dimensions."""
   _require_dimensions(dim)
+  _require_scale(scale)
   return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
 
 
 def uniform(dim: int, scale: float = 1.0) -> Latent:
   """Draws z ~ U(-scale, scale) of `dim` dimensions."""
   _require_dimensions(dim)
+  _require_scale(scale)
   return jax.vmap(lambda key: jax.random.uniform(key, (dim,), minval=-scale, maxval=scale))
 
 
 def truncated(dim: int, bound: float = 2.0) -> Latent:
   """Draws z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
   _require_dimensions(dim)
-  if bound <= 0:
-    raise ValueError(f"latents are kept within ±bound with bound > 0, got {bound}")
+  if not is_number(bound, lambda x: x > 0):
+    raise ValueError(f"latents are kept within ±bound with bound > 0, got {shown(bound)}")
   return jax.vmap(lambda key: jax.random.truncated_normal(key, -bound, bound, (dim,)))
 
 
 def _require_dimensions(dim: int) -> None:
   if not is_whole(dim) or dim < 1:
     raise ValueError(f"a latent has at least 1 dimension, got dim = {shown(dim)}")
+
+
+def _require_scale(scale: float) -> None:
+  if not is_number(scale, lambda x: x >= 0):
+    raise ValueError(f"the scale of a latent is a number >= 0, got {shown(scale)}")
 
 
 # --- turns --------------------------------------------------------------------------------------
@@ -136,8 +146,8 @@ def ramped_decay(rate: float) -> Decay:
 
 
 def _check_rate(rate: float) -> None:
-  if isinstance(rate, int | float) and not 0 <= rate < 1:
-    raise ValueError(f"a decay lies in [0, 1), got {rate}")
+  if not is_number(rate, lambda x: 0 <= x < 1):
+    raise ValueError(f"a decay lies in [0, 1), got {shown(rate)}")
 
 
 def half_life(images: float, ramp_up: float = 0.0) -> Decay:
@@ -155,8 +165,8 @@ def half_life(images: float, ramp_up: float = 0.0) -> Decay:
   Returns:
     The decay, 2^(-batch / half-life).
   """
-  if images < 0 or ramp_up < 0:
-    raise ValueError(f"half-life and ramp-up are >= 0, got {images} and {ramp_up}")
+  if not all(is_number(given, lambda x: x >= 0) for given in (images, ramp_up)):
+    raise ValueError(f"half-life and ramp-up are >= 0, got {shown(images)} and {shown(ramp_up)}")
 
   def rate(seen: jax.Array, batch: int) -> jax.Array:
     half = jnp.minimum(images, seen * ramp_up) if ramp_up else jnp.asarray(images, jnp.float32)
@@ -180,8 +190,8 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
     A transformation that cuts updates short at the bound, or the last number of the parameter's
     dtype before it, so that none passes it by rounding.
   """
-  if bound <= 0:
-    raise ValueError(f"weights are clipped to ±bound with bound > 0, got {bound}")
+  if not is_number(bound, lambda x: x > 0):
+    raise ValueError(f"weights are clipped to ±bound with bound > 0, got {shown(bound)}")
 
   def cut(u: jax.Array, p: jax.Array) -> jax.Array:
     most = _at_most(bound, p.dtype)
@@ -263,7 +273,7 @@ def two_player(
   _check_optimizers(optimizers)
   _check_latent(latent)
   for name, terms in (("", regularizers), ("generator_", generator_regularizers)):
-    _check_names(f"{name}regularizers", terms)
+    _check_terms(f"{name}regularizers", terms)
   _check_averages(averages)
   _check_noise(instance_noise)
   if not is_whole(packing) or packing < 1 or (packing > 1 and conditional):
@@ -339,8 +349,12 @@ def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carrie
   x = _pack(jnp.zeros(batch["x"].shape), nets.packing)
   y = jnp.zeros(batch["y"].shape, jnp.int32) if nets.conditional else None
   z = nets.latent(example_keys(z_key, batch["x"].shape[0]))
-  fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)
-  _check_fakes(_pack(fake, nets.packing), x)
+  try:
+    fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)
+    _check_fakes(_pack(fake, nets.packing), x)
+  except Exception:
+    _check_not_exchanged(nets, z, x, y)
+    raise
   logits, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
   _check_logits(logits, x)
   made = {"generator": generator, "discriminator": discriminator}
@@ -362,7 +376,8 @@ def _generate(
       else "this game is not conditional, and its generator takes no labels: leave them out"
     )
   variables = {"params": params["generator"], **carried["generator"]}
-  return jnp.asarray(nets.generator.apply(variables, z, labels, train=False), jnp.float32)
+  with _fitting("generator"):
+    return jnp.asarray(nets.generator.apply(variables, z, labels, train=False), jnp.float32)
 
 
 def _look(
@@ -492,7 +507,8 @@ def _train(
 
   def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **part}
-    return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
+    with _fitting(name):
+      return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
 
   out, left = (jax.checkpoint(apply) if nets.remat else apply)(params, stats, x, y, key)
   if part and _has_batch_norm(left):
@@ -501,6 +517,18 @@ def _train(
       "another norm"
     )
   return out, {**stats, **left}
+
+
+@contextlib.contextmanager
+def _fitting(name: str) -> Iterator[None]:
+  """Refuses parameters that are of another network, or of one for other shapes."""
+  try:
+    yield
+  except (ScopeParamShapeError, ScopeParamNotFoundError) as error:
+    raise ValueError(
+      f"the state is of another game, whose {name} has other parameters, or takes other shapes: "
+      "expected the State that init(game, ...) returns of this game"
+    ) from error
 
 
 def _has_batch_norm(stats: PyTree) -> bool:
@@ -529,6 +557,21 @@ def _check_network(name: str, net: Any, given: str) -> None:
     raise ValueError(
       f"{name} is called as net({given}, y, train=...), which {type(net).__name__}.__call__ does "
       "not take"
+    )
+
+
+def _check_not_exchanged(nets: _Networks, z: jax.Array, x: jax.Array, y: Any) -> None:
+  """Refuses a discriminator that makes the data's examples, and a generator that makes logits."""
+  look = lambda net, x: net.init_with_output(jax.random.key(0), x, y, train=False)[0]
+  try:
+    fake = jax.eval_shape(lambda: _pack(look(nets.discriminator, z), nets.packing))
+    logits = jax.eval_shape(lambda: look(nets.generator, x))
+  except Exception:  # whatever a network raises of what it is not for
+    return
+  if fake.shape == x.shape and logits.shape == x.shape[:1]:
+    raise ValueError(
+      "the two networks look exchanged: the generator makes logits, the discriminator examples; "
+      "call two_player(generator, discriminator, ...)"
     )
 
 
@@ -565,12 +608,19 @@ def _no_latent(latent: Any) -> str:
   )
 
 
-def _check_names(kind: str, terms: Any) -> None:
-  """Refuses names under which something else is logged; `minimise` looks at the terms."""
+def _check_terms(kind: str, terms: Any) -> None:
+  """Refuses names that are taken, and penalties that reward; `minimise` looks at the rest."""
   if not isinstance(terms, Mapping | None):
     raise ValueError(f'{kind} are {shown(terms)}: expected {{"name": (weight, term)}}')
   if taken := {"adversarial", "loss", "gradient_norm", "D_fake"} & set(terms or ()):
     raise ValueError(f"{kind} have a term {min(taken)!r}, a name that is taken: choose another")
+  for name, pair in (terms or {}).items():
+    weight = pair[0] if isinstance(pair, tuple | list) and pair else None
+    if is_weight(weight) and not is_weight(weight, least=0):
+      raise ValueError(
+        f"the weight of {name!r} among {kind} is {shown(weight)}: expected a number >= 0; a term "
+        "that is to be maximised has the sign itself"
+      )
 
 
 def _check_averages(averages: Any) -> None:
@@ -586,9 +636,7 @@ def _check_averages(averages: Any) -> None:
 
 
 def _check_noise(std: Any) -> None:
-  is_number = isinstance(std, int | float) or hasattr(std, "dtype")
-  negative = isinstance(std, int | float) and std < 0
-  if negative or isinstance(std, type) or not (is_number or takes(std, "round")):
+  if not is_weight(std, least=0):
     raise ValueError(
       f"instance_noise is {shown(std)}: expected a standard deviation >= 0, or a schedule over "
       "rounds"
@@ -601,6 +649,9 @@ def _check_batch(nets: _Networks, batch: Batch) -> None:
   if missing := set(needed) - set(batch):
     why = ", the labels of a conditional game" if missing == {"y"} else ""
     raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too{why}")
+  for name in needed:
+    if not hasattr(batch[name], "dtype"):
+      raise ValueError(f"batch[{name!r}] is {shown(batch[name])}: expected one array")
   x = batch["x"]
   if not jnp.issubdtype(x.dtype, jnp.floating):
     raise ValueError(f"batch['x'] is {shown(x)}: expected floats, such as data.to_float(x)")

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu, softplus
 
-from gan_jax.checks import shown, takes
+from gan_jax.checks import is_number, shown, takes
 
 Side = Callable[[jax.Array, jax.Array], jax.Array]  # (real_logits [B], fake_logits [B]) -> [B]
 
@@ -291,8 +291,8 @@ def smooth(loss: AdversarialLoss, real_target: float) -> AdversarialLoss:
     ValueError: if r is out of range, or the loss has no target to smooth.
   """
   check_loss(loss)
-  if not 0 < real_target <= 1:
-    raise ValueError(f"the target of real examples must be in (0, 1], got {real_target}")
+  if not is_number(real_target, lambda x: 0 < x <= 1):
+    raise ValueError(f"the target of real examples must be in (0, 1], got {shown(real_target)}")
   if real_target == 1:
     return loss
   r = real_target

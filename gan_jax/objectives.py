@@ -5,6 +5,7 @@ loss is a function of it, `match -> [B]`: an adversarial loss, a penalty, a cons
 `minimise` adds weighted terms up to an `Objective` and logs each of them by name.
 """
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import is_whole, shown, takes
+from gan_jax.checks import is_number, is_whole, shown, takes
 from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
 from gan_jax.losses import Side, couples
 from gan_jax.random import AxisName, Part
@@ -172,6 +173,12 @@ def every(rounds: int, term: TermLike) -> Term:
   return Term(value, memory, shown=lambda values, memory: memory["last"])
 
 
+def is_weight(value: Any, least: float = -math.inf) -> bool:
+  """Tells a finite number that is not below `least`, or a schedule over rounds."""
+  is_schedule = not isinstance(value, type) and takes(value, "round")
+  return is_schedule or is_number(value, lambda x: x >= least)
+
+
 def minimise(
   forward: Callable[..., tuple[Match, Carried]],
   terms: Mapping[str, tuple[Weight, TermLike]],
@@ -234,8 +241,7 @@ def _weighted(name: str, pair: Any) -> tuple[Weight, Term]:
   if not isinstance(pair, tuple | list) or isinstance(pair, Term) or len(pair) != 2:
     raise ValueError(f"{name} is {shown(pair)}: expected (weight, term), such as (1.0, term)")
   weight, term = pair
-  is_number = isinstance(weight, int | float) or hasattr(weight, "dtype")
-  if isinstance(weight, type | bool) or not (is_number or takes(weight, "round")):
+  if not is_weight(weight):
     raise ValueError(
       f"the weight of {name} is {shown(weight)}: expected a number, or a schedule over rounds"
     )

@@ -21,9 +21,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from gan_jax.checks import is_whole, shown, takes
 from gan_jax.data import Batches
 from gan_jax.diagnostics import first_not_finite
-from gan_jax.game import Game, Metrics, PyTree, State, init, minibatches, play_round, sample
+from gan_jax.game import (
+  Game,
+  Metrics,
+  PyTree,
+  State,
+  check_game,
+  init,
+  minibatches,
+  play_round,
+  sample,
+)
 from gan_jax.objectives import OBSERVED
 from gan_jax.random import make_key
 
@@ -60,12 +71,13 @@ def start(people: Population, batches: Batches) -> State:
     The states. Member i is what `game.init` makes of its seed.
 
   Raises:
-    ValueError: for numbers that are not one for each member.
+    ValueError: for what is no population, such as numbers that are not one for each member.
   """
+  _check_batches(batches)
   spec = batches.spec(_minibatches(people))
 
   def one(seed: jax.Array, numbers: Numbers) -> State:
-    return init(people.make(numbers), make_key(seed), spec)
+    return init(_game(people.make, numbers), make_key(seed), spec)
 
   return _each(people, jax.vmap(one))()
 
@@ -87,8 +99,13 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
     (states, how many rounds) -> (states, metrics [n, rounds]), which donates the states.
 
   Raises:
-    ValueError: for data that have to be streamed, or numbers that are not one for each member.
+    ValueError: for data that have to be streamed, and for what is no population.
   """
+  _check_batches(batches)
+  if at_once is not None and (not is_whole(at_once) or at_once < 1):
+    raise ValueError(
+      f"at_once is {shown(at_once)}: expected how many members, an int >= 1, or None"
+    )
   if not batches.resident:
     raise ValueError(
       f"{batches.source.name} is streamed, and members of a population read their data each in "
@@ -98,7 +115,7 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
 
   def one(own: tuple[Any, Numbers, State], table: Any, rounds: int) -> tuple[State, Metrics]:
     seed, numbers, state = own
-    game = people.make(numbers)
+    game = _game(people.make, numbers)
 
     def once(state: State, _: None) -> tuple[State, Metrics]:
       t = state.round.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
@@ -123,7 +140,12 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
   program = functools.cache(
     lambda rounds: _each(people, functools.partial(several, rounds), given=(True, False))
   )
-  return lambda state, rounds: program(rounds)(state, table)
+
+  def play(state: State, rounds: int) -> tuple[State, Metrics]:
+    _check_states(people, state)
+    return program(rounds)(state, table)
+
+  return play
 
 
 def play(
@@ -148,15 +170,23 @@ def play(
   Yields:
     (rounds played in all, states, metrics of the rounds since the last time, [rounds, n] each). The
     states are given away when the next are asked for.
+
+  Raises:
+    ValueError: as `player`, and for what are no states of these members.
   """
+  for name, value, least in (("rounds", rounds, 0), ("every", every, 1)):
+    if not is_whole(value) or value < least:
+      raise ValueError(f"{name} is {shown(value)}: expected a number of rounds, an int >= {least}")
   played = player(people, batches, at_once)
-  left = rounds
-  while left:
-    length = min(every, left)
-    state, metrics = played(state, length)
-    left -= length
-    told = {name: np.asarray(x).T for name, x in jax.device_get(metrics).items()}
-    yield int(state.round[0]), state, told
+  _check_states(people, state)
+
+  def go_on(state: State) -> Iterator[tuple[int, State, dict[str, np.ndarray]]]:
+    for first in range(0, rounds, every):
+      state, metrics = played(state, min(every, rounds - first))
+      told = {name: np.asarray(x).T for name, x in jax.device_get(metrics).items()}
+      yield int(state.round[0]), state, told
+
+  return go_on(state)
 
 
 def samples(
@@ -180,23 +210,34 @@ def samples(
 
   Returns:
     [members, n, ...], in the data's own range.
+
+  Raises:
+    ValueError: for what are no states of these members, and as `game.sample`.
   """
+  numbers = _own(people)[1]
+  _check_states(people, state)
   y = None if labels is None else jnp.asarray(labels, jnp.int32)
-  draw = _drawer(people.make, n, ema)
-  return np.asarray(draw(_own(people)[1], state, make_key(seed), y))
+  return np.asarray(_drawer(people.make, n, ema)(numbers, state, make_key(seed), y))
 
 
 @functools.lru_cache(maxsize=16)  # so that looking again compiles nothing
 def _drawer(make: Callable[[Numbers], Game], n: int, ema: bool) -> Callable[..., jax.Array]:
-  draw = lambda numbers, state, key, y: sample(make(numbers), state, key, n, y, ema=ema)
+  draw = lambda numbers, state, key, y: sample(_game(make, numbers), state, key, n, y, ema=ema)
   return jax.jit(jax.vmap(draw, in_axes=(0, 0, None, None)))
 
 
 def member(state: State, i: int) -> State:
   """Takes the state of one member, on the host: that of its single run.
 
-  What monitors compared last is as it was at the start; a population does not compare.
+  What monitors compared last is as it was at the start, `monitors.UNMEASURED`: a population does
+  not compare, and a run that goes on from here does so in its next round of `monitors.EVERY`.
+
+  Raises:
+    ValueError: for what are no states of a population, or have no member i.
   """
+  _check_stacked(state)
+  if not is_whole(i) or not -len(state.round) <= i < len(state.round):
+    raise ValueError(f"i is {shown(i)}: expected a member, an int in [0, {len(state.round)})")
   return jax.tree.map(lambda x: x[i], jax.device_get(state))
 
 
@@ -208,7 +249,16 @@ def failures(metrics: Mapping[str, np.ndarray]) -> dict[int, tuple[int, str, flo
 
   Returns:
     {member: what `diagnostics.first_not_finite` says}.
+
+  Raises:
+    ValueError: for metrics of another shape.
   """
+  told = list(metrics.values()) if isinstance(metrics, Mapping) else []
+  if not told or any(np.ndim(x) != 2 or np.shape(x) != np.shape(told[0]) for x in told):
+    given = {k: list(np.shape(x)) for k, x in metrics.items()} if told else shown(metrics)
+    raise ValueError(
+      f"metrics are {shown(given)}: expected arrays [rounds, n], as play yields them"
+    )
   n = next(iter(metrics.values())).shape[1]
   found = {i: first_not_finite({k: x[:, i] for k, x in metrics.items()}) for i in range(n)}
   return {i: bad for i, bad in found.items() if bad is not None}
@@ -218,11 +268,25 @@ def failures(metrics: Mapping[str, np.ndarray]) -> dict[int, tuple[int, str, flo
 
 
 def _own(people: Population) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-  """Lists what members differ in: seeds [n], numbers [n] each."""
-  seeds = np.asarray(people.seeds)
-  if seeds.ndim != 1 or not len(seeds) or (seeds < 0).any() or (seeds >= 2**32).any():
-    raise ValueError(f"seeds of a population are a list of integers in [0, 2**32), got {seeds}")
-  numbers = {name: np.asarray(values, np.float32) for name, values in people.numbers.items()}
+  """Lists what members differ in: seeds [n], numbers [n] each; refuses what is no population."""
+  if not isinstance(people, Population):
+    raise ValueError(f"people is {shown(people)}: expected a Population(make, seeds, numbers)")
+  seeds, numbers = np.asarray(people.seeds), people.numbers
+  listed = seeds.ndim == 1 and len(seeds) and np.issubdtype(seeds.dtype, np.integer)
+  if not listed or (seeds < 0).any() or (seeds >= 2**32).any():
+    raise ValueError(
+      "seeds of a population are a list of integers in [0, 2**32), such as np.arange(4), got "
+      f"{shown(people.seeds)}"
+    )
+  if not isinstance(numbers, Mapping):
+    raise ValueError(
+      f"numbers of a population are {shown(numbers)}: expected them by name, such as "
+      f'{{"rate": [...]}} with one of each for each of the {len(seeds)} seeds'
+    )
+  try:
+    numbers = {name: np.asarray(values, np.float32) for name, values in numbers.items()}
+  except (TypeError, ValueError) as error:
+    raise ValueError(f"numbers of a population are no numbers: {error}") from error
   for name, values in numbers.items():
     if values.shape != seeds.shape:
       raise ValueError(
@@ -234,8 +298,60 @@ def _own(people: Population) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
 def _minibatches(people: Population) -> int:
   """Counts the minibatches in a round, which are the same for all members."""
-  _, numbers = _own(people)
-  return minibatches(people.make({name: float(values[0]) for name, values in numbers.items()}))
+  numbers = {name: float(values[0]) for name, values in _own(people)[1].items()}
+  if isinstance(people.make, type) or not takes(people.make, numbers):
+    raise ValueError(
+      f"make is {shown(people.make)}: expected a function of the numbers of one member to its "
+      "game, such as lambda numbers: two_player(...)"
+    )
+  return minibatches(_game(people.make, numbers))
+
+
+def _game(make: Callable[[Numbers], Game], numbers: Numbers) -> Game:
+  """Makes a member's game; says what its numbers cannot be used for."""
+  try:
+    game = make(numbers)
+  except KeyError as error:
+    if error.args[0] in numbers:
+      raise
+    raise ValueError(
+      f"make asks for the number {error}, and those of the population are {sorted(numbers)}: give "
+      "one for each member in Population.numbers"
+    ) from error
+  except (jax.errors.ConcretizationTypeError, jax.errors.TracerIntegerConversionError) as error:
+    raise ValueError(
+      "make looks at the value of a number, which is not known while the game is built: numbers "
+      "can be weights, rates and decays; no sizes, and no Python `if` can ask for them"
+    ) from error
+  check_game(game)
+  return game
+
+
+def _check_batches(batches: Any) -> None:
+  if not isinstance(batches, Batches):
+    raise ValueError(
+      f"batches is {shown(batches)}: expected a data.Batches, from which each member reads in the "
+      "order of its own seed, and not what its iterate() yields"
+    )
+
+
+def _check_states(people: Population, state: Any) -> None:
+  """Refuses anything but the states of all members."""
+  _check_stacked(state)
+  if len(state.round) != len(people.seeds):
+    raise ValueError(
+      f"state is of {len(state.round)} members, and the population has {len(people.seeds)}: "
+      "expected what start(people, batches) returns"
+    )
+
+
+def _check_stacked(state: Any) -> None:
+  if not isinstance(state, State) or jnp.ndim(state.round) != 1:
+    given = "that of one run" if isinstance(state, State) else shown(state)
+    raise ValueError(
+      f"state is {given}: expected the State of all members, which start(people, batches) "
+      "returns, and play(...) yields as the second of three"
+    )
 
 
 def _mesh(people: Population) -> Mesh:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jax.nn import relu
 
+from gan_jax.checks import is_number, shown, takes
 from gan_jax.objectives import Match, Term, TermLike
 
 Regularizer = Callable[[Match], jax.Array]  # match -> [B]
@@ -67,7 +68,10 @@ def gradient_penalty(*, target: float = 1.0, one_sided: bool = False) -> Regular
   Raises:
     ValueError: if the target is negative.
   """
-  _require(target >= 0, f"a gradient's norm is >= 0, so is its target; got target = {target}")
+  _require(
+    is_number(target, lambda x: x >= 0),
+    f"a gradient's norm is >= 0, so is its target; got target = {shown(target)}",
+  )
 
   def penalty(match: Match) -> jax.Array:
     alpha = jax.vmap(jax.random.uniform)(match.keys)
@@ -96,7 +100,10 @@ def dragan(*, scale: float = 0.5) -> Regularizer:
   Raises:
     ValueError: if the scale is negative.
   """
-  _require(scale >= 0, f"the neighbourhood's scale must be >= 0, got {scale}")
+  _require(
+    is_number(scale, lambda x: x >= 0),
+    f"the neighbourhood's scale must be >= 0, got {shown(scale)}",
+  )
 
   def penalty(match: Match) -> jax.Array:
     # Two passes: E x² - (E x)² would lose a small spread around a large mean to rounding.
@@ -128,7 +135,10 @@ def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
   Raises:
     ValueError: if the decay is out of range.
   """
-  _require(0 <= decay < 1, f"the decay of an average must be in [0, 1), got {decay}")
+  _require(
+    is_number(decay, lambda x: 0 <= x < 1),
+    f"the decay of an average must be in [0, 1), got {shown(decay)}",
+  )
 
   def value(match: Match, memory: Any) -> tuple[jax.Array, Any]:
     updates = memory["updates"] + 1
@@ -189,7 +199,10 @@ def jitter(*, scale: float) -> Transform:
   Raises:
     ValueError: if the scale is negative.
   """
-  _require(scale >= 0, f"the noise's standard deviation must be >= 0, got {scale}")
+  _require(
+    is_number(scale, lambda x: x >= 0),
+    f"the noise's standard deviation must be >= 0, got {shown(scale)}",
+  )
   return lambda keys, x: x + scale * _per_example(jax.random.normal, keys, x)
 
 
@@ -204,6 +217,7 @@ def consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
   Returns:
     The regularizer.
   """
+  _require_transform(transform)
   return lambda match: _change(match, match.real_logits, transform(match.keys, match.real))
 
 
@@ -218,6 +232,7 @@ def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularize
   Returns:
     The regularizer.
   """
+  _require_transform(transform)
 
   def penalty(match: Match) -> jax.Array:
     keys = jax.vmap(jax.random.split)(match.keys)
@@ -243,7 +258,10 @@ def latent_consistency(*, scale: float = 0.03) -> Regularizer:
   Raises:
     ValueError: if the scale is negative.
   """
-  _require(scale >= 0, f"the step's standard deviation must be >= 0, got {scale}")
+  _require(
+    is_number(scale, lambda x: x >= 0),
+    f"the step's standard deviation must be >= 0, got {shown(scale)}",
+  )
 
   def penalty(match: Match) -> jax.Array:
     # A packed fake has one key and is made of several latents.
@@ -336,6 +354,14 @@ def _off_diagonal(w: jax.Array) -> jax.Array:
   # ‖WᵀW‖ = ‖WWᵀ‖, and the diagonal of WᵀW is the columns' squared norms.
   gram = jnp.matmul(w, w.T, precision="highest")
   return jnp.maximum(jnp.sum(gram**2) - jnp.sum(jnp.sum(w**2, axis=0) ** 2), 0)
+
+
+def _require_transform(transform: Transform) -> None:
+  _require(
+    takes(transform, "keys", "x"),
+    f"transform is {shown(transform)}: expected a function of keys [B] and x [B, ...], such as "
+    "flip_and_shift or jitter(scale=0.05)",
+  )
 
 
 def _require(holds: bool, message: str) -> None:

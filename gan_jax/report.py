@@ -34,17 +34,23 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     temporary.write_text(json.dumps(plain(values), indent=2) + "\n")
 
 
-def save_png(path: Path, image: np.ndarray) -> None:
+def save_png(path: Path, image: np.ndarray, about: str = "") -> None:
   """Writes an image.
 
   Args:
     path: where.
     image: uint8 [H, W, C] with 1 or 3 channels.
+    about: text that the file keeps as its description, if any.
   """
   from PIL import Image
+  from PIL.PngImagePlugin import PngInfo
 
+  kept = PngInfo()
+  if about:
+    kept.add_itxt("Description", about)
   with whole(path) as temporary:
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary, "PNG")
+    drawn = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    drawn.save(temporary, "PNG", pnginfo=kept)
 
 
 def save_images(folder: Path, images: np.ndarray, classes: Sequence[str] | None = None) -> None:

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.checks import is_whole, shown
+from gan_jax.checks import is_number, is_whole, shown
 from gan_jax.game import (
   Batch,
   Found,
@@ -80,7 +80,7 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
   Raises:
     ValueError: if the players take turns, or the weight is negative.
   """
-  if not hasattr(weight, "dtype") and (not isinstance(weight, int | float) or weight < 0):
+  if not is_number(weight, lambda x: x >= 0):
     raise ValueError(f"consensus optimisation has a weight >= 0, got {shown(weight)}")
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
@@ -232,11 +232,17 @@ def lookahead(
     The optimizer.
 
   Raises:
-    ValueError: if k or the share is out of range.
+    ValueError: if k or the share is out of range, or the optimizer is none.
   """
-  if every < 1 or every != int(every) or not 0 < share <= 1:
+  if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
     raise ValueError(
-      f"lookahead takes a whole k >= 1 and a share in (0, 1], got {every} and {share}"
+      f"optimizer is {shown(optimizer)}: expected one of optax, such as optax.adam(2e-4, b1=0.5)"
+    )
+  if not is_number(every, lambda k: k >= 1 and k == int(k)) or not is_number(
+    share, lambda x: 0 < x <= 1
+  ):
+    raise ValueError(
+      f"lookahead takes a whole k >= 1 and a share in (0, 1], got {shown(every)} and {shown(share)}"
     )
 
   def init(params: PyTree) -> Lookahead:

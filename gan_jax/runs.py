@@ -153,7 +153,7 @@ class Run(NamedTuple):
 
     Args:
       n: how many; interpolated, they are walks of ten.
-      png: where to write a picture; class by class when conditional.
+      png: where to write a picture; class by class when conditional, as its description says.
       npz: where to write arrays x, and when conditional y, as the labels of the data are, and
         class_names if these are text.
       folder: where to write a PNG of each, by class when conditional; see `report.save_images`.
@@ -190,7 +190,8 @@ class Run(NamedTuple):
       x = self.sample(n, seed=seed, labels=labels, ema=ema, truncation=bound)
       columns = None if labels is None else max(1, n // len(chosen))
     if png:
-      save_png(png, picture(x, columns=columns))
+      named = ", ".join(example.classes[i] for i in chosen)
+      save_png(png, picture(x, columns=columns), f"class by class: {named}" if named else "")
     if npz:
       save_arrays(npz, {"x": x} if labels is None else {"x": x, **example.written(labels)})
     if folder:

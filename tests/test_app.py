@@ -287,6 +287,8 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
   np.testing.assert_array_equal(back["x"], arrays["x"])
   np.testing.assert_array_equal(back["y"], arrays["y"])
   assert size(tmp_path / "grid.png") == (3 * 29 - 1, 10 * 29 - 1)
+  with Image.open(tmp_path / "grid.png") as grid:
+    assert grid.text == {"Description": "class by class: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"}
   flags = ["--features=classifier", "--metrics=frechet,classes", "--split=test"]
   path, out = tmp_path / "arrays.npz", tmp_path / "card.json"
   told = gan_jax("score", "--real=mnist10k", f"--fake={path}", *flags, f"--card={out}")

@@ -31,6 +31,7 @@ JUDGE = Evaluator(
     "real": {"data": "ring8", "split": "test", "count": 2000},
     "fake": {"count": 500, "seed": 7},
     "floor": {"kl": 0.01},
+    "classes": {"ant": 0.9, "bee": 0.1},
   },
   lambda *_: {},
 )
@@ -57,9 +58,11 @@ def card(
 
 def test_what_is_made_holds_conditions_and_no_results():
   made = card().made
-  assert made["fake"] == {"count": 500} and "floor" not in made  # a seed is no condition
+  assert made["fake"] == {"count": 500} and not {"floor", "classes"} & set(
+    made
+  )  # a seed is no condition
   assert made["ema"] is True and made["checkpoint"] == "last"
-  assert card().run["floor"] == {"kl": 0.01}
+  assert card().run["floor"] == {"kl": 0.01} and card().run["classes"]["bee"] == 0.1
   assert digest(card()) == digest(card((1.0, 2.0), round=3)) != digest(card(ema=False))
 
 

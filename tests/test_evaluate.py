@@ -54,6 +54,11 @@ class Judge(NamedTuple):
     return found, found
 
 
+def named(source: Source) -> Source:
+  """The same with names of classes."""
+  return source._replace(class_names=tuple(f"stripe {i}" for i in range(CLASSES)))
+
+
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
   monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
@@ -200,7 +205,14 @@ def test_stacked_digits_need_no_test_split(judged):
     ),
     (stripes(5, 0), None, "pixels", ("prdc",), "auto", "6 real examples, .*are 5: score ag"),
     (stripes(9, 0), stripes(5, 1), "pixels", ("prdc",), "auto", "more, such as .*real=train, or"),
-    (stripes(11, 0), None, "pixels", ("class_frechet",), "auto", "at least 2 real images of every"),
+    (
+      named(stripes(11, 0)),
+      None,
+      "pixels",
+      ("class_frechet",),
+      "auto",
+      "at least 2 real images of every class, and of stripe 1 there is 1",
+    ),
   ],
 )
 def test_what_cannot_be_had_is_refused_with_what_to_do(
@@ -208,6 +220,15 @@ def test_what_cannot_be_had_is_refused_with_what_to_do(
 ):
   with pytest.raises(ValueError, match=why):
     evaluator_for(train, test, num_fake=8, asked=images_asked(features, metrics, real))
+
+
+def test_classes_that_have_names_are_named_in_the_card(judged):
+  """With their shares of the training images, so that the rarest can be told."""
+  source = named(stripes(40, 0))
+  card = evaluator_for(source, stripes(20, 1), num_fake=20).card
+  counts = np.bincount(source.arrays["y"], minlength=CLASSES)
+  assert card["classes"] == {f"stripe {i}": n / 40 for i, n in enumerate(counts)}
+  assert "classes" not in evaluator_for(stripes(40, 0), stripes(20, 1), num_fake=20).card
 
 
 # --- order, and examples that are alike -----------------------------------------------------------

@@ -289,6 +289,17 @@ def test_mistake_is_named_with_what_is_valid(changes, message):
     ({"generator": {"hidden": (8,)}}, "a network of the config has no name; it has: hidden"),
     ({"latent": {"name": "normal", "width": 3}}, "unknown keys of config.latent: width"),
     ({"regularizers": {"r1": "much"}}, "config.regularizers.r1 is 'much': expected a number"),
+    ({"regularizers": {"r1": -1.0}}, "config.regularizers.r1 is -1.0: expected a number >= 0"),
+    ({"generator_regularizers": {"orthogonal": np.nan}}, "orthogonal is nan: expected a number"),
+    ({"instance_noise": {"std": np.inf}}, "instance_noise.std is inf: expected a number"),
+    (
+      {"optimizers": {"generator": {"name": "adam", "learning_rate": -1e-3}}},
+      "generator: learning_rate of the optimizer 'adam' is -0.001: expected a number >= 0",
+    ),
+    (
+      {"optimizers": {"generator": {"name": "sgd", "momentum": np.nan}}},
+      "momentum of the optimizer 'sgd' is nan: expected a number, or",
+    ),
     ({"optimizers": {"generator": {"name": "adam", "b1": "x"}}}, "b1 of the optimizer 'adam'"),
     (
       {"optimizers": {"generator": {"name": "adam", "learning_rate": {"schedule": "no"}}}},
@@ -304,7 +315,7 @@ def test_mistake_is_named_with_what_is_valid(changes, message):
     ),
     (
       {"optimizers": {"generator": {"name": "sgd", "clip_norm": {"schedule": "linear_schedule"}}}},
-      "clip_norm of the optimizer 'sgd' is .*: expected a number$",
+      "clip_norm of the optimizer 'sgd' is .*: expected a number >= 0$",
     ),
   ],
 )

@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from gan_jax import data, games, losses, objectives, random, regularizers, rules
 from gan_jax.game import Turn, init, play_round, sample
-from gan_jax.nets import MLPDiscriminator, MLPGenerator
+from gan_jax.nets import NETWORKS, MLPDiscriminator, MLPGenerator
 
 ADAM = optax.adam(1e-3)
 GOOD = {
@@ -37,6 +37,9 @@ class OneColumn(nn.Module):
     return nn.Dense(1)(x)
 
 
+EXCHANGED = {"generator": GOOD["discriminator"], "discriminator": GOOD["generator"]}
+
+
 def my_penalty(scale=1.0):
   """Makes a term; by its signature it could be one."""
   return lambda match: scale * match.real_logits
@@ -56,10 +59,20 @@ start = lambda given, key=key, **options: init(make(**options), key, given)
 labelled = functools.partial(start, conditional=True)
 
 
+weighted = lambda weight: make(regularizers={"r1": (weight, regularizers.r1)})
+
+
 def played(given, **options):
   game = make(**options)
   state = jax.eval_shape(lambda: init(game, key, batch(1, 8, 2)))
   return jax.eval_shape(functools.partial(play_round, game), state, given)
+
+
+def played_by(changes, given=None, **state):
+  """A round of another game than the state's."""
+  began = jax.eval_shape(lambda: init(make(), key, batch(1, 8, 2))).replace(**state)
+  after = functools.partial(play_round, make(**changes))
+  return jax.eval_shape(after, began, given or batch(1, 8, 2))
 
 
 def drawn(n=4, labels=None, key=key, **changed):
@@ -78,6 +91,19 @@ MISTAKES = {
   "logits [B, 1]": (
     lambda: start(batch(1, 8, 2), discriminator=OneColumn()),
     r"returns float32\[8, 1\] for 8 examples.*take \[:, 0\]",
+  ),
+  "exchanged": (
+    lambda: start(batch(1, 8, 2), **EXCHANGED),
+    r"networks look exchanged.*two_player\(generator, discriminator",
+  ),
+  "exchanged, packed": (lambda: start(batch(1, 8, 2), packing=2, **EXCHANGED), "look exchanged"),
+  "exchanged, of images": (
+    lambda: start(
+      batch(1, 2, 32, 32, 1),
+      generator=NETWORKS["dcgan_discriminator"](),
+      discriminator=NETWORKS["dcgan_generator"](shape=(32, 32, 1)),
+    ),
+    "look exchanged",
   ),
   "another shape": (lambda: start(batch(1, 8, 5)), r"makes examples \(2,\), the data has \(5,\)"),
   # losses
@@ -98,11 +124,19 @@ MISTAKES = {
     lambda: make(optimizers={"discriminator": optax.adam, "generator": ADAM}),
     r"optimizer of the discriminator is the function adam.*optax.adam\(2e-4",
   ),
+  "clipped to NaN": (lambda: games.clip_weights(np.nan), "bound > 0, got nan"),
+  "lookahead of a name": (
+    lambda: rules.lookahead("adam", every=5),
+    "optimizer is 'adam': expected",
+  ),
+  "lookahead of NaN": (lambda: rules.lookahead(ADAM, every=np.nan), "got nan and 0.5"),
   # latents
   "latent=64": (lambda: make(latent=64), r"latent is 64.*games.normal\(64\)"),
   "latent not called": (lambda: make(latent=games.normal), r"function normal.*games.normal\(64\)"),
   "latent by name": (lambda: make(latent="normal"), r"latent is 'normal'"),
   "latent of a half": (lambda: games.normal(2.5), "dim = 2.5"),
+  "latent of NaN": (lambda: games.normal(2, np.nan), "scale of a latent .*, got nan"),
+  "bound of a word": (lambda: games.truncated(2, "2"), "bound > 0, got '2'"),
   "latent of a word": (lambda: games.uniform("64"), "dim = '64'"),
   # terms
   "no weight": (
@@ -135,8 +169,22 @@ MISTAKES = {
   ),
   "lazy, swapped": (lambda: objectives.every(regularizers.r1, 16), "k = the function r1"),
   "lazy, not called": (lambda: objectives.every(16, regularizers.gradient_penalty), "call it"),
+  "weight of NaN": (lambda: weighted(np.nan), "r1 is nan: expected a number, or a schedule"),
+  "weight of infinity": (lambda: weighted(jnp.inf), "r1 is inf: expected a number, or"),
+  "weight below 0": (
+    lambda: weighted(np.float32(-1)),
+    "regularizers is -1.0: expected a number >= 0",
+  ),
+  "weight of each": (lambda: weighted(np.ones(3)), r"r1 is float64\[3\]: expected a number, or"),
+  "size of NaN": (lambda: regularizers.jitter(scale=np.nan), "must be >= 0, got nan"),
+  "size by name": (lambda: regularizers.gradient_penalty(target="1"), "got target = '1'"),
+  "transform": (
+    lambda: regularizers.consistency(transform="flip"),
+    "transform is 'flip': expected",
+  ),
   "noise": (lambda: make(instance_noise=-0.1), "instance_noise is -0.1"),
   "noise by name": (lambda: make(instance_noise="0.1"), "instance_noise is '0.1'"),
+  "noise below 0": (lambda: make(instance_noise=np.float32(-1)), "instance_noise is -1.0"),
   "packing": (lambda: make(packing=1.5), "packing = 1.5"),
   # turns and averages
   "unknown player": (
@@ -152,6 +200,7 @@ MISTAKES = {
   "rule of a function": (lambda: rules.extragradient(games.simultaneous), "expected turns"),
   "steps": (lambda: rules.unrolled(games.alternating(), steps=2.5), "got 2.5"),
   "parts": (lambda: rules.microbatches(games.alternating(), "2"), "microbatches = '2'"),
+  "consensus of NaN": (lambda: rules.consensus(games.simultaneous(), weight=np.nan), "got nan"),
   "weight of consensus": (lambda: rules.consensus(games.simultaneous(), weight="1"), "got '1'"),
   "unknown network": (
     lambda: make(averages={"gen": games.decay(0.9)}),
@@ -160,7 +209,13 @@ MISTAKES = {
   "a number": (lambda: make(averages={"generator": 0.999}), r"0.999: expected a decay"),
   "average not called": (lambda: make(averages={"generator": games.decay}), "expected a decay"),
   "average of none": (lambda: make(averages=games.decay(0.9)), "expected them by network"),
+  "decay by name": (lambda: games.decay("0.9"), r"in \[0, 1\), got '0.9'"),
+  "half-life of NaN": (lambda: games.half_life(np.nan), "are >= 0, got nan and 0.0"),
   # batches of a game
+  "no examples": (lambda: start(batch(1, 0, 2)), "no examples: expected .* B >= 1, got B = 0"),
+  "no examples, played": (lambda: played(batch(1, 0, 2)), "no examples"),
+  "words": (lambda: start({"x": np.zeros((1, 8, 2), "U3")}), r"<U3\[1, 8, 2\]: expected an array"),
+  "nested": (lambda: start({"x": batch(1, 8, 2)}), r"batch\['x'\] is {'x': .*: expected one array"),
   "unstacked": (lambda: start(batch(8, 2)), r"must be \[1, B.*x \[8, 2\]; .*x\[None\]"),
   "unstacked, played": (lambda: played(batch(8, 2)), r"consumes 1 minibatches.*x \[8, 2\]"),
   "too few": (lambda: start(batch(1, 8, 2), turns=games.alternating(3)), r"be \[3, B.*\[1, 8, 2\]"),
@@ -191,6 +246,26 @@ MISTAKES = {
   "other order": (
     lambda: play_round(make(), batch(1, 8, 2), None),
     "state is .*expected the State",
+  ),
+  "a population's": (
+    lambda: played_by({}, round=jnp.zeros(2, int)),
+    r"of 2 members of a population: expected that of one, population.member\(state, i\)",
+  ),
+  "of another network": (
+    lambda: played_by({"generator": MLPGenerator(shape=(2,), hidden=(5,))}),
+    "another game, whose generator has other parameters.*expected the State",
+  ),
+  "of another latent": (
+    lambda: played_by({"latent": games.normal(3)}),
+    "another game, whose gener",
+  ),
+  "of other terms": (
+    lambda: played_by({"regularizers": {"lecam": (1.0, regularizers.lecam())}}),
+    "state.carried has no 'discriminator.lecam'.*expected the State",
+  ),
+  "of no average": (
+    lambda: played_by({"averages": {"generator": games.decay(0.9)}}),
+    "state.ema has no 'generator'",
   ),
   # data
   "source by name": (lambda: data.Batches("ring8", 64, 0), r"data.load\('mnist10k'\)"),

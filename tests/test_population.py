@@ -174,18 +174,84 @@ def test_samples_are_those_of_each_member():
   np.testing.assert_allclose(x[1], one, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-  ("seeds", "numbers", "said"),
-  [
-    ([], {}, "list of integers"),
-    ([-1], {}, "list of integers"),
-    ([0, 1], {"rate": np.ones(3)}, r"expected \[2\] of 'rate'"),
-  ],
-)
-def test_what_is_no_population_is_said(seeds, numbers, said):
-  built, make = made(config_of())
-  with pytest.raises(ValueError, match=said):
-    population.start(Population(make, np.array(seeds), numbers), built.batches)
+TWO = np.arange(2)
+BUILT, MAKE = made(config_of())
+
+
+def begun(make=MAKE, seeds=TWO, numbers=None, batches=BUILT.batches):
+  """States of a population, abstract."""
+  people = Population(make, seeds, numbers or {})
+  return jax.eval_shape(lambda: population.start(people, batches))
+
+
+def played(people=Population(MAKE, TWO), state=None, rounds=2, **options):  # noqa: B008
+  state = begun() if state is None else state
+  return population.play(people, BUILT.batches, state, rounds=rounds, **options)
+
+
+ONE = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), begun())
+MISTAKES = {
+  "no seeds": (lambda: begun(seeds=[]), "list of integers"),
+  "a number of seeds": (lambda: begun(seeds=4), r"such as np.arange\(4\), got 4"),
+  "seeds below 0": (lambda: begun(seeds=[-1]), "list of integers"),
+  "seeds between": (lambda: begun(seeds=[0.5]), "list of integers"),
+  "seeds of words": (lambda: begun(seeds=["a"]), "list of integers"),
+  "three numbers": (lambda: begun(numbers={"rate": np.ones(3)}), r"expected \[2\] of 'rate'"),
+  "one number": (lambda: begun(numbers={"rate": 1.0}), r"expected \[2\] of 'rate'"),
+  "no names": (
+    lambda: begun(numbers=[1.0, 2.0]),
+    r"numbers .* \[1.0, 2.0\]: expected them by name",
+  ),
+  "words": (lambda: begun(numbers={"rate": ["a", "b"]}), "are no numbers"),
+  "a game": (lambda: begun(make=BUILT.game), "make is a Game: expected a function of the numbers"),
+  "no argument": (
+    lambda: begun(make=lambda: BUILT.game),
+    "make is the function <lambda>: expected",
+  ),
+  "no game": (lambda: begun(make=lambda numbers: None), "game is None: expected a Game"),
+  "another name": (
+    lambda: begun(make=lambda numbers: MAKE({"average.decay": numbers["decay"]})),
+    r"asks for the number 'decay', .* are \[\]: give",
+  ),
+  "an if": (
+    lambda: begun(
+      lambda numbers: MAKE({}) if numbers["a"] > 0 else None, numbers={"a": np.ones(2)}
+    ),
+    "not known while the game is built",
+  ),
+  "an array": (
+    lambda: begun(batches=np.zeros((1, 8, 2))),
+    r"float64\[1, 8, 2\]: expected a data.Bat",
+  ),
+  "what is iterated": (lambda: begun(batches=BUILT.batches.iterate()), "not what its iterate"),
+  "no population": (lambda: played(people=MAKE), r"expected a Population\(make, seeds, numbers\)"),
+  "rounds below 0": (lambda: played(rounds=-1), "rounds is -1: expected .* int >= 0"),
+  "rounds and a half": (lambda: played(rounds=1.5), "rounds is 1.5"),
+  "every 0": (lambda: played(every=0), "every is 0: expected .* int >= 1"),
+  "none at once": (lambda: played(at_once=0), "at_once is 0: expected how many"),
+  "what is played": (lambda: played(state=(2, begun(), {})), "state is a tuple.*second of three"),
+  "one of them": (lambda: played(state=ONE), "state is that of one run: expected"),
+  "two for three": (lambda: played(Population(MAKE, np.arange(3))), "of 2 members, .* has 3"),
+  "samples of one": (
+    lambda: population.samples(Population(MAKE, TWO), ONE, 4),
+    "state is that of one run: expected",
+  ),
+  "member of one": (lambda: population.member(ONE, 0), "state is that of one run: expected"),
+  "member 2 of 2": (lambda: population.member(begun(), 2), r"i is 2: expected .* in \[0, 2\)"),
+  "metrics of one": (
+    lambda: population.failures({"V": np.ones(3)}),
+    r"{'V': \[3\]}: expected arrays",
+  ),
+  "no metrics": (lambda: population.failures({}), r"expected arrays \[rounds, n\]"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_that_says_what_to_pass(mistake):
+  wrong, told = MISTAKES[mistake]
+  with pytest.raises(ValueError, match=told) as error:
+    wrong()
+  assert "\n" not in str(error.value) and len(str(error.value)) < 250
 
 
 def test_streamed_data_are_refused():

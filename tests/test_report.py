@@ -144,8 +144,9 @@ def test_tensorboard_draws_no_curve_of_what_was_not_measured(tmp_path: pathlib.P
 def test_pictures_survive_a_png(tmp_path: pathlib.Path, channels: int):
   image = np.random.default_rng(0).integers(256, size=(7, 9, channels)).astype(np.uint8)
   path = tmp_path / "folder" / "image.png"
-  report.save_png(path, image)
+  report.save_png(path, image, "class by class: bee, ß")
   np.testing.assert_array_equal(np.asarray(Image.open(path)).reshape(image.shape), image)
+  assert Image.open(path).text == {"Description": "class by class: bee, ß"}
   assert [found.name for found in path.parent.iterdir()] == ["image.png"]
 
 

@@ -106,7 +106,8 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
       try:
         built[one.name] = build(one.config)
       except ValueError as error:
-        raise ValueError(f"{one.name}: {error}") from error
+        told = str(error).replace("--config.", "--config.base.")  # where an ablation has the key
+        raise ValueError(f"{one.name}: {told}") from error
   return built
 
 

@@ -26,6 +26,7 @@ RESAMPLES = 10_000  # of a bootstrap: its bounds are steady to a hundredth of th
 _SEED = 0  # of the bootstrap
 
 APART = "cannot be told apart"
+TOO_FEW = "too few seeds"
 
 
 class Results(NamedTuple):
@@ -302,7 +303,7 @@ def _verdict(outcome: Outcome, better: str, is_one: bool) -> str:
   if outcome.failed and is_one:
     return f"{outcome.failed} of {outcome.runs} failed"
   if outcome.p is None or outcome.difference is None:
-    return "too few seeds"
+    return TOO_FEW
   if not outcome.p < LEVEL:
     return APART
   return "better" if (outcome.difference < 0) == (better == "min") else "worse"

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from gan_jax.ablation.plan import Labels, Member, said
-from gan_jax.ablation.results import APART, LEVEL, Estimate, Outcome, Results, marginals, outcomes
+from gan_jax.ablation.results import (
+  APART,
+  LEVEL,
+  TOO_FEW,
+  Estimate,
+  Outcome,
+  Results,
+  marginals,
+  outcomes,
+)
 
 WAITS = "·"
 NAMED = 4  # choices that cannot be told apart from the baseline are named up to so many
@@ -144,7 +153,10 @@ def _sentence(axis: str, judged: Sequence[Outcome], base: str) -> str:
   if alike := named(APART):
     those = ", ".join(alike) if len(alike) <= NAMED else f"the other {len(alike)}"
     parts.append(f"{those} {APART}" if parts else "nothing can be told apart")
-  return f"{axis}, beside {base}: {'; '.join(parts) or 'nothing to compare yet'}."
+  waits = "nothing to compare yet"
+  if any(o.verdict == TOO_FEW for o in judged):
+    waits = f"{TOO_FEW}, and two can be compared: add some to --config.seeds"
+  return f"{axis}, beside {base}: {'; '.join(parts) or waits}."
 
 
 def _rows(found: Sequence[Outcome], score: str) -> str:

@@ -56,11 +56,13 @@ class Reference(NamedTuple):
     real: real images.
     learned: looks at the training images of the generator, when first asked for.
     shares: of the classes among the training images; None without labels.
+    names: of these classes.
   """
 
   real: Seen
   learned: Callable[[], Seen]
   shares: np.ndarray | None
+  names: Sequence[str] = ()
 
 
 Options = Callable[[Reference], Mapping[str, Any]]
@@ -120,10 +122,12 @@ def _spatial_frechet(reference: Reference) -> Callable[[Seen], Scores]:
 
 def _class_frechet(reference: Reference) -> Callable[[Seen], Scores]:
   real, labels = reference.real, _there(reference.real.labels)
-  if (fewest := int(np.unique(labels, return_counts=True)[1].min())) < 2:
+  found, counts = np.unique(labels, return_counts=True)
+  if (fewest := int(counts.min())) < 2:
+    rarest = int(found[counts.argmin()])
     raise ValueError(
-      f"metric 'class_frechet' needs at least 2 real images of every class, and one has {fewest}:"
-      " leave it out"
+      "metric 'class_frechet' needs at least 2 real images of every class, and of"
+      f" {reference.names[rarest] if reference.names else rarest} there is {fewest}: leave it out"
     )
 
   def score(fake: Seen) -> Scores:

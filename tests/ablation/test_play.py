@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gan_jax import experiment
-from gan_jax.ablation import Axis, axis, plan, play, results, table
+from gan_jax.ablation import Axis, axis, picture, plan, play, results, table
 from gan_jax.files import read_json
 from gan_jax.train import fit
 from tests.ablation.conftest import tiny
@@ -96,6 +96,27 @@ def test_images_have_the_scores_that_they_can_have(tmp_path):
   assert [set(row["scores"]) for row in found.rows] == [
     {"frechet_distance", "classes", "class_kl"}
   ] * 2
+
+
+def test_data_without_labels_or_a_test_split_end_in_figures_and_a_verdict(tmp_path, capsys):
+  """Of one seed it says what is missing; what they lack is asked for by an ablation's own flags."""
+  rng = np.random.default_rng(0)
+  np.savez(tmp_path / "data.npz", x=rng.integers(256, size=(60, 8, 8, 1), dtype=np.uint8))
+  losses = [axis("loss", ["hinge", "wasserstein"])]
+  asked = tiny(axes=losses, baseline={"loss": "hinge"}, seeds=(0,), score="", collapse="")
+  asked.base.data = f"npz:{tmp_path / 'data.npz'}"
+  found = play.run(asked, tmp_path / "run", quiet)
+  assert table.conclusions(found) == [
+    "loss, beside hinge: too few seeds, and two can be compared: add some to --config.seeds."
+  ]
+  assert results.outcomes(found)[1].last.mean > 0
+  for draw in (picture.matrix, picture.curves):
+    assert draw(found).axes
+  assert "there is no test split; hold some out by" in (told := capsys.readouterr().err)
+  assert "--config.base.data_options.hold_out=0.1" in told
+  asked.base.evaluation.real = "test"
+  with pytest.raises(ValueError, match="by --config.base.data_options.hold_out=0.1, or score"):
+    play.run(asked, tmp_path / "run", quiet)
 
 
 @pytest.mark.parametrize(
