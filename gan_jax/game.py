@@ -52,20 +52,40 @@ class Move(NamedTuple):
     return example_keys(key, n, self.axis_name, self.part)
 
 
+Join = Callable[[PyTree], PyTree]  # leaves [parts, ...] -> leaves [...]
+
+
+def join_alike(stacked: PyTree) -> PyTree:
+  """Joins memory that is of the global batch, and so the same whichever part made it."""
+  return jax.tree.map(lambda x: x[0], stacked)
+
+
+def join_mean(stacked: PyTree) -> PyTree:
+  """Joins memory by its mean over parts; what is not floating point, as counts, is alike."""
+  mean = lambda x: jnp.mean(x, axis=0) if jnp.issubdtype(x.dtype, jnp.floating) else x[0]
+  return jax.tree.map(mean, stacked)
+
+
 class Objective(NamedTuple):
   """What a player minimises: first look, then judge.
 
   Players that move at once and look through the same `forward` share one evaluation of it.
 
   Attributes:
-    forward: (params, carried, batch, move) -> (seen, what it leaves in `carried`, by network).
+    forward: (params, carried, batch, move) -> (seen, new statistics of networks and memory, by
+      name). Those of networks and players that do not move are dropped.
     value: (seen, own params, carried, move) -> (loss, (memory, metrics)).
-    memory: initial memory of the terms that have one; part of `State.carried`.
+    memory: initial memory of terms and of the forward, by name; part of `State.carried`.
+    join: by name of a memory, how those of several parts of a batch become one. Without it a game
+      of several devices or microbatches is refused.
+    uses_real: whether its value depends on real data, not on the shape of the batch alone.
   """
 
   forward: Callable[[Params, Carried, Batch, Move], tuple[Any, Carried]]
   value: Callable[[Any, Params, Carried, Move], tuple[jax.Array, tuple[Carried, Metrics]]]
   memory: Mapping[str, PyTree] = {}
+  join: Mapping[str, "Join"] = {}
+  uses_real: bool = True
 
 
 class Player(NamedTuple):
@@ -348,18 +368,20 @@ def losses(
   Returns:
     ({player: loss}, (what the look leaves in `carried`, metrics)).
   """
-  owned = _owned(players)
+  kept = {*_owned(players), *(name for p in players.values() for name in p.objective.memory)}
   seen: dict[Any, Any] = {}
   values: dict[str, jax.Array] = {}
   left: Carried = {}
   metrics: Metrics = {}
   for name, (owns, objective, *_) in players.items():
     if objective.forward not in seen:
-      seen[objective.forward], networks = objective.forward(params, carried, batch, move)
-      left |= _pick(networks, tuple(net for net in owned if net in networks))
+      seen[objective.forward], new = objective.forward(params, carried, batch, move)
+      _check_names(name, new, {*params, *carried})
+      left |= _pick(new, tuple(key for key in new if key in kept))
     values[name], (memory, told) = objective.value(
       seen[objective.forward], _pick(params, owns), carried, move
     )
+    _check_names(name, memory, set(objective.memory))
     left |= memory
     metrics |= told
   return values, (left, metrics)
@@ -410,7 +432,7 @@ def _move(
 ) -> tuple[State, Metrics]:
   """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
   found, (left, metrics) = turn.rule(game, turn, state, batch, Move(key, state.round, axis_name))
-  found = mean(found, axis_name)
+  found, left = mean(found, axis_name), join_devices(game, left, axis_name)
   metrics |= {f"{name}/gradient_norm": optax.tree.norm(found[name]) for name in found}
   state = update(game, state, found).replace(carried={**state.carried, **left})
   owned = _owned({name: game.players[name] for name in turn.players})
@@ -456,6 +478,41 @@ def _global_size(batch: Batch, axis_name: AxisName, axis: int = 0) -> int:
   leaves = jax.tree.leaves(dict(batch))
   devices = 1 if axis_name is None else jax.lax.psum(1, axis_name)
   return devices * leaves[0].shape[axis] if leaves else 1
+
+
+def join_devices(game: Game, left: Carried, axis_name: AxisName) -> Carried:
+  """Makes what a move leaves in `carried` the same on all devices that share a batch."""
+  if axis_name is None:
+    return left
+  how = joins(game, left)
+  of = lambda *kinds: {name: tree for name, tree in left.items() if how[name] in kinds}
+  averaged = _mean_floats(of(join_mean), axis_name)
+  others = set(how.values()) - {join_mean, join_alike}
+  gathered = jax.lax.all_gather(of(*others), axis_name)
+  return left | averaged | {name: how[name](tree) for name, tree in gathered.items()}
+
+
+def _mean_floats(tree: PyTree, axis_name: AxisName) -> PyTree:
+  """Averages over devices in one message; counts and the like are the same on all of them."""
+  leaves, kind = jax.tree.flatten(tree)
+  is_float = [jnp.issubdtype(x.dtype, jnp.floating) for x in leaves]
+  means = iter(mean([x for x, yes in zip(leaves, is_float, strict=True) if yes], axis_name))
+  pairs = zip(leaves, is_float, strict=True)
+  return jax.tree.unflatten(kind, [next(means) if yes else x for x, yes in pairs])
+
+
+def joins(game: Game, left: Carried) -> dict[str, Join]:
+  """Finds how each of what a move leaves joins; refuses memory that does not say."""
+  declared = {name: how for p in game.players.values() for name, how in p.objective.join.items()}
+  networks = _owned(game.players)
+  for name, tree in left.items():
+    if name not in declared and name not in networks and jax.tree.leaves(tree):
+      raise ValueError(
+        f"the memory {name!r} does not say how those of several devices or microbatches become "
+        "one: give its term join=..., or couples=True where it looks at the global batch, by "
+        "match.mean or match.gather; or play on one device with microbatches = 1"
+      )
+  return {name: declared.get(name, join_mean) for name in left}
 
 
 def _uses_data(game: Game, turn: Turn) -> bool:
@@ -510,6 +567,15 @@ def check_turns(turns: Any) -> None:
       )
     if not is_whole(turn.repeat) or turn.repeat < 1:
       raise ValueError(f"a turn is repeated {shown(turn.repeat)} times: expected an int >= 1")
+
+
+def _check_names(player: str, left: Carried, known: set[str]) -> None:
+  """Refuses what a forward or a value leaves under a name that nobody declared."""
+  if unknown := set(left) - known:
+    raise ValueError(
+      f"the objective of {player!r} leaves {', '.join(map(repr, sorted(unknown)))} in `carried`, "
+      "which is no network and no memory: declare it, Objective(..., memory={name: start})"
+    )
 
 
 def _check_state(state: Any) -> None:

@@ -41,7 +41,7 @@ from gan_jax.game import (
   Turn,
   check_game,
 )
-from gan_jax.losses import AdversarialLoss, Side, check_loss, uses_real
+from gan_jax.losses import AdversarialLoss, check_loss
 from gan_jax.objectives import (
   Match,
   Observe,
@@ -285,16 +285,11 @@ def two_player(
   nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise, remat)
   look = functools.partial(_look, nets)  # one function for both, so a joint move looks once
 
-  def player(
-    name: str,
-    side: Side,
-    extra: Terms | None,
-    observe: Observe,
-    uses_data: bool,
-    observed: PyTree = (),
-  ) -> Player:
-    terms = {"adversarial": (1.0, adversarial(side)), **(extra or {})}
+  def player(name: str, extra: Terms | None, observe: Observe, observed: PyTree = ()) -> Player:
+    terms = {"adversarial": (1.0, adversarial(loss, name)), **(extra or {})}
     objective = minimise(look, terms, player=name, observe=observe, observed=observed)
+    # Labels are real data, and batch statistics that real and fake examples share show them.
+    uses_data = objective.uses_real or conditional or joint
     return Player((name,), objective, optimizers[name], uses_data)
 
   game = Game(
@@ -304,19 +299,12 @@ def two_player(
     players={
       "discriminator": player(
         "discriminator",
-        loss.discriminator,
         regularizers,
         functools.partial(_observe_discriminator, loss),
-        uses_data=True,
         observed=monitors.UNMEASURED,
       ),
       "generator": player(
-        "generator",
-        loss.generator,
-        generator_regularizers,
-        functools.partial(_observe_generator, loss),
-        # Batch statistics that real and fake examples share let the real ones be seen.
-        uses_data=conditional or joint or uses_real(loss.generator),
+        "generator", generator_regularizers, functools.partial(_observe_generator, loss)
       ),
     },
     turns=turns,
@@ -456,7 +444,7 @@ def _observe_generator(
   fake = match.fake_logits
   shown = {"D_fake": jax.nn.sigmoid(fake)} if loss.probability else {"logits_fake": fake}
   means = {f"generator/{name}": jnp.mean(x) for name, x in shown.items()}
-  return {**means, **monitors.of_generator(loss.generator, match)}, memory
+  return {**means, **monitors.of_generator(loss, match)}, memory
 
 
 def discriminator_metrics(loss: AdversarialLoss, match: Match) -> Metrics:
@@ -475,7 +463,7 @@ def discriminator_metrics(loss: AdversarialLoss, match: Match) -> Metrics:
   real, fake = match.real_logits, match.fake_logits
   shown: Metrics = {}
   if loss.distance:
-    shown["distance"] = -jnp.mean(loss.discriminator(*logits_for(loss.discriminator, match)))
+    shown["distance"] = -jnp.mean(loss.discriminator(*logits_for(loss, match)))
   if not loss.probability:
     means = {"logits_real": jnp.mean(real), "logits_fake": jnp.mean(fake)}
     return shown | means | {"margin": means["logits_real"] - means["logits_fake"]}

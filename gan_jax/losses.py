@@ -8,7 +8,6 @@ Everything is per example and keeps the dtype of the logits, float32 in a game. 
 one value and its line in `LOSSES`; tests/test_losses.py then holds it to the contract of all.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,12 +30,18 @@ class AdversarialLoss(NamedTuple):
       probability that x is real.
     distance: whether the discriminator's loss is the negative of a distance of p and q at the
       optimum, and of an estimate before.
+    uses_real: whether the generator's side depends on real_logits. A generator that does not
+      consumes no data: an epoch is an epoch of what the discriminator sees.
+    couples: whether an example's value depends on the logits of others, which are then those of
+      the global batch.
   """
 
   discriminator: Side
   generator: Side
   probability: bool = False
   distance: bool = False
+  uses_real: bool = False
+  couples: bool = False
 
 
 def _cross_entropy(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -111,6 +116,7 @@ spectral normalisation or weight clipping.
 relativistic = AdversarialLoss(
   discriminator=lambda a, b: softplus(b - a),
   generator=lambda a, b: softplus(a - b),
+  uses_real=True,
 )
 """Real i against fake i, RpGAN. Jolicoeur-Martineau 2018, arXiv:1807.00734.
 
@@ -134,6 +140,8 @@ def _relativistic_average(cost: Callable[[jax.Array], jax.Array]) -> Adversarial
   return AdversarialLoss(
     discriminator=lambda a, b: cost(a - jnp.mean(b)) + cost(jnp.mean(a) - b),
     generator=lambda a, b: cost(b - jnp.mean(a)) + cost(jnp.mean(b) - a),
+    uses_real=True,
+    couples=True,
   )
 
 
@@ -319,22 +327,20 @@ def check_loss(loss: Any) -> None:
         f"the {name}'s side of the loss is {shown(side)}: expected a function (real_logits [B], "
         "fake_logits [B]) -> [B]"
       )
+  if reaches_real(loss.generator) and not loss.uses_real:
+    raise ValueError(
+      "the generator's side of the loss depends on real_logits: declare AdversarialLoss(..., "
+      "uses_real=True), so that its moves are given real data of their own"
+    )
+  if not loss.couples and any(map(depends_on_others, (loss.discriminator, loss.generator))):
+    raise ValueError(
+      "an example's value of the loss depends on the logits of others, as means over the batch do: "
+      "declare AdversarialLoss(..., couples=True), so that it is given those of the global batch"
+    )
 
 
-def uses_real(side: Side) -> bool:
-  """Tells whether one side of a loss looks at the logits of real examples.
-
-  A generator whose loss looks at no real data consumes none: its moves take no minibatch, so that
-  an epoch is an epoch of what the discriminator sees. It is read off the jaxpr of the loss, so a
-  new loss has nothing to declare. Every equation counts as passing on all it is given, so in doubt
-  the answer is True.
-
-  Args:
-    side: (real_logits [B], fake_logits [B]) -> [B].
-
-  Returns:
-    Whether the first argument reaches the result.
-  """
+def reaches_real(side: Side) -> bool:
+  """Checks whether the first argument reaches the result, by the jaxpr; in doubt it does."""
   logits = jax.ShapeDtypeStruct((2,), jnp.float32)
   with jax.disable_jit():  # inlines: a jitted function takes its unused arguments along
     jaxpr = jax.make_jaxpr(side)(logits, logits).jaxpr
@@ -345,18 +351,8 @@ def uses_real(side: Side) -> bool:
   return any(id(x) in reached for x in jaxpr.outvars)
 
 
-@functools.cache
-def couples(side: Side) -> bool:
-  """Tells whether one side of a loss couples examples: whether one's value depends on others.
-
-  It is tried: a NaN among the logits spoils all that depend on it, and no other.
-
-  Args:
-    side: (real_logits [B], fake_logits [B]) -> [B].
-
-  Returns:
-    Whether it does.
-  """
+def depends_on_others(side: Side) -> bool:
+  """Checks whether a NaN among the logits of one example reaches the value of another."""
   with jax.ensure_compile_time_eval(), jax.debug_nans(False):
     clean, bad = jnp.zeros(2), jnp.array([0.0, jnp.nan])
     return any(bool(jnp.isnan(side(*pair)[0])) for pair in ((bad, clean), (clean, bad)))

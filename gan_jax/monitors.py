@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.game import Metrics, PyTree
-from gan_jax.losses import Side
+from gan_jax.losses import AdversarialLoss
 from gan_jax.objectives import Match, logits_for
 
 EXAMPLES = 64  # that are compared with each other, of each kind
@@ -50,11 +50,11 @@ def of_discriminator(match: Match, memory: Metrics) -> tuple[Metrics, Metrics]:
   return found, memory
 
 
-def of_generator(side: Side, match: Match) -> Metrics:
+def of_generator(loss: AdversarialLoss, match: Match) -> Metrics:
   """Measures, at a move of the generator, how much of its gradient the loss lets through.
 
   Args:
-    side: the generator's loss.
+    loss: of the game.
     match: what the discriminator saw.
 
   Returns:
@@ -62,8 +62,8 @@ def of_generator(side: Side, match: Match) -> Metrics:
     the loss; slope_ratio, that of `minimax` over that of `non_saturating`, mean σ(b) over mean
     1 - σ(b) (Goodfellow et al. 2014, arXiv:1406.2661, section 3); and the generator's position.
   """
-  real, fake = jax.lax.stop_gradient(logits_for(side, match))
-  slopes = jax.grad(lambda fake: jnp.sum(side(real, fake)))(fake)
+  real, fake = jax.lax.stop_gradient(logits_for(loss, match))
+  slopes = jax.grad(lambda fake: jnp.sum(loss.generator(real, fake)))(fake)
   trusted, distrusted = (match.seen_mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
   return {
     "monitor/slope": jnp.mean(jnp.abs(slopes)),

@@ -14,8 +14,18 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import is_number, is_whole, shown, takes
-from gan_jax.game import Carried, Metrics, Move, Objective, Params, PyTree
-from gan_jax.losses import Side, couples
+from gan_jax.game import (
+  Carried,
+  Join,
+  Metrics,
+  Move,
+  Objective,
+  Params,
+  PyTree,
+  join_alike,
+  join_mean,
+)
+from gan_jax.losses import AdversarialLoss
 from gan_jax.random import AxisName, Part
 
 OBSERVED = "observed"  # name of the memory of what is observed of a player's match
@@ -80,17 +90,26 @@ class Match(NamedTuple):
 
 
 class Term(NamedTuple):
-  """A term of a loss that remembers something from move to move.
+  """A term of a loss, what it looks at, and what it remembers from move to move.
 
   Attributes:
     value: (match, memory) -> ([B], memory).
     memory: what it remembers at first, a pytree of arrays; kept in `State.carried`.
     shown: (values [B], memory after) -> what is logged.
+    uses_real: whether its value depends on real data; a player that has such a term is given
+      minibatches of its own.
+    couples: whether it looks across the batch, by `Match.mean` or `Match.gather`. Its memory is
+      then the same on all devices.
+    join: how memory that several devices or microbatches made of their own examples becomes one,
+      such as `game.join_mean`; None where there is none, or it couples.
   """
 
   value: Callable[[Match, PyTree], tuple[jax.Array, PyTree]]
   memory: PyTree = ()
   shown: Callable[[jax.Array, PyTree], jax.Array] = lambda values, memory: jnp.mean(values)
+  uses_real: bool = True
+  couples: bool = False
+  join: Join | None = None
 
 
 Observe = Callable[[Match, PyTree], tuple[Metrics, PyTree]]
@@ -98,9 +117,11 @@ Weight = float | Callable[[jax.Array], jax.Array]  # a number, or a schedule ove
 TermLike = Term | Callable[[Match], jax.Array]
 
 
-def stateless(value: Callable[[Match], jax.Array]) -> Term:
-  """Makes a term of a function of the match alone."""
-  return Term(lambda match, memory: (value(match), memory))
+def stateless(
+  value: Callable[[Match], jax.Array], *, uses_real: bool = True, couples: bool = False
+) -> Term:
+  """Makes a term of a function of the match alone; see `Term` for what it declares."""
+  return Term(lambda match, memory: (value(match), memory), uses_real=uses_real, couples=couples)
 
 
 def as_term(term: TermLike) -> Term:
@@ -115,25 +136,28 @@ def as_term(term: TermLike) -> Term:
   return stateless(term)
 
 
-def adversarial(loss: Side) -> Term:
+def adversarial(loss: AdversarialLoss, player: str) -> Term:
   """Makes a term of one side of an adversarial loss.
 
-  One that couples examples (a relativistic average, say) sees the logits of the global batch, so
-  that it means the same on one device and on many.
-
   Args:
-    loss: (real_logits [B], fake_logits [B]) -> [B].
+    loss: of both players.
+    player: "discriminator" or "generator", whose side it is.
 
   Returns:
     The term.
   """
-  return stateless(lambda match: loss(*logits_for(loss, match)))
+  side = getattr(loss, player)
+  return stateless(
+    lambda match: side(*logits_for(loss, match)),
+    uses_real=player == "discriminator" or loss.uses_real,
+    couples=loss.couples,
+  )
 
 
-def logits_for(side: Side, match: Match) -> tuple[jax.Array, jax.Array]:
-  """Picks what one side of a loss has to see: logits [B], the global batch's if it couples."""
+def logits_for(loss: AdversarialLoss, match: Match) -> tuple[jax.Array, jax.Array]:
+  """Picks the logits that a loss has to see, [B] or the global batch's if it couples examples."""
   pair = match.real_logits, match.fake_logits
-  return (match.gather(pair[0]), match.gather(pair[1])) if couples(side) else pair
+  return (match.gather(pair[0]), match.gather(pair[1])) if loss.couples else pair
 
 
 def every(rounds: int, term: TermLike) -> Term:
@@ -169,8 +193,17 @@ def every(rounds: int, term: TermLike) -> Term:
     skip = lambda memory: (jnp.zeros(shapes[0].shape, shapes[0].dtype), memory)
     return jax.lax.cond(match.round % rounds == 0, apply, skip, memory)
 
-  memory = {"term": inner.memory, "last": jnp.zeros(())}
-  return Term(value, memory, shown=lambda values, memory: memory["last"])
+  inside = _join(inner)
+  join = lambda stacked: {
+    "term": inside(stacked["term"]) if inside else None,
+    "last": join_mean(stacked["last"]),
+  }
+  return inner._replace(
+    value=value,
+    memory={"term": inner.memory, "last": jnp.zeros(())},
+    shown=lambda values, memory: memory["last"],
+    join=join if inside else None,
+  )
 
 
 def is_weight(value: Any, least: float = -math.inf) -> bool:
@@ -195,7 +228,8 @@ def minimise(
       is logged as "player/name" before its weight.
     player: whose objective this is; prefix of what is logged and of memory.
     observe: (match, memory) -> (further metrics, logged under the names it gives; memory).
-    observed: what `observe` remembers at first, kept in `State.carried`; () for nothing.
+    observed: what `observe` remembers at first, kept in `State.carried`, by the mean over parts of
+      a batch; () for nothing.
 
   Returns:
     The objective.
@@ -208,6 +242,9 @@ def minimise(
   memory = {f"{player}.{name}": weighted[name][1].memory for name in remembers}
   if jax.tree.leaves(observed):
     memory[f"{player}.{OBSERVED}"] = observed
+  hows = {f"{player}.{name}": _join(weighted[name][1]) for name in remembers}
+  hows[f"{player}.{OBSERVED}"] = join_mean
+  join = {name: how for name, how in hows.items() if how is not None}
 
   def value(
     match: Match, params: Params, carried: Carried, move: Move
@@ -221,6 +258,11 @@ def minimise(
       # The key is a term's own: adding another term does not change what this one draws.
       key = jax.random.fold_in(move.key, zlib.crc32(name.encode()))
       keys = move.example_keys(key, len(match.fake_logits))
+      if term.couples and move.part.of > 1:
+        raise ValueError(
+          f"{player}/{name} looks across the batch, which is seen in {move.part.of} microbatches: "
+          "set microbatches = 1"
+        )
       seen = match._replace(params=params, keys=keys)
       values, after = term.value(seen, carried.get(f"{player}.{name}", ()))
       if not hasattr(values, "dtype"):
@@ -233,7 +275,14 @@ def minimise(
       loss += (weight(move.round) if callable(weight) else weight) * jnp.mean(values)
     return loss, (left, metrics | {f"{player}/loss": loss})
 
-  return Objective(forward, value, memory)
+  uses_real = any(term.uses_real for _, term in weighted.values())
+  return Objective(forward, value, memory, join, uses_real)
+
+
+def _join(term: Term) -> Join | None:
+  """Says how a term's memory joins, if it is known."""
+  alike = term.couples or not jax.tree.leaves(term.memory)
+  return term.join or (join_alike if alike else None)
 
 
 def _weighted(name: str, pair: Any) -> tuple[Weight, Term]:

@@ -18,7 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.game import Batch, Found, Game, Move, Params, PyTree, Rule, State, Turn
+from gan_jax.game import (
+  Batch,
+  Found,
+  Game,
+  Move,
+  Params,
+  PyTree,
+  Rule,
+  State,
+  Turn,
+  join_devices,
+)
 from gan_jax.processes import OtherProcessError as OtherProcessError
 from gan_jax.processes import agreed as agreed
 from gan_jax.processes import any_process as any_process
@@ -153,6 +164,7 @@ def _spread_rule(turn: Turn, mesh: Mesh) -> Rule:
       found, (left, metrics) = turn.rule(
         game, turn, rest.replace(params=params), batch, Move(key, move.round, AXES)
       )
+      left = join_devices(game, left, AXES)
       return _average(found, owned, mesh), (left, jax.lax.pmean(metrics, AXES))
 
     return jax.shard_map(

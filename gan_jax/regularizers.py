@@ -19,7 +19,7 @@ from jax.lax import stop_gradient
 from jax.nn import relu
 
 from gan_jax.checks import is_number, shown, takes
-from gan_jax.objectives import Match, Term, TermLike
+from gan_jax.objectives import Match, Term, TermLike, stateless
 
 Regularizer = Callable[[Match], jax.Array]  # match -> [B]
 Transform = Callable[[jax.Array, jax.Array], jax.Array]  # (keys [B], x [B, ...]) -> [B, ...]
@@ -85,7 +85,7 @@ def gradient_penalty(*, target: float = 1.0, one_sided: bool = False) -> Regular
   return penalty
 
 
-def dragan(*, scale: float = 0.5) -> Regularizer:
+def dragan(*, scale: float = 0.5) -> Term:
   """Holds the gradient's norm at 1 around real examples (DRAGAN).
 
   (‖g‖ - 1)² at x + scale · std · α, α ~ U[0, 1] per element. Kodali et al. 2017, arXiv:1705.07215.
@@ -113,7 +113,7 @@ def dragan(*, scale: float = 0.5) -> Regularizer:
     nearby = match.real + scale * stop_gradient(std) * noise
     return (_norm(_input_gradient(match, nearby)) - 1) ** 2
 
-  return penalty
+  return stateless(penalty, couples=True)
 
 
 def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
@@ -151,7 +151,7 @@ def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
     return jnp.where(match.round < start, 0, tie), after
 
   memory = {"ema_real": jnp.zeros(()), "ema_fake": jnp.zeros(())}
-  return Term(value, {**memory, "updates": jnp.zeros((), jnp.int32)})
+  return Term(value, {**memory, "updates": jnp.zeros((), jnp.int32)}, couples=True)
 
 
 def flip_and_shift(keys: jax.Array, images: jax.Array) -> jax.Array:
@@ -243,7 +243,7 @@ def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularize
   return penalty
 
 
-def latent_consistency(*, scale: float = 0.03) -> Regularizer:
+def latent_consistency(*, scale: float = 0.03) -> Term:
   """Asks for the same logit after a small step in the latents, (D(G(z)) - D(G(z + δ)))² (zCR).
 
   Zhao et al. 2021, arXiv:2002.04724: the discriminator's part, δ ~ N(0, scale²) per latent. It
@@ -271,10 +271,10 @@ def latent_consistency(*, scale: float = 0.03) -> Regularizer:
     fake_logits = match.discriminator(stop_gradient(match.fake))
     return _change(match, fake_logits, stop_gradient(moved))
 
-  return penalty
+  return stateless(penalty, uses_real=False)
 
 
-def orthogonal() -> Regularizer:
+def orthogonal() -> Term:
   """Penalises what WᵀW has off its diagonal, squared and summed over all weight matrices.
 
   Brock et al. 2019, arXiv:1809.11096, eq. 3, after Brock et al. 2017, arXiv:1609.07093; it leaves
@@ -295,7 +295,7 @@ def orthogonal() -> Regularizer:
     total = sum((_off_diagonal(w) for w in weights), start=jnp.zeros(()))
     return jnp.broadcast_to(total, match.fake_logits.shape)
 
-  return penalty
+  return stateless(penalty, uses_real=False)
 
 
 BY_CLASS = {"embedding", "scale", "shift"}  # parts of the networks that look labels up
@@ -303,7 +303,7 @@ BY_CLASS = {"embedding", "scale", "shift"}  # parts of the networks that look la
 
 REGULARIZERS: dict[str, Callable[..., TermLike]] = {
   "r1": lambda: r1,
-  "r2": lambda: r2,
+  "r2": lambda: stateless(r2, uses_real=False),
   "gradient_penalty": gradient_penalty,
   "dragan": dragan,
   "lecam": lecam,

@@ -30,6 +30,8 @@ from gan_jax.game import (
   check_turns,
   gradients,
   here,
+  join_mean,
+  joins,
   losses,
   mean,
   update,
@@ -184,8 +186,10 @@ def microbatches(turns: Turns, count: int) -> Turns:
     owned = {name: {net: state.params[net] for net in p.owns} for name, p in players.items()}
     parts = jnp.arange(count), jax.tree.map(lambda x: _apart(x, count), dict(batch))
     total, left = jax.lax.scan(look, jax.tree.map(jnp.zeros_like, owned), parts)
-    join = lambda x: jnp.mean(x, axis=0) if jnp.issubdtype(x.dtype, jnp.floating) else x[-1]
-    return jax.tree.map(lambda x: x / count, total), jax.tree.map(join, left)
+    carried, metrics = left
+    how = joins(game, carried)
+    carried = {name: how[name](stacked) for name, stacked in carried.items()}
+    return jax.tree.map(lambda x: x / count, total), (carried, join_mean(metrics))
 
   return turns if count == 1 else tuple(turn._replace(rule=rule) for turn in turns)
 

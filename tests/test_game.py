@@ -9,6 +9,7 @@ import optax
 import pytest
 from layouts import on_every_layout
 
+from gan_jax import rules
 from gan_jax.game import (
   Decay,
   Ema,
@@ -19,6 +20,7 @@ from gan_jax.game import (
   Turn,
   _updated,
   init,
+  join_mean,
   minibatches,
   play_round,
 )
@@ -55,6 +57,23 @@ def bilinear(turns, *, uses_data=(True, True), averages=None, traces=None):
     },
     turns=turns,
     averages=averages or {},
+  )
+
+
+def keeping(leaves, *, memory=None, join=None):
+  """A game of one player, whose forward leaves what `leaves(batch)` says."""
+  objective = Objective(
+    forward=lambda params, carried, batch, move: (params["a"], leaves(batch)),
+    value=lambda a, params, carried, move: (params["a"] ** 2, ({}, {})),
+    memory=memory or {},
+    join=join or {},
+  )
+  return Game(
+    init=lambda key, batch: ({"a": jnp.ones(())}, {}),
+    prior=lambda key, n: jnp.zeros(n),
+    generate=lambda params, carried, z, labels: z,
+    players={"only": Player(("a",), objective, optax.sgd(RATE))},
+    turns=(Turn(("only",)),),
   )
 
 
@@ -141,6 +160,35 @@ def test_three_players_two_of_them_at_once():
   d = d - RATE * (a + b + c)  # sees where they went
   np.testing.assert_allclose([state.params[net] for net in "abcd"], [a, b, c, d], rtol=1e-6)
   assert {f"{name}/gradient_norm" for name in owns} <= set(metrics)
+
+
+def test_a_forward_leaves_statistics_of_networks_and_declared_memory():
+  """An image pool is no network's: it was dropped in silence."""
+  game = keeping(lambda batch: {"only.pool": batch["x"][:2]}, memory={"only.pool": jnp.zeros(2)})
+  state, _ = play_round(game, start(game, data(3.0)), data(3.0))
+  np.testing.assert_array_equal(state.carried["only.pool"], [3, 3])
+
+
+def test_what_nobody_declared_is_refused():
+  game = keeping(lambda batch: {"pool": batch["x"][:2]})
+  with pytest.raises(ValueError, match=r"leaves 'pool' in `carried`.*memory=\{name: start\}"):
+    play_round(game, start(game, data(3.0)), data(3.0))
+
+
+def test_memory_of_parts_is_joined_as_it_says_or_refused():
+  """The mean of a pool's images 0 and 100 is an image that nobody made."""
+  pool, x = {"only.pool": jnp.zeros(2)}, {"x": jnp.array([[0.0, 100.0, 0.0, 100.0]])}
+  leaves = lambda batch: {"only.pool": batch["x"]}
+  parts = lambda game: game._replace(turns=rules.microbatches(game.turns, 2))
+  mixed = lambda stacked: stacked[:, 0]
+  joined = {
+    how: parts(keeping(leaves, memory=pool, join={"only.pool": how})) for how in (mixed, join_mean)
+  }
+  kept = lambda game: play_round(game, start(game, x), x)[0].carried["only.pool"]
+  np.testing.assert_array_equal(kept(joined[mixed]), [0, 100])
+  np.testing.assert_array_equal(kept(joined[join_mean]), [50, 50])
+  with pytest.raises(ValueError, match="'only.pool' does not say how"):
+    kept(parts(keeping(leaves, memory=pool)))
 
 
 def test_wrong_number_of_minibatches_is_refused():

@@ -123,6 +123,22 @@ def test_a_round_consumes_what_its_moves_look_at(loss, turns, conditional, expec
   assert minibatches(make(loss, turns=turns, conditional=conditional)) == expected
 
 
+@pytest.mark.parametrize(
+  ("term", "expected"),
+  [(regularizers.orthogonal(), 1), (regularizers.r1, 2), (lambda match: match.real_logits, 2)],
+)
+def test_a_generators_term_that_looks_at_real_data_is_given_a_minibatch_of_its_own(term, expected):
+  """It was shown the one that the discriminator had moved by."""
+  game = make(generator_regularizers={"term": (1.0, term)})
+  assert minibatches(game) == expected
+  given = {"x": jnp.stack([jnp.full((BATCH, 2), float(i)) for i in range(expected)])}
+  if expected == 2:
+    seen = lambda match: match.real[:, 0]
+    game = make(generator_regularizers={"term": (1.0, term), "seen": (0.0, seen)})
+    _, metrics = play_round(game, init(game, jax.random.key(0), given), given)
+    assert metrics["generator/seen"] == 1
+
+
 def test_a_joint_look_lets_the_generator_see_real_data_so_it_consumes_some():
   assert minibatches(make(discriminator=D(norm=True), joint=True, turns=alternating())) == 2
 

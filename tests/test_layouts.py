@@ -27,6 +27,7 @@ from gan_jax import data, parallel, rules
 from gan_jax.config import default_config, network
 from gan_jax.experiment import build
 from gan_jax.game import init, play_round
+from gan_jax.objectives import Term
 from gan_jax.random import example_keys
 from gan_jax.train import _batch_maker, rounds_program
 
@@ -57,7 +58,16 @@ def check(name, layout):
   game, state, given, (want, _) = on_one_device(name)
   got, _ = layouts.LAYOUTS[layout](game, state, given)
   assert layouts.state_difference(want, got) < TOLERANCE
+  check_alike(got.carried)
   assert layouts.state_difference(state, want) > 100 * TOLERANCE  # they have moved
+
+
+def check_alike(carried):
+  """What every device is said to have a copy of is the same on all of them."""
+  for path, leaf in jax.tree_util.tree_leaves_with_path(carried):
+    copies = [np.asarray(shard.data) for shard in leaf.addressable_shards]
+    for copy in copies[1:]:
+      np.testing.assert_array_equal(copy, copies[0], err_msg=jax.tree_util.keystr(path))
 
 
 ELSEWHERE = (  # in test_rules.py; alike to others, in the bench alone
@@ -99,6 +109,27 @@ def test_games_are_the_same_on_two_processes(cache):
 @pytest.mark.parametrize(("name", "layout"), COUPLED.items())
 def test_what_looks_across_the_batch_is_the_same_on_every_layout(name, layout):
   check(name, layout)
+
+
+def remembering(join=None):
+  """The smallest logit of a real example that was seen, by a term that looks at its own alone."""
+  value = lambda match, least: (match.real_logits, jnp.minimum(least, jnp.min(match.real_logits)))
+  term = Term(value, jnp.zeros(()), join=join)
+  return layouts.make(regularizers={"least": (0.0, term)})
+
+
+@pytest.mark.parametrize("layout", ["data 8", "data 4, fsdp 2", "shard_map", "pmap"])
+def test_memory_that_devices_make_of_their_own_examples_is_joined(layout):
+  """It was declared to be the same everywhere, and was not."""
+  game = remembering(join=lambda stacked: jnp.min(stacked, axis=0))
+  given = layouts.batches(game, 2)
+  state = init(game, jax.random.key(0), jax.tree.map(lambda x: x[0], given))
+  want, got = (play(game, state, given)[0] for play in (layouts.one, layouts.LAYOUTS[layout]))
+  check_alike(got.carried)
+  name = "discriminator.least"
+  np.testing.assert_allclose(got.carried[name], want.carried[name], rtol=TOLERANCE)
+  with pytest.raises(ValueError, match="'discriminator.least' does not say how"):
+    layouts.LAYOUTS[layout](remembering(), state, given)
 
 
 # --- in parts, and again --------------------------------------------------------------------------

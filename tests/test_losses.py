@@ -195,25 +195,31 @@ def test_d_pushes_real_up_and_fake_down_and_g_pushes_fake_up(name):
   assert (d_real < 0).all() and (d_fake > 0).all() and (g_fake < 0).all()
 
 
-def test_only_averages_couple_examples():
-  zeros, others = np.zeros(2, np.float32), np.float32([[0, 0.25], [0, 0.5]])
+def test_what_a_loss_declares_is_what_it_looks_at():
   for name, loss in ALL.items():
-    for side in loss[:2]:
-      coupled = side(zeros, zeros)[0] != side(*others)[0]
-      assert coupled == name.startswith("relativistic_average"), name
+    assert loss.uses_real == losses.reaches_real(loss.generator), name
+    assert losses.reaches_real(loss.discriminator), name
+    coupled = [losses.depends_on_others(side) for side in (loss.discriminator, loss.generator)]
+    assert coupled == [loss.couples] * 2, name
+    losses.check_loss(loss)
 
 
-def test_a_generator_looks_at_real_data_only_if_relativistic():
-  looks = {name for name, loss in ALL.items() if losses.uses_real(loss.generator)}
-  assert looks == {name for name in ALL if name.startswith("relativistic")}
-  assert all(losses.uses_real(loss.discriminator) for loss in ALL.values())
+def test_what_a_loss_does_not_declare_is_refused():
+  by_average = lambda a, b: b - jnp.mean(a)
+  pairwise = lambda a, b: b - a
+  for generator, missing in ((pairwise, "uses_real=True"), (by_average, "uses_real=True")):
+    with pytest.raises(ValueError, match=missing):
+      losses.check_loss(AdversarialLoss(pairwise, generator))
+  with pytest.raises(ValueError, match="couples=True"):
+    losses.check_loss(AdversarialLoss(pairwise, by_average, uses_real=True))
+  losses.check_loss(AdversarialLoss(pairwise, by_average, uses_real=True, couples=True))
 
 
-def test_uses_real_sees_through_inner_functions():
-  assert not losses.uses_real(jax.jit(lambda a, b: jax.jit(lambda a, b: -b)(a, b)))
-  assert not losses.uses_real(lambda a, b: jnp.zeros_like(a) + b)
-  assert losses.uses_real(jax.jit(lambda a, b: b + jax.jit(jnp.mean)(a)))
-  assert losses.uses_real(lambda a, b: a)
+def test_whether_real_logits_are_used_is_seen_through_inner_functions():
+  assert not losses.reaches_real(jax.jit(lambda a, b: jax.jit(lambda a, b: -b)(a, b)))
+  assert not losses.reaches_real(lambda a, b: jnp.zeros_like(a) + b)
+  assert losses.reaches_real(jax.jit(lambda a, b: b + jax.jit(jnp.mean)(a)))
+  assert losses.reaches_real(lambda a, b: a)
 
 
 # --- smoothing -----------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_slopes_of_the_losses(logit):
   names = ("minimax", "non_saturating", "wasserstein", "hinge", "relativistic")
   match = saw([logit] * 4)
   found = jax.jit(
-    lambda: {name: monitors.of_generator(losses.LOSSES[name].generator, match) for name in names}
+    lambda: {name: monitors.of_generator(losses.LOSSES[name], match) for name in names}
   )()
   trusted = 1 / (1 + math.exp(-logit))
   slope = lambda name: float(found[name]["monitor/slope"])
@@ -133,9 +133,8 @@ def test_monitors_see_the_first_examples_of_the_global_batch_on_every_layout(mon
     logits = x[0, :, 0]
     match = Match(x[0], x[1], logits, logits, None, None, x[2], {}, x, jnp.zeros(()), axis_name)
     match = match._replace(params={"discriminator": jnp.ones(3), "generator": jnp.ones(3)})
-    side = losses.relativistic_average.generator
     found = monitors.of_discriminator(match, monitors.UNMEASURED)[0]
-    found |= monitors.of_generator(side, match)
+    found |= monitors.of_generator(losses.relativistic_average, match)
     return found if axis_name is None else jax.lax.pmean(found, axis_name)
 
   x = jax.random.normal(jax.random.key(1), (3, 32, 2))  # real, fake, latents

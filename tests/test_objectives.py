@@ -252,9 +252,9 @@ NOISE = stateless(lambda match: match.real_logits * jax.vmap(jax.random.normal)(
 @pytest.mark.parametrize(
   "terms",
   [
-    {"adversarial": (1.0, adversarial(losses.relativistic_average.discriminator))},
-    {"adversarial": (1.0, adversarial(losses.relativistic_average_hinge.generator))},
-    {"adversarial": (1.0, adversarial(losses.non_saturating.discriminator))},
+    {"adversarial": (1.0, adversarial(losses.relativistic_average, "discriminator"))},
+    {"adversarial": (1.0, adversarial(losses.relativistic_average_hinge, "generator"))},
+    {"adversarial": (1.0, adversarial(losses.non_saturating, "discriminator"))},
     {"r1": (2.0, r1), "lecam": (1.0, every(1, lecam())), "noise": (1.0, NOISE)},
   ],
   ids=["averages", "averages of the generator", "pairwise", "regularizers"],

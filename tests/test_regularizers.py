@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 from gan_jax import regularizers
 from gan_jax.nets import NETWORKS
 from gan_jax.objectives import Match, as_term
-from gan_jax.random import example_keys
+from gan_jax.random import Part, example_keys
 from gan_jax.regularizers import REGULARIZERS
 
 
@@ -46,9 +46,14 @@ def quadratic(s):
   return lambda x: 0.5 * x**2 @ s
 
 
+def values_of(penalty):
+  """The penalty's values [B] of a match."""
+  return lambda match: as_term(penalty).value(match, as_term(penalty).memory)[0]
+
+
 def with_gradient(penalty, family, params, *args, **kwargs):
   """The penalty [B], and the gradient of its sum by the discriminator's parameters."""
-  values = lambda w: as_term(penalty).value(make_match(family(w), *args, **kwargs), ())[0]
+  values = lambda w: values_of(penalty)(make_match(family(w), *args, **kwargs))
   params = jnp.asarray(params)
   return values(params), jax.grad(lambda w: values(w).sum())(params)
 
@@ -118,7 +123,9 @@ def test_dragan_looks_within_a_standard_deviation_of_real_examples(scale):
   assert alpha.min() >= 0 and alpha.max() <= 1 and not np.allclose(alpha[:, 0], alpha[:, 1])
   nearby = real + scale * real.std(dtype=np.float64) * alpha
   expected = (np.linalg.norm(nearby, axis=1) - 1) ** 2
-  np.testing.assert_allclose(regularizers.dragan(scale=scale)(match), expected, rtol=1e-5)
+  np.testing.assert_allclose(
+    values_of(regularizers.dragan(scale=scale))(match), expected, rtol=1e-5
+  )
 
 
 @pytest.mark.parametrize("name", ["r1", "r2", "gradient_penalty", "dragan"])
@@ -220,7 +227,7 @@ def test_balanced_consistency_looks_fakes_up_with_the_same_discriminator():
     regularizers.balanced_consistency(transform=lambda keys, x: x),
     regularizers.latent_consistency(scale=0),
   ):
-    np.testing.assert_array_equal(penalty(other), [0, 0])
+    np.testing.assert_array_equal(values_of(penalty)(other), [0, 0])
 
 
 @pytest.mark.parametrize("packing", [1, 2])
@@ -230,7 +237,7 @@ def test_latent_consistency_closed_form(packing):
   generator = lambda z: 2 * z.reshape(4, 3 * packing)
   z = jax.random.normal(jax.random.key(2), (4 * packing, 3))
   match = make_match(linear(weights), generator(z), latents=z, generator=generator)
-  values = regularizers.latent_consistency(scale=0.5)(match)
+  values = values_of(regularizers.latent_consistency(scale=0.5))(match)
   draws = jax.vmap(lambda key: jax.random.normal(key, (packing, 3)))(match.keys)
   np.testing.assert_allclose(values, (draws.reshape(4, -1) @ weights) ** 2, rtol=1e-3, atol=1e-5)
 
@@ -269,7 +276,7 @@ def off_diagonal(w):
 
 
 def orthogonality(params):
-  return regularizers.orthogonal()(make_match(linear(jnp.ones(2)), X, params=params))
+  return values_of(regularizers.orthogonal())(make_match(linear(jnp.ones(2)), X, params=params))
 
 
 def test_orthogonal_against_numpy():
@@ -373,6 +380,22 @@ def test_contract(name):
   assert all(jnp.isfinite(x).all() for x in jax.tree.leaves(by_params))
   assert (by_params["in"] != 0).any()
   np.testing.assert_array_equal(by_theta, np.zeros_like(THETA))  # it does not reach the generator
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_what_a_term_declares_is_what_it_looks_at(name):
+  """Other real data are other values; what looks across the batch refuses a part of it."""
+  term, match = as_term(REGULARIZERS[name]()), contract_match(PARAMS, THETA)
+  real = 2 * match.real + 1
+  other = match._replace(real=real, real_logits=match.discriminator(real))
+  values, others = (np.asarray(term.value(m, term.memory)[0]) for m in (match, other))
+  assert (values != others).any() == term.uses_real
+  look = lambda: term.value(match._replace(part=Part(0, 2)), term.memory)
+  if term.couples:
+    with pytest.raises(ValueError, match="looks across the batch"):
+      look()
+  else:
+    look()
 
 
 @pytest.mark.parametrize("name", REGULARIZERS)

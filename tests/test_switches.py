@@ -80,8 +80,8 @@ def test_games_play_the_same_numbers_under_every_switch(name, played):
 
 def test_whether_a_loss_couples_is_asked_where_nans_are_errors():
   with jax.debug_nans(True):
-    assert losses.couples(lambda a, b: a - b.mean())
-    assert not losses.couples(lambda a, b: a - b)
+    assert losses.depends_on_others(lambda a, b: a - b.mean())
+    assert not losses.depends_on_others(lambda a, b: a - b)
 
 
 def test_keys_are_of_one_kind_whatever_the_default():
