@@ -1,12 +1,13 @@
 """The loop's parts; what it does as a whole is in test_app.py."""
 
-import contextlib
+import concurrent.futures
 import functools
 import gc
 import itertools
 import json
 import logging
 import math
+import multiprocessing
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ import sys
 import threading
 import time
 import types
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -599,22 +601,8 @@ def test_rounds_leak_no_tracer():
     rounds_player(experiment.game, experiment.batches, make_mesh(16))(state, 2)
 
 
-@contextlib.contextmanager
-def nothing_older():
-  """Leaves what there was before out of collections and counts, which would take their time."""
-  gc.freeze()
-  try:
-    yield
-  finally:
-    gc.unfreeze()
-
-
-def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
-  """Arrays, objects, pieces of memory: from save to save, of six rows each.
-
-  The median of what comes to be between two saves is what each of them leaves behind. Threads, and
-  what they hold, come and go as the machine has time, and that is of a few saves alone.
-  """
+def growth(workdir):
+  """Plays, and counts what comes to be from save to save: (arrays, objects, pieces of memory)."""
   config = tiny(rounds=324, rounds_per_call=2, log_every=2, sample_every=0, checkpoint_every=12)
   found, opened = [], []
   tell = Teller.tell
@@ -632,13 +620,30 @@ def test_nothing_grows_with_the_rounds(tmp_path, monkeypatch, no_pictures):
       found.append((len(jax.live_arrays()), len(gc.get_objects()), sys.getallocatedblocks()))
     return is_best
 
-  monkeypatch.setattr(history, "LIMIT", 4)  # so that what is kept of rows is soon all there
-  monkeypatch.setattr(diagnostics, "PATH", 8)
-  monkeypatch.setattr(train, "Checkpoints", noted)
-  monkeypatch.setattr(Teller, "tell", counted)
-  with nothing_older():
-    fit(scored(build(config), 1.0), tmp_path)
-  arrays, objects, pieces = np.median(np.diff(found[18:], axis=0), axis=0)  # Orbax remembers 16
-  assert arrays == 0
-  assert objects < 6  # one a row; TensorStore would keep 25 lists of a save
-  assert pieces < 6 * 30  # a row that is kept is of 35, and TensorStore would keep 310 of a save
+  with (
+    mock.patch.object(plots, "history", lambda rows: None),
+    mock.patch.object(history, "LIMIT", 4),  # so that what is kept of rows is soon all there
+    mock.patch.object(diagnostics, "PATH", 8),
+    mock.patch.object(train, "Checkpoints", noted),
+    mock.patch.object(Teller, "tell", counted),
+  ):
+    gc.freeze()  # what there was before, which would take the time of collections
+    fit(scored(build(config), 1.0), workdir)
+  return np.diff(found[18:], axis=0)  # Orbax remembers 16
+
+
+def test_nothing_grows_with_the_rounds(tmp_path):
+  """Arrays, objects, pieces of memory: from save to save, of six rows each.
+
+  In a process of its own, where no other test has left anything that grows. The median of what
+  comes to be between two saves is what each of them leaves behind. Threads, and what they hold,
+  come and go as the machine has time, and that is of a few saves alone.
+  """
+  context = multiprocessing.get_context("forkserver")
+  with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+    grown = pool.submit(growth, tmp_path).result()
+  arrays, objects, pieces = np.median(grown, axis=0)
+  assert arrays == 0, grown
+  assert objects < 6, grown  # one a row; TensorStore would keep 25 lists of a save
+  # A row that is kept is of 35, and TensorStore would keep 310 of a save.
+  assert pieces < 6 * 30, grown
