@@ -28,7 +28,7 @@ from gan_jax.plots import picture
 from gan_jax.random import make_key
 from gan_jax.register import check_registered, read_source
 from gan_jax.report import save_arrays, save_images, save_png, write_json
-from gan_jax.sampling import Example, Sampler, by_class
+from gan_jax.sampling import Example, Sampler, by_class, row_of_class
 from gan_jax.switches import made_with, remembered
 
 STEPS = 10  # of an interpolation
@@ -188,7 +188,7 @@ class Run(NamedTuple):
       labels = chosen[by_class(n, len(chosen))] if len(chosen) else None
       bound = truncation[0] if truncation else None
       x = self.sample(n, seed=seed, labels=labels, ema=ema, truncation=bound)
-      columns = None if labels is None else max(1, n // len(chosen))
+      columns = None if labels is None else row_of_class(n, len(chosen))
     if png:
       named = ", ".join(example.classes[i] for i in chosen)
       save_png(png, picture(x, columns=columns), f"class by class: {named}" if named else "")

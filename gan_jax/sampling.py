@@ -1,5 +1,6 @@
 """Examples as a user wants them: many, quantised like saved images, by class, interpolated."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -204,3 +205,10 @@ def truncated(z: np.ndarray, bound: float) -> np.ndarray:
 def _fill(x: np.ndarray) -> np.ndarray:
   """Repeats the last row up to a full chunk, so that one compiled program serves every size."""
   return x if len(x) == CHUNK else np.concatenate([x, np.repeat(x[-1:], CHUNK - len(x), axis=0)])
+
+
+def row_of_class(n: int, num_classes: int) -> int:
+  """Chooses the length of a row of n examples: each class fills rows, of a sheet near a square."""
+  each = max(1, n // num_classes)
+  lengths = (length for length in range(1, each + 1) if each % length == 0)
+  return min(lengths, key=lambda length: abs(length - math.sqrt(n)))

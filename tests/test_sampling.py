@@ -9,7 +9,7 @@ from scipy import stats
 from gan_jax.game import Ema, Game, State
 from gan_jax.games import normal
 from gan_jax.random import example_keys
-from gan_jax.sampling import CHUNK, Example, Sampler, by_class, truncated
+from gan_jax.sampling import CHUNK, Example, Sampler, by_class, row_of_class, truncated
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 
@@ -83,6 +83,14 @@ def test_labels_reach_the_generator():
 )
 def test_examples_are_shared_out_class_by_class(n, classes, expected):
   assert by_class(n, classes).tolist() == expected
+
+
+@pytest.mark.parametrize(
+  ("n", "classes", "expected"), [(100, 10, 10), (64, 2, 8), (200, 2, 10), (64, 10, 6), (3, 5, 1)]
+)
+def test_a_sheet_of_classes_is_near_a_square(n, classes, expected):
+  """Of two classes, 64 examples made two rows of 32."""
+  assert row_of_class(n, classes) == expected
 
 
 def test_walk_has_its_ends_and_keeps_one_class():
