@@ -19,6 +19,9 @@ but take longer to compile with every round: of CPU, 2.6 s for one round of `mlp
 of two, 4.4 s for the same unrolled; one of `sngan`, width 64, is 16 s with XLA's own convolutions,
 24 s with ours (31 s in a scan), and a dispatch has 10 rounds or more. Running, a round of `dcgan`
 takes 15.7 ms in a scan and 15.1 ms unrolled.
+
+There too, of CPU, at width 16 and batch 16, a round in a scan costs 0.6 to 1.03 times a bare one:
+`mlp` 0.64, `goodfellow` 1.03, `pacgan` 0.67, `dcgan` 0.97, `sngan` 0.91.
 """
 
 import argparse
