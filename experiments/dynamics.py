@@ -28,11 +28,12 @@ from absl import app, flags
 
 from gan_jax import losses, plots, regularizers, rules
 from gan_jax.game import Game, State, init, minibatches, play_round
-from gan_jax.games import alternating, clip_weights, simultaneous
 from gan_jax.losses import LOSSES
+from gan_jax.optimizers import clip_weights, lookahead
 from gan_jax.report import write_json
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
+from gan_jax.turns import alternating, simultaneous
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", "runs/dynamics", "Folder for the table, its numbers and the figures.")
@@ -108,7 +109,7 @@ ROWS: dict[str, Row] = {
   "GAN, optimistic": Row(gan, optimizer=optax.optimistic_gradient_descent),
   "GAN, unrolled 5 steps": Row(gan, turns=functools.partial(rules.unrolled, steps=5)),
   "GAN, lookahead 20": Row(
-    gan, optimizer=lambda rate: rules.lookahead(optax.sgd(rate), every=20, share=0.5)
+    gan, optimizer=lambda rate: lookahead(optax.sgd(rate), every=20, share=0.5)
   ),
 }
 ONLY_AT_ONCE = (rules.extragradient, rules.consensus)

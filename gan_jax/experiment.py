@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from gan_jax import aliases, data, games, losses, regularizers, rules
+from gan_jax import aliases, data, losses, regularizers, rules
 from gan_jax.checks import SCHEDULE, shown, takes
 from gan_jax.config import (
   OPTIMIZERS,
@@ -39,13 +39,18 @@ from gan_jax.evaluate import (
 )
 from gan_jax.features import FEATURES
 from gan_jax.game import Game, Turn
+from gan_jax.games import two_player
+from gan_jax.latents import Latent, normal, truncated, uniform
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.suite import METRICS
 from gan_jax.nets import NETWORKS
 from gan_jax.objectives import TermLike, Weight, every
+from gan_jax.optimizers import clip_weights, lookahead
 from gan_jax.sampling import Example
+from gan_jax.schedules import decay, half_life, ramped_decay
+from gan_jax.turns import alternating, simultaneous
 
-LATENTS = {"normal": games.normal, "uniform": games.uniform, "truncated": games.truncated}
+LATENTS = {"normal": normal, "uniform": uniform, "truncated": truncated}
 DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
 AUTO = "auto"  # in config.evaluation: what suits the data
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
@@ -185,7 +190,7 @@ def build_game(
     generator = _network(config.generator, example.num_classes, shape=example.shape)
   with _naming("config.discriminator"):
     discriminator = _network(config.discriminator, example.num_classes)
-  return games.two_player(
+  return two_player(
     generator,
     discriminator,
     loss=loss,
@@ -282,17 +287,17 @@ def _optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransfor
   if ours["clip_norm"]:
     steps.insert(0, optax.clip_by_global_norm(ours["clip_norm"]))
   if ours["clip_weights"]:
-    steps.append(games.clip_weights(ours["clip_weights"]))
+    steps.append(clip_weights(ours["clip_weights"]))
   chain = optax.chain(*steps)
   if not ours["lookahead"]:
     return chain
-  ahead = rules.lookahead(chain, every=moves * ours["lookahead"], share=ours["lookahead_share"])
+  ahead = lookahead(chain, every=moves * ours["lookahead"], share=ours["lookahead_share"])
   return _bounded(ahead, ours["clip_weights"]) if ours["clip_weights"] else ahead
 
 
 def _bounded(optimizer: optax.GradientTransformation, bound: float) -> optax.GradientTransformation:
   """Holds what lookahead makes of bounded parameters within the bound, which rounding may pass."""
-  clip, inner = games.clip_weights(bound), optax.with_extra_args_support(optimizer)
+  clip, inner = clip_weights(bound), optax.with_extra_args_support(optimizer)
 
   def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
     updates, state = inner.update(updates, state, params, **more)
@@ -303,7 +308,7 @@ def _bounded(optimizer: optax.GradientTransformation, bound: float) -> optax.Gra
 
 def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
   """Makes the order of turns, and the rule by which players move in them."""
-  turns = games.simultaneous() if config.simultaneous else games.alternating(config.k)
+  turns = simultaneous() if config.simultaneous else alternating(config.k)
   options = section(config, "rule")
   kinds = {
     "gradient": lambda: turns,
@@ -438,7 +443,7 @@ def _weight(value: Any) -> Any:
     raise ValueError(f"{error}; a whole schedule is {SCHEDULE}") from error
 
 
-def _latent(options: dict[str, Any]) -> games.Latent:
+def _latent(options: dict[str, Any]) -> Latent:
   with _naming("config.latent"):
     factory = lookup(LATENTS, options["name"], "latent")
     takes = inspect.signature(factory).parameters
@@ -448,9 +453,9 @@ def _latent(options: dict[str, Any]) -> games.Latent:
 def _averages(options: dict[str, Any]) -> dict[str, Any]:
   kinds = {
     "none": dict,
-    "decay": lambda: {"generator": games.decay(options["decay"])},
-    "ramped_decay": lambda: {"generator": games.ramped_decay(options["decay"])},
-    "half_life": lambda: {"generator": games.half_life(options["half_life"], options["ramp_up"])},
+    "decay": lambda: {"generator": decay(options["decay"])},
+    "ramped_decay": lambda: {"generator": ramped_decay(options["decay"])},
+    "half_life": lambda: {"generator": half_life(options["half_life"], options["ramp_up"])},
   }
   with _naming("config.average"):
     return lookup(kinds, options["name"], "average")()

@@ -538,7 +538,7 @@ def mean(tree: PyTree, axis_name: AxisName) -> PyTree:
 def check_game(game: Game) -> None:
   """Refuses turns of unknown players, and averages of networks that nobody owns."""
   if not isinstance(game, Game):
-    raise ValueError(f"game is {shown(game)}: expected a Game, such as games.two_player(...) makes")
+    raise ValueError(f"game is {shown(game)}: expected a Game, such as two_player(...) makes")
   check_turns(game.turns)
   for turn in game.turns:
     if unknown := {*turn.players, *turn.watched} - set(game.players):
@@ -558,7 +558,7 @@ def check_turns(turns: Any) -> None:
   """Refuses what are no turns."""
   of_turns = isinstance(turns, tuple | list) and all(isinstance(turn, Turn) for turn in turns)
   if not of_turns or not turns:
-    raise ValueError(f"turns is {shown(turns)}: expected turns, such as games.alternating(k=1)")
+    raise ValueError(f"turns is {shown(turns)}: expected turns, such as turns.alternating(k=1)")
   for turn in turns:
     if isinstance(turn.players, str) or not turn.players:
       raise ValueError(

@@ -16,18 +16,17 @@ import contextlib
 import functools
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import linen as nn
 from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from gan_jax import monitors
-from gan_jax.checks import is_number, is_whole, shown, takes
+from gan_jax.checks import is_whole, shown, takes
 from gan_jax.game import (
   Batch,
   Carried,
@@ -41,6 +40,7 @@ from gan_jax.game import (
   Turn,
   check_game,
 )
+from gan_jax.latents import Latent
 from gan_jax.losses import AdversarialLoss, check_loss
 from gan_jax.objectives import (
   Match,
@@ -53,171 +53,9 @@ from gan_jax.objectives import (
   minimise,
 )
 from gan_jax.random import example_keys
+from gan_jax.turns import alternating
 
-Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
 Terms = Mapping[str, tuple[Weight, TermLike]]
-
-
-# --- latents ------------------------------------------------------------------------------------
-
-
-def normal(dim: int, scale: float = 1.0) -> Latent:
-  """Draws z ~ N(0, scale²) of `dim` dimensions."""
-  _require_dimensions(dim)
-  _require_scale(scale)
-  return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
-
-
-def uniform(dim: int, scale: float = 1.0) -> Latent:
-  """Draws z ~ U(-scale, scale) of `dim` dimensions."""
-  _require_dimensions(dim)
-  _require_scale(scale)
-  return jax.vmap(lambda key: jax.random.uniform(key, (dim,), minval=-scale, maxval=scale))
-
-
-def truncated(dim: int, bound: float = 2.0) -> Latent:
-  """Draws z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
-  _require_dimensions(dim)
-  if not is_number(bound, lambda x: x > 0):
-    raise ValueError(f"latents are kept within ±bound with bound > 0, got {shown(bound)}")
-  return jax.vmap(lambda key: jax.random.truncated_normal(key, -bound, bound, (dim,)))
-
-
-def _require_dimensions(dim: int) -> None:
-  if not is_whole(dim) or dim < 1:
-    raise ValueError(f"a latent has at least 1 dimension, got dim = {shown(dim)}")
-
-
-def _require_scale(scale: float) -> None:
-  if not is_number(scale, lambda x: x >= 0):
-    raise ValueError(f"the scale of a latent is a number >= 0, got {shown(scale)}")
-
-
-# --- turns --------------------------------------------------------------------------------------
-
-
-def alternating(k: int = 1) -> tuple[Turn, ...]:
-  """Lets D move k times, then G once (Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1)."""
-  if not is_whole(k) or k < 1:
-    raise ValueError(f"the discriminator moves k >= 1 times a round, got k = {shown(k)}")
-  return Turn(("discriminator",), k), Turn(("generator",))
-
-
-def simultaneous() -> tuple[Turn, ...]:
-  """Lets both players move at once, from the same parameters, draw and generator forward."""
-  return (Turn(("discriminator", "generator")),)
-
-
-# --- averages -----------------------------------------------------------------------------------
-
-
-def decay(rate: float) -> Decay:
-  """Averages the states of a network with a fixed decay per move, bias-corrected.
-
-  After n moves the average is of the n states seen, as in Adam (Kingma & Ba 2015,
-  arXiv:1412.6980): nothing of the network at random is left in it.
-
-  Args:
-    rate: in [0, 1); 0 copies the network.
-
-  Returns:
-    The decay.
-  """
-  _check_rate(rate)
-  return Decay(lambda images, batch: jnp.asarray(rate, jnp.float32))
-
-
-def ramped_decay(rate: float) -> Decay:
-  """Averages with the decay min(rate, (1 + n) / (10 + n)) after n moves, as TensorFlow does.
-
-  `tf.train.ExponentialMovingAverage`: not bias-corrected, it forgets the start by small decays.
-  Moves are counted as batches of images, so of a network that moves once for each of them.
-
-  Args:
-    rate: in [0, 1), which the decay rises to.
-
-  Returns:
-    The decay.
-  """
-  _check_rate(rate)
-  n = lambda images, batch: images / batch
-  ramp = lambda n: jnp.minimum(rate, (1 + n) / (10 + n))
-  return Decay(lambda images, batch: ramp(n(images, batch)), corrected=False)
-
-
-def _check_rate(rate: float) -> None:
-  if not is_number(rate, lambda x: 0 <= x < 1):
-    raise ValueError(f"a decay lies in [0, 1), got {shown(rate)}")
-
-
-def half_life(images: float, ramp_up: float = 0.0) -> Decay:
-  """Averages the states of a network so that a contribution halves every `images` images.
-
-  Each move of the network counts as one global batch, however many batches the discriminator sees
-  between them, as in StyleGAN2 (Karras et al. 2020, arXiv:1912.04958). As there, it starts from the
-  network at random.
-
-  Args:
-    images: half-life in images of the global batch; 0 copies the network.
-    ramp_up: when positive, the half-life is at most this fraction of the images seen so far, so
-      that the start is forgotten (StyleGAN2 uses 0.05).
-
-  Returns:
-    The decay, 2^(-batch / half-life).
-  """
-  if not all(is_number(given, lambda x: x >= 0) for given in (images, ramp_up)):
-    raise ValueError(f"half-life and ramp-up are >= 0, got {shown(images)} and {shown(ramp_up)}")
-
-  def rate(seen: jax.Array, batch: int) -> jax.Array:
-    half = jnp.minimum(images, seen * ramp_up) if ramp_up else jnp.asarray(images, jnp.float32)
-    return 0.5 ** (batch / jnp.maximum(half, 1e-8))
-
-  return Decay(rate, corrected=False)
-
-
-# --- optimizers ---------------------------------------------------------------------------------
-
-
-def clip_weights(bound: float) -> optax.GradientTransformation:
-  """Keeps every parameter within ±bound right after the update; chain it last.
-
-  Arjovsky, Chintala, Bottou 2017 (arXiv:1701.07875), Algorithm 1.
-
-  Args:
-    bound: > 0.
-
-  Returns:
-    A transformation that cuts updates short at the bound, or the last number of the parameter's
-    dtype before it, so that none passes it by rounding.
-  """
-  if not is_number(bound, lambda x: x > 0):
-    raise ValueError(f"weights are clipped to ±bound with bound > 0, got {shown(bound)}")
-
-  def cut(u: jax.Array, p: jax.Array) -> jax.Array:
-    most = _at_most(bound, p.dtype)
-    # What the sum rounds to counts: compilers keep bfloat16 in float32 unless told not to.
-    about = jnp.finfo(p.dtype)
-    rounded = lambda x: jax.lax.reduce_precision(x, about.nexp, about.nmant)
-    u = rounded(jnp.clip(p + u, -most, most).astype(p.dtype) - p)
-    # p + u may round past the bound. The next number toward -p does not, but for a p so large that
-    # there is none between: 0 is within any bound.
-    outside = lambda u: jnp.abs(rounded(p + u)) > most
-    u = jnp.where(outside(u), jnp.nextafter(u, -p), u)
-    return jnp.where(outside(u), -p, u)
-
-  def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
-    return jax.tree.map(cut, updates, params), state
-
-  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
-
-
-def _at_most(bound: float, dtype: Any) -> np.ndarray:
-  """Finds the largest number of a dtype that is at most `bound`."""
-  near = np.asarray(bound, dtype)
-  return near if float(near) <= bound else np.nextafter(near, np.zeros_like(near))
-
-
-# --- the two-player game ------------------------------------------------------------------------
 
 
 def two_player(
@@ -592,7 +430,7 @@ def _check_latent(latent: Any) -> None:
 def _no_latent(latent: Any) -> str:
   return (
     f"latent is {shown(latent)}: expected a function of keys [n] to z [n, d], such as "
-    "games.normal(64)"
+    "latents.normal(64)"
   )
 
 
@@ -619,7 +457,7 @@ def _check_averages(averages: Any) -> None:
   for name, kept in (averages or {}).items():
     if not isinstance(kept, Decay):
       raise ValueError(
-        f"the average of {name!r} is {shown(kept)}: expected a decay, such as games.decay(0.999)"
+        f"the average of {name!r} is {shown(kept)}: expected a decay: schedules.decay(0.999)"
       )
 
 

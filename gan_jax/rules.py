@@ -11,8 +11,6 @@ other gradient are no more than turns (`simultaneous`, `alternating(k)`) or opti
 gradient descent is optax's, and `lookahead` wraps any of them.
 """
 
-from typing import Any, NamedTuple
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -201,73 +199,6 @@ def _apart(x: jax.Array, count: int) -> jax.Array:
       f"microbatches = {count} does not divide a device's {x.shape[0]} examples; choose a divisor"
     )
   return jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
-
-
-class Lookahead(NamedTuple):
-  """State of `lookahead`.
-
-  Attributes:
-    inner: of the optimizer inside.
-    slow: parameters that were last agreed on.
-    updates: int32, how many so far.
-  """
-
-  inner: PyTree
-  slow: PyTree
-  updates: jax.Array
-
-
-def lookahead(
-  optimizer: optax.GradientTransformation, *, every: int, share: float = 0.5
-) -> optax.GradientTransformation:
-  """Goes back, every k updates, to a point on the way from where it was k updates ago.
-
-  Lookahead-minmax, Chavdarova et al. 2021, arXiv:2006.14567, after Zhang et al. 2019,
-  arXiv:1907.08610: an average along the trajectory, which lies inside where it rotates. Give it to
-  all players, so that all go back in the same round. Where they move one after the other, the
-  second sees the first already back, in the paper both go back after both have moved.
-
-  Args:
-    optimizer: that moves in between.
-    every: k >= 1 updates.
-    share: of the way that is kept, in (0, 1]; 1 is the optimizer alone.
-
-  Returns:
-    The optimizer.
-
-  Raises:
-    ValueError: if k or the share is out of range, or the optimizer is none.
-  """
-  if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
-    raise ValueError(
-      f"optimizer is {shown(optimizer)}: expected one of optax, such as optax.adam(2e-4, b1=0.5)"
-    )
-  if not is_number(every, lambda k: k >= 1 and k == int(k)) or not is_number(
-    share, lambda x: 0 < x <= 1
-  ):
-    raise ValueError(
-      f"lookahead takes a whole k >= 1 and a share in (0, 1], got {shown(every)} and {shown(share)}"
-    )
-
-  def init(params: PyTree) -> Lookahead:
-    copy = jax.tree.map(jnp.copy, params)  # two names for one buffer could not be donated
-    return Lookahead(optimizer.init(params), copy, jnp.zeros((), jnp.int32))
-
-  fast_step = optax.with_extra_args_support(optimizer).update
-
-  def step(
-    updates: PyTree, state: Lookahead, params: PyTree = None, **more: Any
-  ) -> tuple[PyTree, Lookahead]:
-    updates, inner = fast_step(updates, state.inner, params, **more)
-    count = state.updates + 1
-    back = count % every == 0
-    fast = optax.apply_updates(params, updates)
-    agreed = jax.tree.map(lambda slow, fast: slow + share * (fast - slow), state.slow, fast)
-    choose = lambda a, b: jax.tree.map(lambda a, b: jnp.where(back, a, b), a, b)
-    updates = choose(jax.tree.map(jnp.subtract, agreed, params), updates)
-    return updates, Lookahead(inner, choose(agreed, state.slow), count)
-
-  return optax.GradientTransformationExtraArgs(init, step)
 
 
 def _at_once(turns: Turns, rule: str) -> Turn:

@@ -9,10 +9,12 @@ import pytest
 from gan_jax import data, regularizers
 from gan_jax.data import RING8
 from gan_jax.game import init, networks, play_round
-from gan_jax.games import decay, normal, two_player
+from gan_jax.games import two_player
+from gan_jax.latents import normal
 from gan_jax.losses import non_saturating
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.nets.pacgan import PacGANGenerator
+from gan_jax.schedules import decay
 
 ROUNDS = 100  # between two looks
 VARIANCE = 0.5 + RING8.std**2  # of each coordinate of the ring, whose mean is 0

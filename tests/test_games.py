@@ -10,21 +10,14 @@ import optax
 import pytest
 from flax import linen as nn
 
-from gan_jax import games, losses, regularizers
+from gan_jax import losses, regularizers
 from gan_jax.game import init, minibatches, networks, play_round, sample
-from gan_jax.games import (
-  alternating,
-  clip_weights,
-  decay,
-  half_life,
-  normal,
-  ramped_decay,
-  simultaneous,
-  truncated,
-  two_player,
-  uniform,
-)
+from gan_jax.games import discriminator_metrics, two_player
+from gan_jax.latents import normal, truncated, uniform
 from gan_jax.objectives import Match
+from gan_jax.optimizers import clip_weights
+from gan_jax.schedules import decay, half_life, ramped_decay
+from gan_jax.turns import alternating, simultaneous
 
 DIM, BATCH = 3, 16
 
@@ -379,7 +372,7 @@ def test_what_is_shown_of_the_discriminator_means_something_for_the_loss(name):
   a, b = (
     jnp.repeat(jnp.log(p / q), jnp.array(n), total_repeat_length=10) for n in ((7, 3), (2, 8))
   )
-  shown = games.discriminator_metrics(loss, Match(None, None, a, b, *[None] * 6))
+  shown = discriminator_metrics(loss, Match(None, None, a, b, *[None] * 6))
   log_odds = {"D_real", "D_fake", "accuracy", "V", "V_gap"}
   expected = log_odds if loss.probability else {"logits_real", "logits_fake", "margin"}
   assert set(shown) == expected | ({"distance"} if loss.distance else set())

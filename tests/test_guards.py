@@ -10,9 +10,14 @@ import optax
 import pytest
 from flax import linen as nn
 
-from gan_jax import data, games, losses, objectives, random, regularizers, rules
+from gan_jax import data, losses, objectives, random, regularizers, rules
 from gan_jax.game import Turn, init, play_round, sample
+from gan_jax.games import two_player
+from gan_jax.latents import normal, truncated, uniform
 from gan_jax.nets import NETWORKS, MLPDiscriminator, MLPGenerator
+from gan_jax.optimizers import clip_weights, lookahead
+from gan_jax.schedules import decay, half_life
+from gan_jax.turns import alternating, simultaneous
 
 ADAM = optax.adam(1e-3)
 GOOD = {
@@ -20,7 +25,7 @@ GOOD = {
   "discriminator": MLPDiscriminator(hidden=(4,)),
   "loss": losses.non_saturating,
   "optimizers": {"discriminator": ADAM, "generator": ADAM},
-  "latent": games.normal(2),
+  "latent": normal(2),
 }
 
 
@@ -47,7 +52,7 @@ def my_penalty(scale=1.0):
 
 def make(**changes):
   given = {**GOOD, **changes}
-  return games.two_player(given.pop("generator"), given.pop("discriminator"), **given)
+  return two_player(given.pop("generator"), given.pop("discriminator"), **given)
 
 
 def batch(*shape, **more):
@@ -124,20 +129,20 @@ MISTAKES = {
     lambda: make(optimizers={"discriminator": optax.adam, "generator": ADAM}),
     r"optimizer of the discriminator is the function adam.*optax.adam\(2e-4",
   ),
-  "clipped to NaN": (lambda: games.clip_weights(np.nan), "bound > 0, got nan"),
+  "clipped to NaN": (lambda: clip_weights(np.nan), "bound > 0, got nan"),
   "lookahead of a name": (
-    lambda: rules.lookahead("adam", every=5),
+    lambda: lookahead("adam", every=5),
     "optimizer is 'adam': expected",
   ),
-  "lookahead of NaN": (lambda: rules.lookahead(ADAM, every=np.nan), "got nan and 0.5"),
+  "lookahead of NaN": (lambda: lookahead(ADAM, every=np.nan), "got nan and 0.5"),
   # latents
-  "latent=64": (lambda: make(latent=64), r"latent is 64.*games.normal\(64\)"),
-  "latent not called": (lambda: make(latent=games.normal), r"function normal.*games.normal\(64\)"),
+  "latent=64": (lambda: make(latent=64), r"latent is 64.*latents.normal\(64\)"),
+  "latent not called": (lambda: make(latent=normal), r"function normal.*latents.normal\(64\)"),
   "latent by name": (lambda: make(latent="normal"), r"latent is 'normal'"),
-  "latent of a half": (lambda: games.normal(2.5), "dim = 2.5"),
-  "latent of NaN": (lambda: games.normal(2, np.nan), "scale of a latent .*, got nan"),
-  "bound of a word": (lambda: games.truncated(2, "2"), "bound > 0, got '2'"),
-  "latent of a word": (lambda: games.uniform("64"), "dim = '64'"),
+  "latent of a half": (lambda: normal(2.5), "dim = 2.5"),
+  "latent of NaN": (lambda: normal(2, np.nan), "scale of a latent .*, got nan"),
+  "bound of a word": (lambda: truncated(2, "2"), "bound > 0, got '2'"),
+  "latent of a word": (lambda: uniform("64"), "dim = '64'"),
   # terms
   "no weight": (
     lambda: make(regularizers={"r1": regularizers.r1}),
@@ -192,25 +197,25 @@ MISTAKES = {
     "'critic', who does not play; the players are 'discriminator', 'generator'",
   ),
   "players by name": (lambda: make(turns=(Turn("generator"),)), r"Turn\(\('generator',\)\)"),
-  "one turn": (lambda: make(turns=Turn(("generator",))), r"games.alternating\(k=1\)"),
+  "one turn": (lambda: make(turns=Turn(("generator",))), r"turns.alternating\(k=1\)"),
   "no turns": (lambda: make(turns=()), r"turns is \(\): expected turns"),
-  "turns not called": (lambda: make(turns=games.alternating), "turns is the function alternating"),
-  "k of a half": (lambda: games.alternating(2.5), "k = 2.5"),
+  "turns not called": (lambda: make(turns=alternating), "turns is the function alternating"),
+  "k of a half": (lambda: alternating(2.5), "k = 2.5"),
   "repeat": (lambda: make(turns=(Turn(("generator",), 0),)), "repeated 0 times"),
-  "rule of a function": (lambda: rules.extragradient(games.simultaneous), "expected turns"),
-  "steps": (lambda: rules.unrolled(games.alternating(), steps=2.5), "got 2.5"),
-  "parts": (lambda: rules.microbatches(games.alternating(), "2"), "microbatches = '2'"),
-  "consensus of NaN": (lambda: rules.consensus(games.simultaneous(), weight=np.nan), "got nan"),
-  "weight of consensus": (lambda: rules.consensus(games.simultaneous(), weight="1"), "got '1'"),
+  "rule of a function": (lambda: rules.extragradient(simultaneous), "expected turns"),
+  "steps": (lambda: rules.unrolled(alternating(), steps=2.5), "got 2.5"),
+  "parts": (lambda: rules.microbatches(alternating(), "2"), "microbatches = '2'"),
+  "consensus of NaN": (lambda: rules.consensus(simultaneous(), weight=np.nan), "got nan"),
+  "weight of consensus": (lambda: rules.consensus(simultaneous(), weight="1"), "got '1'"),
   "unknown network": (
-    lambda: make(averages={"gen": games.decay(0.9)}),
+    lambda: make(averages={"gen": decay(0.9)}),
     "averages of 'gen', which no player owns; the networks are 'discriminator', 'generator'",
   ),
   "a number": (lambda: make(averages={"generator": 0.999}), r"0.999: expected a decay"),
-  "average not called": (lambda: make(averages={"generator": games.decay}), "expected a decay"),
-  "average of none": (lambda: make(averages=games.decay(0.9)), "expected them by network"),
-  "decay by name": (lambda: games.decay("0.9"), r"in \[0, 1\), got '0.9'"),
-  "half-life of NaN": (lambda: games.half_life(np.nan), "are >= 0, got nan and 0.0"),
+  "average not called": (lambda: make(averages={"generator": decay}), "expected a decay"),
+  "average of none": (lambda: make(averages=decay(0.9)), "expected them by network"),
+  "decay by name": (lambda: decay("0.9"), r"in \[0, 1\), got '0.9'"),
+  "half-life of NaN": (lambda: half_life(np.nan), "are >= 0, got nan and 0.0"),
   # batches of a game
   "no examples": (lambda: start(batch(1, 0, 2)), "no examples: expected .* B >= 1, got B = 0"),
   "no examples, played": (lambda: played(batch(1, 0, 2)), "no examples"),
@@ -218,7 +223,7 @@ MISTAKES = {
   "nested": (lambda: start({"x": batch(1, 8, 2)}), r"batch\['x'\] is {'x': .*: expected one array"),
   "unstacked": (lambda: start(batch(8, 2)), r"must be \[1, B.*x \[8, 2\]; .*x\[None\]"),
   "unstacked, played": (lambda: played(batch(8, 2)), r"consumes 1 minibatches.*x \[8, 2\]"),
-  "too few": (lambda: start(batch(1, 8, 2), turns=games.alternating(3)), r"be \[3, B.*\[1, 8, 2\]"),
+  "too few": (lambda: start(batch(1, 8, 2), turns=alternating(3)), r"be \[3, B.*\[1, 8, 2\]"),
   "labels of others": (
     lambda: labelled(batch(2, 8, 2, y=jnp.zeros((2, 4), int))),
     r"all of one B; they are x \[2, 8, 2\], y \[2, 4\]",
@@ -256,7 +261,7 @@ MISTAKES = {
     "another game, whose generator has other parameters.*expected the State",
   ),
   "of another latent": (
-    lambda: played_by({"latent": games.normal(3)}),
+    lambda: played_by({"latent": normal(3)}),
     "another game, whose gener",
   ),
   "of other terms": (
@@ -264,7 +269,7 @@ MISTAKES = {
     "state.carried has no 'discriminator.lecam'.*expected the State",
   ),
   "of no average": (
-    lambda: played_by({"averages": {"generator": games.decay(0.9)}}),
+    lambda: played_by({"averages": {"generator": decay(0.9)}}),
     "state.ema has no 'generator'",
   ),
   # data
@@ -292,8 +297,8 @@ def test_what_is_right_passes():
       "r1": [np.float32(1.0), regularizers.r1],
       "gp": (lambda t: 0.1 * t, my_penalty()),
     },
-    turns=list(games.alternating(np.int64(1))),
-    averages={"generator": games.decay(0.9)},
+    turns=list(alternating(np.int64(1))),
+    averages={"generator": decay(0.9)},
   )
   keys = jax.random.split(key, 2)
   states = jax.eval_shape(jax.vmap(lambda key: init(game, key, batch(1, 8, 2))), keys)

@@ -13,13 +13,15 @@ import optax
 import pytest
 from layouts import on_every_layout
 
-from gan_jax import games, losses, rules
+from gan_jax import losses, rules
 from gan_jax.config import default_config, network, optimizer
 from gan_jax.experiment import build_game
 from gan_jax.game import Turn, init, minibatches, play_round
+from gan_jax.optimizers import lookahead
 from gan_jax.sampling import Example
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
+from gan_jax.turns import alternating, simultaneous
 
 RATE = 0.2
 FIELD = np.array([[0.0, 1.0], [-1.0, 0.0]])  # gradients of (psi, theta)
@@ -43,24 +45,24 @@ def played(game, rounds=1, data=None):
 @pytest.mark.parametrize(
   ("turns", "matrix"),
   [
-    (games.simultaneous(), HERE - RATE * FIELD),
+    (simultaneous(), HERE - RATE * FIELD),
     # x - h A (x - h A x): inside the circle for h < 1, where x - h A x is outside.
-    (rules.extragradient(games.simultaneous()), HERE - RATE * FIELD + RATE**2 * FIELD @ FIELD),
+    (rules.extragradient(simultaneous()), HERE - RATE * FIELD + RATE**2 * FIELD @ FIELD),
     # ½‖v‖² = ½(theta² + psi²), which each descends in its own parameter.
     (
-      rules.consensus(games.simultaneous(), weight=0.5),
+      rules.consensus(simultaneous(), weight=0.5),
       HERE - RATE * (FIELD + 0.5 * HERE),
     ),
-    (rules.consensus(games.simultaneous(), weight=0.0), HERE - RATE * FIELD),
+    (rules.consensus(simultaneous(), weight=0.0), HERE - RATE * FIELD),
     # After k steps D is at psi - k h theta, so G descends -theta psi + k h theta².
     (
-      rules.unrolled(games.simultaneous(), steps=3),
+      rules.unrolled(simultaneous(), steps=3),
       HERE - RATE * np.array([[0, 1], [-1, 2 * 3 * RATE]]),
     ),
-    (rules.unrolled(games.simultaneous(), steps=0), HERE - RATE * FIELD),
+    (rules.unrolled(simultaneous(), steps=0), HERE - RATE * FIELD),
     # D first; G then looks ahead from where D has gone.
     (
-      rules.unrolled(games.alternating(), steps=1),
+      rules.unrolled(alternating(), steps=1),
       np.array([[1, 0], [RATE, 1 - 2 * RATE**2]]) @ np.array([[1, -RATE], [0, 1]]),
     ),
   ],
@@ -73,13 +75,13 @@ def test_which_rules_turn_rotation_into_convergence():
   """The plain rule leaves (0, 0), the others approach it: for long, as the eigenvalues say."""
   start = np.hypot(3.0, 2.0)
   distance = lambda turns, **options: np.linalg.norm(played(bilinear(turns, **options), 100))
-  both = games.simultaneous()
+  both = simultaneous()
   assert distance(both) > 5 * start
   assert distance(rules.extragradient(both)) < 0.2 * start
   assert distance(rules.consensus(both, weight=0.5)) < 1e-3 * start
   assert distance(rules.unrolled(both, steps=5)) < 1e-3 * start
   assert distance(both, optimizer=optax.optimistic_gradient_descent(RATE)) < 0.2 * start
-  ahead = rules.lookahead(optax.sgd(RATE), every=6)
+  ahead = lookahead(optax.sgd(RATE), every=6)
   assert distance(both, optimizer=ahead) < 0.2 * start
 
 
@@ -87,9 +89,7 @@ def test_unrolling_goes_through_the_opponents_own_optimizer_and_its_memory():
   """With momentum m the look-ahead step from velocity v is -h (g + m v)."""
   m, game = (
     0.5,
-    bilinear(
-      rules.unrolled(games.simultaneous(), steps=2), optimizer=optax.sgd(RATE, momentum=0.5)
-    ),
+    bilinear(rules.unrolled(simultaneous(), steps=2), optimizer=optax.sgd(RATE, momentum=0.5)),
   )
   psi, theta, vd, vg = 3.0, 2.0, 0.0, 0.0
   for _ in range(3):
@@ -102,15 +102,15 @@ def test_unrolling_goes_through_the_opponents_own_optimizer_and_its_memory():
 
 
 def test_a_turn_that_looks_ahead_consumes_the_data_it_looks_at():
-  turns = rules.unrolled(games.alternating(2), steps=1)
-  assert minibatches(bilinear(games.alternating(2))) == 2
+  turns = rules.unrolled(alternating(2), steps=1)
+  assert minibatches(bilinear(alternating(2))) == 2
   assert minibatches(bilinear(turns)) == 3
   assert [turn.watched for turn in turns] == [(), ("discriminator",)]
 
 
 def test_lookahead_by_hand():
   params = {"w": jnp.array(1.0)}
-  wrapped = rules.lookahead(optax.sgd(1.0), every=2, share=0.25)
+  wrapped = lookahead(optax.sgd(1.0), every=2, share=0.25)
   state, seen = wrapped.init(params), []
   for _ in range(4):
     updates, state = wrapped.update({"w": jnp.array(-1.0)}, state, params)
@@ -121,7 +121,7 @@ def test_lookahead_by_hand():
 
 def test_statistics_and_metrics_are_of_one_look():
   """What is carried and told is not piled up by the second look."""
-  game = bilinear(rules.extragradient(games.simultaneous()))
+  game = bilinear(rules.extragradient(simultaneous()))
   batch = dirac_batch(1, 4)
   state, metrics = play_round(game, init(game, jax.random.key(0), batch), batch)
   ahead = np.array([3.0, 2.0]) - RATE * FIELD @ [3.0, 2.0]
@@ -132,14 +132,14 @@ def test_statistics_and_metrics_are_of_one_look():
 @pytest.mark.parametrize(
   ("make", "message"),
   [
-    (lambda: rules.extragradient(games.alternating()), "extragradient is for players who move at"),
-    (lambda: rules.consensus(games.alternating(), weight=1.0), "one turn of all players"),
-    (lambda: rules.consensus(games.simultaneous(), weight=-1.0), "weight >= 0, got -1"),
-    (lambda: rules.unrolled(games.alternating(), steps=-1), "k >= 0 steps, got -1"),
+    (lambda: rules.extragradient(alternating()), "extragradient is for players who move at"),
+    (lambda: rules.consensus(alternating(), weight=1.0), "one turn of all players"),
+    (lambda: rules.consensus(simultaneous(), weight=-1.0), "weight >= 0, got -1"),
+    (lambda: rules.unrolled(alternating(), steps=-1), "k >= 0 steps, got -1"),
     (lambda: rules.unrolled((Turn(("discriminator",)),), steps=1), "'generator', who has no turn"),
-    (lambda: rules.lookahead(optax.sgd(1.0), every=0), "k >= 1 and a share"),
-    (lambda: rules.lookahead(optax.sgd(1.0), every=2.5), "whole k >= 1 and a share"),
-    (lambda: rules.lookahead(optax.sgd(1.0), every=1, share=0.0), "k >= 1 and a share"),
+    (lambda: lookahead(optax.sgd(1.0), every=0), "k >= 1 and a share"),
+    (lambda: lookahead(optax.sgd(1.0), every=2.5), "whole k >= 1 and a share"),
+    (lambda: lookahead(optax.sgd(1.0), every=1, share=0.0), "k >= 1 and a share"),
   ],
 )
 def test_what_has_no_meaning_is_refused(make, message):
@@ -224,9 +224,9 @@ def test_mistakes_are_named(changes, message):
 # --- on every layout ------------------------------------------------------------------------------
 
 LAYOUT_RULES = {
-  "extragradient": rules.extragradient(games.simultaneous()),
-  "consensus": rules.consensus(games.simultaneous(), weight=0.5),
-  "unrolled": rules.unrolled(games.alternating(), steps=2),
+  "extragradient": rules.extragradient(simultaneous()),
+  "consensus": rules.consensus(simultaneous(), weight=0.5),
+  "unrolled": rules.unrolled(alternating(), steps=2),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from gan_jax.game import Ema, Game, State
-from gan_jax.games import normal
+from gan_jax.latents import normal
 from gan_jax.random import example_keys
 from gan_jax.sampling import CHUNK, Example, Sampler, by_class, row_of_class, truncated
 

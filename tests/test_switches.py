@@ -9,14 +9,17 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import games, losses, regularizers, runs, switches
+from gan_jax import losses, regularizers, runs, switches
 from gan_jax.config import default_config, network
 from gan_jax.data import Batches, load
 from gan_jax.experiment import build
 from gan_jax.game import init, play_round, sample
+from gan_jax.games import two_player
+from gan_jax.latents import truncated
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.objectives import every
 from gan_jax.random import as_key, example_keys, make_key
+from gan_jax.schedules import half_life
 
 SWITCHES = {
   "x64": [lambda: jax.enable_x64(True)],
@@ -29,7 +32,7 @@ SWITCHES = {
 
 def game():
   """One that draws, remembers and averages in most of the ways there are."""
-  return games.two_player(
+  return two_player(
     MLPGenerator(shape=(2,), hidden=(4,)),
     MLPDiscriminator(hidden=(4,)),
     loss=losses.relativistic_average,
@@ -42,8 +45,8 @@ def game():
       ),
     },
     optimizers={"discriminator": optax.adam(1e-3), "generator": optax.rmsprop(1e-3)},
-    latent=games.truncated(3),
-    averages={"generator": games.half_life(100)},
+    latent=truncated(3),
+    averages={"generator": half_life(100)},
     instance_noise=0.1,
   )
 

@@ -24,10 +24,15 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax import games, losses, parallel, regularizers, rules
+from gan_jax import losses, parallel, regularizers, rules
 from gan_jax.game import Game, Metrics, State, init, minibatches, play_round
+from gan_jax.games import two_player
+from gan_jax.latents import normal
 from gan_jax.nets.layers import Dense, Dropout, Logit, Norm, WithLabels, labels_for
 from gan_jax.objectives import every
+from gan_jax.optimizers import lookahead
+from gan_jax.schedules import half_life
+from gan_jax.turns import alternating, simultaneous
 
 DEVICES, BATCH, CLASSES = 8, 32, 4
 
@@ -72,13 +77,13 @@ def make(
 ) -> Game:
   """Makes a game of tiny networks, with stochastic gradient descent if nothing else is said."""
   optimizer = optimizer or optax.sgd(0.05)
-  return games.two_player(
+  return two_player(
     generator or Generator(),
     discriminator or Discriminator(),
     loss=loss,
     optimizers={"discriminator": optimizer, "generator": optimizer},
-    latent=games.normal(3),
-    averages={"generator": games.half_life(500)},
+    latent=normal(3),
+    averages={"generator": half_life(500)},
     **options,
   )
 
@@ -94,7 +99,7 @@ GAMES: dict[str, Callable[[], Game]] = {
   "Wasserstein, gradient penalty, k = 5": lambda: make(
     losses.wasserstein,
     regularizers={"penalty": (1.0, regularizers.gradient_penalty())},
-    turns=games.alternating(5),
+    turns=alternating(5),
   ),
   "hinge, LeCam, DRAGAN": lambda: make(
     losses.hinge,
@@ -111,7 +116,7 @@ GAMES: dict[str, Callable[[], Game]] = {
   "relativistic, simultaneous, conditional": lambda: make(
     losses.relativistic,
     discriminator=Discriminator(num_classes=CLASSES),
-    turns=games.simultaneous(),
+    turns=simultaneous(),
     **labelled,
   ),
   "batch norm": lambda: make(generator=Generator("batch"), discriminator=Discriminator("batch")),
@@ -122,11 +127,11 @@ GAMES: dict[str, Callable[[], Game]] = {
     discriminator=Discriminator("spectral", dropout=0.5),
     generator_regularizers={"orthogonal": (0.01, regularizers.orthogonal())},
   ),
-  "extragradient": lambda: make(turns=rules.extragradient(games.simultaneous())),
-  "consensus": lambda: make(turns=rules.consensus(games.simultaneous(), weight=1.0)),
+  "extragradient": lambda: make(turns=rules.extragradient(simultaneous())),
+  "consensus": lambda: make(turns=rules.consensus(simultaneous(), weight=1.0)),
   "unrolled, lookahead": lambda: make(
-    optimizer=rules.lookahead(optax.sgd(0.05), every=5),
-    turns=rules.unrolled(games.alternating(), steps=3),
+    optimizer=lookahead(optax.sgd(0.05), every=5),
+    turns=rules.unrolled(alternating(), steps=3),
   ),
   # How optimizers pass rounding on is a matter of theirs alone, so one game is enough.
   "momentum": lambda: make(optimizer=optax.sgd(0.02, momentum=0.9)),

@@ -48,11 +48,13 @@ import optax
 
 from gan_jax import losses, plots, regularizers, theory
 from gan_jax.game import init, play_round
-from gan_jax.games import alternating, simultaneous, two_player, uniform
+from gan_jax.games import two_player
+from gan_jax.latents import uniform
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.theory import dynamics
 from gan_jax.theory.densities import Mixture
 from gan_jax.theory.toys import dirac, dirac_batch
+from gan_jax.turns import alternating, simultaneous
 
 x = np.linspace(-9, 9, 901)
 dx = x[1] - x[0]

@@ -40,13 +40,16 @@ import numpy as np
 import optax
 from tqdm.auto import tqdm
 
-from gan_jax import data, games, losses, plots, population, regularizers
+from gan_jax import data, losses, plots, population, regularizers
 from gan_jax.ablation.results import estimate
 from gan_jax.data.mixtures import mixture_source
 from gan_jax.game import Move, Turn, gradients, init, play_round
+from gan_jax.games import two_player
+from gan_jax.latents import normal
 from gan_jax.losses import AdversarialLoss
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
+from gan_jax.schedules import decay
 
 SEEDS, ROUNDS, LOOKS = 3, 800, 8  # for results to keep: 10, 10_000 and 20
 R1, MOVES = (0.0, 0.1), 300
@@ -100,14 +103,14 @@ plots.curves(
 
 # %%
 def game(loss, r1=None):
-  return games.two_player(
+  return two_player(
     MLPGenerator(shape=(2,), hidden=(64, 64)),
     MLPDiscriminator(hidden=(64, 64)),
     loss=loss,
     regularizers={} if r1 is None else {"r1": (r1, regularizers.r1)},
     optimizers={p: optax.adam(2e-3, b1=0.0, b2=0.99) for p in ("discriminator", "generator")},
-    latent=games.normal(8),
-    averages={"generator": games.decay(0.99)},
+    latent=normal(8),
+    averages={"generator": decay(0.99)},
   )
 
 

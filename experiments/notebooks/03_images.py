@@ -39,10 +39,13 @@ import numpy as np
 import optax
 from tqdm.auto import tqdm
 
-from gan_jax import data, games, losses, plots, population, regularizers
+from gan_jax import data, losses, plots, population, regularizers
 from gan_jax.evaluate import evaluator_for
+from gan_jax.games import two_player
+from gan_jax.latents import normal
 from gan_jax.losses import AdversarialLoss
 from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
+from gan_jax.schedules import decay
 
 SEEDS, ROUNDS, LOOKS, WIDTH = 2, 400, 4, 8  # for results to keep: 5, 10_000, 10 and 32
 
@@ -78,14 +81,14 @@ LOSSES = {
 
 
 def game(loss, numbers):
-  return games.two_player(
+  return two_player(
     DCGANGenerator(shape=train.shape, width=WIDTH),
     DCGANDiscriminator(width=WIDTH, norm="none"),
     loss=loss,
     regularizers={"r1": (0.3, regularizers.r1)},
     optimizers={p: optax.adam(2e-3, b1=0.0, b2=0.99) for p in ("discriminator", "generator")},
-    latent=games.normal(32),
-    averages={"generator": games.decay(0.98)},
+    latent=normal(32),
+    averages={"generator": decay(0.98)},
   )
 
 

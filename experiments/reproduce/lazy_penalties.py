@@ -29,15 +29,18 @@ import optax
 from absl import app, flags
 
 from experiments.means import lost, mean_and_error
-from gan_jax import games, losses
+from gan_jax import losses
 from gan_jax.data import GRID25, Batches, Source, load
 from gan_jax.game import Game, sample
+from gan_jax.games import two_player
+from gan_jax.latents import normal
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.objectives import every
 from gan_jax.population import Population, member, player, start
 from gan_jax.regularizers import r1, r2
 from gan_jax.report import write_json
+from gan_jax.schedules import decay
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", "runs/lazy_penalties", "Folder for the numbers.")
@@ -79,7 +82,7 @@ def main(argv: list[str]) -> None:
 def game_of(weight: float, rounds: int, length: int) -> Game:
   """Makes RpGAN with R1 and R2, applied every so many rounds."""
   adam = optax.adam(optax.cosine_decay_schedule(2e-3, length), b1=0.0, b2=0.99)
-  return games.two_player(
+  return two_player(
     MLPGenerator(shape=(2,), hidden=(128, 128, 128)),
     MLPDiscriminator(hidden=(128, 128, 128)),
     loss=losses.relativistic,
@@ -88,8 +91,8 @@ def game_of(weight: float, rounds: int, length: int) -> Game:
       for name, term in (("r1", r1), ("r2", r2))
     },
     optimizers={"discriminator": adam, "generator": adam},
-    latent=games.normal(8),
-    averages={"generator": games.decay(0.995)},
+    latent=normal(8),
+    averages={"generator": decay(0.995)},
   )
 
 

@@ -41,9 +41,11 @@ import numpy as np
 import optax
 from absl import app, flags
 
-from gan_jax import games, losses
+from gan_jax import losses
 from gan_jax.data import MIXTURES, Mixture
 from gan_jax.game import Game, State, Turn, init, play_round, sample
+from gan_jax.games import Terms, two_player
+from gan_jax.latents import normal
 from gan_jax.losses import AdversarialLoss
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import NETWORKS
@@ -51,6 +53,7 @@ from gan_jax.plots import BLUE, ORANGE
 from gan_jax.regularizers import r1, r2
 from gan_jax.report import machine, save_arrays, write_json
 from gan_jax.rules import unrolled
+from gan_jax.turns import simultaneous
 
 EPOCHS, SEEDS, POINTS = 400, 10, 100_000  # of the protocol
 BATCH, SAMPLES = 100, 2500  # packs in an update, samples that are scored
@@ -84,9 +87,9 @@ class Row(NamedTuple):
 
   title: str
   loss: AdversarialLoss = losses.non_saturating
-  penalties: games.Terms | None = None
+  penalties: Terms | None = None
   packing: int = 1
-  turns: tuple[Turn, ...] = games.simultaneous()
+  turns: tuple[Turn, ...] = simultaneous()
   eps_root: float = 0.0
 
 
@@ -97,9 +100,7 @@ ROWS = {
   "pacgan2": Row("PacGAN2", packing=2),
   "pacgan3": Row("PacGAN3", packing=3),
   "pacgan4": Row("PacGAN4", packing=4),
-  "unrolled": Row(
-    "Unrolled GAN, 5 steps", turns=unrolled(games.simultaneous(), steps=5), eps_root=1e-12
-  ),
+  "unrolled": Row("Unrolled GAN, 5 steps", turns=unrolled(simultaneous(), steps=5), eps_root=1e-12),
   "non_saturating_r1": Row(f"GAN, R1 of {GAMMA}", penalties=ONE),
   "least_squares_r1": Row(f"LSGAN, R1 of {GAMMA}", losses.least_squares, ONE),
   "relativistic_r1_r2": Row(f"RpGAN, R1 and R2 of {GAMMA}", losses.relativistic, BOTH),
@@ -170,12 +171,12 @@ def settings(row: Row) -> dict[str, Any]:
 def game_of(row: Row) -> Game:
   """Makes the game of a row."""
   adam = partial(optax.adam, 1e-4, b1=0.8)
-  return games.two_player(
+  return two_player(
     NETWORKS["pacgan_generator"]((2,)),
     NETWORKS["pacgan_discriminator"](),
     loss=row.loss,
     optimizers={"discriminator": adam(eps_root=row.eps_root), "generator": adam()},
-    latent=games.normal(2),
+    latent=normal(2),
     regularizers=row.penalties,
     turns=row.turns,
     packing=row.packing,

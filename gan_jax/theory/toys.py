@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax.game import Game, Turn
-from gan_jax.games import Terms, alternating, normal, two_player
+from gan_jax.games import Terms, two_player
+from gan_jax.latents import normal
 from gan_jax.losses import AdversarialLoss
+from gan_jax.turns import alternating
 
 
 class Point(nn.Module):

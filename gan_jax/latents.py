@@ -1,0 +1,41 @@
+"""Latents: what generators start from, each from a key of its own."""
+
+from collections.abc import Callable
+
+import jax
+
+from gan_jax.checks import is_number, is_whole, shown
+
+Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
+
+
+def normal(dim: int, scale: float = 1.0) -> Latent:
+  """Draws z ~ N(0, scale²) of `dim` dimensions."""
+  _require_dimensions(dim)
+  _require_scale(scale)
+  return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
+
+
+def uniform(dim: int, scale: float = 1.0) -> Latent:
+  """Draws z ~ U(-scale, scale) of `dim` dimensions."""
+  _require_dimensions(dim)
+  _require_scale(scale)
+  return jax.vmap(lambda key: jax.random.uniform(key, (dim,), minval=-scale, maxval=scale))
+
+
+def truncated(dim: int, bound: float = 2.0) -> Latent:
+  """Draws z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
+  _require_dimensions(dim)
+  if not is_number(bound, lambda x: x > 0):
+    raise ValueError(f"latents are kept within ±bound with bound > 0, got {shown(bound)}")
+  return jax.vmap(lambda key: jax.random.truncated_normal(key, -bound, bound, (dim,)))
+
+
+def _require_dimensions(dim: int) -> None:
+  if not is_whole(dim) or dim < 1:
+    raise ValueError(f"a latent has at least 1 dimension, got dim = {shown(dim)}")
+
+
+def _require_scale(scale: float) -> None:
+  if not is_number(scale, lambda x: x >= 0):
+    raise ValueError(f"the scale of a latent is a number >= 0, got {shown(scale)}")
