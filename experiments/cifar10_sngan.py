@@ -3,7 +3,7 @@
 Paper:    Miyato et al. 2018 (arXiv:1802.05957), table 2: hinge loss, five discriminator moves, Adam
           2e-4 (0, 0.9) falling linearly to 0. Unconditional.
 Command:  launch/run train --config=experiments/cifar10_sngan.py --workdir=runs/cifar10
-          The data come from TFDS, prepared once: see "Data" in the README. Made for a GPU or TPU;
+          The data come from TFDS, prepared once: see docs/data.md. Made for a GPU or TPU;
           what narrower networks cost on a CPU is in gan_jax/nets/sngan.py.
 Hardware: not measured
 Time:     not measured

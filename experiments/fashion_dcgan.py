@@ -2,7 +2,7 @@
 
 Paper:    Radford et al. 2016 (arXiv:1511.06434); data of Xiao et al. 2017 (arXiv:1708.07747).
 Command:  launch/run train --config=experiments/fashion_dcgan.py --workdir=runs/fashion
-          The data come from TFDS, prepared once: see "Data" in the README. With the four files at
+          The data come from TFDS, prepared once: see docs/data.md. With the four files at
           hand instead: --config.data=idx:DIR
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside other work
 Time:     303 s for 10,000 rounds (640,000 images), with five scores
