@@ -201,7 +201,7 @@ def test_a_row_is_the_mean_over_the_rounds_since_the_row_before():
   assert buffer.summary()["V"] == 3
   later = MetricsBuffer(json.loads(json.dumps(notes)))
   later.add(42, {"V": jnp.array([9.0])})
-  assert later.row()["V"] == 5
+  assert later.summary()["V"] == 5
 
 
 def test_watch_names_the_term_before_what_it_spoils():
