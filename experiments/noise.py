@@ -24,7 +24,7 @@ from absl import app, flags
 from matplotlib.figure import Figure
 
 from gan_jax import data, plots
-from gan_jax.evaluate import Asked, evaluator_for
+from gan_jax.evaluate import EvaluationSpec, evaluator_for
 from gan_jax.metrics.suite import METRICS
 from gan_jax.report import write_json
 
@@ -68,7 +68,7 @@ def under_noise(count: int) -> dict[int, Mapping[str, float]]:
     for name, metric in METRICS.items()
     if name not in LEFT_OUT and not metric.walks  # here is no generator
   }
-  evaluator = evaluator_for(train, test, num_fake=count, asked=Asked(metrics=metrics))
+  evaluator = evaluator_for(train, test, num_fake=count, asked=EvaluationSpec(metrics=metrics))
   clean, noise = data.take(train, count), np.random.default_rng(0)
   found = {}
   for level in LEVELS:

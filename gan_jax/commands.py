@@ -327,7 +327,7 @@ def evaluate(*folders: str) -> None:
   config = runs.read_config(workdir)
   with _of_flag("truncation"):
     runs.check_truncation(config, *bounds)
-  how = scoring.How(_EMA.value, *bounds)
+  how = scoring.SamplingOptions(_EMA.value, *bounds)
   options: dict[str, Any] = {"seed": _SEED.value, "draws": _DRAWS.value, "how": how}
   given = {
     "evaluation.features": _FEATURES.value,
@@ -350,7 +350,7 @@ def score() -> None:
   """Scores images that were made by anything: prints a line, and writes their card."""
   from gan_jax import cards
   from gan_jax.data import check_name
-  from gan_jax.experiment import images_asked
+  from gan_jax.experiment import evaluation_spec
   from gan_jax.files import check_writable
   from gan_jax.score_images import PICKLES, data_name, score_images
 
@@ -369,9 +369,11 @@ def score() -> None:
   _check_asked("features", "metrics")
   if _CARD.value:
     check_writable("--card", _CARD.value)
-  asked = images_asked(_FEATURES.value or "inception", _METRICS.value or ["frechet"], _SPLIT.value)
+  spec = evaluation_spec(
+    _FEATURES.value or "inception", _METRICS.value or ["frechet"], _SPLIT.value
+  )
   options = {"image_size": _IMAGE_SIZE.value, "channels": _CHANNELS.value}
-  card = score_images(_REAL.value, _FAKE.value, asked, count=_NUM_FAKE.value, **options)
+  card = score_images(_REAL.value, _FAKE.value, spec, count=_NUM_FAKE.value, **options)
   print(cards.line(card))
   if _CARD.value:
     cards.write_card(_CARD.value, card)
@@ -496,7 +498,7 @@ def _save_neighbours(run: Any, workdir: pathlib.Path) -> list[str]:
     raise UsageError("--labels and --neighbours: neighbours are shown of all classes; give one")
   if not _OUT.value or _NPZ.value or _OUT_DIR.value or _INTERPOLATE.value or len(_truncation()) > 1:
     raise UsageError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
-  k, how = _NEIGHBOURS.value, scoring.How(_EMA.value, *_truncation())
+  k, how = _NEIGHBOURS.value, scoring.SamplingOptions(_EMA.value, *_truncation())
   changes = {"evaluation.features": _FEATURES.value or "pixels", **_overrides()}
   experiment = scoring.experiment_of(workdir, changes)
   if k > (size := experiment.batches.source.size or k):
@@ -525,13 +527,13 @@ def _checkpoint() -> str | None:
 
 def _check_asked(*names: str) -> None:
   """Refuses flags of how images are scored that cannot be, before anything is read."""
-  from gan_jax.experiment import AUTO, images_asked
+  from gan_jax.experiment import AUTO, evaluation_spec
 
   for name in names:
     if FLAGS[name].value is not None:
       given: dict[str, Any] = {"features": AUTO, "metrics": (AUTO,), "real": AUTO}
       with _of_flag(name):
-        images_asked(**(given | {name: FLAGS[name].value}))
+        evaluation_spec(**(given | {name: FLAGS[name].value}))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.data import MIXTURES, Source, take
-from gan_jax.features import FEATURES, POINTS, Features, Given, bounded
+from gan_jax.features import FEATURES, POINTS, ExtractorFactory, ExtractorInputs, bounded
 from gan_jax.metrics import class_coverage, class_kl, class_shares, mode_coverage
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.cache import content_hash, extract_once, say
@@ -58,7 +58,7 @@ class Walk(NamedTuple):
 WalkFn = Callable[[int, int], Walk]  # (n, seed) -> n paths
 
 
-class Asked(NamedTuple):
+class EvaluationSpec(NamedTuple):
   """How images are to be scored; what is None is left to what suits the data.
 
   Attributes:
@@ -68,7 +68,7 @@ class Asked(NamedTuple):
     weights: file of the network's weights; None for where it is looked for.
   """
 
-  features: Features | None = None
+  features: ExtractorFactory | None = None
   metrics: Mapping[str, Metric] | None = None
   real: str | None = None
   weights: str | None = None
@@ -82,7 +82,7 @@ class Suited(NamedTuple):
     notes: where that is not what the best of data would have, a line each that says why.
   """
 
-  features: Features
+  features: ExtractorFactory
   metrics: Mapping[str, Metric]
   real: str
   weights: str | None
@@ -134,7 +134,7 @@ class Evaluator(NamedTuple):
     return best is None or rank(new) > rank(best)
 
 
-def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Suited:
+def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = None) -> Suited:
   """Completes how a data set is scored.
 
   Examples are held against the test split, if there is one, else against the training split.
@@ -144,7 +144,7 @@ def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Su
   Args:
     train: the training split.
     test: the test split; None if there is none.
-    asked: what is to be so, and not as it suits the data.
+    spec: what is to be so, and not as it suits the data.
 
   Returns:
     How.
@@ -152,13 +152,13 @@ def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Su
   Raises:
     ValueError: the data lack what was asked for; says how to get it, or what to ask for instead.
   """
-  asked = asked or Asked()
-  if (train.name in MIXTURES or _is_stacked(train)) and asked != Asked():
+  spec = spec or EvaluationSpec()
+  if (train.name in MIXTURES or _is_stacked(train)) and spec != EvaluationSpec():
     raise ValueError(
       f"{train.name} is scored by its modes: features, metrics and real are for other data; leave"
       " them as they are, --config.evaluation.features=auto and so on"
     )
-  notes, real = [], asked.real
+  notes, real = [], spec.real
   lack = None
   if _usable(train, test) is None:
     lack = "there is no test split"
@@ -175,7 +175,7 @@ def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Su
     if lack and train.size is not None:  # no example of an endless source was trained on
       ablate = "ablate: --config.base.data_options.hold_out=0.1"
       notes.append(f"scores are against the training split: {lack}; {HOLD_OUT} ({ablate})")
-  features, metrics = asked.features, asked.metrics
+  features, metrics = spec.features, spec.metrics
   if len(train.shape) == 1:
     if features is not None:
       raise ValueError(
@@ -193,7 +193,7 @@ def suited(train: Source, test: Source | None, asked: Asked | None = None) -> Su
     features = FEATURES["random_projection" if reason else "classifier"]
   if metrics is None:
     metrics = _named("frechet", *(["classes"] if features.needs_labels else []))
-  return Suited(features, metrics, real, asked.weights, tuple(notes))
+  return Suited(features, metrics, real, spec.weights, tuple(notes))
 
 
 def _usable(train: Source, test: Source | None) -> Source | None:
@@ -227,7 +227,7 @@ def evaluator_for(
   test: Source | None,
   *,
   num_fake: int,
-  asked: Asked | None = None,
+  spec: EvaluationSpec | None = None,
   learned: Source | None = None,
   cache_dir: str | None = None,
   seed: int = 0,
@@ -244,7 +244,7 @@ def evaluator_for(
     train: the training split.
     test: what the generator is compared with; None if there is no such split.
     num_fake: examples to draw for a score, >= 2.
-    asked: how images are to be scored.
+    spec: how images are to be scored.
     learned: the part of the training split that the generator learns from; None for all of it.
     cache_dir: where classifiers are kept; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
     seed: of the generated examples.
@@ -260,7 +260,7 @@ def evaluator_for(
     raise ValueError(
       f"num_fake is {num_fake}: a score needs at least 2 generated examples (score: in --fake)"
     )
-  how, fake = suited(train, test, asked), {"count": num_fake, "seed": seed}
+  how, fake = suited(train, test, spec), {"count": num_fake, "seed": seed}
   test = _usable(train, test)
   if train.name in MIXTURES:
     return _mixture(train, fake)
@@ -307,7 +307,7 @@ def _compared(
   assert real is not None
   points, examples = how.features is POINTS, _ordered(bounded(real))
   _check_examples(how, examples, fake["count"], other)
-  extractor = how.features.make(Given(train, test, cache_dir, how.weights))
+  extractor = how.features.make(ExtractorInputs(train, test, cache_dir, how.weights))
   see = lambda x: {"features": x} if points else extract(extractor, x, batch_size=batch_size)
   once = lambda x: extract_once(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
   see_real = lambda split: _seen(split, (see if points else once)(split["x"]))
@@ -444,15 +444,15 @@ def _card_of(
 
 
 def extractor_for(
-  train: Source, test: Source | None, asked: Asked, cache_dir: str | None = None
+  train: Source, test: Source | None, spec: EvaluationSpec, cache_dir: str | None = None
 ) -> Extractor:
   """Makes what looks at the images of a data set; may train a classifier, once.
 
   Raises:
     ValueError: there is no way to make a classifier for the data.
   """
-  how = suited(train, test, asked)
-  return how.features.make(Given(train, _usable(train, test), cache_dir, how.weights))
+  how = suited(train, test, spec)
+  return how.features.make(ExtractorInputs(train, _usable(train, test), cache_dir, how.weights))
 
 
 def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:

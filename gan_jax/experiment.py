@@ -30,7 +30,7 @@ from gan_jax.config import (
   section,
 )
 from gan_jax.evaluate import (
-  Asked,
+  EvaluationSpec,
   Evaluator,
   Suited,
   evaluator_for,
@@ -121,8 +121,8 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
     tuple(options["pixel_range"]) if len(source.shape) == 3 else None,
     source.class_names if config.conditional else None,
   )
-  asked = _asked(config)
-  suited(source, test, asked)  # before anything is trained, it is refused if it cannot be had
+  spec = _evaluation_spec(config)
+  suited(source, test, spec)  # before anything is trained, it is refused if it cannot be had
   batches = data.Batches(
     data.first(source, options["examples"]) if options["examples"] else source,
     config.batch_size,
@@ -140,12 +140,12 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
       source,
       test,
       num_fake=config.num_fake,
-      asked=asked,
+      spec=spec,
       learned=batches.source if options["examples"] else None,
       seed=config.seed,
     ),
-    suited=lambda config: suited(source, test, _asked(config)),
-    extractor=lambda: extractor_for(source, test, asked),
+    suited=lambda config: suited(source, test, _evaluation_spec(config)),
+    extractor=lambda: extractor_for(source, test, spec),
     example=example,
     held_out=test,
   )
@@ -327,29 +327,29 @@ def _turns(config: ml_collections.ConfigDict) -> tuple[Turn, ...]:
   return rules.microbatches(turns, config.microbatches)
 
 
-def _asked(config: ml_collections.ConfigDict) -> Asked:
+def _evaluation_spec(config: ml_collections.ConfigDict) -> EvaluationSpec:
   """Reads how images are to be scored."""
   options = section(config, "evaluation")
-  asked = images_asked(options["features"], options["metrics"], options["real"])
-  if asked.metrics is None:
-    return asked
-  for name, metric in asked.metrics.items():
+  spec = evaluation_spec(options["features"], options["metrics"], options["real"])
+  if spec.metrics is None:
+    return spec
+  for name, metric in spec.metrics.items():
     if "labels" in metric.needs and not config.conditional:
       raise ValueError(
         f"metric {name!r} needs fakes whose classes were asked for, and this run is unconditional:"
         " leave it out of config.evaluation.metrics, or train a run with --config.conditional=True"
       )
-  first, metric = next(iter(asked.metrics.items()))
+  first, metric = next(iter(spec.metrics.items()))
   if config.evaluate_every and "none" in metric.better.values():
     raise ValueError(
       f"config.evaluation.metrics begins with {first!r}, of which neither more nor less is"
       " better: put one first that can choose the best checkpoint, or choose none with"
       " config.evaluate_every=0"
     )
-  return asked
+  return spec
 
 
-def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
+def evaluation_spec(features: str, metrics: Sequence[str], real: str) -> EvaluationSpec:
   """Finds what is to look at images, and to score them.
 
   Args:
@@ -377,7 +377,7 @@ def images_asked(features: str, metrics: Sequence[str], real: str) -> Asked:
   scored = None
   if tuple(metrics) != (AUTO,):
     scored = {metric: lookup(METRICS, metric, "metric") for metric in metrics}
-  return Asked(found, scored, None if real == AUTO else real, weights or None)
+  return EvaluationSpec(found, scored, None if real == AUTO else real, weights or None)
 
 
 def _noise(std: Any) -> Weight:

@@ -23,7 +23,7 @@ def bounded(source: Source) -> dict[str, np.ndarray]:
   return take(source, REAL_LIMIT if source.size > REAL_LIMIT else None)
 
 
-class Given(NamedTuple):
+class ExtractorInputs(NamedTuple):
   """What a way to look at images may be made of.
 
   Attributes:
@@ -39,7 +39,7 @@ class Given(NamedTuple):
   weights: str | None
 
 
-def _classifier(given: Given) -> Extractor:
+def _classifier(given: ExtractorInputs) -> Extractor:
   assert given.train.num_classes is not None  # `suited` refuses it otherwise
   train = bounded(given.train)
   test = train if given.test is None else bounded(given.test)  # its accuracy is told, no more
@@ -47,12 +47,12 @@ def _classifier(given: Given) -> Extractor:
   return classifier_for(train, test, classes, cache_dir=given.cache_dir).extractor
 
 
-def _points(given: Given) -> Extractor:
+def _points(given: ExtractorInputs) -> Extractor:
   card = {"name": "the points themselves", "version": 1, "sha256": None}
   return Extractor({**card, "width": given.train.shape[0]}, lambda points: {"features": points})
 
 
-class Features(NamedTuple):
+class ExtractorFactory(NamedTuple):
   """A way to look at images.
 
   Attributes:
@@ -61,22 +61,24 @@ class Features(NamedTuple):
     needs_labels: whether it takes labels of the data themselves.
   """
 
-  make: Callable[[Given], Extractor]
+  make: Callable[[ExtractorInputs], Extractor]
   reads_file: bool = False
   needs_labels: bool = False
 
 
-POINTS = Features(_points)  # of data that are no images
+POINTS = ExtractorFactory(_points)  # of data that are no images
 FEATURES = {
-  "classifier": Features(_classifier, needs_labels=True),
-  "pixels": Features(lambda given: pixels()),
-  "random_projection": Features(lambda given: random_projection(given.train.shape)),
-  "inception": Features(lambda given: Extractor(*inception(given.weights)), reads_file=True),
-  "vgg16": Features(lambda given: vgg16(given.weights), reads_file=True),
+  "classifier": ExtractorFactory(_classifier, needs_labels=True),
+  "pixels": ExtractorFactory(lambda given: pixels()),
+  "random_projection": ExtractorFactory(lambda given: random_projection(given.train.shape)),
+  "inception": ExtractorFactory(
+    lambda given: Extractor(*inception(given.weights)), reads_file=True
+  ),
+  "vgg16": ExtractorFactory(lambda given: vgg16(given.weights), reads_file=True),
 }
 
 
-def name_of(features: Features) -> str:
+def name_of(features: ExtractorFactory) -> str:
   """Names a way to look at examples."""
   names = [name for name, found in FEATURES.items() if found is features]
   return names[0] if names else "points"

@@ -32,7 +32,7 @@ Batch = Mapping[str, Any]  # {"x": [B, ...], "y": [B]}; in `play_round` with a l
 Metrics = dict[str, jax.Array]  # scalars
 
 
-class Move(NamedTuple):
+class StepContext(NamedTuple):
   """When a move happens, and where its randomness comes from.
 
   Attributes:
@@ -72,17 +72,17 @@ class Objective(NamedTuple):
   Players that move at once and look through the same `forward` share one evaluation of it.
 
   Attributes:
-    forward: (params, carried, batch, move) -> (seen, new statistics of networks and memory, by
+    forward: (params, carried, batch, context) -> (seen, new statistics of networks and memory, by
       name). Those of networks and players that do not move are dropped.
-    value: (seen, own params, carried, move) -> (loss, (memory, metrics)).
+    value: (seen, own params, carried, context) -> (loss, (memory, metrics)).
     memory: initial memory of terms and of the forward, by name; part of `State.carried`.
     join: by name of a memory, how those of several parts of a batch become one. Without it a game
       of several devices or microbatches is refused.
     uses_real: whether its value depends on real data, not on the shape of the batch alone.
   """
 
-  forward: Callable[[Params, Carried, Batch, Move], tuple[Any, Carried]]
-  value: Callable[[Any, Params, Carried, Move], tuple[jax.Array, tuple[Carried, Metrics]]]
+  forward: Callable[[Params, Carried, Batch, StepContext], tuple[Any, Carried]]
+  value: Callable[[Any, Params, Carried, StepContext], tuple[jax.Array, tuple[Carried, Metrics]]]
   memory: Mapping[str, PyTree] = {}
   join: Mapping[str, "Join"] = {}
   uses_real: bool = True
@@ -106,15 +106,17 @@ class Player(NamedTuple):
   uses_data: bool = True
 
 
-Found = tuple[dict[str, Params], tuple[Carried, Metrics]]  # what `gradients` returns
+Gradients = tuple[dict[str, Params], tuple[Carried, Metrics]]  # what `gradients` returns
 # Its gradients are of this device's examples; whoever plays the move averages them over devices.
-Rule = Callable[["Game", "Turn", "State", Batch, Move], Found]
+Rule = Callable[["Game", "Turn", "State", Batch, StepContext], Gradients]
 
 
-def here(game: "Game", turn: "Turn", state: "State", batch: Batch, move: Move) -> Found:
+def gradient_descent(
+  game: "Game", turn: "Turn", state: "State", batch: Batch, context: StepContext
+) -> Gradients:
   """Takes the gradients where the players stand: the rule of gradient descent."""
   players = {name: game.players[name] for name in turn.players}
-  return gradients(players, state.params, state.carried, batch, move)
+  return gradients(players, state.params, state.carried, batch, context)
 
 
 class Turn(NamedTuple):
@@ -124,13 +126,13 @@ class Turn(NamedTuple):
     players: one name to move alone; several to move at once, from the same parameters and draw.
     repeat: how often in a row, each time on a fresh draw (k of Algorithm 1).
     rule: finds the gradients that the players' optimizers are given; see `gan_jax.rules`.
-    watched: players who do not move, but whose objectives the rule looks at.
+    opponents: players who do not move, but whose objectives the rule looks at.
   """
 
   players: tuple[str, ...]
   repeat: int = 1
-  rule: Rule = here
-  watched: tuple[str, ...] = ()
+  rule: Rule = gradient_descent
+  opponents: tuple[str, ...] = ()
 
 
 class Decay(NamedTuple):
@@ -289,8 +291,10 @@ def play_round(
     share = slice(first, first + turn.repeat) if _uses_data(game, turn) else slice(1)
     first = share.stop if _uses_data(game, turn) else first
     mine = jax.tree.map(lambda x, share=share: x[share], batch)
-    state, told = _play_turn(game, state, turn, mine, jax.random.fold_in(key, index), axis_name)
-    metrics |= told
+    state, new_metrics = _play_turn(
+      game, state, turn, mine, jax.random.fold_in(key, index), axis_name
+    )
+    metrics |= new_metrics
   images = state.images + jnp.uint32(needed * _global_size(batch, axis_name, axis=1))
   return state.replace(round=state.round + 1, images=images), metrics
 
@@ -354,7 +358,11 @@ def _play_turn(
 
 
 def losses(
-  players: Mapping[str, Player], params: Params, carried: Carried, batch: Batch, move: Move
+  players: Mapping[str, Player],
+  params: Params,
+  carried: Carried,
+  batch: Batch,
+  context: StepContext,
 ) -> tuple[dict[str, jax.Array], tuple[Carried, Metrics]]:
   """Computes each player's loss at one place and draw, with one forward for all.
 
@@ -363,7 +371,7 @@ def losses(
     params: of all networks.
     carried: of the state.
     batch: one minibatch, leaves [B, ...].
-    move: key and round.
+    context: key and round.
 
   Returns:
     ({player: loss}, (what the look leaves in `carried`, metrics)).
@@ -371,25 +379,29 @@ def losses(
   kept = {*_owned(players), *(name for p in players.values() for name in p.objective.memory)}
   seen: dict[Any, Any] = {}
   values: dict[str, jax.Array] = {}
-  left: Carried = {}
+  new_carried: Carried = {}
   metrics: Metrics = {}
   for name, (owns, objective, *_) in players.items():
     if objective.forward not in seen:
-      seen[objective.forward], new = objective.forward(params, carried, batch, move)
+      seen[objective.forward], new = objective.forward(params, carried, batch, context)
       _check_names(name, new, {*params, *carried})
-      left |= _pick(new, tuple(key for key in new if key in kept))
-    values[name], (memory, told) = objective.value(
-      seen[objective.forward], _pick(params, owns), carried, move
+      new_carried |= _pick(new, tuple(key for key in new if key in kept))
+    values[name], (memory, new_metrics) = objective.value(
+      seen[objective.forward], _pick(params, owns), carried, context
     )
     _check_names(name, memory, set(objective.memory))
-    left |= memory
-    metrics |= told
-  return values, (left, metrics)
+    new_carried |= memory
+    metrics |= new_metrics
+  return values, (new_carried, metrics)
 
 
 def gradients(
-  players: Mapping[str, Player], params: Params, carried: Carried, batch: Batch, move: Move
-) -> Found:
+  players: Mapping[str, Player],
+  params: Params,
+  carried: Carried,
+  batch: Batch,
+  context: StepContext,
+) -> Gradients:
   """Takes each player's gradient at one place and draw; arguments as for `losses`.
 
   Returns:
@@ -397,29 +409,29 @@ def gradients(
     device's examples: `mean` over devices makes them those of the batch.
   """
   own = _pick(params, _owned(players))
-  at = lambda own: losses(players, {**params, **own}, carried, batch, move)
-  _, push, left = jax.linearize(at, own, has_aux=True)
-  found = {}
+  at = lambda own: losses(players, {**params, **own}, carried, batch, context)
+  _, push, new_carried = jax.linearize(at, own, has_aux=True)
+  grads = {}
   for name, player in players.items():
     # Transposing one output alone leaves no trace of the other players' losses.
     pull = jax.linear_transpose(lambda tangent, name=name: push(tangent)[name], own)
-    found[name] = _pick(pull(jnp.ones(()))[0], player.owns)
-  return found, left
+    grads[name] = _pick(pull(jnp.ones(()))[0], player.owns)
+  return grads, new_carried
 
 
-def update(game: Game, state: State, found: Mapping[str, Params]) -> State:
+def update(game: Game, state: State, grads: Mapping[str, Params]) -> State:
   """Lets optimizers move their players.
 
   Args:
     game: the game.
     state: where they stand.
-    found: gradients of what a player owns, for each player that is to move.
+    grads: gradients of what a player owns, for each player that is to move.
 
   Returns:
     The state with their parameters and optimizer states anew.
   """
   params, opt = dict(state.params), dict(state.opt)
-  for name, gradient in found.items():
+  for name, gradient in grads.items():
     before = _pick(state.params, game.players[name].owns)
     optimizer = optax.with_extra_args_support(game.players[name].optimizer)
     updates, opt[name] = optimizer.update(gradient, state.opt[name], before, round=state.round)
@@ -431,10 +443,12 @@ def _move(
   game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: AxisName
 ) -> tuple[State, Metrics]:
   """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
-  found, (left, metrics) = turn.rule(game, turn, state, batch, Move(key, state.round, axis_name))
-  found, left = mean(found, axis_name), join_devices(game, left, axis_name)
-  metrics |= {f"{name}/gradient_norm": optax.tree.norm(found[name]) for name in found}
-  state = update(game, state, found).replace(carried={**state.carried, **left})
+  grads, (new_carried, metrics) = turn.rule(
+    game, turn, state, batch, StepContext(key, state.round, axis_name)
+  )
+  grads, new_carried = mean(grads, axis_name), join_devices(game, new_carried, axis_name)
+  metrics |= {f"{name}/gradient_norm": optax.tree.norm(grads[name]) for name in grads}
+  state = update(game, state, grads).replace(carried={**state.carried, **new_carried})
   owned = _owned({name: game.players[name] for name in turn.players})
   return _average(game, state, owned, batch, axis_name), mean(metrics, axis_name)
 
@@ -480,16 +494,16 @@ def _global_size(batch: Batch, axis_name: AxisName, axis: int = 0) -> int:
   return devices * leaves[0].shape[axis] if leaves else 1
 
 
-def join_devices(game: Game, left: Carried, axis_name: AxisName) -> Carried:
+def join_devices(game: Game, new_carried: Carried, axis_name: AxisName) -> Carried:
   """Makes what a move leaves in `carried` the same on all devices that share a batch."""
   if axis_name is None:
-    return left
-  how = joins(game, left)
-  of = lambda *kinds: {name: tree for name, tree in left.items() if how[name] in kinds}
+    return new_carried
+  how = joins(game, new_carried)
+  of = lambda *kinds: {name: tree for name, tree in new_carried.items() if how[name] in kinds}
   averaged = _mean_floats(of(join_mean), axis_name)
   others = set(how.values()) - {join_mean, join_alike}
   gathered = jax.lax.all_gather(of(*others), axis_name)
-  return left | averaged | {name: how[name](tree) for name, tree in gathered.items()}
+  return new_carried | averaged | {name: how[name](tree) for name, tree in gathered.items()}
 
 
 def _mean_floats(tree: PyTree, axis_name: AxisName) -> PyTree:
@@ -501,22 +515,22 @@ def _mean_floats(tree: PyTree, axis_name: AxisName) -> PyTree:
   return jax.tree.unflatten(kind, [next(means) if yes else x for x, yes in pairs])
 
 
-def joins(game: Game, left: Carried) -> dict[str, Join]:
+def joins(game: Game, new_carried: Carried) -> dict[str, Join]:
   """Finds how each of what a move leaves joins; refuses memory that does not say."""
   declared = {name: how for p in game.players.values() for name, how in p.objective.join.items()}
   networks = _owned(game.players)
-  for name, tree in left.items():
+  for name, tree in new_carried.items():
     if name not in declared and name not in networks and jax.tree.leaves(tree):
       raise ValueError(
         f"the memory {name!r} does not say how those of several devices or microbatches become "
         "one: give its term join=..., or couples=True where it looks at the global batch, by "
         "match.mean or match.gather; or play on one device with microbatches = 1"
       )
-  return {name: declared.get(name, join_mean) for name in left}
+  return {name: declared.get(name, join_mean) for name in new_carried}
 
 
 def _uses_data(game: Game, turn: Turn) -> bool:
-  return any(game.players[name].uses_data for name in (*turn.players, *turn.watched))
+  return any(game.players[name].uses_data for name in (*turn.players, *turn.opponents))
 
 
 def _owned(players: Mapping[str, Player]) -> tuple[str, ...]:
@@ -541,7 +555,7 @@ def check_game(game: Game) -> None:
     raise ValueError(f"game is {shown(game)}: expected a Game, such as two_player(...) makes")
   check_turns(game.turns)
   for turn in game.turns:
-    if unknown := {*turn.players, *turn.watched} - set(game.players):
+    if unknown := {*turn.players, *turn.opponents} - set(game.players):
       raise ValueError(
         f"a turn is of {', '.join(map(repr, sorted(unknown)))}, who does not play; "
         f"the players are {', '.join(map(repr, game.players))}"
@@ -569,9 +583,9 @@ def check_turns(turns: Any) -> None:
       raise ValueError(f"a turn is repeated {shown(turn.repeat)} times: expected an int >= 1")
 
 
-def _check_names(player: str, left: Carried, known: set[str]) -> None:
+def _check_names(player: str, new_carried: Carried, known: set[str]) -> None:
   """Refuses what a forward or a value leaves under a name that nobody declared."""
-  if unknown := set(left) - known:
+  if unknown := set(new_carried) - known:
     raise ValueError(
       f"the objective of {player!r} leaves {', '.join(map(repr, sorted(unknown)))} in `carried`, "
       "which is no network and no memory: declare it, Objective(..., memory={name: start})"

@@ -33,10 +33,10 @@ from gan_jax.game import (
   Decay,
   Game,
   Metrics,
-  Move,
   Params,
   Player,
   PyTree,
+  StepContext,
   Turn,
   check_game,
 )
@@ -207,29 +207,29 @@ def _generate(
 
 
 def _look(
-  nets: _Networks, params: Params, carried: Carried, batch: Batch, move: Move
+  nets: _Networks, params: Params, carried: Carried, batch: Batch, context: StepContext
 ) -> tuple[Match, Carried]:
   """Makes fakes, lets the discriminator see them and the real examples, and keeps what it saw."""
-  if nets.packing > 1 and move.part.of > 1:
+  if nets.packing > 1 and context.part.of > 1:
     raise ValueError(
       f"packing = {nets.packing} shows consecutive examples together, and microbatches take them "
       "apart: set one of them to 1"
     )
   _check_batch(nets, batch)
-  latent_key, generator_key, real_key, fake_key = jax.random.split(move.key, 4)
+  latent_key, generator_key, real_key, fake_key = jax.random.split(context.key, 4)
   y, stats = nets.labels(batch), carried["discriminator"]
-  real = _pack(_blur(nets.instance_noise, batch["x"], "real", move), nets.packing)
-  z = nets.latent(move.example_keys(latent_key, batch["x"].shape[0]))
+  real = _pack(_blur(nets.instance_noise, batch["x"], "real", context), nets.packing)
+  z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
 
   def make(z: jax.Array) -> tuple[jax.Array, PyTree]:
     g, g_stats = params["generator"], carried["generator"]
-    x, left = _train(nets, "generator", g, g_stats, z, y, generator_key, move)
-    x = _blur(nets.instance_noise, x.astype(jnp.float32), "fake", move)
+    x, left = _train(nets, "generator", g, g_stats, z, y, generator_key, context)
+    x = _blur(nets.instance_noise, x.astype(jnp.float32), "fake", context)
     return _pack(x, nets.packing), left
 
   def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
     d = params["discriminator"]
-    logits, left = _train(nets, "discriminator", d, stats, x, y, key, move)
+    logits, left = _train(nets, "discriminator", d, stats, x, y, key, context)
     _check_logits(logits, x)
     return logits.astype(jnp.float32), left
 
@@ -251,22 +251,22 @@ def _look(
     generator=lambda z: make(z)[0],
     latents=z,
     params=params,
-    keys=move.example_keys(move.key, fake_logits.shape[0]),
-    round=move.round,
-    axis_name=move.axis_name,
-    part=move.part,
+    keys=context.example_keys(context.key, fake_logits.shape[0]),
+    round=context.round,
+    axis_name=context.axis_name,
+    part=context.part,
   )
   return match, {"generator": g_left, "discriminator": d_left}
 
 
-def _blur(std: Weight | None, x: jax.Array, kind: str, move: Move) -> jax.Array:
+def _blur(std: Weight | None, x: jax.Array, kind: str, context: StepContext) -> jax.Array:
   """Adds instance noise, each example from a key of its own."""
   if std is None:
     return x
-  key = jax.random.fold_in(move.key, zlib.crc32(kind.encode()))
+  key = jax.random.fold_in(context.key, zlib.crc32(kind.encode()))
   draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
-  scale = std(move.round) if callable(std) else std
-  return x + scale * draw(move.example_keys(key, x.shape[0]))
+  scale = std(context.round) if callable(std) else std
+  return x + scale * draw(context.example_keys(key, x.shape[0]))
 
 
 def _observe_discriminator(
@@ -323,13 +323,13 @@ def _train(
   x: jax.Array,
   y: Any,
   key: jax.Array,
-  move: Move,
+  context: StepContext,
 ) -> tuple[jax.Array, PyTree]:
   """Runs a network in training mode; returns its output and the statistics it leaves."""
   net = getattr(nets, name)
-  if move.axis_name is not None and hasattr(net, "axis_name"):
-    net = net.clone(axis_name=move.axis_name)
-  part = {} if move.part.of == 1 else {"part": move.part._asdict()}  # for `nets.layers.Dropout`
+  if context.axis_name is not None and hasattr(net, "axis_name"):
+    net = net.clone(axis_name=context.axis_name)
+  part = {} if context.part.of == 1 else {"part": context.part._asdict()}  # of Dropout
 
   def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **part}

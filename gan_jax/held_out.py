@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gan_jax.data import Batches, Source, take
-from gan_jax.game import Game, Move, State
+from gan_jax.game import Game, State, StepContext
 from gan_jax.parallel import split
 
 PROBE = 256  # examples of each kind that a discriminator is tried on
@@ -40,8 +40,8 @@ def held_out_probe(
   look = player.objective.forward
 
   def logits(state: State, batch: Any) -> jax.Array:
-    move = Move(jax.random.fold_in(state.key, 2**32 - 1), state.round, None)
-    return look(state.params, state.carried, batch, move)[0].real_logits  # no fake is computed
+    context = StepContext(jax.random.fold_in(state.key, 2**32 - 1), state.round, None)
+    return look(state.params, state.carried, batch, context)[0].real_logits  # no fake is computed
 
   compiled = jax.jit(logits)
   made: list[Any] = []  # read when first needed

@@ -18,10 +18,10 @@ from gan_jax.game import (
   Carried,
   Join,
   Metrics,
-  Move,
   Objective,
   Params,
   PyTree,
+  StepContext,
   join_alike,
   join_mean,
 )
@@ -223,7 +223,7 @@ def minimise(
   """Adds weighted terms up to what a player minimises.
 
   Args:
-    forward: (params, carried, batch, move) -> (match, statistics that networks leave, by network).
+    forward: (params, carried, batch, context) -> (match, new statistics by network).
     terms: name -> (weight, term). A term is per example; it is averaged here and nowhere else. It
       is logged as "player/name" before its weight.
     player: whose objective this is; prefix of what is logged and of memory.
@@ -247,21 +247,21 @@ def minimise(
   join = {name: how for name, how in hows.items() if how is not None}
 
   def value(
-    match: Match, params: Params, carried: Carried, move: Move
+    match: Match, params: Params, carried: Carried, context: StepContext
   ) -> tuple[jax.Array, tuple[Carried, Metrics]]:
     loss = jnp.zeros(())
-    left: Carried = {}
+    new_carried: Carried = {}
     metrics, after = observe(match, carried.get(f"{player}.{OBSERVED}", ()))
     if f"{player}.{OBSERVED}" in memory:
-      left[f"{player}.{OBSERVED}"] = after
+      new_carried[f"{player}.{OBSERVED}"] = after
     for name, (weight, term) in weighted.items():
       # The key is a term's own: adding another term does not change what this one draws.
-      key = jax.random.fold_in(move.key, zlib.crc32(name.encode()))
-      keys = move.example_keys(key, len(match.fake_logits))
-      if term.couples and move.part.of > 1:
+      key = jax.random.fold_in(context.key, zlib.crc32(name.encode()))
+      keys = context.example_keys(key, len(match.fake_logits))
+      if term.couples and context.part.of > 1:
         raise ValueError(
-          f"{player}/{name} looks across the batch, which is seen in {move.part.of} microbatches: "
-          "set microbatches = 1"
+          f"{player}/{name} looks across the batch, which is seen in {context.part.of} "
+          "microbatches: set microbatches = 1"
         )
       seen = match._replace(params=params, keys=keys)
       values, after = term.value(seen, carried.get(f"{player}.{name}", ()))
@@ -270,10 +270,10 @@ def minimise(
           f"{player}/{name} returned {shown(values)}: expected an array [B]; call what makes a term"
         )
       if name in remembers:
-        left[f"{player}.{name}"] = after
+        new_carried[f"{player}.{name}"] = after
       metrics[f"{player}/{name}"] = term.shown(values, after)
-      loss += (weight(move.round) if callable(weight) else weight) * jnp.mean(values)
-    return loss, (left, metrics | {f"{player}/loss": loss})
+      loss += (weight(context.round) if callable(weight) else weight) * jnp.mean(values)
+    return loss, (new_carried, metrics | {f"{player}/loss": loss})
 
   uses_real = any(term.uses_real for _, term in weighted.values())
   return Objective(forward, value, memory, join, uses_real)

@@ -20,13 +20,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.game import (
   Batch,
-  Found,
   Game,
-  Move,
+  Gradients,
   Params,
   PyTree,
   Rule,
   State,
+  StepContext,
   Turn,
   join_devices,
 )
@@ -154,18 +154,18 @@ def spread(game: Game, mesh: Mesh) -> Game:
 
 
 def _spread_rule(turn: Turn, mesh: Mesh) -> Rule:
-  def rule(game: Game, _: Turn, state: State, batch: Batch, move: Move) -> Found:
+  def rule(game: Game, _: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
     parts = jax.tree.map(lambda leaf: _place(leaf, mesh).spec, state.params)
     owned = {name: {net: parts[net] for net in game.players[name].owns} for name in turn.players}
     whole = PartitionSpec()
 
-    def mine(params: Params, rest: State, batch: Batch, key: jax.Array) -> Found:
+    def mine(params: Params, rest: State, batch: Batch, key: jax.Array) -> Gradients:
       params = jax.tree.map(_gather_part, params, parts)
-      found, (left, metrics) = turn.rule(
-        game, turn, rest.replace(params=params), batch, Move(key, move.round, AXES)
+      found, (new_carried, metrics) = turn.rule(
+        game, turn, rest.replace(params=params), batch, StepContext(key, context.round, AXES)
       )
-      left = join_devices(game, left, AXES)
-      return _average(found, owned, mesh), (left, jax.lax.pmean(metrics, AXES))
+      new_carried = join_devices(game, new_carried, AXES)
+      return _average(found, owned, mesh), (new_carried, jax.lax.pmean(metrics, AXES))
 
     return jax.shard_map(
       mine,
@@ -173,7 +173,7 @@ def _spread_rule(turn: Turn, mesh: Mesh) -> Rule:
       in_specs=(parts, whole, PartitionSpec(AXES), whole),
       out_specs=(owned, whole),
       check_vma=False,
-    )(state.params, state.replace(params={}), batch, move.key)
+    )(state.params, state.replace(params={}), batch, context.key)
 
   return rule
 

@@ -18,16 +18,16 @@ import optax
 from gan_jax.checks import is_number, is_whole, shown
 from gan_jax.game import (
   Batch,
-  Found,
   Game,
-  Move,
+  Gradients,
   Params,
   PyTree,
   State,
+  StepContext,
   Turn,
   check_turns,
+  gradient_descent,
   gradients,
-  here,
   join_mean,
   joins,
   losses,
@@ -56,10 +56,10 @@ def extragradient(turns: Turns) -> Turns:
     ValueError: if the players take turns.
   """
 
-  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
-    found, _ = here(game, turn, state, batch, move)
-    ahead = update(game, state, mean(found, move.axis_name))
-    return here(game, turn, ahead, batch, move)
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
+    grads, _ = gradient_descent(game, turn, state, batch, context)
+    ahead = update(game, state, mean(grads, context.axis_name))
+    return gradient_descent(game, turn, ahead, batch, context)
 
   return (_at_once(turns, "extragradient")._replace(rule=rule),)
 
@@ -83,19 +83,19 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
   if not is_number(weight, lambda x: x >= 0):
     raise ValueError(f"consensus optimisation has a weight >= 0, got {shown(weight)}")
 
-  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
-    def half_square(own: Params) -> tuple[jax.Array, Found]:
-      found, left = here(game, turn, _at(state, own), batch, move)
-      whole = mean(found, move.axis_name)
-      return optax.tree.norm(whole, squared=True) / 2, (found, left)
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
+    def half_square(own: Params) -> tuple[jax.Array, Gradients]:
+      grads, new_carried = gradient_descent(game, turn, _at(state, own), batch, context)
+      whole = mean(grads, context.axis_name)
+      return optax.tree.norm(whole, squared=True) / 2, (grads, new_carried)
 
     owned = {net: state.params[net] for name in turn.players for net in game.players[name].owns}
-    slope, (found, left) = jax.grad(half_square, has_aux=True)(owned)
+    slope, (grads, new_carried) = jax.grad(half_square, has_aux=True)(owned)
     add = lambda g, s: g + weight * s
     return {
       name: {net: jax.tree.map(add, g, slope[net]) for net, g in own.items()}
-      for name, own in found.items()
-    }, left
+      for name, own in grads.items()
+    }, new_carried
 
   return (_at_once(turns, "consensus")._replace(rule=rule),)
 
@@ -128,22 +128,22 @@ def unrolled(
   if not any(player in turn.players for turn in turns):
     raise ValueError(f"unrolling is for {player!r}, who has no turn")
 
-  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
-    found, left = here(game, turn, state, batch, move)
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
+    grads, new_carried = gradient_descent(game, turn, state, batch, context)
     me = {player: game.players[player]}
 
     def ahead(own: Params) -> jax.Array:
       def step(state: State, _: None) -> tuple[State, None]:
-        grads, _left = here(game, Turn((opponent,)), state, batch, move)
-        return update(game, state, mean(grads, move.axis_name)), None
+        grads, _aux = gradient_descent(game, Turn((opponent,)), state, batch, context)
+        return update(game, state, mean(grads, context.axis_name)), None
 
       then, _ = jax.lax.scan(step, _at(state, own), length=steps)
-      return losses(me, {**then.params, **own}, state.carried, batch, move)[0][player]
+      return losses(me, {**then.params, **own}, state.carried, batch, context)[0][player]
 
     own = {net: state.params[net] for net in game.players[player].owns}
-    return {**found, player: jax.grad(ahead)(own)}, left
+    return {**grads, player: jax.grad(ahead)(own)}, new_carried
 
-  looks = lambda turn: turn._replace(rule=rule, watched=(opponent,))
+  looks = lambda turn: turn._replace(rule=rule, opponents=(opponent,))
   return tuple(looks(turn) if player in turn.players else turn for turn in turns)
 
 
@@ -167,24 +167,24 @@ def microbatches(turns: Turns, count: int) -> Turns:
   check_turns(turns)
   if not is_whole(count) or count < 1:
     raise ValueError(f"a minibatch is seen in one part or more, got microbatches = {shown(count)}")
-  if count > 1 and any(turn.rule is not here for turn in turns):
+  if count > 1 and any(turn.rule is not gradient_descent for turn in turns):
     raise ValueError(
       f"microbatches = {count}: they go with plain gradients, and rules such as extragradient look "
       "at the whole batch between; set one of them"
     )
 
-  def rule(game: Game, turn: Turn, state: State, batch: Batch, move: Move) -> Found:
+  def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
     players = {name: game.players[name] for name in turn.players}
 
     def look(total: PyTree, given: tuple[jax.Array, Batch]) -> tuple[PyTree, PyTree]:
-      seen = move._replace(part=Part(given[0], count))
-      found, left = gradients(players, state.params, state.carried, given[1], seen)
-      return jax.tree.map(jnp.add, total, found), left
+      seen = context._replace(part=Part(given[0], count))
+      grads, new_carried = gradients(players, state.params, state.carried, given[1], seen)
+      return jax.tree.map(jnp.add, total, grads), new_carried
 
     owned = {name: {net: state.params[net] for net in p.owns} for name, p in players.items()}
     parts = jnp.arange(count), jax.tree.map(lambda x: _apart(x, count), dict(batch))
-    total, left = jax.lax.scan(look, jax.tree.map(jnp.zeros_like, owned), parts)
-    carried, metrics = left
+    total, new_carried = jax.lax.scan(look, jax.tree.map(jnp.zeros_like, owned), parts)
+    carried, metrics = new_carried
     how = joins(game, carried)
     carried = {name: how[name](stacked) for name, stacked in carried.items()}
     return jax.tree.map(lambda x: x / count, total), (carried, join_mean(metrics))

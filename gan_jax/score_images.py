@@ -1,7 +1,7 @@
 """Scores of images that were made by anything: a folder, an array file, another library's samples.
 
-asked = images_asked("inception", ["frechet"], "train")
-card = score_images("tfds:cifar10", ["samples.npz"], asked)
+spec = evaluation_spec("inception", ["frechet"], "train")
+card = score_images("tfds:cifar10", ["samples.npz"], spec)
 print(line(card))
 """
 
@@ -15,7 +15,7 @@ from absl import logging
 
 from gan_jax.cards import ELSEWHERE, Card, make_card
 from gan_jax.data import KINDS, NoSplitError, Source, load, take
-from gan_jax.evaluate import Asked, SampleFn, evaluator_for
+from gan_jax.evaluate import EvaluationSpec, SampleFn, evaluator_for
 from gan_jax.features import bounded
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.reference_statistics import Statistics, read_statistics
@@ -27,7 +27,7 @@ PICKLES = (".pkl", ".pickle", ".pt", ".pth")
 
 
 def score_images(
-  real: str, fakes: Sequence[str], asked: Asked, *, count: int | None = None, **options: Any
+  real: str, fakes: Sequence[str], spec: EvaluationSpec, *, count: int | None = None, **options: Any
 ) -> Card:
   """Scores images against those of a data set.
 
@@ -37,7 +37,7 @@ def score_images(
   Args:
     real: a data set as `gan_jax.data.load` knows it, or the path of a folder or an .npz file.
     fakes: the same of the images; several are draws of one generator, for a standard error.
-    asked: how they are to be scored, with which split of `real`.
+    spec: how they are to be scored, with which split of `real`.
     count: fakes of each draw that are scored, a random choice; None for as many as the smallest
       draw has.
     **options: `image_size`, `channels` and others of `gan_jax.data.load`, for all of them.
@@ -54,13 +54,13 @@ def score_images(
   found = {name: _statistics(name) for name in (real, *fakes)}
   statistics = {name: x for name, x in found.items() if x is not None}
   beside = all(x.others for x in statistics.values())  # images, perhaps, of which these are more
-  if statistics and not (beside and asked.metrics and DISTANCES.keys().isdisjoint(asked.metrics)):
+  if statistics and not (beside and spec.metrics and DISTANCES.keys().isdisjoint(spec.metrics)):
     return score_statistics(
       real,
       fakes,
       statistics,
-      _images(real, fakes, statistics, asked, count, options),
-      asked,
+      _images(real, fakes, statistics, spec, count, options),
+      spec,
       sampled,
     )
   sets = [load(data_name(name), "train", **options) for name in fakes]
@@ -68,10 +68,10 @@ def score_images(
     if _split(data_name(name), "test", options) is not None:
       logging.warning("%s has two splits: its training split alone is scored", name)
   train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
-  against = {"train": train, "test": test, None: train if test is None else test}[asked.real]
+  against = {"train": train, "test": test, None: train if test is None else test}[spec.real]
   if against is None:
     raise NoSplitError(
-      f"{real} has no {asked.real} split; ask for the other, --split={_OTHER[asked.real]}"
+      f"{real} has no {spec.real} split; ask for the other, --split={_OTHER[spec.real]}"
     )
   _check(against, sets)
   smallest = min(sets, key=_size)
@@ -83,7 +83,7 @@ def score_images(
   count = _size(smallest) if count is None else count
   # Without a training split the held-out one says what the data are: shape, and no classes.
   train = against if train is None else train
-  evaluator = evaluator_for(train, test, num_fake=count, asked=asked)
+  evaluator = evaluator_for(train, test, num_fake=count, spec=spec)
   drawn = [_take(source, count, train.classes) for source in sets]
   return make_card(
     evaluator,
@@ -112,14 +112,14 @@ def _images(
   real: str,
   fakes: Sequence[str],
   statistics: Mapping[str, Statistics],
-  asked: Asked,
+  spec: EvaluationSpec,
   count: int | None,
   options: Mapping[str, Any],
 ) -> dict[str, tuple[Source, Examples]]:
   """Opens the sets that are images, where others are statistics."""
   found: dict[str, tuple[Source, Examples]] = {}
   if real not in statistics:
-    source = load(data_name(real), asked.real or "train", **options)
+    source = load(data_name(real), spec.real or "train", **options)
     found[real] = source, functools.partial(bounded, source)
   sets = {
     name: load(data_name(name), "train", **options) for name in fakes if name not in statistics

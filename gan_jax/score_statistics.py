@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from gan_jax.cards import ELSEWHERE, Card, make_card
 from gan_jax.data import Source
-from gan_jax.evaluate import Asked, Evaluator
-from gan_jax.features import FEATURES, Given
+from gan_jax.evaluate import EvaluationSpec, Evaluator
+from gan_jax.features import FEATURES, ExtractorInputs
 from gan_jax.metrics.features.cache import content_hash, say
 from gan_jax.metrics.features.extractor import Extractor, extract
 from gan_jax.metrics.frechet import Gaussian, Moments, frechet_distance, moments
@@ -48,7 +48,7 @@ def score_statistics(
   fakes: Sequence[str],
   statistics: Mapping[str, Statistics],
   images: Mapping[str, tuple[Source, Examples]],
-  asked: Asked,
+  spec: EvaluationSpec,
   sampled: Mapping[str, Any],
 ) -> Card:
   """Computes Fréchet distances between statistics, or between statistics and images.
@@ -58,7 +58,7 @@ def score_statistics(
     fakes: names of the fakes.
     statistics: those of the sets that are statistics, by name.
     images: of the others, their source, and what takes the examples to be looked at.
-    asked: what looks at images, and the metrics.
+    spec: what looks at images, and the metrics.
     sampled: how images were made to be what they are, for the card.
 
   Returns:
@@ -67,7 +67,7 @@ def score_statistics(
   Raises:
     ValueError: another metric, or features that do not fit.
   """
-  metrics = asked.metrics or {"frechet": METRICS["frechet"]}
+  metrics = spec.metrics or {"frechet": METRICS["frechet"]}
   told = " and ".join(statistics)
   for name in metrics:
     if name not in KINDS:
@@ -78,7 +78,7 @@ def score_statistics(
       )
   if not statistics.keys().isdisjoint(fakes) and not images.keys().isdisjoint(fakes):
     raise ValueError("--fake has statistics and images: expected draws of one kind")
-  extractor = _extractor(images, asked, told)
+  extractor = _extractor(images, spec, told)
   sides = {name: _of_file(name, found) for name, found in statistics.items()}
   for name, (_, examples) in images.items():
     assert extractor is not None
@@ -112,18 +112,18 @@ def _score(metric: str) -> Sequence[str]:
 
 
 def _extractor(
-  images: Mapping[str, tuple[Source, Examples]], asked: Asked, told: str
+  images: Mapping[str, tuple[Source, Examples]], spec: EvaluationSpec, told: str
 ) -> Extractor | None:
   """Makes what looks at the images, if there are any."""
   if not images:
     return None
-  features, (first, _) = asked.features or FEATURES["inception"], next(iter(images.values()))
+  features, (first, _) = spec.features or FEATURES["inception"], next(iter(images.values()))
   if features.needs_labels:
     raise ValueError(
       f"{told} has statistics of the features of another network than a classifier of these images:"
       " ask for the features it was made with, such as --features=inception"
     )
-  return features.make(Given(first, None, None, asked.weights))
+  return features.make(ExtractorInputs(first, None, None, spec.weights))
 
 
 def _of_file(name: str, found: Statistics) -> Side:

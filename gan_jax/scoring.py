@@ -54,7 +54,7 @@ class Scored(NamedTuple):
   path: pathlib.Path | None
 
 
-class How(NamedTuple):
+class SamplingOptions(NamedTuple):
   """How examples are drawn.
 
   Attributes:
@@ -72,7 +72,7 @@ def evaluate(
   at: int | str | None = None,
   seed: int = 0,
   draws: int = 1,
-  how: How | None = None,
+  how: SamplingOptions | None = None,
   changes: Mapping[str, Any] | None = None,
 ) -> Iterator[Scored]:
   """Scores checkpoints of a run and writes their cards.
@@ -131,7 +131,7 @@ def follow(
   *,
   seed: int = 0,
   draws: int = 1,
-  how: How | None = None,
+  how: SamplingOptions | None = None,
   changes: Mapping[str, Any] | None = None,
   pause: float = 5.0,
 ) -> Iterator[Scored]:
@@ -229,7 +229,7 @@ def score(
   evaluator: Evaluator,
   run: Run,
   seeds: Sequence[int] = (0,),
-  how: How | None = None,
+  how: SamplingOptions | None = None,
 ) -> Draws:
   """Scores a run's loaded state.
 
@@ -246,7 +246,7 @@ def score(
   Raises:
     ValueError: truncation of latents that are not normal.
   """
-  how = how or How()
+  how = how or SamplingOptions()
   check_truncation(run.config, how.truncation)
   drawn = lambda seed: drawn_from(experiment, run.sampler, run.state, seed, how)
   return [evaluator(*drawn(seed)) for seed in seeds]
@@ -269,13 +269,13 @@ def card_of(
   rule: str,
   round: int,
   seeds: Sequence[int],
-  how: How | None = None,
+  how: SamplingOptions | None = None,
   *,
   images: int | None = None,
   chosen: str | None = None,
 ) -> Card:
   """Makes the card of what was drawn by `drawn_from`: the one place that knows how."""
-  config, how = experiment.config, how or How()
+  config, how = experiment.config, how or SamplingOptions()
   return make_card(
     evaluator,
     draws,
@@ -302,10 +302,10 @@ def drawn_from(
   sampler: Sampler,
   state: State,
   seed: int = TRAINING_DRAW,
-  how: How | None = None,
+  how: SamplingOptions | None = None,
 ) -> tuple[SampleFn, WalkFn]:
   """Makes what an evaluator draws from; labels have the shares they have in the training data."""
-  source, how = experiment.batches.source, how or How()
+  source, how = experiment.batches.source, how or SamplingOptions()
 
   def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
     if experiment.example.num_classes is None:
@@ -346,7 +346,7 @@ def with_neighbours(
   *,
   seed: int = 0,
   features: str = "pixels",
-  how: How | None = None,
+  how: SamplingOptions | None = None,
   experiment: Experiment | None = None,
 ) -> np.ndarray:
   """Draws examples, each before the training images that are nearest to it; needs the data.
@@ -369,7 +369,7 @@ def with_neighbours(
   """
   if run.sampler.example.pixel_range is None:
     raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
-  how, config = how or How(), run.config.copy_and_resolve_references()
+  how, config = how or SamplingOptions(), run.config.copy_and_resolve_references()
   config.evaluation.features = features
   experiment = experiment or build(config)
   made = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)

@@ -26,13 +26,13 @@ from gan_jax.experiment import Experiment
 from gan_jax.game import Game, State, init, minibatches, play_round
 from gan_jax.interruption import GRACE, Interrupted, Interruption, interruptible, interruption
 from gan_jax.lock import hold
+from gan_jax.logger import Logger, NullLogger, is_due, should_log, write_stopped
+from gan_jax.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.parallel import AXES
 from gan_jax.random import make_key
 from gan_jax.rollback import note_rollback, other_noise, read_rollbacks
 from gan_jax.runs import other_arrays, other_switches, start_over, write_config
 from gan_jax.switches import fixed
-from gan_jax.teller import Quiet, Teller, has_to_tell, is_due, write_stopped
-from gan_jax.watch import NotFiniteError, Watch
 
 _LOG = logging.getLogger(__name__)
 
@@ -226,9 +226,9 @@ def _play(
 ) -> dict[str, Any]:
   """Plays from the last checkpoint to the last round, and returns the summary.
 
-  A round is told before it is saved, and written when all rounds up to it have been found finite:
-  so nothing is missing before a checkpoint, and what comes after it is played again. That they were
-  found so is waited for before the next row, at the latest, and writing is at the end.
+  A round is logged before it is saved, and a checkpoint is written when all rounds up to it have
+  been found finite: no row is missing before a checkpoint, and rounds after it are played again.
+  The next row waits for the check of the save before it; the end waits for writing.
   """
   config, thread = experiment.config, ThreadPoolExecutor(max_workers=1)
   mesh = parallel.make_mesh(config.batch_size, **section(config, "mesh"))
@@ -243,35 +243,35 @@ def _play(
       write_config(experiment, workdir)
     round = first = int(state.round)
     best.forget(after=first)
-    watch = Watch(checkpoints.notes(first) if first in checkpoints.rounds() else None)
+    buffer = MetricsBuffer(checkpoints.notes(first) if first in checkpoints.rounds() else None)
     here = parallel.local_mesh(mesh)
-    told_by = Teller if parallel.is_first() else Quiet
-    with told_by(experiment, workdir, first, here, interrupted.at_once) as teller:
-      play = rounds_player(experiment.game, experiment.batches, mesh, first, teller.compiling)
+    make_logger = Logger if parallel.is_first() else NullLogger
+    with make_logger(experiment, workdir, first, here, interrupted.at_once) as logger:
+      play = rounds_player(experiment.game, experiment.batches, mesh, first, logger.compiling)
 
-      def look() -> Look:
-        seen = watch.look()
-        return lambda leaves: {**seen(leaves), OPTIMIZERS: _optimizers(config)}
+      def check() -> Look:
+        is_finite = buffer.finite_check()
+        return lambda leaves: {**is_finite(leaves), OPTIMIZERS: _optimizers(config)}
 
-      def tell() -> None:
+      def log() -> None:
         best.looked()
         checkpoints.looked()
-        row, mine = watch.row(), parallel.local(state, mesh)
-        is_best = parallel.together(lambda: teller.tell(round, mine, row))
-        watch.told()
+        row, mine = buffer.summary(), parallel.local(state, mesh)
+        is_best = parallel.together(lambda: logger.log(round, mine, row))
+        buffer.reset()
         if parallel.any_process(is_best):
-          best.save(state, look())
+          best.save(state, check())
 
       def save() -> None:
-        checkpoints.save(state, look())
+        checkpoints.save(state, check())
 
       try:
         if first < config.rounds:
-          parallel.together(teller.prepare)
-        if parallel.any_process(teller.has_told(first)):
-          watch.told()
-        elif first and has_to_tell(config, first):  # it was stopped while it did
-          tell()
+          parallel.together(logger.prepare)
+        if parallel.any_process(logger.already_logged(first)):
+          buffer.reset()
+        elif first and should_log(config, first):  # it was stopped while it logged
+          log()
         while round < config.rounds:
           if interrupted():
             raise parallel.agreed(Interrupted(f"stopped at round {round}"))
@@ -279,10 +279,10 @@ def _play(
           checkpoints.check()
           stop = _next_stop(config, round)
           state, metrics = play(state, stop - round)
-          watch.add(round, metrics)
+          buffer.add(round, metrics)
           round = stop
-          if has_to_tell(config, round):
-            tell()
+          if should_log(config, round):
+            log()
           if is_due(config.checkpoint_every, round, config.rounds):
             save()
       except NotFiniteError:
@@ -294,7 +294,7 @@ def _play(
         raise
       best.wait()
       checkpoints.wait()
-      return parallel.together(teller.summary)
+      return parallel.together(logger.summary)
 
 
 OPTIMIZERS = "optimizers"  # key of the notes beside a checkpoint: whose state it holds, by player

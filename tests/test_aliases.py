@@ -5,7 +5,7 @@ import pytest
 from gan_jax import aliases
 from gan_jax.ablation.plan import ablation, axis, members
 from gan_jax.config import canonical, default_config
-from gan_jax.experiment import DTYPES, build_game, images_asked
+from gan_jax.experiment import DTYPES, build_game, evaluation_spec
 from gan_jax.losses import LOSSES
 from gan_jax.metrics.suite import METRICS, score_name
 from gan_jax.runs import config_values
@@ -25,7 +25,7 @@ def test_a_config_with_short_names_is_the_config_with_ours():
   ours.generator.dtype = "bfloat16"
   assert config_values(short) == config_values(ours)
   assert canonical(short).loss == "least_squares" and canonical(ours) is ours
-  assert list(images_asked("pixels", ("FID", "PRDC"), "train").metrics) == ["frechet", "prdc"]
+  assert list(evaluation_spec("pixels", ("FID", "PRDC"), "train").metrics) == ["frechet", "prdc"]
   short.evaluation.metrics = ("fid,kid",)  # as --config.evaluation.metrics=fid,kid is read
   assert config_values(short) == config_values(ours)
   assert build_game(short, Example((2,), None, None))

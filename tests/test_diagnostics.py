@@ -28,7 +28,7 @@ from gan_jax.evaluate import Evaluator
 from gan_jax.experiment import build
 from gan_jax.game import init
 from gan_jax.held_out import auc, held_out_probe
-from gan_jax.teller import Teller
+from gan_jax.logger import Logger
 
 EXPERIMENTS = pathlib.Path(__file__).parent.parent / "experiments"
 
@@ -247,7 +247,7 @@ def play(tmp_path, monkeypatch, capsys):
   one = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), parallel.AXES)
   monkeypatch.setattr(parallel, "make_mesh", lambda batch_size, **_: one)
   monkeypatch.setattr(plots, "history", lambda rows: None)
-  monkeypatch.setattr(Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
+  monkeypatch.setattr(Logger, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
   unscored = Evaluator("none", {}, (), {}, lambda *_: {})
 
   def run(config):

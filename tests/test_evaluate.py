@@ -13,9 +13,9 @@ import pytest
 from gan_jax import evaluate, features
 from gan_jax.data import MIXTURES, Source, load, table, take
 from gan_jax.data.stacked import stack
-from gan_jax.evaluate import Asked, Evaluator, Walk, evaluator_for, suited
-from gan_jax.experiment import images_asked
-from gan_jax.features import FEATURES, Features, name_of
+from gan_jax.evaluate import EvaluationSpec, Evaluator, Walk, evaluator_for, suited
+from gan_jax.experiment import evaluation_spec
+from gan_jax.features import FEATURES, ExtractorFactory, name_of
 from gan_jax.metrics import frechet_distance, moments, suite
 from gan_jax.metrics.features import cache, classifier
 from gan_jax.metrics.features.extractor import Extractor
@@ -219,7 +219,7 @@ def test_what_cannot_be_had_is_refused_with_what_to_do(
   judged, train, test, features, metrics, real, why
 ):
   with pytest.raises(ValueError, match=why):
-    evaluator_for(train, test, num_fake=8, asked=images_asked(features, metrics, real))
+    evaluator_for(train, test, num_fake=8, spec=evaluation_spec(features, metrics, real))
 
 
 def test_classes_that_have_names_are_named_in_the_card(judged):
@@ -245,8 +245,8 @@ def test_no_score_depends_on_the_order_of_images(judged, monkeypatch: pytest.Mon
     (stripes(300, 0), stripes(300, 1), "classifier", without("spatial_frechet", "ms_ssim")),
     (*tall, "pixels", ("ms_ssim",)),
   ):
-    asked, fakes = images_asked(network, metrics, "test"), take(train, 150)
-    judge = functools.partial(evaluator_for, train, num_fake=150, asked=asked)
+    spec, fakes = evaluation_spec(network, metrics, "test"), take(train, 150)
+    judge = functools.partial(evaluator_for, train, num_fake=150, spec=spec)
     ranked = by_class(test.arrays)
     ranked = table("sorted", ranked["x"], ranked.get("y"), test.num_classes)
     assert judge(ranked)(own(by_class(fakes))) == judge(test)(own(fakes))  # to the last bit
@@ -276,7 +276,7 @@ def test_images_that_are_alike_cost_no_more_than_a_score(
   for name in without("spatial_frechet"):
     if count >= METRICS[name].least[1]:
       judge = evaluator_for(
-        train, train, num_fake=count, asked=images_asked("classifier", (name,), "test")
+        train, train, num_fake=count, spec=evaluation_spec("classifier", (name,), "test")
       )
       for drawn in (take(train, count), fakes):
         capsys.readouterr()
@@ -325,9 +325,9 @@ def test_large_splits_are_looked_at_in_part(judged, monkeypatch: pytest.MonkeyPa
 
 def test_class_accuracy_compares_with_what_was_asked(judged):
   judge = evaluator_for(stripes(100, 0), stripes(100, 1), num_fake=100)
-  asked = np.arange(100, dtype=np.int32) % CLASSES
-  made = np.where(asked < 3, 0, asked)  # asked for 1 or 2 it makes 0
-  assert judge(lambda n, seed: {"x": images_of(made), "y": asked})["class_accuracy"] == 0.8
+  spec = np.arange(100, dtype=np.int32) % CLASSES
+  made = np.where(spec < 3, 0, spec)  # asked for 1 or 2 it makes 0
+  assert judge(lambda n, seed: {"x": images_of(made), "y": spec})["class_accuracy"] == 0.8
 
 
 def test_the_test_split_is_what_counts_and_the_floor_has_as_many_images(judged):
@@ -374,16 +374,14 @@ def without(*names: str) -> tuple[str, ...]:
 def test_every_metric_is_at_its_best_for_samples_of_the_data(judged):
   """Ten classes of stripes, all of them or one alone; what each needs is there."""
   train, test = stripes(300, 0), stripes(300, 1)
-  asked = images_asked(
+  spec = evaluation_spec(
     "classifier", without("spatial_frechet", "accuracy_score", "ms_ssim"), "test"
   )
-  judge = evaluator_for(train, test, num_fake=300, asked=asked)
+  judge = evaluator_for(train, test, num_fake=300, spec=spec)
   perfect = judge(sampler(stripes(600, 2)))
   assert set(perfect) == set(judge.better)
   assert "note" not in judge.card  # 300 images, 10 features
-  assert set(judge.card["metrics"]) == set(asked.metrics) and judge.headline == (
-    "frechet_distance",
-  )
+  assert set(judge.card["metrics"]) == set(spec.metrics) and judge.headline == ("frechet_distance",)
   few = stripes(600, 3).arrays
   two = few["y"] < 2  # both in every class that is asked for, so that each has examples
   drawn = {"x": few["x"][two][np.arange(300) % two.sum()], "y": np.arange(300) % CLASSES}
@@ -395,17 +393,17 @@ def test_every_metric_is_at_its_best_for_samples_of_the_data(judged):
   copies = judge(sampler(train))
   assert copies["copying"] > 0.9
   part = table("part", train.arrays["x"][:50], train.arrays["y"][:50])
-  asked = images_asked("classifier", ("memorisation",), "test")
-  judge = evaluator_for(train, test, num_fake=50, asked=asked, learned=part)
+  spec = evaluation_spec("classifier", ("memorisation",), "test")
+  judge = evaluator_for(train, test, num_fake=50, spec=spec, learned=part)
   assert judge.card["metrics"]["memorisation"]["learned"] == 50
   copying = lambda first: judge(lambda n, seed: {"x": train.arrays["x"][first:][:n]})["copying"]
   assert copying(0) == 1 and copying(50) < 0.7  # others it has not learned from
 
 
 def test_the_note_counts_the_images_of_the_rarest_class(judged):
-  asked = images_asked("classifier", ("class_frechet",), "test")
+  spec = evaluation_spec("classifier", ("class_frechet",), "test")
   test = stripes(80, 1)
-  judge = evaluator_for(stripes(300, 0), test, num_fake=300, asked=asked)
+  judge = evaluator_for(stripes(300, 0), test, num_fake=300, spec=spec)
   fewest = np.bincount(test.arrays["y"]).min()
   assert judge.card["note"] == f"{fewest} images do not fill the covariance of {CLASSES} features"
 
@@ -413,8 +411,8 @@ def test_the_note_counts_the_images_of_the_rarest_class(judged):
 def test_a_metric_of_paths_walks_them(judged):
   """Of a generator that is linear in z, and features that are pixels: |A (end - start)|."""
   train = stripes(50, 0)
-  asked = images_asked("pixels", ("frechet", "path_length"), "test")
-  judge = evaluator_for(train, train, num_fake=40, asked=asked)
+  spec = evaluation_spec("pixels", ("frechet", "path_length"), "test")
+  judge = evaluator_for(train, train, num_fake=40, spec=spec)
   draw = sampler(train)
   with pytest.raises(
     ValueError, match="'path_length' is of a generator, and here are images alone"
@@ -434,7 +432,7 @@ def test_a_metric_of_paths_walks_them(judged):
 def test_the_split_that_is_asked_for_is_the_one_that_counts(judged):
   train, test = stripes(120, 0), stripes(100, 1)
   judge = evaluator_for(
-    train, test, num_fake=120, asked=images_asked("pixels", ("frechet",), "train")
+    train, test, num_fake=120, spec=evaluation_spec("pixels", ("frechet",), "train")
   )
   assert judge.card["real"]["split"] == "train" and judge.card["real"]["count"] == 120
   assert judge.card["floor"]["split"] == "test" and judge.card["floor"]["count"] == 100
@@ -446,9 +444,9 @@ def test_the_split_that_is_asked_for_is_the_one_that_counts(judged):
 
 def test_data_without_labels_or_held_out_images_are_scored_by_other_features(judged):
   source = stripes(100, 0, "folder:cats", labelled=False)
-  asked = images_asked("random_projection", ("frechet", "kernel", "prdc"), "train")
-  assert suited(source, None, asked).notes == ()
-  judge = evaluator_for(source, None, num_fake=50, asked=asked)
+  spec = evaluation_spec("random_projection", ("frechet", "kernel", "prdc"), "train")
+  assert suited(source, None, spec).notes == ()
+  judge = evaluator_for(source, None, num_fake=50, spec=spec)
   assert "floor" not in judge.card and set(judge(sampler(source))) == set(judge.better)
 
 
@@ -459,23 +457,25 @@ def test_a_metric_without_what_it_needs_is_refused(judged):
     ("classifier", "spatial_frechet", "needs spatial, which stripes of .*features=inception alone"),
   ):
     with pytest.raises(ValueError, match=why):
-      evaluator_for(train, train, num_fake=10, asked=images_asked(network, (name,), "test"))
+      evaluator_for(train, train, num_fake=10, spec=evaluation_spec(network, (name,), "test"))
   unlabelled = stripes(50, 0, labelled=False)
-  for asked, why in (
-    (images_asked("pixels", ("class_frechet",), "test"), "'class_frechet' needs labels"),
+  for spec, why in (
+    (evaluation_spec("pixels", ("class_frechet",), "test"), "'class_frechet' needs labels"),
     (
-      Asked(Features(lambda given: Judge().extractor), {"classes": METRICS["classes"]}),
+      EvaluationSpec(
+        ExtractorFactory(lambda given: Judge().extractor), {"classes": METRICS["classes"]}
+      ),
       "needs logits of the data's own classes, of which",
     ),
     (
-      images_asked("pixels", ("frechet", "memorisation"), "train"),
+      evaluation_spec("pixels", ("frechet", "memorisation"), "train"),
       "'memorisation' needs held-out images",
     ),
   ):
     with pytest.raises(ValueError, match=why):
-      evaluator_for(unlabelled, unlabelled, num_fake=10, asked=asked)
+      evaluator_for(unlabelled, unlabelled, num_fake=10, spec=spec)
   with pytest.raises(ValueError, match="no labels to train a classifier with"):
-    evaluate.extractor_for(unlabelled, unlabelled, Asked(FEATURES["classifier"]))
+    evaluate.extractor_for(unlabelled, unlabelled, EvaluationSpec(FEATURES["classifier"]))
 
 
 def test_real_images_are_looked_at_once(judged, monkeypatch: pytest.MonkeyPatch):

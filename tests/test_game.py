@@ -31,14 +31,14 @@ RATE = 0.1
 def bilinear(turns, *, uses_data=(True, True), averages=None, traces=None):
   """min over a, max over b of a * b + mean(x) * b, with x the data; each move adds to its count."""
 
-  def forward(params, carried, batch, move):
+  def forward(params, carried, batch, context):
     if traces is not None:
       traces.append(1)
     seen = (params["a"], params["b"], jnp.mean(batch["x"]))
     return seen, {"a": carried["a"] + 1, "b": carried["b"] + 1}
 
   def objective(sign, name):
-    def value(seen, params, carried, move):
+    def value(seen, params, carried, context):
       a, b, x = seen
       return sign * (a * b + x * b), ({}, {f"{name}/x": x})
 
@@ -63,8 +63,8 @@ def bilinear(turns, *, uses_data=(True, True), averages=None, traces=None):
 def keeping(leaves, *, memory=None, join=None):
   """A game of one player, whose forward leaves what `leaves(batch)` says."""
   objective = Objective(
-    forward=lambda params, carried, batch, move: (params["a"], leaves(batch)),
-    value=lambda a, params, carried, move: (params["a"] ** 2, ({}, {})),
+    forward=lambda params, carried, batch, context: (params["a"], leaves(batch)),
+    value=lambda a, params, carried, context: (params["a"] ** 2, ({}, {})),
     memory=memory or {},
     join=join or {},
   )
@@ -138,9 +138,9 @@ def test_three_players_two_of_them_at_once():
   owns = {"first": ("a", "b"), "second": ("c",), "third": ("d",)}
 
   def objective(mine):
-    forward = lambda params, carried, batch, move: (params, {})
+    forward = lambda params, carried, batch, context: (params, {})
 
-    def value(seen, params, carried, move):
+    def value(seen, params, carried, context):
       others = sum(seen[net] for net in "abcd" if net not in mine)
       return sum(params[net] * others for net in mine), ({}, {})
 

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from gan_jax import losses
-from gan_jax.game import Game, Move, Player, Turn, init, play_round
+from gan_jax.game import Game, Player, StepContext, Turn, init, play_round
 from gan_jax.objectives import Match, Term, adversarial, every, minimise, stateless
 from gan_jax.random import example_keys
 from gan_jax.regularizers import lecam, r1
@@ -20,7 +20,7 @@ REAL = jnp.asarray([[1.0, 2.0], [-1.0, 3.0], [0.5, 0.0], [2.0, 2.0]])
 PARAMS = {"discriminator": {"w": jnp.asarray([0.5, -1.0])}}
 
 
-def forward(params, carried, batch, move):
+def forward(params, carried, batch, context):
   """D is linear; fakes are half the reals. Leaves one network's statistics."""
   discriminator = lambda x: x @ params["discriminator"]["w"]
   real, fake = batch["x"], batch["x"] / 2
@@ -33,24 +33,24 @@ def forward(params, carried, batch, move):
     generator=lambda z: z,
     latents=fake,
     params=params,
-    keys=example_keys(move.key, len(real), move.axis_name),
-    round=move.round,
-    axis_name=move.axis_name,
+    keys=example_keys(context.key, len(real), context.axis_name),
+    round=context.round,
+    axis_name=context.axis_name,
   )
   return match, {}
 
 
 def move_at(round_, axis_name=None):
-  return Move(jax.random.key(0), jnp.asarray(round_, jnp.int32), axis_name)
+  return StepContext(jax.random.key(0), jnp.asarray(round_, jnp.int32), axis_name)
 
 
 def evaluate(terms, round_=0, carried=None, **kwargs):
   """What D minimises at REAL: (loss, memory, metrics)."""
   objective = minimise(forward, terms, player="discriminator", **kwargs)
-  move = move_at(round_)
+  context = move_at(round_)
   carried = objective.memory if carried is None else carried
-  match, _ = objective.forward(PARAMS, carried, {"x": REAL}, move)
-  loss, (memory, metrics) = objective.value(match, PARAMS, carried, move)
+  match, _ = objective.forward(PARAMS, carried, {"x": REAL}, context)
+  loss, (memory, metrics) = objective.value(match, PARAMS, carried, context)
   return loss, memory, metrics
 
 

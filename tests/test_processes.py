@@ -17,11 +17,11 @@ from patience import HANG
 from experiments.bench.layouts import state_difference
 from gan_jax import parallel, processes
 from gan_jax.experiment import build
+from gan_jax.metrics_buffer import NotFiniteError
 from gan_jax.report import read_rows
 from gan_jax.rollback import read_rollbacks
 from gan_jax.runs import load, read_config
 from gan_jax.train import fit
-from gan_jax.watch import NotFiniteError
 
 ROOT = pathlib.Path(__file__).parent.parent
 SMALL = [

@@ -105,7 +105,7 @@ def test_a_turn_that_looks_ahead_consumes_the_data_it_looks_at():
   turns = rules.unrolled(alternating(2), steps=1)
   assert minibatches(bilinear(alternating(2))) == 2
   assert minibatches(bilinear(turns)) == 3
-  assert [turn.watched for turn in turns] == [(), ("discriminator",)]
+  assert [turn.opponents for turn in turns] == [(), ("discriminator",)]
 
 
 def test_lookahead_by_hand():

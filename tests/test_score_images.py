@@ -7,11 +7,11 @@ from PIL import Image
 from gan_jax.cards import line, read_card, write_card
 from gan_jax.comparing import compare, differences
 from gan_jax.data import NoSplitError, load
-from gan_jax.experiment import images_asked
+from gan_jax.experiment import evaluation_spec
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.score_images import _take, data_name, score_images
 
-PIXELS = images_asked("pixels", ("frechet",), "train")
+PIXELS = evaluation_spec("pixels", ("frechet",), "train")
 
 
 def images(n: int, seed: int, shift: int = 0) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_the_number_is_that_of_the_metric_on_these_arrays(files):
   expected = direct(images(90, 0), images(60, 3, 9))
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
   for split in ("auto", "test"):
-    test = images_asked("pixels", ("frechet",), split)
+    test = evaluation_spec("pixels", ("frechet",), split)
     card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
     assert card.made["real"]["split"] == "test"
   expected = direct(images(80, 1), images(70, 2, 9))
@@ -81,20 +81,20 @@ def test_what_cannot_be_scored_is_refused(files):
   with pytest.raises(ValueError, match="has 70 examples, and 99 were asked.*num_fake=70"):
     score_images(real, [str(files / "a.npz")], PIXELS, count=99)
   with pytest.raises(NoSplitError, match="has no test split"):
-    asked = images_asked("pixels", ("frechet",), "test")
-    score_images(str(files / "a.npz"), [str(files / "b")], asked)
+    spec = evaluation_spec("pixels", ("frechet",), "test")
+    score_images(str(files / "a.npz"), [str(files / "b")], spec)
   with pytest.raises(ValueError, match="no labels to train a classifier"):
-    asked = images_asked("classifier", ("frechet",), "train")
-    score_images(real, [str(files / "a.npz")], asked)
+    spec = evaluation_spec("classifier", ("frechet",), "train")
+    score_images(real, [str(files / "a.npz")], spec)
   with pytest.raises(ValueError, match="'path_length' is of a generator"):
-    asked = images_asked("pixels", ("path_length",), "train")
-    score_images(real, [str(files / "a.npz")], asked)
+    spec = evaluation_spec("pixels", ("path_length",), "train")
+    score_images(real, [str(files / "a.npz")], spec)
 
 
 def test_fakes_without_labels_cost_the_scores_that_need_them(files, capsys):
   np.savez(files / "labelled.npz", x=images(40, 0), y=np.arange(40) % 2)
-  asked = images_asked("pixels", ("frechet", "class_frechet"), "train")
-  card = score_images(str(files / "labelled.npz"), [str(files / "a.npz")], asked)
+  spec = evaluation_spec("pixels", ("frechet", "class_frechet"), "train")
+  card = score_images(str(files / "labelled.npz"), [str(files / "a.npz")], spec)
   assert np.isfinite(card.scores["frechet_distance"]).all()
   assert np.isnan(card.scores["class_frechet_distance"]).all()
   assert (
@@ -138,21 +138,25 @@ def test_statistics_stand_in_the_place_of_images(files):
 
 def test_statistics_that_do_not_fit_are_refused(files):
   a, few = str(files / "a.npz"), statistics(files / "few.npz", images(9, 0)[..., :1])
-  for asked, fakes, why in (
+  for spec, fakes, why in (
     (PIXELS, [a], "few.npz has features of width 16, and .*a.npz of width 48"),
-    (images_asked("pixels", ("frechet", "prdc"), "train"), [a], "'prdc' needs images, and .*few"),
     (
-      images_asked("pixels", ("spatial_frechet",), "train"),
+      evaluation_spec("pixels", ("frechet", "prdc"), "train"),
+      [a],
+      "'prdc' needs images, and .*few",
+    ),
+    (
+      evaluation_spec("pixels", ("spatial_frechet",), "train"),
       [a],
       "'spatial_frechet' needs spatial.*=inception",
     ),
-    (images_asked("classifier", ("frechet",), "train"), [a], "such as --features=inception"),
+    (evaluation_spec("classifier", ("frechet",), "train"), [a], "such as --features=inception"),
     (PIXELS, [a, few], "--fake has statistics and images"),
   ):
     with pytest.raises(ValueError, match=why):
-      score_images(few, fakes, asked)
+      score_images(few, fakes, spec)
   both = statistics(files / "both.npz", images(20, 0), x=images(20, 0))
-  alone = images_asked("pixels", ("prdc",), "train")
+  alone = evaluation_spec("pixels", ("prdc",), "train")
   assert score_images(both, [a], alone).made["real"]["count"] == 20  # of the images beside them
   (files / "stats.pkl").write_bytes(b"")
   with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):

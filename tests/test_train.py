@@ -34,11 +34,11 @@ from gan_jax.experiment import build
 from gan_jax.game import init, minibatches, play_round
 from gan_jax.interruption import Interrupted
 from gan_jax.lock import BusyError, hold, is_live
+from gan_jax.logger import Logger
+from gan_jax.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.parallel import make_mesh
 from gan_jax.runs import load, read_config
-from gan_jax.teller import Teller
 from gan_jax.train import _next_stop, fit, rounds_player, rounds_program
-from gan_jax.watch import NotFiniteError, Watch
 
 
 def tiny(**changes):
@@ -174,13 +174,13 @@ def test_rounds_that_are_not_finite_are_not_saved(tmp_path):
 
 
 def test_watch_is_one_dispatch_late():
-  watch = Watch()
-  assert watch.latest() == {}
-  watch.add(0, {"V": jnp.array([1.0, 2.0])})
-  assert watch.latest() == {"V": 2.0}
-  watch.add(2, {"V": jnp.array([jnp.nan])})  # not looked at yet
+  buffer = MetricsBuffer()
+  assert buffer.latest() == {}
+  buffer.add(0, {"V": jnp.array([1.0, 2.0])})
+  assert buffer.latest() == {"V": 2.0}
+  buffer.add(2, {"V": jnp.array([jnp.nan])})  # not looked at yet
   with pytest.raises(NotFiniteError, match="V is nan in round 3"):
-    watch.add(3, {"V": jnp.array([0.0])})
+    buffer.add(3, {"V": jnp.array([0.0])})
 
 
 def test_a_row_is_the_mean_over_the_rounds_since_the_row_before():
@@ -188,26 +188,26 @@ def test_a_row_is_the_mean_over_the_rounds_since_the_row_before():
   values = np.random.default_rng(0).lognormal(0, 5, 40).astype(np.float32)
   rows = []
   for cuts in ([40], [1, 9, 30], [20, 20]):
-    watch, first = Watch(), 0
+    buffer, first = MetricsBuffer(), 0
     for length in cuts:
-      watch.add(first, {"V": jnp.asarray(values[first : first + length])})
+      buffer.add(first, {"V": jnp.asarray(values[first : first + length])})
       first += length
-    rows.append(watch.row())
+    rows.append(buffer.summary())
   assert rows[0] == rows[1] == rows[2]
   assert rows[0]["V"] == pytest.approx(np.mean(values, dtype=np.float64), rel=1e-12)
-  watch.told()
-  watch.add(40, {"V": jnp.array([2.0, 4.0])})
-  notes = watch.look()({".round": np.array(42)})
-  assert watch.row()["V"] == 3
-  later = Watch(json.loads(json.dumps(notes)))
+  buffer.reset()
+  buffer.add(40, {"V": jnp.array([2.0, 4.0])})
+  notes = buffer.finite_check()({".round": np.array(42)})
+  assert buffer.summary()["V"] == 3
+  later = MetricsBuffer(json.loads(json.dumps(notes)))
   later.add(42, {"V": jnp.array([9.0])})
-  assert later.row()["V"] == 5
+  assert later.summary()["V"] == 5
 
 
 def test_watch_names_the_term_before_what_it_spoils():
   bad = jnp.array([1.0, jnp.inf])
-  watch = Watch()
-  watch.add(
+  buffer = MetricsBuffer()
+  buffer.add(
     10,
     {
       "D_fake": bad,
@@ -218,7 +218,7 @@ def test_watch_names_the_term_before_what_it_spoils():
     },
   )
   with pytest.raises(NotFiniteError, match="discriminator/r1 is inf in round 12"):
-    watch.latest()
+    buffer.latest()
 
 
 # --- the best checkpoint --------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_watch_names_the_term_before_what_it_spoils():
 @pytest.fixture
 def no_pictures(monkeypatch):
   monkeypatch.setattr(plots, "history", lambda rows: None)
-  monkeypatch.setattr(Teller, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
+  monkeypatch.setattr(Logger, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
 
 
 def scored(experiment, *found):
@@ -342,11 +342,11 @@ def test_no_pace_counts_compiling(tmp_path, monkeypatch, capsys):
   """By a clock that goes on when it is told to."""
   now = [0.0]
   monkeypatch.setattr(time, "monotonic", lambda: now[0])
-  with Teller(scored(build(tiny(rounds=8))), tmp_path, 0, make_mesh(16)) as teller:
-    with teller.compiling(4):
+  with Logger(scored(build(tiny(rounds=8))), tmp_path, 0, make_mesh(16)) as logger:
+    with logger.compiling(4):
       now[0] += 3600.0
     now[0] += 2.0
-    teller.tell(4, types.SimpleNamespace(images=64), {})
+    logger.log(4, types.SimpleNamespace(images=64), {})
   (row,) = report.read_rows(tmp_path)
   assert row["rounds_per_second"] == 2.0 and row["seconds"] == 3602.0
   assert "compiled in 3600.0 s\nround 4/8  2.0 rounds/s, ETA 0:02" in capsys.readouterr().err
@@ -605,14 +605,14 @@ def growth(workdir):
   """Plays, and counts what comes to be from save to save: (arrays, objects, pieces of memory)."""
   config = tiny(rounds=324, rounds_per_call=2, log_every=2, sample_every=0, checkpoint_every=12)
   found, opened = [], []
-  tell = Teller.tell
+  tell = Logger.log
 
   def noted(*arguments, **named):
     opened.append(Checkpoints(*arguments, **named))
     return opened[-1]
 
-  def counted(teller, round, *arguments):
-    is_best = tell(teller, round, *arguments)
+  def counted(logger, round, *arguments):
+    is_best = tell(logger, round, *arguments)
     if round % 12 == 10:  # the last row before a save
       for checkpoints in opened:
         checkpoints.wait()
@@ -625,7 +625,7 @@ def growth(workdir):
     mock.patch.object(history, "LIMIT", 4),  # so that what is kept of rows is soon all there
     mock.patch.object(diagnostics, "PATH", 8),
     mock.patch.object(train, "Checkpoints", noted),
-    mock.patch.object(Teller, "tell", counted),
+    mock.patch.object(Logger, "log", counted),
   ):
     gc.freeze()  # what there was before, which would take the time of collections
     fit(scored(build(config), 1.0), workdir)

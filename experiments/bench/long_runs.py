@@ -32,9 +32,9 @@ from gan_jax import parallel, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.experiment import build
 from gan_jax.interruption import Interrupted
+from gan_jax.logger import Logger
+from gan_jax.metrics_buffer import MetricsBuffer
 from gan_jax.parallel import make_mesh
-from gan_jax.teller import Teller
-from gan_jax.watch import Watch
 
 
 def megabytes() -> float:
@@ -54,7 +54,7 @@ def stalls(width: int, rounds: int, saves: int, folder: pathlib.Path) -> str:
   )
   size = sum(x.nbytes for x in jax.tree.leaves(state.replace(key=state.round))) / 2**20
   alone, beside, stalled, written = [], [], [], []
-  look = Watch().look()
+  look = MetricsBuffer().finite_check()
 
   def timed(times: list[float]) -> None:
     nonlocal state
@@ -86,10 +86,10 @@ def growth(minutes: float) -> str:
   config.log_every, config.checkpoint_every = 100, 500
   config.sample_every = config.evaluate_every = 5000
   seen: list[tuple[float, int, float]] = []
-  tell, begin, told_every = Teller.tell, time.monotonic(), minutes / 6
+  tell, begin, told_every = Logger.log, time.monotonic(), minutes / 6
 
-  def watched(teller: Teller, round: int, *rest: object) -> bool:
-    is_best = tell(teller, round, *rest)
+  def watched(logger: Logger, round: int, *rest: object) -> bool:
+    is_best = tell(logger, round, *rest)
     gc.collect()
     seen.append(((time.monotonic() - begin) / 60, round, megabytes()))
     if int(seen[-1][0] / told_every) > int(seen[-2][0] / told_every if seen[1:] else 0):
@@ -100,7 +100,7 @@ def growth(minutes: float) -> str:
 
   with (
     tempfile.TemporaryDirectory() as folder,
-    mock.patch.object(Teller, "tell", watched),
+    mock.patch.object(Logger, "log", watched),
     contextlib.suppress(Interrupted),
   ):
     train.fit(build(config), folder)

@@ -32,8 +32,8 @@ def telling(game: Game) -> Game:
   """Lets each player tell its parameters before its move, as a metric."""
 
   def tell(name: str, player: Player) -> Player:
-    def value(seen: Any, params: Any, carried: Any, move: Any) -> Any:
-      loss, (memory, metrics) = player.objective.value(seen, params, carried, move)
+    def value(seen: Any, params: Any, carried: Any, context: Any) -> Any:
+      loss, (memory, metrics) = player.objective.value(seen, params, carried, context)
       told = {f"{name}/parameters": jax.lax.stop_gradient(ravel_pytree(params)[0])}
       return loss, (memory, {**metrics, **told})
 

@@ -43,7 +43,7 @@ from tqdm.auto import tqdm
 from gan_jax import data, losses, plots, population, regularizers
 from gan_jax.ablation.results import estimate
 from gan_jax.data.mixtures import mixture_source
-from gan_jax.game import Move, Turn, gradients, init, play_round
+from gan_jax.game import StepContext, Turn, gradients, init, play_round
 from gan_jax.games import two_player
 from gan_jax.latents import normal
 from gan_jax.losses import AdversarialLoss
@@ -123,9 +123,9 @@ def learn_and_look(loss, state, t):
   playing, batch = game(loss), batches.at({}, t)
   only_d = playing._replace(turns=(Turn(("discriminator",)),))
   state, metrics = play_round(only_d, state, jax.tree.map(lambda x: x[None], batch))
-  move = Move(jax.random.fold_in(state.key, t), state.round, None)
+  context = StepContext(jax.random.fold_in(state.key, t), state.round, None)
   own = {"generator": playing.players["generator"]}
-  found, _ = gradients(own, state.params, state.carried, batch, move)
+  found, _ = gradients(own, state.params, state.carried, batch, context)
   return state, (metrics["D_fake"], optax.tree.norm(found))
 
 

@@ -27,10 +27,10 @@ from gan_jax.scoring import drawn_from
 Rows = list[dict[str, Any]]
 # (runs of one program, rounds they have played, their rows once they have ended)
 Tell = Callable[[Sequence[Member], int, Rows | None], None]
-Watch = Callable[[Results], Tell]
+MetricsBuffer = Callable[[Results], Tell]
 
 
-def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: Watch) -> Results:
+def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: MetricsBuffer) -> Results:
   """Plays what has no row yet.
 
   Args:

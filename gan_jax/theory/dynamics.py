@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from gan_jax.game import Batch, Game, Move, Params, State, gradients, play_round
+from gan_jax.game import Batch, Game, Params, State, StepContext, gradients, play_round
 
 Flat = Callable[[jax.Array], jax.Array]  # [n] -> [n]
 
@@ -48,10 +48,10 @@ def field(game: Game, state: State, batch: Batch) -> Flat:
     parameters [n] -> velocities [n], on this minibatch and the draw of this round.
   """
   _, back = flatten(game, state)
-  move = Move(jax.random.fold_in(state.key, state.round), state.round, None)
+  context = StepContext(jax.random.fold_in(state.key, state.round), state.round, None)
 
   def velocity(x: jax.Array) -> jax.Array:
-    found, _ = gradients(game.players, back(x), state.carried, batch, move)
+    found, _ = gradients(game.players, back(x), state.carried, batch, context)
     own = [found[name][net] for name, player in game.players.items() for net in player.owns]
     return -ravel_pytree(own)[0]
 

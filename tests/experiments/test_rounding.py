@@ -10,7 +10,7 @@ from gan_jax.random import make_key
 
 
 def test_players_tell_the_parameters_that_they_have_before_their_moves():
-  value = lambda seen, params, carried, move: (jnp.ones(()), ({}, {"loss": 1.0}))
+  value = lambda seen, params, carried, context: (jnp.ones(()), ({}, {"loss": 1.0}))
   player = Player(("net",), Objective(lambda *_: None, value), optax.sgd(0.1))
   empty = lambda *_: None
   game = rounding.telling(Game(empty, empty, empty, {"one": player}, ()))

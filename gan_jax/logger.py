@@ -1,4 +1,4 @@
-"""What is told of a run while it trains: rows, warnings, pictures, scores and their cards."""
+"""The log of a run while it trains: rows, warnings, pictures, scores and their cards."""
 
 import contextlib
 import math
@@ -26,8 +26,8 @@ from gan_jax.sampling import Sampler, by_class
 from gan_jax.scoring import card_of, chosen_by, drawn_from
 
 
-class Teller:
-  """Tells what is due at a round: rows, pictures, scores, the progress line."""
+class Logger:
+  """Logs what is due at a round: rows, pictures, scores, the progress line."""
 
   def __init__(
     self,
@@ -42,7 +42,7 @@ class Teller:
     Args:
       experiment: the run's.
       workdir: its folder.
-      first: the round it goes on from; what was told of later ones is dropped.
+      first: the round it goes on from; what was logged of later ones is dropped.
       mesh: devices that share the work.
       at_once: makes the context of what takes long and may be interrupted at any place.
     """
@@ -63,7 +63,7 @@ class Teller:
     self._best: Mapping[str, float] | None = None
     self._start = self._clock = time.monotonic()
     self._last = first
-    self._told = False
+    self._logged = False
 
   def __enter__(self) -> Self:
     return self
@@ -72,18 +72,18 @@ class Teller:
     self._progress.close()
     self._writer.close()
 
-  def has_told(self, round: int) -> bool:
-    """Tells whether a run that goes on from here had told it before it was stopped."""
+  def already_logged(self, round: int) -> bool:
+    """Checks whether a run that goes on from here had logged the round before it was stopped."""
     return round == self._history.last
 
-  def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
-    """Tells it; returns whether its scores are the best so far, of several.
+  def log(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
+    """Logs a round; returns whether its scores are the best so far, where several are made.
 
-    The row comes when all else is done: a round that has its row has been told.
+    The row comes when all else is done: a round that has its row has been logged.
     """
     config, measured = self._experiment.config, time.monotonic()
     clock = self._clock
-    with contextlib.nullcontext() if self._told else self._aside():  # the first compiles it
+    with contextlib.nullcontext() if self._logged else self._aside():  # the first compiles it
       probed = self._probe(state)
     row = {
       **metrics,
@@ -110,11 +110,11 @@ class Teller:
     if drawn and (curves := plots.history(self._history.rows())) is not None:
       report.save_png(self._workdir / "curves.png", curves)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
-    self._told = True
+    self._logged = True
     return self._is_best(row)
 
   def prepare(self) -> Evaluator:
-    """Makes the evaluator, so that one that cannot be made is known before rounds are played."""
+    """Builds the evaluator, so that one that cannot be built is known before rounds are played."""
     if self._evaluator is None:
       self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       with self._aside():
@@ -126,7 +126,7 @@ class Teller:
 
   @contextlib.contextmanager
   def compiling(self, rounds: int) -> Iterator[None]:
-    """Tells that so many rounds are being compiled, and how long it took."""
+    """Logs that so many rounds are being compiled, and how long it took."""
     self._progress.say(f"compiling {rounds} round{'s' * (rounds > 1)} in one program ...")
     began = time.monotonic()
     with self._aside():
@@ -184,7 +184,7 @@ class Teller:
     kept = {}
     with contextlib.suppress(OSError, ValueError):
       kept = read_json(path)
-    if not self._told and kept.get("rounds") == self._last:
+    if not self._logged and kept.get("rounds") == self._last:
       self._progress.say(f"{self._workdir} has played its {self._last} rounds already")
       return kept
     evaluator = self.prepare()
@@ -219,11 +219,11 @@ class Teller:
         keep_card(self._card(evaluator, rule, row), self._workdir)
 
 
-class Quiet:
-  """Stands for the teller where another process tells."""
+class NullLogger:
+  """Logs nothing, in a process other than the first."""
 
   def __init__(self, *_: Any):
-    """Takes what a teller takes."""
+    """Takes the arguments of `Logger`."""
 
   def __enter__(self) -> Self:
     return self
@@ -231,28 +231,28 @@ class Quiet:
   def __exit__(self, *error: object) -> None:
     pass
 
-  def has_told(self, round: int) -> bool:
-    """Leaves it to the teller."""
+  def already_logged(self, round: int) -> bool:
+    """Returns False: the first process knows."""
     return False
 
   def prepare(self) -> None:
     """Prepares nothing."""
 
   def compiling(self, rounds: int) -> contextlib.AbstractContextManager[None]:
-    """Leaves it to the teller to tell of it."""
+    """Returns a context that does nothing."""
     return contextlib.nullcontext()
 
-  def tell(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
-    """Tells nothing."""
+  def log(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
+    """Logs nothing."""
     return False
 
   def summary(self) -> dict[str, Any]:
-    """Has nothing to say."""
+    """Returns an empty summary."""
     return {}
 
 
-def has_to_tell(config: ConfigDict, round: int) -> bool:
-  """Tells whether there is anything to tell at this round."""
+def should_log(config: ConfigDict, round: int) -> bool:
+  """Checks whether a row, a picture or an evaluation is due at this round."""
   keys = ("log_every", "sample_every", "evaluate_every")
   return any(is_due(config[key], round, config.rounds) for key in keys)
 
@@ -272,7 +272,7 @@ def _headline(row: Mapping[str, Any], evaluator: Evaluator) -> dict[str, float]:
 
 
 def is_due(every: int, round: int, last: int) -> bool:
-  """Tells whether what happens every so many rounds, and at the last, happens at this one."""
+  """Checks whether an event of every so many rounds, and of the last one, is due at this one."""
   return round == last or (every > 0 and round % every == 0)
 
 

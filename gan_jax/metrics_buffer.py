@@ -1,4 +1,4 @@
-"""What a run measures: fetched while it plays on, and looked at before anything is kept."""
+"""Metrics of a run: fetched while it plays on, and found finite before anything is saved."""
 
 import copy
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ class NotFiniteError(FloatingPointError):
     self.alarm = alarm
 
 
-class Watch:
+class MetricsBuffer:
   """Fetches metrics one dispatch late, so that the devices never wait, and stops at NaN."""
 
   def __init__(self, notes: Mapping[str, Any] | None = None):
-    """Starts.
+    """Starts empty, or as a checkpoint's notes say.
 
     Args:
-      notes: of the watch of a run that goes on; see `look`.
+      notes: of the buffer of a run that goes on, as `finite_check` lists them.
     """
     notes = {"last": {}, "totals": {}, "count": 0, "seen": {}, **(notes or {})}
     self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
@@ -61,24 +61,24 @@ class Watch:
       self._watched = [self._seen()]
     return self._last
 
-  def row(self) -> dict[str, float]:
+  def summary(self) -> dict[str, float]:
     """Returns means over all rounds since the row before, and what the monitors saw in them."""
     last, seen = self.latest(), self._seen()
     means = {name: total / self._count for name, total in self._totals.items()}
     return (means or last) | (summarise(seen) if seen else {})
 
-  def told(self) -> None:
-    """Starts anew what is summed up: the row has been written."""
+  def reset(self) -> None:
+    """Empties the sums: the row has been written."""
     self._watched, self._totals, self._count = [], {}, 0
 
-  def look(self) -> Look:
-    """Makes what looks at the state of this round before it is kept.
+  def finite_check(self) -> Look:
+    """Builds the check that a state of this round has to pass before it is saved.
 
-    It may be called by another thread, while the watch goes on.
+    Another thread may call the check while the buffer goes on.
 
     Returns:
-      A function of the state's leaves, which finds them and the rounds up to here finite, and lists
-      what the next row needs of these rounds.
+      A function of the state's leaves. It raises NotFiniteError where a leaf, or a metric of the
+      rounds up to here, is not finite, and lists what the next row needs of these rounds.
     """
     then = copy.copy(self)
     then._watched = list(self._watched)
