@@ -13,11 +13,11 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 
 # XLA's newer code generator takes two and a half times as long as the one before it, which is as
-# exact; commands are run with either.
-QUICKER = "--xla_cpu_use_fusion_emitters=false"
-known = jax.__version_info__[:2] == (0, 10)  # others may have dropped it, and then end at once
-if known and QUICKER not in os.environ.get("XLA_FLAGS", ""):
-  os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKER}".strip()
+# exact; commands are run with either. Small programs are not worth being split among threads.
+QUICKER = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1")
+if jax.__version_info__[:2] == (0, 10):  # others may have dropped one, and then end at once
+  given = os.environ.get("XLA_FLAGS", "").split()
+  os.environ["XLA_FLAGS"] = " ".join(dict.fromkeys((*given, *QUICKER)))
 
 # Most of the time of most tests is the compiler's, and there is little to gain from its pains.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
