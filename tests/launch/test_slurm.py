@@ -8,8 +8,6 @@ import sys
 import pytest
 from patience import HANG, catches, until
 
-from gan_jax import parallel
-
 ROOT = pathlib.Path(__file__).parents[2]
 TRAIN = "train --config=experiments/ring.py --workdir=runs/sweep/x"
 
@@ -111,12 +109,10 @@ def test_the_end_of_the_time_is_passed_on_and_waited_for(tree):
   assert tree.calls()[-1] == ["scontrol", "requeue", "4711"]
 
 
-@pytest.mark.skipif(
-  not hasattr(parallel, "start"), reason="gan_jax.parallel.start is not there yet"
-)
 def test_the_processes_of_a_job_find_each_other(tree):
-  code = "from gan_jax import parallel; parallel.start(); import jax; "
-  code += "print(jax.process_index(), 'of', jax.process_count(), jax.device_count())"
+  code = "from gan_jax import parallel; parallel.start(); import jax, os; "
+  code += "who = jax.process_index(), jax.process_count(), jax.device_count(); "
+  code += "os.write(1, b'%d of %d %d\\n' % who)"  # at once: both write to one pipe
   tree.gan_jax(f'exec {sys.executable} -c "{code}"')
   submit(tree, "--nodes=2")
   with play(tree, tasks=2) as job:
