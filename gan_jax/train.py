@@ -285,7 +285,11 @@ def _play(
             log()
           if is_due(config.checkpoint_every, round, config.rounds):
             save()
-      except NotFiniteError:
+      except NotFiniteError as error:
+        # All processes find it at this place, with a dispatch on its way in which each needs the
+        # others: where one leaves in the middle of it, Gloo may abort the rest.
+        jax.block_until_ready(state)
+        parallel.agreed(error)
         raise
       except BaseException as error:
         # A dispatch that failed has taken the state with it; alone a process cannot save.

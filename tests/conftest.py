@@ -39,6 +39,13 @@ def compiled_once(cache):
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten():
+  """Lets go of what a module has compiled, which would fill the memory of a worker."""
+  yield
+  jax.clear_caches()
+
+
 @pytest.fixture(scope="module")
 def compiled_well():
   """For modules whose time goes to what is compiled."""
