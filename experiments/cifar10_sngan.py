@@ -12,7 +12,7 @@ Score:    not measured
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer, schedule
+from gan_jax.run.config import default_config, network, optimizer, schedule
 
 ROUNDS = 100_000
 

@@ -12,7 +12,7 @@ Score:    one seed, last and best: Fréchet distance 0.63 (as in `mnist_dcgan.py
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config() -> ConfigDict:

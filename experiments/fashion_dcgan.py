@@ -14,7 +14,7 @@ Score:    one seed (0): Fréchet distance 3.84 ± 0.02 of the last checkpoint, w
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config() -> ConfigDict:

@@ -13,7 +13,7 @@ import math
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer, schedule
+from gan_jax.run.config import default_config, network, optimizer, schedule
 
 EPOCH = 500  # rounds: 50,000 images of the paper, 100 in a batch
 

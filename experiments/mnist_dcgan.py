@@ -17,7 +17,7 @@ Score:    three seeds: Fréchet distance 3.20 ± 0.06 of the last checkpoint (3.
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config() -> ConfigDict:

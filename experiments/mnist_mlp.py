@@ -10,7 +10,7 @@ Score:    one seed, last and best: Fréchet distance 5.7 (see `mnist_dcgan.py`),
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config() -> ConfigDict:

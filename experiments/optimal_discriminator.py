@@ -31,15 +31,15 @@ from PIL import Image
 from scipy.special import expit as sigmoid
 
 from gan_jax import losses, plots, theory
-from gan_jax.game import Game, Params, State, init, play_round
-from gan_jax.games import two_player
-from gan_jax.latents import Latent, normal, uniform
+from gan_jax.game.core import Game, Params, State, init, play_round
+from gan_jax.game.latents import Latent, normal, uniform
+from gan_jax.game.turns import alternating
+from gan_jax.game.two_player import two_player
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.plots import BLUE, ORANGE
 from gan_jax.plots.judged import LINES
-from gan_jax.report import write_json
+from gan_jax.run.results.rows import write_json
 from gan_jax.theory.densities import BentGaussian, Mixture
-from gan_jax.turns import alternating
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", "runs/optimal_discriminator", "Folder for figures and numbers.")

@@ -12,7 +12,7 @@ Score:    8 of 8 modes in each of five seeds, 93.9, 93.7, 94.5, 95.2 and 95.7% h
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer, schedule
+from gan_jax.run.config import default_config, network, optimizer, schedule
 
 ROUNDS = 10_000
 

@@ -13,7 +13,7 @@ Score:    one seed (0): Fréchet distance 8.76 ± 0.21 of the last checkpoint, w
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config() -> ConfigDict:

@@ -11,38 +11,47 @@ from typing import Any
 
 __version__ = "0.2.0"
 
-_MODULES = (  # parts of the package
-  *("losses", "regularizers", "latents", "turns", "schedules", "nets", "data", "metrics", "theory"),
-  *("plots", "parallel", "population", "config", "ablation"),
-)
+_MODULES = {  # parts of the package -> where they stand
+  **{
+    name: name
+    for name in ("game", "losses", "nets", "data", "theory", "metrics", "plots", "parallel")
+  },
+  **{name: f"game.{name}" for name in ("latents", "turns", "schedules")},
+  "regularizers": "losses.regularizers",
+  "config": "run.config",
+  "population": "run.population",
+  "ablation": "run.ablation",
+}
 _MEMBERS = {  # name -> where it stands
-  "Game": "game.Game",
-  "Player": "game.Player",
-  "Turn": "game.Turn",
-  "State": "game.State",
-  "Match": "objectives.Match",
-  "Term": "objectives.Term",
-  "AdversarialLoss": "losses.AdversarialLoss",
-  "init": "game.init",
-  "play_round": "game.play_round",
-  "sample": "game.sample",
-  "two_player": "games.two_player",
-  "build": "experiment.build",
-  "fit": "train.fit",
-  "load": "runs.load",
-  "score": "scoring.evaluate",
-  "compare": "comparing.compare",
+  "Game": "game.core.Game",
+  "Player": "game.core.Player",
+  "Turn": "game.core.Turn",
+  "State": "game.core.State",
+  "Match": "losses.objectives.Match",
+  "Term": "losses.objectives.Term",
+  "AdversarialLoss": "losses.adversarial.AdversarialLoss",
+  "init": "game.core.init",
+  "play_round": "game.core.play_round",
+  "sample": "game.core.sample",
+  "two_player": "game.two_player.two_player",
+  "build": "run.experiment.build",
+  "fit": "run.training.train.fit",
+  "load": "run.results.runs.load",
+  "score": "run.evaluation.scoring.evaluate",
+  "evaluator_for": "run.evaluation.evaluate.evaluator_for",
+  "read_rows": "run.results.rows.read_rows",
+  "compare": "run.results.comparing.compare",
 }
 
 
 def __getattr__(name: str) -> Any:
   if name in _MODULES:
-    return importlib.import_module(f"gan_jax.{name}")
+    return importlib.import_module(f"gan_jax.{_MODULES[name]}")
   if name not in _MEMBERS:
     raise AttributeError(
       f"module 'gan_jax' has no attribute {name!r}; dir(gan_jax) lists its names"
     )
-  module, member = _MEMBERS[name].split(".")
+  module, _, member = _MEMBERS[name].rpartition(".")
   return getattr(importlib.import_module(f"gan_jax.{module}"), member)
 
 

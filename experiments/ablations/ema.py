@@ -13,8 +13,8 @@ Score:    KL over modes after 3,000 rounds, five seeds, over both penalties: 0.6
 
 from ml_collections import ConfigDict
 
-from gan_jax.ablation import Axis, ablation, axis
-from gan_jax.config import from_file
+from gan_jax.run.ablation import Axis, ablation, axis
+from gan_jax.run.config import from_file
 
 
 def get_config() -> ConfigDict:

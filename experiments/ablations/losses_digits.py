@@ -16,9 +16,9 @@ Score:    Fréchet distance after 1,000 rounds, three seeds, without a penalty a
 
 from ml_collections import ConfigDict
 
-from gan_jax.ablation import Axis, ablation, axis
-from gan_jax.config import from_file, network
-from gan_jax.losses import LOSSES
+from gan_jax.losses.adversarial import LOSSES
+from gan_jax.run.ablation import Axis, ablation, axis
+from gan_jax.run.config import from_file, network
 
 
 def get_config() -> ConfigDict:

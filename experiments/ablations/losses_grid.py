@@ -1,6 +1,6 @@
 """All losses under seven penalties, on a grid of twenty-five Gaussians.
 
-Paper:    see `gan_jax.losses` and `gan_jax.regularizers` for each
+Paper:    see `gan_jax.losses` and `gan_jax.losses.regularizers` for each
 Command:  launch/run ablate --config=experiments/ablations/losses_grid.py --workdir=runs/losses_grid
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside much other work
 Time:     65 min for 840 runs in 168 programs; 66 min of CPU
@@ -19,7 +19,7 @@ Score:    KL over modes after 5,000 rounds, five seeds. Over all losses: none 1.
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import from_file, network
+from gan_jax.run.config import from_file, network
 
 ROUNDS = 5000
 

@@ -1,6 +1,6 @@
 """All losses under seven penalties, on a ring of eight Gaussians: which of them lose modes?
 
-Paper:    see `gan_jax.losses` and `gan_jax.regularizers` for each
+Paper:    see `gan_jax.losses` and `gan_jax.losses.regularizers` for each
 Command:  launch/run ablate --config=experiments/ablations/losses_ring.py --workdir=runs/losses_ring
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2
 Time:     16 min 14 s for 840 runs in 168 programs, with empty caches
@@ -15,9 +15,9 @@ Score:    KL over modes after 3,000 rounds, five seeds. Over all losses: none 0.
 
 from ml_collections import ConfigDict
 
-from gan_jax.ablation import Axis, ablation, axis
-from gan_jax.config import from_file, network, optimizer, schedule
-from gan_jax.losses import LOSSES
+from gan_jax.losses.adversarial import LOSSES
+from gan_jax.run.ablation import Axis, ablation, axis
+from gan_jax.run.config import from_file, network, optimizer, schedule
 
 ROUNDS = 3000
 PENALTIES = {

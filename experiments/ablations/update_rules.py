@@ -3,7 +3,7 @@
 No rule has settings of its own: all share the networks, the loss without a penalty, the batch and
 the learning rate, so this shows what a rule does to this game, not how well it can do.
 
-Paper:    see `gan_jax.rules` for each; the ring is that of Metz et al. 2017 (arXiv:1611.02163)
+Paper:    see `gan_jax.game.rules` for each; the ring is that of Metz et al. 2017 (arXiv:1611.02163)
 Command:  launch/run ablate --config=experiments/ablations/update_rules.py --workdir=runs/rules
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside much other work
 Time:     14 min for 40 runs in eight programs
@@ -17,8 +17,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.ablation import Axis, ablation
-from gan_jax.config import from_file, network, optimizer
+from gan_jax.run.ablation import Axis, ablation
+from gan_jax.run.config import from_file, network, optimizer
 
 
 def both(name: str = "adam", **options: Any) -> dict[str, ConfigDict]:

@@ -28,7 +28,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 TIMING = {"seconds", "rounds_per_second", "images_per_second"}
-PRELOAD = ["gan_jax.train", "gan_jax.experiment", "tensorboardX", "PIL.Image"]
+PRELOAD = ["gan_jax.run.training.train", "gan_jax.run.experiment", "tensorboardX", "PIL.Image"]
 EVERY = 60  # rounds between checkpoints
 FURTHER = 15  # rounds that it may go on where it is to be killed
 
@@ -51,7 +51,7 @@ class Kill(NamedTuple):
 
 def config(rounds: int) -> ConfigDict:
   """Makes a small game with all that a run writes, often."""
-  from gan_jax.config import default_config, network
+  from gan_jax.run.config import default_config, network
 
   made = default_config()
   made.data, made.batch_size, made.rounds = "ring8", 64, rounds
@@ -69,7 +69,9 @@ def play(workdir: str, rounds: int, cache: str, reached: Any, limit: int) -> Non
   """Trains in a process of its own, tells which rounds it dispatches, and waits at a limit."""
   import jax
 
-  from gan_jax import experiment, plots, train
+  from gan_jax import plots
+  from gan_jax.run import experiment
+  from gan_jax.run.training import train
 
   logging.disable(logging.WARNING)
   os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the progress line

@@ -24,15 +24,17 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax import losses, parallel, regularizers, rules
-from gan_jax.game import Game, Metrics, State, init, minibatches, play_round
-from gan_jax.games import two_player
-from gan_jax.latents import normal
+from gan_jax import losses, parallel
+from gan_jax.game import rules
+from gan_jax.game.core import Game, Metrics, State, init, minibatches, play_round
+from gan_jax.game.latents import normal
+from gan_jax.game.optimizers import lookahead
+from gan_jax.game.schedules import half_life
+from gan_jax.game.turns import alternating, simultaneous
+from gan_jax.game.two_player import two_player
+from gan_jax.losses import regularizers
+from gan_jax.losses.objectives import every
 from gan_jax.nets.layers import Dense, Dropout, Logit, Norm, WithLabels, labels_for
-from gan_jax.objectives import every
-from gan_jax.optimizers import lookahead
-from gan_jax.schedules import half_life
-from gan_jax.turns import alternating, simultaneous
 
 DEVICES, BATCH, CLASSES = 8, 32, 4
 

@@ -28,13 +28,14 @@ from experiments import mnist_dcgan
 from experiments.bench.convolutions import machine
 from experiments.bench.kills import config as small_config
 from experiments.bench.monitors import start
-from gan_jax import parallel, train
-from gan_jax.checkpoint import Checkpoints
-from gan_jax.experiment import build
-from gan_jax.interruption import Interrupted
-from gan_jax.logger import Logger
-from gan_jax.metrics_buffer import MetricsBuffer
-from gan_jax.parallel import make_mesh
+from gan_jax import parallel
+from gan_jax.parallel.sharding import make_mesh
+from gan_jax.run.experiment import build
+from gan_jax.run.training import train
+from gan_jax.run.training.checkpoint import Checkpoints
+from gan_jax.run.training.interruption import Interrupted
+from gan_jax.run.training.logger import Logger
+from gan_jax.run.training.metrics_buffer import MetricsBuffer
 
 
 def megabytes() -> float:

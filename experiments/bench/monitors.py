@@ -1,4 +1,4 @@
-"""Times the rounds of an experiment with and without the monitors of `gan_jax.monitors`.
+"""Times the rounds of an experiment with and without the monitors of `gan_jax.game.monitors`.
 
   python -m experiments.bench.monitors [--configs ring mnist_dcgan] [--rounds 50] [--repeats 10]
 
@@ -19,12 +19,12 @@ import jax
 from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
-from gan_jax import monitors
-from gan_jax.experiment import Experiment, build
-from gan_jax.game import State, init, minibatches
-from gan_jax.held_out import held_out_probe
-from gan_jax.parallel import make_mesh, places
-from gan_jax.train import rounds_player
+from gan_jax.game import monitors
+from gan_jax.game.core import State, init, minibatches
+from gan_jax.parallel.sharding import make_mesh, places
+from gan_jax.run.evaluation.held_out import held_out_probe
+from gan_jax.run.experiment import Experiment, build
+from gan_jax.run.training.train import rounds_player
 
 
 def start(experiment: Experiment, mesh: Mesh) -> State:

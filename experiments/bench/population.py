@@ -23,12 +23,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
-from gan_jax import parallel, population
-from gan_jax.config import from_file
-from gan_jax.experiment import Experiment, build
-from gan_jax.game import init, minibatches
-from gan_jax.population import Population
-from gan_jax.train import rounds_player
+from gan_jax import parallel
+from gan_jax.game.core import init, minibatches
+from gan_jax.run import population
+from gan_jax.run.config import from_file
+from gan_jax.run.experiment import Experiment, build
+from gan_jax.run.population import Population
+from gan_jax.run.training.train import rounds_player
 
 FOLDER = pathlib.Path(__file__).parents[1]
 

@@ -21,9 +21,9 @@ from jax.flatten_util import ravel_pytree
 from experiments import ring
 from experiments.bench.layouts import DEVICES, LAYOUTS, one
 from gan_jax import parallel, plots
-from gan_jax.experiment import build
-from gan_jax.game import Game, Player, State, init, minibatches
-from gan_jax.random import make_key
+from gan_jax.game.core import Game, Player, State, init, minibatches
+from gan_jax.game.random import make_key
+from gan_jax.run.experiment import build
 
 CHANGES = 3  # of the first parameters, each from a seed of its own
 

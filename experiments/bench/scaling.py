@@ -22,9 +22,9 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gan_jax import parallel
-from gan_jax.experiment import Experiment, build
-from gan_jax.game import init
-from gan_jax.train import Rounds, rounds_program
+from gan_jax.game.core import init
+from gan_jax.run.experiment import Experiment, build
+from gan_jax.run.training.train import Rounds, rounds_program
 
 COUNTS = (1, 2, 4, 8)
 ROUNDS, REPEATS = 20, 5  # in one dispatch; dispatches, of which the fastest counts

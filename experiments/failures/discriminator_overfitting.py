@@ -14,7 +14,7 @@ Score:    seed 0. Failing: a logit of a training digit exceeds that of a test di
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config(kind: str = "failing") -> ConfigDict:

@@ -15,7 +15,7 @@ Score:    seed 0. Failing: diversity 1.1 at round 100 and 0.015 at 600; alarm at
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config(kind: str = "failing") -> ConfigDict:

@@ -14,7 +14,7 @@ Score:    seed 0. Failing: 1.63 turns in every 100 rounds, all in one direction,
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config(kind: str = "failing") -> ConfigDict:

@@ -14,7 +14,7 @@ Score:    seed 0. Failing: D(G(z)) is 2e-3 at round 50 and 5e-6 at 650, where th
 
 from ml_collections import ConfigDict
 
-from gan_jax.config import default_config, network, optimizer
+from gan_jax.run.config import default_config, network, optimizer
 
 
 def get_config(kind: str = "failing") -> ConfigDict:

@@ -46,15 +46,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gan_jax import losses, plots, regularizers, theory
-from gan_jax.game import init, play_round
-from gan_jax.games import two_player
-from gan_jax.latents import uniform
-from gan_jax.nets import MLPDiscriminator
-from gan_jax.theory import dynamics
-from gan_jax.theory.densities import Mixture
-from gan_jax.theory.toys import dirac, dirac_batch
-from gan_jax.turns import alternating, simultaneous
+import gan_jax as gj
 
 x = np.linspace(-9, 9, 901)
 dx = x[1] - x[0]
@@ -75,7 +67,7 @@ q = bell(0.5, 1.2)  # a generator that is not there yet
 # $\log p/q$. We need not believe it: give $D$ a free logit at every point and let it climb.
 
 # %%
-value = lambda logits: theory.value(logits, jnp.asarray(p * dx), jnp.asarray(q * dx))
+value = lambda logits: gj.theory.value(logits, jnp.asarray(p * dx), jnp.asarray(q * dx))
 adam = optax.adam(0.1)
 
 
@@ -93,11 +85,11 @@ for step in range(401):
     seen[step] = np.asarray(logits)
   logits, memory = climb(logits, memory)
 
-best = theory.OPTIMA["minimax"].logits(p, q)
+best = gj.theory.OPTIMA["minimax"].logits(p, q)
 sigmoid = lambda v: 1 / (1 + np.exp(-v))
-plots.judged(
+gj.plots.judged(
   {
-    f"D after {step} steps": plots.Judged(x, p, q, {"D*": sigmoid(best), "D": sigmoid(found)})
+    f"D after {step} steps": gj.plots.Judged(x, p, q, {"D*": sigmoid(best), "D": sigmoid(found)})
     for step, found in seen.items()
   },
   limits=(-6, 6),
@@ -121,12 +113,14 @@ base = bell(0.0, 1.0)
 worth, distance = [], []
 for shift in shifts:
   fakes = bell(shift, 1.0)
-  worth.append(theory.value(theory.OPTIMA["minimax"].logits(base, fakes), base * dx, fakes * dx))
-  distance.append(theory.jensen_shannon(base, fakes, dx))
+  worth.append(
+    gj.theory.value(gj.theory.OPTIMA["minimax"].logits(base, fakes), base * dx, fakes * dx)
+  )
+  distance.append(gj.theory.jensen_shannon(base, fakes, dx))
 worth, distance = np.array(worth), np.array(distance)
 
 low = ("−log 4", -math.log(4))
-plots.curves(
+gj.plots.curves(
   {
     "V(D*, G), computed": {"": worth},
     "−log 4 + 2 JSD(p, q)": {"": -math.log(4) + 2 * distance},
@@ -151,11 +145,11 @@ assert np.abs(worth - (-math.log(4) + 2 * distance)).max() < 1e-3
 # %%
 b = jnp.linspace(-8, 8, 161)
 sides = {
-  name: losses.LOSSES[name].generator
+  name: gj.losses.LOSSES[name].generator
   for name in ("minimax", "non_saturating", "least_squares", "wasserstein")
 }
 slope = lambda side: jax.vmap(jax.grad(lambda v: side(0.0, v)))(b)
-figure = plots.curves(
+figure = gj.plots.curves(
   {
     "what G minimises": {name: side(jnp.zeros_like(b), b) for name, side in sides.items()},
     "its slope": {name: slope(side) for name, side in sides.items()},
@@ -177,12 +171,12 @@ figure
 # %%
 reached = {}
 for name in ("minimax", "least_squares", "hinge", "f_gan_squared_hellinger", "f_gan_kl"):
-  optimum = theory.OPTIMA[name]
+  optimum = gj.theory.OPTIMA[name]
   worst = np.array([-optimum.loss(base * dx, bell(shift, 1.0) * dx) for shift in shifts])
   reached[name] = (worst - worst.min()) / np.ptp(worst)
-transport = np.array([theory.wasserstein(base * dx, bell(s, 1.0) * dx, x) for s in shifts])
+transport = np.array([gj.theory.wasserstein(base * dx, bell(s, 1.0) * dx, x) for s in shifts])
 reached["wasserstein (W₁)"] = transport / transport.max()
-plots.curves(
+gj.plots.curves(
   {"divergence, scaled": reached},
   shifts,
   xlabel="mean of the fakes; that of the data is 0",
@@ -202,23 +196,32 @@ portraits = {}
 sgd = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)}
 for title, terms in {
   "no penalty": {},
-  "R1, weight 0.3": {"r1": (0.3, regularizers.r1)},
-  "R1, weight 1": {"r1": (1.0, regularizers.r1)},
+  "R1, weight 0.3": {"r1": (0.3, gj.regularizers.r1)},
+  "R1, weight 1": {"r1": (1.0, gj.regularizers.r1)},
 }.items():
-  make = functools.partial(dirac, losses.minimax, optimizers=sgd, regularizers=terms)
-  batch = dirac_batch()
-  still = make(turns=simultaneous(), theta=0.0, psi=0.0)
-  state = init(still, jax.random.key(0), batch)
-  found = dynamics.eigenvalues(dynamics.jacobian(still, state, {"x": batch["x"][0]}))
-  game = make(turns=simultaneous())
-  step = lambda state, _, game=game, batch=batch: (play_round(game, state, batch)[0], state.params)
-  _, path = jax.lax.scan(step, init(game, jax.random.key(0), batch), length=300)
+  make = functools.partial(
+    gj.theory.toys.dirac, gj.losses.minimax, optimizers=sgd, regularizers=terms
+  )
+  batch = gj.theory.toys.dirac_batch()
+  still = make(turns=gj.turns.simultaneous(), theta=0.0, psi=0.0)
+  state = gj.init(still, jax.random.key(0), batch)
+  found = gj.theory.dynamics.eigenvalues(
+    gj.theory.dynamics.jacobian(still, state, {"x": batch["x"][0]})
+  )
+  game = make(turns=gj.turns.simultaneous())
+  step = lambda state, _, game=game, batch=batch: (
+    gj.play_round(game, state, batch)[0],
+    state.params,
+  )
+  _, path = jax.lax.scan(step, gj.init(game, jax.random.key(0), batch), length=300)
   places = np.stack([path["generator"]["theta"], path["discriminator"]["psi"]], axis=-1)
-  portraits[f"{title}: {dynamics.classify(found, 1e-5)}"] = plots.Portrait({"": places})
+  portraits[f"{title}: {gj.theory.dynamics.classify(found, 1e-5)}"] = gj.plots.Portrait(
+    {"": places}
+  )
   print(f"{title:16} eigenvalues {np.round(found, 3)}")
 
 # %%
-plots.portraits(portraits)
+gj.plots.portraits(portraits)
 
 # %% [markdown]
 # ## 6. All of it at once
@@ -229,20 +232,20 @@ plots.portraits(portraits)
 
 # %%
 K, ROUNDS, BATCH = 120, 30, 512
-truth = Mixture(mean=(-1.5, 1.3), std=(0.5, 0.8), weight=0.57)
-generator = Mixture(mean=(-0.2, 2.2), std=(0.7, 0.7))
-discriminator = MLPDiscriminator(hidden=(64, 64), activation="gelu")
+truth = gj.theory.densities.Mixture(mean=(-1.5, 1.3), std=(0.5, 0.8), weight=0.57)
+generator = gj.theory.densities.Mixture(mean=(-0.2, 2.2), std=(0.7, 0.7))
+discriminator = gj.nets.MLPDiscriminator(hidden=(64, 64), activation="gelu")
 within = optax.cosine_decay_schedule(0.01, K)
-game = two_player(
+game = gj.two_player(
   generator,
   discriminator,
-  loss=losses.minimax,
+  loss=gj.losses.minimax,
   optimizers={
     "discriminator": optax.adam(lambda moves: within(moves % K)),
     "generator": optax.adam(optax.cosine_decay_schedule(0.2, ROUNDS), b1=0.5, b2=0.9),
   },
-  latent=uniform(1),
-  turns=alternating(K),
+  latent=gj.latents.uniform(1),
+  turns=gj.turns.alternating(K),
 )
 variables = truth.init(jax.random.key(0), jnp.zeros((1, 1)), train=False)
 points = jnp.asarray(x, jnp.float32)[:, None]
@@ -253,7 +256,7 @@ density = lambda net, params: net.apply({"params": params}, points, method="log_
 def play(state):
   z = game.prior(jax.random.fold_in(state.key, 10_000 + state.round), K * BATCH)
   data = truth.apply(variables, z, train=False).reshape(K, BATCH, 1)
-  return play_round(game, state, {"x": data})[0]
+  return gj.play_round(game, state, {"x": data})[0]
 
 
 @jax.jit
@@ -262,7 +265,7 @@ def look(discriminator_params, generator_params):
   return logits, density(truth, variables["params"]), density(generator, generator_params)
 
 
-state = init(game, jax.random.key(1), {"x": jnp.zeros((K, BATCH, 1))})
+state = gj.init(game, jax.random.key(1), {"x": jnp.zeros((K, BATCH, 1))})
 frames = []
 for _ in range(ROUNDS):
   before = state.params["generator"]
@@ -271,14 +274,17 @@ for _ in range(ROUNDS):
 
 shown, worths = (
   {},
-  [theory.value(logits, np.exp(log_p) * dx, np.exp(log_q) * dx) for logits, log_p, log_q in frames],
+  [
+    gj.theory.value(logits, np.exp(log_p) * dx, np.exp(log_q) * dx)
+    for logits, log_p, log_q in frames
+  ],
 )
 for index in (0, 3, 12, ROUNDS - 1):
   logits, log_p, log_q = frames[index]
   seen = {"D*": sigmoid(log_p - log_q), "D": sigmoid(logits)}
   title = f"round {index}: V = {worths[index]:.3f}"
-  shown[title] = plots.Judged(x, np.exp(log_p), np.exp(log_q), seen)
-plots.judged(shown, limits=(-4, 4))
+  shown[title] = gj.plots.Judged(x, np.exp(log_p), np.exp(log_q), seen)
+gj.plots.judged(shown, limits=(-4, 4))
 
 # %%
 worth = worths[-1]

@@ -40,16 +40,7 @@ import numpy as np
 import optax
 from tqdm.auto import tqdm
 
-from gan_jax import data, losses, plots, population, regularizers
-from gan_jax.ablation.results import estimate
-from gan_jax.data.mixtures import mixture_source
-from gan_jax.game import StepContext, Turn, gradients, init, play_round
-from gan_jax.games import two_player
-from gan_jax.latents import normal
-from gan_jax.losses import AdversarialLoss
-from gan_jax.metrics import mode_coverage
-from gan_jax.nets import MLPDiscriminator, MLPGenerator
-from gan_jax.schedules import decay
+import gan_jax as gj
 
 SEEDS, ROUNDS, LOOKS = 3, 800, 8  # for results to keep: 10, 10_000 and 20
 R1, MOVES = (0.0, 0.1), 300
@@ -66,14 +57,14 @@ R1, MOVES = (0.0, 0.1), 300
 # %%
 sigmoid, softplus = jax.nn.sigmoid, jax.nn.softplus
 
-focal = AdversarialLoss(
+focal = gj.AdversarialLoss(
   discriminator=lambda a, b: sigmoid(-a) ** 2 * softplus(-a) + sigmoid(b) ** 2 * softplus(b),
   generator=lambda a, b: softplus(-b),
   probability=True,  # logits are log-odds to it, so D(x) is shown
 )
 
 known = ("minimax", "non_saturating", "least_squares", "hinge", "relativistic")
-LOSSES = {"focal": focal, **{name: losses.LOSSES[name] for name in known}}
+LOSSES = {"focal": focal, **{name: gj.losses.LOSSES[name] for name in known}}
 
 # %% [markdown]
 # ## 2. What the generator is left with when D is sure
@@ -87,7 +78,7 @@ LOSSES = {"focal": focal, **{name: losses.LOSSES[name] for name in known}}
 logits = jnp.linspace(-7, 7, 141)
 slope = lambda loss: jax.vmap(jax.grad(lambda b: loss.generator(0.0, b)))(logits)
 slopes = {name: np.abs(slope(loss)) for name, loss in LOSSES.items()}
-plots.curves(
+gj.plots.curves(
   {"|slope| of the generator's loss": slopes},
   sigmoid(logits),
   log=["|slope| of the generator's loss"],
@@ -103,29 +94,29 @@ plots.curves(
 
 # %%
 def game(loss, r1=None):
-  return two_player(
-    MLPGenerator(shape=(2,), hidden=(64, 64)),
-    MLPDiscriminator(hidden=(64, 64)),
+  return gj.two_player(
+    gj.nets.MLPGenerator(shape=(2,), hidden=(64, 64)),
+    gj.nets.MLPDiscriminator(hidden=(64, 64)),
     loss=loss,
-    regularizers={} if r1 is None else {"r1": (r1, regularizers.r1)},
+    regularizers={} if r1 is None else {"r1": (r1, gj.regularizers.r1)},
     optimizers={p: optax.adam(2e-3, b1=0.0, b2=0.99) for p in ("discriminator", "generator")},
-    latent=normal(8),
-    averages={"generator": decay(0.99)},
+    latent=gj.latents.normal(8),
+    averages={"generator": gj.schedules.decay(0.99)},
   )
 
 
-ring = data.Mixture(data.RING8.centers, std=0.05)
-batches = data.Batches(mixture_source("ring", ring), batch_size=64, seed=0)
+ring = gj.data.Mixture(gj.data.RING8.centers, std=0.05)
+batches = gj.data.Batches(gj.data.mixture_source("ring", ring), batch_size=64, seed=0)
 
 
 def learn_and_look(loss, state, t):
   """One move of D, then what the generator's gradient is."""
   playing, batch = game(loss), batches.at({}, t)
-  only_d = playing._replace(turns=(Turn(("discriminator",)),))
-  state, metrics = play_round(only_d, state, jax.tree.map(lambda x: x[None], batch))
-  context = StepContext(jax.random.fold_in(state.key, t), state.round, None)
+  only_d = playing._replace(turns=(gj.Turn(("discriminator",)),))
+  state, metrics = gj.play_round(only_d, state, jax.tree.map(lambda x: x[None], batch))
+  context = gj.game.StepContext(jax.random.fold_in(state.key, t), state.round, None)
   own = {"generator": playing.players["generator"]}
-  found, _ = gradients(own, state.params, state.carried, batch, context)
+  found, _ = gj.game.gradients(own, state.params, state.carried, batch, context)
   return state, (metrics["D_fake"], optax.tree.norm(found))
 
 
@@ -136,9 +127,9 @@ def stand_still(state):
 
 
 COMPARED = ("focal", "minimax", "non_saturating")
-found = stand_still(init(game(focal), jax.random.key(0), batches.spec(1)))
+found = stand_still(gj.init(game(focal), jax.random.key(0), batches.spec(1)))
 d_fake, norms = ({name: found[name][i] for name in COMPARED} for i in range(2))
-plots.curves(
+gj.plots.curves(
   {"D(G(z))": d_fake, "norm of the generator's gradient": norms},
   log=["norm of the generator's gradient", "D(G(z))"],
   xlabel="moves of D, the generator standing still",
@@ -163,20 +154,22 @@ seen = {name: {"high quality": [], "KL over modes": [], "G's gradient": []} for 
 points = {name: [] for name in LOSSES}
 make = lambda loss, numbers: game(loss, **numbers)
 people = {
-  name: population.Population(functools.partial(make, loss), seeds, {"r1": weights})
+  name: gj.population.Population(functools.partial(make, loss), seeds, {"r1": weights})
   for name, loss in LOSSES.items()
 }
-first = population.start(people["focal"], batches)
-draw = functools.partial(population.samples, people["focal"], n=1000)  # as all have one generator
+first = gj.population.start(people["focal"], batches)
+draw = functools.partial(
+  gj.population.samples, people["focal"], n=1000
+)  # as all have one generator
 
 with tqdm(total=len(LOSSES) * LOOKS) as bar:
   for name in LOSSES:
     bar.set_description(name)
     state = jax.tree.map(jnp.copy, first)  # as playing gives it away
     several = {"rounds": ROUNDS, "every": ROUNDS // LOOKS}
-    for _, states, metrics in population.play(people[name], batches, state, **several):
+    for _, states, metrics in gj.population.play(people[name], batches, state, **several):
       points[name].append(draw(states))
-      scores = [mode_coverage(x, *ring) for x in points[name][-1]]
+      scores = [gj.metrics.mode_coverage(x, *ring) for x in points[name][-1]]
       seen[name]["high quality"].append([score["high_quality"] for score in scores])
       seen[name]["KL over modes"].append([score["kl"] for score in scores])
       seen[name]["G's gradient"].append(metrics["generator/gradient_norm"].mean(axis=0))
@@ -197,7 +190,7 @@ panels = {
   for what in seen["focal"]
 }
 rounds = ROUNDS // LOOKS * (1 + np.arange(LOOKS))
-plots.curves(panels, rounds, log=[title for title in panels if "gradient" in title], columns=3)
+gj.plots.curves(panels, rounds, log=[title for title in panels if "gradient" in title], columns=3)
 
 # %% [markdown]
 # The end of it as a matrix: means, and their 95% bootstrap intervals over seeds.
@@ -206,8 +199,8 @@ plots.curves(panels, rounds, log=[title for title in panels if "gradient" in tit
 last = np.array([seen[name]["high quality"][-1] for name in LOSSES]).reshape(
   len(LOSSES), len(R1), SEEDS
 )
-mean, _, low, high = np.moveaxis(np.apply_along_axis(estimate, -1, last), -1, 0)
-plots.matrix(
+mean, _, low, high = np.moveaxis(np.apply_along_axis(gj.ablation.results.estimate, -1, last), -1, 0)
+gj.plots.matrix(
   mean,
   low,
   high,
@@ -222,17 +215,17 @@ plots.matrix(
 # The first seed of each, at the end; and two of them as they move.
 
 # %%
-truth = data.take(batches.source, 1000)["x"]
+truth = gj.data.take(batches.source, 1000)["x"]
 final = {
   f"{name}\n{title}": points[name][-1][which.start]
   for title, which in members.items()
   for name in LOSSES
 }
-plots.clouds(final, real=truth, columns=len(LOSSES), size=1.9)
+gj.plots.clouds(final, real=truth, columns=len(LOSSES), size=1.9)
 
 # %%
-plots.animation(
-  plots.clouds(
+gj.plots.animation(
+  gj.plots.clouds(
     {f"{name}, {round}": points[name][look][SEEDS] for name in ("focal", "non_saturating")},
     real=truth,
     limits=((-1.6, 1.6), (-1.6, 1.6)),
@@ -254,5 +247,5 @@ assert np.isfinite(mean).all() and list(LOSSES)[order[0]] == "minimax"
 # in the cell of imports. A grid of losses and penalties with paired tests over seeds, that can be
 # stopped and resumed, is one command:
 # `gan_jax ablate --config=experiments/ablations/losses_ring.py --workdir=runs/losses_ring`. To keep
-# the new loss, add its value and its line of `LOSSES` to `gan_jax/losses.py`; the tests of all
-# losses then hold it to their contract.
+# the new loss, add its value and its line of `LOSSES` to `gan_jax/losses/adversarial.py`; the tests
+# of all losses then hold it to their contract.

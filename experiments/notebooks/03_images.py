@@ -39,13 +39,7 @@ import numpy as np
 import optax
 from tqdm.auto import tqdm
 
-from gan_jax import data, losses, plots, population, regularizers
-from gan_jax.evaluate import evaluator_for
-from gan_jax.games import two_player
-from gan_jax.latents import normal
-from gan_jax.losses import AdversarialLoss
-from gan_jax.nets import DCGANDiscriminator, DCGANGenerator
-from gan_jax.schedules import decay
+import gan_jax as gj
 
 SEEDS, ROUNDS, LOOKS, WIDTH = 2, 400, 4, 8  # for results to keep: 5, 10_000, 10 and 32
 
@@ -57,12 +51,12 @@ SEEDS, ROUNDS, LOOKS, WIDTH = 2, 400, 4, 8  # for results to keep: 5, 10_000, 10
 # training digits score is the best that there is to reach.
 
 # %%
-train, test = data.load("mnist10k"), data.load("mnist10k", "test")
-evaluator = evaluator_for(train, test, num_fake=500)
+train, test = gj.data.load("mnist10k"), gj.data.load("mnist10k", "test")
+evaluator = gj.evaluator_for(train, test, num_fake=500)
 score = lambda images: evaluator(lambda n, seed: {"x": images})
-real = score(data.take(train, 500)["x"])
+real = score(gj.data.take(train, 500)["x"])
 print("500 training digits:", {name: round(value, 3) for name, value in real.items()})
-plots.sheets({"data": data.take(train, 36)["x"]}, in_row=12, size=4.5)
+gj.plots.sheets({"data": gj.data.take(train, 36)["x"]}, in_row=12, size=4.5)
 
 # %% [markdown]
 # ## 2. Three games that differ in a value
@@ -71,24 +65,24 @@ plots.sheets({"data": data.take(train, 36)["x"]}, in_row=12, size=4.5)
 sigmoid, softplus = jax.nn.sigmoid, jax.nn.softplus
 
 LOSSES = {
-  "focal": AdversarialLoss(  # the cross-entropy, weighed by the square of an example's error
+  "focal": gj.AdversarialLoss(  # the cross-entropy, weighed by the square of an example's error
     discriminator=lambda a, b: sigmoid(-a) ** 2 * softplus(-a) + sigmoid(b) ** 2 * softplus(b),
     generator=lambda a, b: softplus(-b),
   ),
-  "non_saturating": losses.non_saturating,
-  "hinge": losses.hinge,
+  "non_saturating": gj.losses.non_saturating,
+  "hinge": gj.losses.hinge,
 }
 
 
 def game(loss, numbers):
-  return two_player(
-    DCGANGenerator(shape=train.shape, width=WIDTH),
-    DCGANDiscriminator(width=WIDTH, norm="none"),
+  return gj.two_player(
+    gj.nets.DCGANGenerator(shape=train.shape, width=WIDTH),
+    gj.nets.DCGANDiscriminator(width=WIDTH, norm="none"),
     loss=loss,
-    regularizers={"r1": (0.3, regularizers.r1)},
+    regularizers={"r1": (0.3, gj.regularizers.r1)},
     optimizers={p: optax.adam(2e-3, b1=0.0, b2=0.99) for p in ("discriminator", "generator")},
-    latent=normal(32),
-    averages={"generator": decay(0.98)},
+    latent=gj.latents.normal(32),
+    averages={"generator": gj.schedules.decay(0.98)},
   )
 
 
@@ -99,24 +93,24 @@ def game(loss, numbers):
 # other on a CPU, where a convolution of many networks at once is slow. The numbers are the same.
 
 # %%
-batches = data.Batches(train, batch_size=32, seed=0)
+batches = gj.data.Batches(train, batch_size=32, seed=0)
 at_once = 1 if jax.default_backend() == "cpu" else None
 seen = {name: {what: [] for what in real} for name in LOSSES}
 images = {name: [] for name in LOSSES}
 people = {
-  name: population.Population(functools.partial(game, loss), seeds=np.arange(SEEDS))
+  name: gj.population.Population(functools.partial(game, loss), seeds=np.arange(SEEDS))
   for name, loss in LOSSES.items()
 }
-first = population.start(people["focal"], batches)
-draw = functools.partial(population.samples, people["focal"], n=500)  # as all have one generator
+first = gj.population.start(people["focal"], batches)
+draw = functools.partial(gj.population.samples, people["focal"], n=500)  # as all have one generator
 
 with tqdm(total=len(LOSSES) * LOOKS) as bar:
   for name in LOSSES:
     bar.set_description(name)
     state = jax.tree.map(jnp.copy, first)  # as playing gives it away
     several = {"rounds": ROUNDS, "every": ROUNDS // LOOKS, "at_once": at_once}
-    for _, states, _ in population.play(people[name], batches, state, **several):
-      drawn = [data.to_uint8(x) for x in draw(states)]
+    for _, states, _ in gj.population.play(people[name], batches, state, **several):
+      drawn = [gj.data.to_uint8(x) for x in draw(states)]
       images[name].append(drawn[0][:25])
       for what, values in seen[name].items():
         values.append([score(x)[what] for x in drawn])
@@ -131,7 +125,7 @@ titles = {
   "classes": "classes of 10",
   "class_kl": "KL of classes",
 }
-plots.curves(
+gj.plots.curves(
   {title: {name: np.array(seen[name][what]) for name in LOSSES} for what, title in titles.items()},
   ROUNDS // LOOKS * (1 + np.arange(LOOKS)),
   log=["Fréchet distance"],
@@ -142,7 +136,7 @@ plots.curves(
 # The first seed of each, from the first look to the last, of the same latents.
 
 # %%
-plots.sheets(
+gj.plots.sheets(
   {
     f"{name}, round {ROUNDS // LOOKS * (look + 1)}": images[name][look]
     for name in LOSSES
@@ -153,9 +147,9 @@ plots.sheets(
 )
 
 # %%
-plots.animation(
+gj.plots.animation(
   (
-    plots.sheets({name: shown[look] for name, shown in images.items()}, size=1.6)
+    gj.plots.sheets({name: shown[look] for name, shown in images.items()}, size=1.6)
     for look in range(LOOKS)
   ),
   seconds=0.6,

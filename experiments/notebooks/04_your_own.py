@@ -40,13 +40,7 @@ import numpy as np
 from flax import linen as nn
 from PIL import Image, ImageDraw
 
-from gan_jax import data, plots, regularizers
-from gan_jax.config import default_config, network, optimizer
-from gan_jax.experiment import build
-from gan_jax.nets import NETWORKS
-from gan_jax.report import read_rows
-from gan_jax.runs import load
-from gan_jax.train import fit
+import gan_jax as gj
 
 SIZE, COUNT, ROUNDS = 16, 400, 600
 temporary = tempfile.TemporaryDirectory()  # goes when the kernel ends; name a folder to keep a run
@@ -80,9 +74,9 @@ for split, count in (("train", COUNT), ("test", COUNT // 2)):
     for i in range(count // 2):
       paint(rng, kind).save(FOLDER / "images" / split / kind / f"{i:04}.png")
 
-source = data.load(f"folder:{FOLDER}/images")
+source = gj.data.load(f"folder:{FOLDER}/images")
 print(f"{source.size} images of {source.shape} pixels, {source.num_classes} classes")
-plots.sheets({"data": data.take(source, 40)["x"]}, in_row=10, size=4)
+gj.plots.sheets({"data": gj.data.take(source, 40)["x"]}, in_row=10, size=4)
 
 # %% [markdown]
 # ## 2. A network
@@ -114,7 +108,7 @@ class PixelByPixel(nn.Module):
     return jnp.tanh(nn.Dense(channels)(x))
 
 
-NETWORKS["pixel_by_pixel"] = PixelByPixel
+gj.nets.NETWORKS["pixel_by_pixel"] = PixelByPixel
 
 # %% [markdown]
 # ## 3. A regularizer
@@ -139,7 +133,7 @@ def occlusion(patch: int = 5):
   return term
 
 
-regularizers.REGULARIZERS["occlusion"] = occlusion
+gj.regularizers.REGULARIZERS["occlusion"] = occlusion
 
 # %% [markdown]
 # ## 4. Train
@@ -151,16 +145,16 @@ regularizers.REGULARIZERS["occlusion"] = occlusion
 # comparing runs on the same images and for nothing else.
 
 # %%
-config = default_config()
+config = gj.config.default_config()
 config.data = f"folder:{FOLDER}/images"
 config.batch_size, config.rounds = 32, ROUNDS
 config.latent.dim = 16
-config.generator = network("pixel_by_pixel", hidden=48)
-config.discriminator = network("mlp_discriminator", hidden=(256, 128))
+config.generator = gj.config.network("pixel_by_pixel", hidden=48)
+config.discriminator = gj.config.network("mlp_discriminator", hidden=(256, 128))
 config.regularizers.r1 = 0.3
 config.regularizers.occlusion = 0.1
-config.optimizers.discriminator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
-config.optimizers.generator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+config.optimizers.discriminator = gj.config.optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
+config.optimizers.generator = gj.config.optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
 config.average.decay = 0.98
 config.evaluation = {
   "features": "random_projection",
@@ -172,7 +166,7 @@ config.sample_every = config.evaluate_every = config.checkpoint_every = ROUNDS /
 config.log_every = ROUNDS // 20
 config.num_samples = 40
 
-summary = fit(build(config), FOLDER / "run")
+summary = gj.fit(gj.build(config), FOLDER / "run")
 
 # %% [markdown]
 # ## 5. What came of it
@@ -182,9 +176,9 @@ summary = fit(build(config), FOLDER / "run")
 # with more rounds, `fit` goes on from the last checkpoint.
 
 # %%
-rows = read_rows(FOLDER / "run")
+rows = gj.read_rows(FOLDER / "run")
 series = lambda name: tuple(np.array([(r["round"], r[name]) for r in rows if name in r]).T)
-plots.curves(
+gj.plots.curves(
   {
     "Fréchet distance to test images": {"": series("score/frechet_distance")},
     "share": {name: series(f"score/{name}") for name in ("precision", "recall", "coverage")},
@@ -197,17 +191,19 @@ plots.curves(
 
 # %%
 print({name: score["last"] for name, score in summary["scores"].items()})
-runs = {f"round {at}": load(FOLDER / "run", at=at) for at in (ROUNDS // 2, 3 * ROUNDS // 4, ROUNDS)}
+runs = {
+  f"round {at}": gj.load(FOLDER / "run", at=at) for at in (ROUNDS // 2, 3 * ROUNDS // 4, ROUNDS)
+}
 last = runs[f"round {ROUNDS}"]
 shown = {title: run.sample(36) for title, run in runs.items()}
-plots.sheets({**shown, "data": data.take(source, 36)["x"]})
+gj.plots.sheets({**shown, "data": gj.data.take(source, 36)["x"]})
 
 # %% [markdown]
 # A walk between latents shows whether the generator has learned the shapes or the images.
 
 # %%
 walk = last.sampler.interpolate(last.state, 4, 12)
-plots.sheets({"": walk}, in_row=12, size=5)
+gj.plots.sheets({"": walk}, in_row=12, size=5)
 
 # %%
 distance = series("score/frechet_distance")[1]

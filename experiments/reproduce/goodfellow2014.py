@@ -32,13 +32,13 @@ from ml_collections import ConfigDict
 
 from experiments import goodfellow2014_mnist
 from gan_jax import data
-from gan_jax.checkpoint import Checkpoints
-from gan_jax.config import network, schedule
-from gan_jax.evaluate import Evaluator, SampleFn
-from gan_jax.experiment import build
 from gan_jax.metrics import LogLikelihood, parzen_log_likelihood
-from gan_jax.report import read_rows
-from gan_jax.train import fit
+from gan_jax.run.config import network, schedule
+from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn
+from gan_jax.run.experiment import build
+from gan_jax.run.results.rows import read_rows
+from gan_jax.run.training.checkpoint import Checkpoints
+from gan_jax.run.training.train import fit
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data", "tfds:mnist", "All of MNIST: tfds:mnist, or idx:DIR.")

@@ -31,16 +31,16 @@ from absl import app, flags
 from experiments.means import lost, mean_and_error
 from gan_jax import losses
 from gan_jax.data import GRID25, Batches, Source, load
-from gan_jax.game import Game, sample
-from gan_jax.games import two_player
-from gan_jax.latents import normal
+from gan_jax.game.core import Game, sample
+from gan_jax.game.latents import normal
+from gan_jax.game.schedules import decay
+from gan_jax.game.two_player import two_player
+from gan_jax.losses.objectives import every
+from gan_jax.losses.regularizers import r1, r2
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
-from gan_jax.objectives import every
-from gan_jax.population import Population, member, player, start
-from gan_jax.regularizers import r1, r2
-from gan_jax.report import write_json
-from gan_jax.schedules import decay
+from gan_jax.run.population import Population, member, player, start
+from gan_jax.run.results.rows import write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", "runs/lazy_penalties", "Folder for the numbers.")

@@ -9,7 +9,6 @@ TFDS, grain and Pillow are imported only when they are used.
 
 from gan_jax.data.batches import Batch, Batches
 from gan_jax.data.fingerprint import fingerprint
-from gan_jax.data.mixtures import GRID25, MIXTURES, RING8, Mixture
 from gan_jax.data.pixels import to_float, to_levels, to_uint8
 from gan_jax.data.registry import KINDS, check_name, load
 from gan_jax.data.source import (
@@ -24,6 +23,7 @@ from gan_jax.data.source import (
   take,
   tell_unseen,
 )
+from gan_jax.data.sources.mixtures import GRID25, MIXTURES, RING8, Mixture, mixture_source
 
 __all__ = [
   "GRID25",
@@ -42,6 +42,7 @@ __all__ = [
   "first",
   "hold_out",
   "load",
+  "mixture_source",
   "require_labels",
   "table",
   "take",

@@ -4,10 +4,12 @@ Label files count from 1, leave numbers out, or have names; networks and metrics
 that there are, and nothing between them.
 """
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
-from absl import logging
+
+_LOG = logging.getLogger(__name__)
 
 _SHOWN = 10  # classes that a message lists
 
@@ -68,7 +70,7 @@ def encode_split(
     (places among the classes, the classes); (None, None) without labels.
   """
   if (y is None) != (training is None):
-    logging.warning("%s has labels in one of its splits, and none in another", name)
+    _LOG.warning("%s has labels in one of its splits, and none in another", name)
   if y is None:
     return None, None
   if training is None or training is y:

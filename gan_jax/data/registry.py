@@ -4,12 +4,12 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gan_jax.data.arrays import open_npz
-from gan_jax.data.folder import open_folder
-from gan_jax.data.mixtures import POINTS, mixture_source
-from gan_jax.data.mnist import open_bundled, open_idx
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
-from gan_jax.data.stacked import stack
+from gan_jax.data.sources.arrays import open_npz
+from gan_jax.data.sources.folder import open_folder
+from gan_jax.data.sources.mixtures import POINTS, mixture_source
+from gan_jax.data.sources.mnist import open_bundled, open_idx
+from gan_jax.data.sources.stacked import stack
 
 
 class Kind(NamedTuple):
@@ -84,7 +84,7 @@ def _open_stacked(argument: str, split: str, options: Options) -> Source:
 
 
 def _open_tfds(argument: str, split: str, options: Options) -> Source:
-  from gan_jax.data.tfds import open_tfds
+  from gan_jax.data.sources.tfds import open_tfds
 
   return open_tfds(argument, split, options)
 

@@ -6,18 +6,20 @@ here: images are uint8 [H, W, C], points float32 [d], labels int32.
 """
 
 import functools
+import logging
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from absl import logging
 
 from gan_jax.data.labels import class_names as names_of
 from gan_jax.data.labels import encode, listed, numbers
 from gan_jax.data.permutation import hash_words, permute
-from gan_jax.switches import fixed
+from gan_jax.game.switches import fixed
+
+_LOG = logging.getLogger(__name__)
 
 Raw = dict[str, np.ndarray]
 ReadFn = Callable[[np.ndarray], Raw]
@@ -130,7 +132,7 @@ def tell_unseen(source: Source) -> None:
   if "y" in source.arrays and source.size is not None:
     absent = sorted({*range(source.num_classes or 0)} - {*source.arrays["y"].tolist()})
     if absent:
-      logging.warning(
+      _LOG.warning(
         "%s has no example of %s to train on",
         source.name,
         listed([source.classes[i] for i in absent]),
@@ -164,7 +166,7 @@ def first(source: Source, n: int) -> Source:
     )
   arrays = {key: value[:n] for key, value in source.arrays.items()}
   if "y" in arrays and (seen := len(np.unique(arrays["y"]))) < (source.num_classes or 0):
-    logging.warning(
+    _LOG.warning(
       "the first %d examples of %s are of %d of its %d classes",
       n,
       source.name,

@@ -1,7 +1,7 @@
 """Scores: one a file, each a pure function of arrays on the host, in float64.
 
 `features/` holds the networks that look at images. What a score was made from is for
-`gan_jax.evaluate` to say.
+`gan_jax.run.evaluation.evaluate` to say.
 """
 
 from gan_jax.metrics.accuracy_score import classification_accuracy_score

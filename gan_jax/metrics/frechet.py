@@ -1,6 +1,8 @@
 """The Fréchet distance between two sets of features, from moments that can be streamed.
 
-total = functools.reduce(merge, map(moments, batches))
+    total = functools.reduce(merge, map(moments, batches))
+
+Moments of parts make those of the whole.
 """
 
 from typing import NamedTuple

@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.game.random import Part, example_keys
 from gan_jax.nets import convolution
-from gan_jax.random import Part, example_keys
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {

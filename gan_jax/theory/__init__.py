@@ -4,6 +4,7 @@ Everything is a function of two distributions given as arrays, of NumPy (float64
 then differentiable; exact to float64 under `jax.enable_x64`). Nothing here is used in training.
 """
 
+from gan_jax.theory import densities, dynamics, toys
 from gan_jax.theory.divergences import (
   f_divergence,
   jensen_shannon,
@@ -30,6 +31,8 @@ from gan_jax.theory.optimal import (
 __all__ = [
   "OPTIMA",
   "Optimum",
+  "densities",
+  "dynamics",
   "expected",
   "f_divergence",
   "generator_gradient",
@@ -42,6 +45,7 @@ __all__ = [
   "reverse_kl",
   "squared_hellinger",
   "total_variation",
+  "toys",
   "value",
   "variational_bound",
   "wasserstein",

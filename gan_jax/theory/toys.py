@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.game import Game, Turn
-from gan_jax.games import Terms, two_player
-from gan_jax.latents import normal
-from gan_jax.losses import AdversarialLoss
-from gan_jax.turns import alternating
+from gan_jax.game.core import Game, Turn
+from gan_jax.game.latents import normal
+from gan_jax.game.turns import alternating
+from gan_jax.game.two_player import Terms, two_player
+from gan_jax.losses.adversarial import AdversarialLoss
 
 
 class Point(nn.Module):

@@ -146,7 +146,7 @@ def test_what_is_left_out_is_told(tmp_path, caplog):
     (tmp_path / name).write_bytes(b"?")
   frames = [Image.fromarray(image) for image in images(3, 4, 4, 3)]
   frames[0].save(tmp_path / "moves.gif", save_all=True, append_images=frames[1:])
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     source = load(f"folder:{tmp_path}", channels=3)
   assert source.size == 3
   assert "left out" in caplog.text and "2 of .heic (a.heic), 1 of no ending (c)" in caplog.text
@@ -206,7 +206,7 @@ def test_damage_in_a_streamed_folder_is_named_too(tmp_path):
 
 def test_decompression_bombs_are_refused(tmp_path):
   """PNG headers that promise just above our own limit, a hundred million, ten billion pixels."""
-  from gan_jax.data.images import MAX_PIXELS
+  from gan_jax.data.sources.images import MAX_PIXELS
 
   save(tmp_path / "a.png", images(1, 2, 2, 3)[0])
   content = (tmp_path / "a.png").read_bytes()

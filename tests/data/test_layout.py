@@ -60,7 +60,7 @@ def test_splits_have_many_names(zipped, train, test, tmp_path):
 
 def test_a_validation_split_beside_a_test_split_is_told(tmp_path, caplog):
   name = write(tmp_path, "train/0.png", "val/0.png", "test/0.png")
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     assert content(name) == {"": [0]} and content(name, "test") == {"": [2]}
   assert caplog.text.count("val is left out, as test is the test split") == 1
 
@@ -68,7 +68,7 @@ def test_a_validation_split_beside_a_test_split_is_told(tmp_path, caplog):
 @pytest.mark.parametrize("lone", ["train", "test", "val"])
 def test_a_class_may_be_called_like_a_split(lone, tmp_path, caplog):
   name = write(tmp_path, f"{lone}/0.png", "bus/0.png", "car/0.png")
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     assert content(name) == {"bus": [1], "car": [2], lone: [0]}
   assert f"the folder {lone} is taken for a class, as bus, car beside it are" in caplog.text
   with pytest.raises(NoSplitError, match=r"has no folder test/.*hold_out=0\.1"):
@@ -96,14 +96,14 @@ def test_one_of_two_domains_is_named(tmp_path):
 
 def test_the_only_folder_of_folders_is_gone_into(tmp_path, caplog):
   name = write(tmp_path, "pets/cat/0.png", "pets/dog/0.png")
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     assert content(name) == {"cat": [0], "dog": [1]}
   assert "all images are in pets, whose folders are used" in caplog.text
 
 
 def test_splits_below_classes_are_told(tmp_path, caplog):
   name = write(tmp_path, "cat/train/0.png", "cat/test/0.png", "dog/train/0.png")
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     assert content(name) == {"cat": [1, 0], "dog": [2]}
   assert "images in folders test, train below those of classes are used alike" in caplog.text
 
@@ -128,7 +128,7 @@ def test_labels_of_shards_are_those_of_their_file(zipped, labels, expected, tmp_
 
 def test_shards_without_labels_are_no_classes_and_other_numbers_are_told(tmp_path, caplog):
   assert content(write(tmp_path / "a", *SHARDS)) == {"": [0, 1, 2]}
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     assert content(write(tmp_path / "b", "00000/0.png", "00003/0.png")) == {
       "00000": [0],
       "00003": [1],

@@ -24,7 +24,7 @@ from gan_jax.data import (
   take,
   tell_unseen,
 )
-from gan_jax.data.bundle import bundle, choose
+from gan_jax.data.sources.bundle import bundle, choose
 
 # name: shape, sizes of train and test, classes
 EXPECTED = {
@@ -163,7 +163,7 @@ def test_classes_are_those_there_are_and_keep_their_names(labels, y, names):
 
 
 def test_classes_without_an_example_are_told(caplog):
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     tell_unseen(table("all", images(3, 2, 2, 1), np.arange(3)))
     assert not caplog.text
     tell_unseen(table("some", images(2, 2, 2, 1), np.array([2, 0]), 4, "abcd"))
@@ -209,7 +209,7 @@ def test_shares_that_leave_a_side_empty_are_refused():
 
 def test_the_first_examples_of_sorted_classes_are_told(caplog):
   source = table("sorted", np.zeros((9, 1), np.float32), np.arange(9) // 3)
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     first(source, 5)
   assert "the first 5 examples of sorted are of 2 of its 3 classes" in caplog.text
 
@@ -245,7 +245,7 @@ def test_bundled_digits_are_balanced_and_intact():
     source = load("mnist10k", split)
     assert (np.bincount(source.arrays["y"]) == count).all()
     assert source.arrays["x"].min() == 0 and source.arrays["x"].max() == 255
-  folder = resources.files("gan_jax.data") / "bundled"
+  folder = resources.files("gan_jax.data.sources") / "bundled"
   content = (folder / "mnist10k.npz").read_bytes()
   checksum = (folder / "mnist10k.npz.sha256").read_text().split()[0]
   assert hashlib.sha256(content).hexdigest() == checksum
@@ -353,7 +353,7 @@ def test_other_sets_of_a_folder_are_named(tmp_path, caplog):
   with pytest.raises(ValueError, match=r"mapping\.txt cannot be read .* a label and its character"):
     load(f"idx:{tmp_path}/emnist-letters")
   write_idx(tmp_path / "train-images-idx3-ubyte", images(4, 6, 6))
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     assert load(f"idx:{tmp_path}").shape == (6, 6, 1)
   assert (
     "MNIST's own names are read; ['emnist-digits', 'emnist-letters'] beside them" in caplog.text
@@ -395,7 +395,7 @@ def test_npz_says_what_it_leaves_out_and_what_it_cannot_tell(tmp_path, caplog):
     return f"npz:{tmp_path}/a.npz"
 
   three = {f"{split}_images": PIXELS for split in ("train", "val", "test")}
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     load(made(**three, target=LABELS))
   assert "left out val_images [6, 8, 8, 3], target [6]; used are train_images, test_images" in (
     caplog.text
@@ -408,7 +408,7 @@ def test_npz_says_what_it_leaves_out_and_what_it_cannot_tell(tmp_path, caplog):
     load(made(x=np.zeros((2, 3072), np.uint8)))
   with pytest.raises(ValueError, match="examples of class 9 in one split"):
     load(made(x=PIXELS[:3], y=LABELS[:3], x_test=PIXELS, y_test=LABELS), "test")
-  with caplog.at_level("WARNING", logger="absl"):
+  with caplog.at_level("WARNING", logger="gan_jax"):
     assert load(made(x=PIXELS, y=LABELS, x_test=PIXELS), "test").num_classes is None
   assert "has labels in one of its splits, and none in another" in caplog.text
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from small_sets import images
 
-from gan_jax.data import NoSplitError, load, prepare
+from gan_jax.data import NoSplitError, load
+from gan_jax.data.sources import prepare
 
 
 def test_records_are_those_that_were_written(data_dir: str):
@@ -61,7 +62,7 @@ def test_missing_tensorflow_is_said_at_once(tmp_path, monkeypatch: pytest.Monkey
   assert time.monotonic() - start < 150  # TFDS would sleep for over three minutes, to retry
   assert "pip install 'tensorflow-cpu>=2.20'" in str(error.value)
   assert "gan_jax[prepare]" in str(error.value)
-  assert f"python -m gan_jax.data.prepare mnist --data_dir={tmp_path}" in str(error.value)
+  assert f"python -m gan_jax.data.sources.prepare mnist --data_dir={tmp_path}" in str(error.value)
 
 
 def test_missing_internet_is_said_at_once(tmp_path, monkeypatch: pytest.MonkeyPatch):
@@ -103,7 +104,7 @@ def test_failure_of_the_child_is_reported(tmp_path, monkeypatch: pytest.MonkeyPa
 
 def test_images_of_different_sizes_or_none(data_dir: str, tmp_path):
   from gan_jax.data.source import Options
-  from gan_jax.data.tfds import _keys, _shape
+  from gan_jax.data.sources.tfds import _keys, _shape
 
   cats = prepare.builder("cats_vs_dogs", str(tmp_path))
   assert _keys("tfds:cats_vs_dogs", cats) == ("image", "label")

@@ -71,7 +71,7 @@ SMALLER = {  # of a notebook, what is kept as it ran being larger: (what it says
   "02_losses": ((', "least_squares", "hinge", "relativistic")', ")"),),
   "03_images": (
     ("SEEDS, ROUNDS, LOOKS, WIDTH = 2, 400, 4, 8", "SEEDS, ROUNDS, LOOKS, WIDTH = 1, 240, 4, 8"),
-    ('  "hinge": losses.hinge,\n', ""),
+    ('  "hinge": gj.losses.hinge,\n', ""),
   ),
   "04_your_own": (("COUNT, ROUNDS = 16, 400, 600", "COUNT, ROUNDS = 16, 400, 320"),),
 }

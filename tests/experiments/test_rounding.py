@@ -5,8 +5,8 @@ import numpy as np
 import optax
 
 from experiments.bench import rounding
-from gan_jax.game import Game, Objective, Player, State
-from gan_jax.random import make_key
+from gan_jax.game.core import Game, Objective, Player, State
+from gan_jax.game.random import make_key
 
 
 def test_players_tell_the_parameters_that_they_have_before_their_moves():

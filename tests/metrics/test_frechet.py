@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gan_jax.metrics import (
-  Moments,
-  class_frechet_distances,
-  frechet_distance,
-  merge,
-  moments,
-)
+from gan_jax.metrics import Moments, class_frechet_distances, frechet_distance, merge, moments
 
 
 def normal(seed: int, n: int, d: int, scale: float = 1.0) -> np.ndarray:

@@ -6,10 +6,11 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 
 from experiments.bench import convolutions
-from gan_jax import data, parallel, population
+from gan_jax import data, parallel
 from gan_jax.nets import NETWORKS
-from gan_jax.population import Population
-from gan_jax.train import rounds_program
+from gan_jax.run import population
+from gan_jax.run.population import Population
+from gan_jax.run.training.train import rounds_program
 
 BATCH = 16  # two for each of eight devices
 # Two moves of D in a row, and second derivatives. Batch norm would not let a minibatch be cut.

@@ -8,14 +8,15 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import losses, regularizers
-from gan_jax.game import init, minibatches, play_round
-from gan_jax.games import two_player
-from gan_jax.latents import normal
+from gan_jax import losses
+from gan_jax.game.core import init, minibatches, play_round
+from gan_jax.game.latents import normal
+from gan_jax.game.turns import alternating, simultaneous
+from gan_jax.game.two_player import two_player
+from gan_jax.losses import regularizers
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
-from gan_jax.turns import alternating, simultaneous
 
 BATCH = {"x": jnp.zeros((4, 1))}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gan_jax import theory
-from gan_jax.losses import LOSSES
+from gan_jax.losses.adversarial import LOSSES
 from gan_jax.theory import OPTIMA
 
 THEOREMS = {**OPTIMA, "wasserstein": theory.lipschitz(np.array([-1.0, 0.0, 0.3, 2.0, 2.1, 4.0]))}

@@ -20,10 +20,10 @@ import optax
 from flax import serialization
 from jax.tree_util import Partial
 
+from gan_jax.game.random import make_key
+from gan_jax.game.switches import fixed
 from gan_jax.metrics.features.cache import cache_folder, content_hash, kept, say
 from gan_jax.metrics.features.extractor import Extractor, extract
-from gan_jax.random import make_key
-from gan_jax.switches import fixed
 
 VERSION = 1  # of everything below that changes the weights
 WIDTH = 96  # of the features

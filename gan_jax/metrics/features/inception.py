@@ -23,8 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.game.random import make_key
 from gan_jax.metrics.features import weights
-from gan_jax.random import make_key
 
 VERSION = 1  # of everything below that changes the features
 SIZE = 299  # pixels of a side

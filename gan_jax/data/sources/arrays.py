@@ -1,0 +1,160 @@
+"""Arrays in an .npz file."""
+
+import logging
+from collections.abc import Sequence
+from typing import IO
+
+import numpy as np
+
+from gan_jax import files
+from gan_jax.data.labels import encode_split
+from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
+from gan_jax.data.sources.images import fit_all
+
+_LOG = logging.getLogger(__name__)
+
+# Names of examples and of labels: ours, Keras's, MedMNIST's, and what np.savez gives to arrays
+# without names, as guided diffusion's samples have them.
+_NAMES = {
+  "train": (
+    ("x_train", "x", "X_train", "train_images", "train_x", "images", "arr_0"),
+    ("y_train", "y", "Y_train", "train_labels", "train_y", "labels", "arr_1"),
+  ),
+  "test": (
+    ("x_test", "X_test", "test_images", "test_x"),
+    ("y_test", "Y_test", "test_labels", "test_y"),
+  ),
+  "validation": (
+    ("x_val", "X_val", "val_images", "val_x", "x_valid", "valid_images"),
+    ("y_val", "Y_val", "val_labels", "val_y", "y_valid", "valid_labels"),
+  ),
+}
+_CLASS_NAMES = "class_names"  # text [K], of labels 0 .. K-1
+
+
+def open_npz(argument: str, split: str, options: Options) -> Source:
+  """Opens `npz:<file>`.
+
+  Its arrays are `x` (or `x_train`, `images`, `train_images`, `arr_0`), and if there are labels `y`
+  (or `y_train`, `labels`, `train_labels`, `arr_1`); a test split is `x_test`, `y_test` (or
+  `test_images`, `test_labels`; or `val_...` if there is no other). Images are uint8 [N, H, W, C],
+  [N, H, W] or [N, C, H, W], points are floats [N, d]; labels are whole numbers or text.
+
+  Raises:
+    FileNotFoundError: no such file.
+    NoSplitError: no such split.
+    ValueError: damaged, too large, or arrays of another kind.
+  """
+  name, path = f"npz:{argument}", options.path(argument)
+  if not path.is_file():
+    raise FileNotFoundError(f"{name}: there is no file {path.absolute()}")
+  if path.suffix.lower() == ".npy":
+    raise ValueError(
+      f"{name} is one array without a name: np.savez({path.stem + '.npz'!r}, x=...) writes it with"
+      " one, and labels y beside it"
+    )
+  with path.open("rb") as file:
+    arrays = read_npz(name, file, options.memory_limit)
+  splits = {kind: [_only(name, arrays, names) for names in both] for kind, both in _NAMES.items()}
+  train, test, validation = splits["train"], splits["test"], splits["validation"]
+  x_key, y_key = train if split == "train" else test if test[0] else validation
+  if x_key is None:
+    expected = " or ".join(_NAMES[split][0])
+    hint = ", or hold some out: --config.data_options.hold_out=0.1" if split == "test" else ""
+    raise NoSplitError(
+      f"{name} has the arrays {sorted(arrays)}: the {split} split must be called {expected}{hint}"
+    )
+  if split == "train":
+    _tell_left_out(name, arrays, [*train, *(test if test[0] else validation), _CLASS_NAMES])
+  labels, training = (None if key is None else arrays[key] for key in (y_key, train[1]))
+  if split == "test" and train[0] is None:
+    training = labels
+  x = _examples(name, arrays[x_key], options)
+  y, classes = encode_split(name, labels, len(x), training)
+  if y is None or classes is None:
+    return table(name, x, None)
+  return table(name, x, y, len(classes), _names(name, arrays, classes))
+
+
+def _only(name: str, arrays: Raw, names: Sequence[str]) -> str | None:
+  """Finds the one array that has one of some names; None if there is none."""
+  found = [key for key in names if key in arrays]
+  if len(found) > 1:
+    raise ValueError(
+      f"{name} has both {found[0]} and {found[1]}, and nobody knows which is meant: leave one out"
+    )
+  return found[0] if found else None
+
+
+def _tell_left_out(name: str, arrays: Raw, used: Sequence[str | None]) -> None:
+  """Says which arrays look like examples or their labels, and are not used."""
+  size = len(arrays[str(used[0])]) if arrays[str(used[0])].ndim else 0
+  images = {key for names, _ in _NAMES.values() for key in names}
+  left = [
+    f"{key} {list(array.shape)}"
+    for key, array in arrays.items()
+    if key not in used and array.ndim and (key in images or len(array) == size)
+  ]
+  if left:
+    _LOG.warning("%s: left out %s; used are %s", name, ", ".join(left), _used(used))
+
+
+def _used(names: Sequence[str | None]) -> str:
+  return ", ".join(name for name in names if name not in (None, _CLASS_NAMES))
+
+
+def _names(name: str, arrays: Raw, classes: np.ndarray) -> Sequence[str]:
+  """Names classes by the file's own names if it has them, else by their labels."""
+  names = arrays.get(_CLASS_NAMES)
+  if names is None or classes.dtype.kind == "U":
+    return [str(label) for label in classes.tolist()]
+  if names.dtype.kind != "U" or names.ndim != 1 or len(names) <= classes.max():
+    raise ValueError(
+      f"{name} has {_CLASS_NAMES} {names.dtype} {list(names.shape)}: expected text, one for each"
+      f" label from 0 to {classes.max()}"
+    )
+  return [str(label) for label in names[classes].tolist()]
+
+
+def read_npz(name: str, file: IO[bytes], memory_limit: int) -> Raw:
+  """Reads all arrays of an .npz file.
+
+  Raises:
+    ValueError: damaged, pickled objects, or more than `memory_limit` bytes.
+  """
+  try:
+    return files.read_npz(name, file, memory_limit)
+  except files.TooLargeError as error:
+    raise ValueError(
+      f"{error} memory_limit={memory_limit}: make it a folder of images, which is streamed as"
+      " folder:DIR, or in Python raise memory_limit in load(...)"
+    ) from error
+
+
+def _examples(name: str, x: np.ndarray, options: Options) -> np.ndarray:
+  """Checks examples and brings them to uint8 [N, H, W, C] or float32 [N, d]."""
+  if x.dtype == np.uint8 and x.ndim in (3, 4) and x.size:
+    x = x[..., None] if x.ndim == 3 else x
+    last = x.shape[3] in (1, 3) or (x.shape[3] == 4 and options.channels)
+    if not last and x.shape[1] in (1, 3):
+      _LOG.info("%s has images %s: the first of these are channels", name, list(x.shape[1:]))
+      x, last = np.ascontiguousarray(np.moveaxis(x, 1, 3)), True
+    if last:
+      return fit_all(name, x, options)
+  if np.issubdtype(x.dtype, np.floating) and x.ndim == 2 and x.size:
+    if options.image_size or options.channels:
+      raise ValueError(f"{name} has points: image_size and channels are for images")
+    if not np.isfinite(x).all():
+      raise ValueError(f"{name} has points that are not finite (NaN or infinity)")
+    return x.astype(np.float32)
+  flat = ""
+  if x.ndim == 2 and x.dtype == np.uint8:
+    flat = (
+      ". Rows of pixels do not say how they lie: write images, such as x.reshape(-1, 3, 32,"
+      " 32).transpose(0, 2, 3, 1) of planes"
+    )
+  raise ValueError(
+    f"{name} has examples of type {x.dtype} and shape {list(x.shape)}: expected images, uint8"
+    " [N, H, W, C] with C = 1 or 3 (scale floats to 0..255 and round), or points, float [N, d]"
+    f"{flat}"
+  )

@@ -1,0 +1,157 @@
+"""A folder of the user's own images, or a zip of it.
+
+    folder/*.png                  no labels
+    folder/<class>/**/*.png       classes in the sorted order of their folders
+    folder/00000/img00000000.png, folder/dataset.json     StyleGAN's form, with its labels
+    folder/train/..., test/...    any of the above for each split; val/ (dev/, eval/) is the test
+                                  split if no other is there
+
+Without such folders everything is the training split. Every file's header is read before anything
+else happens; what fits into `memory_limit` is decoded at once, so that a damaged file stops the run
+before it starts. Larger folders are decoded batch by batch. What is left out is told.
+"""
+
+import functools
+import logging
+import math
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from gan_jax.data.labels import class_names, encode_split, listed
+from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
+from gan_jax.data.sources.images import RECOLOUR, RESIZE, Header, read_header, read_image
+from gan_jax.data.sources.layout import listing, splits_of
+from gan_jax.data.sources.trees import File
+
+_LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def open_folder(argument: str, split: str, options: Options, *, kind: str = "folder") -> Source:
+  """Opens `folder:<dir>`, or a zip of one.
+
+  Raises:
+    NoSplitError: no such split.
+    FileNotFoundError: no such folder, or no images in it.
+    ValueError: damaged, oversized or mixed images, or folders of which nobody knows what they are;
+      names the file.
+  """
+  name = f"{kind}:{argument}"
+  splits = splits_of(name, options.path(argument), split)
+  if split not in splits:
+    raise NoSplitError(_no_split(name, options.path(argument), split))
+  found = listing(splits[split])
+  training = (
+    listing(splits["train"], tell=False) if split == "test" and "train" in splits else found
+  )
+  y, classes = encode_split(name, found.labels, len(found.names), training.labels)
+  return _source(name, [splits[split].file(n) for n in found.names], y, classes, options)
+
+
+def _no_split(name: str, root: pathlib.Path, split: str) -> str:
+  """Says what to do about a split that there is not."""
+  what = (
+    f"{name} has no folder {split}/, so there is no {split} split: put images into {root / split}"
+  )
+  if split == "train":
+    return f"{what}, or name the folder whose images are to be trained on"
+  return f"{what}, or hold some out of the others: --config.data_options.hold_out=0.1"
+
+
+def _source(
+  name: str,
+  files: Sequence[File],
+  y: np.ndarray | None,
+  classes: np.ndarray | None,
+  options: Options,
+) -> Source:
+  """Makes a source of image files and the classes they are of."""
+  shape = _common_shape(files, _in_threads(read_header, files), options)
+  decode = functools.partial(_decode, shape=shape, size=options.image_size)
+  names = None if classes is None else classes.tolist()
+  if names is not None:
+    _LOG.info("%s: %d images of %s", name, len(files), listed(names))
+  if len(files) * math.prod(shape) > options.memory_limit:
+    read = functools.partial(_read, files, y, decode)
+    count = None if names is None else len(names)
+    called = None if names is None else class_names(names)
+    return Source(name, shape, len(files), count, {}, read=read, class_names=called)
+  _LOG.info("%s: decoding %d images", name, len(files))
+  x = np.empty((len(files), *shape), np.uint8)
+
+  def put(i: int) -> None:
+    x[i] = decode(files[i])
+
+  _in_threads(put, range(len(files)))
+  return table(name, x, y, None if names is None else len(names), names)
+
+
+def _common_shape(
+  files: Sequence[File], headers: Iterable[Header], options: Options
+) -> tuple[int, int, int]:
+  """Checks that all images fit together and returns the shape they will have."""
+  sizes: dict[tuple[int, int], File] = {}  # of each kind of image, the first example
+  kinds: dict[int, File] = {}
+  several: list[File] = []
+  for file, header in zip(files, headers, strict=True):
+    sizes.setdefault((header.height, header.width), file)
+    kinds.setdefault(header.channels, file)
+    several += [file] if header.frames else []
+  if several:
+    _LOG.warning(
+      "%d files are animated or have several pages (%s): the first image of each is used",
+      *(len(several), several[0]),
+    )
+  channels = options.channels or _common_channels(kinds)
+  if options.image_size:
+    return options.image_size, options.image_size, channels
+  if len(sizes) > 1:
+    (a, at_a), (b, at_b) = list(sizes.items())[:2]
+    more = f" ({len(sizes)} sizes in all)" if len(sizes) > 2 else ""
+    raise ValueError(
+      f"the images differ in size: {at_a} is {a[1]} x {a[0]}, {at_b} is {b[1]} x {b[0]}{more}."
+      f" {RESIZE}"
+    )
+  ((height, width),) = sizes
+  return height, width, channels
+
+
+def _common_channels(first: Mapping[int, File]) -> int:
+  name = {1: "gray", 2: "gray with transparency", 3: "colour", 4: "colour with transparency"}
+  if len(first) == 1 and (only := next(iter(first))) in (1, 3):
+    return only
+  what = ", ".join(f"{path} is {name[channels]}" for channels, path in first.items())
+  raise ValueError(f"{what}: {RECOLOUR}")
+
+
+def _decode(path: File, shape: tuple[int, int, int], size: int | None) -> np.ndarray:
+  image = read_image(path, size, shape[2])
+  if image.shape != shape:  # the header does not always say that a photograph lies on its side
+    raise ValueError(
+      f"{path} is {image.shape[1]} x {image.shape[0]} when upright, others are {shape[1]} x"
+      f" {shape[0]}. {RESIZE}"
+    )
+  return image
+
+
+def _read(
+  files: Sequence[File],
+  y: np.ndarray | None,
+  decode: Callable[[File], np.ndarray],
+  indices: np.ndarray,
+) -> Raw:
+  x = np.stack([decode(files[i]) for i in indices])
+  return {"x": x} if y is None else {"x": x, "y": y[indices]}
+
+
+def _in_threads(function: Callable[[T], U], items: Sequence[T]) -> list[U]:
+  """Maps a function over items in threads: Pillow works outside the GIL."""
+  with ThreadPoolExecutor(os.cpu_count()) as pool:
+    return list(pool.map(function, items))

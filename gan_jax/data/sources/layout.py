@@ -1,0 +1,278 @@
+"""What the files of a user's folder are: which split they belong to, and which class.
+
+See `gan_jax.data.sources.folder` for the forms. Where names alone do not tell, it is said how they
+were taken, or they are refused.
+"""
+
+import collections
+import json
+import logging
+import pathlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan_jax.data.sources.images import SUFFIXES
+from gan_jax.data.sources.trees import Tree, folder_tree, zip_tree
+from gan_jax.files import JSON_LIMIT
+
+_LOG = logging.getLogger(__name__)
+
+_SPLITS = {
+  **dict.fromkeys(("train", "training"), "train"),
+  **dict.fromkeys(("test", "testing"), "test"),
+  **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
+}
+_DOMAIN = re.compile(r"(train|test|val)([ab])", re.IGNORECASE)  # of CycleGAN's folders
+_SHARD, _IN_SHARD = re.compile(r"\d{5}"), re.compile(r"\d{5}/img\d{8}\.\w+")  # of StyleGAN's
+_STYLEGAN = "dataset.json"
+
+
+class Listing(NamedTuple):
+  """Images of a split.
+
+  Attributes:
+    names: of their files, in the order of the table.
+    labels: of each, as folders or StyleGAN's file have it, [N]; None without classes.
+  """
+
+  names: Sequence[str]
+  labels: np.ndarray | None
+
+
+def splits_of(name: str, root: pathlib.Path, split: str) -> Mapping[str, Tree]:
+  """Finds the splits of what a user named.
+
+  Args:
+    name: what error messages call it.
+    root: a folder or a zip.
+    split: that will be opened; what is odd or left out is told for "train" alone.
+
+  Returns:
+    {"train" or "test": what is in it}.
+
+  Raises:
+    FileNotFoundError: there is nothing.
+    ValueError: nobody knows what the folders are, or it is another file.
+  """
+  if root.is_dir():
+    if split == "test" and (other := _other_split(root)):
+      return {"test": folder_tree(other), "train": folder_tree(root)}
+    tree = folder_tree(root)
+  elif root.is_file() and root.suffix.lower() == ".zip":
+    tree = zip_tree(root)
+  elif root.is_file():
+    form = f"npz:{root}" if root.suffix.lower() == ".npz" else "folder:DIR, zip:FILE or npz:FILE"
+    raise ValueError(
+      f"{name}: {root.absolute()} is a file, and not a zip of images: expected {form}. Turn what is"
+      " in other files into one of them"
+    )
+  else:
+    raise FileNotFoundError(f"{name}: there is no folder {root.absolute()}, nor a zip")
+  if split == "train":
+    _tell_left_out(name, tree)
+  return _splits(_unwrapped(tree, split == "train"), split)
+
+
+def _other_split(root: pathlib.Path) -> pathlib.Path | None:
+  """Finds testA beside trainA."""
+  if not (match := _DOMAIN.fullmatch(root.name)) or match[1].lower() != "train":
+    return None
+  wanted = f"test{match[2]}".lower()
+  return next((p for p in root.absolute().parent.iterdir() if p.name.lower() == wanted), None)
+
+
+def _unwrapped(tree: Tree, tell: bool) -> Tree:
+  """Goes down while all there is is one folder of folders, as in a zip of a folder."""
+  while _STYLEGAN not in tree.names and not _loose(tree) and len(only := _folders(tree)) == 1:
+    inner = tree.below(only[0])
+    special = only[0].lower() in _SPLITS or _SHARD.fullmatch(only[0]) or _DOMAIN.fullmatch(only[0])
+    if special or _loose(inner):
+      break
+    if tell:
+      _LOG.warning("%s: all images are in %s, whose folders are used", tree.where, only[0])
+    tree = inner
+  return tree
+
+
+def _splits(tree: Tree, split: str) -> Mapping[str, Tree]:
+  """Tells folders of splits from folders of classes: {"train" or "test": what is in it}."""
+  folders, loose = _folders(tree), _loose(tree)
+  if domains := [folder for folder in folders if _DOMAIN.fullmatch(folder)]:
+    first = next((folder for folder in domains if folder.lower() == "traina"), domains[0])
+    raise ValueError(
+      f"{tree.where} has images of two domains, in {', '.join(domains)}: name one of them, such as"
+      f" folder:{tree.where}/{first}"
+    )
+  found = {folder: _SPLITS[folder.lower()] for folder in folders if folder.lower() in _SPLITS}
+  others = [folder for folder in folders if folder not in found]
+  if not found or _STYLEGAN in tree.names:
+    return {"train": tree}
+  if others and "train" in found.values() and len(found) > 1:
+    raise ValueError(
+      f"{tree.where} has folders {', '.join(found)} beside {', '.join(others[:3])}, so that nobody"
+      f" knows whether they are splits or classes: if splits, move the others away; if classes, put"
+      f" all of them into {tree.where}/train"
+    )
+  if others or loose:
+    if split == "train":
+      _LOG.warning(
+        "%s: the folder %s is taken for a class, as %s beside it are; if it is the training split,"
+        " name it: folder:%s/%s",
+        *(tree.where, ", ".join(found), ", ".join(others[:3]) or "images", tree.where),
+        next(iter(found)),
+      )
+    return {"train": tree}
+  by_kind = {kind: folder for folder, kind in found.items()}
+  if len(by_kind) < len(found):
+    raise ValueError(
+      f"{tree.where} has folders {', '.join(found)}, some for the same split: rename or remove one"
+    )
+  if split == "train" and {"validation", "test"} <= by_kind.keys():
+    _LOG.warning(
+      "%s: %s is left out, as %s is the test split",
+      tree.where,
+      by_kind["validation"],
+      by_kind["test"],
+    )
+  by_kind.setdefault("test", by_kind.pop("validation", ""))
+  return {kind: tree.below(folder) for kind, folder in by_kind.items() if folder}
+
+
+def listing(tree: Tree, tell: bool = True) -> Listing:
+  """Finds the images of a split and their labels.
+
+  Args:
+    tree: the files of the split.
+    tell: whether to say what might have been meant otherwise.
+
+  Returns:
+    The images; in the order of their names, class by class.
+
+  Raises:
+    FileNotFoundError: no images, or a class without any.
+    ValueError: images with and without classes, or labels that cannot be read.
+  """
+  images, loose, folders = _images(tree), _loose(tree), _folders(tree)
+  if not images:
+    raise FileNotFoundError(_no_images(tree.where))
+  if (known := _stylegan_labels(tree)) is not None:
+    return Listing(images, known(images))
+  if loose and folders:
+    raise ValueError(
+      f"{tree.where} has images ({loose[0]}, ...) beside folders ({folders[0]}, ...): either every"
+      " image lies in the folder of its class, or there are no folders"
+    )
+  if not folders:
+    return Listing(loose, None)
+  if empty := sorted(
+    {n[:-1] for n in tree.names if n.endswith("/") and n.count("/") == 1} - {*folders}
+  ):
+    raise FileNotFoundError(_no_images(f"{tree.where}/{empty[0]}"))
+  if all(map(_IN_SHARD.fullmatch, images)):
+    return Listing(images, None)
+  if tell:
+    _tell_classes(tree.where, folders, images)
+  by_class = sorted(images, key=lambda n: (n.split("/")[0], n))
+  return Listing(by_class, np.array([n.split("/")[0] for n in by_class]))
+
+
+def _tell_classes(where: str, folders: Sequence[str], images: Sequence[str]) -> None:
+  """Says of folders that are taken for classes where they may be none."""
+  if len(folders) == 1:
+    _LOG.warning("%s: all images are in %s, and so of one class", where, folders[0])
+  if all(map(_SHARD.fullmatch, folders)):
+    _LOG.warning(
+      "%s: the folders %s, ... are taken for classes; if they are parts of one set, put a file %s"
+      ' there that says {"labels": null}',
+      *(where, folders[0], _STYLEGAN),
+    )
+  below = {name.split("/")[1] for name in images if name.count("/") > 1}
+  if splits := sorted(folder for folder in below if folder.lower() in _SPLITS):
+    _LOG.warning(
+      "%s: images in folders %s below those of classes are used alike; folders of splits come above"
+      " those of classes",
+      *(where, ", ".join(splits)),
+    )
+
+
+def _images(tree: Tree) -> list[str]:
+  return [name for name in tree.names if name.lower().endswith(SUFFIXES)]
+
+
+def _loose(tree: Tree) -> list[str]:
+  return [n for n in _images(tree) if "/" not in n]
+
+
+def _folders(tree: Tree) -> list[str]:
+  """Names the folders that have images in them or below."""
+  return sorted({n.split("/")[0] for n in _images(tree) if "/" in n})
+
+
+def _stylegan_labels(tree: Tree) -> Callable[[Sequence[str]], np.ndarray | None] | None:
+  """Reads the labels of StyleGAN's form: names of images -> labels; None if it is not that form.
+
+  They are looked up by name: their order in the file means nothing.
+  """
+  if _STYLEGAN not in tree.names:
+    return None
+  where = f"{tree.where}/{_STYLEGAN}"
+  try:
+    with tree.file(_STYLEGAN).open("rb") as file:
+      content = file.read(JSON_LIMIT + 1)
+    if len(content) > JSON_LIMIT:
+      raise ValueError(f"it has more than {JSON_LIMIT} bytes")
+    found: Any = json.loads(content)
+    if not isinstance(found, dict) or "labels" not in found:
+      return None  # of another program
+    pairs = None if found["labels"] is None else dict(found["labels"])
+    if pairs is not None and len(pairs) < len(found["labels"]):
+      raise ValueError("it names an image twice")
+  except Exception as error:  # no JSON, too deep, no pairs, or a damaged zip
+    raise ValueError(
+      f'{where} cannot be read ({error}): expected {{"labels": [[name, class], ...]}}'
+      f' or {{"labels": null}}'
+    ) from error
+  if pairs is None:
+    return lambda names: None
+  pairs = {str(key).replace("\\", "/"): value for key, value in pairs.items()}
+
+  def labels(names: Sequence[str]) -> np.ndarray:
+    if missing := [n for n in names if n not in pairs]:
+      raise ValueError(
+        f"{where} has no label for {missing[0]} ({len(missing)} of {len(names)} images): add it,"
+        ' remove the image, or write {"labels": null} to use none'
+      )
+    if odd := [n for n in names if type(pairs[n]) is not int or pairs[n] >= 1 << 63]:
+      raise ValueError(
+        f"{where} has the label {str(pairs[odd[0]])[:40]} for {odd[0]}: expected one whole number"
+      )
+    if len(pairs) > len(names):
+      _LOG.warning("%s has labels of %d images that are not there", where, len(pairs) - len(names))
+    return np.array([pairs[n] for n in names], np.int64)
+
+  return labels
+
+
+def _tell_left_out(name: str, tree: Tree) -> None:
+  """Says which files are no images that can be read."""
+  skipped = {*_images(tree), _STYLEGAN}
+  kinds: dict[str, list[str]] = collections.defaultdict(list)
+  for file in tree.names:
+    if file not in skipped and not file.endswith(("/", f"/{_STYLEGAN}")):
+      kinds[pathlib.PurePosixPath(file).suffix.lower() or "no ending"].append(file)
+  if not kinds:
+    return
+  most = sorted(kinds.items(), key=lambda item: -len(item[1]))
+  told = ", ".join(f"{len(files)} of {kind} ({files[0]})" for kind, files in most[:5])
+  more = f" and {len(most) - 5} other kinds" if len(most) > 5 else ""
+  _LOG.warning(
+    "%s: files left out, as their endings are of no image that is read here: %s%s; those are %s",
+    *(name, told, more, " ".join(SUFFIXES)),
+  )
+
+
+def _no_images(where: str) -> str:
+  return f"{where} has no images ({', '.join(SUFFIXES)}): put some there, or remove it"

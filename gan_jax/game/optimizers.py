@@ -1,0 +1,117 @@
+"""Optimizers that games need and optax lacks; each goes with any of optax's."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gan_jax.checks import is_number, shown
+from gan_jax.game.core import PyTree
+
+
+def clip_weights(bound: float) -> optax.GradientTransformation:
+  """Keeps every parameter within ±bound right after the update; chain it last.
+
+  Arjovsky, Chintala, Bottou 2017 (arXiv:1701.07875), Algorithm 1.
+
+  Args:
+    bound: > 0.
+
+  Returns:
+    A transformation that cuts updates short at the bound, or the last number of the parameter's
+    dtype before it, so that none passes it by rounding.
+  """
+  if not is_number(bound, lambda x: x > 0):
+    raise ValueError(f"weights are clipped to ±bound with bound > 0, got {shown(bound)}")
+
+  def cut(u: jax.Array, p: jax.Array) -> jax.Array:
+    most = _at_most(bound, p.dtype)
+    # What the sum rounds to counts: compilers keep bfloat16 in float32 unless told not to.
+    about = jnp.finfo(p.dtype)
+    rounded = lambda x: jax.lax.reduce_precision(x, about.nexp, about.nmant)
+    u = rounded(jnp.clip(p + u, -most, most).astype(p.dtype) - p)
+    # p + u may round past the bound. The next number toward -p does not, but for a p so large that
+    # there is none between: 0 is within any bound.
+    outside = lambda u: jnp.abs(rounded(p + u)) > most
+    u = jnp.where(outside(u), jnp.nextafter(u, -p), u)
+    return jnp.where(outside(u), -p, u)
+
+  def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+    return jax.tree.map(cut, updates, params), state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def _at_most(bound: float, dtype: Any) -> np.ndarray:
+  """Finds the largest number of a dtype that is at most `bound`."""
+  near = np.asarray(bound, dtype)
+  return near if float(near) <= bound else np.nextafter(near, np.zeros_like(near))
+
+
+class Lookahead(NamedTuple):
+  """State of `lookahead`.
+
+  Attributes:
+    inner: of the optimizer inside.
+    slow: parameters that were last agreed on.
+    updates: int32, how many so far.
+  """
+
+  inner: PyTree
+  slow: PyTree
+  updates: jax.Array
+
+
+def lookahead(
+  optimizer: optax.GradientTransformation, *, every: int, share: float = 0.5
+) -> optax.GradientTransformation:
+  """Goes back, every k updates, to a point on the way from where it was k updates ago.
+
+  Lookahead-minmax, Chavdarova et al. 2021, arXiv:2006.14567, after Zhang et al. 2019,
+  arXiv:1907.08610: an average along the trajectory, which lies inside where it rotates. Give it to
+  all players, so that all go back in the same round. Where they move one after the other, the
+  second sees the first already back, in the paper both go back after both have moved.
+
+  Args:
+    optimizer: that moves in between.
+    every: k >= 1 updates.
+    share: of the way that is kept, in (0, 1]; 1 is the optimizer alone.
+
+  Returns:
+    The optimizer.
+
+  Raises:
+    ValueError: if k or the share is out of range, or the optimizer is none.
+  """
+  if isinstance(optimizer, type) or not hasattr(optimizer, "update"):
+    raise ValueError(
+      f"optimizer is {shown(optimizer)}: expected one of optax, such as optax.adam(2e-4, b1=0.5)"
+    )
+  if not is_number(every, lambda k: k >= 1 and k == int(k)) or not is_number(
+    share, lambda x: 0 < x <= 1
+  ):
+    raise ValueError(
+      f"lookahead takes a whole k >= 1 and a share in (0, 1], got {shown(every)} and {shown(share)}"
+    )
+
+  def init(params: PyTree) -> Lookahead:
+    copy = jax.tree.map(jnp.copy, params)  # two names for one buffer could not be donated
+    return Lookahead(optimizer.init(params), copy, jnp.zeros((), jnp.int32))
+
+  fast_step = optax.with_extra_args_support(optimizer).update
+
+  def step(
+    updates: PyTree, state: Lookahead, params: PyTree = None, **more: Any
+  ) -> tuple[PyTree, Lookahead]:
+    updates, inner = fast_step(updates, state.inner, params, **more)
+    count = state.updates + 1
+    back = count % every == 0
+    fast = optax.apply_updates(params, updates)
+    agreed = jax.tree.map(lambda slow, fast: slow + share * (fast - slow), state.slow, fast)
+    choose = lambda a, b: jax.tree.map(lambda a, b: jnp.where(back, a, b), a, b)
+    updates = choose(jax.tree.map(jnp.subtract, agreed, params), updates)
+    return updates, Lookahead(inner, choose(agreed, state.slow), count)
+
+  return optax.GradientTransformationExtraArgs(init, step)

@@ -1,0 +1,1 @@
+"""A run of a game: config, training, evaluation, results, and the command line."""

@@ -1,0 +1,244 @@
+"""Plays the runs of an ablation, a program's at a time, and keeps a row of each."""
+
+import os
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax.game.core import State, images_a_round
+from gan_jax.run.ablation.plan import (
+  Group,
+  Member,
+  groups,
+  has_collapsed,
+  key_of,
+  members,
+  value_at,
+)
+from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
+from gan_jax.run.config.config import canonical
+from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.evaluation.sampling import Sampler
+from gan_jax.run.evaluation.scoring import drawn_from
+from gan_jax.run.experiment import Experiment, build, build_game
+from gan_jax.run.population import Population, failures, play, start
+from gan_jax.run.results import rows as report
+from gan_jax.run.training.lock import hold
+
+Rows = list[dict[str, Any]]
+# (runs of one program, rounds they have played, their rows once they have ended)
+Tell = Callable[[Sequence[Member], int, Rows | None], None]
+MetricsBuffer = Callable[[Results], Tell]
+
+
+def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: MetricsBuffer) -> Results:
+  """Plays what has no row yet.
+
+  Args:
+    asked: an `ablation`.
+    workdir: its folder: `ablation.json`, `rows.jsonl`, `lock`.
+    watch: is given the rows there are, and makes what is told how it goes on.
+
+  Returns:
+    All there is.
+
+  Raises:
+    ValueError: for a variant that cannot be built, data without scores, or a folder of another
+      ablation.
+    BusyError: if another process uses the folder.
+    OSError: if the folder cannot be written to.
+  """
+  workdir, runs, scorers = pathlib.Path(workdir), members(asked), _Scorers({})
+  with hold(workdir):
+    write_plan(workdir, _plan(asked, runs[0], scorers(next(iter(check(runs).values())))))
+    before = read(workdir)
+    done = {key_of(row["changes"], row["seed"]) for row in before.rows}
+    left = groups([one for one in runs if one.key not in done], asked.together)
+    tell = _one_at_a_time(watch(before))
+    with ThreadPoolExecutor(_threads()) as pool:
+      playing = {pool.submit(_play, group, asked, scorers, tell): group for group in left}
+      try:
+        for ended in as_completed(playing):
+          rows, members_of = ended.result(), playing[ended].members
+          add_rows(workdir, rows)
+          tell(members_of, members_of[0].config.rounds, rows)
+      except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+  return read(workdir)
+
+
+def _threads() -> int:
+  """Counts the programs that are played at once.
+
+  One alone leaves cores of a CPU idle, while it is traced and compiled above all. Where there are
+  several devices, a program has them all.
+  """
+  alone = jax.default_backend() == "cpu" and jax.local_device_count() == 1
+  return (os.cpu_count() or 1) if alone else 1
+
+
+def _one_at_a_time(tell: Tell) -> Tell:
+  """Lets one thread tell at a time."""
+  lock = threading.Lock()
+
+  def locked(runs: Sequence[Member], round: int, rows: Rows | None) -> None:
+    with lock:
+      tell(runs, round, rows)
+
+  return locked
+
+
+def check(runs: Sequence[Member]) -> dict[str, Experiment]:
+  """Builds an experiment of each variant, so that nothing is played before all can be.
+
+  Args:
+    runs: of an ablation.
+
+  Returns:
+    Experiments by the names of the variants.
+
+  Raises:
+    ValueError: for one that cannot be built, or scored as it is to be; names it.
+  """
+  built: dict[str, Experiment] = {}
+  for one in runs:
+    if one.name not in built:
+      try:
+        built[one.name] = build(one.config)
+      except ValueError as error:
+        told = str(error).replace("--config.", "--config.base.")  # where an ablation has the key
+        raise ValueError(f"{one.name}: {told}") from error
+  return built
+
+
+def population(group: Group, experiment: Experiment) -> Population:
+  """Makes the population of a group from the experiment of its first run."""
+  config, example = group.members[0].config, experiment.example
+  return Population(
+    lambda given: build_game(config, example, given),
+    np.array([one.config.seed for one in group.members]),
+    {
+      name: np.array([float(value_at(one.config, name)) for one in group.members])
+      for name in group.numbers
+    },
+  )
+
+
+class _Track(NamedTuple):
+  """What is known of one run while it is played: curves, and what was not finite, and when."""
+
+  curve: dict[str, list[float]]
+  failed: str | None = None
+
+
+class _Scorers(NamedTuple):
+  """Evaluators by what they depend on, as one that looks at images is dear to make."""
+
+  made: dict[str, Evaluator]
+
+  def __call__(self, experiment: Experiment) -> Evaluator:
+    keys = ("data", "data_options", "conditional", "evaluation", "num_fake", "seed")
+    name = ConfigDict({key: experiment.config[key] for key in keys}).to_json(sort_keys=True)
+    if name not in self.made:
+      self.made[name] = experiment.evaluator()
+    return self.made[name]
+
+
+def _play(group: Group, asked: ConfigDict, scorers: _Scorers, tell: Tell) -> Rows:
+  """Plays the runs of a group to their end; what happens to one does not touch the others."""
+  began, config = time.monotonic(), group.members[0].config
+  experiments = [build(one.config) for one in group.members]
+  first = experiments[0]
+  people, sampler = population(group, first), Sampler(first.game, first.example)
+  tracks = [_Track({}) for _ in group.members]
+  every = min(config.evaluate_every or config.rounds, config.rounds)
+  tell(group.members, 0, None)
+  states = start(people, first.batches)
+  options = {"rounds": config.rounds, "every": every, "at_once": asked.at_once or None}
+  for round, after, metrics in play(people, first.batches, states, **options):
+    here, bad = jax.device_get(after), failures(metrics)
+    length = len(next(iter(metrics.values())))
+    for i, track in enumerate(tracks):
+      if i in bad and not track.failed:
+        tracks[i] = track._replace(failed=_failure(round, length, *bad[i]))
+      elif not track.failed:
+        drawn = drawn_from(experiments[i], sampler, _own(here, i))
+        told = {name: x[:, i].mean(dtype=np.float64) for name, x in metrics.items()}
+        _look(track, round, scorers(experiments[i])(*drawn) | told)
+    tell(group.members, round, None)
+  seconds = (time.monotonic() - began) / len(group.members)
+  triples = zip(group.members, experiments, tracks, strict=True)
+  return [_row(*triple, asked.collapse, scorers, seconds) for triple in triples]
+
+
+def _own(states: State, i: int) -> State:
+  return jax.tree.map(lambda x: x[i], states)
+
+
+def _look(track: _Track, round: int, seen: Mapping[str, float]) -> None:
+  """Adds to a run's curves how it stands."""
+  for name, value in {"round": round, **seen}.items():
+    track.curve.setdefault(name, []).append(float(value))
+
+
+def _failure(round: int, length: int, at: int, name: str, value: float) -> str:
+  return f"{name} was {value} in round {round - length + at + 1}"
+
+
+def _row(
+  one: Member,
+  experiment: Experiment,
+  track: _Track,
+  collapse: str,
+  scorers: _Scorers,
+  seconds: float,
+) -> dict[str, Any]:
+  """Sums a run up."""
+  better, curve, config = scorers(experiment).better, track.curve, one.config
+  looks = [
+    {"round": int(round), **{f"score/{name}": curve[name][i] for name in better if name in curve}}
+    for i, round in enumerate(curve.get("round", ()))
+  ]
+  scores = report.scores(looks, better)
+  last = {name: found["last"] for name, found in scores.items()}
+  return {
+    "variant": one.labels,
+    "changes": dict(one.changes),
+    "seed": config.seed,
+    "rounds": config.rounds,
+    "images": config.rounds * images_a_round(experiment.game, config.batch_size),
+    "scores": scores,
+    "failed": track.failed,
+    "collapsed": bool(track.failed) or has_collapsed(collapse, last),
+    "seconds": seconds,
+    "curve": curve,
+  }
+
+
+def _plan(asked: ConfigDict, first: Member, evaluator: Evaluator) -> dict[str, Any]:
+  """Says what is asked for, and how it is judged."""
+  score = asked.score or next(iter(evaluator.headline), "")
+  if evaluator.better.get(score, "none") == "none":
+    ranked = [name for name, way in evaluator.better.items() if way != "none"]
+    raise ValueError(f"config.score is {score!r}: expected one of: {', '.join(ranked)}")
+  has_collapsed(asked.collapse, dict.fromkeys(evaluator.better, 0.0))
+  return {
+    "axes": {name: list(choices) for name, choices in asked.axes},
+    "baseline": dict(asked.baseline),
+    "seeds": list(asked.seeds),
+    "rounds": first.config.rounds,
+    "score": score,
+    "better": dict(evaluator.better),
+    "collapse": asked.collapse,
+    "base": canonical(asked.base).to_dict(),
+    "card": evaluator.card,
+    "machine": report.machine(),
+  }

@@ -1,0 +1,267 @@
+"""The command line: finds the command, reads its flags, and says in a line what goes wrong."""
+
+import ast
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from absl import app, flags, logging
+from ml_collections import ConfigDict, config_flags
+
+from gan_jax import __version__
+from gan_jax.checks import SCHEDULE
+from gan_jax.run.cli import commands, usage
+from gan_jax.run.cli.commands import COMMANDS, FLAGS, FROM_RUN, SYNOPSES, WITH_FOLDERS
+from gan_jax.run.config import aliases
+from gan_jax.run.config.flag import ConfigFileError
+
+
+def main() -> None:
+  """Runs the command that the command line names."""
+  command, *rest = sys.argv[1:] or ["help"]
+  text = _asked(command, rest)
+  with _closed_pipes(75 if command in ("train", "ablate") and not text else 0):
+    if text:
+      print(text)
+      return
+    if command not in COMMANDS:
+      near = aliases.near(command, [*COMMANDS, "--help", "--version"])
+      _fail(f"unknown command {command!r}; expected one of: {', '.join(COMMANDS)}{near}", code=2)
+    if command in ("train", "ablate"):
+      signal.signal(signal.SIGTERM, _leave)  # until `fit` takes signals
+    if command == "ablate":  # its rows are whole at any time, its threads far from it
+      signal.signal(signal.SIGINT, _leave)
+    rest = _with_stored_config(command, rest)
+    # The file must be known before its keys are overridden, in whatever order they were typed;
+    # config_flags looks the file up in sys.argv itself.
+    rest.sort(key=lambda argument: not argument.startswith("--config="))
+    sys.argv[1:] = [command, *rest]
+    # JAX and Orbax tell much at INFO, absl's choice for an app; a later flag wins.
+    arguments = [f"{sys.argv[0]} {command}", "--verbosity=-1", *rest]
+    logging.get_absl_handler().setFormatter(_Plain())
+    run = lambda argv: _together(COMMANDS[command], argv[1:])
+    app.run(run, argv=arguments, flags_parser=_parse)
+
+
+class _Plain(logging.PythonFormatter):
+  """Tells what this project warns of as commands tell things, and what others do as absl does."""
+
+  def format(self, record: Any) -> str:
+    if pathlib.Path(__file__).parents[2] not in pathlib.Path(record.pathname).parents:
+      return super().format(record)
+    return f"gan_jax: {record.levelname.lower()}: {record.getMessage()}"
+
+
+def _asked(command: str, rest: list[str]) -> str:
+  """Says what was asked for in the place of a command's work: help, or the version."""
+  if command in ("--version", "version"):
+    return f"gan_jax {__version__}"
+  helps = {"-h", "--help", "--helpfull", "--helpshort"}
+  if command == "help" and rest:
+    command, rest = rest[0], ["--help"]
+  if command in COMMANDS and helps & set(rest):
+    return usage.of_command(command, COMMANDS[command], SYNOPSES[command])
+  return usage.overview(COMMANDS, SYNOPSES) if command in helps | {"help"} else ""
+
+
+@contextlib.contextmanager
+def _closed_pipes(code: int) -> Iterator[None]:
+  """Ends quietly where nobody reads on: `gan_jax runs DIR | head -1`."""
+  try:
+    try:
+      yield
+    finally:
+      sys.stdout.flush()
+  except BrokenPipeError:
+    for stream in (sys.stdout, sys.stderr):  # they are flushed once more at the end
+      os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)
+
+
+class _WholeNumber(flags.ArgumentParser):
+  """Parses a whole number, also as 1e4."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return int(argument, 0)
+    with contextlib.suppress(ValueError):
+      if (number := float(argument)).is_integer():
+        return int(number)
+    raise ValueError("invalid literal for int(); expected a whole number")
+
+
+def _with_stored_config(command: str, arguments: list[str]) -> list[str]:
+  """Lets overrides change the config that a run was started with, where no --config=FILE does."""
+  flag = lambda argument: argument.lstrip("-").split("=")[0]
+  given = [flag(argument) for argument in arguments]
+  overrides = any(name.startswith("config.") for name in given)
+  if command not in FROM_RUN or "config" in given or not overrides:
+    return arguments
+  named = [argument for argument in arguments if not argument.startswith("-")]
+  named += [argument.partition("=")[2] for argument in arguments if "workdir=" in argument]
+  places = [pathlib.Path(name).expanduser() for name in named]
+  workdir = next((place for place in places if (place / "config.json").is_file()), None)
+  if workdir is None:
+    return arguments
+  from gan_jax.run.config import stored
+  from gan_jax.run.results import runs
+
+  try:
+    runs.read_config(workdir)
+  except (ValueError, OSError) as error:
+    _fail(str(error))
+  return [f"--config={stored.__file__}:{workdir}", *arguments]
+
+
+class _NumberOrSection(flags.ArgumentParser):
+  """Parses a number or a section of the config, since a schedule may stand where a number may."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return float(argument)
+    with contextlib.suppress(SyntaxError, ValueError):
+      if isinstance(value := ast.literal_eval(argument), dict):
+        return ConfigDict(value)
+    raise ValueError(
+      f"expected a number, a schedule such as {SCHEDULE}, or a section such as {{'name': ...}}"
+    )
+
+
+def _parse(argv: list[str]) -> list[str]:
+  """Parses flags; a mistake in them, or in the config file they name, ends with one plain line."""
+  for kind in (float, ConfigDict):
+    config_flags.register_flag_parser_for_type(kind, _NumberOrSection())
+  config_flags.register_flag_parser_for_type(int, _WholeNumber())
+  command = sys.argv[1]
+  try:
+    left = FLAGS(argv)
+  except flags.Error as error:
+    hint = (
+      "" if FLAGS["config"].present or "'config." not in str(error) else " without --config=FILE"
+    )
+    _fail(f"{error}{hint}", code=2)
+  except (ConfigFileError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+    if "--traceback" in argv:
+      raise
+    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    _fail(text if isinstance(error, ConfigFileError) else f"--config: {text}", code=2)
+  if left[1:] and COMMANDS[command] not in WITH_FOLDERS:
+    meant = "--config" if left[1].endswith(".py") else "--workdir"
+    _fail(
+      f"unexpected argument {left[1]!r}; flags look like {meant}={left[1]}: "
+      f"gan_jax {command} --help",
+      code=2,
+    )
+  for name in FLAGS:
+    of = usage.takers(name) if FLAGS[name].present else []
+    if of and command not in of:
+      _fail(
+        f"--{name} is no flag of {command}, but of {', '.join(of)}; see gan_jax {command} --help", 2
+      )
+  return left
+
+
+def _together(command: Callable[..., None], arguments: list[str]) -> None:
+  """Runs a command so that, of several processes, none is left waiting for one that has failed."""
+  from gan_jax.run.training.interruption import leaving
+
+  with leaving():
+    _guarded(command, arguments)
+
+
+def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
+  """Runs a command; an error the user can do something about is one message, not a traceback."""
+  _prepare_jax()
+  from gan_jax import parallel
+  from gan_jax.game import switches
+  from gan_jax.run.training.interruption import is_busy
+
+  sys.unraisablehook = _tell_unraisable
+  try:
+    switches.check()
+    if command is commands.train:  # the others are for one process
+      parallel.start(
+        commands.COORDINATOR.value, commands.NUM_PROCESSES.value, commands.PROCESS_ID.value
+      )
+    command(*arguments)
+  except BrokenPipeError:  # nobody reads on
+    raise
+  except KeyboardInterrupt as error:
+    if command is commands.train:
+      message = f"{str(error) or 'stopped'}; start it again to go on"
+      if is_busy():  # compiling: nobody waits for it, and Python cannot be taken down under it
+        print(f"gan_jax: {message}", file=sys.stderr, flush=True)
+        os._exit(75)
+      _fail(message, code=75)
+    _fail("interrupted", code=130)
+  except (
+    ValueError,
+    OSError,
+    FloatingPointError,
+    ImportError,
+    parallel.OtherProcessError,
+  ) as error:
+    if commands.TRACEBACK.value:
+      raise
+    if isinstance(error, usage.UsageError):
+      _fail(usage.named_by_flags(str(error), sys.argv[1]), code=2)
+    _fail(
+      f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
+    )
+  except (RuntimeError, AssertionError) as error:
+    if commands.TRACEBACK.value or not _finds_no_devices(error):
+      raise
+    asked = f"JAX_PLATFORMS={os.environ['JAX_PLATFORMS']}"
+    told = f"gan_jax: {asked}: JAX finds no such devices here; leave it out, or set it to cpu"
+    print(told, file=sys.stderr, flush=True)
+    os._exit(1)  # whoever asks whether other processes wait would ask these devices
+
+
+def _finds_no_devices(error: Exception) -> bool:
+  """Tells whether JAX has failed to find the devices that JAX_PLATFORMS names."""
+  told = "".join(traceback.format_exception(error))  # with the frames that JAX leaves out of others
+  return bool(os.environ.get("JAX_PLATFORMS")) and "in backends" in told
+
+
+def _tell_unraisable(found: Any) -> None:
+  """Tells what cannot be raised; not that Orbax, when a save failed, let go of other writes."""
+  if str(found.exc_value) != "Event loop is closed":
+    sys.__unraisablehook__(found)
+
+
+def _prepare_jax() -> None:
+  """Sets JAX's switches, and keeps compiled programs, in its own cache or this project's."""
+  import jax
+
+  from gan_jax.game import switches
+
+  switches.fix_all()
+  if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    cache = os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")
+    jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache, "xla").expanduser()))
+    # Small programs too: a short run has a dozen, of 0.1 to 1 s each.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _leave(number: int, frame: Any) -> None:
+  """Ends a process in which nothing can be lost yet; an exception might be lost in an import."""
+  print("gan_jax: stopped; start it again to go on", file=sys.stderr, flush=True)
+  os._exit(75)
+
+
+def _fail(message: str, code: int = 1) -> Any:
+  print(f"gan_jax: {message}", file=sys.stderr)
+  sys.exit(code)
+
+
+if __name__ == "__main__":
+  main()

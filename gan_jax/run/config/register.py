@@ -1,0 +1,194 @@
+"""A user's own networks, losses, regularizers and data, by name, and the file they are of.
+
+A config file registers them, and its `get_config()` then names them as it names ours:
+
+    register("network", "mine", MyGenerator)   # or NETWORKS["mine"] = MyGenerator
+
+A run keeps the path and the hash of that file. It is run again only where it is given by flag,
+`gan_jax sample --workdir=RUN --config=FILE.py`, as nothing is run that was not asked for.
+"""
+
+import contextlib
+import hashlib
+import inspect
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ml_collections
+from flax import linen as nn
+
+from gan_jax.checks import shown
+from gan_jax.data.registry import KINDS, Kind
+from gan_jax.files import read_json
+from gan_jax.losses.adversarial import LOSSES, check_loss
+from gan_jax.losses.regularizers import REGULARIZERS
+from gan_jax.nets import NETWORKS
+
+TABLES: dict[str, dict[str, Any]] = {
+  "network": NETWORKS,
+  "loss": LOSSES,
+  "regularizer": REGULARIZERS,
+  "data": KINDS,
+}
+OURS = {kind: frozenset(table) for kind, table in TABLES.items()}
+
+
+def register(kind: str, name: str, value: Any) -> None:
+  """Gives something of a user's own a name that configs can use; again, and it is replaced.
+
+  Args:
+    kind: "network", "loss", "regularizer" or "data".
+    name: one that ours have not; for data what comes before the colon.
+    value: a class of `flax.linen` modules with a field `num_classes`, and `shape` if it is a
+      generator; an `AdversarialLoss`; a function that makes a term and whose options are keywords
+      with defaults; a `data.registry.Kind`.
+
+  Raises:
+    ValueError: for an unknown kind, a name of ours, or a value of another kind.
+  """
+  if kind not in TABLES:
+    raise ValueError(f"kind is {shown(kind)}: expected one of {', '.join(map(repr, TABLES))}")
+  if not isinstance(name, str) or not name or set(name) & set(": .,"):
+    raise ValueError(f"name is {shown(name)}: expected a word, such as 'mine'")
+  if name in OURS[kind]:
+    raise ValueError(f"the {kind} {name!r} is one of gan_jax: choose another name")
+  _CHECKS[kind](name, value)
+  TABLES[kind][name] = value
+
+
+def _check_network(name: str, value: Any) -> None:
+  if not (isinstance(value, type) and issubclass(value, nn.Module)):
+    raise ValueError(f"the network {name!r} is {shown(value)}: expected a class of linen modules")
+  if "num_classes" not in inspect.signature(value).parameters:
+    raise ValueError(
+      f"the network {name!r} has no field num_classes, which a config sets to the number of "
+      "classes, or None: add `num_classes: int | None = None`"
+    )
+
+
+def _check_regularizer(name: str, value: Any) -> None:
+  if not callable(value):
+    raise ValueError(f"the regularizer {name!r} is {shown(value)}: expected what makes a term")
+  options = inspect.signature(value).parameters.values()
+  if bare := [option.name for option in options if option.default is option.empty]:
+    raise ValueError(
+      f"the regularizer {name!r} has no default of {bare[0]!r}: expected a function that makes a "
+      "term, each option with a default; of a term itself pass `lambda: term`"
+    )
+
+
+def _check_data(name: str, value: Any) -> None:
+  if not isinstance(value, Kind) or value.form.split(":")[0] != name:
+    raise ValueError(
+      f"the data {name!r} are {shown(value)}: expected Kind('{name}:<file>', open), or "
+      f"Kind('{name}', open) of data with no further name"
+    )
+
+
+_CHECKS = {
+  "network": _check_network,
+  "loss": lambda name, value: check_loss(value),
+  "regularizer": _check_regularizer,
+  "data": _check_data,
+}
+
+
+# --- what a run was trained with ------------------------------------------------------------------
+
+_OF_SOURCE = ("path", "sha256")
+
+
+def source_of(config_flag: str) -> dict[str, str]:
+  """Describes the file that --config gives, for a run to keep: its path and its hash."""
+  file, colon, argument = config_flag.partition(":")
+  path = pathlib.Path(file).expanduser().resolve()
+  digest = hashlib.sha256(path.read_bytes()).hexdigest()
+  return {"path": f"{path}{colon}{argument}", "sha256": digest}
+
+
+def read_source(workdir: str | pathlib.Path) -> Mapping[str, str] | None:
+  """Reads what file a run was last trained with; None if it was of none, or nobody knows."""
+  source = _kept(workdir).get("source")
+  if not isinstance(source, dict) or not all(type(source.get(k)) is str for k in _OF_SOURCE):
+    return None
+  return source
+
+
+def change_of_source(workdir: str | pathlib.Path, config_flag: str) -> str | None:
+  """Says that --config gives another file than a run was trained with; None if it does not."""
+  kept, given = read_source(workdir), source_of(config_flag)
+  if kept is None or kept["sha256"] == given["sha256"]:
+    return None
+  return (
+    f"--config={config_flag} (sha256 {given['sha256'][:12]}) is not the file that {workdir} was "
+    f"trained with, {kept['path']} (sha256 {kept['sha256'][:12]}); what it registers is used as it "
+    "is now"
+  )
+
+
+def check_registered(workdir: str | pathlib.Path) -> None:
+  """Refuses a run of which something is not registered here, and says what file does it."""
+  for kind, name in names(_kept(workdir).get("config", {})):
+    if name not in TABLES[kind]:
+      source = read_source(workdir)
+      file = "" if source is None else f" of {source['path']} (sha256 {source['sha256'][:12]})"
+      flag = "FILE.py, the file that registers it" if source is None else source["path"]
+      raise ValueError(
+        f"{workdir} was trained with the {kind} {name!r}{file}, which is not registered here; give "
+        f"--config={flag}"
+      )
+
+
+def own(config: Mapping[str, Any]) -> list[str]:
+  """Lists what a config names that is not of gan_jax."""
+  return [f"{kind} {name}" for kind, name in names(config) if _is_own(kind, name)]
+
+
+def names(config: Any) -> Iterator[tuple[str, str]]:
+  """Lists what a config, or its values, names: (kind, name)."""
+  for player in ("generator", "discriminator"):
+    yield from _name("network", _value(_section(config, player), "name"))
+  yield from _name("loss", _value(config, "loss"))
+  for section in ("regularizers", "generator_regularizers"):
+    for name in _section(config, section):
+      yield from _name("regularizer", name)
+  data = _value(config, "data")
+  if isinstance(data, str):
+    yield "data", data.removeprefix("stacked:").partition(":")[0]
+
+
+def _name(kind: str, name: Any) -> Iterator[tuple[str, str]]:
+  if isinstance(name, str):
+    yield kind, name
+
+
+_SECTION = Mapping | ml_collections.ConfigDict
+
+
+def _value(config: Any, key: str) -> Any:
+  """Reads a value; None where there is none, as in a file that is damaged."""
+  return config.get(key) if isinstance(config, _SECTION) else None
+
+
+def _section(config: Any, name: str) -> Mapping[str, Any]:
+  found = _value(config, name)
+  return found if isinstance(found, _SECTION) else {}
+
+
+def _kept(workdir: str | pathlib.Path) -> Mapping[str, Any]:
+  """Reads what a run has kept; {} where it is damaged, as who loads it says."""
+  path = pathlib.Path(workdir) / "config.json"
+  with contextlib.suppress(ValueError, OSError):
+    return read_json(path)
+  return {}
+
+
+def _is_own(kind: str, name: str) -> bool:
+  """Tells what a user has registered; what came into a table before this file, by its code."""
+  if name not in OURS[kind]:
+    return True
+  value = TABLES[kind].get(name)
+  parts = value if isinstance(value, tuple) else (value,)  # the sides of a loss
+  homes = (getattr(getattr(part, "func", part), "__module__", "gan_jax") for part in parts)
+  return any(home.split(".")[0] != "gan_jax" for home in homes)

@@ -1,0 +1,1 @@
+"""Scores and samples of a run, and the cards that say how they were made."""

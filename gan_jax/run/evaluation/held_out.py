@@ -1,0 +1,63 @@
+"""A discriminator that remembers its examples, told by others of the same kind."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from gan_jax.data import Batches, Source, take
+from gan_jax.game.core import Game, State, StepContext
+from gan_jax.parallel.sharding import split
+
+PROBE = 256  # examples of each kind that a discriminator is tried on
+
+
+def held_out_probe(
+  game: Game, batches: Batches, held_out: Source | None, mesh: Mesh
+) -> Callable[[State], Mapping[str, float]]:
+  """Makes what compares a discriminator's logits on examples it is trained on and on others.
+
+  The state is only looked at, and keys are the probe's own: a run plays the same with and without.
+
+  Args:
+    game: the game; one without a player "discriminator" is not probed.
+    batches: what it is trained on; of an endless source nothing can be remembered.
+    held_out: examples of the same kind that are not trained on; None if there are none.
+    mesh: devices to share the work.
+
+  Returns:
+    state -> {"monitor/held_out_auc": probability that a logit of a training example exceeds that of
+    a held-out one, 1/2 of a discriminator that tells no difference}; {} where there is no telling.
+  """
+  sizes = [source.size or 0 for source in (batches.source, held_out) if source is not None]
+  size = batches.batch_size
+  n = min(max(PROBE, size), *sizes) // size * size  # whole batches suit packing and devices
+  player = game.players.get("discriminator")
+  if held_out is None or player is None or n == 0 or held_out.shape != batches.source.shape:
+    return lambda state: {}
+  look = player.objective.forward
+
+  def logits(state: State, batch: Any) -> jax.Array:
+    context = StepContext(jax.random.fold_in(state.key, 2**32 - 1), state.round, None)
+    return look(state.params, state.carried, batch, context)[0].real_logits  # no fake is computed
+
+  compiled = jax.jit(logits)
+  made: list[Any] = []  # read when first needed
+
+  def probe(state: State) -> Mapping[str, float]:
+    if not made:
+      rows = np.arange(n, dtype=np.uint32)
+      for source in (batches.source, held_out):
+        made.append(split(batches.finish(take(source, n), 0, rows), mesh))
+    seen, unseen = (np.asarray(compiled(state, batch)) for batch in made)
+    return {"monitor/held_out_auc": auc(seen, unseen)}
+
+  return probe
+
+
+def auc(high: np.ndarray, low: np.ndarray) -> float:
+  """Computes the probability that one of `high` [n] exceeds one of `low` [m]; ties count half."""
+  above = np.mean(high[:, None] > low) + np.mean(high[:, None] >= low)
+  return float(above / 2)

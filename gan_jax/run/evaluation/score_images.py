@@ -1,0 +1,192 @@
+"""Scores of images that were made by anything: a folder, an array file, another library's samples.
+
+spec = evaluation_spec("inception", ["frechet"], "train")
+card = score_images("tfds:cifar10", ["samples.npz"], spec)
+print(line(card))
+"""
+
+import functools
+import logging
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gan_jax.data import KINDS, NoSplitError, Source, load, take
+from gan_jax.metrics.features.cache import content_hash
+from gan_jax.metrics.reference_statistics import Statistics, read_statistics
+from gan_jax.run.evaluation.cards import ELSEWHERE, Card, make_card
+from gan_jax.run.evaluation.evaluate import EvaluationSpec, SampleFn, evaluator_for
+from gan_jax.run.evaluation.features import bounded
+from gan_jax.run.evaluation.score_statistics import KINDS as DISTANCES
+from gan_jax.run.evaluation.score_statistics import Examples, score_statistics
+
+_LOG = logging.getLogger(__name__)
+
+_OTHER = {"train": "test", "test": "train", None: "train"}
+PICKLES = (".pkl", ".pickle", ".pt", ".pth")
+
+
+def score_images(
+  real: str, fakes: Sequence[str], spec: EvaluationSpec, *, count: int | None = None, **options: Any
+) -> Card:
+  """Scores images against those of a data set.
+
+  Either may be statistics of features, for Fréchet distances: an .npz file of
+  `gan_jax.metrics.reference_statistics`.
+
+  Args:
+    real: a data set as `gan_jax.data.load` knows it, or the path of a folder or an .npz file.
+    fakes: the same of the images; several are draws of one generator, for a standard error.
+    spec: how they are to be scored, with which split of `real`.
+    count: fakes of each draw that are scored, a random choice; None for as many as the smallest
+      draw has.
+    **options: `image_size`, `channels` and others of `gan_jax.data.load`, for all of them.
+
+  Returns:
+    The card.
+
+  Raises:
+    FileNotFoundError: there is no such folder or file.
+    NoSplitError: `real` has no such split.
+    ValueError: images that do not fit each other, too few, or a metric that has not what it needs.
+  """
+  sampled = {"quantised": "uint8", "options": {k: v for k, v in options.items() if v}}
+  found = {name: _statistics(name) for name in (real, *fakes)}
+  statistics = {name: x for name, x in found.items() if x is not None}
+  beside = all(x.others for x in statistics.values())  # images, perhaps, of which these are more
+  if statistics and not (beside and spec.metrics and DISTANCES.keys().isdisjoint(spec.metrics)):
+    return score_statistics(
+      real,
+      fakes,
+      statistics,
+      _images(real, fakes, statistics, spec, count, options),
+      spec,
+      sampled,
+    )
+  sets = [load(data_name(name), "train", **options) for name in fakes]
+  for name in fakes:
+    if _split(data_name(name), "test", options) is not None:
+      _LOG.warning("%s has two splits: its training split alone is scored", name)
+  train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
+  against = {"train": train, "test": test, None: train if test is None else test}[spec.real]
+  if against is None:
+    raise NoSplitError(
+      f"{real} has no {spec.real} split; ask for the other, --split={_OTHER[spec.real]}"
+    )
+  _check(against, sets)
+  smallest = min(sets, key=_size)
+  if count is not None and count > _size(smallest):
+    raise ValueError(
+      f"{smallest.name} has {smallest.size} examples, and {count} were asked for: choose"
+      f" num_fake={smallest.size} or less"
+    )
+  count = _size(smallest) if count is None else count
+  # Without a training split the held-out one says what the data are: shape, and no classes.
+  train = against if train is None else train
+  evaluator = evaluator_for(train, test, num_fake=count, spec=spec)
+  drawn = [_take(source, count, train.classes) for source in sets]
+  return make_card(
+    evaluator,
+    [evaluator(_those(images)) for images in drawn],
+    checkpoint=ELSEWHERE,
+    sampled=sampled,
+    run={
+      "images": [source.name for source in sets],
+      "draws": [content_hash({"x": images["x"]})[:16] for images in drawn],
+    },
+  )
+
+
+def _statistics(name: str) -> Statistics | None:
+  """Reads a file's statistics; None of what names images."""
+  path = pathlib.Path(name.removeprefix("npz:")).expanduser()
+  if path.suffix in PICKLES and path.is_file():
+    raise ValueError(
+      f"{name} is a pickle, which may run what is in it: expected statistics in an .npz file, by"
+      " np.savez('statistics.npz', mu=mu, sigma=sigma)"
+    )
+  return read_statistics(path) if path.suffix == ".npz" else None
+
+
+def _images(
+  real: str,
+  fakes: Sequence[str],
+  statistics: Mapping[str, Statistics],
+  spec: EvaluationSpec,
+  count: int | None,
+  options: Mapping[str, Any],
+) -> dict[str, tuple[Source, Examples]]:
+  """Opens the sets that are images, where others are statistics."""
+  found: dict[str, tuple[Source, Examples]] = {}
+  if real not in statistics:
+    source = load(data_name(real), spec.real or "train", **options)
+    found[real] = source, functools.partial(bounded, source)
+  sets = {
+    name: load(data_name(name), "train", **options) for name in fakes if name not in statistics
+  }
+  size = min(map(_size, sets.values()), default=0) if count is None else count
+  found |= {
+    name: (source, functools.partial(_take, source, size, ())) for name, source in sets.items()
+  }
+  sources = [source for source, _ in found.values()]
+  if sources:
+    _check(sources[0], sources)
+  return found
+
+
+def data_name(name: str) -> str:
+  """Tells what a user names by a bare path: a folder of images, or an .npz file of arrays."""
+  if ":" in name or name in KINDS:
+    return name
+  if name.endswith((".npz", ".zip")):
+    return f"{name[-3:]}:{name}"
+  if name.endswith(".npy"):
+    return f"npz:{name}"  # which says what to write instead
+  is_folder = "/" in name or pathlib.Path(name).is_dir()
+  return f"folder:{name}" if is_folder else name
+
+
+def _split(name: str, split: str, options: Mapping[str, Any]) -> Source | None:
+  try:
+    return load(name, split, **options)
+  except NoSplitError:
+    return None
+
+
+def _size(source: Source) -> int:
+  if source.size is None:
+    raise ValueError(f"{source.name} is endless: fakes are a folder or a file of images")
+  return source.size
+
+
+def _check(real: Source, sets: Sequence[Source]) -> None:
+  """Refuses images that cannot be held against each other."""
+  for source in (real, *sets):
+    if len(source.shape) != 3:
+      raise ValueError(f"{source.name} has points {list(source.shape)}: expected images")
+    if source.shape != real.shape:
+      raise ValueError(
+        f"{source.name} has images {list(source.shape)}, and {real.name} {list(real.shape)}: make"
+        " them alike, with --image_size and --channels or before"
+      )
+
+
+def _take(source: Source, count: int, classes: Sequence[str]) -> Mapping[str, np.ndarray]:
+  """Takes images; labels become those that the real data have for classes of the same names."""
+  images = take(source, None if count == source.size else count)
+  places = {name: place for place, name in enumerate(classes)}
+  if "y" not in images or not classes:
+    return images
+  if others := [name for name in source.classes if name not in places]:
+    _LOG.warning(
+      "%s is scored without its labels: %s of it is no class of the real images",
+      *(source.name, others[0]),
+    )
+    return {"x": images["x"]}
+  return {**images, "y": np.array([places[name] for name in source.classes])[images["y"]]}
+
+
+def _those(images: Mapping[str, np.ndarray]) -> SampleFn:
+  return lambda n, seed: images

@@ -1,0 +1,155 @@
+"""Fréchet distances where statistics of features stand in the place of images."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gan_jax.data import Source
+from gan_jax.metrics.features.cache import content_hash, say
+from gan_jax.metrics.features.extractor import Extractor, extract
+from gan_jax.metrics.frechet import Gaussian, Moments, frechet_distance, moments
+from gan_jax.metrics.reference_statistics import Statistics
+from gan_jax.run.evaluation.cards import ELSEWHERE, Card, make_card
+from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator
+from gan_jax.run.evaluation.features import FEATURES, ExtractorInputs
+from gan_jax.run.evaluation.suite import METRICS
+
+KINDS = {"frechet": "features", "spatial_frechet": "spatial"}  # what each metric is a distance of
+
+Examples = Callable[[], Mapping[str, Any]]
+
+
+class Side(NamedTuple):
+  """One of the two sets.
+
+  Attributes:
+    name: as it was given.
+    kinds: moments of its "features", and of its "spatial" ones if there are any.
+    card: what a card says of it.
+  """
+
+  name: str
+  kinds: Mapping[str, Gaussian | Moments | None]
+  card: Mapping[str, Any]
+
+  def kind(self, metric: str) -> Gaussian | Moments:
+    """Takes the moments that a metric compares."""
+    found = self.kinds.get(KINDS[metric])
+    if found is None:
+      raise ValueError(
+        f"metric {metric!r} needs {KINDS[metric]} features of {self.name}, and there are"
+        f" {' and '.join(name for name, x in self.kinds.items() if x is not None) or 'none'} alone:"
+        " leave it out, or give images that --features=inception looks at"
+      )
+    return found
+
+
+def score_statistics(
+  real: str,
+  fakes: Sequence[str],
+  statistics: Mapping[str, Statistics],
+  images: Mapping[str, tuple[Source, Examples]],
+  spec: EvaluationSpec,
+  sampled: Mapping[str, Any],
+) -> Card:
+  """Computes Fréchet distances between statistics, or between statistics and images.
+
+  Args:
+    real: name of the real set.
+    fakes: names of the fakes.
+    statistics: those of the sets that are statistics, by name.
+    images: of the others, their source, and what takes the examples to be looked at.
+    spec: what looks at images, and the metrics.
+    sampled: how images were made to be what they are, for the card.
+
+  Returns:
+    The card.
+
+  Raises:
+    ValueError: another metric, or features that do not fit.
+  """
+  metrics = spec.metrics or {"frechet": METRICS["frechet"]}
+  told = " and ".join(statistics)
+  for name in metrics:
+    if name not in KINDS:
+      raise ValueError(
+        f"metric {name!r} needs images, and {told} has statistics, which are for"
+        f" {' and '.join(KINDS)} alone: leave it out, or name images (those beside statistics are"
+        " taken where no Fréchet distance is asked for)"
+      )
+  if not statistics.keys().isdisjoint(fakes) and not images.keys().isdisjoint(fakes):
+    raise ValueError("--fake has statistics and images: expected draws of one kind")
+  extractor = _extractor(images, spec, told)
+  sides = {name: _of_file(name, found) for name, found in statistics.items()}
+  for name, (_, examples) in images.items():
+    assert extractor is not None
+    sides[name] = _of_images(name, examples(), extractor)
+  note = f"which network looked at the images of {told}, and at which size, is not said there"
+  say(note)
+  better = {score: way for metric in metrics.values() for score, way in metric.better.items()}
+  card: dict[str, Any] = {
+    "evaluator": "images",
+    "backbone": None if extractor is None else extractor.card,
+    "metrics": {name: {} for name in metrics},
+    "real": sides[real].card,
+    "fake": {"count": sides[fakes[0]].card["count"]},
+    "notes": [note],
+  }
+  draws = [
+    {score: _distance(sides[real], sides[fake], name) for name in metrics for score in _score(name)}
+    for fake in fakes
+  ]
+  return make_card(
+    Evaluator("images", better, tuple(better)[:1], card, lambda *_: {}),
+    draws,
+    checkpoint=ELSEWHERE,
+    sampled=sampled,
+    run={"images": list(fakes), "draws": [sides[fake].card["sha256"] for fake in fakes]},
+  )
+
+
+def _score(metric: str) -> Sequence[str]:
+  return tuple(METRICS[metric].better)
+
+
+def _extractor(
+  images: Mapping[str, tuple[Source, Examples]], spec: EvaluationSpec, told: str
+) -> Extractor | None:
+  """Makes what looks at the images, if there are any."""
+  if not images:
+    return None
+  features, (first, _) = spec.features or FEATURES["inception"], next(iter(images.values()))
+  if features.needs_labels:
+    raise ValueError(
+      f"{told} has statistics of the features of another network than a classifier of these images:"
+      " ask for the features it was made with, such as --features=inception"
+    )
+  return features.make(ExtractorInputs(first, None, None, spec.weights))
+
+
+def _of_file(name: str, found: Statistics) -> Side:
+  known = found.features or found.spatial
+  card = {
+    "data": name,
+    "statistics": list(found.names),
+    "count": (known and known.n) or "n unknown",
+    "sha256": found.sha256[:16],
+  }
+  return Side(name, {"features": found.features, "spatial": found.spatial}, card)
+
+
+def _of_images(name: str, examples: Mapping[str, Any], extractor: Extractor) -> Side:
+  x = examples["x"]
+  seen = extract(extractor, x)
+  kinds = {kind: moments(seen[kind]) for kind in KINDS.values() if kind in seen}
+  card = {"data": name, "count": len(x), "sha256": content_hash({"x": x})[:16]}
+  return Side(name, kinds, card)
+
+
+def _distance(real: Side, fake: Side, metric: str) -> float:
+  a, b = real.kind(metric), fake.kind(metric)
+  if len(a.mean) != len(b.mean):
+    raise ValueError(
+      f"{real.name} has features of width {len(a.mean)}, and {fake.name} of width {len(b.mean)}:"
+      " expected both of one layer of one network; --features says which looks at images"
+    )
+  return frechet_distance(a, b)

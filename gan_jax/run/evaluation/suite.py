@@ -1,0 +1,353 @@
+"""The scores of images that an evaluator may be asked for, by name.
+
+A metric is prepared once, on real images, and then scores fakes as often as wanted; what it needs
+of them beside their features, it says. All options are here, so that a name means one number.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from gan_jax.metrics.accuracy_score import classification_accuracy_score
+from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl
+from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
+from gan_jax.metrics.features import classifier
+from gan_jax.metrics.features.cache import content_hash
+from gan_jax.metrics.frechet import class_frechet_distances, frechet_distance, moments
+from gan_jax.metrics.inception_score import inception_score
+from gan_jax.metrics.kernel import kernel_distance
+from gan_jax.metrics.memorisation import data_copying
+from gan_jax.metrics.mmd import rbf_mmd
+from gan_jax.metrics.ms_ssim import WINDOW, scales_that_fit
+from gan_jax.metrics.path_length import Paths, perceptual_path_length
+from gan_jax.metrics.prdc import prdc
+from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
+from gan_jax.run.config import aliases
+
+Scores = dict[str, float]
+T = TypeVar("T")
+
+
+class Seen(NamedTuple):
+  """Images, and what a network saw in them.
+
+  Attributes:
+    images: uint8 [n, H, W, C].
+    features: [n, d].
+    logits: [n, classes]; None if the network has none.
+    spatial: [n, s], features that keep places; None if the network has none.
+    labels: int [n], of real images, or what fakes were asked for; None if there are none.
+    paths: of fakes, where steps of their latents lead; None for images alone.
+  """
+
+  images: np.ndarray
+  features: np.ndarray
+  logits: np.ndarray | None = None
+  spatial: np.ndarray | None = None
+  labels: np.ndarray | None = None
+  paths: Paths | None = None
+
+
+class Reference(NamedTuple):
+  """What fakes are held against.
+
+  Attributes:
+    real: real images.
+    learned: looks at the training images of the generator, when first asked for.
+    shares: of the classes among the training images; None without labels.
+    names: of these classes.
+  """
+
+  real: Seen
+  learned: Callable[[], Seen]
+  shares: np.ndarray | None
+  names: Sequence[str] = ()
+
+
+Options = Callable[[Reference], Mapping[str, Any]]
+
+
+def fixed(**options: Any) -> Options:
+  """Names options that are the same for all data."""
+  return lambda reference: options
+
+
+class Metric(NamedTuple):
+  """A metric.
+
+  Attributes:
+    better: {score: "min" or "max"}, of each score it gives; "none" where neither is.
+    prepare: (reference) -> what scores fakes.
+    options: that the numbers depend on; part of every score card.
+    needs: fields of `Seen` that fakes and real images must have.
+    walks: whether fakes must have `paths`, so that a generator is scored and not images alone.
+    covariances: (reference, fakes) -> the examples and the width of each it estimates, at worst.
+    held_out: whether the real images must be others than those that were trained on.
+    of_images: whether it looks at pixels itself, so that points have no such score.
+    least: the fewest real examples and the fewest fakes that it can be computed from.
+  """
+
+  better: Mapping[str, str]
+  prepare: Callable[[Reference], Callable[[Seen], Scores]]
+  options: Options = fixed()
+  needs: tuple[str, ...] = ()
+  walks: bool = False
+  covariances: Callable[[Reference, int], Sequence[tuple[int, int]]] = lambda reference, fakes: ()
+  held_out: bool = False
+  of_images: bool = False
+  least: tuple[int, int] = (2, 2)
+
+
+K = 5  # neighbours
+SUBSETS, SUBSET = 100, 1000  # of the kernel distance; smaller where there are fewer images
+SPLITS = 10  # of the Inception score
+SEED = 0  # of shuffles, subsets and pairs
+DIRECTIONS = 512
+PAIRS = 1000
+EPSILON, DISCARD = 1e-4, 0.01  # of path length: the step, and the share left out at either end
+
+
+def _frechet(reference: Reference) -> Callable[[Seen], Scores]:
+  real = moments(reference.real.features)
+  return lambda fake: {"frechet_distance": frechet_distance(real, moments(fake.features))}
+
+
+def _spatial_frechet(reference: Reference) -> Callable[[Seen], Scores]:
+  real = moments(_there(reference.real.spatial))
+  return lambda fake: {
+    "spatial_frechet_distance": frechet_distance(real, moments(_there(fake.spatial)))
+  }
+
+
+def _class_frechet(reference: Reference) -> Callable[[Seen], Scores]:
+  real, labels = reference.real, _there(reference.real.labels)
+  found, counts = np.unique(labels, return_counts=True)
+  if (fewest := int(counts.min())) < 2:
+    rarest = int(found[counts.argmin()])
+    raise ValueError(
+      "metric 'class_frechet' needs at least 2 real images of every class, and of"
+      f" {reference.names[rarest] if reference.names else rarest} there is {fewest}: leave it out"
+    )
+
+  def score(fake: Seen) -> Scores:
+    found = class_frechet_distances(real.features, labels, fake.features, _there(fake.labels))
+    return {"class_frechet_distance": float(np.mean(list(found.values())))}
+
+  return score
+
+
+def _whole(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
+  return [(min(len(reference.real.features), fakes), reference.real.features.shape[1])]
+
+
+def _of_places(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
+  return [(min(len(reference.real.features), fakes), _there(reference.real.spatial).shape[1])]
+
+
+def _of_classes(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
+  shares = _there(reference.shares)
+  fewest = np.bincount(_there(reference.real.labels), minlength=len(shares)).min()
+  return [(int(min(fewest, fakes * shares.min())), reference.real.features.shape[1])]
+
+
+def _kernel(reference: Reference) -> Callable[[Seen], Scores]:
+  real = reference.real.features
+
+  def score(fake: Seen) -> Scores:
+    size = min(SUBSET, len(real), len(fake.features))
+    found = kernel_distance(real, fake.features, subsets=SUBSETS, subset_size=size, seed=SEED)
+    return {"kernel_distance": found.mean}
+
+  return score
+
+
+def _rbf_mmd(reference: Reference) -> Callable[[Seen], Scores]:
+  return lambda fake: {"rbf_mmd": rbf_mmd(reference.real.features, fake.features)}
+
+
+def _prdc(reference: Reference) -> Callable[[Seen], Scores]:
+  def score(fake: Seen) -> Scores:
+    found = prdc(reference.real.features, fake.features, k=K)
+    return {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
+
+  return score
+
+
+def _sliced_wasserstein(reference: Reference) -> Callable[[Seen], Scores]:
+  real = reference.real.features
+  lines = random_directions(real.shape[1], DIRECTIONS, seed=SEED)
+  return lambda fake: {
+    "sliced_wasserstein_distance": sliced_wasserstein_distance(real, fake.features, lines)
+  }
+
+
+def _inception_score(reference: Reference) -> Callable[[Seen], Scores]:
+  return lambda fake: {
+    "inception_score": inception_score(_there(fake.logits), splits=SPLITS, seed=SEED).mean
+  }
+
+
+def _classes(reference: Reference) -> Callable[[Seen], Scores]:
+  shares, width = reference.shares, _there(reference.real.logits).shape[1]
+  if shares is None or width != len(shares):
+    raise ValueError(
+      f"metric 'classes' needs logits of the data's own classes, of which there are "
+      f"{'none' if shares is None else len(shares)}, and these features have {width} logits: use "
+      "--features=classifier (--config.evaluation.features=classifier), or leave it out"
+    )
+
+  def score(fake: Seen) -> Scores:
+    predicted = _there(fake.logits).argmax(axis=1)
+    asked = (
+      {} if fake.labels is None else {"class_accuracy": class_accuracy(predicted, fake.labels)}
+    )
+    return {
+      "classes": float(class_coverage(predicted, shares)),
+      "class_kl": class_kl(predicted, shares),
+      **asked,
+    }
+
+  return score
+
+
+def _accuracy_score(reference: Reference) -> Callable[[Seen], Scores]:
+  _need_pixels("accuracy_score", reference, classifier.SMALLEST)
+  pairs = lambda seen: {"x": seen.images, "y": _there(seen.labels)}
+  return lambda fake: {
+    "accuracy_score": classification_accuracy_score(
+      pairs(reference.real), pairs(fake), len(_there(reference.shares))
+    )
+  }
+
+
+def _scales(reference: Reference) -> int:
+  return scales_that_fit(*reference.real.images.shape[1:3])
+
+
+def _ms_ssim(reference: Reference) -> Callable[[Seen], Scores]:
+  _need_pixels("ms_ssim", reference, WINDOW)
+  scales = _scales(reference)
+  return lambda fake: {
+    "ms_ssim": ms_ssim_diversity(fake.images, pairs=PAIRS, seed=SEED, scales=scales).mean
+  }
+
+
+def _need_pixels(name: str, reference: Reference, least: int) -> None:
+  height, width = reference.real.images.shape[1:3]
+  if min(height, width) < least:
+    raise ValueError(
+      f"metric {name!r} needs images of at least {least} pixels a side, and these have {height} x"
+      f" {width}: leave it out"
+    )
+
+
+def _diversity(reference: Reference) -> Callable[[Seen], Scores]:
+  real = feature_diversity([reference.real.features])
+
+  def score(fake: Seen) -> Scores:
+    if real == 0:
+      raise ValueError("real images are all alike: there is no diversity to hold others against")
+    return {"diversity": feature_diversity([fake.features]) / real}
+
+  return score
+
+
+def _memorisation(reference: Reference) -> Callable[[Seen], Scores]:
+  train, held_out = reference.learned().features, reference.real.features
+  return lambda fake: {"copying": data_copying(train, held_out, fake.features).probability}
+
+
+def _what_was_learned(reference: Reference) -> Mapping[str, Any]:
+  images = reference.learned().images
+  return {"learned": len(images), "sha256": content_hash({"x": images})[:16]}
+
+
+def _path_length(reference: Reference) -> Callable[[Seen], Scores]:
+  def score(fake: Seen) -> Scores:
+    paths = _there(fake.paths)
+    return {"path_length": perceptual_path_length(*paths, epsilon=EPSILON, discard=DISCARD).mean}
+
+  return score
+
+
+def _there(value: T | None) -> T:
+  assert value is not None, "a metric was prepared for what it needs and has not got"
+  return value
+
+
+METRICS = {
+  "frechet": Metric({"frechet_distance": "min"}, _frechet, covariances=_whole),
+  "spatial_frechet": Metric(
+    {"spatial_frechet_distance": "min"},
+    _spatial_frechet,
+    needs=("spatial",),
+    covariances=_of_places,
+  ),
+  "class_frechet": Metric(
+    {"class_frechet_distance": "min"}, _class_frechet, needs=("labels",), covariances=_of_classes
+  ),
+  "kernel": Metric(
+    {"kernel_distance": "min"}, _kernel, fixed(subsets=SUBSETS, subset_size=SUBSET, seed=SEED)
+  ),
+  "rbf_mmd": Metric({"rbf_mmd": "min"}, _rbf_mmd, fixed(bandwidth=10, scale=1000)),
+  "prdc": Metric(
+    {"precision": "max", "recall": "max", "density": "max", "coverage": "max"},
+    _prdc,
+    fixed(k=K),
+    least=(K + 1, K + 1),
+  ),
+  "sliced_wasserstein": Metric(
+    {"sliced_wasserstein_distance": "min"},
+    _sliced_wasserstein,
+    fixed(directions=DIRECTIONS, order=2, seed=SEED),
+    least=(1, 1),
+  ),
+  "inception_score": Metric(
+    {"inception_score": "max"},
+    _inception_score,
+    fixed(splits=SPLITS, seed=SEED),
+    needs=("logits",),
+    least=(1, SPLITS),
+  ),
+  "classes": Metric(
+    {"classes": "max", "class_kl": "min", "class_accuracy": "max"},
+    _classes,
+    needs=("logits",),
+    least=(1, 1),
+  ),
+  "accuracy_score": Metric(
+    {"accuracy_score": "max"},
+    _accuracy_score,
+    fixed(classifier=classifier.VERSION),
+    needs=("labels",),
+    of_images=True,
+    least=(1, 1),
+  ),
+  "ms_ssim": Metric(
+    {"ms_ssim": "none"},
+    _ms_ssim,
+    lambda reference: {"pairs": PAIRS, "seed": SEED, "scales": _scales(reference)},
+    of_images=True,
+    least=(1, 2),
+  ),
+  "diversity": Metric({"diversity": "none"}, _diversity, fixed(of="real images is 1")),
+  "memorisation": Metric(
+    {"copying": "none"}, _memorisation, _what_was_learned, held_out=True, least=(1, 1)
+  ),
+  # Short paths are smooth ones, and those of a generator of one image are the shortest.
+  "path_length": Metric(
+    {"path_length": "none"},
+    _path_length,
+    fixed(epsilon=EPSILON, discard=DISCARD, paths="arcs of latents, float32"),
+    walks=True,
+    of_images=True,
+    least=(1, 2),
+  ),
+}
+
+
+def score_name(name: str) -> str:
+  """Replaces a short name by that of the score it stands for: "fid" by "frechet_distance"."""
+  metric = aliases.METRICS.get(name.lower())
+  return next(iter(METRICS[metric].better)) if metric else name

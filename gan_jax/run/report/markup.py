@@ -1,0 +1,106 @@
+"""HTML that cannot be broken by what is put into it: text is escaped, markup alone is not."""
+
+import base64
+import hashlib
+import html
+import importlib.resources
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+VOID = {"br", "col", "img", "input", "link", "meta"}
+
+
+class Markup(str):
+  """Text that is HTML already; only `tag` and `join` make it."""
+
+  __slots__ = ()
+
+
+Child = Any  # text, Markup, a number, None for nothing, or an iterable of these
+
+
+def tag(name: str, /, *children: Child, **attributes: Any) -> Markup:
+  """Makes an element.
+
+  Args:
+    name: of the element.
+    *children: escaped unless they are markup.
+    **attributes: `class_="a"` is class="a", `data_run=1` is data-run="1"; True is an attribute
+      without a value, None and False are none.
+
+  Returns:
+    The element.
+  """
+  given = "".join(_attribute(key, value) for key, value in attributes.items())
+  if name in VOID:
+    return Markup(f"<{name}{given}>")
+  return Markup(f"<{name}{given}>{join(children)}</{name}>")
+
+
+def join(children: Iterable[Child], between: str = "") -> Markup:
+  """Joins children, escaping those that are no markup."""
+  return Markup(html.escape(between).join(_child(child) for child in children))
+
+
+def _attribute(key: str, value: Any) -> str:
+  if value is None or value is False:
+    return ""
+  name = key.rstrip("_").replace("_", "-")
+  return f" {name}" if value is True else f' {name}="{html.escape(str(value))}"'
+
+
+def _child(child: Child) -> str:
+  if child is None:
+    return ""
+  if isinstance(child, Markup):
+    return child
+  if isinstance(child, str | int | float):
+    return html.escape(str(child), quote=False)
+  return join(child)
+
+
+def asset(name: str) -> str:
+  """Reads a file of this package's assets."""
+  return (importlib.resources.files("gan_jax.run.report") / "assets" / name).read_text("utf-8")
+
+
+def document(title: str, body: Markup, data: Mapping[str, Any]) -> str:
+  """Makes a page that needs nothing else, and that a browser lets fetch nothing.
+
+  Args:
+    title: of the page.
+    body: all that is shown.
+    data: for page.js, as JSON in an element that is not executed.
+
+  Returns:
+    The page. Its content security policy names its own style and scripts by their checksums, so
+    that any other, wherever it came from, is not run.
+  """
+  styles = [asset("uplot.min.css"), asset("page.css")]
+  scripts = [asset("uplot.min.js"), asset("page.js")]
+  policy = (
+    f"default-src 'none'; img-src data:; style-src {_checksums(styles)}; "
+    f"script-src {_checksums(scripts)}; base-uri 'none'; form-action 'none'"
+  )
+  head = [
+    tag("meta", charset="utf-8"),
+    tag("meta", http_equiv="Content-Security-Policy", content=policy),
+    tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+    tag("meta", name="color-scheme", content="light dark"),
+    tag("meta", name="robots", content="noindex"),
+    tag("title", title),
+    *(Markup(f"<style>{text}</style>") for text in styles),
+  ]
+  text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+  end = [
+    Markup(f'<script type="application/json" id="data">{text}</script>'),
+    *(Markup(f"<script>{text}</script>") for text in scripts),
+  ]
+  whole = tag("html", tag("head", head), tag("body", body, *end), lang="en")
+  return f"<!doctype html>\n{whole}\n"
+
+
+def _checksums(texts: Iterable[str]) -> str:
+  digests = (hashlib.sha256(text.encode()).digest() for text in texts)
+  return " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)

@@ -1,0 +1,150 @@
+"""How to run it again: a config file of what differs from the defaults, and commands."""
+
+import pathlib
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gan_jax.nets import NETWORKS
+from gan_jax.run.ablation.results import Results
+from gan_jax.run.config import OPTIMIZERS, default_config, network, optimizer
+from gan_jax.run.config.register import own
+from gan_jax.run.report.gather import Run
+
+SECTIONS = {"generator", "discriminator", "optimizers.generator", "optimizers.discriminator"}
+
+
+def config_file(
+  name: str, config: Mapping[str, Any], source: Mapping[str, str] | None = None
+) -> str:
+  """Writes a config file that makes a config.
+
+  Args:
+    name: what it is of.
+    config: nested values, as `runs.config_values` gives them.
+    source: file that registers what is not of gan_jax, as `register` describes it.
+
+  Returns:
+    Text of a Python file with a `get_config()`.
+  """
+  lines = [f"  config.{line}" for line in _changes(config, _plain(default_config()), "")]
+  lines = ["  config = default_config()", *lines, "  return config"]
+  return _file(name, lines, _registers(config, source))
+
+
+def _registers(config: Mapping[str, Any], source: Mapping[str, str] | None) -> str:
+  """Runs the file that registers what a config names and gan_jax has not."""
+  if not (names := ", ".join(own(config))):
+    return ""
+  about = f"registers {names}" if source is None else f"{names}; sha256 {source['sha256'][:12]}"
+  path = "" if source is None else source["path"].partition(":")[0]
+  call = f"runpy.run_path({path!r})" if path else "# Run here the file that"
+  return f"{call}{'  #' if path else ''} {' '.join(about.split())}"
+
+
+def ablation_file(results: Results) -> str:
+  """Writes a config file that makes an ablation, of those of its variants that have rows."""
+  plan = results.plan
+  lines = [f"  base.{line}" for line in _changes(plan["base"], _plain(default_config()), "")]
+  axes = [
+    line
+    for axis, labels in plan["axes"].items()
+    for line in (
+      f"    Axis({axis!r}, {{",
+      *(f"      {label!r}: {_choice(results, axis, label)}," for label in labels),
+      "    }),",
+    )
+  ]
+  keys = ("baseline", "seeds", "rounds", "score", "collapse")
+  options = [f"    {key}={plan[key]!r}," for key in keys]
+  call = ["  return ablation(", "    base, [", *(f"  {line}" for line in axes), "    ],", *options]
+  return _file(plan["name"], ["  base = default_config()", *lines, *call, "  )"])
+
+
+def _choice(results: Results, axis: str, label: str) -> str:
+  """Says what a choice changes: all that is changed wherever it was chosen."""
+  of = [row["changes"] for row in results.rows if row["variant"].get(axis) == label]
+  first = of[0] if of else {}
+  common = {k: v for k, v in first.items() if all(k in c and c[k] == v for c in of)}
+  return f"{{{', '.join(f'{key!r}: {_value(value)}' for key, value in common.items())}}}"
+
+
+def _file(name: str, lines: Sequence[str], registers: str = "") -> str:
+  """Puts the lines of a `get_config()` into a file that imports what they use."""
+  uses = lambda names: [n for n in names if any(f"{n}(" in line for line in lines)]
+  makers = uses(("default_config", "network", "optimizer", "schedule"))
+  heading = re.sub(r"[^\w ./-]", "_", name)
+  imports = [f"from gan_jax.run.config import {', '.join(makers)}"]
+  if uses(["ablation"]):
+    imports.insert(0, "from gan_jax.run.ablation import Axis, ablation")
+  if registers:
+    imports = ["import runpy", "", *imports, "", registers]
+  head = [f'"""{heading}, as it was run."""', "", *imports, "", "", "def get_config():"]
+  return "\n".join([*head, *lines, ""])
+
+
+def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -> list[str]:
+  """Lists the assignments that turn a default into a config."""
+  lines: list[str] = []
+  for key, value in config.items():
+    where, before = f"{path}{key}", default.get(key)
+    if value == before:
+      continue
+    if where in SECTIONS and isinstance(value, Mapping):
+      lines.append(f"{where} = {_made(value)}")
+    elif isinstance(value, Mapping) and "schedule" not in value and isinstance(before, Mapping):
+      lines += _changes(value, before, f"{where}.")
+    else:
+      lines.append(f"{where} = {_value(value)}")
+  return lines
+
+
+def _made(section: Mapping[str, Any]) -> str:
+  """Says a network or an optimizer by the call that makes it."""
+  name = str(section.get("name"))
+  kind, make = ("optimizer", optimizer) if name in OPTIMIZERS else ("network", network)
+  if name not in OPTIMIZERS and name not in NETWORKS:
+    return _value(section)
+  usual = _plain(make(name))
+  options = [f"{k}={_value(v)}" for k, v in section.items() if k != "name" and v != usual.get(k)]
+  return f"{kind}({', '.join([repr(name), *options])})"
+
+
+def _value(value: Any) -> str:
+  if isinstance(value, Mapping) and isinstance(value.get("schedule"), str):
+    options = [f"{key}={_value(v)}" for key, v in value.items() if key != "schedule"]
+    return f"schedule({', '.join([repr(value['schedule']), *options])})"
+  if isinstance(value, list):
+    return f"({''.join(f'{_value(item)}, ' for item in value).strip()})"
+  return repr(value)
+
+
+def _plain(config: Any) -> dict[str, Any]:
+  from gan_jax.run.results.runs import config_values
+
+  return config_values(config)
+
+
+def file_name(method: str) -> str:
+  """Names the config file of a method."""
+  return f"{re.sub(r'[^A-Za-z0-9_]+', '_', method).strip('_') or 'config'}.py"
+
+
+def commands(runs: Sequence[Run]) -> list[str]:
+  """Lists the commands that run a method again, a line each."""
+  lines = []
+  for run in runs:
+    where = f"--workdir={shlex.quote(str(run.listed.path))}"
+    seed = f" --config.seed={run.seed}" if run.seed != runs[0].seed else ""
+    lines.append(f"gan_jax train --config={file_name(run.method)} {where}{seed}")
+    draws = max((len(x) for card in run.cards for x in card.scores.values()), default=1)
+    if draws > 1:
+      lines.append(f"gan_jax evaluate {where} --draws={draws}")
+  return lines
+
+
+def report_command(paths: Sequence[pathlib.Path], out: pathlib.Path) -> str:
+  """Says the command that makes a page again."""
+  words = ["gan_jax", "report", *map(str, paths), f"--out={out}"]
+  return shlex.join(words)

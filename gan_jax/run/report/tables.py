@@ -1,0 +1,175 @@
+"""Tables that can be sorted, and estimates drawn as strips beside their numbers."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gan_jax.run.report.markup import Child, Markup, tag
+
+NUMBER = "number"  # class of a cell
+LENGTH = 1000  # of a strip, in its own units; dots keep their size however wide it is shown
+
+
+class Cell(NamedTuple):
+  """A cell of a table.
+
+  Attributes:
+    shown: what is in it.
+    value: what it is sorted by, a number or text; None comes last.
+    class_: for its style.
+  """
+
+  shown: Child
+  value: Any = None
+  class_: str | None = None
+
+
+def number(value: Any, shown: Child = None, class_: str = NUMBER) -> Cell:
+  """Makes a cell of a number; of none, or one that is not finite, it says so."""
+  if value is None or math.isnan(float(value)):
+    return Cell("–" if value is None else "nan", None, class_)
+  return Cell(said(value) if shown is None else shown, float(value), class_)
+
+
+def text(value: Any) -> Cell:
+  """Makes a cell of text."""
+  return Cell(str(value), str(value))
+
+
+def said(value: Any) -> str:
+  """Says a number in four digits, a count in all of them."""
+  return f"{value:,}" if type(value) is int else f"{float(value):.4g}"
+
+
+def table(
+  caption: str,
+  heads: Sequence[Child],
+  rows: Sequence[Sequence[Cell]],
+  *,
+  runs: Sequence[int] | None = None,
+  searches: Sequence[str] | None = None,
+  sortable: bool = True,
+  foot: Markup | None = None,
+  **attributes: Any,
+) -> Markup:
+  """Lays out a table.
+
+  Args:
+    caption: what it shows; for those who do not see it, too.
+    heads: of its columns.
+    rows: cells, the first of which names the row.
+    runs: which run each row is of, for the filter of the page.
+    searches: what a filter of this table finds of each row beside its text.
+    sortable: whether its heads are buttons that sort.
+    foot: a last row that is not sorted.
+    **attributes: of the table.
+
+  Returns:
+    The table, in a frame that scrolls where it is wider than the page.
+  """
+  head = lambda h: tag("th", tag("button", h, type="button") if sortable and h else h, scope="col")
+  body = [
+    tag(
+      "tr",
+      *(_cell(cell, i == 0, sortable) for i, cell in enumerate(row)),
+      data_run=None if runs is None else runs[at],
+      data_search=None if searches is None else searches[at],
+    )
+    for at, row in enumerate(rows)
+  ]
+  whole = tag(
+    "table",
+    tag("caption", caption),
+    tag("thead", tag("tr", map(head, heads))),
+    tag("tbody", body),
+    tag("tfoot", foot) if foot else None,
+    data_sortable=sortable,
+    **attributes,
+  )
+  return tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def _cell(cell: Cell, first: bool, sortable: bool) -> Markup:
+  value = None if cell.value is None or not sortable else str(cell.value)
+  name, scope = ("th", "row") if first else ("td", None)
+  class_ = None if cell.class_ == NUMBER and not sortable else cell.class_
+  return tag(name, cell.shown, scope=scope, class_=class_, data_value=value)
+
+
+# --- strips ---------------------------------------------------------------------------------------
+
+
+class Axis(NamedTuple):
+  """What a strip goes from and to."""
+
+  low: float
+  high: float
+
+  def at(self, value: float) -> float:
+    """Tells where a value is on a strip."""
+    return LENGTH * min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+
+
+def axis(values: Sequence[float]) -> Axis | None:
+  """Makes an axis that all finite values are on, from 0 if that is near; None if there are none."""
+  finite = [value for value in values if math.isfinite(value)]
+  if not finite:
+    return None
+  low, high = min(finite), max(finite)
+  if 0 < low < high / 2:
+    low = 0.0
+  margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
+  return Axis(low - (margin if low else 0.0), high + margin)
+
+
+def strip(
+  axis: Axis,
+  mean: float,
+  low: float,
+  high: float,
+  dots: Sequence[float] = (),
+  line: float | None = None,
+  class_: str = "",
+) -> Markup:
+  """Draws an estimate: a dot with its interval, single runs as small dots, a line to compare with.
+
+  It is hidden from readers of text: the numbers stand beside it.
+  """
+  dot = lambda value, y, kind: tag("path", d=f"M{axis.at(value):.1f} {y}h.01", class_=kind)
+  finite = all(map(math.isfinite, (mean, low, high)))
+  return tag(
+    "svg",
+    None if line is None else tag("path", d=f"M{axis.at(line):.1f} 0v24", class_="reference"),
+    [dot(value, 12, "seed") for value in dots if math.isfinite(value)],
+    tag("path", d=f"M{axis.at(low):.1f} 12H{axis.at(high):.1f}", class_="interval")
+    if finite and high > low
+    else None,
+    dot(mean, 12, "mean") if finite else None,
+    viewBox=f"0 0 {LENGTH} 24",
+    preserveAspectRatio="none",
+    aria_hidden="true",
+    class_=f"strip {class_}".strip(),
+  )
+
+
+def scale(axis: Axis) -> Markup:
+  """Says what a strip goes from and to."""
+  middle = (axis.low + axis.high) / 2
+  ticks = (axis.low, middle, axis.high)
+  return tag("span", [tag("span", f"{tick:.3g}") for tick in ticks], class_="scale")
+
+
+# --- colours --------------------------------------------------------------------------------------
+
+COLORS, DASHES = 7, 3
+
+
+def colored(i: int) -> str:
+  """Names the style of the i-th method: its colour, and how its line is dashed."""
+  return f"c{i % COLORS} d{i // COLORS % DASHES}"
+
+
+def swatch(i: int) -> Markup:
+  """Draws a piece of a method's line."""
+  line = tag("path", d="M0 6h24")
+  return tag("svg", line, class_=f"swatch {colored(i)}", viewBox="0 0 24 12", aria_hidden="true")

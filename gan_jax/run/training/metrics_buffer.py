@@ -1,0 +1,128 @@
+"""Metrics of a run: fetched while it plays on, and found finite before anything is saved."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan_jax.run.training.checkpoint import Leaves, Look
+from gan_jax.run.training.diagnostics import (
+  GRADIENT,
+  Alarm,
+  first_not_finite,
+  not_finite,
+  summarise,
+)
+
+LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
+
+
+class NotFiniteError(FloatingPointError):
+  """A loss, a gradient or a parameter became NaN or infinite; `alarm` says which, and when."""
+
+  def __init__(self, alarm: Alarm):
+    super().__init__(
+      f"{alarm.seen}: training has stopped, and what was saved is from before. Try {alarm.remedy}"
+    )
+    self.alarm = alarm
+
+
+class MetricsBuffer:
+  """Fetches metrics one dispatch late, so that the devices never wait, and stops at NaN."""
+
+  def __init__(self, notes: Mapping[str, Any] | None = None):
+    """Starts empty, or as a checkpoint's notes say.
+
+    Args:
+      notes: of the buffer of a run that goes on, as `finite_check` lists them.
+    """
+    notes = {"last": {}, "totals": {}, "count": 0, "seen": {}, **(notes or {})}
+    self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
+    self._last: dict[str, float] = dict(notes["last"])
+    self._totals: dict[str, float] = dict(notes["totals"])  # over the rounds since the last row
+    self._count: int = notes["count"]  # of these rounds
+    seen = {name: np.asarray(x, np.float32) for name, x in notes["seen"].items()}
+    self._watched = [seen] if seen else []  # what monitors saw since the last row
+
+  def add(self, first: int, metrics: Mapping[str, jax.Array]) -> None:
+    """Takes the metrics of a dispatch that starts at round `first`; checks the one before."""
+    self.latest()
+    self._waiting = (first, metrics)
+
+  def latest(self) -> dict[str, float]:
+    """Waits for the dispatch that was added last; returns its last round."""
+    if self._waiting is None:
+      return self._last
+    (first, metrics), self._waiting = jax.device_get(self._waiting), None
+    _check_finite(first, {k: x for k, x in metrics.items() if not _is_monitor(k)})
+    self._watched.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
+    shown = {name: x for name, x in metrics.items() if not _is_monitor(name)}
+    self._last = {name: float(x[-1]) for name, x in shown.items()}
+    self._totals = {name: _added(self._totals.get(name, 0.0), x) for name, x in shown.items()}
+    self._count += len(next(iter(metrics.values())))
+    if sum(len(next(iter(x.values()), ())) for x in self._watched) > 2 * LIMIT:
+      self._watched = [self._seen()]
+    return self._last
+
+  def summary(self) -> dict[str, float]:
+    """Returns means over all rounds since the row before, and what the monitors saw in them."""
+    last, seen = self.latest(), self._seen()
+    means = {name: total / self._count for name, total in self._totals.items()}
+    return (means or last) | (summarise(seen) if seen else {})
+
+  def reset(self) -> None:
+    """Empties the sums: the row has been written."""
+    self._watched, self._totals, self._count = [], {}, 0
+
+  def finite_check(self) -> Look:
+    """Builds the check that a state of this round has to pass before it is saved.
+
+    Another thread may call the check while the buffer goes on.
+
+    Returns:
+      A function of the state's leaves. It raises NotFiniteError where a leaf, or a metric of the
+      rounds up to here, is not finite, and lists what the next row needs of these rounds.
+    """
+    then = copy.copy(self)
+    then._watched = list(self._watched)
+
+    def look(leaves: Leaves) -> dict[str, Any]:
+      last = then.latest()
+      check_leaves(leaves)
+      seen = {name: x.tolist() for name, x in then._seen().items()}
+      return {"last": last, "totals": then._totals, "count": then._count, "seen": seen}
+
+    return look
+
+  def _seen(self) -> dict[str, np.ndarray]:
+    """Joins what monitors saw: arrays [rounds], the latest of them."""
+    names = self._watched[0] if self._watched else ()
+    return {name: np.concatenate([x[name] for x in self._watched])[-LIMIT:] for name in names}
+
+
+def _added(total: float, x: np.ndarray) -> float:
+  """Adds one after the other, so that it does not matter how rounds were dispatched."""
+  return float(np.add.accumulate(np.append(total, np.asarray(x, np.float64)))[-1])
+
+
+def check_leaves(leaves: Leaves) -> None:
+  """Raises NotFiniteError at something in a state that no loss has shown yet."""
+  for name, x in leaves.items():
+    if jnp.issubdtype(x.dtype, jnp.floating) and not np.isfinite(x).all():
+      bad = float(x[~np.isfinite(x)].flat[0])
+      raise NotFiniteError(not_finite(int(leaves[".round"]), f"state{name}", bad))
+
+
+def _is_monitor(name: str) -> bool:
+  """Tells a number that judges a run, and must never end it, from those that it is made of."""
+  return name.startswith("monitor/")
+
+
+def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:
+  """Raises NotFiniteError at the first round, of those from `first` on, that is not finite."""
+  if (found := first_not_finite(metrics)) is not None:
+    at, name, value = found
+    raise NotFiniteError(not_finite(first + at + 1, name, value))

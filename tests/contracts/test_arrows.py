@@ -1,0 +1,44 @@
+"""Arrows go down only: a room of the science imports nothing of what makes a run of it."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import gan_jax
+
+SCIENCE = ("game", "losses", "nets", "data", "theory", "metrics", "plots")
+HEAVY = {"orbax", "tensorflow_datasets", "ml_collections", "tensorboardX"}
+LISTED = """
+import importlib, pkgutil, sys
+room = importlib.import_module("gan_jax." + sys.argv[1])
+for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
+  importlib.import_module(module.name)
+print(*sorted(sys.modules))
+"""
+
+
+@pytest.mark.parametrize("room", SCIENCE)
+def test_a_room_of_the_science_works_alone(room):
+  """All its modules together import nothing of `run/`, and no library that is for runs."""
+  command = [sys.executable, "-c", LISTED, room]
+  done = subprocess.run(command, capture_output=True, text=True, check=True)
+  loaded = done.stdout.split()
+  assert f"gan_jax.{room}" in loaded
+  assert not [name for name in loaded if name.startswith("gan_jax.run")]
+  heavy = HEAVY if room == "plots" else HEAVY | {"matplotlib"}
+  assert not heavy & {name.split(".")[0] for name in loaded}
+
+
+@pytest.mark.parametrize("room", (*SCIENCE, "parallel"))
+def test_a_room_of_the_science_names_no_flags(room):
+  """Optax imports absl itself, so that it is loaded; no file of these rooms asks for it."""
+  files = [*(pathlib.Path(gan_jax.__file__).parent / room).rglob("*.py")]
+  assert files
+  for path in files:
+    for node in ast.walk(ast.parse(path.read_text())):
+      names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+      names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+      assert not {name.split(".")[0] for name in names} & {"absl", "orbax"}, path

@@ -1,0 +1,40 @@
+"""Names that were replaced by the terms of the field do not come back."""
+
+import io
+import pathlib
+import tokenize
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+REPLACED = {  # anywhere in the library
+  "Teller": "Logger",
+  "Quiet": "NullLogger",
+  "has_to_tell": "should_log",
+  "has_told": "already_logged",
+  "Watch": "MetricsBuffer",
+  "Asked": "EvaluationSpec",
+  "images_asked": "evaluation_spec",
+  "Given": "ExtractorInputs",
+  "Features": "ExtractorFactory",
+  "How": "SamplingOptions",
+  "Found": "Gradients",
+  "Move": "StepContext",
+  "judgement": "discriminator_metrics",
+}
+IN_THE_STEP = {  # in the files that a round is made of
+  "here": "gradient_descent",
+  "found": "grads",
+  "left": "new_carried",
+  "told": "new_metrics",
+  "watched": "opponents",
+}
+
+
+def test_replaced_names_stay_replaced():
+  step = {ROOT / "gan_jax" / "game" / name for name in ("core.py", "rules.py")}
+  for path in sorted((ROOT / "gan_jax").rglob("*.py")):
+    old = REPLACED | (IN_THE_STEP if path in step else {})
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+      if token.type == tokenize.NAME and token.string in old:
+        place = f"{path.relative_to(ROOT)}:{token.start[0]}"
+        raise AssertionError(f"{place}: {token.string} is called {old[token.string]}")

@@ -1,0 +1,181 @@
+"""A run that is stopped and goes on in another process ends as if it had not been: in bits."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from elsewhere import environment
+
+from gan_jax import plots
+from gan_jax.run.config import default_config, network, optimizer, schedule
+from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.experiment import build
+from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import read_rows
+from gan_jax.run.training import train
+from gan_jax.run.training.checkpoint import Checkpoints
+
+HERE = pathlib.Path(__file__).parent
+ROUNDS, SAVED = 18, 9  # three rounds a dispatch, a row after every sixth: 9 is between two
+TIMING = {"seconds", "rounds_per_second", "images_per_second"}
+
+
+def ring(**changes):
+  config = default_config()
+  config.data, config.batch_size = "ring8", 16
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.discriminator = network("mlp_discriminator", hidden=(8,))
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+def streamed():
+  """Images that come from the host, dropout, and a generator that looks ahead."""
+  config = ring(data="mnist10k", **{"data_options.pixel_range": (0.0, 1.0)})
+  config.data_options.placement, config.data_options.flip = "stream", True
+  config.generator = network("goodfellow_generator", hidden=(8,))
+  config.discriminator = network("goodfellow_discriminator", hidden=(4,))
+  config.rule.name, config.rule.steps = "unrolled", 2
+  config.optimizers.discriminator.eps_root = 1e-8
+  return config
+
+
+def convolutions():
+  """Batch norm here, spectral norm there, classes, two discriminator moves a round."""
+  config = ring(data="mnist10k", conditional=True, loss="hinge", k=2)
+  config.generator = network("dcgan_generator", width=2)
+  config.discriminator = network("dcgan_discriminator", width=2, norm="spectral")
+  return config
+
+
+def memories():
+  """Terms that remember, lazy ones, optimizers with schedules and slow weights."""
+  config = ring(loss="relativistic_average", **{"average.name": "half_life"})
+  config.average.half_life, config.average.ramp_up = 100.0, 0.05
+  for term in ("lecam", "r1", "dragan", "latent_consistency"):
+    config.regularizers[term] = 0.1
+  config.regularizer_options.r1.every = 4
+  falling = schedule("cosine_decay_schedule", init_value=1e-3, decay_steps=20)
+  config.optimizers.generator = optimizer("amsgrad", falling, lookahead=5, clip_norm=1.0)
+  return config
+
+
+def simultaneous():
+  config = ring(simultaneous=True, packing=2, joint=True, **{"instance_noise.std": 0.1})
+  config.optimizers.generator = optimizer("optimistic_adam_v2", 1e-3)
+  config.rule.name = "extragradient"
+  return config
+
+
+def consensus():
+  """One that ended in NaN, went back, and has other noise since."""
+  return ring(simultaneous=True, loss="wasserstein", **{"rule.name": "consensus"})
+
+
+KINDS = {
+  "streamed, unrolled": streamed,
+  "convolutions": convolutions,
+  "memories": memories,
+  "simultaneous": simultaneous,
+  "consensus, rolled back": consensus,
+}
+
+
+def fit(kind, workdir):
+  """Plays a game to the end; scores, which take their time, are the mean of a few samples."""
+  config = KINDS[kind]()
+  config.rounds, config.rounds_per_call, config.checkpoint_every = ROUNDS, 3, SAVED
+  config.log_every = config.sample_every = config.evaluate_every = 6
+  config.num_samples = 16
+
+  def score(sample, walk):
+    return {"mean": float(np.mean(sample(8, 0)["x"], dtype=np.float64))}
+
+  judge = Evaluator("mean", {"mean": "max"}, ("mean",), {}, score)
+  train.fit(build(config)._replace(evaluator=lambda: judge), workdir)
+
+
+def go_on(folder):
+  """Plays what is left of every run in a folder; called in a process of its own."""
+  import conftest  # noqa: F401  (eight devices)
+  import jax
+
+  jax.config.update("jax_compilation_cache_dir", os.environ["XLA_CACHE"])
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+  plots.history = lambda rows: None
+  for kind in KINDS:
+    fit(kind, pathlib.Path(folder) / kind)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, cache):
+  """Every game in one go; and from its first checkpoint on, in a new process."""
+  whole, parts = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("parts")
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(plots, "history", lambda rows: None)
+    for kind in KINDS:
+      workdir = whole / kind
+      workdir.mkdir()
+      if "rolled back" in kind:
+        bad = [{"round": 3, "seen": "V is nan in round 3"}]
+        report.write_json(workdir / "rollbacks.json", {"rollbacks": bad})
+      fit(kind, workdir)
+      shutil.copytree(workdir, parts / kind)
+      shutil.rmtree(parts / kind / "checkpoints" / str(ROUNDS))
+  done = subprocess.run(
+    [sys.executable, "-c", f"import test_resume; test_resume.go_on({str(parts)!r})"],
+    cwd=HERE,
+    env=environment(HERE, XLA_CACHE=str(cache / "xla")),
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  return whole, parts
+
+
+def bits(workdir):
+  found = json.loads((workdir / "checkpoints" / str(ROUNDS) / "leaves/metadata").read_text())
+  return found["leaves"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_goes_on_in_a_new_process_is_the_same(runs, kind):
+  whole, parts = (folder / kind for folder in runs)
+  assert bits(whole) == bits(parts)
+  known = lambda row: {key: value for key, value in row.items() if key not in TIMING}
+  rows = [list(map(known, read_rows(workdir))) for workdir in (whole, parts)]
+  assert rows[0] == rows[1] and [row["round"] for row in rows[0]] == [6, 12, 18]
+  pictures = [{p.name: p.read_bytes() for p in (w / "samples").iterdir()} for w in (whole, parts)]
+  assert pictures[0] == pictures[1] and len(pictures[0]) == 3
+  best = [sorted(p.name for p in (w / "best").iterdir()) for w in (whole, parts)]
+  assert best[0] == best[1]
+
+
+def test_every_memory_there_is_was_carried(runs):
+  """The table above holds what it is meant to: else a bit of nothing would be compared."""
+  found = set().union(*(bits(runs[0] / kind) for kind in KINDS))
+  for part in (
+    "batch_stats",  # of batch norm
+    "['u']",  # of spectral norm
+    "discriminator.lecam",
+    ".slow",  # of lookahead
+    ".nu_max",  # of amsgrad
+    ".ema",
+  ):
+    assert any(part in leaf for leaf in found), part
+
+
+def test_noise_is_another_after_a_rollback(runs):
+  keys = [bits(runs[0] / kind)[".key"] for kind in ("simultaneous", "consensus, rolled back")]
+  assert keys[0] != keys[1]
+
+
+def test_notes_hold_what_the_next_row_needs(runs):
+  with Checkpoints(runs[0] / "memories" / "checkpoints") as checkpoints:
+    notes = checkpoints.notes(SAVED)
+  assert {len(seen) for seen in notes["seen"].values()} == {SAVED - 6}

@@ -1,0 +1,62 @@
+"""What the moving average is for: samples that are no worse than those of the network itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import data
+from gan_jax.data import RING8
+from gan_jax.game.core import init, networks, play_round
+from gan_jax.game.latents import normal
+from gan_jax.game.schedules import decay
+from gan_jax.game.two_player import two_player
+from gan_jax.losses import regularizers
+from gan_jax.losses.adversarial import non_saturating
+from gan_jax.nets import MLPDiscriminator
+from gan_jax.nets.pacgan import PacGANGenerator
+
+ROUNDS = 100  # between two looks
+VARIANCE = 0.5 + RING8.std**2  # of each coordinate of the ring, whose mean is 0
+
+
+def frechet_distance(x: np.ndarray) -> float:
+  """Computes the distance of points [n, 2] from the ring in closed form, by their moments."""
+  covariance = np.cov(x.T)
+  root = np.sqrt(np.linalg.eigvalsh(covariance) * VARIANCE).sum()
+  return float(np.sum(x.mean(0) ** 2) + np.trace(covariance) + 2 * VARIANCE - 2 * root)
+
+
+@pytest.mark.slow
+def test_the_average_is_never_worse_than_the_network_from_round_100_on():
+  """A generator with batch norm, averaged over some 20 moves: fewer than in which it learns."""
+  adam = lambda: optax.adam(1e-3, b1=0.0, b2=0.99)
+  game = two_player(
+    PacGANGenerator(shape=(2,), hidden=(64, 64), std=0.1),
+    MLPDiscriminator(hidden=(64, 64), activation="leaky_relu"),
+    loss=non_saturating,
+    regularizers={"r1": (0.1, regularizers.r1)},
+    optimizers={"discriminator": adam(), "generator": adam()},
+    latent=normal(8),
+    averages={"generator": decay(0.95)},
+  )
+  batches = data.Batches(data.load("ring8"), batch_size=128, seed=0).iterate()
+  take = lambda n: jax.tree.map(
+    lambda *x: jnp.stack(x)[:, None], *(next(batches) for _ in range(n))
+  )
+  play = jax.jit(lambda state, some: jax.lax.scan(lambda s, x: play_round(game, s, x), state, some))
+  draw = jax.jit(lambda params, carried, z: game.generate(params, carried, z, None))
+  latents = [game.prior(jax.random.key(seed), 2000) for seed in range(4)]
+
+  def scores(state, ema):
+    drawn = [np.asarray(draw(*networks(state, ema), z), np.float64) for z in latents]
+    return np.array([frechet_distance(x) for x in drawn])
+
+  state = init(game, jax.random.key(0), jax.tree.map(lambda x: x[0], take(1)))
+  for _ in range(6):
+    state, _ = play(state, take(ROUNDS))
+    averaged, raw = scores(state, True), scores(state, False)
+    error = np.std(averaged - raw, ddof=1) / 2  # of the mean over the same four draws of latents
+    assert np.mean(averaged - raw) < 3 * error, (int(state.round), averaged.mean(), raw.mean())
+  assert averaged.mean() < 0.01  # and it has learned the ring

@@ -1,0 +1,174 @@
+"""Runs of an ablation: each is its single run, is not played twice, and fails alone."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from gan_jax.files import read_json
+from gan_jax.run import experiment
+from gan_jax.run.ablation import Axis, axis, picture, plan, play, results, table
+from gan_jax.run.training.train import fit
+from tests.run.ablation.conftest import tiny
+
+
+def quiet(found):
+  return lambda runs, round, rows: None
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+  """The small ablation, played once, and what was told of it."""
+  folder, told, asked = tmp_path_factory.mktemp("ablation"), [], tiny()
+  watch = lambda found: lambda runs, round, rows: told.append((len(runs), round, rows))
+  return play.run(asked, folder, watch), folder, told
+
+
+def test_every_run_has_its_row(played):
+  found, folder, told = played
+  assert len(found.rows) == 12
+  first = found.rows[0]
+  assert first["rounds"] == 4 and first["images"] == 32 and first["failed"] is None
+  assert first["curve"]["round"] == [2.0, 4.0]
+  assert set(first["scores"]) == {"modes", "high_quality", "kl"}
+  assert first["collapsed"] is (first["scores"]["modes"]["last"] < 8)
+  assert found.plan["score"] == "high_quality" and found.plan["base"]["data"] == "ring8"
+  assert [round for _, round, _ in told][:4] == [0, 2, 4, 4]
+  assert read_json(folder / results.PLAN) == found.plan
+
+
+def test_row_is_that_of_a_single_run(played, tmp_path):
+  """Losses and scores, at rounds 2 and 4; rounding may move a sample over the edge of a mode."""
+  mine = plan.members(tiny())[-1]
+  row = next(r for r in played[0].rows if plan.key_of(r["changes"], r["seed"]) == mine.key)
+  fit(experiment.build(mine.config), tmp_path)
+  rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+  scored = [r for r in rows if "score/modes" in r]
+  for name in ("discriminator/loss", "generator/loss", "margin"):
+    np.testing.assert_allclose(row["curve"][name], [r[name] for r in scored], rtol=1e-4)
+  high = [r["score/high_quality"] for r in scored]
+  np.testing.assert_allclose(row["curve"]["high_quality"], high, atol=0.021)
+
+
+def test_what_has_a_row_is_not_played_again(played):
+  found, folder, _ = played
+  before = (folder / results.ROWS).read_text()
+
+  def watch(there):
+    assert len(there.rows) == 12
+    return lambda *told: pytest.fail("nothing is left to play")
+
+  assert play.run(tiny(), folder, watch).rows == found.rows
+  assert (folder / results.ROWS).read_text() == before
+
+
+def test_more_seeds_are_added(played, tmp_path):
+  found, folder, _ = played
+  (tmp_path / results.PLAN).write_bytes((folder / results.PLAN).read_bytes())
+  (tmp_path / results.ROWS).write_text("".join(json.dumps(r) + "\n" for r in found.rows))
+  axes = [Axis("r1", {"none": {}})]
+  more = play.run(tiny(axes=axes, baseline={"r1": "none"}, seeds=(0, 1, 2)), tmp_path, quiet)
+  assert len(more.rows) == 13 and more.rows[:12] == found.rows
+
+
+def test_folder_of_another_ablation_is_refused(played):
+  with pytest.raises(ValueError, match="whose rounds was 4, and it is 6 now"):
+    play.run(tiny(rounds=6), played[1], quiet)
+
+
+def test_failed_run_is_reported_and_leaves_the_others(tmp_path):
+  choices = {"none": {}, "wild": {"regularizers.r1": 1e38}, "weak": {"regularizers.r1": 0.1}}
+  found = play.run(tiny(axes=[Axis("r1", choices)], baseline={"r1": "none"}), tmp_path, quiet)
+  bad = {r["variant"]["r1"]: r for r in found.rows}
+  assert "in round" in bad["wild"]["failed"] and bad["wild"]["collapsed"]
+  assert bad["weak"]["failed"] is None and bad["weak"]["scores"]
+  assert results.outcomes(found)[1].verdict == "2 of 2 failed"
+
+
+def test_images_have_the_scores_that_they_can_have(tmp_path):
+  """Without labels that were asked for there is no accuracy of classes."""
+  asked = tiny(axes=[axis("loss", ["hinge"])], baseline={"loss": "hinge"}, score="", collapse="")
+  asked.base.data, asked.base.num_fake = "mnist10k", 100
+  asked.base.generator.output = "tanh"
+  found = play.run(asked, tmp_path, quiet)
+  assert found.plan["score"] == "frechet_distance"
+  assert [set(row["scores"]) for row in found.rows] == [
+    {"frechet_distance", "classes", "class_kl"}
+  ] * 2
+
+
+def test_data_without_labels_or_a_test_split_end_in_figures_and_a_verdict(tmp_path, capsys):
+  """Of one seed it says what is missing; what they lack is asked for by an ablation's own flags."""
+  rng = np.random.default_rng(0)
+  np.savez(tmp_path / "data.npz", x=rng.integers(256, size=(60, 8, 8, 1), dtype=np.uint8))
+  losses = [axis("loss", ["hinge", "wasserstein"])]
+  asked = tiny(axes=losses, baseline={"loss": "hinge"}, seeds=(0,), score="", collapse="")
+  asked.base.data = f"npz:{tmp_path / 'data.npz'}"
+  found = play.run(asked, tmp_path / "run", quiet)
+  assert table.conclusions(found) == [
+    "loss, beside hinge: too few seeds, and two can be compared: add some to --config.seeds."
+  ]
+  assert results.outcomes(found)[1].last.mean > 0
+  for draw in (picture.matrix, picture.curves):
+    assert draw(found).axes
+  assert "there is no test split; hold some out by" in (told := capsys.readouterr().err)
+  assert "--config.base.data_options.hold_out=0.1" in told
+  asked.base.evaluation.real = "test"
+  with pytest.raises(ValueError, match="by --config.base.data_options.hold_out=0.1, or score"):
+    play.run(asked, tmp_path / "run", quiet)
+
+
+@pytest.mark.parametrize(
+  ("options", "said"),
+  [
+    ({"score": "frechet"}, "expected one of: modes, high_quality, kl"),
+    ({"collapse": "classes<3"}, "the scores are"),
+    (
+      {"axes": [Axis("loss", {"none": {}, "x": {"loss": "hing"}})], "baseline": {"loss": "none"}},
+      "loss x: config.loss: unknown loss 'hing'",
+    ),
+    (
+      {
+        "axes": [Axis("by", {"none": {}, "x": {"evaluation.features": "pixels"}})],
+        "baseline": {"by": "none"},
+      },
+      "by x: ring8 is scored by its modes",
+    ),
+  ],
+)
+def test_what_cannot_be_played_is_said_before_anything_is(options, said, tmp_path):
+  with pytest.raises(ValueError, match=said):
+    play.run(tiny(**options), tmp_path, quiet)
+  assert not (tmp_path / results.ROWS).exists()
+
+
+class Terminal(io.StringIO):
+  """A stream that says it is a terminal."""
+
+  def isatty(self):
+    return True
+
+
+def test_board_fills(asked):
+  runs, stream = plan.members(asked), Terminal()
+  there = results.Results({"score": "modes"}, [])
+  board = table.Board(there, runs, stream)
+  board(runs[:2], 2, None)
+  scores = {"modes": {"last": 6.0}}
+  rows = [{"variant": one.labels, "failed": None, "scores": scores} for one in runs[:2]]
+  board(runs[:2], 4, rows)
+  drawn = stream.getvalue().split("\x1b[4F")
+  assert len(drawn) == 2  # the second over the four lines of the first
+  assert "non_saturating  50%   ·     ·" in drawn[0]
+  assert "non_saturating  6     ·     ·" in drawn[1] and "2/12 runs" in drawn[1]
+
+
+def test_board_without_a_terminal_tells_what_has_ended(asked):
+  runs, stream = plan.members(asked), io.StringIO()
+  board = table.Board(results.Results({"score": "modes"}, []), runs, stream)
+  board(runs[:1], 2, None)
+  assert stream.getvalue() == ""
+  row = {"variant": runs[0].labels, "failed": "V was nan in round 1", "scores": {}}
+  board(runs[:1], 4, [row])
+  assert "1/12 runs" in stream.getvalue() and "all failed, 1 runs" in stream.getvalue()

@@ -1,0 +1,62 @@
+"""Short names are replaced where they come in, so that one thing has one name."""
+
+import pytest
+
+from gan_jax.losses.adversarial import LOSSES
+from gan_jax.run.ablation.plan import ablation, axis, members
+from gan_jax.run.config import aliases, default_config
+from gan_jax.run.config.config import canonical
+from gan_jax.run.evaluation.sampling import Example
+from gan_jax.run.evaluation.suite import METRICS, score_name
+from gan_jax.run.experiment import DTYPES, build_game, evaluation_spec
+from gan_jax.run.results.runs import config_values
+
+
+def test_every_alias_stands_for_something_and_hides_nothing():
+  tables = ((aliases.LOSSES, LOSSES), (aliases.METRICS, METRICS), (aliases.DTYPES, DTYPES))
+  for short, names in tables:
+    assert set(short.values()) <= set(names) and not set(short) & set(names)
+
+
+def test_a_config_with_short_names_is_the_config_with_ours():
+  short, ours = default_config(), default_config()
+  short.loss, short.evaluation.metrics, short.generator.dtype = "LSGAN", ("fid", "kid"), "bf16"
+  ours.loss, ours.evaluation.metrics = "least_squares", ("frechet", "kernel")
+  ours.generator.dtype = "bfloat16"
+  assert config_values(short) == config_values(ours)
+  assert canonical(short).loss == "least_squares" and canonical(ours) is ours
+  assert list(evaluation_spec("pixels", ("FID", "PRDC"), "train").metrics) == ["frechet", "prdc"]
+  short.evaluation.metrics = ("fid,kid",)  # as --config.evaluation.metrics=fid,kid is read
+  assert config_values(short) == config_values(ours)
+  assert build_game(short, Example((2,), None, None))
+
+
+def test_variants_of_an_ablation_are_known_by_our_names():
+  base = default_config()
+  keys = [
+    [m.key for m in members(ablation(base, [axis("loss", names)], baseline={"loss": names[0]}))]
+    for names in (("non_saturating", "wasserstein"), ("nsgan", "wgan"))
+  ]
+  assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize(
+  ("name", "kind", "told"),
+  [
+    ("hinj", "loss", 'Did you mean "hinge"?'),
+    ("lsgn", "loss", 'Did you mean "lsgan"'),
+    ("fdi", "metric", 'Did you mean "fid"?'),
+    ("wgan-gp", "loss", "--config.regularizers.gradient_penalty=10"),
+    ("lpips", "metric", "--metrics=diversity --features=vgg16"),
+    ("recall", "metric", "--metrics=prdc"),
+    ("fid kid", "metric", "with commas between, as in fid,kid, they are 2 names"),
+  ],
+)
+def test_an_unknown_name_comes_with_what_may_have_been_meant(name, kind, told):
+  table = {"loss": LOSSES, "metric": METRICS}[kind]
+  said = aliases.unknown(name, table, kind)
+  assert told in said and f"unknown {kind} {name!r}; expected one of: " in said
+
+
+def test_scores_have_the_short_names_of_their_metrics():
+  assert score_name("fid") == "frechet_distance" and score_name("modes") == "modes"

@@ -1,0 +1,173 @@
+"""Drawing examples: sizes, seeds, classes, walks, and what a saved picture holds."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from gan_jax.game.core import Ema, Game, State
+from gan_jax.game.latents import normal
+from gan_jax.game.random import example_keys
+from gan_jax.run.evaluation.sampling import (
+  CHUNK,
+  Example,
+  Sampler,
+  by_class,
+  row_of_class,
+  truncated,
+)
+
+IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
+
+
+def make(example=IMAGES, scale=1.0):
+  """A game whose generator shows its latents, times a parameter, plus the label."""
+
+  def generate(params, carried, z, labels):
+    x = params["generator"] * z.reshape(-1, *example.shape)
+    return x if labels is None else x + labels.reshape(-1, *(1,) * len(example.shape))
+
+  game = Game(
+    init=lambda key, batch: ({}, {}),
+    prior=lambda key, n: normal(2)(example_keys(key, n)),
+    generate=generate,
+    players={},
+    turns=(),
+  )
+  state = State(
+    round=jnp.zeros((), jnp.int32),
+    images=jnp.zeros((), jnp.uint32),
+    key=jax.random.key(0),
+    params={"generator": jnp.asarray(scale)},
+    carried={},
+    opt={},
+    ema={"generator": Ema(jnp.asarray(2 * scale), {}, jnp.ones(()))},
+  )
+  return Sampler(game, example), state
+
+
+@pytest.mark.parametrize("n", [1, 7, CHUNK, CHUNK + 1])
+def test_any_number_is_drawn_and_begins_alike(n):
+  sampler, state = make()
+  x = sampler(state, n)
+  assert x.shape == (n, 1, 1, 2) and x.dtype == np.uint8
+  np.testing.assert_array_equal(x, sampler(state, CHUNK + 5)[:n])
+  assert (sampler(state, 7, seed=1) != sampler(state, 7)).any()
+
+
+def test_one_program_serves_every_number():
+  sampler, state = make()
+  for n in (1, 5, CHUNK + 3):
+    sampler(state, n)
+  assert sampler._generate._cache_size() == 1
+
+
+def test_images_are_quantised_as_a_png_would_be():
+  sampler, state = make(scale=1e-9)
+  assert (sampler(state, 4) == 128).all()  # 0 lies between 127 and 128; rounds to even
+  sampler, state = make(scale=1e9)
+  assert set(np.unique(sampler(state, 50))) == {0, 255}
+
+
+def test_points_stay_as_they_are():
+  sampler, state = make(Example((2,), None, None))
+  x = sampler(state, 3, ema=False)
+  assert x.dtype == np.float32
+  np.testing.assert_allclose(x, sampler.latents(3))
+  np.testing.assert_allclose(sampler(state, 3), 2 * x)  # the average, here twice as large
+
+
+def test_labels_reach_the_generator():
+  sampler, state = make(Example((2,), 3, None), scale=0.0)
+  x = sampler(state, 3, labels=np.array([0, 2, 1]))
+  np.testing.assert_array_equal(x, [[0, 0], [2, 2], [1, 1]])
+
+
+@pytest.mark.parametrize(
+  ("n", "classes", "expected"),
+  [(6, 3, [0, 0, 1, 1, 2, 2]), (4, 3, [0, 0, 1, 2]), (2, 5, [0, 1])],
+)
+def test_examples_are_shared_out_class_by_class(n, classes, expected):
+  assert by_class(n, classes).tolist() == expected
+
+
+@pytest.mark.parametrize(
+  ("n", "classes", "expected"), [(100, 10, 10), (64, 2, 8), (200, 2, 10), (64, 10, 6), (3, 5, 1)]
+)
+def test_a_sheet_of_classes_is_near_a_square(n, classes, expected):
+  """Of two classes, 64 examples made two rows of 32."""
+  assert row_of_class(n, classes) == expected
+
+
+def test_walk_has_its_ends_and_keeps_one_class():
+  sampler, state = make(Example((2,), 2, None), scale=0.5)  # the average shows z + label
+  walk = sampler.interpolate(state, rows=3, steps=5).reshape(3, 5, 2)
+  ends = sampler.latents(6)
+  label = np.array([0, 1, 0])[:, None]
+  np.testing.assert_allclose(walk[:, 0], ends[:3] + label, rtol=1e-5)
+  np.testing.assert_allclose(walk[:, -1], ends[3:] + label, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ("names", "asked", "places"),
+  [
+    (("cat", "dog"), ["dog", "0", "dog"], [1, 0, 1]),  # a place, where no name is a number
+    (("1", "2", "7"), ["7", "1"], [2, 0]),
+    (None, ["2", "0"], [2, 0]),
+  ],
+)
+def test_classes_are_found_by_name(names, asked, places):
+  example = Example((2,), len(names or "abc"), None, names)
+  assert example.class_places(asked).tolist() == places
+  with pytest.raises(ValueError, match="there is no class '3': expected some of classes"):
+    example.class_places(["3"])
+  with pytest.raises(ValueError, match="and this run has none"):
+    IMAGES.class_places(asked)
+
+
+@pytest.mark.parametrize(
+  ("names", "written"),
+  [
+    (None, {"y": [1, 0]}),
+    (("1", "2", "7"), {"y": [2, 1]}),
+    (("cat", "1"), {"y": [1, 0], "class_names": ["cat", "1"]}),
+    (("01", "1"), {"y": [1, 0], "class_names": ["01", "1"]}),
+  ],
+)
+def test_labels_are_written_as_the_data_have_them(names, written):
+  example = Example((2,), len(names or "ab"), None, names)
+  found = example.written(np.array([1, 0]))
+  assert {key: array.tolist() for key, array in found.items()} == written
+
+
+def test_walks_are_of_the_classes_asked_for():
+  sampler, state = make(Example((2,), 5, None), scale=0.0)
+  walk = sampler.interpolate(state, rows=2, steps=3, labels=np.array([4, 1]))
+  assert walk[:, 0].tolist() == [4, 4, 4, 1, 1, 1]
+
+
+def test_batch_describes_shapes():
+  spec = Example((4, 4, 3), 10, (-1.0, 1.0)).batch(2, 8)
+  assert spec["x"].shape == (2, 8, 4, 4, 3) and spec["y"].shape == (2, 8)
+  assert "y" not in IMAGES.batch(8)
+
+
+@pytest.mark.parametrize("bound", [0.1, 1.0, 3.0])
+def test_truncated_latents_are_those_of_the_truncated_normal(bound):
+  z = np.random.default_rng(0).normal(size=(200, 50)).astype(np.float32)
+  found = truncated(z, bound)
+  assert found.dtype == np.float32 and abs(found).max() <= bound
+  assert stats.kstest(found.ravel(), stats.truncnorm(-bound, bound).cdf).pvalue > 0.01  # seeded
+  np.testing.assert_array_equal(np.argsort(found.ravel()), np.argsort(z.ravel()))  # ranks are kept
+
+
+def test_a_wide_bound_changes_nothing_and_a_wrong_one_is_refused():
+  z = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+  np.testing.assert_allclose(truncated(z, 30.0), z, rtol=1e-5)
+  for bound in (0.0, -1.0, float("nan")):
+    with pytest.raises(ValueError, match="at a bound > 0"):
+      truncated(z, bound)
+  sampler, state = make()
+  few = sampler(state, 100, truncation=0.01)
+  assert (np.abs(few.astype(int) - 128) <= 4).all()  # 2 x 0.01 of 1 is 2.5 of 127.5

@@ -1,0 +1,174 @@
+"""Images that were made by anything are scored by the same suite."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.data import NoSplitError, load
+from gan_jax.metrics import frechet_distance, moments
+from gan_jax.run.evaluation.cards import line, read_card, write_card
+from gan_jax.run.evaluation.score_images import _take, data_name, score_images
+from gan_jax.run.experiment import evaluation_spec
+from gan_jax.run.results.comparing import compare, differences
+
+PIXELS = evaluation_spec("pixels", ("frechet",), "train")
+
+
+def images(n: int, seed: int, shift: int = 0) -> np.ndarray:
+  drawn = np.random.default_rng(seed).integers(0, 200, size=(n, 4, 4, 3)) + shift
+  return drawn.astype(np.uint8)
+
+
+@pytest.fixture
+def files(tmp_path):
+  np.savez(tmp_path / "real.npz", x=images(90, 0), x_test=images(80, 1))
+  np.savez(tmp_path / "a.npz", x=images(70, 2, 9))
+  folder = tmp_path / "b"
+  folder.mkdir()
+  for i, image in enumerate(images(60, 3, 9)):
+    Image.fromarray(image).save(folder / f"{i:03}.png")
+  return tmp_path
+
+
+def direct(real: np.ndarray, fake: np.ndarray) -> float:
+  flat = lambda x: moments(x.reshape(len(x), -1).astype(np.float32) / 255)
+  return frechet_distance(flat(real), flat(fake))
+
+
+def test_the_number_is_that_of_the_metric_on_these_arrays(files):
+  card = score_images(str(files / "real.npz"), [str(files / "a.npz")], PIXELS)
+  expected = direct(images(90, 0), images(70, 2, 9))
+  assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
+  card = score_images(str(files / "real.npz"), [str(files / "b")], PIXELS)  # a folder of files
+  expected = direct(images(90, 0), images(60, 3, 9))
+  assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
+  for split in ("auto", "test"):
+    test = evaluation_spec("pixels", ("frechet",), split)
+    card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
+    assert card.made["real"]["split"] == "test"
+  expected = direct(images(80, 1), images(70, 2, 9))
+  assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
+
+
+def test_several_sets_are_draws(files):
+  card = score_images(str(files / "real.npz"), [str(files / "a.npz"), str(files / "b")], PIXELS)
+  assert len(card.scores["frechet_distance"]) == 2 and card.made["fake"]["count"] == 60
+  assert "60 fakes x 2" in line(card) and "±" in line(card) and "made elsewhere" in line(card)
+  write_card(files / "card.json", card)
+  assert read_card(files / "card.json") == card
+  few = score_images(str(files / "real.npz"), [str(files / "a.npz")], PIXELS, count=20)
+  assert list(differences(card, few)) == ["fake.count", "note"]
+  assert "frechet_distance" in compare([card], [card], names=("a", "b"))
+
+
+def test_what_cannot_be_scored_is_refused(files):
+  np.savez(files / "large.npz", x=np.zeros((5, 8, 8, 3), np.uint8))
+  np.savez(files / "points.npz", x=np.zeros((5, 2), np.float32))
+  real = str(files / "real.npz")
+  for fake, error, why in (
+    (files / "nowhere.npz", FileNotFoundError, "there is no file"),
+    (
+      files / "large.npz",
+      ValueError,
+      r"images \[8, 8, 3\], and npz.* \[4, 4, 3\]: make them alike",
+    ),
+    (files / "points.npz", ValueError, "has points"),
+  ):
+    with pytest.raises(error, match=why):
+      score_images(real, [str(fake)], PIXELS)
+  card = score_images(real, [str(files / "large.npz")], PIXELS, image_size=4)
+  assert card.made["options"] == {"image_size": 4}
+  with pytest.raises(ValueError, match="has 70 examples, and 99 were asked.*num_fake=70"):
+    score_images(real, [str(files / "a.npz")], PIXELS, count=99)
+  with pytest.raises(NoSplitError, match="has no test split"):
+    spec = evaluation_spec("pixels", ("frechet",), "test")
+    score_images(str(files / "a.npz"), [str(files / "b")], spec)
+  with pytest.raises(ValueError, match="no labels to train a classifier"):
+    spec = evaluation_spec("classifier", ("frechet",), "train")
+    score_images(real, [str(files / "a.npz")], spec)
+  with pytest.raises(ValueError, match="'path_length' is of a generator"):
+    spec = evaluation_spec("pixels", ("path_length",), "train")
+    score_images(real, [str(files / "a.npz")], spec)
+
+
+def test_fakes_without_labels_cost_the_scores_that_need_them(files, capsys):
+  np.savez(files / "labelled.npz", x=images(40, 0), y=np.arange(40) % 2)
+  spec = evaluation_spec("pixels", ("frechet", "class_frechet"), "train")
+  card = score_images(str(files / "labelled.npz"), [str(files / "a.npz")], spec)
+  assert np.isfinite(card.scores["frechet_distance"]).all()
+  assert np.isnan(card.scores["class_frechet_distance"]).all()
+  assert (
+    "no class_frechet_distance: the generated examples have no labels" in capsys.readouterr().err
+  )
+
+
+def test_bare_paths_are_folders_and_files(files, monkeypatch):
+  monkeypatch.chdir(files)
+  assert data_name("a.npz") == "npz:a.npz" and data_name("b") == "folder:b"
+  assert data_name("x/y") == "folder:x/y" and data_name("mnist10k") == "mnist10k"
+  assert data_name("x/a.zip") == "zip:x/a.zip"
+  assert data_name("tfds:cifar10") == "tfds:cifar10"
+
+
+def statistics(path, images: np.ndarray, **more: np.ndarray) -> str:
+  """Writes statistics of pixels, as pytorch-fid would."""
+  flat = images.reshape(len(images), -1).astype(np.float32) / 255
+  np.savez(path, mu=flat.mean(axis=0), sigma=np.cov(flat, rowvar=False), **more)
+  return str(path)
+
+
+def test_statistics_stand_in_the_place_of_images(files):
+  real, a = str(files / "real.npz"), str(files / "a.npz")
+  expected = score_images(real, [a], PIXELS).scores["frechet_distance"]
+  of_real = statistics(files / "mu_sigma.npz", images(90, 0), n=np.array(90))
+  of_fake = statistics(files / "fake.npz", images(70, 2, 9))
+  for one, other, counts in (
+    (of_real, a, (90, 70)),
+    (real, of_fake, (90, "n unknown")),
+    (of_real, of_fake, (90, "n unknown")),
+  ):
+    card = score_images(one, [other], PIXELS)
+    assert card.scores["frechet_distance"] == pytest.approx(expected, rel=1e-4)  # a float32 mean
+    assert (card.made["real"]["count"], card.made["fake"]["count"]) == counts
+    assert "which network looked at" in card.run["notes"][0]
+  assert "n unknown fakes x 1" in line(card) and card.made["backbone"] is None
+  write_card(files / "card.json", card)
+  assert read_card(files / "card.json") == card
+
+
+def test_statistics_that_do_not_fit_are_refused(files):
+  a, few = str(files / "a.npz"), statistics(files / "few.npz", images(9, 0)[..., :1])
+  for spec, fakes, why in (
+    (PIXELS, [a], "few.npz has features of width 16, and .*a.npz of width 48"),
+    (
+      evaluation_spec("pixels", ("frechet", "prdc"), "train"),
+      [a],
+      "'prdc' needs images, and .*few",
+    ),
+    (
+      evaluation_spec("pixels", ("spatial_frechet",), "train"),
+      [a],
+      "'spatial_frechet' needs spatial.*=inception",
+    ),
+    (evaluation_spec("classifier", ("frechet",), "train"), [a], "such as --features=inception"),
+    (PIXELS, [a, few], "--fake has statistics and images"),
+  ):
+    with pytest.raises(ValueError, match=why):
+      score_images(few, fakes, spec)
+  both = statistics(files / "both.npz", images(20, 0), x=images(20, 0))
+  alone = evaluation_spec("pixels", ("prdc",), "train")
+  assert score_images(both, [a], alone).made["real"]["count"] == 20  # of the images beside them
+  (files / "stats.pkl").write_bytes(b"")
+  with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):
+    score_images(str(files / "stats.pkl"), [a], PIXELS)
+
+
+def test_labels_are_those_of_classes_of_the_same_name(tmp_path, caplog):
+  """Fakes of classes 7 and 2 alone, where the real images are also of 5."""
+  np.savez(tmp_path / "real.npz", x=images(90, 0), y=np.array([5, 2, 7] * 30))
+  np.savez(tmp_path / "fake.npz", images(6, 2), np.array([7, 2, 2, 7, 7, 2]))
+  real, fake = (load(f"npz:{tmp_path}/{name}.npz") for name in ("real", "fake"))
+  assert _take(fake, 6, real.classes)["y"].tolist() == [2, 0, 0, 2, 2, 0]
+  with caplog.at_level("WARNING", logger="gan_jax"):
+    assert "y" not in _take(real, 90, fake.classes)
+  assert "scored without its labels: 5 of it is no class of the real" in caplog.text

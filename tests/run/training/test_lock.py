@@ -1,0 +1,49 @@
+"""One live run in a folder."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gan_jax.run.training.lock import BusyError, hold, is_live
+
+
+def test_a_folder_is_held_by_one(tmp_path):
+  workdir = tmp_path / "runs/new"
+  assert not is_live(workdir)
+  with hold(workdir):
+    assert is_live(workdir)
+    refused = pytest.raises(BusyError, match=r"runs/new is in use by a live run \(process \d+ on ")
+    with refused, hold(workdir):
+      pass
+  assert not is_live(workdir)
+  with hold(workdir):
+    pass
+
+
+def test_asking_does_not_keep_a_run_from_starting(tmp_path, monkeypatch):
+  with hold(tmp_path):
+    pass
+  asked = []
+  with (tmp_path / "lock").open() as other:
+    import fcntl
+
+    fcntl.flock(other, fcntl.LOCK_SH)  # another process in `is_live`
+    monkeypatch.setattr("time.sleep", lambda _: asked.append(fcntl.flock(other, fcntl.LOCK_UN)))
+    with hold(tmp_path):
+      assert len(asked) == 1
+
+
+def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path):
+  code = f"import gan_jax.lock as l, time\nwith l.hold({str(tmp_path)!r}): print(1, flush=True); "
+  with subprocess.Popen(
+    [sys.executable, "-c", code + "time.sleep(3600)"], stdout=subprocess.PIPE, text=True
+  ) as process:
+    process.stdout.readline()
+    assert is_live(tmp_path)
+    with pytest.raises(BusyError, match=f"process {process.pid} on "), hold(tmp_path):
+      pass
+    process.kill()
+  assert not is_live(tmp_path)
+  with hold(tmp_path):
+    pass

@@ -1,0 +1,63 @@
+"""Runs commands of gan_jax in processes that need not import all that commands import.
+
+They are copies of one that has done so once, as that takes longer than what most commands do.
+"""
+
+import multiprocessing
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+
+PRELOAD = [
+  "gan_jax.run.training.train",
+  "gan_jax.run.evaluation.scoring",
+  "tensorboardX",
+  "PIL.Image",
+  "matplotlib.pyplot",
+]
+
+
+def run(
+  arguments: Sequence[str], environment: Mapping[str, str], cwd: str | pathlib.Path
+) -> tuple[int, str]:
+  """Runs `gan_jax ARGUMENTS` and waits for its end.
+
+  Args:
+    arguments: of the command line.
+    environment: what is added to that of this process.
+    cwd: the folder to run it in.
+
+  Returns:
+    (exit code, what it wrote to stdout and stderr).
+  """
+  context = multiprocessing.get_context("forkserver")
+  context.set_forkserver_preload(PRELOAD)
+  with tempfile.NamedTemporaryFile() as told:
+    given = (list(arguments), {**os.environ, **environment}, str(cwd), told.name)
+    process = context.Process(target=_play, args=given)
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode, pathlib.Path(told.name).read_text()
+
+
+def _play(arguments: list[str], environment: dict[str, str], cwd: str, told: str) -> None:
+  """Does what `python -m gan_jax.run.cli.app` does."""
+  for number in (1, 2):
+    os.dup2(os.open(told, os.O_WRONLY | os.O_APPEND), number)
+  os.environ.clear()
+  os.environ.update(environment)
+  os.chdir(cwd)
+  import jax
+
+  from gan_jax.run.cli import app
+
+  # Read from the environment where JAX is imported, which it has been.
+  jax.config.update("jax_platforms", environment["JAX_PLATFORMS"])
+  quick = environment.get("JAX_DISABLE_MOST_OPTIMIZATIONS") == "1"
+  jax.config.update("jax_disable_most_optimizations", quick)
+  jax.config.update("jax_num_cpu_devices", int(environment.get("JAX_NUM_CPU_DEVICES", "1")))
+  sys.argv = ["gan_jax", *arguments]
+  app.main()
