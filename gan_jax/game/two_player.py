@@ -105,8 +105,8 @@ def two_player(
   Raises:
     ValueError: for combinations that have no meaning, and for what is not what it should be.
   """
-  _check_network("generator", generator, "z")
-  _check_network("discriminator", discriminator, "x")
+  _check_network("generator", generator, "z", conditional)
+  _check_network("discriminator", discriminator, "x", conditional)
   check_loss(loss)
   _check_optimizers(optimizers)
   _check_latent(latent)
@@ -375,7 +375,7 @@ def _pack(x: jax.Array, m: int) -> jax.Array:
 # --- checks ---------------------------------------------------------------------------------------
 
 
-def _check_network(name: str, net: Any, given: str) -> None:
+def _check_network(name: str, net: Any, given: str, conditional: bool) -> None:
   if not isinstance(net, nn.Module):
     hint = f"make one of it, {net.__name__}(...)" if isinstance(net, type) else "expected a module"
     raise ValueError(f"{name} is {shown(net)}: {hint} of flax.linen")
@@ -383,6 +383,11 @@ def _check_network(name: str, net: Any, given: str) -> None:
     raise ValueError(
       f"{name} is called as net({given}, y, train=...), which {type(net).__name__}.__call__ does "
       "not take"
+    )
+  if conditional and getattr(net, "num_classes", 0) is None:
+    raise ValueError(
+      f"conditional is set, and the {name} has num_classes = None and would ignore labels: give it "
+      "the number of classes, or leave conditional out"
     )
 
 

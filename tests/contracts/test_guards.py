@@ -63,7 +63,11 @@ def batch(*shape, **more):
 
 key = jax.random.key(0)
 start = lambda given, key=key, **options: init(make(**options), key, given)
-labelled = functools.partial(start, conditional=True)
+LABELLED = {
+  "generator": MLPGenerator(shape=(2,), hidden=(4,), num_classes=3),
+  "discriminator": MLPDiscriminator(hidden=(4,), num_classes=3),
+}
+labelled = functools.partial(start, conditional=True, **LABELLED)
 
 
 weighted = lambda weight: make(regularizers={"r1": (weight, regularizers.r1)})
@@ -98,6 +102,10 @@ MISTAKES = {
   "logits [B, 1]": (
     lambda: start(batch(1, 8, 2), discriminator=OneColumn()),
     r"returns float32\[8, 1\] for 8 examples.*take \[:, 0\]",
+  ),
+  "no classes": (
+    lambda: make(conditional=True),
+    "conditional is set, and the generator has num_classes = None and would ignore labels",
   ),
   "exchanged": (
     lambda: start(batch(1, 8, 2), **EXCHANGED),

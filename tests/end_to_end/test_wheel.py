@@ -39,7 +39,11 @@ def test_installed_wheel_works_from_another_directory(tmp_path):
   (wheel,) = tmp_path.glob("*.whl")
   with zipfile.ZipFile(wheel) as archive:
     assert not [name for name in archive.namelist() if name.startswith(("tests", "experiments"))]
-    for file in ("features/bundled/classifier", "page/assets/page.js", "page/assets/uplot.LICENSE"):
+    for file in (
+      "features/bundled/classifier",
+      "report/assets/page.js",
+      "report/assets/uplot.LICENSE",
+    ):
       assert any(file in name for name in archive.namelist())
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in archive.namelist())
     archive.extractall(site)  # what installing it does, but for the script

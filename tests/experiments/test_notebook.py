@@ -44,7 +44,7 @@ def test_notebook_is_kept_as_it_ran(notebook):
   outputs = [output for cell in code for output in cell["outputs"]]
   assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
   assert not [output for output in outputs if output["output_type"] == "error"]
-  drawn = sum(cell["source"][-1].startswith(("plots.", ")", "figure")) for cell in code)
+  drawn = sum(cell["source"][-1].startswith(("gj.plots.", ")", "figure")) for cell in code)
   shown = [output for output in outputs if {"image/png", "text/html"} & set(output.get("data", ()))]
   assert len(shown) == drawn >= 4
   assert notebook.stat().st_size < 500_000

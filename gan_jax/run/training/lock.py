@@ -7,7 +7,6 @@ messages only. Not covered: network file systems on which a lock is seen on its 
 
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -43,7 +42,7 @@ def hold(workdir: str | pathlib.Path) -> Iterator[None]:
   path.parent.mkdir(parents=True, exist_ok=True)
   with path.open("a+") as file:
     for _ in range(_ASK):
-      if _locked(file, fcntl.LOCK_EX):
+      if _locked(file, shared=False):
         break
       time.sleep(_PAUSE)
     else:
@@ -68,15 +67,17 @@ def is_live(workdir: str | pathlib.Path) -> bool:
   """
   try:
     with (pathlib.Path(workdir) / FILE).open() as file:
-      return not _locked(file, fcntl.LOCK_SH)
+      return not _locked(file, shared=True)
   except FileNotFoundError:
     return False
 
 
-def _locked(file: IO[str], how: int) -> bool:
+def _locked(file: IO[str], shared: bool) -> bool:
   """Takes a lock unless another has it; closing the file gives it back."""
+  import fcntl  # there is none on Windows, where results can be read all the same
+
   try:
-    fcntl.flock(file, how | fcntl.LOCK_NB)
+    fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
   except BlockingIOError:
     return False
   except OSError as error:
