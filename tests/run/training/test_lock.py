@@ -35,10 +35,9 @@ def test_asking_does_not_keep_a_run_from_starting(tmp_path, monkeypatch):
 
 
 def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path):
-  code = f"import gan_jax.lock as l, time\nwith l.hold({str(tmp_path)!r}): print(1, flush=True); "
-  with subprocess.Popen(
-    [sys.executable, "-c", code + "time.sleep(3600)"], stdout=subprocess.PIPE, text=True
-  ) as process:
+  head = "import time\nfrom gan_jax.run.training.lock import hold\n"
+  code = f"{head}with hold({str(tmp_path)!r}): print(1, flush=True); time.sleep(3600)"
+  with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
     process.stdout.readline()
     assert is_live(tmp_path)
     with pytest.raises(BusyError, match=f"process {process.pid} on "), hold(tmp_path):
