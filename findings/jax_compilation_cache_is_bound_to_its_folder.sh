@@ -9,8 +9,8 @@
 # hash. So the key of each program holds the path of the cache: the same program has other keys in
 # another folder, and a copy of the whole folder gives no hit. With
 # JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES=none it does.
-# Why it matters: the programs of GANs (two players, penalties with second derivatives, a generator
-# that is sampled and scored) take from ten seconds to minutes to compile, on every machine of a sweep.
+# Why it matters: the rounds of a GAN (two players, penalties with second derivatives) are among the
+# programs that take long to compile, and are compiled again on every machine of a sweep.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,12 +1,15 @@
 """The README and docs/: short enough, no link that leads nowhere, and Python that parses."""
 
 import ast
+import importlib
 import itertools
 import pathlib
 import re
 from collections.abc import Iterator
 
 import pytest
+
+import gan_jax
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -79,3 +82,29 @@ def test_every_page_and_picture_is_linked_to():
   assert {page for page in DOCS if page.name != "README.md"} <= listed
   shown = {target for page in PAGES for target, _ in links(page)}
   assert {*(ROOT / "docs").glob("*.png")} <= shown
+
+
+NAME = re.compile(r"(?<![\w./\"'])gan_jax((?:\.[a-z_]\w*)+)")
+TEXTS = sorted((*PAGES, *(ROOT / "gan_jax").rglob("*.py"), *(ROOT / "gan_jax").rglob("*.md")))
+
+
+def resolves(dotted: str) -> bool:
+  """Tells whether a name is a module, or what a module has."""
+  found: object = gan_jax
+  path = "gan_jax"
+  for part in dotted.strip(".").split("."):
+    path += f".{part}"
+    try:
+      found = importlib.import_module(path)
+    except ImportError:
+      if not hasattr(found, part):
+        return False
+      found = getattr(found, part)
+  return True
+
+
+def test_names_in_prose_are_there():
+  assert resolves(".game.core.play_round") and not resolves(".games")
+  for path in TEXTS:
+    for name in set(NAME.findall(prose(path))):  # the code of pages may be of what is to be written
+      assert resolves(name), f"{path.relative_to(ROOT)}: there is no gan_jax{name}"

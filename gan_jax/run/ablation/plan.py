@@ -229,8 +229,8 @@ def _check(asked: ConfigDict) -> None:
   wanted = ablation(ConfigDict(), (), baseline={})
   if not isinstance(asked, ConfigDict) or set(wanted) - set(asked):
     raise ValueError(
-      "--config: get_config() returned no ablation; expected what run.ablation.ablation(...)"
-      " makes, as in experiments/ablations/losses_ring.py"
+      "--config: get_config() returned no ablation; expected what gan_jax.ablation.ablation("
+      "...) makes, as in experiments/ablations/losses_ring.py"
     )
   known(asked, wanted, "keys of an ablation")
   names = [axis.name for axis in asked.axes]

@@ -12,9 +12,8 @@ from absl import flags
 
 from gan_jax import __version__
 
-TABLE = (
-  pathlib.Path(__file__).parents[1] / "config" / "keys.json"
-)  # see `gan_jax.run.config.reference`
+# Written by `gan_jax.run.config.reference`.
+TABLE = pathlib.Path(__file__).parents[1] / "config" / "keys.json"
 COLUMN = 34  # of flags, beside what they mean
 
 
