@@ -5,7 +5,7 @@ Paper:    Radford et al. 2016 (arXiv:1511.06434), at a quarter of the width; non
 Command:  launch/run
 Hardware: 2 cores of an Intel Xeon, jax 0.10.2
 Time:     298 s for 9,000 rounds (576,000 images), with nine scores; 5 min 31 s from a fresh clone,
-          installation included
+          installation by uv included (28 s; by pip 70 s)
 Score:    three seeds: Fréchet distance 3.20 ± 0.06 of the last checkpoint (3.16, 3.13, 3.32;
           standard error over seeds, each of three draws of `evaluate --draws=3`), on 96 features of
           the repository's own classifier (99.35% right), 2,000 averaged samples against the 2,000
