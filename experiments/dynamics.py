@@ -38,9 +38,6 @@ from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("out", "runs/dynamics", "Folder for the table, its numbers and the figures.")
-flags.DEFINE_integer("rounds", 1000, "Rounds of a trajectory.", lower_bound=100)
-flags.DEFINE_float("rate", 0.1, "Learning rate of both players.", lower_bound=0.0)
 
 START = 1.0  # of theta and of psi
 NEAR = 0.05  # of the distance at the start; noise keeps a game from coming nearer
@@ -115,7 +112,6 @@ ROWS: dict[str, Row] = {
   ),
 }
 ONLY_AT_ONCE = (rules.extragradient, rules.consensus)
-flags.DEFINE_multi_enum("row", list(ROWS), list(ROWS), "Games to play; may be repeated.")
 
 
 class Found(NamedTuple):
@@ -303,5 +299,14 @@ def field_of(row: Row, rate: float) -> plots.Field:
   return plots.Field(ticks, ticks, jax.jit(jax.vmap(jax.vmap(velocity)))(places)[..., ::-1])
 
 
+def define_flags() -> None:
+  """Defines the flags of this command; not on import, since flags of absl are global."""
+  flags.DEFINE_string("out", "runs/dynamics", "Folder for the table, its numbers and the figures.")
+  flags.DEFINE_integer("rounds", 1000, "Rounds of a trajectory.", lower_bound=100)
+  flags.DEFINE_float("rate", 0.1, "Learning rate of both players.", lower_bound=0.0)
+  flags.DEFINE_multi_enum("row", list(ROWS), list(ROWS), "Games to play; may be repeated.")
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

@@ -33,9 +33,6 @@ IMAGES, TRIPLES = 2000, 26_000
 LEFT_OUT = ("spatial_frechet",)  # needs InceptionV3
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("out", "runs/noise", "Folder of the table and the figure.")
-flags.DEFINE_integer("images", IMAGES, "That are made noisy.", lower_bound=200)
-flags.DEFINE_integer("triples", TRIPLES, "Of digits, stacked; 0 for none.", lower_bound=0)
 
 
 def main(argv: list[str]) -> None:
@@ -99,5 +96,13 @@ def draw(scores: Mapping[str, list[float]]) -> Figure:
   return plots.curves(panels, LEVELS, xlabel="noise, gray levels", columns=5, size=(2.3, 1.8))
 
 
+def define_flags() -> None:
+  """Defines the flags of this command; not on import, since flags of absl are global."""
+  flags.DEFINE_string("out", "runs/noise", "Folder of the table and the figure.")
+  flags.DEFINE_integer("images", IMAGES, "That are made noisy.", lower_bound=200)
+  flags.DEFINE_integer("triples", TRIPLES, "Of digits, stacked; 0 for none.", lower_bound=0)
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

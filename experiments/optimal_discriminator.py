@@ -42,11 +42,6 @@ from gan_jax.run.results.rows import write_json
 from gan_jax.theory.densities import BentGaussian, Mixture
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("out", "runs/optimal_discriminator", "Folder for figures and numbers.")
-flags.DEFINE_integer("seed", 0, "Of networks, data and noise.", lower_bound=0)
-flags.DEFINE_integer("k", 500, "Moves of D for each of G.", lower_bound=1)
-flags.DEFINE_integer("rounds", 30, "Moves of G.", lower_bound=1)
-flags.DEFINE_integer("batch", 1024, "Real examples, and fakes, of a move.", lower_bound=1)
 
 DISCRIMINATOR = MLPDiscriminator(hidden=(64, 64), activation="gelu")
 LOG_4 = math.log(4)
@@ -334,5 +329,15 @@ def shade(axes: Any, problem: Problem, seen: Look, field: np.ndarray) -> None:
   axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), xticks=[], yticks=[])
 
 
+def define_flags() -> None:
+  """Defines the flags of this command; not on import, since flags of absl are global."""
+  flags.DEFINE_string("out", "runs/optimal_discriminator", "Folder for figures and numbers.")
+  flags.DEFINE_integer("seed", 0, "Of networks, data and noise.", lower_bound=0)
+  flags.DEFINE_integer("k", 500, "Moves of D for each of G.", lower_bound=1)
+  flags.DEFINE_integer("rounds", 30, "Moves of G.", lower_bound=1)
+  flags.DEFINE_integer("batch", 1024, "Real examples, and fakes, of a move.", lower_bound=1)
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

@@ -41,24 +41,6 @@ from gan_jax.run.training.checkpoint import Checkpoints
 from gan_jax.run.training.train import fit
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data", "tfds:mnist", "All of MNIST: tfds:mnist, or idx:DIR.")
-flags.DEFINE_string(
-  "workdir", "runs/goodfellow2014", "Folder of the run; one that is there goes on."
-)
-flags.DEFINE_integer("epochs", 250, "Passes over the 50,000 images.", lower_bound=1)
-flags.DEFINE_float(
-  "weight",
-  0.5,
-  "Of the discriminator's loss: 0.5 in the published code, 1 in the paper's algorithm 1.",
-  lower_bound=0.0,
-)
-flags.DEFINE_integer(
-  "anneal",
-  0,
-  "Passes after these in which the learning rates fall to a tenth; none in the protocol.",
-  lower_bound=0,
-)
-flags.DEFINE_integer("seed", 0, "Of networks, data order and noise.", lower_bound=0)
 
 PUBLISHED = "225 ± 2"
 TRAINING, VALIDATION, SAMPLES = 50_000, 1_000, 10_000
@@ -157,5 +139,28 @@ def shown(scores: dict[str, float], prefix: str, mean: str = "log_likelihood") -
   return f"{value:6.1f} ± {error:.1f}  (σ = {width:.3f})"
 
 
+def define_flags() -> None:
+  """Defines the flags of this command; not on import, since flags of absl are global."""
+  flags.DEFINE_string("data", "tfds:mnist", "All of MNIST: tfds:mnist, or idx:DIR.")
+  flags.DEFINE_string(
+    "workdir", "runs/goodfellow2014", "Folder of the run; one that is there goes on."
+  )
+  flags.DEFINE_integer("epochs", 250, "Passes over the 50,000 images.", lower_bound=1)
+  flags.DEFINE_float(
+    "weight",
+    0.5,
+    "Of the discriminator's loss: 0.5 in the published code, 1 in the paper's algorithm 1.",
+    lower_bound=0.0,
+  )
+  flags.DEFINE_integer(
+    "anneal",
+    0,
+    "Passes after these in which the learning rates fall to a tenth; none in the protocol.",
+    lower_bound=0,
+  )
+  flags.DEFINE_integer("seed", 0, "Of networks, data order and noise.", lower_bound=0)
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

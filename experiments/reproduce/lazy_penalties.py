@@ -43,11 +43,6 @@ from gan_jax.run.population import Population, member, player, start
 from gan_jax.run.results.rows import write_json
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("out", "runs/lazy_penalties", "Folder for the numbers.")
-flags.DEFINE_integer("rounds", 10_000, "Rounds of a run.", lower_bound=1)
-flags.DEFINE_integer("seeds", 3, "Runs of each row, played at once.", lower_bound=2)
-flags.DEFINE_multi_float("weight", [0.1], "Of R1 and of R2; may be repeated.")
-flags.DEFINE_multi_integer("every", [1, 4, 16], "Rounds from one penalty to the next; 1 is eager.")
 
 BATCH, SAMPLES = 256, 2500
 Scores = dict[str, np.ndarray]  # by name, one number a run
@@ -127,5 +122,17 @@ def verdict(weight: float, rounds: int, eager: Scores, lazy: Scores) -> str:
   )
 
 
+def define_flags() -> None:
+  """Defines the flags of this command; not on import, since flags of absl are global."""
+  flags.DEFINE_string("out", "runs/lazy_penalties", "Folder for the numbers.")
+  flags.DEFINE_integer("rounds", 10_000, "Rounds of a run.", lower_bound=1)
+  flags.DEFINE_integer("seeds", 3, "Runs of each row, played at once.", lower_bound=2)
+  flags.DEFINE_multi_float("weight", [0.1], "Of R1 and of R2; may be repeated.")
+  flags.DEFINE_multi_integer(
+    "every", [1, 4, 16], "Rounds from one penalty to the next; 1 is eager."
+  )
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

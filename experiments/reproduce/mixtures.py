@@ -63,14 +63,6 @@ Result = Mapping[str, Any]  # what `play` returns and its file keeps
 Results = dict[Key, Result]
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("seeds", SEEDS, "Runs of each row.", lower_bound=1)
-flags.DEFINE_integer("epochs", EPOCHS, "Of each run.", lower_bound=1, upper_bound=EPOCHS)
-flags.DEFINE_integer(
-  "points", POINTS, "In the table of a run.", lower_bound=100, upper_bound=POINTS
-)
-flags.DEFINE_list("mixtures", ["ring8", "grid25"], "Which mixtures.")
-flags.DEFINE_list("rows", [], "Which rows; none named means all.")
-flags.DEFINE_string("out", "runs/mixtures", "Folder of results; rows that are there are kept.")
 
 
 class Row(NamedTuple):
@@ -359,5 +351,27 @@ def _is_there(out: pathlib.Path, key: Key, asked: Mapping[str, Any]) -> bool:
   return True
 
 
+def define_flags() -> None:
+  """Defines the flags of this command; not on import, since flags of absl are global."""
+  flags.DEFINE_integer("seeds", SEEDS, "Runs of each row.", lower_bound=1, flag_values=FLAGS)
+  flags.DEFINE_integer(
+    "epochs", EPOCHS, "Of each run.", lower_bound=1, upper_bound=EPOCHS, flag_values=FLAGS
+  )
+  flags.DEFINE_integer(
+    "points",
+    POINTS,
+    "In the table of a run.",
+    lower_bound=100,
+    upper_bound=POINTS,
+    flag_values=FLAGS,
+  )
+  flags.DEFINE_list("mixtures", ["ring8", "grid25"], "Which mixtures.", flag_values=FLAGS)
+  flags.DEFINE_list("rows", [], "Which rows; none named means all.", flag_values=FLAGS)
+  flags.DEFINE_string(
+    "out", "runs/mixtures", "Folder of results; rows that are there are kept.", flag_values=FLAGS
+  )
+
+
 if __name__ == "__main__":
+  define_flags()
   app.run(main)

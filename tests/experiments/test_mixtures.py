@@ -1,5 +1,6 @@
 """The command that reproduces PacGAN's mixtures."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -11,8 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import app
-from absl.testing import flagsaver
+from absl import app, flags
 
 from experiments.reproduce import mixtures
 from gan_jax.data import RING8
@@ -21,20 +21,23 @@ from gan_jax.metrics import mode_coverage
 from gan_jax.run.results.rows import save_arrays, write_json
 
 ROOT = pathlib.Path(__file__).parents[2]
-SHORT = {"points": 200, "epochs": 2, "seeds": 2, "mixtures": ["ring8"]}
+SHORT = ("--points=200", "--epochs=2", "--seeds=2", "--mixtures=ring8")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def parsed():
-  if not mixtures.FLAGS.is_parsed():
-    mixtures.FLAGS.mark_as_parsed()
+@contextlib.contextmanager
+def parsed(out):
+  """Gives the command the flags of a short run in a folder, among no others."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(mixtures, "FLAGS", flags.FlagValues())
+    mixtures.define_flags()
+    mixtures.FLAGS(["mixtures", *SHORT, f"--out={out}"])
+    yield mixtures.FLAGS
 
 
 @pytest.fixture
-def flags(tmp_path):
-  """Sets flags of a short run in a folder of its own."""
-  with flagsaver.flagsaver(**SHORT, rows=[], out=str(tmp_path)):
-    yield mixtures.FLAGS
+def short(tmp_path):
+  with parsed(tmp_path) as values:
+    yield values
 
 
 def scores(*modes, good=0.5):
@@ -105,10 +108,10 @@ def test_every_row_is_a_game(name):
 def played(tmp_path_factory):
   """What a user types, in a folder where one of the two rows is there already."""
   out = tmp_path_factory.mktemp("mixtures")
-  with flagsaver.flagsaver(**SHORT):
+  with parsed(out):
     keep(out, "ring8", "pacgan2", mixtures.ROWS["pacgan2"], scores(8, 7))
   command = [sys.executable, "-m", "experiments.reproduce.mixtures", f"--out={out}"]
-  command += ["--points=200", "--epochs=2", "--seeds=2", "--mixtures=ring8", "--rows=gan,pacgan2"]
+  command += [*SHORT, "--rows=gan,pacgan2"]
   # Most of the time goes to compiling.
   environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
   done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
@@ -150,10 +153,10 @@ def test_runs_of_a_row_are_those_of_their_seeds(played):
   assert np.abs(samples[0] - samples[1]).max() > 1e-3
 
 
-def test_results_are_kept_and_never_written_over(played, flags):
-  flags.out, flags.rows = str(played[0]), ["gan"]
+def test_results_are_kept_and_never_written_over(played, short):
+  short.out, short.rows = str(played[0]), ["gan"]
   mixtures.main([])  # nothing is left to play
-  flags.epochs = 3
+  short.epochs = 3
   with pytest.raises(app.UsageError, match="was made with .*'epochs': 2.*choose another --out"):
     mixtures.main([])
 
@@ -175,7 +178,7 @@ def test_scores_are_means_with_standard_errors():
   assert mixtures.shown([{"kl": "inf"}, {"kl": 0.5}], "kl") == "none in 1 of 2"
 
 
-def test_unknown_names_are_refused(flags):
-  flags.rows = ["gam"]
+def test_unknown_names_are_refused(short):
+  short.rows = ["gam"]
   with pytest.raises(app.UsageError, match="unknown: gam. Expected rows gan, pacgan2"):
     mixtures.main([])

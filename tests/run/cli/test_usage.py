@@ -1,30 +1,9 @@
 """What `--help` says, which flags a command takes, and how errors name them."""
 
 import pytest
-from absl import flags
 
-from gan_jax.run.cli import usage
+from gan_jax.run.cli import commands, usage
 from gan_jax.run.config import reference
-
-
-@pytest.fixture(scope="module", autouse=True)
-def commands():
-  """Defines the flags of `gan_jax` in the place of those that experiments have defined."""
-  defined = lambda where: [
-    name
-    for name in flags.FLAGS
-    if (flags.FLAGS.find_module_defining_flag(name) or "").startswith(where)
-  ]
-  others = {name: flags.FLAGS[name] for name in defined("experiments")}
-  for name in others:
-    delattr(flags.FLAGS, name)
-  from gan_jax.run.cli import commands
-
-  yield commands
-  for name in set(defined("gan_jax")) & set(others):
-    delattr(flags.FLAGS, name)
-  for name, flag in others.items():
-    flags.FLAGS[name] = flag
 
 
 def test_every_flag_says_whose_it_is_with_an_example():
@@ -36,7 +15,7 @@ def test_every_flag_says_whose_it_is_with_an_example():
       assert name in flag.example
 
 
-def test_help_of_a_command_has_its_flags_alone(commands):
+def test_help_of_a_command_has_its_flags_alone():
   told = usage.of_command("sample", commands.COMMANDS["sample"], commands.SYNOPSES["sample"])
   assert "--out_dir=samples/" in told and "--noema" in told and "Draws examples" in told
   for other in ("--grace_seconds", "--sort", "--coordinator", "--fake"):
@@ -45,7 +24,7 @@ def test_help_of_a_command_has_its_flags_alone(commands):
 
 
 @pytest.mark.parametrize("command", ["train", "ablate"])
-def test_help_lists_the_keys_of_a_config(commands, command):
+def test_help_lists_the_keys_of_a_config(command):
   told = usage.of_command(command, commands.COMMANDS[command], commands.SYNOPSES[command])
   found = reference.lines()[command]
   assert found and all(f"--config.{key}=" in told for key, _, _ in found)
