@@ -40,9 +40,9 @@ from jax import lax
 
 from gan_jax.game.core import Game, init, minibatches, play_round
 from gan_jax.nets import convolution
-from gan_jax.run.config import default_config, network, replaced
+from gan_jax.run.config import complete, default_config, network, replaced
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.sampling import Example
-from gan_jax.run.experiment import build_game
 
 
 class Layer(NamedTuple):
@@ -224,7 +224,7 @@ def game_of(pair: str, width: int = 0, **changes: Any) -> Game:
     options = {**options, "width": width}
   config.generator = network(f"{pair}_generator", **options)
   config.discriminator = network(f"{pair}_discriminator", **options)
-  return build_game(replaced(config, changes), Example(shape, None, None))
+  return build_game(complete(replaced(config, changes)), Example(shape, None, None))
 
 
 class Program(NamedTuple):

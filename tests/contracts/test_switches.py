@@ -22,7 +22,8 @@ from gan_jax.losses.objectives import every
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.run.config import default_config, network
 from gan_jax.run.experiment import build
-from gan_jax.run.results import runs
+from gan_jax.run.results.same_run import check_same_switches, write_config
+from gan_jax.run.results.stored_config import other_switches
 
 SWITCHES = {
   "x64": [lambda: jax.enable_x64(True)],
@@ -117,29 +118,29 @@ def run(tmp_path):
   config.data, config.batch_size = "ring8", 8
   config.generator = network("mlp_generator", hidden=(4,))
   config.discriminator = network("mlp_discriminator", hidden=(4,))
-  runs.write_config(build(config), tmp_path)
+  write_config(build(config), tmp_path)
   return tmp_path
 
 
 def test_a_run_goes_on_under_the_switches_it_was_started_under(run):
-  runs.check_same_switches(run)
+  check_same_switches(run)
   with jax.default_matmul_precision("highest"):
     with pytest.raises(ValueError, match="JAX_DEFAULT_MATMUL_PRECISION: None there, highest here"):
-      runs.check_same_switches(run)
-    runs.check_same_switches(run, allow=True)
+      check_same_switches(run)
+    check_same_switches(run, allow=True)
     remembered = json.loads((run / "config.json").read_text())
     remembered.pop("switches")  # as of a run that was started before it was remembered
     (run / "config.json").write_text(json.dumps(remembered))
-    runs.check_same_switches(run)
-    runs.check_same_switches(run / "none")
+    check_same_switches(run)
+    check_same_switches(run / "none")
 
 
 def test_a_run_tells_that_another_jax_plays_it(run):
   written = json.loads((run / "config.json").read_text())
-  assert runs.other_switches(run, "made_with") == ""
+  assert other_switches(run, "made_with") == ""
   written["made_with"]["jax"] = "0.1"
   (run / "config.json").write_text(json.dumps(written))
-  assert runs.other_switches(run, "made_with") == f"  jax: 0.1 there, {jax.__version__} here"
+  assert other_switches(run, "made_with") == f"  jax: 0.1 there, {jax.__version__} here"
 
 
 @pytest.mark.parametrize("guard", ["transfer_guard", "transfer_guard_host_to_device"])

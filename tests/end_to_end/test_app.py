@@ -311,7 +311,7 @@ def test_three_lines_of_python(digits):
   from gan_jax.run.evaluation.scoring import with_neighbours
   from gan_jax.run.results.runs import load
 
-  run = load(digits)
+  run = load(digits, changes={"evaluation.features": "pixels"})
   images = run.sample(12)
   assert images.shape == (12, 28, 28, 1) and images.dtype == np.uint8
   np.testing.assert_array_equal(run.sample(12, labels=run.labels(12)), images)

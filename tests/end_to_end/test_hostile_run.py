@@ -21,7 +21,9 @@ from gan_jax.run.evaluation.cards import line, read_card
 from gan_jax.run.evaluation.scoring import _ended
 from gan_jax.run.experiment import build
 from gan_jax.run.results import rows as report
-from gan_jax.run.results.runs import load, read_config, write_config
+from gan_jax.run.results.runs import load
+from gan_jax.run.results.same_run import write_config
+from gan_jax.run.results.stored_config import read_config
 from gan_jax.run.training.checkpoint import Checkpoints, DamagedError
 
 MOST = 60 << 20

@@ -18,9 +18,9 @@ from gan_jax.game import rules
 from gan_jax.game.core import Turn, init, minibatches, play_round
 from gan_jax.game.optimizers import lookahead
 from gan_jax.game.turns import alternating, simultaneous
-from gan_jax.run.config import default_config, network, optimizer
+from gan_jax.run.config import complete, default_config, network, optimizer
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.sampling import Example
-from gan_jax.run.experiment import build_game
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
 
@@ -186,7 +186,7 @@ def test_every_option_reaches_the_game():
   """Each config ends two rounds elsewhere than every other."""
   ends = {}
   for name, changes in CONFIGS.items():
-    game = build_game(tiny(**changes), Example((2,), None, None))
+    game = build_game(complete(tiny(**changes)), Example((2,), None, None))
     batch = {"x": jax.random.normal(jax.random.key(1), (minibatches(game), 16, 2))}
     state = init(game, jax.random.key(0), batch)
     step = jax.jit(
@@ -219,7 +219,7 @@ def test_every_option_reaches_the_game():
 )
 def test_mistakes_are_named(changes, message):
   with pytest.raises(ValueError, match=message):
-    build_game(tiny(**changes), Example((2,), None, None))
+    build_game(complete(tiny(**changes)), Example((2,), None, None))
 
 
 # --- on every layout ------------------------------------------------------------------------------

@@ -14,13 +14,16 @@ from gan_jax.losses import regularizers
 from gan_jax.run.config import (
   OPTIMIZERS,
   SCHEDULES,
+  complete,
   default_config,
   network,
   optimizer,
   schedule,
 )
+from gan_jax.run.config.sections.optimizers import build_optimizer
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.sampling import Example
-from gan_jax.run.experiment import _optimizer, build, build_game
+from gan_jax.run.experiment import build
 
 POINTS = Example((2,), None, None)
 
@@ -143,7 +146,7 @@ def test_label_smoothing_reaches_the_loss():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_can_be_named(name):
-  transformation = _optimizer(optimizer(name, learning_rate=0.1), 1)
+  transformation = build_optimizer(optimizer(name, learning_rate=0.1), 1)
   params = {"w": jnp.ones(3)}
   updates, _ = transformation.update({"w": jnp.ones(3)}, transformation.init(params), params)
   assert float(jnp.abs(updates["w"]).max()) > 0
@@ -172,7 +175,7 @@ SCHEDULE_OPTIONS = {
 def test_schedules_count_rounds_not_moves(name):
   """With two moves a round, the rate changes after every second update."""
   rate = schedule(name, **SCHEDULE_OPTIONS[name])
-  transformation = _optimizer(optimizer("sgd", learning_rate=rate), 2)
+  transformation = build_optimizer(optimizer("sgd", learning_rate=rate), 2)
   params = {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
   for move in range(4):
@@ -185,7 +188,7 @@ def test_schedules_count_rounds_not_moves(name):
 def test_momentum_can_be_scheduled_beside_a_flag_that_is_not_a_number():
   momentum = schedule("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=2)
   config = optimizer("sgd", learning_rate=1.0, momentum=momentum, nesterov=False)
-  transformation, params = _optimizer(config, 1), {"w": jnp.zeros(())}
+  transformation, params = build_optimizer(config, 1), {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
   for round in range(3):
     updates, state = transformation.update({"w": jnp.ones(())}, state, params, round=round)
@@ -200,7 +203,9 @@ def test_the_state_of_an_optimizer_does_not_depend_on_what_is_scheduled(name):
   constant = schedule("linear_schedule", init_value=0.1, end_value=0.1, transition_steps=9)
   states, updates = [], []
   for rate in (0.1, constant):
-    transformation = _optimizer(optimizer(name, learning_rate=rate, clip_norm=9.0, lookahead=5), 1)
+    transformation = build_optimizer(
+      optimizer(name, learning_rate=rate, clip_norm=9.0, lookahead=5), 1
+    )
     state = transformation.init(gradient)
     for round in range(2):
       moved, state = optax.with_extra_args_support(transformation).update(
@@ -214,10 +219,10 @@ def test_the_state_of_an_optimizer_does_not_depend_on_what_is_scheduled(name):
 
 def test_gradients_and_weights_are_clipped():
   params, gradient = {"w": jnp.zeros(2)}, {"w": jnp.array([3.0, 4.0])}
-  clipped = _optimizer(optimizer("sgd", learning_rate=1.0, clip_norm=1.0), 1)
+  clipped = build_optimizer(optimizer("sgd", learning_rate=1.0, clip_norm=1.0), 1)
   updates, _ = clipped.update(gradient, clipped.init(params), params)
   np.testing.assert_allclose(updates["w"], [-0.6, -0.8], rtol=1e-6)
-  bounded = _optimizer(optimizer("sgd", learning_rate=1.0, clip_weights=0.5), 1)
+  bounded = build_optimizer(optimizer("sgd", learning_rate=1.0, clip_weights=0.5), 1)
   updates, _ = bounded.update(gradient, bounded.init(params), params)
   np.testing.assert_allclose(updates["w"], [-0.5, -0.5])
 
@@ -226,7 +231,9 @@ def test_gradients_and_weights_are_clipped():
   "rate", [1.0, schedule("linear_schedule", init_value=2.0, end_value=1.0, transition_steps=4)]
 )
 def test_weights_stay_bounded_where_lookahead_goes_back(rate):
-  made = _optimizer(optimizer("sgd", rate, clip_weights=0.1, lookahead=2, lookahead_share=1.0), 1)
+  made = build_optimizer(
+    optimizer("sgd", rate, clip_weights=0.1, lookahead=2, lookahead_share=1.0), 1
+  )
   made = optax.with_extra_args_support(made)
   rng = np.random.default_rng(0)
   params = jnp.asarray(rng.uniform(-0.1, 0.1, 10_000), jnp.float32)
@@ -246,7 +253,7 @@ def test_average_can_be_chosen(name):
 
 @pytest.mark.parametrize("name", ["normal", "uniform", "truncated"])
 def test_latent_can_be_chosen(name):
-  game = build_game(tiny(**{"latent.name": name, "latent.dim": 5}), POINTS)
+  game = build_game(complete(tiny(**{"latent.name": name, "latent.dim": 5})), POINTS)
   z = game.prior(jax.random.key(0), 100)
   assert z.shape == (100, 5)
   assert (float(jnp.abs(z).max()) <= 1) == (name == "uniform")
@@ -363,7 +370,7 @@ def test_conditional_game_without_labels_is_refused(tmp_path):
 
 
 def test_game_is_built_without_data():
-  game = build_game(tiny(data="folder:nowhere"), POINTS)
+  game = build_game(complete(tiny(data="folder:nowhere")), POINTS)
   state = init(game, jax.random.key(0), POINTS.batch(1, 16))
   step = jax.jit(functools.partial(play_round, game))
   assert step(state, {"x": jnp.zeros((1, 16, 2))})[0].round == 1

@@ -17,6 +17,7 @@ from gan_jax.run.config import (
   replaced,
   schedule,
 )
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.population import Population
 from gan_jax.run.training.train import rounds_player
 
@@ -38,7 +39,7 @@ def config_of(**changes):
 def made(config, numbers=None):
   """A population's `make` for a config."""
   built = experiment.build(config)
-  return built, lambda given: experiment.build_game(config, built.example, given)
+  return built, lambda given: build_game(replaced(built.config, given), built.example)
 
 
 def single(config):

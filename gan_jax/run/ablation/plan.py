@@ -16,10 +16,11 @@ from ml_collections import ConfigDict
 
 from gan_jax.game.core import images_a_round
 from gan_jax.run.config import aliases
-from gan_jax.run.config.config import canonical, free_numbers, known, replaced
+from gan_jax.run.config.config import canonical, complete, free_numbers, replaced
+from gan_jax.run.config.sections.key import check_known
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.evaluation.sampling import Example
-from gan_jax.run.experiment import build_game
 from gan_jax.run.results import rows as report
 
 Labels = dict[str, str]  # of a variant, by axis
@@ -97,7 +98,7 @@ class Member(NamedTuple):
   Attributes:
     labels: of its variant, by axis.
     changes: what it has other than the base config, by dotted key.
-    config: its own.
+    config: its own, complete.
   """
 
   labels: Labels
@@ -148,7 +149,7 @@ def members(asked: ConfigDict) -> list[Member]:
   found, base = [], canonical(asked.base)
   for labels, changes in variants(asked.axes):
     try:
-      config = canonical(replaced(base, changes))
+      config = complete(replaced(base, changes))
       rounds = asked.rounds or config.rounds
       if asked.images:
         rounds = max(1, round(asked.images / _images_a_round(config)))
@@ -232,7 +233,7 @@ def _check(asked: ConfigDict) -> None:
       "--config: get_config() returned no ablation; expected what gan_jax.ablation.ablation("
       "...) makes, as in experiments/ablations/losses_ring.py"
     )
-  known(asked, wanted, "keys of an ablation")
+  check_known(asked, wanted, "keys of an ablation")
   names = [axis.name for axis in asked.axes]
   if not names or len(set(names)) < len(names) or not all(axis.choices for axis in asked.axes):
     raise ValueError(f"the axes are {names}: expected one or more, each once and with choices")

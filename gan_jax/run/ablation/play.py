@@ -23,11 +23,12 @@ from gan_jax.run.ablation.plan import (
   value_at,
 )
 from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
-from gan_jax.run.config.config import canonical
+from gan_jax.run.config.config import canonical, replaced
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.evaluation.sampling import Sampler
 from gan_jax.run.evaluation.scoring import drawn_from
-from gan_jax.run.experiment import Experiment, build, build_game
+from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.population import Population, failures, play, start
 from gan_jax.run.results import rows as report
 from gan_jax.run.training.lock import hold
@@ -55,15 +56,16 @@ def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: MetricsBuffer) ->
     BusyError: if another process uses the folder.
     OSError: if the folder cannot be written to.
   """
-  workdir, runs, scorers = pathlib.Path(workdir), members(asked), _Scorers({})
+  workdir, runs = pathlib.Path(workdir), members(asked)
   with hold(workdir):
-    write_plan(workdir, _plan(asked, runs[0], scorers(next(iter(check(runs).values())))))
+    experiments = check(runs)
+    write_plan(workdir, _plan(asked, runs[0], experiments[runs[0].name].evaluator()))
     before = read(workdir)
     done = {key_of(row["changes"], row["seed"]) for row in before.rows}
     left = groups([one for one in runs if one.key not in done], asked.together)
     tell = _one_at_a_time(watch(before))
     with ThreadPoolExecutor(_threads()) as pool:
-      playing = {pool.submit(_play, group, asked, scorers, tell): group for group in left}
+      playing = {pool.submit(_play, group, asked, experiments, tell): group for group in left}
       try:
         for ended in as_completed(playing):
           rows, members_of = ended.result(), playing[ended].members
@@ -103,16 +105,20 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
     runs: of an ablation.
 
   Returns:
-    Experiments by the names of the variants.
+    Experiments by the names of the variants, each of the seed of its first run; those that are
+    scored alike share one evaluator, as one that looks at images is dear to make.
 
   Raises:
     ValueError: for one that cannot be built, or scored as it is to be; names it.
   """
   built: dict[str, Experiment] = {}
+  evaluators: dict[str, Callable[[], Evaluator]] = {}
   for one in runs:
     if one.name not in built:
       try:
-        built[one.name] = build(one.config)
+        experiment = assemble(one.config)
+        evaluator = evaluators.setdefault(_scoring(one.config), experiment.evaluator)
+        built[one.name] = experiment._replace(evaluator=evaluator)
       except ValueError as error:
         told = str(error).replace("--config.", "--config.base.")  # where an ablation has the key
         raise ValueError(f"{one.name}: {told}") from error
@@ -123,7 +129,7 @@ def population(group: Group, experiment: Experiment) -> Population:
   """Makes the population of a group from the experiment of its first run."""
   config, example = group.members[0].config, experiment.example
   return Population(
-    lambda given: build_game(config, example, given),
+    lambda numbers: build_game(replaced(config, numbers), example),
     np.array([one.config.seed for one in group.members]),
     {
       name: np.array([float(value_at(one.config, name)) for one in group.members])
@@ -139,23 +145,17 @@ class _Track(NamedTuple):
   failed: str | None = None
 
 
-class _Scorers(NamedTuple):
-  """Evaluators by what they depend on, as one that looks at images is dear to make."""
-
-  made: dict[str, Evaluator]
-
-  def __call__(self, experiment: Experiment) -> Evaluator:
-    keys = ("data", "data_options", "conditional", "evaluation", "num_fake", "seed")
-    name = ConfigDict({key: experiment.config[key] for key in keys}).to_json(sort_keys=True)
-    if name not in self.made:
-      self.made[name] = experiment.evaluator()
-    return self.made[name]
+def _scoring(config: ConfigDict) -> str:
+  """Lists what an evaluator depends on, but for the seed."""
+  keys = ("data", "data_options", "conditional", "evaluation", "num_fake")
+  return ConfigDict({key: config[key] for key in keys}).to_json(sort_keys=True)
 
 
-def _play(group: Group, asked: ConfigDict, scorers: _Scorers, tell: Tell) -> Rows:
+def _play(group: Group, asked: ConfigDict, built: Mapping[str, Experiment], tell: Tell) -> Rows:
   """Plays the runs of a group to their end; what happens to one does not touch the others."""
   began, config = time.monotonic(), group.members[0].config
-  experiments = [build(one.config) for one in group.members]
+  experiments = [built[one.name].with_seed(one.config.seed) for one in group.members]
+  evaluators = [experiment.evaluator() for experiment in experiments]
   first = experiments[0]
   people, sampler = population(group, first), Sampler(first.game, first.example)
   tracks = [_Track({}) for _ in group.members]
@@ -172,11 +172,11 @@ def _play(group: Group, asked: ConfigDict, scorers: _Scorers, tell: Tell) -> Row
       elif not track.failed:
         drawn = drawn_from(experiments[i], sampler, _own(here, i))
         told = {name: x[:, i].mean(dtype=np.float64) for name, x in metrics.items()}
-        _look(track, round, scorers(experiments[i])(*drawn) | told)
+        _look(track, round, evaluators[i](*drawn) | told)
     tell(group.members, round, None)
   seconds = (time.monotonic() - began) / len(group.members)
   triples = zip(group.members, experiments, tracks, strict=True)
-  return [_row(*triple, asked.collapse, scorers, seconds) for triple in triples]
+  return [_row(*triple, asked.collapse, seconds) for triple in triples]
 
 
 def _own(states: State, i: int) -> State:
@@ -198,11 +198,10 @@ def _row(
   experiment: Experiment,
   track: _Track,
   collapse: str,
-  scorers: _Scorers,
   seconds: float,
 ) -> dict[str, Any]:
   """Sums a run up."""
-  better, curve, config = scorers(experiment).better, track.curve, one.config
+  better, curve, config = experiment.evaluator().better, track.curve, one.config
   looks = [
     {"round": int(round), **{f"score/{name}": curve[name][i] for name in better if name in curve}}
     for i, round in enumerate(curve.get("round", ()))

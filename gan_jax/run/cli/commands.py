@@ -242,7 +242,9 @@ SYNOPSES = {
 def train() -> None:
   """Trains, or goes on training."""
   from gan_jax.files import check_folder
-  from gan_jax.run.results import runs
+  from gan_jax.run.results.runs import rebuilt
+  from gan_jax.run.results.same_run import check_same_run, check_same_switches
+  from gan_jax.run.results.stored_config import read_config
   from gan_jax.run.training.train import fit
 
   workdir = _workdir()
@@ -253,7 +255,7 @@ def train() -> None:
   if _CONFIG.value is None and not (workdir / "config.json").is_file():
     raise UsageError("--config: expected a config file, e.g. --config=experiments/mnist_dcgan.py")
   check_folder("--workdir", workdir, new=False)
-  config = _CONFIG.value if _CONFIG.value is not None else runs.read_config(workdir)
+  config = _CONFIG.value if _CONFIG.value is not None else read_config(workdir)
   if not isinstance(config, ConfigDict):
     raise UsageError(
       f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
@@ -261,9 +263,9 @@ def train() -> None:
     )
   source = _own_file(workdir)
   # A mistake in the flags is told before a difference.
-  experiment = runs.rebuilt(config, workdir)._replace(source=source)
-  runs.check_same_run(experiment, workdir, allow=_ALLOW.value)
-  runs.check_same_switches(workdir, allow=_ALLOW.value)
+  experiment = rebuilt(config, workdir)._replace(source=source)
+  check_same_run(experiment, workdir, allow=_ALLOW.value)
+  check_same_switches(workdir, allow=_ALLOW.value)
   fit(experiment, workdir, grace_seconds=_GRACE.value)
 
 
@@ -316,7 +318,7 @@ def evaluate(*folders: str) -> None:
   """Scores checkpoints of a run: prints a line of each, and writes their cards."""
   from gan_jax.run.evaluation import scoring
   from gan_jax.run.evaluation.cards import line
-  from gan_jax.run.results import runs
+  from gan_jax.run.results import runs, stored_config
 
   workdir, bounds, at = _workdir(folders), _truncation(), _checkpoint()
   if len(bounds) > 1:
@@ -325,9 +327,8 @@ def evaluate(*folders: str) -> None:
     raise UsageError("--follow scores every checkpoint as it comes: leave out --checkpoint")
   _check_asked("features", "metrics", "real")
   _own_file(workdir)
-  config = runs.read_config(workdir)
   with _of_flag("truncation"):
-    runs.check_truncation(config, *bounds)
+    runs.check_truncation(stored_config.read_config(workdir), *bounds)
   how = scoring.SamplingOptions(_EMA.value, *bounds)
   options: dict[str, Any] = {"seed": _SEED.value, "draws": _DRAWS.value, "how": how}
   given = {
@@ -351,9 +352,9 @@ def score() -> None:
   """Scores images that were made by anything: prints a line, and writes their card."""
   from gan_jax.data import check_name
   from gan_jax.files import check_writable
+  from gan_jax.run.config.sections.evaluation import evaluation_spec
   from gan_jax.run.evaluation import cards
   from gan_jax.run.evaluation.score_images import PICKLES, data_name, score_images
-  from gan_jax.run.experiment import evaluation_spec
 
   if not (_REAL.value and _FAKE.value):
     raise UsageError(
@@ -419,14 +420,17 @@ def sample(*folders: str) -> None:
   _check_asked("features")
   _check_places()
   _own_file(workdir)
-  run = runs.load(workdir, at=at or "last")
+  changes = _overrides()
+  if _NEIGHBOURS.value:
+    changes = {"evaluation.features": _FEATURES.value or "pixels", **changes}
+  run = runs.load(workdir, at=at or "last", changes=changes)
   with _of_flag("truncation"):
     runs.check_truncation(run.config, max(bounds, default=None))
   if _LABELS.value:
     with _of_flag("labels"):
       run.sampler.example.class_places(_LABELS.value)
   if _NEIGHBOURS.value:
-    written = _save_neighbours(run, workdir)
+    written = _save_neighbours(run)
   else:
     written = run.save_samples(
       _NUM.value,
@@ -492,7 +496,7 @@ _NO_PICTURES = {
 }
 
 
-def _save_neighbours(run: Any, workdir: pathlib.Path) -> list[str]:
+def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots
   from gan_jax.run.evaluation import scoring
@@ -503,13 +507,9 @@ def _save_neighbours(run: Any, workdir: pathlib.Path) -> list[str]:
   if not _OUT.value or _NPZ.value or _OUT_DIR.value or _INTERPOLATE.value or len(_truncation()) > 1:
     raise UsageError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
   k, how = _NEIGHBOURS.value, scoring.SamplingOptions(_EMA.value, *_truncation())
-  changes = {"evaluation.features": _FEATURES.value or "pixels", **_overrides()}
-  experiment = scoring.experiment_of(workdir, changes)
-  if k > (size := experiment.batches.source.size or k):
+  if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
-  images = scoring.with_neighbours(
-    run, _NUM.value, k, seed=_SEED.value, how=how, experiment=experiment
-  )
+  images = scoring.with_neighbours(run, _NUM.value, k, seed=_SEED.value, how=how)
   report.save_png(_OUT.value, plots.grid(images, 1 + k))
   return [_OUT.value]
 
@@ -531,7 +531,7 @@ def _checkpoint() -> str | None:
 
 def _check_asked(*names: str) -> None:
   """Refuses flags of how images are scored that cannot be, before anything is read."""
-  from gan_jax.run.experiment import AUTO, evaluation_spec
+  from gan_jax.run.config.sections.evaluation import AUTO, evaluation_spec
 
   for name in names:
     if FLAGS[name].value is not None:

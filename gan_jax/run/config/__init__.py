@@ -6,16 +6,21 @@ The names of `config` are imported when they are asked for: the command line ans
 import importlib
 from typing import Any
 
-_NAMES = (
-  *("OPTIMIZERS", "SCHEDULES", "Key", "check", "default_config", "free_numbers", "from_file"),
-  *("from_values", "keys", "network", "optimizer", "replaced", "schedule", "section"),
-)
+_NAMES = {
+  **dict.fromkeys(
+    ("complete", "default_config", "free_numbers", "from_file", "from_values", "keys", "replaced"),
+    "config",
+  ),
+  "Key": "sections.key",
+  "network": "sections.networks",
+  **dict.fromkeys(("OPTIMIZERS", "SCHEDULES", "optimizer", "schedule"), "sections.optimizers"),
+}
 
 
 def __getattr__(name: str) -> Any:
   if name not in _NAMES:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-  return getattr(importlib.import_module("gan_jax.run.config.config"), name)
+  return getattr(importlib.import_module(f"gan_jax.run.config.{_NAMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -157,10 +157,11 @@ def rename(config: ConfigDict, given: Mapping[str, str]) -> list[str]:
 
 def _named(parents: Sequence[str], name: str, old: ConfigDict) -> ConfigDict | None:
   """Makes the section of a network or an optimizer; None for a section that is of neither."""
-  from gan_jax.run.config.config import OUR_OPTIONS, network, optimizer
+  from gan_jax.run.config.sections.networks import network
+  from gan_jax.run.config.sections.optimizers import EXTRA_OPTIONS, optimizer
 
   if list(parents[-2:-1]) == ["optimizers"]:
-    kept = {key: old[key] for key in ("learning_rate", *OUR_OPTIONS) if key in old}
+    kept = {key: old[key] for key in ("learning_rate", *EXTRA_OPTIONS) if key in old}
     return optimizer(name, **kept)
   return network(name) if parents[-1] in ("generator", "discriminator") else None
 

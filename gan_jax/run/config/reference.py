@@ -19,7 +19,10 @@ from gan_jax.files import whole
 from gan_jax.nets import NETWORKS
 from gan_jax.nets.layers import ACTIVATIONS, NORMS, OUTPUTS
 from gan_jax.run.config import aliases
-from gan_jax.run.config.config import OPTIMIZERS, Key, argument_docs, keys, network
+from gan_jax.run.config.config import keys
+from gan_jax.run.config.sections.key import Key, Section, argument_docs
+from gan_jax.run.config.sections.networks import network
+from gan_jax.run.config.sections.optimizers import OPTIMIZERS
 
 HERE = pathlib.Path(__file__).parent
 TABLE, PAGE = HERE / "keys.json", HERE.parents[2] / "docs" / "config.md"
@@ -44,13 +47,13 @@ def _named(text: str) -> str:
 
 def _lines(section: Mapping[str, Any], path: str) -> Iterator[Line]:
   for key, value in section.items():
-    if not isinstance(value, Key):
-      yield from _lines(value, f"{path}{key}.")
-    elif isinstance(value.meaning, str):
-      yield f"{path}{key}", repr(value.default), value.meaning
-    else:
+    if isinstance(value, Key):
+      yield f"{path}{key}", repr(value.default), _named(value.meaning)
+    elif isinstance(value, Section):
       for option, default in value.default.items():
-        yield f"{path}{key}.{option}", repr(default), _named(value.meaning[option])
+        yield f"{path}{key}.{option}", repr(default), _named(value.meanings[option])
+    else:
+      yield from _lines(value, f"{path}{key}.")
 
 
 def network_lines() -> dict[str, list[Line]]:
@@ -75,7 +78,7 @@ def page() -> str:
   found = lines()
   parts = [
     "# Keys of a config",
-    "Written by `python -m gan_jax.run.config.reference` from `gan_jax/run/config/config.py` and"
+    "Written by `python -m gan_jax.run.config.reference` from `gan_jax/run/config/sections/` and"
     " docstrings.\nOn the command line a key is a flag: `--config.k=5`,"
     ' `--config.generator.hidden="(64, 64)"`.',
     _markdown("key", found["train"]),

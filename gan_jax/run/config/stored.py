@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from gan_jax.run.results.runs import read_config
+from gan_jax.run.results.stored_config import read_config
 
 
 def get_config(workdir: str) -> ConfigDict:

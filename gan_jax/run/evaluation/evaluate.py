@@ -12,7 +12,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -52,12 +52,14 @@ class Walk(NamedTuple):
       255, not rounded.
     start: latents, [n, d].
     end: latents, [n, d].
+    positions: where on each path it is looked at, [n] from 0 to 1.
     labels: of the paths, int [n]; None without classes.
   """
 
   generate: Callable[..., Any]
   start: np.ndarray
   end: np.ndarray
+  positions: np.ndarray
   labels: np.ndarray | None
 
 
@@ -129,6 +131,15 @@ class Evaluator(NamedTuple):
       ValueError: the samples do not look like the data.
     """
     return self.score(sample, walk)
+
+  def with_seed(self, seed: int) -> Self:
+    """Returns the evaluator that draws with another seed; nothing is prepared anew."""
+
+    def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
+      return self.score(lambda n, _: sample(n, seed), walk and (lambda n, _: walk(n, seed)))
+
+    fake = {**self.card.get("fake", {}), "seed": seed}
+    return self._replace(card={**self.card, "fake": fake}, score=score)
 
   def improves(self, new: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
     """Tells whether scores are better than the best so far, by the headline; NaN never is."""
@@ -416,9 +427,8 @@ def _paths(
     raise ValueError(
       f"metric {walkers[0]!r} is of a generator, and here are images alone: leave it out"
     )
-  generate, start, end, labels = walk(fake["count"], fake["seed"])
-  positions = np.random.default_rng(fake["seed"]).uniform(size=len(start))
-  return Paths(generate, embed, start, end, positions, labels)
+  paths = walk(fake["count"], fake["seed"])
+  return Paths(paths.generate, embed, *paths[1:])
 
 
 def _card_of(

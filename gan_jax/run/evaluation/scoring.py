@@ -4,7 +4,6 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
   print(line(card))
 """
 
-import contextlib
 import functools
 import json
 import pathlib
@@ -20,27 +19,16 @@ from gan_jax.game.core import State
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
-from gan_jax.run.config.register import check_registered
+from gan_jax.run.config.config import replaced
+from gan_jax.run.config.sections.evaluation import AUTO
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.cards import TRAINING_DRAW, Card, has_card, keep_card, make_card
 from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.features import bounded, name_of
 from gan_jax.run.evaluation.sampling import Sampler, truncated
-from gan_jax.run.experiment import AUTO, Experiment, build, build_game
-from gan_jax.run.results.runs import (
-  EVALUATION,
-  NO_BEST,
-  PLACE,
-  RULES,
-  Run,
-  check_same_data,
-  check_truncation,
-  deciding,
-  is_of_scores,
-  is_place,
-  load,
-  read_config,
-  rebuilt,
-)
+from gan_jax.run.experiment import Experiment
+from gan_jax.run.results.runs import NO_BEST, RULES, Run, RunFolder, check_truncation
+from gan_jax.run.results.stored_config import deciding, read_config
 from gan_jax.run.training.checkpoint import BEST, Checkpoints
 from gan_jax.run.training.lock import is_live
 
@@ -98,29 +86,24 @@ def evaluate(
     ValueError: for a key or a value that there is not.
     OSError: cards could not be written; all of them have been yielded.
   """
-  workdir = pathlib.Path(workdir)
+  folder = RunFolder(workdir, changes)
   wanted: list[int | str] = ["last"] if at is None else [at]
   if at in (None, "best"):
-    with Checkpoints(workdir / BEST) as best:
+    with Checkpoints(folder.workdir / BEST) as best:
       if at and not best.rounds():
         raise FileNotFoundError(NO_BEST.format(workdir))
       wanted += ["best"] if best.rounds() and not at else []
-  evaluator, experiment, seeds = None, experiment_of(workdir, changes), _seeds(seed, draws)
-  found: dict[int, Draws] = {}
+  seeds = _seeds(seed, draws)
+  scores: dict[int, Draws] = {}
   unwritten = None
   for which in wanted:
-    run = load(workdir, at=which)
-    evaluator, round = evaluator or experiment.evaluator(), int(run.state.round)
-    found[round] = found.get(round) or score(experiment, evaluator, run, seeds, how)
-    chosen = chosen_by(experiment, run.config, evaluator) if run.rule == "best" else None
-    about = (found[round], run.rule, round, seeds, how)
-    images = int(run.state.images)
-    card = card_of(experiment, evaluator, *about, images=images, chosen=chosen)
-    path = None
-    try:
-      path = keep_card(card, workdir)[1]
-    except OSError as error:  # the scores are known all the same
-      unwritten = error
+    run = folder.restore(which)
+    evaluator, round = folder.experiment.evaluator(), int(run.state.round)
+    scores[round] = scores.get(round) or score(run, seeds, how)
+    chosen = chosen_by(run.experiment, run.config, evaluator) if run.rule == "best" else None
+    card = _card(run, scores[round], seeds, how, chosen)
+    path, error = _keep(run, card)
+    unwritten = unwritten or error
     yield Scored(card, path)
   if unwritten is not None:
     raise OSError(f"the scores have no card, which could not be written: {unwritten}")
@@ -149,30 +132,24 @@ def follow(
   Yields:
     A card, and where it was written.
   """
-  workdir = pathlib.Path(workdir)
-  experiment = experiment_of(workdir, changes)
-  evaluator = experiment.evaluator()
-  seeds, seen = _seeds(seed, draws), -1
+  folder = RunFolder(workdir, changes)
+  evaluator = folder.experiment.evaluator()
+  seeds, last = _seeds(seed, draws), -1
   while True:
-    ended = _ended(workdir) or not is_live(
-      workdir
-    )  # asked before looking, so that nothing that comes meanwhile is missed
-    with Checkpoints(workdir / "checkpoints") as checkpoints:
-      new = [round for round in checkpoints.rounds() if round > seen]
-    for seen in new:
-      if has_card(card_of(experiment, evaluator, [], str(seen), seen, seeds, how), workdir):
+    # Asked before looking, so that nothing that comes meanwhile is missed.
+    ended = _ended(folder) or not is_live(folder.workdir)
+    with Checkpoints(folder.workdir / "checkpoints") as checkpoints:
+      new = [round for round in checkpoints.rounds() if round > last]
+    for last in new:
+      card = card_of(folder.experiment, evaluator, [], str(last), last, seeds, how)
+      if has_card(card, folder.workdir):
         continue
       try:
-        run = load(workdir, at=seen)
+        run = folder.restore(last)
       except (ValueError, FileNotFoundError):  # deleted since it was listed
         continue
-      found = score(experiment, evaluator, run, seeds, how)
-      about = (found, run.rule, seen, seeds, how)
-      card = card_of(experiment, evaluator, *about, images=int(run.state.images))
-      path = None
-      with contextlib.suppress(OSError):  # which comes up again in the end
-        path = keep_card(card, workdir)[1]
-      yield Scored(card, path)
+      card = _card(run, score(run, seeds, how), seeds, how)
+      yield Scored(card, _keep(run, card)[0])  # an error comes up again in the end
     if ended:
       break
     time.sleep(pause)
@@ -185,57 +162,19 @@ def _seeds(seed: int, draws: int) -> range:
   return range(first, first + draws)
 
 
-def _ended(workdir: pathlib.Path) -> bool:
-  """Tells whether training has written its summary, after the last round or where it stopped."""
+def _ended(folder: RunFolder) -> bool:
+  """Checks whether training has written its summary, after the last round or where it stopped."""
   try:
-    found = json.loads((workdir / "summary.json").read_text())
-    return "stopped" in found or found.get("rounds", 0) >= read_config(workdir).rounds
+    summary = json.loads((folder.workdir / "summary.json").read_text())
+    return "stopped" in summary or summary.get("rounds", 0) >= read_config(folder.workdir).rounds
   except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # none, or none of ours
     return False
 
 
-def experiment_of(workdir: pathlib.Path, changes: Mapping[str, Any] | None = None) -> Experiment:
-  """Builds the experiment of a run, to be scored otherwise, or on data that have moved.
+def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = None) -> Draws:
+  """Scores a run's loaded state by its experiment.
 
   Args:
-    workdir: of the run.
-    changes: {dotted key of the config: value}, as for `evaluate`.
-
-  Returns:
-    The experiment.
-
-  Raises:
-    ValueError: for a key that would change the run, or data that are not those it was trained on.
-    FileNotFoundError: if the data are not there.
-  """
-  config, changes = read_config(workdir), dict(changes or {})
-  check_registered(workdir)
-  for key in changes:
-    if not (is_of_scores(key) or is_place(key)):
-      expected = ", ".join(f"--config.{name}" for name in EVALUATION + PLACE)
-      raise ValueError(f"config.{key} would change the run itself; expected one of: {expected}")
-  config.update_from_flattened_dict(changes)
-  config.evaluate_every = 0  # these scores choose no checkpoint
-  experiment = rebuilt(config, workdir)
-  if moved := [
-    f"  --config.{key} is {value} here" for key, value in changes.items() if is_place(key)
-  ]:
-    check_same_data(experiment, workdir, moved)
-  return experiment
-
-
-def score(
-  experiment: Experiment,
-  evaluator: Evaluator,
-  run: Run,
-  seeds: Sequence[int] = (0,),
-  how: SamplingOptions | None = None,
-) -> Draws:
-  """Scores a run's loaded state.
-
-  Args:
-    experiment: of the run's config, or of one with another evaluation.
-    evaluator: the experiment's.
     run: the run.
     seeds: of the latents, one for each draw.
     how: examples are drawn.
@@ -248,8 +187,17 @@ def score(
   """
   how = how or SamplingOptions()
   check_truncation(run.config, how.truncation)
-  drawn = lambda seed: drawn_from(experiment, run.sampler, run.state, seed, how)
+  evaluator = run.experiment.evaluator()
+  drawn = lambda seed: drawn_from(run.experiment, run.sampler, run.state, seed, how)
   return [evaluator(*drawn(seed)) for seed in seeds]
+
+
+def _keep(run: Run, card: Card) -> tuple[pathlib.Path | None, OSError | None]:
+  """Writes a card, whose scores are known all the same where that fails: its path, or the error."""
+  try:
+    return keep_card(card, run.folder.workdir)[1], None
+  except OSError as error:
+    return None, error
 
 
 def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) -> str:
@@ -260,6 +208,18 @@ def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) 
     features = name_of(suited.features) if asked.features == AUTO else asked.features
     headline = f"{next(iter(suited.metrics))} of {features} against {suited.real}"
   return f"{headline}, {config.num_fake} fakes every {config.evaluate_every} rounds"
+
+
+def _card(
+  run: Run,
+  draws: Draws,
+  seeds: Sequence[int],
+  how: SamplingOptions | None,
+  chosen: str | None = None,
+) -> Card:
+  round, images = int(run.state.round), int(run.state.images)
+  about = (run.experiment, run.experiment.evaluator(), draws, run.rule, round, seeds, how)
+  return card_of(*about, images=images, chosen=chosen)
 
 
 def card_of(
@@ -326,17 +286,19 @@ def drawn_from(
     if how.truncation is not None:
       ends = truncated(ends, how.truncation)
     render = functools.partial(exact.generate, state, ema=how.ema, rounded=False)
-    return Walk(lambda z, labels=None: render(z, labels=labels), ends[:n], ends[n:], labels)
+    positions = np.random.default_rng(offset).uniform(size=n)
+    generate = lambda z, labels=None: render(z, labels=labels)
+    return Walk(generate, ends[:n], ends[n:], positions, labels)
 
   return draw, walk
 
 
 def _in_float32(experiment: Experiment) -> Sampler:
   """Makes a sampler whose generator computes in float32, whatever it was trained in."""
-  config = experiment.config.copy_and_resolve_references()
-  if "dtype" in config.generator:
-    config.generator.dtype = "float32"
-  return Sampler(build_game(config, experiment.example), experiment.example)
+  config, example = experiment.config, experiment.example
+  if config.generator.get("dtype", "float32") != "float32":
+    config = replaced(config, {"generator.dtype": "float32"})
+  return Sampler(build_game(config, example), example)
 
 
 def with_neighbours(
@@ -345,39 +307,31 @@ def with_neighbours(
   k: int = 5,
   *,
   seed: int = 0,
-  features: str = "pixels",
   how: SamplingOptions | None = None,
-  experiment: Experiment | None = None,
 ) -> np.ndarray:
   """Draws examples, each before the training images that are nearest to it; needs the data.
 
   Args:
-    run: of images.
+    run: of images, which are near in the features of its experiment: of a run that was loaded with
+      changes={"evaluation.features": "pixels"}, in pixels.
     n: how many examples.
     k: neighbours of each.
     seed: of the latents.
-    features: in which they are near, as for an evaluation.
     how: examples are drawn.
-    experiment: that has the data and looks at them, such as of `experiment_of` where they have
-      moved; by default one of the run's config and these features.
 
   Returns:
     uint8 [n (1 + k), H, W, C], the example and its neighbours, nearest first.
 
   Raises:
-    ValueError: for a run of other data, or features that there are not.
+    ValueError: for a run of other data.
   """
   if run.sampler.example.pixel_range is None:
     raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
-  how, config = how or SamplingOptions(), run.config.copy_and_resolve_references()
-  config.evaluation.features = features
-  experiment = experiment or build(config)
-  made = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
-  source = experiment.batches.source
+  how, source = how or SamplingOptions(), run.experiment.batches.source
+  samples = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
   if source.size is None:
     raise ValueError(f"{source.name} is endless: it has no training images to be near to")
-  images = bounded(source)["x"]
-  extractor = experiment.extractor()
-  seen = lambda x: extract(extractor, x)["features"]
-  places = nearest_neighbours(seen(images), seen(made), k=k).indices
-  return np.concatenate([made[:, None], images[places]], axis=1).reshape(-1, *made.shape[1:])
+  images, extractor = bounded(source)["x"], run.experiment.extractor()
+  features = lambda x: extract(extractor, x)["features"]
+  places = nearest_neighbours(features(images), features(samples), k=k).indices
+  return np.concatenate([samples[:, None], images[places]], axis=1).reshape(-1, *samples.shape[1:])

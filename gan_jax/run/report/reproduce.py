@@ -121,7 +121,7 @@ def _value(value: Any) -> str:
 
 
 def _plain(config: Any) -> dict[str, Any]:
-  from gan_jax.run.results.runs import config_values
+  from gan_jax.run.results.stored_config import config_values
 
   return config_values(config)
 

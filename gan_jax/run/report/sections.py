@@ -15,7 +15,7 @@ from gan_jax.run.report.pictures import Strip
 from gan_jax.run.report.reproduce import ablation_file, commands, config_file, file_name
 from gan_jax.run.report.tables import Cell, number, said, swatch, table, text
 from gan_jax.run.results.listing import told_scores
-from gan_jax.run.results.runs import config_values, read_config
+from gan_jax.run.results.stored_config import config_values, read_config
 
 
 def section(id: str, heading: str, *children: Child) -> Markup:

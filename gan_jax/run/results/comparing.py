@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from gan_jax.run.evaluation.cards import FOLDER, Card, flat, said
-from gan_jax.run.results.runs import LAYOUT, config_values, read_config
+from gan_jax.run.results.stored_config import LAYOUT, config_values, read_config
 from gan_jax.run.results.sweeps import SEED
 
 ONE_RUN = """\

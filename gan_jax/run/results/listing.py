@@ -14,7 +14,7 @@ from gan_jax.run.config.aliases import canonical
 from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.evaluation.suite import METRICS, score_name
 from gan_jax.run.results.rows import read_rows, scores
-from gan_jax.run.results.runs import config_values, read_config, read_example
+from gan_jax.run.results.stored_config import config_values, read_config, read_example
 from gan_jax.run.training.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one

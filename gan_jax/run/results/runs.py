@@ -6,74 +6,163 @@ images = run.sample(64)
 """
 
 import contextlib
-import json
+import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import ml_collections
 import numpy as np
+from ml_collections import ConfigDict
 
 from gan_jax.checks import shown
-from gan_jax.data import fingerprint
-from gan_jax.files import read_json
 from gan_jax.game.core import Game, State, init, minibatches
 from gan_jax.game.random import make_key
-from gan_jax.game.switches import made_with, remembered
 from gan_jax.plots import picture
-from gan_jax.run.config.config import canonical, check, default_config, free_numbers, from_values
-from gan_jax.run.config.register import check_registered, read_source
-from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.evaluation.sampling import Example, Sampler, by_class, row_of_class
-from gan_jax.run.experiment import Experiment, build, build_game
-from gan_jax.run.results.rows import save_arrays, save_images, save_png, write_json
+from gan_jax.run.config.config import complete
+from gan_jax.run.config.register import check_registered
+from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
+from gan_jax.run.experiment import Experiment, assemble
+from gan_jax.run.results.rows import save_arrays, save_images, save_png
+from gan_jax.run.results.same_run import check_same_data
+from gan_jax.run.results.stored_config import EVALUATION, PLACE, is_of_scores, is_place, read
 from gan_jax.run.training.checkpoint import BEST, Checkpoints
 
 STEPS = 10  # of an interpolation
-# Keys of the config, and sections of it, that may change when a run goes on: no number of a round
-# depends on them. All others need --allow_config_change.
-EVALUATION = ("evaluation", "num_fake")  # how it is scored: scores say so
-LAYOUT = ("mesh", "microbatches", "remat", "rounds_per_call", "data_options.placement")  # computed
-COURSE = (  # how far it goes, what is told and kept on the way, and what is done after a NaN
-  "rounds",
-  "log_every",
-  "sample_every",
-  "evaluate_every",
-  "checkpoint_every",
-  "keep_checkpoints",
-  "keep_every",
-  "num_samples",
-  "on_nan",
-  "max_rollbacks",
-)
-# Where the data lie, if they are the same, which is looked at.
-PLACE = ("data", "data_options.data_dir", "data_options.manual_dir")
-# The default before there was "auto", which chooses the same where these can be had.
-_FORMER_EVALUATION = {"features": "classifier", "metrics": ("frechet", "classes"), "real": "test"}
-MOST_CLASSES = 1 << 20  # of a config.json that one can believe
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
 RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
 
 
-class Run(NamedTuple):
-  """A run as it lies in its folder.
+class RunFolder:
+  """A run as it lies in its folder: each part is built once, when it is first asked for.
 
   Attributes:
-    config: what it was started with.
-    game: the game.
+    workdir: the folder.
+    config: what the run was started with, complete.
+    example: what the game knows of its data.
+  """
+
+  def __init__(self, workdir: str | pathlib.Path, changes: Mapping[str, Any] | None = None):
+    """Reads the config.
+
+    Args:
+      workdir: the folder.
+      changes: {dotted key of the config: value}, for its experiment: how the run is scored, or
+        where its data have moved to.
+
+    Raises:
+      FileNotFoundError: if there is no run.
+      ValueError: if something of the run is not registered here, or a key would change the run.
+    """
+    self.workdir = pathlib.Path(workdir)
+    config, self.example = read(self.workdir)
+    check_registered(self.workdir)
+    self.config = complete(config)
+    self._changes = dict(changes or {})
+    for key in self._changes:
+      if not (is_of_scores(key) or is_place(key)):
+        expected = ", ".join(f"--config.{name}" for name in EVALUATION + PLACE)
+        raise ValueError(f"config.{key} would change the run itself; expected one of: {expected}")
+
+  @functools.cached_property
+  def game(self) -> Game:
+    """The game, which needs no data."""
+    with self._damage():
+      return build_game(self.config, self.example)
+
+  @functools.cached_property
+  def shapes(self) -> State:
+    """Shapes of the state, if there is room for such a state here."""
+    with self._damage():
+      batch = self.example.batch(max(1, minibatches(self.game)), self.config.batch_size)
+      shapes = jax.eval_shape(lambda: init(self.game, make_key(0), batch))
+      size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+    if size > (memory := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
+      raise ValueError(
+        f"{self.workdir / 'config.json'} is of a game whose state has {size} bytes, and this"
+        f" machine has {memory}"
+      )
+    return shapes
+
+  @contextlib.contextmanager
+  def _damage(self) -> Iterator[None]:
+    """Says of what no config that was checked can bring about that the file is damaged."""
+    try:
+      yield
+    except (TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+      path = self.workdir / "config.json"
+      raise ValueError(f"{path} makes no game ({error}); restore it from a copy") from error
+
+  @functools.cached_property
+  def sampler(self) -> Sampler:
+    """Draws from the game, given a state."""
+    return Sampler(self.game, self.example)
+
+  @functools.cached_property
+  def experiment(self) -> Experiment:
+    """The experiment that scores the run; it opens the data.
+
+    Raises:
+      ValueError: data that are not those that the run was trained on.
+      FileNotFoundError: if the data are not there.
+    """
+    config = self.config.copy_and_resolve_references()
+    config.update_from_flattened_dict(self._changes)
+    config.evaluate_every = 0  # these scores choose no checkpoint
+    experiment = rebuilt(config, self.workdir, self.game)
+    if moved := [
+      f"  --config.{key} is {value} here" for key, value in self._changes.items() if is_place(key)
+    ]:
+      check_same_data(experiment, self.workdir, moved)
+    return experiment
+
+  def restore(self, at: int | str = "last") -> "Run":
+    """Restores a checkpoint; arguments and errors as of `load`."""
+    folder, round = _place(self.workdir, at)
+    try:
+      state = _restore(folder, self.shapes, round)
+    except (ValueError, OSError):  # training may have put another in its place while it was read
+      state = _restore(folder, self.shapes, round)
+    if state is None:
+      raise FileNotFoundError((NO_BEST if at == "best" else NOTHING).format(self.workdir))
+    return Run(self, state, str(at))
+
+
+class Run(NamedTuple):
+  """A run at one of its checkpoints.
+
+  Attributes:
+    folder: what all checkpoints of the run share.
     state: of the checkpoint that was loaded.
-    sampler: draws from the game; `run.sample(n)` does so from this state.
     rule: how the checkpoint was chosen: "last", "best", or a round.
   """
 
-  config: ml_collections.ConfigDict
-  game: Game
+  folder: RunFolder
   state: State
-  sampler: Sampler
   rule: str
+
+  @property
+  def config(self) -> ConfigDict:
+    """What the run was started with."""
+    return self.folder.config
+
+  @property
+  def game(self) -> Game:
+    """The game."""
+    return self.folder.game
+
+  @property
+  def sampler(self) -> Sampler:
+    """Draws from the game; `run.sample(n)` does so from this state."""
+    return self.folder.sampler
+
+  @property
+  def experiment(self) -> Experiment:
+    """The experiment, which opens the data when it is first asked for."""
+    return self.folder.experiment
 
   def sample(
     self,
@@ -204,7 +293,7 @@ class Run(NamedTuple):
     return None if classes is None else by_class(n, classes)
 
 
-def check_truncation(config: ml_collections.ConfigDict, truncation: float | None = None) -> None:
+def check_truncation(config: ConfigDict, truncation: float | None = None) -> None:
   """Refuses to truncate latents that are not normal."""
   latent = config.latent
   if truncation is not None and (latent.name != "normal" or latent.scale != 1):
@@ -214,13 +303,17 @@ def check_truncation(config: ml_collections.ConfigDict, truncation: float | None
     )
 
 
-def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
+def load(
+  workdir: str | pathlib.Path, *, at: int | str = "last", changes: Mapping[str, Any] | None = None
+) -> Run:
   """Loads a run from its folder; needs no data.
 
   Args:
     workdir: where it was trained.
     at: "last" for the last undamaged checkpoint, "best" for that with the best scores while
       training, or a round.
+    changes: {dotted key of the config: value}, for its experiment: how the run is scored, or where
+      its data have moved to.
 
   Returns:
     The run.
@@ -229,18 +322,7 @@ def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
     FileNotFoundError: if there is no run, or it has saved nothing yet.
     ValueError: if there is no such checkpoint, or something of the run is not registered here.
   """
-  workdir = pathlib.Path(workdir)
-  config, example = _read(workdir)
-  check_registered(workdir)
-  game, like = _game(workdir, config, example)
-  folder, round = _place(workdir, at)
-  try:
-    state = _restore(folder, like, round)
-  except (ValueError, OSError):  # training may have put another in its place while it was read
-    state = _restore(folder, like, round)
-  if state is None:
-    raise FileNotFoundError(NO_BEST.format(workdir) if at == "best" else NOTHING.format(workdir))
-  return Run(config, game, state, Sampler(game, example), str(at))
+  return RunFolder(workdir, changes).restore(at)
 
 
 def _restore(folder: pathlib.Path, like: State, round: int | None) -> State | None:
@@ -248,43 +330,24 @@ def _restore(folder: pathlib.Path, like: State, round: int | None) -> State | No
     return checkpoints.restore(like, round)
 
 
-def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
-  """Reads the config that a run was started with."""
-  return _read(pathlib.Path(workdir))[0]
+def rebuilt(
+  config: ConfigDict, workdir: str | pathlib.Path, game: Game | None = None
+) -> Experiment:
+  """Builds the experiment of a run, or of a new one; says what to do where its data have moved.
 
+  Args:
+    config: of the run.
+    workdir: its folder.
+    game: the run's, where there is one already.
 
-def read_example(workdir: str | pathlib.Path) -> Example:
-  """Reads what a run knew of its data when it was started."""
-  return _read(pathlib.Path(workdir))[1]
+  Returns:
+    The experiment.
 
-
-def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
-  """Writes what `load` needs to know of a run, and what its numbers depend on beside."""
-  text = {
-    "config": config_values(experiment.config),
-    "example": experiment.example._asdict(),
-    "data": data_of(experiment),
-    "switches": remembered(),
-    "made_with": made_with(),
-  }
-  if source := experiment.source or read_source(workdir):
-    text["source"] = dict(source)
-  write_json(workdir / "config.json", text)
-
-
-def data_of(experiment: Experiment) -> dict[str, Any]:
-  """Computes what tells the data of an experiment from others, by split."""
-  test = experiment.held_out
-  return {
-    "train": fingerprint(experiment.batches.source),
-    "test": None if test is None else fingerprint(test),
-  }
-
-
-def rebuilt(config: ml_collections.ConfigDict, workdir: str | pathlib.Path) -> Experiment:
-  """Builds the experiment of a run, or of a new one; says what to do where its data have moved."""
+  Raises:
+    As `build`.
+  """
   try:
-    return build(config)
+    return assemble(complete(config), game)
   except FileNotFoundError as error:
     if not (pathlib.Path(workdir) / "config.json").is_file():
       raise
@@ -292,210 +355,6 @@ def rebuilt(config: ml_collections.ConfigDict, workdir: str | pathlib.Path) -> E
       f"{error}\nif the data of the run have moved, say where they are now: --config.data=... or "
       "--config.data_options.data_dir=..."
     ) from error
-
-
-def check_same_run(
-  experiment: Experiment, workdir: str | pathlib.Path, *, allow: bool = False
-) -> None:
-  """Refuses to go on with a run under another config or on other data, unless told to.
-
-  Keys of `EVALUATION`, `LAYOUT` and `COURSE` may change, and those of `PLACE` if the data are the
-  same. A start that has saved nothing binds nobody.
-
-  Args:
-    experiment: to go on with.
-    workdir: of the run; nothing is checked if it has no checkpoint.
-    allow: whether any difference is meant.
-
-  Raises:
-    ValueError: naming every key, and all of the data, that differs.
-  """
-  workdir = pathlib.Path(workdir)
-  if allow or not has_checkpoint(workdir):
-    return
-  if not (workdir / "config.json").is_file():
-    raise ValueError(
-      f"{workdir} has checkpoints and no config.json, so that nobody knows what they are of; "
-      "restore it, use another --workdir, or --allow_config_change to go on all the same"
-    )
-  changed = _changed(read_config(workdir), experiment.config)
-  moved = {key: line for key, line in changed.items() if _is_within(key, PLACE)}
-  lines = [line for key, line in changed.items() if key not in moved]
-  if lines:
-    raise ValueError(
-      f"the run in {workdir} was started with another config:\n"
-      + "\n".join([*lines, *moved.values()])
-      + "\nuse another --workdir, or --allow_config_change to go on with this one"
-    )
-  check_same_data(experiment, workdir, list(moved.values()))
-
-
-def check_same_data(
-  experiment: Experiment, workdir: str | pathlib.Path, moved: Sequence[str] = ()
-) -> None:
-  """Refuses other data than a run was trained on, wherever they lie.
-
-  Args:
-    experiment: with the data.
-    workdir: of the run.
-    moved: lines that say where data lay and lie; with none they need not be known.
-
-  Raises:
-    ValueError: saying what differs, or that the run does not know its data.
-  """
-  old, new = _read_json(pathlib.Path(workdir)).get("data"), data_of(experiment)
-  what = "use those it was trained on, another --workdir, or train with --allow_config_change"
-  if old is None:
-    if moved:
-      raise ValueError(
-        "\n".join([f"the data of the run in {workdir} are elsewhere by this config:", *moved])
-        + "\nand it was trained before runs kept a checksum of their data, so that nobody can tell"
-        f" whether these are the same; {what} if they are"
-      )
-    return
-  if lines := _differences({"data": old}, {"data": new}).values():
-    raise ValueError(
-      "\n".join([f"the run in {workdir} was trained on other data:", *lines, *moved, what])
-    )
-
-
-def other_arrays(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> str:
-  """Lists keys in which a run's config differs from another and that may make its state another.
-
-  Numbers that decide no more than how much do not.
-
-  Args:
-    workdir: of the run.
-    config: the other.
-
-  Returns:
-    A line of each.
-  """
-  with contextlib.suppress(OSError, ValueError):  # then nobody knows
-    old = read_config(workdir)
-    free = [*free_numbers(old), *free_numbers(config), "seed", *PLACE]
-    lines = {key: line for key, line in _changed(old, config).items() if not _is_within(key, free)}
-    return "\n".join(lines.values())
-  return ""
-
-
-def start_over(experiment: Experiment, workdir: pathlib.Path) -> None:
-  """Deletes what a start under another config has left that saved nothing; rows are dropped too."""
-  if has_checkpoint(workdir) or not (workdir / "config.json").is_file():
-    return
-  with contextlib.suppress(ValueError):  # a damaged one is as good as another
-    if not _changed(read_config(workdir), experiment.config):
-      return
-  left = [workdir / name for name in ("rollbacks.json", "summary.json", "curves.png")]
-  for path in [*left, *(workdir / "samples").glob("*.png")]:
-    path.unlink(missing_ok=True)
-
-
-def has_checkpoint(workdir: pathlib.Path) -> bool:
-  """Tells whether there is anything to go on from."""
-  return any(path.name.isdecimal() for path in (workdir / RULES["last"]).glob("*"))
-
-
-def deciding(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
-  free = EVALUATION + LAYOUT + COURSE + PLACE
-  return {k: v for k, v in flat(config_values(config)).items() if not _is_within(k, free)}
-
-
-def is_place(key: str) -> bool:
-  """Tells whether a dotted key of the config says where the data lie."""
-  return _is_within(key, PLACE)
-
-
-def is_of_scores(key: str) -> bool:
-  """Tells whether a dotted key of the config says how a run is scored."""
-  return _is_within(key, EVALUATION)
-
-
-def _is_within(key: str, sections: Sequence[str]) -> bool:
-  return any(key == name or key.startswith(f"{name}.") for name in sections)
-
-
-def _changed(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, str]:
-  """Lists the keys that differ and may not change as they like, each with a line that says how."""
-  found = _differences(config_values(old), config_values(new))
-  return {
-    key: line.replace(key, f"--config.{key}", 1)
-    for key, line in found.items()
-    if not _is_within(key, EVALUATION + LAYOUT + COURSE)
-  }
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
-  a, b = flat(old), flat(new)
-  return {
-    key: f"  {key}: {a.get(key, 'not set')} there, {b.get(key, 'not set')} here"
-    for key in sorted(a.keys() | b.keys())
-    if a.get(key) != b.get(key)
-  }
-
-
-def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> None:
-  """Refuses to go on with a run under other switches of JAX, unless told to.
-
-  Args:
-    workdir: of the run; nothing is checked if there is none yet.
-    allow: whether any difference is meant.
-
-  Raises:
-    ValueError: naming every switch that differs.
-  """
-  if not allow and (other := other_switches(workdir)):
-    raise ValueError(
-      f"the run in {workdir} was started under other switches of JAX, and its numbers depend on "
-      f"them:\n{other}\nset them as they were, use another --workdir, or --allow_config_change to "
-      "go on under these"
-    )
-
-
-def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:
-  """Lists JAX's switches under which a run was started and that differ here, a line each.
-
-  Args:
-    workdir: of the run, if there is one.
-    key: "switches", or "made_with" for what bits depend on and rounded numbers do not.
-
-  Returns:
-    The lines; none of what the run does not remember.
-  """
-  here, then = {"switches": remembered(), "made_with": made_with()}[key], {}
-  # No run, or a damaged file, is told where it is read for its config.
-  with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
-    then = dict(read_json(pathlib.Path(workdir) / "config.json")[key])
-  return "\n".join(
-    f"  {name}: {then[name]} there, {value} here"
-    for name, value in here.items()
-    if name in then and then[name] != value
-  )
-
-
-def config_values(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Lists a config's values as JSON knows them, with our names for short ones."""
-  return json.loads(canonical(config).to_json())
-
-
-def _game(
-  workdir: pathlib.Path, config: ml_collections.ConfigDict, example: Example
-) -> tuple[Game, State]:
-  """Builds a run's game and the shapes of its state, if there is room for such a state here."""
-  path = workdir / "config.json"
-  try:
-    game = build_game(config, example)
-    batch = example.batch(max(1, minibatches(game)), config.batch_size)
-    like = jax.eval_shape(lambda: init(game, make_key(0), batch))
-    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
-  except (TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
-    raise ValueError(f"{path} makes no game ({error}); restore it from a copy") from error
-  if size > (memory := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):
-    raise ValueError(
-      f"{path} is of a game whose state has {size} bytes, and this machine has {memory}"
-    )
-  return game, like
 
 
 def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | None]:
@@ -506,34 +365,3 @@ def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | No
     raise ValueError(f"checkpoint is {at!r}: expected last, best, or a round")
   kept = (workdir / BEST / str(at)).is_dir()
   return workdir / (BEST if kept else "checkpoints"), int(at)
-
-
-def _read_json(workdir: pathlib.Path) -> dict[str, Any]:
-  path = workdir / "config.json"
-  if not path.is_file():
-    raise FileNotFoundError(f"no run in {workdir}: expected {path}, which training writes")
-  return read_json(path)
-
-
-def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
-  path, found = workdir / "config.json", _read_json(workdir)
-  try:
-    example = found["example"]
-    pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
-    config = from_values(found["config"])
-    if config.evaluation.to_dict() == _FORMER_EVALUATION:
-      config.evaluation = default_config().evaluation
-    with contextlib.suppress(ValueError):  # which is told when a game is built of it
-      check(config)
-    shape = tuple(example["shape"])
-    if not all(type(n) is int and n > 0 for n in shape):
-      raise ValueError(f"examples of the shape {shape}")
-    count, names = example["num_classes"], example.get("class_names")
-    if count is not None and not (type(count) is int and 0 < count <= MOST_CLASSES):
-      raise ValueError(f"{count!r} classes")
-    if names is not None and len(names) != count:
-      raise ValueError(f"{len(names)} names of {count} classes")
-    names = None if names is None else tuple(map(str, names))
-    return config, Example(shape, count, pixel_range, names)
-  except (KeyError, TypeError, ValueError, AttributeError) as error:
-    raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

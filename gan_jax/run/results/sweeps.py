@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.results.listing import RUN, look
-from gan_jax.run.results.runs import config_values, read_config
+from gan_jax.run.results.stored_config import config_values, read_config
 
 JOBS = "jobs.txt"
 SEED = "seed"  # the key of a config in which runs of one method differ

@@ -25,9 +25,9 @@ from gan_jax.game.core import Game, State, init, minibatches, play_round
 from gan_jax.game.random import make_key
 from gan_jax.game.switches import fixed
 from gan_jax.parallel.sharding import AXES
-from gan_jax.run.config.config import section
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.runs import other_arrays, other_switches, start_over, write_config
+from gan_jax.run.results.same_run import other_arrays, start_over, write_config
+from gan_jax.run.results.stored_config import other_switches
 from gan_jax.run.training.checkpoint import BEST, Checkpoints, Look, OtherGameError
 from gan_jax.run.training.interruption import (
   GRACE,
@@ -238,7 +238,7 @@ def _play(
   The next row waits for the check of the save before it; the end waits for writing.
   """
   config, thread = experiment.config, ThreadPoolExecutor(max_workers=1)
-  mesh = parallel.make_mesh(config.batch_size, **section(config, "mesh"))
+  mesh = parallel.make_mesh(config.batch_size, **config.mesh)
   with (
     Checkpoints(
       workdir / "checkpoints", config.keep_checkpoints, config.keep_every, thread

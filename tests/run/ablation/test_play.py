@@ -5,10 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from counting import count
 
+from gan_jax import data
 from gan_jax.files import read_json
 from gan_jax.run import experiment
 from gan_jax.run.ablation import Axis, axis, picture, plan, play, results, table
+from gan_jax.run.evaluation.evaluate import evaluator_for
 from gan_jax.run.training.train import fit
 from tests.run.ablation.conftest import tiny
 
@@ -36,6 +39,18 @@ def test_every_run_has_its_row(played):
   assert found.plan["score"] == "high_quality" and found.plan["base"]["data"] == "ring8"
   assert [round for _, round, _ in told][:4] == [0, 2, 4, 4]
   assert read_json(folder / results.PLAN) == found.plan
+
+
+def test_variants_are_built_once_and_their_seeds_share_an_evaluator(tmp_path, monkeypatch):
+  counted = {
+    function.__name__: count(monkeypatch, function)
+    for function in (experiment.assemble, evaluator_for, data.load)
+  }
+  axes = [axis("loss", ("non_saturating", "hinge"))]
+  asked = tiny(axes=axes, baseline={"loss": "hinge"}, seeds=range(5), rounds=2)
+  assert len(play.run(asked, tmp_path, quiet).rows) == 10
+  calls = {name: len(found) for name, found in counted.items()}
+  assert calls == {"assemble": 2, "evaluator_for": 1, "load": 4}  # two splits of each
 
 
 def test_row_is_that_of_a_single_run(played, tmp_path):

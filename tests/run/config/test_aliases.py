@@ -5,11 +5,13 @@ import pytest
 from gan_jax.losses.adversarial import LOSSES
 from gan_jax.run.ablation.plan import ablation, axis, members
 from gan_jax.run.config import aliases, default_config
-from gan_jax.run.config.config import canonical
+from gan_jax.run.config.config import canonical, complete
+from gan_jax.run.config.sections.evaluation import evaluation_spec
+from gan_jax.run.config.sections.networks import DTYPES
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.evaluation.suite import METRICS, score_name
-from gan_jax.run.experiment import DTYPES, build_game, evaluation_spec
-from gan_jax.run.results.runs import config_values
+from gan_jax.run.results.stored_config import config_values
 
 
 def test_every_alias_stands_for_something_and_hides_nothing():
@@ -28,7 +30,7 @@ def test_a_config_with_short_names_is_the_config_with_ours():
   assert list(evaluation_spec("pixels", ("FID", "PRDC"), "train").metrics) == ["frechet", "prdc"]
   short.evaluation.metrics = ("fid,kid",)  # as --config.evaluation.metrics=fid,kid is read
   assert config_values(short) == config_values(ours)
-  assert build_game(short, Example((2,), None, None))
+  assert build_game(complete(short), Example((2,), None, None))
 
 
 def test_variants_of_an_ablation_are_known_by_our_names():

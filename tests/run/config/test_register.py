@@ -22,7 +22,8 @@ from gan_jax.run.config.register import (
 )
 from gan_jax.run.experiment import build
 from gan_jax.run.report.reproduce import config_file
-from gan_jax.run.results.runs import config_values, write_config
+from gan_jax.run.results.same_run import write_config
+from gan_jax.run.results.stored_config import config_values
 
 FILE = """
 import jax.numpy as jnp

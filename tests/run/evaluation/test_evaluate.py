@@ -15,11 +15,11 @@ from gan_jax.data.sources.stacked import stack
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.metrics.features import cache, classifier
 from gan_jax.metrics.features.extractor import Extractor
+from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.evaluation import evaluate, features, suite
 from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator, Walk, evaluator_for, suited
 from gan_jax.run.evaluation.features import FEATURES, ExtractorFactory, name_of
 from gan_jax.run.evaluation.suite import METRICS
-from gan_jax.run.experiment import evaluation_spec
 
 CLASSES = 10
 
@@ -418,14 +418,17 @@ def test_a_metric_of_paths_walks_them(judged):
     ValueError, match="'path_length' is of a generator, and here are images alone"
   ):
     judge(draw)
-  ends = lambda n: np.random.default_rng(0).normal(size=(2, n, 3))
-  still = lambda n, seed: Walk(lambda z: np.full((len(z), 8, 30, 1), 7.0), *ends(n), None)
-  assert judge(draw, still)["path_length"] == 0
+  ends = np.random.default_rng(0).normal(size=(2, 40, 3))
+
+  def length(generate, labels=None):
+    walk = Walk(generate, *ends, positions=np.full(40, 0.5), labels=labels)
+    return judge(draw, lambda n, seed: walk)["path_length"]
+
+  assert length(lambda z: np.full((len(z), 8, 30, 1), 7.0)) == 0
   image = lambda z: np.full((len(z), 8, 30, 1), 100.0) + np.asarray(z)[:, :1, None, None]
   labelled = lambda z, y: image(z) * (1 + y[:, None, None, None])
-  once = judge(draw, lambda n, seed: Walk(image, *ends(n), None))["path_length"]
+  once, twice = length(image), length(labelled, np.ones(40, int))
   assert once > 0
-  twice = judge(draw, lambda n, seed: Walk(labelled, *ends(n), np.ones(n, int)))["path_length"]
   assert twice == pytest.approx(4 * once, rel=1e-3)  # float32 pixels of a small step
 
 

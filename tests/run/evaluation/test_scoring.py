@@ -5,15 +5,20 @@ import shutil
 import time
 
 import pytest
+from counting import count
 from made_runs import made_run
 
-from gan_jax.run.config import default_config, network
+from gan_jax import data
+from gan_jax.run.config import complete, default_config, network
+from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation import scoring
 from gan_jax.run.evaluation.cards import read_card
-from gan_jax.run.evaluation.scoring import evaluate, experiment_of, follow
+from gan_jax.run.evaluation.evaluate import evaluator_for
+from gan_jax.run.evaluation.scoring import evaluate, follow
 from gan_jax.run.experiment import build
 from gan_jax.run.results.comparing import compare
-from gan_jax.run.results.runs import read_config
+from gan_jax.run.results.runs import RunFolder
+from gan_jax.run.results.stored_config import read_config
 from gan_jax.run.training.lock import hold
 from gan_jax.run.training.train import fit
 
@@ -72,6 +77,18 @@ def test_one_checkpoint_has_one_set_of_draws_and_those_that_were_asked_for(workd
   assert kept == [[1, 2, 3, 4, 5]] * 2  # what was scored before is not thrown away
 
 
+def test_a_run_is_built_once_whatever_is_scored_of_it(workdir, monkeypatch):
+  counted = {
+    function.__name__: count(monkeypatch, function)
+    for function in (default_config, complete, build_game, evaluator_for, data.load)
+  }
+  assert len(list(evaluate(workdir, draws=2, changes={"num_fake": 60}))) == 2  # last and best
+  calls = {name: len(found) for name, found in counted.items()}
+  assert calls["default_config"] <= 2 and calls["complete"] <= 3
+  assert calls["build_game"] == calls["evaluator_for"] == 1
+  assert calls["load"] == 2  # the two splits
+
+
 def test_a_checkpoint_that_is_asked_for_comes_alone(workdir):
   assert [card.made["checkpoint"] for card, _ in evaluate(workdir, at="best")] == ["best"]
 
@@ -92,7 +109,7 @@ def test_what_ranks_nothing_can_be_asked_for_of_a_run_that_chose_its_best(tmp_pa
   evaluation = {"features": "pixels", "metrics": ["frechet"], "real": "test"}
   made = {"data": "mnist10k", "evaluate_every": 10, "evaluation": evaluation}
   changes = {"evaluation.metrics": ("memorisation",)}
-  assert experiment_of(made_run(tmp_path / "run", **made), changes)
+  assert RunFolder(made_run(tmp_path / "run", **made), changes).experiment
 
 
 def test_scores_whose_card_cannot_be_written_are_shown(workdir):

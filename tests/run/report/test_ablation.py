@@ -13,7 +13,7 @@ from gan_jax.run.report.ablation import SHOWN, curves, data, gather
 from gan_jax.run.report.matrix import matrix
 from gan_jax.run.report.reproduce import ablation_file
 from gan_jax.run.report.write import write
-from gan_jax.run.results.runs import config_values
+from gan_jax.run.results.stored_config import config_values
 
 
 def test_the_baseline_comes_first_and_then_the_best(tmp_path):

@@ -9,7 +9,7 @@ from made_runs import made_card, made_run
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.report.gather import runs
 from gan_jax.run.report.reproduce import commands, config_file, file_name, report_command
-from gan_jax.run.results.runs import config_values
+from gan_jax.run.results.stored_config import config_values
 
 EXPERIMENTS = pathlib.Path(__file__).parents[3] / "experiments"
 

@@ -20,7 +20,7 @@ from gan_jax.run.results.comparing import (
   names_of,
   welch,
 )
-from gan_jax.run.results.runs import config_values
+from gan_jax.run.results.stored_config import config_values
 from gan_jax.run.results.sweeps import expanded, is_sweep, methods
 
 

@@ -10,18 +10,10 @@ import pytest
 
 from gan_jax.game.core import init, minibatches
 from gan_jax.run.config import default_config, network, replaced, schedule
-from gan_jax.run.evaluation.sampling import Sampler
-from gan_jax.run.evaluation.scoring import experiment_of
 from gan_jax.run.experiment import build
-from gan_jax.run.results.runs import (
-  Run,
-  _read,
-  check_same_run,
-  load,
-  read_config,
-  start_over,
-  write_config,
-)
+from gan_jax.run.results.runs import Run, RunFolder, load
+from gan_jax.run.results.same_run import check_same_run, start_over, write_config
+from gan_jax.run.results.stored_config import read, read_config
 from gan_jax.run.training.checkpoint import Checkpoints, DamagedError
 
 
@@ -169,11 +161,12 @@ def test_scores_take_data_that_have_moved_and_no_others(tmp_path):
   digits(tmp_path / "b.npz")
   (tmp_path / "a.npz").unlink()
   with pytest.raises(FileNotFoundError, match="say where they are now: --config.data="):
-    experiment_of(tmp_path)
-  assert experiment_of(tmp_path, {"data": f"npz:{tmp_path / 'b.npz'}"}).batches.source.size == 40
+    _ = RunFolder(tmp_path).experiment
+  moved = {"data": f"npz:{tmp_path / 'b.npz'}"}
+  assert RunFolder(tmp_path, moved).experiment.batches.source.size == 40
   digits(tmp_path / "b.npz", seed=1)
   with pytest.raises(ValueError, match="trained on other data"):
-    experiment_of(tmp_path, {"data": f"npz:{tmp_path / 'b.npz'}"})
+    _ = RunFolder(tmp_path, moved).experiment
 
 
 def test_run_without_a_checkpoint_is_told_from_no_run(experiment, tmp_path):
@@ -218,7 +211,7 @@ def test_a_run_from_before_shares_and_names_of_classes_goes_on(experiment, tmp_p
   path.write_text(json.dumps(found))
   (tmp_path / "checkpoints/4").mkdir(parents=True)
   check_same_run(experiment, tmp_path)
-  assert _read(tmp_path)[1] == experiment.example
+  assert read(tmp_path)[1] == experiment.example
 
 
 def test_samples_are_of_the_classes_asked_for_and_labelled_as_the_data(tmp_path):
@@ -230,11 +223,10 @@ def test_samples_are_of_the_classes_asked_for_and_labelled_as_the_data(tmp_path)
     config[player] = network(f"mlp_{player}", hidden=(8,))
   experiment = build(config)
   write_config(experiment, tmp_path)
-  example = _read(tmp_path)[1]
+  example = read(tmp_path)[1]
   assert example == experiment.example and example.classes == ("1", "3")
-  game, batch = experiment.game, example.batch(minibatches(experiment.game), 64)
-  state = init(game, jax.random.key(0), batch)
-  run = Run(config, game, state, Sampler(game, example), "last")
+  batch = example.batch(minibatches(experiment.game), 64)
+  run = Run(RunFolder(tmp_path), init(experiment.game, jax.random.key(0), batch), "last")
   for asked, labels in (((), [1] * 4 + [3] * 4), (("3",), [3] * 8)):
     run.save_samples(8, npz=str(tmp_path / "s.npz"), classes=asked)
     with np.load(tmp_path / "s.npz") as written:
@@ -279,8 +271,9 @@ def test_labels_are_names_or_places_of_classes(tmp_path):
   config.generator = network("mlp_generator", hidden=(4,))
   config.discriminator = network("mlp_discriminator", hidden=(4,))
   made = build(config)
+  write_config(made, tmp_path)
   state = init(made.game, jax.random.key(0), made.batches.spec(2))
-  run = Run(config, made.game, state, Sampler(made.game, made.example), "last")
+  run = Run(RunFolder(tmp_path), state, "last")
   by_name = run.sample(3, labels=["1", "2", "10"])
   np.testing.assert_array_equal(by_name, run.sample(3, labels=np.arange(3)))  # sorted as numbers
   for wrong in ([7, 8, 9], [-1, 0, 1], [0.5, 0.5, 0.5], [0, 1], ["3", "1", "2"]):

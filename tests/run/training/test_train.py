@@ -34,7 +34,8 @@ from gan_jax.run.evaluation.cards import read_card
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.experiment import build
 from gan_jax.run.results import rows as report
-from gan_jax.run.results.runs import load, read_config
+from gan_jax.run.results.runs import load
+from gan_jax.run.results.stored_config import read_config
 from gan_jax.run.training import diagnostics, history, train
 from gan_jax.run.training.checkpoint import Checkpoints
 from gan_jax.run.training.interruption import Interrupted

@@ -1,0 +1,123 @@
+"""The data of a run: where they are, which of them are trained on, and as what they are seen."""
+
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from gan_jax import data
+from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
+from gan_jax.run.evaluation.sampling import Example
+
+PLACEMENTS = {"auto": None, "device": True, "stream": False}
+
+KEYS: Keys = {
+  "batch_size": Key(64, "examples in a minibatch, over all devices", at_least(1)),
+  "data": Key("mnist10k", "data set: mnist10k, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, ring8"),
+  "data_options": {
+    "image_size": Key(0, "pixels of a side to resize and crop to; 0 keeps the images' own"),
+    "channels": Key(0, "1 for gray, 3 for colour; 0 keeps the images' own"),
+    "examples": Key(0, "examples to train on, the first so many; 0 for all"),
+    "hold_out": Key(0.0, "share of the examples that is the test split, of data that have none"),
+    "data_dir": Key("", "where tfds: keeps its data, and where relative paths of others start"),
+    "manual_dir": Key("", "folder of official files that were fetched by hand, for tfds:"),
+    "flip": Key(False, "whether every image is flipped left to right with probability 1/2"),
+    "pixel_range": Key((-1.0, 1.0), "what 0 and 255 are scaled to; the generator's output fits"),
+    "placement": Key("auto", "device keeps all data there, stream reads them as it goes, auto"),
+  },
+  "conditional": Key(False, "whether both networks are given the labels"),
+}
+
+
+class Splits(NamedTuple):
+  """The data of a run.
+
+  Attributes:
+    train: all examples that may be trained on.
+    test: examples of the same kind that are not trained on; None if there are none.
+  """
+
+  train: data.Source
+  test: data.Source | None
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses fewer examples than a batch has."""
+  if 0 < (examples := config.data_options.examples) < config.batch_size:
+    raise ValueError(
+      f"config.data_options.examples = {examples} are fewer than one batch of"
+      f" config.batch_size = {config.batch_size}: train on more, or in smaller batches"
+    )
+
+
+def load(config: ConfigDict) -> Splits:
+  """Loads the data of a config.
+
+  Args:
+    config: complete.
+
+  Returns:
+    The splits.
+
+  Raises:
+    ValueError: for data that there are not, or that do not fit the options.
+    FileNotFoundError: for data that are not there.
+  """
+  options = config.data_options
+  where: dict[str, Any] = {
+    key: options[key] or None for key in ("image_size", "channels", "data_dir", "manual_dir")
+  }
+  train = data.load(config.data, "train", **where)
+  try:
+    test = data.load(config.data, "test", **where)
+  except data.NoSplitError:
+    test = None
+  if options.hold_out:
+    train, test = _hold_out(train, test, options.hold_out, config.batch_size)
+  if config.conditional:
+    data.tell_unseen(train)
+  return Splits(train, test)
+
+
+def _hold_out(
+  source: data.Source, test: data.Source | None, share: float, batch_size: int
+) -> Splits:
+  """Makes the test split that data lack of a share of the training split."""
+  check_number("config.data_options.hold_out", share, fixed=True)
+  if test is not None:
+    has = "is endless" if test.size is None else f"has a test split of {test.size} examples"
+    raise ValueError(
+      f"{source.name} {has}, and --config.data_options.hold_out={share} is for data without one:"
+      " leave it out"
+    )
+  train, held_out = data.hold_out(source, share)
+  if train.size is not None and train.size < batch_size:
+    raise ValueError(
+      f"--config.data_options.hold_out={share} leaves {train.size} of the {source.size} examples of"
+      f" {source.name} to train on, fewer than one batch of {batch_size}: hold fewer out, or choose"
+      f" --config.batch_size={train.size} or less"
+    )
+  return Splits(train, held_out)
+
+
+def batches(config: ConfigDict, train: data.Source) -> data.Batches:
+  """Builds the minibatches of a complete config out of its training split."""
+  options = config.data_options
+  return data.Batches(
+    data.first(train, options.examples) if options.examples else train,
+    config.batch_size,
+    config.seed,
+    flip=options.flip,
+    pixel_range=tuple(options.pixel_range),
+    resident=lookup(PLACEMENTS, options.placement, "placement"),
+    labels=config.conditional,
+  )
+
+
+def example(config: ConfigDict, train: data.Source) -> Example:
+  """Describes an example of the training split, as the networks of a complete config see it."""
+  return Example(
+    tuple(train.shape),
+    train.num_classes if config.conditional else None,
+    tuple(config.data_options.pixel_range) if len(train.shape) == 3 else None,
+    train.class_names if config.conditional else None,
+  )

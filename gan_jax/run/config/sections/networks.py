@@ -1,0 +1,94 @@
+"""Networks by name: their sections and the modules that these name."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from ml_collections import ConfigDict
+
+from gan_jax.checks import takes
+from gan_jax.nets import NETWORKS
+from gan_jax.run.config.sections.key import Section, argument_docs, check_known, lookup, named
+
+DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
+PROVIDED = {"shape", "num_classes", "axis_name", "parent"}  # fields known from data and layout
+RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of a generator's pixels, by its output
+
+
+def section(name: str) -> Section:
+  """Builds the section of a player whose network is this one by default."""
+  about = argument_docs(NETWORKS[name].__doc__)
+  meanings = {"name": f"one of the networks below that end in _{name.split('_')[-1]}"}
+  return named(network, "network", name, meanings | {o: about.get(o, "") for o in _options(name)})
+
+
+def network(name: str, **options: Any) -> ConfigDict:
+  """Builds the config of a network: its name, and every option it takes.
+
+  Args:
+    name: one of `gan_jax.nets.NETWORKS`.
+    **options: other values than the network's defaults.
+
+  Returns:
+    The config.
+
+  Raises:
+    ValueError: for an unknown name or option.
+  """
+  fields = _options(name)
+  check_known(options, fields, f"options of network {name!r}")
+  return ConfigDict({"name": name, **fields, **options})
+
+
+def _options(name: str) -> dict[str, Any]:
+  """Lists what a config may set of a network, with its defaults."""
+  module = lookup(NETWORKS, name, "network")
+  fields = {
+    key: parameter.default
+    for key, parameter in inspect.signature(module).parameters.items()
+    if key not in PROVIDED | {"name"}
+  }
+  if "dtype" in fields:
+    fields["dtype"] = jnp.dtype(fields["dtype"]).name
+  return fields
+
+
+def build_network(
+  options: Mapping[str, Any], num_classes: int | None, **provided: Any
+) -> nn.Module:
+  """Builds the module that a section names.
+
+  Args:
+    options: the complete section.
+    num_classes: of the data; None for an unconditional network.
+    **provided: fields that the data decide, such as a generator's shape.
+
+  Returns:
+    The module.
+
+  Raises:
+    ValueError: for a dtype that there is not, or a network that does not take these fields.
+  """
+  options = dict(options)
+  name = options.pop("name")
+  if "dtype" in options:
+    options["dtype"] = lookup(DTYPES, options["dtype"], "dtype")
+  if not takes(NETWORKS[name], num_classes=num_classes, **provided, **options):
+    raise ValueError(
+      f"the network {name!r} cannot be made with {', '.join(['num_classes', *provided, *options])}"
+      ", which a config gives it: a generator has a field shape, and both have num_classes"
+    )
+  return NETWORKS[name](num_classes=num_classes, **provided, **options)
+
+
+def check_output(generator: Mapping[str, Any], pixel_range: tuple[float, float] | None) -> None:
+  """Refuses a generator whose pixels cannot be those of the data."""
+  output = generator.get("output", "")
+  if pixel_range and output in RANGES and RANGES[output] != tuple(map(float, pixel_range)):
+    raise ValueError(
+      f"the generator's output {output!r} makes pixels in {RANGES[output]}, and "
+      f"config.data_options.pixel_range scales the data's to {pixel_range}; set one to "
+      "fit the other, or config.generator.output='linear'"
+    )

@@ -1,0 +1,191 @@
+"""Optimizers and schedules by name: optax's, and the options that each of them has here."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+from ml_collections import ConfigDict
+
+from gan_jax.checks import SCHEDULE
+from gan_jax.game.optimizers import clip_weights, lookahead
+from gan_jax.run.config.sections.key import (
+  Section,
+  check_known,
+  check_number,
+  defaults,
+  is_schedule,
+  lookup,
+  named,
+  numbers,
+)
+
+OPTIMIZERS = {
+  name: getattr(optax, name)
+  for name in (
+    "adabelief",
+    "adam",
+    "adamw",
+    "amsgrad",
+    "lion",
+    "nadam",
+    "optimistic_adam_v2",
+    "optimistic_gradient_descent",
+    "rmsprop",
+    "sgd",
+    "yogi",
+  )
+}
+SCHEDULES = {
+  name: getattr(optax, name)
+  for name in (
+    "cosine_decay_schedule",
+    "exponential_decay",
+    "linear_schedule",
+    "polynomial_schedule",
+    "warmup_cosine_decay_schedule",
+  )
+}
+EXTRA_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
+MEANINGS = {
+  "learning_rate": "step size; a number or a schedule",
+  "b1": "decay of the average of gradients",
+  "b2": "decay of the average of squared gradients",
+  "eps": "added to the root that gradients are divided by",
+  "eps_root": "added under that root; 1e-8 where something differentiates through updates",
+  "nesterov": "whether momentum looks ahead (NAdam)",
+  "clip_norm": "global norm that gradients are clipped to before the update; 0 for none",
+  "clip_weights": "bound on every parameter right after the update (WGAN); 0 for none",
+  "lookahead": "rounds after which it goes back part of the way; 0 for never",
+  "lookahead_share": "part of the way that it keeps then",
+}
+
+
+def section(name: str) -> Section:
+  """Builds the section of a player whose optimizer is this one by default."""
+  meanings = {"name": ", ".join(OPTIMIZERS), **MEANINGS}
+  return named(optimizer, "optimizer", name, meanings, check)
+
+
+def check(options: Mapping[str, Any]) -> None:
+  """Refuses what is no number, and numbers out of range."""
+  name = options["name"]
+  usual = {"learning_rate": 0.0, **EXTRA_OPTIONS, **defaults(OPTIMIZERS[name])}
+  for key, value in options.items():
+    if type(usual.get(key)) in (int, float) or isinstance(value, float):
+      positive = key in ("learning_rate", *EXTRA_OPTIONS)  # momentum may be below 0
+      least = 0.0 if positive else -math.inf
+      check_number(f"{key} of the optimizer {name!r}", value, key in EXTRA_OPTIONS, least)
+
+
+def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ConfigDict:
+  """Builds the config of an optimizer.
+
+  Args:
+    name: one of `OPTIMIZERS`.
+    learning_rate: a number, or a `schedule`.
+    **options: optax's own, each a number or a `schedule`, and
+      `clip_norm`: global norm that gradients are clipped to before the update, 0 for none;
+      `clip_weights`: bound on every parameter right after the update, 0 for none;
+      `lookahead`: rounds after which it goes back part of the way, 0 for never;
+      `lookahead_share`: the part of the way that it keeps.
+
+  Returns:
+    The config.
+
+  Raises:
+    ValueError: for an unknown name or option.
+  """
+  factory = lookup(OPTIMIZERS, name, "optimizer")
+  extra = {"learning_rate": learning_rate, **EXTRA_OPTIONS}
+  check_known(options, {*inspect.signature(factory).parameters, *extra}, f"options of {name!r}")
+  return numbers({"name": name, **defaults(factory), **extra, **options})
+
+
+def schedule(name: str, **options: Any) -> ConfigDict:
+  """Builds the config of a number that changes over rounds: one of `SCHEDULES`, optax's options."""
+  lookup(SCHEDULES, name, "schedule")
+  return ConfigDict({"schedule": name, **options})
+
+
+def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransformation:
+  """Builds an optimizer whose schedules count rounds, of which each has so many of its moves.
+
+  Its state is the same whether a number is fixed or scheduled, so that a run may go on with the
+  other: schedules are functions of the round that `game.update` tells it, and remember nothing.
+
+  Args:
+    options: the complete section.
+    moves: of the player in a round.
+
+  Returns:
+    The optimizer.
+
+  Raises:
+    ValueError: for a schedule that is not whole.
+  """
+  options = dict(options)
+  name = options.pop("name")
+  factory = OPTIMIZERS[name]
+  extra = {key: options.pop(key) for key in EXTRA_OPTIONS}
+  fixed = {key: value for key, value in options.items() if not is_schedule(value)}
+  moving = {key: number(value) for key, value in options.items() if is_schedule(value)}
+  steps = [_scheduled(factory, fixed, moving) if moving else factory(**fixed)]
+  if extra["clip_norm"]:
+    steps.insert(0, optax.clip_by_global_norm(extra["clip_norm"]))
+  if extra["clip_weights"]:
+    steps.append(clip_weights(extra["clip_weights"]))
+  chain = optax.chain(*steps)
+  if not extra["lookahead"]:
+    return chain
+  ahead = lookahead(chain, every=moves * extra["lookahead"], share=extra["lookahead_share"])
+  return _bounded(ahead, extra["clip_weights"]) if extra["clip_weights"] else ahead
+
+
+def number(value: Any) -> Any:
+  """Returns a number as it is, and the function of the round that a schedule names.
+
+  Raises:
+    ValueError: for an unknown schedule, or one that lacks an option.
+  """
+  if not is_schedule(value):
+    return value
+  options = dict(value)
+  name = options.pop("schedule")
+  try:
+    factory = lookup(SCHEDULES, name, "schedule")
+    check_known(options, inspect.signature(factory).parameters, f"options of schedule {name!r}")
+    return factory(**options)
+  except (TypeError, ValueError) as error:  # such as an option without a default, left out
+    raise ValueError(f"{error}; a whole schedule is {SCHEDULE}") from error
+
+
+def _bounded(optimizer: optax.GradientTransformation, bound: float) -> optax.GradientTransformation:
+  """Holds what lookahead makes of bounded parameters within the bound, which rounding may pass."""
+  clip, inner = clip_weights(bound), optax.with_extra_args_support(optimizer)
+
+  def update(updates: Any, state: Any, params: Any = None, **more: Any) -> tuple[Any, Any]:
+    updates, state = inner.update(updates, state, params, **more)
+    return clip.update(updates, optax.EmptyState(), params)[0], state
+
+  return optax.GradientTransformationExtraArgs(optimizer.init, update)
+
+
+def _scheduled(
+  factory: Callable[..., optax.GradientTransformation],
+  fixed: Mapping[str, Any],
+  moving: Mapping[str, Callable[[Any], Any]],
+) -> optax.GradientTransformationExtraArgs:
+  """Builds an optimizer anew in each update, with the numbers of its round."""
+
+  def at(round: Any) -> optax.GradientTransformation:
+    values = {key: jnp.asarray(value(round), jnp.float32) for key, value in moving.items()}
+    return factory(**fixed, **values)
+
+  def update(updates: Any, state: Any, params: Any = None, *, round: Any, **more: Any) -> Any:
+    del more
+    return at(round).update(updates, state, params)
+
+  return optax.GradientTransformationExtraArgs(lambda params: at(0).init(params), update)

@@ -1,0 +1,176 @@
+"""Whether a run may go on: under the same config, on the same data, with the same switches."""
+
+import contextlib
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax.data import fingerprint
+from gan_jax.game.switches import made_with, remembered
+from gan_jax.run.config.config import free_numbers
+from gan_jax.run.config.register import read_source
+from gan_jax.run.experiment import Experiment
+from gan_jax.run.results.rows import write_json
+from gan_jax.run.results.stored_config import (
+  COURSE,
+  EVALUATION,
+  LAYOUT,
+  PLACE,
+  config_values,
+  differences,
+  has_checkpoint,
+  is_within,
+  other_switches,
+  read_config,
+  read_json_of,
+)
+
+
+def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
+  """Writes what `load` needs to know of a run, and what its numbers depend on beside."""
+  text = {
+    "config": config_values(experiment.config),
+    "example": experiment.example._asdict(),
+    "data": data_of(experiment),
+    "switches": remembered(),
+    "made_with": made_with(),
+  }
+  if source := experiment.source or read_source(workdir):
+    text["source"] = dict(source)
+  write_json(workdir / "config.json", text)
+
+
+def data_of(experiment: Experiment) -> dict[str, Any]:
+  """Computes what tells the data of an experiment from others, by split."""
+  test = experiment.held_out
+  return {
+    "train": fingerprint(experiment.batches.source),
+    "test": None if test is None else fingerprint(test),
+  }
+
+
+def check_same_run(
+  experiment: Experiment, workdir: str | pathlib.Path, *, allow: bool = False
+) -> None:
+  """Refuses to go on with a run under another config or on other data, unless told to.
+
+  Keys of `EVALUATION`, `LAYOUT` and `COURSE` may change, and those of `PLACE` if the data are the
+  same. A start that has saved nothing binds nobody.
+
+  Args:
+    experiment: to go on with.
+    workdir: of the run; nothing is checked if it has no checkpoint.
+    allow: whether any difference is meant.
+
+  Raises:
+    ValueError: naming every key, and all of the data, that differs.
+  """
+  workdir = pathlib.Path(workdir)
+  if allow or not has_checkpoint(workdir):
+    return
+  if not (workdir / "config.json").is_file():
+    raise ValueError(
+      f"{workdir} has checkpoints and no config.json, so that nobody knows what they are of; "
+      "restore it, use another --workdir, or --allow_config_change to go on all the same"
+    )
+  changed = _changed(read_config(workdir), experiment.config)
+  moved = {key: line for key, line in changed.items() if is_within(key, PLACE)}
+  lines = [line for key, line in changed.items() if key not in moved]
+  if lines:
+    raise ValueError(
+      f"the run in {workdir} was started with another config:\n"
+      + "\n".join([*lines, *moved.values()])
+      + "\nuse another --workdir, or --allow_config_change to go on with this one"
+    )
+  check_same_data(experiment, workdir, list(moved.values()))
+
+
+def check_same_data(
+  experiment: Experiment, workdir: str | pathlib.Path, moved: Sequence[str] = ()
+) -> None:
+  """Refuses other data than a run was trained on, wherever they lie.
+
+  Args:
+    experiment: with the data.
+    workdir: of the run.
+    moved: lines that say where data lay and lie; with none they need not be known.
+
+  Raises:
+    ValueError: saying what differs, or that the run does not know its data.
+  """
+  old, new = read_json_of(pathlib.Path(workdir)).get("data"), data_of(experiment)
+  what = "use those it was trained on, another --workdir, or train with --allow_config_change"
+  if old is None:
+    if moved:
+      raise ValueError(
+        "\n".join([f"the data of the run in {workdir} are elsewhere by this config:", *moved])
+        + "\nand it was trained before runs kept a checksum of their data, so that nobody can tell"
+        f" whether these are the same; {what} if they are"
+      )
+    return
+  if lines := differences({"data": old}, {"data": new}).values():
+    raise ValueError(
+      "\n".join([f"the run in {workdir} was trained on other data:", *lines, *moved, what])
+    )
+
+
+def _changed(old: ConfigDict, new: ConfigDict) -> dict[str, str]:
+  """Lists the keys that differ and may not change as they like, each with a line that says how."""
+  found = differences(config_values(old), config_values(new))
+  return {
+    key: line.replace(key, f"--config.{key}", 1)
+    for key, line in found.items()
+    if not is_within(key, EVALUATION + LAYOUT + COURSE)
+  }
+
+
+def other_arrays(workdir: pathlib.Path, config: ConfigDict) -> str:
+  """Lists keys in which a run's config differs from another and that may make its state another.
+
+  Numbers that decide no more than how much do not.
+
+  Args:
+    workdir: of the run.
+    config: the other.
+
+  Returns:
+    A line of each.
+  """
+  with contextlib.suppress(OSError, ValueError):  # then nobody knows
+    old = read_config(workdir)
+    free = [*free_numbers(old), *free_numbers(config), "seed", *PLACE]
+    lines = {key: line for key, line in _changed(old, config).items() if not is_within(key, free)}
+    return "\n".join(lines.values())
+  return ""
+
+
+def start_over(experiment: Experiment, workdir: pathlib.Path) -> None:
+  """Deletes what a start under another config has left that saved nothing; rows are dropped too."""
+  if has_checkpoint(workdir) or not (workdir / "config.json").is_file():
+    return
+  with contextlib.suppress(ValueError):  # a damaged one is as good as another
+    if not _changed(read_config(workdir), experiment.config):
+      return
+  left = [workdir / name for name in ("rollbacks.json", "summary.json", "curves.png")]
+  for path in [*left, *(workdir / "samples").glob("*.png")]:
+    path.unlink(missing_ok=True)
+
+
+def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> None:
+  """Refuses to go on with a run under other switches of JAX, unless told to.
+
+  Args:
+    workdir: of the run; nothing is checked if there is none yet.
+    allow: whether any difference is meant.
+
+  Raises:
+    ValueError: naming every switch that differs.
+  """
+  if not allow and (other := other_switches(workdir)):
+    raise ValueError(
+      f"the run in {workdir} was started under other switches of JAX, and its numbers depend on "
+      f"them:\n{other}\nset them as they were, use another --workdir, or --allow_config_change to "
+      "go on under these"
+    )
