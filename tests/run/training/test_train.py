@@ -251,9 +251,9 @@ def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path, no_pictures):
   best, last = load(tmp_path, at="best"), load(tmp_path)
   assert int(best.state.round) == 4 and int(last.state.round) == 8
   cards = [read_card(path) for path in sorted((tmp_path / "cards").iterdir())]
-  assert [(c.made["checkpoint"], c.run["round"]) for c in cards] == [("best", 4), ("last", 8)]
+  assert [(c.protocol["checkpoint"], c.run["round"]) for c in cards] == [("best", 4), ("last", 8)]
   assert cards[0].scores == {"a": [3.0]}
-  assert cards[0].made["chosen_by"] == "a, 2000 fakes every 2 rounds"
+  assert cards[0].protocol["chosen_by"] == "a, 2000 fakes every 2 rounds"
 
 
 def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path, no_pictures):
@@ -294,7 +294,7 @@ def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pi
   fit(build(config)._replace(evaluator=lambda: judge), tmp_path)
   assert kept(tmp_path) == [6]
   found = [read_card(path) for path in (tmp_path / "cards").iterdir()]
-  assert {(c.made.get("of"), c.scores["a"][0], c.run["round"]) for c in found} == {
+  assert {(c.protocol.get("of"), c.scores["a"][0], c.run["round"]) for c in found} == {
     (None, 90, 2),
     (None, 80, 4),
     ("something else", 1, 6),
