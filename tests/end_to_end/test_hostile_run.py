@@ -17,7 +17,7 @@ from elsewhere import environment
 from gan_jax.files import read_json
 from gan_jax.game.core import State
 from gan_jax.run.config import default_config, network
-from gan_jax.run.evaluation.cards import line, read_card
+from gan_jax.run.evaluation.cards import format_card, read_card
 from gan_jax.run.evaluation.scoring import _ended
 from gan_jax.run.experiment import build
 from gan_jax.run.results import rows as report
@@ -125,7 +125,7 @@ def test_a_card_without_its_parts_is_none(tmp_path):
   harm += [("made", {}), ("made", {"version": "2"}), ("run", []), ("run", {"round": "4"})]
   harm += [("made", {"version": 1, "checkpoint": []}), ("software", DEEP[:9])]
   path.write_text(json.dumps(good))
-  assert line(read_card(path)).startswith("kl 0.375")
+  assert format_card(read_card(path)).startswith("kl 0.375")
   for key, value in harm:
     path.write_text(json.dumps({**good, key: value}))
     with pytest.raises(ValueError, match=r"card\.json is no score card, or a damaged one"):

@@ -315,7 +315,7 @@ def ablate() -> None:
 def evaluate(*folders: str) -> None:
   """Scores checkpoints of a run: prints a line of each, and writes their cards."""
   from gan_jax.run.evaluation import scoring
-  from gan_jax.run.evaluation.cards import line
+  from gan_jax.run.evaluation.cards import format_card
   from gan_jax.run.results import runs
 
   workdir, bounds, at = _workdir(folders), _truncation(), _checkpoint()
@@ -344,7 +344,7 @@ def evaluate(*folders: str) -> None:
   else:
     found = scoring.evaluate(workdir, at=at, changes=changes, **options)
   for card, path in found:
-    print(line(card) + (f"\nwrote {path}" if path else ""), flush=True)
+    print(format_card(card) + (f"\nwrote {path}" if path else ""), flush=True)
 
 
 def score() -> None:
@@ -375,7 +375,7 @@ def score() -> None:
   )
   options = {"image_size": _IMAGE_SIZE.value, "channels": _CHANNELS.value}
   card = score_images(_REAL.value, _FAKE.value, spec, count=_NUM_FAKE.value, **options)
-  print(cards.line(card))
+  print(cards.format_card(card))
   if _CARD.value:
     cards.write_card(_CARD.value, card)
     print(f"wrote {_CARD.value}")

@@ -1,7 +1,7 @@
 """Scores of runs: of the last checkpoint and the best, or of each as it is saved.
 
 for card, path in evaluate("runs/mnist_dcgan", draws=3):
-  print(line(card))
+  print(format_card(card))
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.run.config.register import check_registered
-from gan_jax.run.evaluation.cards import TRAINING_DRAW, Card, has_card, keep_card, make_card
+from gan_jax.run.evaluation.cards import TRAINING_DRAW, Card, has_card, make_card, save_card
 from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.features import bounded, name_of
 from gan_jax.run.evaluation.sampling import Sampler, truncated
@@ -118,7 +118,7 @@ def evaluate(
     card = card_of(experiment, evaluator, *about, images=images, chosen=chosen)
     path = None
     try:
-      path = keep_card(card, workdir)[1]
+      path = save_card(card, workdir)[1]
     except OSError as error:  # the scores are known all the same
       unwritten = error
     yield Scored(card, path)
@@ -171,7 +171,7 @@ def follow(
       card = card_of(experiment, evaluator, *about, images=int(run.state.images))
       path = None
       with contextlib.suppress(OSError):  # which comes up again in the end
-        path = keep_card(card, workdir)[1]
+        path = save_card(card, workdir)[1]
       yield Scored(card, path)
     if ended:
       break

@@ -15,7 +15,17 @@ from gan_jax.run.report.figures import Chart, charts
 from gan_jax.run.report.markup import Child, Markup, tag
 from gan_jax.run.report.matrix import matrix
 from gan_jax.run.report.result import capital, directions
-from gan_jax.run.report.tables import Cell, axis, number, said, scale, strip, swatch, table, text
+from gan_jax.run.report.tables import (
+  Cell,
+  axis,
+  format_number,
+  number,
+  scale,
+  strip,
+  swatch,
+  table,
+  text,
+)
 from gan_jax.run.results.listing import Listed, look
 
 SHOWN = 6  # variants whose curves are shown before anybody asks for others
@@ -178,12 +188,12 @@ def _strip(outcome: Outcome, on: Any) -> Markup:
 def _cells(outcome: Outcome) -> list[Cell]:
   """Says what an outcome says, in the order of `HEADS`."""
   last, error = outcome.last, outcome.last.error
-  shown = [tag("b", said(last.mean)), "" if math.isnan(error) else f" ± {error:.2g}"]
+  shown = [tag("b", format_number(last.mean)), "" if math.isnan(error) else f" ± {error:.2g}"]
   apart = outcome.difference
   return [
     Cell(""),
     number(last.mean, shown),
-    number(last.low, f"{said(last.low)} to {said(last.high)}"),
+    number(last.low, f"{format_number(last.low)} to {format_number(last.high)}"),
     number(outcome.best.mean),
     number(outcome.collapsed, f"{outcome.collapsed} of {outcome.runs}"),
     number(apart, None if apart is None else f"{apart:+.3g}"),

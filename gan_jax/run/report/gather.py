@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gan_jax.files import read_json
-from gan_jax.run.evaluation.cards import FOLDER, Card, digest, read_card
+from gan_jax.run.evaluation.cards import FOLDER, Card, protocol_hash, read_card
 from gan_jax.run.results.comparing import names_of
 from gan_jax.run.results.listing import BETTER, Listed, alike, look
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.training.diagnostics import Alarm, diagnose
+from gan_jax.run.training.diagnostics import Warning_, diagnose
 from gan_jax.run.training.rollback import read_rollbacks
 
 SEED = "seed"  # the key of a config in which runs of one method differ
@@ -31,7 +31,7 @@ class Run(NamedTuple):
     rows: of metrics.jsonl.
     cards: of all its checkpoints that were scored.
     pictures: {round: file} of samples, in order.
-    alarms: what went wrong in it.
+    warnings: its warnings.
     machine: what it ran on, and versions; {} if it does not say.
     seconds: that it has taken; NaN if it does not say.
     notes: what of it could not be read.
@@ -44,7 +44,7 @@ class Run(NamedTuple):
   rows: Sequence[Mapping[str, Any]]
   cards: Sequence[Card]
   pictures: Mapping[int, pathlib.Path]
-  alarms: Sequence[Alarm]
+  warnings: Sequence[Warning_]
   machine: Mapping[str, Any]
   seconds: float
   notes: Sequence[str]
@@ -86,8 +86,8 @@ def _run(path: pathlib.Path, name: str) -> Run:
   machine = summary.get("machine") or (cards[0].software if cards else {})
   machine = machine if isinstance(machine, Mapping) else {}
   seconds = rows[-1].get("seconds", math.nan) if rows else math.nan
-  alarms = _alarms(path, rows, listed, summary)
-  return Run(name, listed, name, 0, rows, cards, pictures, alarms, machine, float(seconds), notes)
+  warnings = _warnings(path, rows, listed, summary)
+  return Run(name, listed, name, 0, rows, cards, pictures, warnings, machine, float(seconds), notes)
 
 
 def _rows(path: pathlib.Path, listed: Listed, notes: list[str]) -> list[dict[str, Any]]:
@@ -126,23 +126,23 @@ def _pictures(path: pathlib.Path) -> dict[int, pathlib.Path]:
   return {int(file.stem): file for file in files if re.fullmatch(r"[0-9]{1,12}", file.stem)}
 
 
-def _alarms(
+def _warnings(
   path: pathlib.Path, rows: Sequence[Mapping[str, Any]], listed: Listed, summary: Mapping[str, Any]
-) -> list[Alarm]:
+) -> list[Warning_]:
   """Finds what went wrong, with why the run ended early and what it went back for."""
   found = list(diagnose(rows, listed.total))
   if "stopped" in summary:
     told = [w for w in summary.get("warnings", []) if isinstance(w, dict)]
     last = {key: str(told[-1].get(key, "")) for key in ("monitor", "remedy")} if told else {}
     monitor, remedy = last.get("monitor", "stopped"), last.get("remedy", "")
-    found.append(Alarm(listed.played, monitor, str(summary["stopped"]), remedy))
+    found.append(Warning_(listed.played, monitor, str(summary["stopped"]), remedy))
   return [*found, *_rollbacks(path)]
 
 
-def _rollbacks(path: pathlib.Path) -> list[Alarm]:
+def _rollbacks(path: pathlib.Path) -> list[Warning_]:
   with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged file
     return [
-      Alarm(int(back["round"]), "rollback", str(back["seen"]), "a lower learning rate")
+      Warning_(int(back["round"]), "rollback", str(back["seen"]), "a lower learning rate")
       for back in read_rollbacks(path)
     ]
   return []
@@ -197,7 +197,7 @@ class Alike(NamedTuple):
     values: {score: {index of a run: its mean over draws}}.
   """
 
-  digest: str
+  protocol_hash: str
   made: Mapping[str, Any]
   floor: Mapping[str, Any]
   better: Mapping[str, str]
@@ -218,11 +218,11 @@ def scored_alike(found: Sequence[Run]) -> list[Alike]:
   """
   ways: dict[str, dict[int, Card | None]] = {}
   for i, run in enumerate(found):
-    last = [card for card in run.cards if card.made["checkpoint"] == "last"]
+    last = [card for card in run.cards if card.protocol["checkpoint"] == "last"]
     newest = max((card.run.get("round", 0) for card in last), default=0)
     for card in last:
       if card.run.get("round", 0) == newest and run.listed.state != "running":
-        ways.setdefault(digest(card), {}).setdefault(i, card)
+        ways.setdefault(protocol_hash(card), {}).setdefault(i, card)
     if (way := _way(run)) and i not in ways.get(way, {}):
       ways.setdefault(way, {})[i] = None
   kept: list[Alike] = []
@@ -259,7 +259,7 @@ def _alike(way: str, members: Mapping[int, Card | None], found: Sequence[Run]) -
   known = {name: way if way in ("min", "max") else "none" for name, way in ways.items()}
   floor = cards[0].run.get("floor", {}) if cards else {}
   floor = floor if isinstance(floor, Mapping) else {}
-  return Alike(way, cards[0].made if cards else {}, floor, known, values)
+  return Alike(way, cards[0].protocol if cards else {}, floor, known, values)
 
 
 def grouped(found: Sequence[Run]) -> dict[str, list[int]]:

@@ -8,7 +8,7 @@ from gan_jax.run.ablation.results import APART, Outcome
 from gan_jax.run.report.curves import title
 from gan_jax.run.report.markup import Markup, tag
 from gan_jax.run.report.result import capital
-from gan_jax.run.report.tables import Cell, said, table
+from gan_jax.run.report.tables import Cell, format_number, table
 
 SHADES = 4
 ACROSS = 16  # columns at most; an ablation with more is shown as a table alone
@@ -69,7 +69,7 @@ def _cell(outcome: Outcome | None, best: float, worst: float) -> Cell:
   last, lost = outcome.last, f"{outcome.collapsed} of {outcome.runs} collapsed"
   mark = MARKS.get(outcome.verdict, outcome.verdict)
   shown = [
-    tag("b", said(last.mean)) if math.isfinite(last.mean) else tag("b", "–"),
+    tag("b", format_number(last.mean)) if math.isfinite(last.mean) else tag("b", "–"),
     tag("small", f"{last.low:.3g} to {last.high:.3g}") if last.high > last.low else None,
     tag("small", mark),
     tag("small", lost) if outcome.collapsed > outcome.failed else None,

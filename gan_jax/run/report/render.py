@@ -185,12 +185,14 @@ def _curves(view: View) -> Child:
 def _head(content: Content, view: View, parts: Sequence[Part]) -> Markup:
   """Says what this is, and where what is on it."""
   found = view.runs
-  alarms, unread = sum(len(run.alarms) for run in found), len(view.notes)
+  warnings, unread = sum(len(run.warnings) for run in found), len(view.notes)
   link = lambda words: tag("a", words, href="#warnings")
   facts = [
     *(_progress(one) for one in content.ablations),
     *([_counts(found, view.groups)] if found else ()),
-    *([link(f"{counted(alarms, 'warning')}.")] if alarms else ["No warnings."] if found else ()),
+    *(
+      [link(f"{counted(warnings, 'warning')}.")] if warnings else ["No warnings."] if found else ()
+    ),
     *([link(f"{unread} could not be read or shown.")] if unread else ()),
     f"Made {content.made:%Y-%m-%d %H:%M} by gan_jax {gan_jax.__version__}.",
   ]

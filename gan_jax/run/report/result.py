@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.evaluation.cards import said as plain
+from gan_jax.run.evaluation.cards import flat, format_value, protocol_hash
 from gan_jax.run.report.curves import title
 from gan_jax.run.report.gather import Alike, Run
 from gan_jax.run.report.markup import Markup, tag
@@ -17,8 +16,8 @@ from gan_jax.run.report.tables import (
   Cell,
   axis,
   colored,
+  format_number,
   number,
-  said,
   scale,
   strip,
   swatch,
@@ -61,7 +60,7 @@ def _way(
     tag(
       "p",
       directions(way.better),
-      floor and f" The dashed line is what real examples score, {said(floor)}.",
+      floor and f" The dashed line is what real examples score, {format_number(floor)}.",
       class_="note",
     ),
     class_="result",
@@ -86,8 +85,8 @@ def capital(text: str) -> str:
 
 
 def _of(way: Alike) -> str:
-  real = way.made.get("real")
-  return str(real.get("data", "")) if isinstance(real, Mapping) else f"card {way.digest}"
+  real = way.protocol.get("real")
+  return str(real.get("data", "")) if isinstance(real, Mapping) else f"card {way.protocol_hash}"
 
 
 def verdict(name: str, way: Alike, methods: Mapping[str, Sequence[int]]) -> str:
@@ -106,7 +105,9 @@ def verdict(name: str, way: Alike, methods: Mapping[str, Sequence[int]]) -> str:
   most = f"the {'highest' if better == 'max' else 'lowest'} {title(name)}"
   level = [m for m in ranked if values[m].mean() == a.mean()]
   if len(level) > 1:
-    return f"{', '.join(level[:-1])} and {level[-1]} share {most}, {said(float(a.mean()))}."
+    return (
+      f"{', '.join(level[:-1])} and {level[-1]} share {most}, {format_number(float(a.mean()))}."
+    )
   told = f"{ranked[0]} has {most}, {_mean(a)}; next comes {ranked[1]} with {_mean(b)}"
   if min(len(a), len(b)) < 2:
     return f"{told}. Of one seed, this does not tell the methods apart."
@@ -155,7 +156,10 @@ def _mean_cell(values: Sequence[float], strong: bool) -> Cell:
   if not values:
     return number(None)
   mean, error = _finite_mean(values), standard_error(values)
-  shown = [tag("b", said(mean)) if strong else said(mean), f" ± {error:.2g}" if error > 0 else None]
+  shown = [
+    tag("b", format_number(mean)) if strong else format_number(mean),
+    f" ± {error:.2g}" if error > 0 else None,
+  ]
   return number(mean, shown)
 
 
@@ -182,21 +186,19 @@ def _method(method: str, members: Sequence[Run]) -> Cell:
 
 def cards(found: Sequence[Run]) -> Any:
   """Shows every card: scores over draws, and below how each kind of card was made."""
-  from gan_jax.run.evaluation.cards import digest
-
   pairs = [(i, card) for i, run in enumerate(found) for card in run.cards]
   if not pairs:
     return tag("p", "There is no score card: gan_jax evaluate --workdir=RUN makes one.")
-  kinds = {digest(card): card for _, card in pairs}
+  kinds = {protocol_hash(card): card for _, card in pairs}
   names = list(dict.fromkeys(itertools.chain.from_iterable(card.scores for _, card in pairs)))
   rows = [
     [
       text(found[i].name),
-      text(card.made["checkpoint"]),
+      text(card.protocol["checkpoint"]),
       number(card.run.get("round")),
       *(_score(card, name) for name in names),
       number(max(map(len, card.scores.values()), default=0)),
-      Cell(tag("a", digest(card), href=f"#card-{digest(card)}"), digest(card)),
+      Cell(tag("a", protocol_hash(card), href=f"#card-{protocol_hash(card)}"), protocol_hash(card)),
     ]
     for i, card in pairs
   ]
@@ -210,7 +212,7 @@ def cards(found: Sequence[Run]) -> Any:
     ),
     tag("h3", "How each kind of card was made"),
     tag("p", "Scores may be compared where the card is the same.", class_="note"),
-    [_made(name, card.made) for name, card in kinds.items()],
+    [_made(name, card.protocol) for name, card in kinds.items()],
   ]
 
 
@@ -222,7 +224,9 @@ def _score(card: Any, name: str) -> Cell:
 
 
 def _made(name: str, made: Mapping[str, Any]) -> Markup:
-  pairs = [(tag("dt", key), tag("dd", plain(value))) for key, value in sorted(flat(made).items())]
+  pairs = [
+    (tag("dt", key), tag("dd", format_value(value))) for key, value in sorted(flat(made).items())
+  ]
   return tag(
     "details",
     tag("summary", f"Card {name}: {made['checkpoint']}"),

@@ -13,7 +13,7 @@ from gan_jax.run.report.gather import SEED, Run, differing
 from gan_jax.run.report.markup import Child, Markup, tag
 from gan_jax.run.report.pictures import Strip
 from gan_jax.run.report.reproduce import ablation_file, commands, config_file, file_name
-from gan_jax.run.report.tables import Cell, number, said, swatch, table, text
+from gan_jax.run.report.tables import Cell, format_number, number, swatch, table, text
 from gan_jax.run.results.listing import told_scores
 from gan_jax.run.results.runs import config_values, read_config
 
@@ -57,13 +57,16 @@ def _row(run: Run, names: Sequence[str]) -> list[Cell]:
     Cell([swatch(run.color), run.name], run.name),
     Cell(tag("span", listed.state, class_=f"state {listed.state}"), listed.state),
     number(
-      listed.played, f"{said(listed.played)} of {said(total)}" if listed.played != total else None
+      listed.played,
+      f"{format_number(listed.played)} of {format_number(total)}"
+      if listed.played != total
+      else None,
     ),
     text(config.get("data", "")),
     text(config.get("loss", "")),
     number(run.seed) if isinstance(run.seed, int) else text(run.seed),
     *(_last_and_best(listed.scores.get(name, {})) for name in names),
-    number(len(run.alarms)),
+    number(len(run.warnings)),
     number(run.seconds, duration(run.seconds)),
     text(
       ", ".join(str(run.machine[key]) for key in ("processor", "devices") if key in run.machine)
@@ -77,7 +80,7 @@ def _last_and_best(found: Mapping[str, Any]) -> Cell:
   last, best = float(found["last"]), float(found.get("best", found["last"]))
   if best == last or math.isnan(best):
     return number(last)
-  return number(last, [said(last), tag("small", f" best {said(best)}")])
+  return number(last, [format_number(last), tag("small", f" best {format_number(best)}")])
 
 
 def duration(seconds: float) -> str:
@@ -99,7 +102,7 @@ def duration(seconds: float) -> str:
 
 def warnings(found: Sequence[Run], strips: Sequence[Strip]) -> Any:
   """Shows what went wrong in runs, and what of them could not be read."""
-  alarms = [(i, alarm) for i, run in enumerate(found) for alarm in run.alarms]
+  warnings = [(i, warning) for i, run in enumerate(found) for warning in run.warnings]
   rows = [
     [
       text(found[i].name),
@@ -108,7 +111,7 @@ def warnings(found: Sequence[Run], strips: Sequence[Strip]) -> Any:
       text(a.seen),
       text(a.remedy),
     ]
-    for i, a in alarms
+    for i, a in warnings
   ]
   heads = ["run", "round", "what", "seen", "what is known to help"]
   notes = [
@@ -117,7 +120,7 @@ def warnings(found: Sequence[Run], strips: Sequence[Strip]) -> Any:
     for note in [*run.notes, *strip.notes]
   ]
   return [
-    table("Warnings", heads, rows, runs=[i for i, _ in alarms], class_="wordy")
+    table("Warnings", heads, rows, runs=[i for i, _ in warnings], class_="wordy")
     if rows
     else tag("p", f"None of {len(found)} runs has failed in a way that is looked for."),
     [tag("h3", "What could not be read or shown"), tag("ul", notes)] if notes else None,

@@ -28,7 +28,7 @@ def number(value: Any, shown: Child = None, class_: str = NUMBER) -> Cell:
   """Makes a cell of a number; of none, or one that is not finite, it says so."""
   if value is None or math.isnan(float(value)):
     return Cell("–" if value is None else "nan", None, class_)
-  return Cell(said(value) if shown is None else shown, float(value), class_)
+  return Cell(format_number(value) if shown is None else shown, float(value), class_)
 
 
 def text(value: Any) -> Cell:
@@ -36,7 +36,7 @@ def text(value: Any) -> Cell:
   return Cell(str(value), str(value))
 
 
-def said(value: Any) -> str:
+def format_number(value: Any) -> str:
   """Says a number in four digits, a count in all of them."""
   return f"{value:,}" if type(value) is int else f"{float(value):.4g}"
 

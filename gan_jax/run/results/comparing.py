@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from gan_jax.run.evaluation.cards import FOLDER, Card, flat, said
+from gan_jax.run.evaluation.cards import FOLDER, Card, flat, format_value
 from gan_jax.run.results.runs import LAYOUT, config_values, read_config
 from gan_jax.run.results.sweeps import SEED
 
@@ -23,9 +23,11 @@ def differences(a: Card, b: Card) -> dict[str, tuple[Any, Any]]:
 
   A metric that only one of them has makes no difference to those that both have.
   """
-  both = a.made.get("metrics", {}).keys() & b.made.get("metrics", {}).keys()
+  both = a.protocol.get("metrics", {}).keys() & b.protocol.get("metrics", {}).keys()
   one, other = (
-    flat({**card.made, "metrics": {name: card.made["metrics"][name] for name in sorted(both)}})
+    flat(
+      {**card.protocol, "metrics": {name: card.protocol["metrics"][name] for name in sorted(both)}}
+    )
     for card in (a, b)
   )
   return {
@@ -76,7 +78,7 @@ def compare(
   for name, cards in zip(names, (a, b), strict=True):
     rounds = sorted({f"{card.run['round']:,}" for card in cards if "round" in card.run})
     of = f" of rounds {', '.join(rounds)}" if rounds else ""
-    lines.append(f"{name}: {cards[0].made['checkpoint']}{of}")
+    lines.append(f"{name}: {cards[0].protocol['checkpoint']}{of}")
   lines.append(f"over {len(a)} and {len(b)} runs" if len(a) > 1 else ONE_RUN)
   return "\n".join([*lines, "± is the standard error, p that of Welch's test"])
 
@@ -134,7 +136,9 @@ def _common_scores(cards: Sequence[Card], despite: Sequence[str]) -> list[str]:
   for card in others:
     found = {k: v for k, v in differences(first, card).items() if k not in despite}
     if found:
-      told = "\n".join(f"  {key}: {said(x)} there, {said(y)} here" for key, (x, y) in found.items())
+      told = "\n".join(
+        f"  {key}: {format_value(x)} there, {format_value(y)} here" for key, (x, y) in found.items()
+      )
       raise ValueError(
         "these scores cannot be compared, as they were made differently:\n"
         f"{told}\nevaluate both alike, or name what you accept: --despite={','.join(found)}"

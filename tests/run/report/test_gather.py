@@ -35,7 +35,7 @@ def test_what_is_damaged_is_left_out_and_said(tmp_path):
     runs([run])
   (run / "summary.json").unlink()
   (found,) = runs([run])
-  assert len(found.rows) == 20 and len(found.cards) == 1 and found.alarms == []
+  assert len(found.rows) == 20 and len(found.cards) == 1 and found.warnings == []
   told = "\n".join(found.notes)
   assert "2 of 22 lines are damaged" in told and "no score card" in told
   assert "no pictures" in told
@@ -43,8 +43,8 @@ def test_what_is_damaged_is_left_out_and_said(tmp_path):
 
 def test_why_a_run_failed_is_an_alarm(tmp_path):
   (found,) = runs([made_run(tmp_path / "run", played=100, stopped="loss was nan at round 101")])
-  (alarm,) = found.alarms
-  assert alarm.seen == "loss was nan at round 101" and found.listed.state == "failed"
+  (warning,) = found.warnings
+  assert warning.seen == "loss was nan at round 101" and found.listed.state == "failed"
 
 
 def test_only_what_was_scored_alike_is_compared(tmp_path):
