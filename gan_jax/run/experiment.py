@@ -41,6 +41,7 @@ from gan_jax.run.config.config import (
   replaced,
   section,
 )
+from gan_jax.run.config.example import Example
 from gan_jax.run.evaluation.evaluate import (
   EvaluationSpec,
   Evaluator,
@@ -50,7 +51,6 @@ from gan_jax.run.evaluation.evaluate import (
   suited,
 )
 from gan_jax.run.evaluation.features import FEATURES
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.evaluation.suite import METRICS
 
 LATENTS = {"normal": normal, "uniform": uniform, "truncated": truncated}

@@ -19,7 +19,7 @@ from gan_jax.run.config import (
   optimizer,
   schedule,
 )
-from gan_jax.run.evaluation.sampling import Example
+from gan_jax.run.config.example import Example
 from gan_jax.run.experiment import _optimizer, build, build_game
 
 POINTS = Example((2,), None, None)

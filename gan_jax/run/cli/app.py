@@ -111,10 +111,9 @@ def _with_stored_config(command: str, arguments: list[str]) -> list[str]:
   if workdir is None:
     return arguments
   from gan_jax.run.config import stored
-  from gan_jax.run.results import runs
 
   try:
-    runs.read_config(workdir)
+    stored.read_config(workdir)
   except (ValueError, OSError) as error:
     _fail(str(error))
   return [f"--config={stored.__file__}:{workdir}", *arguments]

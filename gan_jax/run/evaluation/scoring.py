@@ -21,6 +21,7 @@ from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.run.config.register import check_registered
+from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation.cards import TRAINING_DRAW, Card, has_card, make_card, save_card
 from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.features import bounded, name_of
@@ -38,7 +39,6 @@ from gan_jax.run.results.runs import (
   is_of_scores,
   is_place,
   load,
-  read_config,
   rebuilt,
 )
 from gan_jax.run.training.checkpoint import BEST, Checkpoints

@@ -6,7 +6,6 @@ images = run.sample(64)
 """
 
 import contextlib
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -23,10 +22,12 @@ from gan_jax.game.core import Game, State, init, minibatches
 from gan_jax.game.random import make_key
 from gan_jax.game.switches import made_with, remembered
 from gan_jax.plots import picture
-from gan_jax.run.config.config import canonical, check, default_config, free_numbers, from_values
+from gan_jax.run.config.config import free_numbers
+from gan_jax.run.config.example import Example
 from gan_jax.run.config.register import check_registered, read_source
+from gan_jax.run.config.stored import LAYOUT, config_values, read_config, read_fields, read_run
 from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.evaluation.sampling import Example, Sampler, by_class, row_of_class
+from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment, build, build_game
 from gan_jax.run.results.rows import save_arrays, save_images, save_png, write_json
 from gan_jax.run.training.checkpoint import BEST, Checkpoints
@@ -35,7 +36,6 @@ STEPS = 10  # of an interpolation
 # Keys of the config, and sections of it, that may change when a run goes on: no number of a round
 # depends on them. All others need --allow_config_change.
 EVALUATION = ("evaluation", "num_fake")  # how it is scored: scores say so
-LAYOUT = ("mesh", "microbatches", "remat", "rounds_per_call", "data_options.placement")  # computed
 COURSE = (  # how far it goes, what is told and kept on the way, and what is done after a NaN
   "rounds",
   "log_every",
@@ -50,9 +50,6 @@ COURSE = (  # how far it goes, what is told and kept on the way, and what is don
 )
 # Where the data lie, if they are the same, which is looked at.
 PLACE = ("data", "data_options.data_dir", "data_options.manual_dir")
-# The default before there was "auto", which chooses the same where these can be had.
-_FORMER_EVALUATION = {"features": "classifier", "metrics": ("frechet", "classes"), "real": "test"}
-MOST_CLASSES = 1 << 20  # of a config.json that one can believe
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
 RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
@@ -230,7 +227,7 @@ def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
     ValueError: if there is no such checkpoint, or something of the run is not registered here.
   """
   workdir = pathlib.Path(workdir)
-  config, example = _read(workdir)
+  config, example = read_run(workdir)
   check_registered(workdir)
   game, like = _game(workdir, config, example)
   folder, round = _place(workdir, at)
@@ -246,16 +243,6 @@ def load(workdir: str | pathlib.Path, *, at: int | str = "last") -> Run:
 def _restore(folder: pathlib.Path, like: State, round: int | None) -> State | None:
   with Checkpoints(folder) as checkpoints:
     return checkpoints.restore(like, round)
-
-
-def read_config(workdir: str | pathlib.Path) -> ml_collections.ConfigDict:
-  """Reads the config that a run was started with."""
-  return _read(pathlib.Path(workdir))[0]
-
-
-def read_example(workdir: str | pathlib.Path) -> Example:
-  """Reads what a run knew of its data when it was started."""
-  return _read(pathlib.Path(workdir))[1]
 
 
 def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
@@ -343,7 +330,7 @@ def check_same_data(
   Raises:
     ValueError: saying what differs, or that the run does not know its data.
   """
-  old, new = _read_json(pathlib.Path(workdir)).get("data"), data_of(experiment)
+  old, new = read_fields(workdir).get("data"), data_of(experiment)
   what = "use those it was trained on, another --workdir, or train with --allow_config_change"
   if old is None:
     if moved:
@@ -474,11 +461,6 @@ def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:
   )
 
 
-def config_values(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Lists a config's values as JSON knows them, with our names for short ones."""
-  return json.loads(canonical(config).to_json())
-
-
 def _game(
   workdir: pathlib.Path, config: ml_collections.ConfigDict, example: Example
 ) -> tuple[Game, State]:
@@ -506,34 +488,3 @@ def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | No
     raise ValueError(f"checkpoint is {at!r}: expected last, best, or a round")
   kept = (workdir / BEST / str(at)).is_dir()
   return workdir / (BEST if kept else "checkpoints"), int(at)
-
-
-def _read_json(workdir: pathlib.Path) -> dict[str, Any]:
-  path = workdir / "config.json"
-  if not path.is_file():
-    raise FileNotFoundError(f"no run in {workdir}: expected {path}, which training writes")
-  return read_json(path)
-
-
-def _read(workdir: pathlib.Path) -> tuple[ml_collections.ConfigDict, Example]:
-  path, found = workdir / "config.json", _read_json(workdir)
-  try:
-    example = found["example"]
-    pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
-    config = from_values(found["config"])
-    if config.evaluation.to_dict() == _FORMER_EVALUATION:
-      config.evaluation = default_config().evaluation
-    with contextlib.suppress(ValueError):  # which is told when a game is built of it
-      check(config)
-    shape = tuple(example["shape"])
-    if not all(type(n) is int and n > 0 for n in shape):
-      raise ValueError(f"examples of the shape {shape}")
-    count, names = example["num_classes"], example.get("class_names")
-    if count is not None and not (type(count) is int and 0 < count <= MOST_CLASSES):
-      raise ValueError(f"{count!r} classes")
-    if names is not None and len(names) != count:
-      raise ValueError(f"{len(names)} names of {count} classes")
-    names = None if names is None else tuple(map(str, names))
-    return config, Example(shape, count, pixel_range, names)
-  except (KeyError, TypeError, ValueError, AttributeError) as error:
-    raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

@@ -20,9 +20,10 @@ from gan_jax.run.config.register import (
   register,
   source_of,
 )
+from gan_jax.run.config.stored import config_values
 from gan_jax.run.experiment import build
-from gan_jax.run.report.reproduce import config_file
-from gan_jax.run.results.runs import config_values, write_config
+from gan_jax.run.results.reproduce import config_file
+from gan_jax.run.results.runs import write_config
 
 FILE = """
 import jax.numpy as jnp

@@ -8,12 +8,12 @@ import pytest
 from made_runs import made_run
 
 from gan_jax.run.config import default_config, network
+from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation import scoring
 from gan_jax.run.evaluation.cards import read_card
 from gan_jax.run.evaluation.scoring import evaluate, experiment_of, follow
 from gan_jax.run.experiment import build
 from gan_jax.run.results.comparing import compare
-from gan_jax.run.results.runs import read_config
 from gan_jax.run.training.lock import hold
 from gan_jax.run.training.train import fit
 
