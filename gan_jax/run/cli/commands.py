@@ -242,6 +242,7 @@ SYNOPSES = {
 def train() -> None:
   """Trains, or goes on training."""
   from gan_jax.files import check_folder
+  from gan_jax.run.config import stored
   from gan_jax.run.results import runs
   from gan_jax.run.training.train import fit
 
@@ -253,7 +254,7 @@ def train() -> None:
   if _CONFIG.value is None and not (workdir / "config.json").is_file():
     raise UsageError("--config: expected a config file, e.g. --config=experiments/mnist_dcgan.py")
   check_folder("--workdir", workdir, new=False)
-  config = _CONFIG.value if _CONFIG.value is not None else runs.read_config(workdir)
+  config = _CONFIG.value if _CONFIG.value is not None else stored.read_config(workdir)
   if not isinstance(config, ConfigDict):
     raise UsageError(
       f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
@@ -314,6 +315,7 @@ def ablate() -> None:
 
 def evaluate(*folders: str) -> None:
   """Scores checkpoints of a run: prints a line of each, and writes their cards."""
+  from gan_jax.run.config import stored
   from gan_jax.run.evaluation import scoring
   from gan_jax.run.evaluation.cards import format_card
   from gan_jax.run.results import runs
@@ -325,7 +327,7 @@ def evaluate(*folders: str) -> None:
     raise UsageError("--follow scores every checkpoint as it comes: leave out --checkpoint")
   _check_asked("features", "metrics", "real")
   _own_file(workdir)
-  config = runs.read_config(workdir)
+  config = stored.read_config(workdir)
   with _of_flag("truncation"):
     runs.check_truncation(config, *bounds)
   how = scoring.SamplingOptions(_EMA.value, *bounds)
@@ -496,7 +498,7 @@ def _save_neighbours(run: Any, workdir: pathlib.Path) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots
   from gan_jax.run.evaluation import scoring
-  from gan_jax.run.results import rows as report
+  from gan_jax.run.results.rows import save_png
 
   if _LABELS.value:
     raise UsageError("--labels and --neighbours: neighbours are shown of all classes; give one")
@@ -510,7 +512,7 @@ def _save_neighbours(run: Any, workdir: pathlib.Path) -> list[str]:
   images = scoring.with_neighbours(
     run, _NUM.value, k, seed=_SEED.value, how=how, experiment=experiment
   )
-  report.save_png(_OUT.value, plots.grid(images, 1 + k))
+  save_png(_OUT.value, plots.grid(images, 1 + k))
   return [_OUT.value]
 
 
@@ -560,15 +562,17 @@ def runs(*folders: str) -> None:
   if not all("=" in pair for pair in _FILTER.value):
     raise UsageError(f"--filter={','.join(_FILTER.value)}: expected KEY=VALUE, such as state=done")
   wanted = dict(pair.split("=", 1) for pair in _FILTER.value)
-  found = listing.chosen([listing.look(path) for path in listing.find(folders[0])], wanted)
+  found = listing.filter_runs(
+    [listing.summarise_run(path) for path in listing.find_runs(folders[0])], wanted
+  )
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-  shown = listing.ordered(found, _SORT.value)
+  shown = listing.sort_runs(found, _SORT.value)
   print(listing.table(shown, folders[0], first=listing.score_of(_SORT.value), width=width))
 
 
 def report(*folders: str) -> None:
   """Writes a page of runs and ablations."""
-  from gan_jax.run.report.write import write
+  from gan_jax.run.report.page import write
 
   out = pathlib.Path(_OUT.value or "report.html").expanduser()
   for line in write(folders, out):

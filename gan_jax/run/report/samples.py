@@ -1,29 +1,32 @@
-"""Pictures of samples, made small enough that a page of them stays one."""
+"""Pictures of samples over time, made small enough for one page."""
 
 import base64
 import io
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from gan_jax.data.labels import listed
 from gan_jax.data.sources.images import read_header, read_image
-from gan_jax.run.report.gather import Run
+from gan_jax.run.report.markup import Markup, tag
+from gan_jax.run.report.tables import swatch
+from gan_jax.run.results.records import RunRecord
 
-FRAMES = 12  # of a run at most: first, last, and evenly between
-SIDE = 480  # pixels of the longer side at most
+PICTURES = 12  # most of a run: first, last, and evenly between
+SIDE = 480  # most pixels of the longer side
 QUALITY = 82  # of WebP
 
 T = TypeVar("T")
 
 
-class Frame(NamedTuple):
-  """A picture.
+class Thumbnail(NamedTuple):
+  """A small picture.
 
   Attributes:
-    round: when its samples were drawn.
-    width, height: in pixels.
+    round: round of its samples.
+    width, height: size in pixels.
     source: a data URI.
   """
 
@@ -33,52 +36,49 @@ class Frame(NamedTuple):
   source: str
 
 
-class Strip(NamedTuple):
+class Thumbnails(NamedTuple):
   """The pictures of a run.
 
   Attributes:
-    frames: those that are shown, by round.
-    there: how many the run has.
-    notes: what could not be read, and what was left out.
+    shown: thumbnails on the page, by round.
+    total: number of pictures of the run.
+    notes: lines on what could not be read, or was left out.
   """
 
-  frames: Sequence[Frame]
-  there: int
+  shown: Sequence[Thumbnail]
+  total: int
   notes: Sequence[str]
 
 
-def strips(found: Sequence[Run], budget: int) -> list[Strip]:
-  """Takes as many pictures of each run as a page has room for.
+def thumbnails(records: Sequence[RunRecord], budget: int) -> list[Thumbnails]:
+  """Loads as many pictures of each run as a page has room for.
 
   Args:
-    found: the runs.
-    budget: characters that all data URIs may take together; each run has the same share.
-
-  Returns:
-    The pictures of each run.
+    records: the runs.
+    budget: characters of all data URIs together; each run has the same share.
   """
-  share = budget // max(1, sum(1 for run in found if run.pictures))
-  return [_strip(list(run.pictures.items()), share) for run in found]
+  share = budget // max(1, sum(1 for run in records if run.pictures))
+  return [_thumbnails(list(run.pictures.items()), share) for run in records]
 
 
-def _strip(pictures: Sequence[tuple[int, pathlib.Path]], budget: int) -> Strip:
-  """Takes pictures {round: file} of a run, evenly over time, the last one above all."""
+def _thumbnails(pictures: Sequence[tuple[int, pathlib.Path]], budget: int) -> Thumbnails:
+  """Loads pictures (round, file) of a run, evenly over time, the last one above all."""
   if not pictures:
-    return Strip([], 0, [])
-  last = _frame(*pictures[-1])
-  room = FRAMES if isinstance(last, str) else min(FRAMES, budget // len(last.source))
-  frames = [_frame(*picture) for picture in evenly(pictures[:-1], room - 1)] + [last]
-  notes = [frame for frame in frames if isinstance(frame, str)]
-  good = [frame for frame in frames if isinstance(frame, Frame)]
-  while good and sum(len(frame.source) for frame in good) > budget:  # earlier ones may be larger
-    good = evenly(good, len(good) - 1)
-  if not good and not notes:
+    return Thumbnails([], 0, [])
+  last = _thumbnail(*pictures[-1])
+  room = PICTURES if isinstance(last, str) else min(PICTURES, budget // len(last.source))
+  loaded = [_thumbnail(*picture) for picture in evenly(pictures[:-1], room - 1)] + [last]
+  notes = [one for one in loaded if isinstance(one, str)]
+  shown = [one for one in loaded if isinstance(one, Thumbnail)]
+  while shown and sum(len(one.source) for one in shown) > budget:  # earlier ones may be larger
+    shown = evenly(shown, len(shown) - 1)
+  if not shown and not notes:
     notes = ["its pictures are left out: the page has no room for them"]
-  return Strip(good, len(pictures), notes)
+  return Thumbnails(shown, len(pictures), notes)
 
 
-def _frame(round: int, path: pathlib.Path) -> Frame | str:
-  """Reads a picture and makes it small; says what is wrong with one that cannot be read."""
+def _thumbnail(round: int, path: pathlib.Path) -> Thumbnail | str:
+  """Loads a picture and makes it small; returns the error of one that cannot be read."""
   from PIL import Image
 
   try:
@@ -91,12 +91,63 @@ def _frame(round: int, path: pathlib.Path) -> Frame | str:
   file = io.BytesIO()
   image.save(file, "WEBP", quality=QUALITY, method=4)
   source = f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
-  return Frame(round, image.width, image.height, source)
+  return Thumbnail(round, image.width, image.height, source)
 
 
 def evenly(items: Sequence[T], most: int) -> list[T]:
-  """Picks at most so many, evenly, the first and the last among them; of one the last."""
+  """Returns at most so many items, evenly, the first and the last among them; of one the last."""
   if len(items) <= most:
     return list(items)
   at = np.linspace(len(items) - 1, 0, max(0, most)).round().astype(int)[::-1]
   return [items[i] for i in at]
+
+
+def samples(records: Sequence[RunRecord], pictures: Sequence[Thumbnails]) -> Any:
+  """Builds the samples of all runs at one round, which a slider moves; in print, at all of them."""
+  rounds = sorted({one.round for of_run in pictures for one in of_run.shown})
+  if not rounds:
+    return tag("p", "No run has pictures of samples.")
+  pairs = zip(records, pictures, strict=True)
+  figures = [_figure(i, run, of_run) for i, (run, of_run) in enumerate(pairs)]
+  shown, total = sum(len(of_run.shown) for of_run in pictures), sum(p.total for p in pictures)
+  note = f"{shown} of {total} pictures are on this page; the others are in samples/ of each run."
+  return [
+    _slider(rounds) if len(rounds) > 1 else None,
+    tag("div", figures, class_="samples"),
+    tag("p", note, class_="note") if shown < total else None,
+  ]
+
+
+def _slider(rounds: Sequence[int]) -> Markup:
+  last, value = len(rounds) - 1, f"{rounds[-1]:,}"
+  label = ["Round ", tag("output", value, id="round", for_="slider")]
+  steps = {"min": 0, "max": last, "value": last, "data_rounds": " ".join(map(str, rounds))}
+  return tag(
+    "div",
+    tag("button", "Play", type="button", id="play", aria_pressed="false"),
+    tag("label", label, for_="slider"),
+    tag("input", type="range", id="slider", aria_valuetext=f"round {value}", **steps),
+    class_="controls sticky",
+  )
+
+
+def _figure(i: int, run: RunRecord, pictures: Thumbnails) -> Markup | None:
+  if not pictures.shown:
+    return None
+  classes = run.summary.classes
+  order = tag("small", f" class by class: {listed(classes)[:200]}") if classes else None
+  return tag(
+    "figure",
+    tag("figcaption", swatch(run.color), run.name, order),
+    [_frame(run, one, last=one is pictures.shown[-1]) for one in pictures.shown],
+    data_run=i,
+    class_="frames",
+  )
+
+
+def _frame(run: RunRecord, picture: Thumbnail, last: bool) -> Markup:
+  alt = f"Samples of {run.name} at round {picture.round:,}"
+  size = {"width": picture.width, "height": picture.height}
+  image = tag("img", src=picture.source, alt=alt, decoding="async", **size)
+  caption = tag("span", f"round {picture.round:,}")
+  return tag("div", image, caption, class_="frame", data_round=picture.round, data_off=not last)

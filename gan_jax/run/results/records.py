@@ -1,4 +1,4 @@
-"""What folders of runs hold, as plain data; what is damaged is left out, and said."""
+"""Records of runs: all that their folders hold, as plain data; damage is left out, and noted."""
 
 import contextlib
 import itertools
@@ -12,33 +12,32 @@ from typing import Any, NamedTuple
 from gan_jax.files import read_json
 from gan_jax.run.evaluation.cards import FOLDER, Card, protocol_hash, read_card
 from gan_jax.run.results.comparing import names_of
-from gan_jax.run.results.listing import BETTER, Listed, alike, look
+from gan_jax.run.results.listing import BETTER, RunSummary, comparable_rows, summarise_run
 from gan_jax.run.results.rows import read_rows
+from gan_jax.run.results.sweeps import SEED, without_seed
 from gan_jax.run.training.diagnostics import Warning_, diagnose
 from gan_jax.run.training.rollback import read_rollbacks
 
-SEED = "seed"  # the key of a config in which runs of one method differ
 
-
-class Run(NamedTuple):
-  """A run, as a page shows it.
+class RunRecord(NamedTuple):
+  """The contents of a run's folder.
 
   Attributes:
-    name: of its folder, with as much before it as tells it from the others.
-    listed: state, progress, scores and config.
+    name: last parts of the folder's path, as many as are needed for different names.
+    summary: state, progress, scores and config.
     method: name of the runs that differ from it in their seed alone.
-    color: place of its method among all, which gives it its colour.
-    rows: of metrics.jsonl.
-    cards: of all its checkpoints that were scored.
+    color: place of its method among all.
+    rows: rows of metrics.jsonl.
+    cards: score cards of all its checkpoints.
     pictures: {round: file} of samples, in order.
     warnings: its warnings.
-    machine: what it ran on, and versions; {} if it does not say.
-    seconds: that it has taken; NaN if it does not say.
-    notes: what of it could not be read.
+    machine: hardware and versions; {} if unknown.
+    seconds: time of training; NaN if unknown.
+    notes: lines on what could not be read.
   """
 
   name: str
-  listed: Listed
+  summary: RunSummary
   method: str
   color: int
   rows: Sequence[Mapping[str, Any]]
@@ -52,49 +51,45 @@ class Run(NamedTuple):
   @property
   def seed(self) -> Any:
     """The seed of its config."""
-    return self.listed.config.get(SEED)
+    return self.summary.config.get(SEED)
 
 
-def runs(paths: Sequence[pathlib.Path]) -> list[Run]:
-  """Gathers runs.
+def read_records(paths: Sequence[pathlib.Path]) -> list[RunRecord]:
+  """Loads the records of runs.
 
   Args:
-    paths: their folders.
-
-  Returns:
-    A run of each.
+    paths: folders of the runs.
 
   Raises:
     ValueError: a folder's config is damaged.
   """
-  found = [_run(path, name) for path, name in zip(paths, names(paths), strict=True)]
-  methods = _methods(found)
+  records = [_record(path, name) for path, name in zip(paths, names(paths), strict=True)]
+  methods = _methods(records)
   places = {method: i for i, method in enumerate(dict.fromkeys(methods))}
-  return [r._replace(method=m, color=places[m]) for r, m in zip(found, methods, strict=True)]
+  return [r._replace(method=m, color=places[m]) for r, m in zip(records, methods, strict=True)]
 
 
-def _run(path: pathlib.Path, name: str) -> Run:
-  listed = look(path)
-  if listed.state == "damaged":
-    raise ValueError(listed.note)
+def _record(path: pathlib.Path, name: str) -> RunRecord:
+  summary = summarise_run(path)
+  if summary.state == "damaged":
+    raise ValueError(summary.note)
   notes: list[str] = []
-  rows, summary = _rows(path, listed, notes), _summary(path, notes)
-  cards = _cards(path, notes)
+  rows, end, cards = _rows(path, summary, notes), _end(path, notes), _cards(path, notes)
   pictures = _pictures(path)
   if rows and not pictures:
     notes.append("there are no pictures in samples/")
-  machine = summary.get("machine") or (cards[0].software if cards else {})
+  machine = end.get("machine") or (cards[0].software if cards else {})
   machine = machine if isinstance(machine, Mapping) else {}
-  seconds = rows[-1].get("seconds", math.nan) if rows else math.nan
-  warnings = _warnings(path, rows, listed, summary)
-  return Run(name, listed, name, 0, rows, cards, pictures, warnings, machine, float(seconds), notes)
+  seconds = float(rows[-1].get("seconds", math.nan)) if rows else math.nan
+  warnings = _warnings(path, rows, summary, end)
+  return RunRecord(name, summary, name, 0, rows, cards, pictures, warnings, machine, seconds, notes)
 
 
-def _rows(path: pathlib.Path, listed: Listed, notes: list[str]) -> list[dict[str, Any]]:
+def _rows(path: pathlib.Path, summary: RunSummary, notes: list[str]) -> list[dict[str, Any]]:
   rows, file = read_rows(path), path / "metrics.jsonl"
   lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
   damaged = sum(1 for line in lines if line.strip()) - len(rows)
-  damaged -= damaged > 0 and listed.state == "running"  # the row that is being written
+  damaged -= damaged > 0 and summary.state == "running"  # the row that is being written
   if not file.is_file():
     notes.append("there is no metrics.jsonl, so nothing is known of its rounds")
   elif damaged:
@@ -102,7 +97,8 @@ def _rows(path: pathlib.Path, listed: Listed, notes: list[str]) -> list[dict[str
   return sorted(rows, key=lambda row: row["round"])
 
 
-def _summary(path: pathlib.Path, notes: list[str]) -> dict[str, Any]:
+def _end(path: pathlib.Path, notes: list[str]) -> dict[str, Any]:
+  """Loads summary.json, which a run writes at its end."""
   try:
     return read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
   except ValueError as error:
@@ -127,151 +123,134 @@ def _pictures(path: pathlib.Path) -> dict[int, pathlib.Path]:
 
 
 def _warnings(
-  path: pathlib.Path, rows: Sequence[Mapping[str, Any]], listed: Listed, summary: Mapping[str, Any]
+  path: pathlib.Path, rows: Sequence[Mapping[str, Any]], summary: RunSummary, end: Mapping[str, Any]
 ) -> list[Warning_]:
-  """Finds what went wrong, with why the run ended early and what it went back for."""
-  found = list(diagnose(rows, listed.total))
-  if "stopped" in summary:
-    told = [w for w in summary.get("warnings", []) if isinstance(w, dict)]
-    last = {key: str(told[-1].get(key, "")) for key in ("monitor", "remedy")} if told else {}
+  """Computes the warnings of a run, with the reason of its early end and its rollbacks."""
+  warnings = list(diagnose(rows, summary.total))
+  if "stopped" in end:
+    saved = [warning for warning in end.get("warnings", []) if isinstance(warning, dict)]
+    last = {key: str(saved[-1].get(key, "")) for key in ("monitor", "remedy")} if saved else {}
     monitor, remedy = last.get("monitor", "stopped"), last.get("remedy", "")
-    found.append(Warning_(listed.played, monitor, str(summary["stopped"]), remedy))
-  return [*found, *_rollbacks(path)]
-
-
-def _rollbacks(path: pathlib.Path) -> list[Warning_]:
+    warnings.append(Warning_(summary.played, monitor, str(end["stopped"]), remedy))
   with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged file
-    return [
+    warnings += [
       Warning_(int(back["round"]), "rollback", str(back["seen"]), "a lower learning rate")
       for back in read_rollbacks(path)
     ]
-  return []
+  return warnings
 
 
 def names(paths: Sequence[pathlib.Path]) -> list[str]:
-  """Names folders by their last parts, as many as tell them apart."""
+  """Returns the last parts of paths, as many as are needed for different names."""
   parts = [pathlib.Path(os.path.abspath(path)).parts for path in paths]
   for depth in range(1, max(map(len, parts), default=1) + 1):
-    found = ["/".join(part[-depth:]) for part in parts]
-    if len(set(found)) == len(found):
+    ends = ["/".join(part[-depth:]) for part in parts]
+    if len(set(ends)) == len(ends):
       break
-  return found
+  return ends
 
 
-def _methods(found: Sequence[Run]) -> list[str]:
-  """Names runs whose configs differ in the seed alone, by what their names begin with alike.
+def _methods(records: Sequence[RunRecord]) -> list[str]:
+  """Returns the method of each run: the common beginning of the names of runs that differ in seed.
 
-  Where that does not tell methods apart, what differs in their configs does.
+  Where methods begin alike, the differences of their configs are their names.
   """
-  key = lambda run: repr(sorted((k, repr(v)) for k, v in run.listed.config.items() if k != SEED))
+  key = lambda run: repr(sorted((k, repr(v)) for k, v in without_seed(run.summary.config).items()))
   groups: dict[str, list[str]] = {}
-  for run in found:
+  for run in records:
     groups.setdefault(key(run), []).append(run.name)
-  names = [_begins(members) for members in groups.values()]
-  if len(set(names)) < len(names):  # they end alike, and not begin
-    configs = {key(run): run.listed.config for run in found}
+  labels = [_common_start(members) for members in groups.values()]
+  if len(set(labels)) < len(labels):
+    configs = {key(run): run.summary.config for run in records}
     first = [members[0] for members in groups.values()]
-    names = names_of([[configs[group]] for group in groups], first)
-  labels = dict(zip(groups, names, strict=True))
-  return [labels[key(run)] for run in found]
+    labels = names_of([[configs[group]] for group in groups], first)
+  name = dict(zip(groups, labels, strict=True))
+  return [name[key(run)] for run in records]
 
 
-def _begins(members: Sequence[str]) -> str:
-  """Takes what the names of runs begin with alike."""
-  alike = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*members, strict=False))
-  start = "".join(letters[0] for letters in alike) if len(members) > 1 else members[0]
+def _common_start(members: Sequence[str]) -> str:
+  """Returns the common beginning of the names of runs."""
+  equal = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*members, strict=False))
+  start = "".join(letters[0] for letters in equal) if len(members) > 1 else members[0]
   return re.sub(r"[-_ ./]*(seed)?[-_ ./]*$", "", start) or ", ".join(members)
 
 
-# --- what may be compared -------------------------------------------------------------------------
+# --- comparable scores ----------------------------------------------------------------------------
 
 
-class Alike(NamedTuple):
-  """Runs whose last checkpoints were scored in the same way.
+class ComparableGroup(NamedTuple):
+  """Runs whose last checkpoints were scored by one protocol.
 
   Attributes:
-    digest: of how (see `gan_jax.run.evaluation.cards.digest`).
-    made: how; {} if no card says it.
-    floor: what real examples score, where a card says it.
+    protocol_hash: hash of the protocol (see `gan_jax.run.evaluation.cards.protocol_hash`).
+    protocol: the protocol; {} without a card.
+    floor: scores of real examples, where a card has them.
     better: {score: "min", "max" or "none"}, the one that chooses the best checkpoint first.
     values: {score: {index of a run: its mean over draws}}.
   """
 
   protocol_hash: str
-  made: Mapping[str, Any]
+  protocol: Mapping[str, Any]
   floor: Mapping[str, Any]
   better: Mapping[str, str]
   values: Mapping[str, Mapping[int, float]]
 
 
-def scored_alike(found: Sequence[Run]) -> list[Alike]:
-  """Sorts runs by how their last checkpoints were scored.
+def comparable_groups(records: Sequence[RunRecord]) -> list[ComparableGroup]:
+  """Groups runs by the protocols of their last checkpoints' scores, the largest group first.
 
-  A run may have been scored in several ways; ways are left out that say nothing of a run that
-  others do not say of more runs.
-
-  Args:
-    found: the runs.
-
-  Returns:
-    A value for each way, that of most runs first.
+  A run with several protocols is in several groups; a group is left out if all of its runs are in
+  larger ones.
   """
-  ways: dict[str, dict[int, Card | None]] = {}
-  for i, run in enumerate(found):
+  protocols: dict[str, dict[int, Card | None]] = {}
+  for i, run in enumerate(records):
     last = [card for card in run.cards if card.protocol["checkpoint"] == "last"]
     newest = max((card.run.get("round", 0) for card in last), default=0)
     for card in last:
-      if card.run.get("round", 0) == newest and run.listed.state != "running":
-        ways.setdefault(protocol_hash(card), {}).setdefault(i, card)
-    if (way := _way(run)) and i not in ways.get(way, {}):
-      ways.setdefault(way, {})[i] = None
-  kept: list[Alike] = []
+      if card.run.get("round", 0) == newest and run.summary.state != "running":
+        protocols.setdefault(protocol_hash(card), {}).setdefault(i, card)
+    if (key := _hash_of_rows(run)) and i not in protocols.get(key, {}):
+      protocols.setdefault(key, {})[i] = None
+  groups: list[ComparableGroup] = []
   covered: set[int] = set()
-  for way, members in sorted(ways.items(), key=lambda item: -len(item[1])):
-    found_alike = _alike(way, members, found)
-    if found_alike.values and not set(members) <= covered:
+  for key, members in sorted(protocols.items(), key=lambda item: -len(item[1])):
+    group = _group(key, members, records)
+    if group.values and not set(members) <= covered:
       covered |= set(members)
-      kept.append(found_alike)
-  return kept
+      groups.append(group)
+  return groups
 
 
-def _way(run: Run) -> str:
-  """Tells how the last rows of a run were scored: rows have the digest of their cards."""
-  rows = alike(run.rows)
+def _hash_of_rows(run: RunRecord) -> str:
+  """Returns the hash of the protocol of a run's last scored row; "" without one."""
+  rows = comparable_rows(run.rows)
   number = rows[-1].get("evaluation") if rows else None
   return f"{int(number):08x}" if number and math.isfinite(number) else ""
 
 
-def _alike(way: str, members: Mapping[int, Card | None], found: Sequence[Run]) -> Alike:
+def _group(
+  key: str, members: Mapping[int, Card | None], records: Sequence[RunRecord]
+) -> ComparableGroup:
   cards = [card for card in members.values() if card is not None]
   values: dict[str, dict[int, float]] = {}
   for i, card in members.items():
-    last = found[i].listed.scores
     scores = (
-      {name: float(score["last"]) for name, score in last.items()}
+      {name: float(score["last"]) for name, score in records[i].summary.scores.items()}
       if card is None
       else {name: card.mean(name) for name, draws in card.scores.items() if draws}
     )
     for name, value in scores.items():
       values.setdefault(name, {})[i] = value
-  better = dict(cards[0].better) if cards else {}
-  ways = {name: better.get(name, BETTER.get(name)) for name in values}
-  known = {name: way if way in ("min", "max") else "none" for name, way in ways.items()}
+  better = BETTER | (cards[0].better if cards else {})
+  better = {name: way if (way := better.get(name)) in ("min", "max") else "none" for name in values}
   floor = cards[0].run.get("floor", {}) if cards else {}
   floor = floor if isinstance(floor, Mapping) else {}
-  return Alike(way, cards[0].protocol if cards else {}, floor, known, values)
+  return ComparableGroup(key, cards[0].protocol if cards else {}, floor, better, values)
 
 
-def grouped(found: Sequence[Run]) -> dict[str, list[int]]:
-  """Lists the runs of each method, in order: {method: indices}."""
+def grouped(records: Sequence[RunRecord]) -> dict[str, list[int]]:
+  """Groups runs by method, in order: {method: indices}."""
   groups: dict[str, list[int]] = {}
-  for i, run in enumerate(found):
+  for i, run in enumerate(records):
     groups.setdefault(run.method, []).append(i)
   return groups
-
-
-def differing(found: Sequence[Run]) -> tuple[list[str], list[str]]:
-  """Sorts the keys of configs into those in which runs differ, and those in which all agree."""
-  keys = sorted(set(itertools.chain.from_iterable(run.listed.config for run in found)))
-  values = {key: {repr(run.listed.config.get(key)) for run in found} for key in keys}
-  return [k for k in keys if len(values[k]) > 1], [k for k in keys if len(values[k]) == 1]

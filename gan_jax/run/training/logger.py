@@ -27,7 +27,15 @@ from gan_jax.run.evaluation.held_out import held_out_probe
 from gan_jax.run.evaluation.sampling import Sampler, by_class
 from gan_jax.run.evaluation.scoring import card_of, chosen_by, drawn_from
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import (
+  Progress,
+  Writer,
+  last_and_best,
+  machine,
+  read_rows,
+  save_png,
+  write_json,
+)
 from gan_jax.run.training.diagnostics import Rows, Warning_, diagnose
 from gan_jax.run.training.history import History
 from gan_jax.run.training.rollback import read_rollbacks
@@ -58,11 +66,11 @@ class Logger:
     self._rollbacks = read_rollbacks(workdir)
     self._sampler = Sampler(experiment.game, experiment.example)
     self._images_a_round = images_a_round(experiment.game, experiment.config.batch_size)
-    self._writer = report.Writer(workdir, first)
-    self._progress = report.Progress(experiment.config.rounds, first)
+    self._writer = Writer(workdir, first)
+    self._progress = Progress(experiment.config.rounds, first)
     self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
     drop_cards_after(workdir, after=first)
-    rows = report.read_rows(workdir)
+    rows = read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
     self._history = History(rows, experiment.config.rounds)
     self._evaluator: Evaluator | None = None
@@ -115,7 +123,7 @@ class Logger:
     for warning in self._history.add({"round": round, **row}):
       self._progress.say(str(warning))
     if drawn and (curves := plots.history(self._history.rows())) is not None:
-      report.save_png(self._workdir / "curves.png", curves)
+      save_png(self._workdir / "curves.png", curves)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._logged = True
     return self._is_best(row)
@@ -127,7 +135,7 @@ class Logger:
       with self._aside():
         self._evaluator = self._experiment.evaluator()
       self._evaluation = int(protocol_hash(self._card(self._evaluator, "last")), 16)
-      before = best_row(self._scored(report.read_rows(self._workdir)), self._evaluator)
+      before = best_row(self._scored(read_rows(self._workdir)), self._evaluator)
       self._best = _headline(before, self._evaluator) if before else None
     return self._evaluator
 
@@ -187,7 +195,7 @@ class Logger:
 
   def summary(self) -> dict[str, Any]:
     """Writes summary.json and returns what it says; a run that had ended already keeps its own."""
-    rows, path = report.read_rows(self._workdir), self._workdir / "summary.json"
+    rows, path = read_rows(self._workdir), self._workdir / "summary.json"
     kept = {}
     with contextlib.suppress(OSError, ValueError):
       kept = read_json(path)
@@ -199,14 +207,14 @@ class Logger:
       "rounds": self._last,
       "images": int(rows[-1]["images"]) if rows else 0,
       "wall_seconds": self._before + time.monotonic() - self._start,
-      "scores": report.scores(self._scored(rows), evaluator.better),
+      "scores": last_and_best(self._scored(rows), evaluator.better),
       "card": {**evaluator.card, **self._card(evaluator, "last").protocol},
       "warnings": [warning._asdict() for warning in diagnose(rows)],
       "rollbacks": self._rollbacks,
       "final": rows[-1] if rows else {},
-      "machine": report.machine(),
+      "machine": machine(),
     }
-    report.write_json(path, found)
+    write_json(path, found)
     self._write_cards(rows, evaluator)
     return found
 
@@ -285,13 +293,13 @@ def is_due(every: int, round: int, last: int) -> bool:
 
 def write_stopped(workdir: pathlib.Path, warning: Warning_) -> None:
   """Writes the summary of a run that cannot go on."""
-  rows = report.read_rows(workdir)
+  rows = read_rows(workdir)
   found = {
     "rounds": rows[-1]["round"] if rows else 0,
     "stopped": warning.seen,
     "warnings": [found._asdict() for found in (*diagnose(rows), warning)],
     "rollbacks": read_rollbacks(workdir),
     "final": rows[-1] if rows else {},
-    "machine": report.machine(),
+    "machine": machine(),
   }
-  report.write_json(workdir / "summary.json", found)
+  write_json(workdir / "summary.json", found)

@@ -10,6 +10,7 @@ from made_runs import made_run
 from scipy import stats
 
 from gan_jax.run.config import default_config
+from gan_jax.run.config.stored import config_values
 from gan_jax.run.evaluation.cards import flat, write_card
 from gan_jax.run.results.comparing import (
   board,
@@ -20,7 +21,6 @@ from gan_jax.run.results.comparing import (
   names_of,
   welch,
 )
-from gan_jax.run.results.runs import config_values
 from gan_jax.run.results.sweeps import expanded, is_sweep, methods
 
 

@@ -16,7 +16,7 @@ from gan_jax.run.config import network, optimizer
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.evaluation.held_out import auc, held_out_probe
 from gan_jax.run.experiment import build
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train
 from gan_jax.run.training.diagnostics import (
   DETECTORS,
@@ -256,7 +256,7 @@ def play(tmp_path, monkeypatch, capsys):
     experiment = build(config)._replace(evaluator=lambda: unscored)
     train.fit(experiment, tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    again = [warning._asdict() for warning in diagnose(report.read_rows(tmp_path))]
+    again = [warning._asdict() for warning in diagnose(read_rows(tmp_path))]
     assert summary["warnings"] == again  # as anyone can tell from the rows, later
     return capsys.readouterr().err, summary
 

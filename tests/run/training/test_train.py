@@ -30,11 +30,12 @@ from gan_jax.game.core import init, minibatches, play_round
 from gan_jax.parallel import sharding
 from gan_jax.parallel.sharding import make_mesh
 from gan_jax.run.config import default_config, network, optimizer, schedule
+from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation.cards import read_card
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.experiment import build
-from gan_jax.run.results import rows as report
-from gan_jax.run.results.runs import load, read_config
+from gan_jax.run.results.rows import read_rows
+from gan_jax.run.results.runs import load
 from gan_jax.run.training import diagnostics, history, train
 from gan_jax.run.training.checkpoint import Checkpoints
 from gan_jax.run.training.interruption import Interrupted
@@ -350,7 +351,7 @@ def test_no_pace_counts_compiling(tmp_path, monkeypatch, capsys):
       now[0] += 3600.0
     now[0] += 2.0
     logger.log(4, types.SimpleNamespace(images=64), {})
-  (row,) = report.read_rows(tmp_path)
+  (row,) = read_rows(tmp_path)
   assert row["rounds_per_second"] == 2.0 and row["seconds"] == 3602.0
   assert "compiled in 3600.0 s\nround 4/8  2.0 rounds/s, ETA 0:02" in capsys.readouterr().err
 
@@ -392,7 +393,7 @@ def test_what_makes_it_another_game_is_named(tmp_path, no_pictures, key, value, 
 
 def rows_of(workdir):
   timing = {"seconds", "rounds_per_second", "images_per_second"}
-  rows = report.read_rows(workdir)
+  rows = read_rows(workdir)
   return [{key: value for key, value in row.items() if key not in timing} for row in rows]
 
 
