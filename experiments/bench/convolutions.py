@@ -38,11 +38,11 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 
+from gan_jax.data.example import Example
 from gan_jax.game.core import Game, init, minibatches, play_round
 from gan_jax.nets import convolution
 from gan_jax.run.config import complete, default_config, network, replaced
 from gan_jax.run.config.sections.two_player import build_game
-from gan_jax.run.evaluation.sampling import Example
 
 
 class Layer(NamedTuple):

@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 from ml_collections import ConfigDict
 
 from gan_jax import data
+from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.config import complete, replaced
@@ -15,7 +16,6 @@ from gan_jax.run.config.sections import data as data_of_config
 from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.evaluate import Evaluator, Suited, evaluator_for, extractor_for, suited
-from gan_jax.run.evaluation.sampling import Example
 
 
 class Experiment(NamedTuple):

@@ -15,8 +15,7 @@ from gan_jax import plots
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.experiment import build
-from gan_jax.run.results import rows as report
-from gan_jax.run.results.rows import read_rows
+from gan_jax.run.results.rows import read_rows, write_json
 from gan_jax.run.training import train
 from gan_jax.run.training.checkpoint import Checkpoints
 
@@ -123,7 +122,7 @@ def runs(tmp_path_factory, cache):
       workdir.mkdir()
       if "rolled back" in kind:
         bad = [{"round": 3, "seen": "V is nan in round 3"}]
-        report.write_json(workdir / "rollbacks.json", {"rollbacks": bad})
+        write_json(workdir / "rollbacks.json", {"rollbacks": bad})
       fit(kind, workdir)
       shutil.copytree(workdir, parts / kind)
       shutil.rmtree(parts / kind / "checkpoints" / str(ROUNDS))

@@ -22,8 +22,7 @@ from gan_jax.losses.objectives import every
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.run.config import default_config, network
 from gan_jax.run.experiment import build
-from gan_jax.run.results.same_run import check_same_switches, write_config
-from gan_jax.run.results.stored_config import other_switches
+from gan_jax.run.results.same_run import check_same_switches, other_switches, write_config
 
 SWITCHES = {
   "x64": [lambda: jax.enable_x64(True)],

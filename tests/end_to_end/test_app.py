@@ -218,7 +218,7 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   assert {"frechet_distance", "classes", "class_kl", "class_accuracy"} <= set(summary["scores"])
   assert summary["card"]["backbone"]["accuracy"] > 0.98 and summary["card"]["ema"] is True
   last = summary["scores"]["frechet_distance"]["last"]
-  cards = {read_card(path).made["checkpoint"]: path for path in (digits / "cards").iterdir()}
+  cards = {read_card(path).protocol["checkpoint"]: path for path in (digits / "cards").iterdir()}
   assert set(cards) == {"last", "best"}  # made while training
   made = cards["last"]
   assert read_card(made).scores["frechet_distance"] == pytest.approx([last])
@@ -230,7 +230,7 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   told = gan_jax("evaluate", f"--workdir={digits}", "--noema", "--checkpoint=last")
   path = next(told for told in told.splitlines() if told.startswith("wrote ")).split()[1]
   raw = read_card(path)
-  assert raw.made["ema"] is False and raw.scores["frechet_distance"][0] not in draws
+  assert raw.protocol["ema"] is False and raw.scores["frechet_distance"][0] not in draws
   told = gan_jax("compare", made, path, code=1)
   assert "cannot be compared" in told and "ema: True there, False here" in told
   told = gan_jax("compare", made, path, "--despite=ema")
@@ -250,7 +250,7 @@ def test_other_scores_can_be_asked_for(gan_jax, digits):
     and "300 fakes x 1" in told
   )
   path, _ = (line.split()[1] for line in told.splitlines() if line.startswith("wrote "))
-  made = read_card(path).made
+  made = read_card(path).protocol
   assert made["real"]["split"] == "train" and made["metrics"]["prdc"] == {"k": 5}
   for flag, why in (
     ("--features=inception:nowhere.pth", "nowhere.pth"),
@@ -607,8 +607,8 @@ def test_ablate_can_be_stopped_at_once(tmp_path):
     ([f"--config={ROOT / 'experiments/ring.py'}", "--workdir=x"], "returned no ablation"),
   ],
 )
-def test_ablate_says_what_it_lacks(gan_jax, arguments, said):
-  assert said in gan_jax("ablate", *arguments, code=1)
+def test_ablate_says_what_it_lacks(gan_jax, arguments, format_value):
+  assert format_value in gan_jax("ablate", *arguments, code=1)
 
 
 # --- runs that lie there --------------------------------------------------------------------------
@@ -635,5 +635,5 @@ def test_devices_that_are_not_there_are_told_in_a_line(tmp_path):
   environment = os.environ | {"JAX_PLATFORMS": "nonsense"}
   command = [sys.executable, "-m", "gan_jax.run.cli.app", *ring(tmp_path, 1)]
   done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-  said = "gan_jax: JAX_PLATFORMS=nonsense: JAX finds no such devices here; leave it out, or"
-  assert done.returncode == 1 and done.stderr.startswith(said), done.stderr
+  format_value = "gan_jax: JAX_PLATFORMS=nonsense: JAX finds no such devices here; leave it out, or"
+  assert done.returncode == 1 and done.stderr.startswith(format_value), done.stderr

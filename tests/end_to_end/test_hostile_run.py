@@ -17,13 +17,13 @@ from elsewhere import environment
 from gan_jax.files import read_json
 from gan_jax.game.core import State
 from gan_jax.run.config import default_config, network
-from gan_jax.run.evaluation.cards import line, read_card
+from gan_jax.run.config.stored import read_config
+from gan_jax.run.evaluation.cards import format_card, read_card
 from gan_jax.run.evaluation.scoring import _ended
 from gan_jax.run.experiment import build
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import read_rows
 from gan_jax.run.results.runs import load
 from gan_jax.run.results.same_run import write_config
-from gan_jax.run.results.stored_config import read_config
 from gan_jax.run.training.checkpoint import Checkpoints, DamagedError
 
 MOST = 60 << 20
@@ -51,7 +51,7 @@ def test_what_is_no_json_of_names_is_named(content, tmp_path):
   (tmp_path / "summary.json").write_bytes(content)
   assert not _ended(tmp_path)
   (tmp_path / "metrics.jsonl").write_bytes(content)
-  assert report.read_rows(tmp_path) == []
+  assert read_rows(tmp_path) == []
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):
@@ -65,7 +65,7 @@ def test_rows_that_are_none_are_left_out(tmp_path):
   rows = ['{"round": 1, "a": "nan"}', '{"round": "2"}', '{"a": 3}', '{"round": 4, "a": [1]}', "{"]
   rows += ['{"round": 5, "a": "__import__(1)"}', '{"round": 6, "a": null}', DEEP, '{"round": 7}']
   (tmp_path / "metrics.jsonl").write_text("\n".join(rows))
-  assert [row["round"] for row in report.read_rows(tmp_path)] == [1, 7]
+  assert [row["round"] for row in read_rows(tmp_path)] == [1, 7]
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_card_without_its_parts_is_none(tmp_path):
   harm += [("made", {}), ("made", {"version": "2"}), ("run", []), ("run", {"round": "4"})]
   harm += [("made", {"version": 1, "checkpoint": []}), ("software", DEEP[:9])]
   path.write_text(json.dumps(good))
-  assert line(read_card(path)).startswith("kl 0.375")
+  assert format_card(read_card(path)).startswith("kl 0.375")
   for key, value in harm:
     path.write_text(json.dumps({**good, key: value}))
     with pytest.raises(ValueError, match=r"card\.json is no score card, or a damaged one"):

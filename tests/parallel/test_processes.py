@@ -17,10 +17,10 @@ from patience import HANG
 from experiments.bench.layouts import state_difference
 from gan_jax import parallel
 from gan_jax.parallel import processes
+from gan_jax.run.config.stored import read_config
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.results.runs import load
-from gan_jax.run.results.stored_config import read_config
 from gan_jax.run.training.metrics_buffer import NotFiniteError
 from gan_jax.run.training.rollback import read_rollbacks
 from gan_jax.run.training.train import fit

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from gan_jax import losses
+from gan_jax.data.example import Example
 from gan_jax.game.core import init, minibatches, play_round
 from gan_jax.losses import regularizers
 from gan_jax.run.config import (
@@ -22,7 +23,6 @@ from gan_jax.run.config import (
 )
 from gan_jax.run.config.sections.optimizers import build_optimizer
 from gan_jax.run.config.sections.two_player import build_game
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.experiment import build
 
 POINTS = Example((2,), None, None)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gan_jax.run.config import default_config
-from gan_jax.run.evaluation.cards import Card, digest, write_card
+from gan_jax.run.config.stored import config_values
+from gan_jax.run.evaluation.cards import Card, protocol_hash, write_card
 from gan_jax.run.results.rows import plain, save_png, write_json
-from gan_jax.run.results.stored_config import config_values
 
 BETTER = {"modes": "max", "kl": "min"}
 MADE = {
@@ -81,7 +81,7 @@ def made_run(
     write_json(folder / "summary.json", {"rounds": played, "scores": scores, "machine": MACHINE})
     cards = [made_card((kl, kl * 1.1), rounds)] if cards is None else cards
   for card in cards or ():
-    write_card(folder / "cards" / f"{card.run['round']:08d}-{digest(card)}.json", card)
+    write_card(folder / "cards" / f"{card.run['round']:08d}-{protocol_hash(card)}.json", card)
   return folder
 
 
@@ -90,7 +90,7 @@ def _row(round: int, kl: float, more: Mapping[str, Any]) -> dict[str, Any]:
   row |= {"D_real": 0.5, "D_fake": 0.5, "seconds": round / 10}
   if round % 100 == 0:
     row |= {"score/modes": 8.0, "score/kl": kl * 400 / round}
-    row |= {"evaluation": float(int(digest(made_card()), 16))}
+    row |= {"evaluation": float(int(protocol_hash(made_card()), 16))}
   return {**row, **more}
 
 

@@ -1,4 +1,4 @@
-"""What an ablation would cost, before it is paid."""
+"""Estimate of the cost of an ablation, before it is paid."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ from gan_jax.run.ablation.table import minutes
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.population import Population, player, start
 
-ROUNDS = 10  # that are timed
-PROGRAMS = 12  # at most, whose operations are counted; the others cost what these do on average
+ROUNDS = 10  # timed rounds
+PROGRAMS = 12  # most programs whose operations are counted; the others cost their mean
 
 
 class Cost(NamedTuple):
-  """An estimate of what all runs take on this machine.
+  """Estimated cost of all runs on this machine.
 
   Attributes:
-    runs: how many.
-    compilations: programs.
-    seconds: of rounds and compilers; scores are not counted.
-    measured: seconds of a round of the first program's runs, all of them.
+    runs: number of runs.
+    compilations: number of programs to compile.
+    seconds: time of rounds and compilers, without scores.
+    measured: seconds of a round of all runs of the first program.
   """
 
   runs: int
@@ -37,29 +37,26 @@ class Cost(NamedTuple):
 
 
 def plan_of(asked: ConfigDict) -> str:
-  """Says what an ablation will run, and about how long that takes.
+  """Formats the programs of an ablation, and its estimated time.
 
-  The first program is compiled and timed for a few rounds; the others are taken to cost what the
-  compiler counts of operations in some of them, and as long to compile.
+  The first program is compiled and timed for a few rounds; the time of the others is scaled by the
+  operations that the compiler counts in some of them, and is as long to compile.
 
   Args:
     asked: an `ablation`.
 
-  Returns:
-    Lines.
-
   Raises:
-    ValueError: for a variant that cannot be built.
+    ValueError: a variant cannot be built.
   """
   runs = members(asked)
   experiments = check(runs)
-  found = groups(runs, asked.together)
-  lines = [f"  {_named(group)}" for group in found]
-  cost = _cost(found, experiments, asked.at_once)
+  planned = groups(runs, asked.together)
+  lines = [f"  {_line(group)}" for group in planned]
+  cost = _cost(planned, experiments, asked.at_once)
   return "\n".join(
     [
       *lines,
-      f"{cost.runs} runs of {len({one.name for one in runs})} variants in {len(found)} programs, "
+      f"{cost.runs} runs of {len({one.name for one in runs})} variants in {len(planned)} programs, "
       f"{cost.compilations} compilations",
       f"about {minutes(cost.seconds)} (min:s) here, scores not counted: {cost.measured * 1e3:.3g} "
       "ms a round of the first program, the others by their operations",
@@ -67,7 +64,7 @@ def plan_of(asked: ConfigDict) -> str:
   )
 
 
-def _named(group: Group) -> str:
+def _line(group: Group) -> str:
   names = list(dict.fromkeys(one.name for one in group.members))
   seeds = len({one.config.seed for one in group.members})
   numbers = f"; varied: {', '.join(group.numbers)}" if group.numbers else ""
@@ -75,21 +72,21 @@ def _named(group: Group) -> str:
   return f"{' | '.join(names)}: {seeds} seeds, {rounds} rounds{numbers}"
 
 
-def _cost(found: Sequence[Group], experiments: Mapping[str, Experiment], at_once: int) -> Cost:
-  built = [experiments[group.members[0].name] for group in found]
-  compiled, a_round = _timed(population(found[0], built[0]), built[0], at_once)
-  some = range(0, len(found), -(-len(found) // PROGRAMS))
-  work = np.mean([_operations(found[i], built[i]) for i in some]) / _operations(found[0], built[0])
-  rounds = sum(group.members[0].config.rounds for group in found)
-  needed = programs(found)
-  seconds = a_round * float(work) * rounds + needed * compiled
-  return Cost(sum(len(g.members) for g in found), needed, seconds, a_round)
+def _cost(planned: Sequence[Group], experiments: Mapping[str, Experiment], vmap_size: int) -> Cost:
+  built = [experiments[group.members[0].name] for group in planned]
+  compiled, a_round = _timed(population(planned[0], built[0]), built[0], vmap_size)
+  some = range(0, len(planned), -(-len(planned) // PROGRAMS))
+  operations = [_operations(planned[i], built[i]) for i in some]
+  rounds = sum(group.members[0].config.rounds for group in planned)
+  count = programs(planned)
+  seconds = a_round * float(np.mean(operations)) / operations[0] * rounds + count * compiled
+  return Cost(sum(len(group.members) for group in planned), count, seconds, a_round)
 
 
-def _timed(people: Population, experiment: Experiment, at_once: int) -> tuple[float, float]:
-  """Takes the seconds of compiling a program, and of one of its rounds."""
-  states = start(people, experiment.batches)
-  played = player(people, experiment.batches, at_once or None)
+def _timed(group: Population, experiment: Experiment, vmap_size: int) -> tuple[float, float]:
+  """Measures the seconds of compiling a program, and of one of its rounds."""
+  states = start(group, experiment.batches)
+  played = player(group, experiment.batches, vmap_size or None)
   clock = time.monotonic()
   states, _ = jax.block_until_ready(played(states, ROUNDS))
   compiled = time.monotonic() - clock
@@ -100,7 +97,7 @@ def _timed(people: Population, experiment: Experiment, at_once: int) -> tuple[fl
 
 
 def _operations(group: Group, experiment: Experiment) -> float:
-  """Asks the compiler how many operations a round of all members has; nothing is compiled."""
+  """Returns the compiler's count of operations in a round of all members; nothing is compiled."""
   game, batches = _unrolled(experiment.game), experiment.batches
   spec = batches.spec(max(1, minibatches(game)))
   state = jax.eval_shape(lambda: init(game, make_key(0), spec))
@@ -109,6 +106,6 @@ def _operations(group: Group, experiment: Experiment) -> float:
 
 
 def _unrolled(game: Game) -> Game:
-  """Writes repeated turns out, as a loop's body is counted once."""
+  """Unrolls repeated turns, as the body of a loop is counted once."""
   once = [turn._replace(repeat=1) for turn in game.turns for _ in range(turn.repeat)]
   return game._replace(turns=tuple(once))

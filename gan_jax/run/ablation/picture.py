@@ -1,7 +1,6 @@
-"""An ablation as figures: a matrix of what it has found, and the curves of its runs.
+"""An ablation as figures: the matrix of its results, and the curves of its runs.
 
-found = results.read("runs/losses_ring")
-plots.save(matrix(found), "matrix.svg")
+plots.save(matrix(results.read("runs/losses_ring")), "matrix.svg")
 """
 
 import itertools
@@ -13,19 +12,18 @@ import numpy as np
 
 from gan_jax import plots
 from gan_jax.plots import Style
-from gan_jax.run.ablation.plan import Labels
-from gan_jax.run.ablation.results import Outcome, Results, outcomes
+from gan_jax.run.ablation.results import Outcome, Results, arrange, outcomes, place, plan_order
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
 
 def matrix(results: Results, score: str | None = None, style: Style = "light") -> "Figure":
-  """Draws the last score of each variant, with its 95% interval and how many runs collapsed.
+  """Draws the last score of each variant, with its 95% interval and its number of collapsed runs.
 
   Args:
-    results: of the runs.
-    score: which; None for the plan's own.
+    results: plan and rows.
+    score: name of the score; None for the plan's own.
     style: "light" or "dark".
 
   Returns:
@@ -33,16 +31,15 @@ def matrix(results: Results, score: str | None = None, style: Style = "light") -
   """
   plan = results.plan
   score = score or plan["score"]
-  found = {_place(outcome.variant): outcome for outcome in outcomes(results, score)}
-  down, across = (list(dict.fromkeys(part)) for part in zip(*found, strict=True))
-  cells = [[found[row, column] for column in across] for row in down]
-  each = lambda what: [[getattr(cell.last, what) for cell in row] for row in cells]
+  rows, columns, variants = arrange((o.variant, o) for o in outcomes(results, score))
+  cells = [[variants[row, column] for column in columns] for row in rows]
+  each = lambda field: [[getattr(cell.last, field) for cell in row] for row in cells]
   return plots.matrix(
     each("mean"),
     each("low"),
     each("high"),
-    rows=down,
-    columns=across,
+    rows=rows,
+    columns=columns,
     title=f"{score.replace('_', ' ')}, {len(plan['seeds'])} seeds",
     better=plan["better"][score],
     notes=[[_note(cell) for cell in row] for row in cells],
@@ -54,18 +51,18 @@ def curves(results: Results, score: str | None = None, style: Style = "light") -
   """Draws a score over rounds: a line within its band for each choice of the first axis.
 
   Args:
-    results: of the runs, one at least.
-    score: which; None for the plan's own.
+    results: plan and rows, one at least.
+    score: name of the score; None for the plan's own.
     style: "light" or "dark".
 
   Returns:
     The figure: a panel for each choice of the other axes.
   """
   score = score or results.plan["score"]
-  place = lambda row: _place(row["variant"])
-  rows = sorted(results.rows, key=lambda row: _order(results.plan, row["variant"]))
+  order = lambda row: (choices := plan_order(results.plan, row["variant"]))[1:] + choices[:1]
+  rows = sorted(results.rows, key=order)
   panels: dict[str, dict[str, Any]] = {}
-  for (label, panel), runs in itertools.groupby(rows, key=place):
+  for (label, panel), runs in itertools.groupby(rows, key=lambda row: place(row["variant"])):
     panels.setdefault(f"{score.replace('_', ' ')}, {panel}".strip(", "), {})[label] = _series(
       [run["curve"] for run in runs], score
     )
@@ -78,21 +75,11 @@ def _note(outcome: Outcome) -> str:
   return f"{outcome.collapsed} of {outcome.runs} collapsed" if outcome.collapsed else ""
 
 
-def _place(labels: Labels) -> tuple[str, str]:
-  """Says where a variant stands: its first label, and its others."""
-  first, *others = labels.values()
-  return first, ", ".join(others)
-
-
-def _order(plan: Mapping[str, Any], labels: Labels) -> list[int]:
-  """Sorts variants as the plan has them, the others' choices first."""
-  places = [plan["axes"][axis].index(label) for axis, label in labels.items()]
-  return [*places[1:], places[0]]
-
-
 def _series(runs: Sequence[Mapping[str, Any]], score: str) -> tuple[np.ndarray, np.ndarray]:
-  """Gathers runs: (rounds [n], scores [n, runs]), NaN where a run has none."""
-  told = [dict(zip(run["round"], run[score], strict=True)) if score in run else {} for run in runs]
-  rounds = sorted(set().union(*told))
-  values = [[float(run.get(at, math.nan)) for run in told] for at in rounds]
+  """Returns the scores of runs: (rounds [n], scores [n, runs]), NaN where a run has none."""
+  series = [
+    dict(zip(run["round"], run[score], strict=True)) if score in run else {} for run in runs
+  ]
+  rounds = sorted(set().union(*series))
+  values = [[float(run.get(at, math.nan)) for run in series] for at in rounds]
   return np.array(rounds), np.array(values).reshape(len(rounds), len(runs))

@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gan_jax.data.example import Example
 from gan_jax.game.core import images_a_round
+from gan_jax.run.ablation.results import Labels, variant_name
 from gan_jax.run.config import aliases
 from gan_jax.run.config.config import canonical, complete, free_numbers, replaced
 from gan_jax.run.config.sections.key import check_known
 from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.evaluation.sampling import Example
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import plain
 
-Labels = dict[str, str]  # of a variant, by axis
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {"<": operator.lt, ">": operator.gt}
 
 
@@ -107,8 +107,8 @@ class Member(NamedTuple):
 
   @property
   def name(self) -> str:
-    """Names its variant."""
-    return said(self.labels)
+    """Name of its variant."""
+    return variant_name(self.labels)
 
   @property
   def key(self) -> str:
@@ -118,7 +118,7 @@ class Member(NamedTuple):
 
 def key_of(changes: Mapping[str, Any], seed: int) -> str:
   """Names a run by what it is, so that an axis can be renamed, or get more choices."""
-  return json.dumps([report.plain(changes), seed], sort_keys=True)
+  return json.dumps([plain(changes), seed], sort_keys=True)
 
 
 class Group(NamedTuple):
@@ -155,7 +155,7 @@ def members(asked: ConfigDict) -> list[Member]:
         rounds = max(1, round(asked.images / _images_a_round(config)))
       config = replaced(config, {"rounds": rounds})
     except ValueError as error:
-      raise ValueError(f"{said(labels)}: {error}") from error
+      raise ValueError(f"{variant_name(labels)}: {error}") from error
     real = {k: v for k, v in changes.items() if _plain(value_at(base, k)) != v}
     found += [Member(labels, real, replaced(config, {"seed": seed})) for seed in asked.seeds]
   return found
@@ -176,12 +176,12 @@ def variants(axes: Sequence[Axis]) -> list[tuple[Labels, dict[str, Any]]]:
   return found
 
 
-def groups(runs: Sequence[Member], together: int = 0) -> list[Group]:
+def groups(runs: Sequence[Member], max_members: int = 0) -> list[Group]:
   """Groups runs that one program can play: they differ in seeds and in free numbers alone.
 
   Args:
     runs: the runs.
-    together: most runs in a group; 0 for no limit.
+    max_members: most runs in a group; 0 for no limit.
 
   Returns:
     The groups, in the order of their first runs.
@@ -190,9 +190,9 @@ def groups(runs: Sequence[Member], together: int = 0) -> list[Group]:
   for member in runs:
     alike.setdefault(_structure(member.config), []).append(member)
   parts = [
-    part[first : first + (together or len(part))]
+    part[first : first + (max_members or len(part))]
     for part in alike.values()
-    for first in range(0, len(part), together or len(part))
+    for first in range(0, len(part), max_members or len(part))
   ]
   return [Group(tuple(part), _varied(part)) for part in parts]
 
@@ -212,11 +212,6 @@ def has_collapsed(rule: str, last: Mapping[str, float]) -> bool:
       f"config.collapse is {rule!r}, and the scores are: {', '.join(sorted(last)) or 'none'}"
     )
   return _OPERATORS[compare](last[score], bound)
-
-
-def said(labels: Mapping[str, str]) -> str:
-  """Names a variant."""
-  return ", ".join(f"{axis} {label}" for axis, label in labels.items())
 
 
 def _rule(text: str) -> tuple[str, str, float]:

@@ -30,7 +30,7 @@ from gan_jax.run.evaluation.sampling import Sampler
 from gan_jax.run.evaluation.scoring import drawn_from
 from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.population import Population, failures, play, start
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import last_and_best, machine
 from gan_jax.run.training.lock import hold
 
 Rows = list[dict[str, Any]]
@@ -206,7 +206,7 @@ def _row(
     {"round": int(round), **{f"score/{name}": curve[name][i] for name in better if name in curve}}
     for i, round in enumerate(curve.get("round", ()))
   ]
-  scores = report.scores(looks, better)
+  scores = last_and_best(looks, better)
   last = {name: found["last"] for name, found in scores.items()}
   return {
     "variant": one.labels,
@@ -239,5 +239,5 @@ def _plan(asked: ConfigDict, first: Member, evaluator: Evaluator) -> dict[str, A
     "collapse": asked.collapse,
     "base": canonical(asked.base).to_dict(),
     "card": evaluator.card,
-    "machine": report.machine(),
+    "machine": machine(),
   }

@@ -1,10 +1,10 @@
-"""What an ablation has found: its rows, and what they say of each variant.
+"""Results of an ablation: its rows, and the statistics and verdict of each variant.
 
     results = read("runs/losses_ring")
     for outcome in outcomes(results):
       print(outcome.variant, outcome.last.mean, outcome.verdict)
 
-An ablation that is still played has the rows that there are.
+An ablation that is still played has the rows so far.
 """
 
 import functools
@@ -12,30 +12,32 @@ import itertools
 import json
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import stats
 
 from gan_jax.files import read_json, whole
-from gan_jax.run.ablation.plan import Labels
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import plain, write_json
 
 PLAN, ROWS = "ablation.json", "rows.jsonl"
-LEVEL = 0.05  # of a comparison, after correction for how many there are
+LEVEL = 0.05  # of a comparison, after correction for their number
 RESAMPLES = 10_000  # of a bootstrap: its bounds are steady to a hundredth of their distance
 _SEED = 0  # of the bootstrap
 
 APART = "cannot be told apart"
 TOO_FEW = "too few seeds"
 
+Labels = dict[str, str]  # of a variant, by axis
+T = TypeVar("T")
+
 
 class Results(NamedTuple):
-  """An ablation as it lies in its folder.
+  """The files of an ablation.
 
   Attributes:
-    plan: what was asked for.
+    plan: axes, baseline, seeds and score.
     rows: a row of each run that has ended.
   """
 
@@ -60,19 +62,18 @@ class Estimate(NamedTuple):
 
 
 class Outcome(NamedTuple):
-  """What the runs of one variant, or of all variants with one choice of an axis, have in common.
+  """Statistics of the runs of one variant, or of all variants with one choice of an axis.
 
   Attributes:
     variant: labels by axis.
-    runs: how many seeds have ended.
-    failed: of them, those in which something, or whose score, was not finite; no estimate counts
-      them.
-    collapsed: those that collapsed or failed.
+    runs: number of runs that have ended.
+    failed: number of runs with a value or a score that was not finite; no estimate counts them.
+    collapsed: number of runs that collapsed or failed.
     last: score at the end.
     best: score at its best, which was chosen after the fact, and looks too good.
-    difference: of the last score from the baseline's, over the seeds that both have; None without.
-    p: of the paired t-test over seeds, corrected by Holm's method for all comparisons of the table.
-    verdict: what follows.
+    difference: last score less the baseline's, over the seeds that both have; None without.
+    p: p of the paired t-test over seeds, after Holm's correction for the comparisons of the table.
+    verdict: conclusion in words.
   """
 
   variant: Labels
@@ -86,17 +87,22 @@ class Outcome(NamedTuple):
   verdict: str
 
 
+def variant_name(labels: Mapping[str, str]) -> str:
+  """Returns the name of a variant."""
+  return ", ".join(f"{axis} {label}" for axis, label in labels.items())
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
 def read(workdir: str | pathlib.Path) -> Results:
-  """Reads an ablation; a last line that was cut off is left out.
+  """Loads an ablation; a last line that was cut off is left out.
 
   Args:
     workdir: its folder.
 
   Returns:
-    What is there.
+    The plan, and the rows so far.
 
   Raises:
     FileNotFoundError: there is none.
@@ -121,7 +127,7 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
   Raises:
     ValueError: it has.
   """
-  plan = report.plain({"name": workdir.name, **plan})
+  plan = plain({"name": workdir.name, **plan})
   if (workdir / ROWS).is_file():
     old = read(workdir).plan
     for key in ("base", "rounds"):
@@ -130,62 +136,64 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
           f"{workdir} has rows of another ablation, whose {key} was {_short(old.get(key))}, and it"
           f" is {_short(plan[key])} now; use another --workdir"
         )
-  report.write_json(workdir / PLAN, plan)
+  write_json(workdir / PLAN, plan)
+
+
+def _short(value: Any) -> str:
+  text = str(value)
+  return text if len(text) < 60 else text[:57] + "..."
 
 
 def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
   """Adds rows to those there are."""
   with whole(workdir / ROWS) as temporary:
-    lines = [json.dumps(report.plain(row)) for row in [*read(workdir).rows, *rows]]
+    lines = [json.dumps(plain(row)) for row in [*read(workdir).rows, *rows]]
     temporary.write_text("\n".join(lines) + "\n")
 
 
-# --- what follows ---------------------------------------------------------------------------------
+# --- statistics -----------------------------------------------------------------------------------
 
 
 def outcomes(results: Results, score: str | None = None) -> list[Outcome]:
-  """Judges each variant of the plan, in its order.
+  """Computes the outcome of each variant of the plan, in its order.
 
   Args:
-    results: of the runs.
-    score: by which; None for the plan's own.
-
-  Returns:
-    The outcomes.
+    results: plan and rows.
+    score: name of the score; None for the plan's own.
   """
   grid = itertools.product(*results.plan["axes"].values())
   variants = [dict(zip(results.plan["axes"], labels, strict=True)) for labels in grid]
-  return _judged(results, variants, results.plan["baseline"], score)
+  return _outcomes(results, variants, results.plan["baseline"], score)
 
 
 def marginals(results: Results, score: str | None = None) -> dict[str, list[Outcome]]:
-  """Judges each choice of each axis over all choices of the others.
+  """Computes the outcome of each choice of each axis over all choices of the others.
 
   Differences are between runs that differ in this axis alone, and both of which ended well. A
   seed's number is the mean over those.
 
   Args:
-    results: of the runs.
-    score: by which; None for the plan's own.
+    results: plan and rows.
+    score: name of the score; None for the plan's own.
 
   Returns:
-    Outcomes by axis, if there are several axes.
+    {axis: outcomes}, of several axes.
   """
   plan = results.plan
   if len(plan["axes"]) < 2:
     return {}
   return {
-    axis: _judged(
+    axis: _outcomes(
       results, [{axis: label} for label in labels], {axis: plan["baseline"][axis]}, score
     )
     for axis, labels in plan["axes"].items()
   }
 
 
-def _judged(
+def _outcomes(
   results: Results, variants: Sequence[Labels], baseline: Labels, score: str | None
 ) -> list[Outcome]:
-  """Judges variants, each of the runs whose labels it has."""
+  """Computes the outcome of each variant from the runs with its labels."""
   score = score or results.plan["score"]
   ranked = [name for name, way in results.plan["better"].items() if way != "none"]
   if score not in ranked:
@@ -195,18 +203,18 @@ def _judged(
     _values(rows, labels, score, "last") for rows, labels in zip(wanted, variants, strict=True)
   ]
   other = last[list(variants).index(baseline)]
-  apart = [_paired(mine, other) if mine is not other else None for mine in last]
-  ps = iter(holm([pair[1] for pair in apart if pair]))
-  found = []
-  for labels, rows, mine, pair in zip(variants, wanted, last, apart, strict=True):
-    best = {k: x for k, x in _values(rows, labels, score, "best").items() if k in mine}
+  pairs = [_paired(values, other) if values is not other else None for values in last]
+  ps = iter(holm([pair[1] for pair in pairs if pair]))
+  judged = []
+  for labels, rows, values, pair in zip(variants, wanted, last, pairs, strict=True):
+    best = {k: x for k, x in _values(rows, labels, score, "best").items() if k in values}
     difference, p = (pair[0], next(ps)) if pair else (None, None)
     outcome = Outcome(
       variant=labels,
       runs=len(rows),
-      failed=len(rows) - len(mine),
+      failed=len(rows) - len(values),
       collapsed=sum(row["collapsed"] for row in rows),
-      last=estimate(list(_by_seed(mine).values())),
+      last=estimate(list(_by_seed(values).values())),
       best=estimate(list(_by_seed(best).values())),
       difference=difference,
       p=p,
@@ -214,8 +222,8 @@ def _judged(
     )
     is_one = len(labels) == len(results.plan["axes"])
     verdict = _verdict(outcome, results.plan["better"][score], is_one)
-    found.append(outcome._replace(verdict="the baseline" if labels == baseline else verdict))
-  return found
+    judged.append(outcome._replace(verdict="the baseline" if labels == baseline else verdict))
+  return judged
 
 
 def _has(row: Mapping[str, Any], labels: Labels) -> bool:
@@ -226,24 +234,24 @@ _Values = dict[tuple[str, int], float]  # by the labels of other axes, and seed
 
 
 def _values(rows: Sequence[Mapping[str, Any]], labels: Labels, score: str, which: str) -> _Values:
-  """Takes the scores of runs that have not failed."""
-  found = {}
+  """Returns the scores of the runs that have not failed."""
+  values = {}
   for row in rows:
     value = float("nan" if row["failed"] else row["scores"].get(score, {}).get(which, "nan"))
     if math.isfinite(value):
       others = json.dumps({k: v for k, v in row["variant"].items() if k not in labels})
-      found[others, row["seed"]] = value
-  return found
+      values[others, row["seed"]] = value
+  return values
 
 
 def _by_seed(values: _Values) -> dict[int, float]:
-  """Averages over all but the seed."""
+  """Computes the mean of each seed over all other axes."""
   seeds = sorted({seed for _, seed in values})
   return {s: float(np.mean([x for (_, seed), x in values.items() if seed == s])) for s in seeds}
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-  """Estimates a mean from runs: its standard error, and the 95% percentile bootstrap over them."""
+  """Computes a mean over runs, its standard error, and the 95% percentile bootstrap over them."""
   x = np.asarray(values, float)
   if len(x) < 2:
     mean = float(x.mean()) if len(x) else float("nan")
@@ -254,17 +262,17 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 @functools.cache
 def _picks(n: int) -> np.ndarray:
-  """Draws which of n runs are in each resample: [RESAMPLES, n]."""
+  """Samples the runs of each resample of n: [RESAMPLES, n]."""
   return np.random.default_rng(_SEED).integers(n, size=(RESAMPLES, n))
 
 
-def _paired(mine: _Values, other: _Values) -> tuple[float, float] | None:
-  """Compares runs that are alike but for their variant; None where there are no two seeds.
+def _paired(values: _Values, baseline: _Values) -> tuple[float, float] | None:
+  """Compares runs that differ in their variant alone; None of fewer than two seeds.
 
   Returns:
     (mean difference, p of the paired t-test over seeds).
   """
-  both = {key: mine[key] - other[key] for key in mine if key in other}
+  both = {key: values[key] - baseline[key] for key in values if key in baseline}
   steps = np.array(list(_by_seed(both).values()))
   return (float(steps.mean()), paired_p(steps)) if len(steps) > 1 else None
 
@@ -272,34 +280,24 @@ def _paired(mine: _Values, other: _Values) -> tuple[float, float] | None:
 def paired_p(steps: np.ndarray) -> float:
   """Computes the two-sided p of the paired t-test of differences [n], n > 1.
 
-  Where they are all the same the test has no spread to go by; what is left is how likely it is that
-  all have one sign, 2 / 2^n.
+  Equal differences have no spread, and p is that of the sign test, 2 / 2^n.
   """
   spread, mean = float(steps.std(ddof=1)), float(steps.mean())
   if spread <= 1e-12 * abs(mean) or spread == 0:
     return 1.0 if mean == 0 else 2.0 ** (1 - len(steps))
-  return float(2 * stats.t.sf(abs(mean) / (spread / len(steps) ** 0.5), len(steps) - 1))
+  return float(stats.ttest_1samp(steps, 0.0).pvalue)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-  """Corrects p values for their number (Holm 1979): that of a family error, none of them smaller.
-
-  Args:
-    ps: of the comparisons.
-
-  Returns:
-    Corrected ones, in the same order.
-  """
-  order = np.argsort(ps)
-  corrected, highest = np.empty(len(ps)), 0.0
-  for rank, i in enumerate(order):
-    highest = max(highest, min(1.0, (len(ps) - rank) * ps[i]))
-    corrected[i] = highest
+  """Computes Holm's correction (1979) of p values [n] for their number, in the same order."""
+  order, corrected = np.argsort(ps), np.empty(len(ps))
+  scaled = np.asarray(ps)[order] * np.arange(len(ps), 0, -1)
+  corrected[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
   return corrected.tolist()
 
 
 def _verdict(outcome: Outcome, better: str, is_one: bool) -> str:
-  """Says what follows of a variant beside the baseline; one with failures is not judged."""
+  """Formats the conclusion on a variant beside the baseline; one with failures has none."""
   if not outcome.runs:
     return "not run yet"
   if outcome.failed and is_one:
@@ -311,6 +309,36 @@ def _verdict(outcome: Outcome, better: str, is_one: bool) -> str:
   return "better" if (outcome.difference < 0) == (better == "min") else "worse"
 
 
-def _short(value: Any) -> str:
-  text = str(value)
-  return text if len(text) < 60 else text[:57] + "..."
+# --- the matrix -----------------------------------------------------------------------------------
+
+
+class Matrix(NamedTuple, Generic[T]):
+  """Variants by their choices: those of the first axis down, of all others across.
+
+  Attributes:
+    rows: choices of the first axis.
+    columns: choices of the others, joined; [""] of one axis.
+    cells: {(row, column): cell of the variant}.
+  """
+
+  rows: list[str]
+  columns: list[str]
+  cells: dict[tuple[str, str], T]
+
+
+def arrange(variants: Iterable[tuple[Labels, T]]) -> Matrix[T]:
+  """Arranges variants with a cell each, rows and columns in their order."""
+  cells = {place(labels): cell for labels, cell in variants}
+  rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+  return Matrix(rows, columns, cells)
+
+
+def place(labels: Labels) -> tuple[str, str]:
+  """Returns the row and the column of a variant in the matrix."""
+  first, *others = labels.values()
+  return first, ", ".join(others)
+
+
+def plan_order(plan: Mapping[str, Any], labels: Labels) -> list[int]:
+  """Returns the places of a variant's choices on the axes of the plan, to sort by."""
+  return [plan["axes"][axis].index(label) for axis, label in labels.items()]

@@ -111,10 +111,9 @@ def _with_stored_config(command: str, arguments: list[str]) -> list[str]:
   if workdir is None:
     return arguments
   from gan_jax.run.config import stored
-  from gan_jax.run.results import stored_config
 
   try:
-    stored_config.read_config(workdir)
+    stored.read_config(workdir)
   except (ValueError, OSError) as error:
     _fail(str(error))
   return [f"--config={stored.__file__}:{workdir}", *arguments]
@@ -172,9 +171,9 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _together(command: Callable[..., None], arguments: list[str]) -> None:
   """Runs a command so that, of several processes, none is left waiting for one that has failed."""
-  from gan_jax.run.training.interruption import leaving
+  from gan_jax.run.training.interruption import exit_on_local_failure
 
-  with leaving():
+  with exit_on_local_failure():
     _guarded(command, arguments)
 
 

@@ -242,9 +242,9 @@ SYNOPSES = {
 def train() -> None:
   """Trains, or goes on training."""
   from gan_jax.files import check_folder
+  from gan_jax.run.config.stored import read_config
   from gan_jax.run.results.runs import rebuilt
   from gan_jax.run.results.same_run import check_same_run, check_same_switches
-  from gan_jax.run.results.stored_config import read_config
   from gan_jax.run.training.train import fit
 
   workdir = _workdir()
@@ -316,9 +316,10 @@ def ablate() -> None:
 
 def evaluate(*folders: str) -> None:
   """Scores checkpoints of a run: prints a line of each, and writes their cards."""
+  from gan_jax.run.config.stored import read_config
   from gan_jax.run.evaluation import scoring
-  from gan_jax.run.evaluation.cards import line
-  from gan_jax.run.results import runs, stored_config
+  from gan_jax.run.evaluation.cards import format_card
+  from gan_jax.run.results.runs import check_truncation
 
   workdir, bounds, at = _workdir(folders), _truncation(), _checkpoint()
   if len(bounds) > 1:
@@ -328,7 +329,7 @@ def evaluate(*folders: str) -> None:
   _check_asked("features", "metrics", "real")
   _own_file(workdir)
   with _of_flag("truncation"):
-    runs.check_truncation(stored_config.read_config(workdir), *bounds)
+    check_truncation(read_config(workdir), *bounds)
   how = scoring.SamplingOptions(_EMA.value, *bounds)
   options: dict[str, Any] = {"seed": _SEED.value, "draws": _DRAWS.value, "how": how}
   given = {
@@ -345,7 +346,7 @@ def evaluate(*folders: str) -> None:
   else:
     found = scoring.evaluate(workdir, at=at, changes=changes, **options)
   for card, path in found:
-    print(line(card) + (f"\nwrote {path}" if path else ""), flush=True)
+    print(format_card(card) + (f"\nwrote {path}" if path else ""), flush=True)
 
 
 def score() -> None:
@@ -376,7 +377,7 @@ def score() -> None:
   )
   options = {"image_size": _IMAGE_SIZE.value, "channels": _CHANNELS.value}
   card = score_images(_REAL.value, _FAKE.value, spec, count=_NUM_FAKE.value, **options)
-  print(cards.line(card))
+  print(cards.format_card(card))
   if _CARD.value:
     cards.write_card(_CARD.value, card)
     print(f"wrote {_CARD.value}")
@@ -500,7 +501,7 @@ def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots
   from gan_jax.run.evaluation import scoring
-  from gan_jax.run.results import rows as report
+  from gan_jax.run.results.rows import save_png
 
   if _LABELS.value:
     raise UsageError("--labels and --neighbours: neighbours are shown of all classes; give one")
@@ -510,7 +511,7 @@ def _save_neighbours(run: Any) -> list[str]:
   if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
   images = scoring.with_neighbours(run, _NUM.value, k, seed=_SEED.value, how=how)
-  report.save_png(_OUT.value, plots.grid(images, 1 + k))
+  save_png(_OUT.value, plots.grid(images, 1 + k))
   return [_OUT.value]
 
 
@@ -560,15 +561,17 @@ def runs(*folders: str) -> None:
   if not all("=" in pair for pair in _FILTER.value):
     raise UsageError(f"--filter={','.join(_FILTER.value)}: expected KEY=VALUE, such as state=done")
   wanted = dict(pair.split("=", 1) for pair in _FILTER.value)
-  found = listing.chosen([listing.look(path) for path in listing.find(folders[0])], wanted)
+  found = listing.filter_runs(
+    [listing.summarise_run(path) for path in listing.find_runs(folders[0])], wanted
+  )
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-  shown = listing.ordered(found, _SORT.value)
+  shown = listing.sort_runs(found, _SORT.value)
   print(listing.table(shown, folders[0], first=listing.score_of(_SORT.value), width=width))
 
 
 def report(*folders: str) -> None:
   """Writes a page of runs and ablations."""
-  from gan_jax.run.report.write import write
+  from gan_jax.run.report.page import write
 
   out = pathlib.Path(_OUT.value or "report.html").expanduser()
   for line in write(folders, out):

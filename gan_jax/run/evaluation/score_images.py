@@ -2,7 +2,7 @@
 
 spec = evaluation_spec("inception", ["frechet"], "train")
 card = score_images("tfds:cifar10", ["samples.npz"], spec)
-print(line(card))
+print(format_card(card))
 """
 
 import functools

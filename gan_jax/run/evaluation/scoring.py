@@ -1,7 +1,7 @@
 """Scores of runs: of the last checkpoint and the best, or of each as it is saved.
 
 for card, path in evaluate("runs/mnist_dcgan", draws=3):
-  print(line(card))
+  print(format_card(card))
 """
 
 import functools
@@ -20,15 +20,22 @@ from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.run.config.config import replaced
+from gan_jax.run.config.roles import deciding
 from gan_jax.run.config.sections.evaluation import AUTO
 from gan_jax.run.config.sections.two_player import build_game
-from gan_jax.run.evaluation.cards import TRAINING_DRAW, Card, has_card, keep_card, make_card
+from gan_jax.run.config.stored import read_config
+from gan_jax.run.evaluation.cards import (
+  TRAINING_DRAW,
+  Card,
+  has_card,
+  make_card,
+  save_card,
+)
 from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.features import bounded, name_of
 from gan_jax.run.evaluation.sampling import Sampler, truncated
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.runs import NO_BEST, RULES, Run, RunFolder, check_truncation
-from gan_jax.run.results.stored_config import deciding, read_config
 from gan_jax.run.training.checkpoint import BEST, Checkpoints
 from gan_jax.run.training.lock import is_live
 
@@ -195,7 +202,7 @@ def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = N
 def _keep(run: Run, card: Card) -> tuple[pathlib.Path | None, OSError | None]:
   """Writes a card, whose scores are known all the same where that fails: its path, or the error."""
   try:
-    return keep_card(card, run.folder.workdir)[1], None
+    return save_card(card, run.folder.workdir)[1], None
   except OSError as error:
     return None, error
 

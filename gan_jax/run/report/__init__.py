@@ -1,1 +1,1 @@
-"""A page of runs, `gan_jax report`: `gather` reads folders, `render` makes HTML of them."""
+"""A page of runs and ablations, `gan_jax report`: one HTML file."""

@@ -1,4 +1,4 @@
-"""An ablation: what it concludes, its matrix with intervals, its variants, curves over seeds."""
+"""An ablation: its conclusions, its matrix with intervals, its variants, curves over seeds."""
 
 import math
 import pathlib
@@ -7,38 +7,59 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.run.ablation.plan import said as named
-from gan_jax.run.ablation.results import Outcome, Results, marginals, outcomes, read
+from gan_jax.run.ablation.results import (
+  APART,
+  Outcome,
+  Results,
+  arrange,
+  marginals,
+  outcomes,
+  plan_order,
+  read,
+  variant_name,
+)
 from gan_jax.run.ablation.table import conclusions
-from gan_jax.run.report.curves import PLAY, Curve, band, drawable, is_log, title
-from gan_jax.run.report.figures import Chart, charts
+from gan_jax.run.report.curves import PLAY, Chart, Curve, band, charts, drawable, is_log, title
 from gan_jax.run.report.markup import Child, Markup, tag
-from gan_jax.run.report.matrix import matrix
-from gan_jax.run.report.result import capital, directions
-from gan_jax.run.report.tables import Cell, axis, number, said, scale, strip, swatch, table, text
-from gan_jax.run.results.listing import Listed, look
+from gan_jax.run.report.scores import capital, directions
+from gan_jax.run.report.tables import (
+  Axis,
+  Cell,
+  axis,
+  format_number,
+  number,
+  scale,
+  strip,
+  swatch,
+  table,
+  text,
+)
+from gan_jax.run.results.listing import RunSummary, summarise_run
 
-SHOWN = 6  # variants whose curves are shown before anybody asks for others
+SHOWN = 6  # variants whose curves are shown before a reader asks for others
+SHADES = 4  # of a matrix
+COLUMNS = 16  # most columns of a matrix; an ablation with more is shown as a table alone
+MARKS = {"better": "▲ better", "worse": "▼ worse", APART: "≈ baseline"}
 
 
 class Ablation(NamedTuple):
   """An ablation, as a page shows it.
 
   Attributes:
-    listed: its folder, state and progress.
+    summary: folder, state and progress.
     results: plan and rows.
-    judged: of each score the outcomes of all variants that have runs, in one order: the baseline,
-      then the best first.
-    marginal: of each axis the outcomes of its choices over all else.
-    concluded: sentences.
-    curves: {metric: {place of a variant in `judged`: a curve of each seed}}.
+    outcomes: {score: outcomes of all variants that have runs}, in one order: the baseline, then the
+      best first.
+    marginals: {axis: outcomes of its choices over all else}.
+    conclusions: sentences.
+    curves: {metric: {place of a variant in `outcomes`: a curve of each seed}}.
   """
 
-  listed: Listed
+  summary: RunSummary
   results: Results
-  judged: Mapping[str, Sequence[Outcome]]
-  marginal: Mapping[str, Sequence[Outcome]]
-  concluded: Sequence[str]
+  outcomes: Mapping[str, Sequence[Outcome]]
+  marginals: Mapping[str, Sequence[Outcome]]
+  conclusions: Sequence[str]
   curves: Mapping[str, Mapping[int, Sequence[Curve]]]
 
   @property
@@ -48,35 +69,40 @@ class Ablation(NamedTuple):
 
   @property
   def score(self) -> str:
-    """The score that verdicts are about."""
+    """The score of its verdicts."""
     return str(self.results.plan["score"])
+
+  @property
+  def better(self) -> str:
+    """The direction in which that score is better, "min" or "max"."""
+    return str(self.results.plan["better"][self.score])
 
   @property
   def variants(self) -> Sequence[Outcome]:
     """Outcomes by that score."""
-    return self.judged[self.score]
+    return self.outcomes[self.score]
 
 
-def gather(path: pathlib.Path) -> Ablation:
-  """Reads an ablation from its folder.
+def load(path: pathlib.Path) -> Ablation:
+  """Loads an ablation from its folder.
 
   Raises:
     ValueError: it is damaged, or has no rows yet.
   """
-  listed = look(path)
-  if listed.state == "damaged":
-    raise ValueError(listed.note)
+  summary = summarise_run(path)
+  if summary.state == "damaged":
+    raise ValueError(summary.note)
   results = read(path)
   if not results.rows:
     raise ValueError(f"{path} has no rows yet: gan_jax ablate plays its runs")
   plan = results.plan
   try:
     _check(results)
-    judged = {score: outcomes(results, score) for score in plan["better"]}
-    order = _ranked(judged[plan["score"]], plan)
-    judged = {score: [found[i] for i in order] for score, found in judged.items()}
-    curves = _curves(results, [o.variant for o in judged[plan["score"]]])
-    return Ablation(listed, results, judged, marginals(results), conclusions(results), curves)
+    by_score = {score: outcomes(results, score) for score in plan["better"]}
+    order = _ranked(by_score[plan["score"]], plan)
+    by_score = {score: [variants[i] for i in order] for score, variants in by_score.items()}
+    curves = _curves(results, [o.variant for o in by_score[plan["score"]]])
+    return Ablation(summary, results, by_score, marginals(results), conclusions(results), curves)
   except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
     raise ValueError(f"{path}: its plan or its rows are damaged ({error!r})") from error
 
@@ -85,7 +111,7 @@ _KINDS = {"name": str, "collapse": str, "rounds": int, "machine": dict}
 
 
 def _check(results: Results) -> None:
-  """Refuses a plan or rows that hold other kinds of things than are written there."""
+  """Checks the types in a plan and rows."""
   for key, kind in _KINDS.items():
     if not isinstance(results.plan.get(key, kind()), kind):
       raise ValueError(f"{key} is {results.plan[key]!r}")
@@ -93,117 +119,168 @@ def _check(results: Results) -> None:
     raise ValueError("a row does not say what it changed")
 
 
-def _ranked(found: Sequence[Outcome], plan: Mapping[str, Any]) -> list[int]:
-  """Orders variants that have runs: the baseline, then the best first, those that failed last."""
+def _ranked(variants: Sequence[Outcome], plan: Mapping[str, Any]) -> list[int]:
+  """Sorts variants that have runs: the baseline, then the best first, those that failed last."""
   sign = -1 if plan["better"][plan["score"]] == "max" else 1
   key = lambda i: (
-    found[i].variant != plan["baseline"],
-    found[i].failed > 0,
-    math.isnan(found[i].last.mean),
-    sign * found[i].last.mean if math.isfinite(found[i].last.mean) else 0.0,
-    found[i].collapsed,
+    variants[i].variant != plan["baseline"],
+    variants[i].failed > 0,
+    math.isnan(variants[i].last.mean),
+    sign * variants[i].last.mean if math.isfinite(variants[i].last.mean) else 0.0,
+    variants[i].collapsed,
   )
-  return sorted((i for i, outcome in enumerate(found) if outcome.runs), key=key)
+  return sorted((i for i, outcome in enumerate(variants) if outcome.runs), key=key)
 
 
 def _curves(
   results: Results, variants: Sequence[Mapping[str, str]]
 ) -> dict[str, dict[int, list[Curve]]]:
-  places = {named(variant): i for i, variant in enumerate(variants)}
-  found: dict[str, dict[int, list[Curve]]] = {}
+  places = {variant_name(variant): i for i, variant in enumerate(variants)}
+  curves: dict[str, dict[int, list[Curve]]] = {}
   for row in results.rows:
-    x = np.array(row["curve"].get("round", ()), int)
+    x, place = np.array(row["curve"].get("round", ()), int), places[variant_name(row["variant"])]
     for name in (*results.plan["better"], *PLAY):
       y = np.array([float(value) for value in row["curve"].get(name, ())])
       if len(x) > 1 and len(y) == len(x):
-        kept = np.isfinite(y)
-        curve = drawable(Curve(x[kept], y[kept]))
-        found.setdefault(name, {}).setdefault(places[named(row["variant"])], []).append(curve)
-  return found
+        finite = np.isfinite(y)
+        curve = drawable(Curve(x[finite], y[finite]))
+        curves.setdefault(name, {}).setdefault(place, []).append(curve)
+  return curves
 
 
-# --- what is shown --------------------------------------------------------------------------------
+# --- result ---------------------------------------------------------------------------------------
 
 
-def result(found: Ablation) -> Child:
-  """Shows what follows: a sentence for each axis, the matrix, and each choice over all else."""
-  plan = found.results.plan
+def result(ablation: Ablation) -> Child:
+  """Builds the result: a sentence for each axis, the matrix, and each choice over all else."""
+  plan = ablation.results.plan
   facts = [
-    f"{len(found.results.rows)} runs of {len(found.variants)} variants,"
+    f"{len(ablation.results.rows)} runs of {len(ablation.variants)} variants,"
     f" {plan['rounds']:,} rounds each, seeds {', '.join(map(str, plan['seeds']))}.",
-    f" Baseline: {named(plan['baseline'])}.",
-    f" {directions({found.score: better(found)})}",
+    f" Baseline: {variant_name(plan['baseline'])}.",
+    f" {directions({ablation.score: ablation.better})}",
     f" A run has collapsed if {plan['collapse'].replace('<', ' < ').replace('>', ' > ')}."
     if plan["collapse"]
     else None,
   ]
   return [
-    tag("ul", [tag("li", sentence) for sentence in found.concluded], class_="verdict"),
+    tag("ul", [tag("li", sentence) for sentence in ablation.conclusions], class_="verdict"),
     tag("p", facts, class_="note"),
-    matrix(found.variants, plan, better(found)),
+    matrix(ablation.variants, plan, ablation.better),
     [
-      (tag("h3", f"{capital(name)}, over all else"), _forest(judged, found))
-      for name, judged in found.marginal.items()
+      (tag("h3", f"{capital(name)}, over all else"), _forest(choices, ablation))
+      for name, choices in ablation.marginals.items()
     ],
   ]
 
 
-def better(found: Ablation) -> str:
-  """Tells which way the score is better."""
-  return str(found.results.plan["better"][found.score])
+def matrix(variants: Sequence[Outcome], plan: Mapping[str, Any], better: str) -> Markup | None:
+  """Builds the matrix: one axis down, the others across, a mean with its interval in each cell.
+
+  Args:
+    variants: outcomes of the variants that have runs.
+    plan: plan of the ablation.
+    better: "min" or "max".
+
+  Returns:
+    The matrix; None of one axis, or where it would be too wide.
+  """
+  down, *rest = plan["axes"]
+  if not rest:
+    return None
+  by_column = lambda o: (choices := plan_order(plan, o.variant))[1:] + choices[:1]
+  rows, columns, cells = arrange((o.variant, o) for o in sorted(variants, key=by_column))
+  if len(columns) > COLUMNS:
+    return None
+  # Without its failures a variant looks better than it is.
+  means = [o.last.mean for o in variants if math.isfinite(o.last.mean) and not o.failed]
+  best = (max if better == "max" else min)(means, default=math.nan)
+  worst = (min if better == "max" else max)(means, default=math.nan)
+  body = [
+    [text(row), *(_matrix_cell(cells.get((row, column)), best, worst) for column in columns)]
+    for row in plan["axes"][down]
+    if row in rows
+  ]
+  caption = (
+    f"{capital(title(plan['score']))} of the last round, its 95% bootstrap interval over seeds, and"
+    " what can be said beside the baseline. More colour is better, a frame marks the best"
+  )
+  return table(caption, [f"{down} \\ {', '.join(rest)}", *columns], body, class_="matrix")
+
+
+def _matrix_cell(outcome: Outcome | None, best: float, worst: float) -> Cell:
+  if outcome is None:
+    return Cell("–", None)
+  last, finite = outcome.last, math.isfinite(outcome.last.mean)
+  shown = [
+    tag("b", format_number(last.mean) if finite else "–"),
+    tag("small", f"{last.low:.3g} to {last.high:.3g}") if last.high > last.low else None,
+    tag("small", MARKS.get(outcome.verdict, outcome.verdict)),
+    tag("small", f"{outcome.collapsed} of {outcome.runs} collapsed")
+    if outcome.collapsed > outcome.failed
+    else None,
+  ]
+  return Cell(shown, last.mean if finite else None, _shade(last.mean, best, worst))
+
+
+def _shade(mean: float, best: float, worst: float) -> str | None:
+  """Returns the classes of a cell: the nearer to the best, the more colour."""
+  if not math.isfinite(mean) or best == worst:
+    return None
+  near = (mean - worst) / (best - worst)
+  return f"s{max(1, math.ceil(SHADES * near))}{' best' if mean == best else ''}"
 
 
 HEADS = ("", "last", "95% interval", "best", "collapsed", "difference", "p", "verdict")
 
 
-def _forest(judged: Sequence[Outcome], found: Ablation) -> Markup:
-  """Lays out the choices of an axis, drawn with their intervals."""
-  (name,) = judged[0].variant
-  on = axis([x for o in judged for x in (o.last.low, o.last.high)])
-  rows = [
-    [text(o.variant[name]), Cell(on and _strip(o, on), class_="drawing"), *_cells(o)[1:]]
-    for o in judged
-  ]
+def _forest(choices: Sequence[Outcome], ablation: Ablation) -> Markup:
+  """Builds the table of the choices of an axis, drawn with their intervals."""
+  (name,) = choices[0].variant
+  on = _axis(choices)
+  rows = [[text(o.variant[name]), *_cells(o, on)] for o in choices]
   foot = on and tag(
     "tr", tag("td"), tag("td", scale(on), class_="drawing"), tag("td", colspan=len(HEADS) - 1)
   )
-  caption = f"{capital(title(found.score))} of each {name}"
+  caption = f"{capital(title(ablation.score))} of each {name}"
   return table(caption, [name, *HEADS], rows, foot=foot, class_="forest")
 
 
-def _strip(outcome: Outcome, on: Any) -> Markup:
-  return strip(on, outcome.last.mean, outcome.last.low, outcome.last.high, class_="c0")
+def _axis(shown: Sequence[Outcome]) -> Axis | None:
+  return axis([x for o in shown for x in (o.last.low, o.last.high)])
 
 
-def _cells(outcome: Outcome) -> list[Cell]:
-  """Says what an outcome says, in the order of `HEADS`."""
+def _cells(outcome: Outcome, on: Axis | None) -> list[Cell]:
+  """Builds the cells of an outcome, in the order of `HEADS`."""
   last, error = outcome.last, outcome.last.error
-  shown = [tag("b", said(last.mean)), "" if math.isnan(error) else f" ± {error:.2g}"]
-  apart = outcome.difference
+  mean = [tag("b", format_number(last.mean)), "" if math.isnan(error) else f" ± {error:.2g}"]
+  difference = outcome.difference
   return [
-    Cell(""),
-    number(last.mean, shown),
-    number(last.low, f"{said(last.low)} to {said(last.high)}"),
+    Cell(on and strip(on, last.mean, last.low, last.high, class_="c0"), class_="drawing"),
+    number(last.mean, mean),
+    number(last.low, f"{format_number(last.low)} to {format_number(last.high)}"),
     number(outcome.best.mean),
     number(outcome.collapsed, f"{outcome.collapsed} of {outcome.runs}"),
-    number(apart, None if apart is None else f"{apart:+.3g}"),
+    number(difference, None if difference is None else f"{difference:+.3g}"),
     number(outcome.p, None if outcome.p is None else f"{outcome.p:.2g}"),
     text(outcome.verdict),
   ]
 
 
-def variants(found: Ablation, id: str) -> Child:
-  """Lists all variants, to be sorted and filtered."""
-  others = [score for score in found.judged if score != found.score]
-  axes = list(found.results.plan["axes"])
-  on = axis([x for o in found.variants for x in (o.last.low, o.last.high)])
+# --- variants and curves --------------------------------------------------------------------------
+
+
+def variants(ablation: Ablation, id: str) -> Child:
+  """Builds the table of all variants, to sort and to filter."""
+  others = [score for score in ablation.outcomes if score != ablation.score]
+  axes = list(ablation.results.plan["axes"])
+  on = _axis(ablation.variants)
   rows, searches = [], []
-  for i, outcome in enumerate(found.variants):
+  for i, outcome in enumerate(ablation.variants):
     first, *more = (text(outcome.variant[name]) for name in axes)
-    drawn = Cell(on and _strip(outcome, on), class_="drawing")
-    other = [number(found.judged[score][i].last.mean) for score in others]
+    other = [number(ablation.outcomes[score][i].last.mean) for score in others]
     first = Cell([swatch(i), first.shown], first.value)
-    rows.append([first, *more, drawn, *_cells(outcome)[1:], *other])
+    rows.append([first, *more, *_cells(outcome, on), *other])
     searches.append(" ".join(f"{k}={v}" for k, v in outcome.variant.items()))
   filter = tag(
     "div",
@@ -212,52 +289,55 @@ def variants(found: Ablation, id: str) -> Child:
     class_="controls",
   )
   heads = [*axes, *HEADS, *map(title, others)]
-  caption = f"{capital(title(found.score))} of every variant, the last of others beside it"
+  caption = f"{capital(title(ablation.score))} of every variant, the last of others beside it"
   return [filter, table(caption, heads, rows, searches=searches, id=id, class_="forest wide")]
 
 
-def curves(found: Ablation, place: int) -> Child:
-  """Lays out charts: the baseline and the best variants, and others when asked for."""
-  if not found.curves:
+def curves(ablation: Ablation, place: int) -> Child:
+  """Builds the charts: the baseline and the best variants, and others when asked for."""
+  if not ablation.curves:
     return tag("p", "No run has two rows yet.")
   drawn = [
-    Chart("score" if name in found.judged else "play", title(name), i, _values(found, name))
-    for i, name in enumerate(found.curves)
+    Chart("score" if name in ablation.outcomes else "play", title(name), i, _values(ablation, name))
+    for i, name in enumerate(ablation.curves)
   ]
-  names = [named(outcome.variant) for outcome in found.variants]
+  names = _names(ablation)
   kinds = {"score": "Scores while training", "play": "The game"}
   return charts(place, names, [i < SHOWN for i in range(len(names))], drawn, kinds, toggle=False)
 
 
-def _values(found: Ablation, name: str) -> Markup:
-  rows = []
-  for i, of in sorted(found.curves[name].items()):
+def _names(ablation: Ablation) -> list[str]:
+  return [variant_name(outcome.variant) for outcome in ablation.variants]
+
+
+def _values(ablation: Ablation, name: str) -> Markup:
+  rows, names = [], _names(ablation)
+  for i, of in sorted(ablation.curves[name].items()):
     ends = [float(curve.y[-1]) for curve in of if len(curve.y)]
     if ends:
       y = np.concatenate([curve.y for curve in of])
-      mean = [number(float(np.mean(ends))), number(float(y.min())), number(float(y.max()))]
-      rows.append([text(named(found.variants[i].variant)), *mean])
+      cells = [number(float(np.mean(ends))), number(float(y.min())), number(float(y.max()))]
+      rows.append([text(names[i]), *cells])
   heads = ["variant", "mean of last", "lowest", "highest"]
   return table(title(name), heads, rows, sortable=False)
 
 
-def data(found: Ablation, budget: int, point: int) -> dict[str, Any]:
-  """Makes what page.js draws: bands over the seeds of each variant."""
-  lines = sum(len(by_variant) for by_variant in found.curves.values())
+def data(ablation: Ablation, budget: int, point: int) -> dict[str, Any]:
+  """Builds the data of page.js: bands over the seeds of each variant."""
+  lines = sum(len(by_variant) for by_variant in ablation.curves.values())
   points = max(10, min(120, budget // (2 * point) // max(1, lines)))
   panels = []
-  for name, by_variant in found.curves.items():
-    there = {i: of for i, of in sorted(by_variant.items()) if any(len(c.x) for c in of)}
-    bands = [{"method": i, **band(of, points)} for i, of in there.items()]
+  for name, by_variant in ablation.curves.items():
+    drawn = {i: of for i, of in sorted(by_variant.items()) if any(len(c.x) for c in of)}
+    bands = [{"method": i, **band(of, points)} for i, of in drawn.items()]
     panels.append({"title": title(name), "log": is_log(bands), "runs": [], "bands": bands})
-  names = [named(outcome.variant) for outcome in found.variants]
-  return {"methods": names, "runs": [], "panels": panels}
+  return {"methods": _names(ablation), "runs": [], "panels": panels}
 
 
-def failures(found: Ablation) -> Child:
-  """Lists the runs in which something was not finite."""
-  bad = [row for row in found.results.rows if row["failed"]]
-  if not bad:
+def failures(ablation: Ablation) -> Child:
+  """Builds the table of runs in which a value was not finite."""
+  failed = [row for row in ablation.results.rows if row["failed"]]
+  if not failed:
     return tag("p", "No run has failed.")
-  rows = [[text(named(r["variant"])), number(r["seed"]), text(r["failed"])] for r in bad]
+  rows = [[text(variant_name(r["variant"])), number(r["seed"]), text(r["failed"])] for r in failed]
   return table("Runs that failed; no estimate counts them", ["variant", "seed", "what"], rows)

@@ -1,4 +1,4 @@
-"""What runs measured over their rounds, as few enough points for a page."""
+"""Metrics of runs over their rounds: curves of few enough points for a page, and their charts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.run.report.gather import Run
+from gan_jax.run.report.markup import Markup, tag
+from gan_jax.run.report.tables import number, swatch, table, text
+from gan_jax.run.results.records import RunRecord
 from gan_jax.run.results.rows import NO_CURVES
 
 POINTS = 240  # of a curve: about one for each pixel of its picture
@@ -18,9 +20,8 @@ PLAY = (
   *("discriminator/loss", "generator/loss", "D_real", "D_fake", "V", "V_gap", "accuracy"),
   *("distance", "logits_real", "logits_fake", "margin"),
 )
-# What two players have who have reached the distribution of the data. Losses whose logits are no
-# log-odds have none of these.
-LINES = {
+# Values at the distribution of the data; losses whose logits are no log-odds have none of these.
+EQUILIBRIUM = {
   "D_real": ("½", 0.5),
   "D_fake": ("½", 0.5),
   "V": ("-log 4", -math.log(4)),
@@ -44,7 +45,7 @@ class Panel(NamedTuple):
   """One metric of all runs.
 
   Attributes:
-    name: of the metric.
+    name: name of the metric.
     kind: "score", "play" or "monitor".
     curves: {index of a run: its curve}.
   """
@@ -54,78 +55,77 @@ class Panel(NamedTuple):
   curves: Mapping[int, Curve]
 
 
-def panels(found: Sequence[Run]) -> list[Panel]:
-  """Sorts what runs measured into panels: scores, then play, then what monitors saw."""
-  names = {name for run in found for row in run.rows for name in row} - NO_CURVES - DERIVED
-  made = [
-    Panel(
-      name, _kind(name), {i: c for i, run in enumerate(found) if len((c := curve(run, name)).x)}
-    )
-    for name in sorted(names - {"round"}, key=lambda name: _order(name, found))
-  ]
-  return [panel for panel in made if any(len(c.x) > 1 for c in panel.curves.values())]
+def panels(records: Sequence[RunRecord]) -> list[Panel]:
+  """Builds the panels of all metrics: scores, then play, then monitors."""
+  names = set[str]().union(*(row for run in records for row in run.rows))
+  names -= NO_CURVES | DERIVED | {"round"}
+  built = []
+  for name in sorted(names, key=lambda name: _order(name, records)):
+    curves = {i: c for i, run in enumerate(records) if len((c := curve(run, name)).x)}
+    built.append(Panel(name, _kind(name), curves))
+  return [panel for panel in built if any(len(c.x) > 1 for c in panel.curves.values())]
 
 
 def _kind(name: str) -> str:
   return "score" if name.startswith("score/") else "monitor" if name.startswith(MONITOR) else "play"
 
 
-def _order(name: str, found: Sequence[Run]) -> tuple[int, int, str]:
+def _order(name: str, records: Sequence[RunRecord]) -> tuple[int, int, str]:
   kind = ("score", "play", "monitor").index(_kind(name))
-  first = [*(f"score/{score}" for run in found for score in run.listed.scores), *PLAY]
+  first = [*(f"score/{score}" for run in records for score in run.summary.scores), *PLAY]
   return kind, first.index(name) if name in first else len(first), name
 
 
-def curve(run: Run, name: str) -> Curve:
-  """Takes a metric out of a run's rows, where it is finite."""
+def curve(run: RunRecord, name: str) -> Curve:
+  """Returns a metric of a run where it is finite."""
   pairs = [(row["round"], float(row[name])) for row in run.rows if name in row]
   finite = [(x, y) for x, y in pairs if math.isfinite(y)]
   return Curve(np.array([x for x, _ in finite], int), np.array([y for _, y in finite], float))
 
 
 def drawable(curve: Curve) -> Curve:
-  """Keeps what can be drawn: values that are not absurdly large; absurdly small ones are 0."""
-  kept = np.abs(curve.y) < DRAWN[1]
+  """Drops values that are absurdly large; absurdly small ones are 0."""
+  fits = np.abs(curve.y) < DRAWN[1]
   y = np.where(np.abs(curve.y) < DRAWN[0], 0.0, curve.y)
-  return Curve(curve.x[kept], y[kept])
+  return Curve(curve.x[fits], y[fits])
 
 
 def thin(curve: Curve, points: int) -> Curve:
-  """Takes the lowest and the highest of neighbouring points, so that no peak is lost."""
+  """Returns the lowest and the highest of neighbouring points, so that no peak is lost."""
   if len(curve.x) <= points:
     return curve
   parts = np.array_split(np.arange(len(curve.x)), max(1, (points - 2) // 2))
-  kept = {0, len(curve.x) - 1}
+  extremes = {0, len(curve.x) - 1}
   for part in parts:
-    kept |= {int(part[np.argmin(curve.y[part])]), int(part[np.argmax(curve.y[part])])}
-  at = np.array(sorted(kept))
+    extremes |= {int(part[np.argmin(curve.y[part])]), int(part[np.argmax(curve.y[part])])}
+  at = np.array(sorted(extremes))
   return Curve(curve.x[at], curve.y[at])
 
 
 def band(curves: Sequence[Curve], points: int) -> dict[str, list[Any]]:
-  """Draws curves together: their mean, lowest and highest, over neighbouring rounds.
+  """Computes the mean, the lowest and the highest of curves over neighbouring rounds.
 
   Args:
-    curves: of seeds of one method.
-    points: most that come out.
+    curves: curves of the seeds of one method.
+    points: most points of the band.
 
   Returns:
     {"x", "y", "low", "high"}; where only some of the seeds were measured, of those.
   """
   rounds = np.unique(np.concatenate([curve.x for curve in curves]))
-  found: dict[str, list[Any]] = {"x": [], "y": [], "low": [], "high": []}
+  sides: dict[str, list[Any]] = {"x": [], "y": [], "low": [], "high": []}
   for part in np.array_split(rounds, min(points, len(rounds))):
     inside = [c.y[(c.x >= part[0]) & (c.x <= part[-1])] for c in curves]
     inside = [y for y in inside if len(y)]
-    found["x"].append(int(part[-1]))
-    found["y"].append(short(np.mean([y.mean() for y in inside])))
-    found["low"].append(short(min(y.min() for y in inside)))
-    found["high"].append(short(max(y.max() for y in inside)))
-  return found
+    sides["x"].append(int(part[-1]))
+    sides["y"].append(short(np.mean([y.mean() for y in inside])))
+    sides["low"].append(short(min(y.min() for y in inside)))
+    sides["high"].append(short(max(y.max() for y in inside)))
+  return sides
 
 
 def is_log(curves: Sequence[Mapping[str, Any]]) -> bool:
-  """Tells whether values span so much that small ones would not be seen beside large ones."""
+  """Returns whether small values would be invisible beside large ones on a linear axis."""
   values = [y for curve in curves for y in curve["y"]]
   if not values or min(values) < DRAWN[0]:
     return False
@@ -135,7 +135,7 @@ def is_log(curves: Sequence[Mapping[str, Any]]) -> bool:
 def drawn(
   panel: Panel, groups: Mapping[str, Sequence[int]], points: int = POINTS
 ) -> dict[str, Any]:
-  """Makes what page.js draws of a panel.
+  """Builds the data of a panel for page.js.
 
   Args:
     panel: the metric.
@@ -148,7 +148,7 @@ def drawn(
   """
   curves_of = {i: drawable(curve) for i, curve in panel.curves.items()}
   thinned = {i: thin(curve, points) for i, curve in curves_of.items()}
-  runs = [{"run": i, **listed(curve)} for i, curve in thinned.items()]
+  runs = [{"run": i, **as_lists(curve)} for i, curve in thinned.items()]
   bands = []
   if any(len(members) > 1 for members in groups.values()):
     for method, members in enumerate(groups.values()):
@@ -158,19 +158,14 @@ def drawn(
   return {
     "title": title(panel.name),
     "log": is_log(runs),
-    "line": LINES[panel.name][1] if panel.name in LINES else None,
+    "line": EQUILIBRIUM[panel.name][1] if panel.name in EQUILIBRIUM else None,
     "runs": runs,
     "bands": bands,
   }
 
 
-def dashed(name: str) -> str:
-  """Says what the dashed line in a metric's panel is; "" without one."""
-  return f"{LINES[name][0]}, at equilibrium" if name in LINES else ""
-
-
-def listed(curve: Curve) -> dict[str, list[Any]]:
-  """Lists a curve for JSON."""
+def as_lists(curve: Curve) -> dict[str, list[Any]]:
+  """Returns a curve as lists for JSON."""
   return {"x": curve.x.tolist(), "y": [short(y) for y in curve.y]}
 
 
@@ -184,6 +179,90 @@ _WORDS = {"frechet": "Fréchet", "kl": "KL", "auc": "AUC", "mmd": "MMD", "ms": "
 
 
 def title(name: str) -> str:
-  """Names a metric as a reader wants it."""
+  """Formats the name of a metric for readers."""
   plain = name.removeprefix("score/").removeprefix(MONITOR).replace("/", ": ").replace("_", " ")
   return _TITLES.get(name, " ".join(_WORDS.get(word, word) for word in plain.split(" ")))
+
+
+# --- charts ---------------------------------------------------------------------------------------
+
+
+class Chart(NamedTuple):
+  """A chart.
+
+  Attributes:
+    kind: key of the heading that it stands below.
+    title: its title.
+    place: place of its curves in the page's data.
+    values: table of its values.
+    dashed: meaning of its dashed line; "" without one.
+  """
+
+  kind: str
+  title: str
+  place: int
+  values: Markup
+  dashed: str = ""
+
+
+def chart(panel: Panel, place: int, records: Sequence[RunRecord]) -> Chart:
+  """Builds the chart of a panel, whose curves are at a place in the page's data."""
+  dashed = f"{EQUILIBRIUM[panel.name][0]}, at equilibrium" if panel.name in EQUILIBRIUM else ""
+  return Chart(panel.kind, title(panel.name), place, _values(panel, records), dashed)
+
+
+def _values(panel: Panel, records: Sequence[RunRecord]) -> Markup:
+  rows = []
+  for i, (x, y) in panel.curves.items():
+    places = (-1, y.argmin(), y.argmax())
+    cells = [cell for at in places for cell in (number(float(y[at])), number(int(x[at])))]
+    rows.append([text(records[i].name), *cells])
+  heads = ["run", "last", "at round", "lowest", "at round", "highest", "at round"]
+  return table(title(panel.name), heads, rows, runs=list(panel.curves), sortable=False)
+
+
+def charts(
+  place: int,
+  names: Sequence[str],
+  shown: Sequence[bool],
+  drawn: Sequence[Chart],
+  kinds: Mapping[str, str],
+  toggle: bool,
+) -> Markup:
+  """Builds charts that share a legend; page.js draws into them.
+
+  Args:
+    place: place of their data in the page's.
+    names: [methods] names.
+    shown: [methods] whether each is shown before a reader asks for others.
+    drawn: the charts.
+    kinds: {kind: heading}.
+    toggle: whether single runs can be shown in place of bands.
+  """
+  legend = [
+    tag("button", swatch(i), name, type="button", aria_pressed=str(on).lower(), data_method=i)
+    for i, (name, on) in enumerate(zip(names, shown, strict=True))
+  ]
+  single = tag("button", "Single runs", type="button", class_="mode", aria_pressed="false")
+  note = "Lines are means over seeds, bands go from the lowest to the highest of them."
+  grids = [
+    (tag("h3", heading), tag("div", figures, class_="grid"))
+    for kind, heading in kinds.items()
+    if (figures := [_figure(chart) for chart in drawn if chart.kind == kind])
+  ]
+  return tag(
+    "div",
+    tag("div", legend, class_="legend", role="group", aria_label="Shown in the curves"),
+    tag("p", single, " ", tag("span", note, class_="mode-note"), class_="note") if toggle else None,
+    grids,
+    class_="charts",
+    data_set=place,
+  )
+
+
+def _figure(chart: Chart) -> Markup:
+  label = f"{chart.title} over rounds; arrow keys read its values, and all are in the table below"
+  plot = tag("div", class_="plot", tabindex=0, role="img", data_panel=chart.place, aria_label=label)
+  dashed = tag("small", f"dashed: {chart.dashed}") if chart.dashed else None
+  values = tag("details", tag("summary", "Values"), chart.values)
+  return tag("figure", tag("figcaption", chart.title, dashed), plot, values, class_="chart")

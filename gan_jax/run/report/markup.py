@@ -12,7 +12,7 @@ VOID = {"br", "col", "img", "input", "link", "meta"}
 
 
 class Markup(str):
-  """Text that is HTML already; only `tag` and `join` make it."""
+  """Text that is HTML already; only `tag` and `join` build it."""
 
   __slots__ = ()
 
@@ -21,16 +21,13 @@ Child = Any  # text, Markup, a number, None for nothing, or an iterable of these
 
 
 def tag(name: str, /, *children: Child, **attributes: Any) -> Markup:
-  """Makes an element.
+  """Builds an element.
 
   Args:
-    name: of the element.
-    *children: escaped unless they are markup.
+    name: name of the element.
+    *children: contents, escaped unless they are markup.
     **attributes: `class_="a"` is class="a", `data_run=1` is data-run="1"; True is an attribute
       without a value, None and False are none.
-
-  Returns:
-    The element.
   """
   given = "".join(_attribute(key, value) for key, value in attributes.items())
   if name in VOID:
@@ -61,17 +58,17 @@ def _child(child: Child) -> str:
 
 
 def asset(name: str) -> str:
-  """Reads a file of this package's assets."""
+  """Loads a file of this package's assets."""
   return (importlib.resources.files("gan_jax.run.report") / "assets" / name).read_text("utf-8")
 
 
 def document(title: str, body: Markup, data: Mapping[str, Any]) -> str:
-  """Makes a page that needs nothing else, and that a browser lets fetch nothing.
+  """Builds a page that needs no other file, and that a browser lets fetch nothing.
 
   Args:
-    title: of the page.
-    body: all that is shown.
-    data: for page.js, as JSON in an element that is not executed.
+    title: title of the page.
+    body: visible contents.
+    data: data of page.js, as JSON in an element that is not executed.
 
   Returns:
     The page. Its content security policy names its own style and scripts by their checksums, so
@@ -97,8 +94,8 @@ def document(title: str, body: Markup, data: Mapping[str, Any]) -> str:
     Markup(f'<script type="application/json" id="data">{text}</script>'),
     *(Markup(f"<script>{text}</script>") for text in scripts),
   ]
-  whole = tag("html", tag("head", head), tag("body", body, *end), lang="en")
-  return f"<!doctype html>\n{whole}\n"
+  page = tag("html", tag("head", head), tag("body", body, *end), lang="en")
+  return f"<!doctype html>\n{page}\n"
 
 
 def _checksums(texts: Iterable[str]) -> str:

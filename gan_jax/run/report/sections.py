@@ -1,4 +1,4 @@
-"""The parts of a page that say things of runs: what ran, warnings, configs, commands, machines."""
+"""The parts of a page on runs in words: what ran, warnings, configs, commands, machines."""
 
 import math
 import pathlib
@@ -8,32 +8,36 @@ from typing import Any
 
 from gan_jax.run.ablation.results import Results
 from gan_jax.run.config.register import read_source
+from gan_jax.run.config.stored import config_values, read_config
 from gan_jax.run.report.curves import title
-from gan_jax.run.report.gather import SEED, Run, differing
 from gan_jax.run.report.markup import Child, Markup, tag
-from gan_jax.run.report.pictures import Strip
-from gan_jax.run.report.reproduce import ablation_file, commands, config_file, file_name
-from gan_jax.run.report.tables import Cell, number, said, swatch, table, text
-from gan_jax.run.results.listing import told_scores
-from gan_jax.run.results.stored_config import config_values, read_config
+from gan_jax.run.report.samples import Thumbnails
+from gan_jax.run.report.tables import Cell, format_number, number, swatch, table, text
+from gan_jax.run.results.comparing import differing
+from gan_jax.run.results.listing import format_scores
+from gan_jax.run.results.records import RunRecord
+from gan_jax.run.results.reproduce import ablation_file, commands, config_file, file_name
+from gan_jax.run.results.sweeps import SEED
+
+HELP = "loss=hinge k=5 -failed"
 
 
 def section(id: str, heading: str, *children: Child) -> Markup:
-  """Makes a part of the page, which the menu leads to."""
+  """Builds a part of the page, which the menu links to."""
   return tag("section", tag("h2", heading), *children, id=id)
 
 
-# --- what ran -------------------------------------------------------------------------------------
+# --- runs -----------------------------------------------------------------------------------------
 
 
-def what_ran(found: Sequence[Run]) -> Any:
-  """Lists the runs, to be sorted and filtered; what is hidden here is hidden in all of the page."""
-  names = list(dict.fromkeys(name for run in found for name in run.listed.scores))
+def runs(records: Sequence[RunRecord]) -> Any:
+  """Builds the table of runs; its filter hides runs in all of the page."""
+  names = list(dict.fromkeys(name for run in records for name in run.summary.scores))
   ends = ("warnings", "time", "machine")
   heads = ["run", "state", "rounds", "data", "loss", "seed", *map(title, names), *ends]
   caption = "Scores are the last while training, with the best where it was another"
-  rows = [_row(run, names) for run in found]
-  return [_filter(len(found)), table(caption, heads, rows, runs=range(len(found)))]
+  rows = [_row(run, names) for run in records]
+  return [_filter(len(records)), table(caption, heads, rows, runs=range(len(records)))]
 
 
 def _filter(runs: int) -> Markup:
@@ -47,79 +51,63 @@ def _filter(runs: int) -> Markup:
   )
 
 
-HELP = "loss=hinge k=5 -failed"
-
-
-def _row(run: Run, names: Sequence[str]) -> list[Cell]:
-  config, listed = run.listed.config, run.listed
-  total = listed.total or 0
+def _row(run: RunRecord, names: Sequence[str]) -> list[Cell]:
+  config, summary = run.summary.config, run.summary
+  total = summary.total or 0
+  progress = f"{format_number(summary.played)} of {format_number(total)}"
+  machine = [str(run.machine[key]) for key in ("processor", "devices") if key in run.machine]
   return [
     Cell([swatch(run.color), run.name], run.name),
-    Cell(tag("span", listed.state, class_=f"state {listed.state}"), listed.state),
-    number(
-      listed.played, f"{said(listed.played)} of {said(total)}" if listed.played != total else None
-    ),
+    Cell(tag("span", summary.state, class_=f"state {summary.state}"), summary.state),
+    number(summary.played, progress if summary.played != total else None),
     text(config.get("data", "")),
     text(config.get("loss", "")),
     number(run.seed) if isinstance(run.seed, int) else text(run.seed),
-    *(_last_and_best(listed.scores.get(name, {})) for name in names),
-    number(len(run.alarms)),
+    *(_last_and_best(summary.scores.get(name, {})) for name in names),
+    number(len(run.warnings)),
     number(run.seconds, duration(run.seconds)),
-    text(
-      ", ".join(str(run.machine[key]) for key in ("processor", "devices") if key in run.machine)
-    ),
+    text(", ".join(machine)),
   ]
 
 
-def _last_and_best(found: Mapping[str, Any]) -> Cell:
-  if "last" not in found:
+def _last_and_best(score: Mapping[str, Any]) -> Cell:
+  if "last" not in score:
     return number(None)
-  last, best = float(found["last"]), float(found.get("best", found["last"]))
+  last, best = float(score["last"]), float(score.get("best", score["last"]))
   if best == last or math.isnan(best):
     return number(last)
-  return number(last, [said(last), tag("small", f" best {said(best)}")])
+  return number(last, [format_number(last), tag("small", f" best {format_number(best)}")])
 
 
 def duration(seconds: float) -> str:
-  """Says how long something took."""
+  """Formats a time in its largest unit."""
   if not math.isfinite(seconds):
     return "–"
-  minutes, hours = seconds / 60, seconds / 3600
-  return (
-    f"{seconds:.0f} s"
-    if seconds < 100
-    else f"{minutes:.0f} min"
-    if minutes < 100
-    else f"{hours:.1f} h"
-  )
+  if seconds < 100:
+    return f"{seconds:.0f} s"
+  return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-# --- what went wrong ------------------------------------------------------------------------------
+# --- warnings -------------------------------------------------------------------------------------
 
 
-def warnings(found: Sequence[Run], strips: Sequence[Strip]) -> Any:
-  """Shows what went wrong in runs, and what of them could not be read."""
-  alarms = [(i, alarm) for i, run in enumerate(found) for alarm in run.alarms]
+def warnings(records: Sequence[RunRecord], pictures: Sequence[Thumbnails]) -> Any:
+  """Builds the table of warnings, and the list of what could not be read."""
+  pairs = [(i, warning) for i, run in enumerate(records) for warning in run.warnings]
   rows = [
-    [
-      text(found[i].name),
-      number(a.round),
-      text(a.monitor.replace("_", " ")),
-      text(a.seen),
-      text(a.remedy),
-    ]
-    for i, a in alarms
+    [text(records[i].name), number(w.round), *map(text, (w.monitor.replace("_", " "), *w[2:]))]
+    for i, w in pairs
   ]
   heads = ["run", "round", "what", "seen", "what is known to help"]
   notes = [
     tag("li", tag("b", run.name), f": {note}", data_run=i)
-    for i, (run, strip) in enumerate(zip(found, strips, strict=True))
-    for note in [*run.notes, *strip.notes]
+    for i, (run, of_run) in enumerate(zip(records, pictures, strict=True))
+    for note in [*run.notes, *of_run.notes]
   ]
   return [
-    table("Warnings", heads, rows, runs=[i for i, _ in alarms], class_="wordy")
+    table("Warnings", heads, rows, runs=[i for i, _ in pairs], class_="wordy")
     if rows
-    else tag("p", f"None of {len(found)} runs has failed in a way that is looked for."),
+    else tag("p", f"None of {len(records)} runs has failed in a way that is looked for."),
     [tag("h3", "What could not be read or shown"), tag("ul", notes)] if notes else None,
   ]
 
@@ -127,21 +115,19 @@ def warnings(found: Sequence[Run], strips: Sequence[Strip]) -> Any:
 # --- configs, commands, machines ------------------------------------------------------------------
 
 
-def configs(found: Sequence[Run], groups: Mapping[str, Sequence[int]]) -> Any:
-  """Shows in what methods differ, marked where one is not like most; and what all share."""
-  differ, same = differing([found[members[0]] for members in groups.values()])
-  differ = [key for key in differ if key != SEED]
-  config_of = lambda method: found[groups[method][0]].listed.config
+def configs(records: Sequence[RunRecord], groups: Mapping[str, Sequence[int]]) -> Any:
+  """Builds the table of keys in which methods differ, rare values marked, and the shared keys."""
+  config_of = {method: records[members[0]].summary.config for method, members in groups.items()}
+  keys = differing([[config] for config in config_of.values()])
   rows = []
-  for key in differ:
-    values = [config_of(method).get(key, "not set") for method in groups]
-    usual = max(values, key=lambda value: sum(repr(v) == repr(value) for v in values))
-    cell = lambda value, usual=usual: Cell(
-      tag("mark", str(value)) if repr(value) != repr(usual) else str(value), str(value)
-    )
-    rows.append([text(key), *map(cell, values)])
-  seeds = [", ".join(str(found[i].seed) for i in members) for members in groups.values()]
-  shared = {key: found[0].listed.config.get(key) for key in same if key != SEED} if found else {}
+  for key in keys:
+    values = [str(config.get(key, "not set")) for config in config_of.values()]
+    usual = max(values, key=values.count)
+    cells = [Cell(v if v == usual else tag("mark", v), v) for v in values]
+    rows.append([text(key), *cells])
+  seeds = [", ".join(str(records[i].seed) for i in members) for members in groups.values()]
+  first = records[0].summary.config if records else {}
+  shared = {key: first[key] for key in sorted(first.keys() - {*keys, SEED})}
   return [
     table("Where configs differ", ["key", *groups], [*rows, [text(SEED), *map(text, seeds)]]),
     tag("p", "Marked: unlike most of the others.", class_="note") if rows else None,
@@ -153,24 +139,24 @@ def configs(found: Sequence[Run], groups: Mapping[str, Sequence[int]]) -> Any:
   ]
 
 
-def again(found: Sequence[Run], groups: Mapping[str, Sequence[int]]) -> Any:
-  """Gives a config file and commands for each method."""
+def reproduce(records: Sequence[RunRecord], groups: Mapping[str, Sequence[int]]) -> Any:
+  """Builds the config file and the commands of each method."""
   parts = []
   for method, members in groups.items():
-    runs = [found[i] for i in members]
-    config = config_values(read_config(runs[0].listed.path))
-    file = config_file(method, config, read_source(runs[0].listed.path))
-    parts.append(_again(method, commands(runs), file))
+    runs = [records[i] for i in members]
+    folder = runs[0].summary.path
+    file = config_file(method, config_values(read_config(folder)), read_source(folder))
+    parts.append(_files(method, commands(runs), file))
   return parts
 
 
-def ablation_again(name: str, path: pathlib.Path, results: Results) -> Any:
-  """Gives the config file and the command of an ablation."""
+def reproduce_ablation(name: str, path: pathlib.Path, results: Results) -> Any:
+  """Builds the config file and the command of an ablation."""
   command = f"gan_jax ablate --config={file_name(name)} --workdir={shlex.quote(str(path))}"
-  return _again(name, [command], ablation_file(results))
+  return _files(name, [command], ablation_file(results))
 
 
-def _again(name: str, lines: Sequence[str], file: str) -> Child:
+def _files(name: str, lines: Sequence[str], file: str) -> Child:
   return [
     tag("h3", name),
     copied(f"Commands of {name}", "\n".join(lines)),
@@ -179,7 +165,7 @@ def _again(name: str, lines: Sequence[str], file: str) -> Child:
 
 
 def copied(label: str, words: str) -> Markup:
-  """Shows text with a button that copies it."""
+  """Builds text with a button that copies it."""
   button = tag("button", "Copy", type="button", class_="copy", aria_label=f"Copy: {label}")
   return tag(
     "div", button, tag("pre", tag("code", words), tabindex=0, aria_label=label), class_="code"
@@ -187,7 +173,7 @@ def copied(label: str, words: str) -> Markup:
 
 
 def machines(named: Sequence[tuple[str, Mapping[str, Any]]]) -> Any:
-  """Shows what was run on which machine, and with which versions."""
+  """Builds the list of machines and versions, each with the names of its runs."""
   kinds: dict[str, tuple[Mapping[str, Any], list[str]]] = {}
   for name, machine in named:
     kinds.setdefault(repr(sorted(machine.items(), key=str)), (machine, []))[1].append(name)
@@ -203,9 +189,8 @@ def machines(named: Sequence[tuple[str, Mapping[str, Any]]]) -> Any:
   ]
 
 
-def search_text(run: Run) -> str:
-  """Lists what the filter looks at: name, state, scores, and each key of the config."""
-  config = [f"{key}={value}" for key, value in run.listed.config.items()]
-  return " ".join(
-    [run.name, run.method, run.listed.state, told_scores(run.listed), *config]
-  ).lower()
+def search_text(run: RunRecord) -> str:
+  """Returns the text that the filter searches: name, state, scores, and the config."""
+  config = [f"{key}={value}" for key, value in run.summary.config.items()]
+  words = [run.name, run.method, run.summary.state, format_scores(run.summary), *config]
+  return " ".join(words).lower()

@@ -1,4 +1,4 @@
-"""Tables that can be sorted, and estimates drawn as strips beside their numbers."""
+"""Tables that can be sorted, and estimates drawn as strips beside their numbers; colours."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ class Cell(NamedTuple):
   """A cell of a table.
 
   Attributes:
-    shown: what is in it.
-    value: what it is sorted by, a number or text; None comes last.
-    class_: for its style.
+    shown: content.
+    value: number or text to sort by; None comes last.
+    class_: class of its style.
   """
 
   shown: Child
@@ -25,19 +25,19 @@ class Cell(NamedTuple):
 
 
 def number(value: Any, shown: Child = None, class_: str = NUMBER) -> Cell:
-  """Makes a cell of a number; of none, or one that is not finite, it says so."""
+  """Builds a cell of a number; a dash of None, and NaN as text."""
   if value is None or math.isnan(float(value)):
     return Cell("–" if value is None else "nan", None, class_)
-  return Cell(said(value) if shown is None else shown, float(value), class_)
+  return Cell(format_number(value) if shown is None else shown, float(value), class_)
 
 
 def text(value: Any) -> Cell:
-  """Makes a cell of text."""
+  """Builds a cell of text."""
   return Cell(str(value), str(value))
 
 
-def said(value: Any) -> str:
-  """Says a number in four digits, a count in all of them."""
+def format_number(value: Any) -> str:
+  """Formats a number in four digits, a count in all of them."""
   return f"{value:,}" if type(value) is int else f"{float(value):.4g}"
 
 
@@ -52,20 +52,17 @@ def table(
   foot: Markup | None = None,
   **attributes: Any,
 ) -> Markup:
-  """Lays out a table.
+  """Builds a table, in a frame that scrolls where it is wider than the page.
 
   Args:
-    caption: what it shows; for those who do not see it, too.
-    heads: of its columns.
-    rows: cells, the first of which names the row.
-    runs: which run each row is of, for the filter of the page.
-    searches: what a filter of this table finds of each row beside its text.
-    sortable: whether its heads are buttons that sort.
-    foot: a last row that is not sorted.
-    **attributes: of the table.
-
-  Returns:
-    The table, in a frame that scrolls where it is wider than the page.
+    caption: title, also read by screen readers.
+    heads: [columns] heads.
+    rows: [rows][columns] cells; the first of a row is its head.
+    runs: [rows] index of a run, for the filter of the page.
+    searches: [rows] text that the filter of this table searches beside the cells.
+    sortable: whether the heads are buttons that sort.
+    foot: last row, which is not sorted.
+    **attributes: attributes of the table.
   """
   head = lambda h: tag("th", tag("button", h, type="button") if sortable and h else h, scope="col")
   body = [
@@ -77,7 +74,7 @@ def table(
     )
     for at, row in enumerate(rows)
   ]
-  whole = tag(
+  inner = tag(
     "table",
     tag("caption", caption),
     tag("thead", tag("tr", map(head, heads))),
@@ -86,7 +83,7 @@ def table(
     data_sortable=sortable,
     **attributes,
   )
-  return tag("div", whole, class_="scroll", tabindex=0, role="region", aria_label=caption)
+  return tag("div", inner, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
 def _cell(cell: Cell, first: bool, sortable: bool) -> Markup:
@@ -100,18 +97,18 @@ def _cell(cell: Cell, first: bool, sortable: bool) -> Markup:
 
 
 class Axis(NamedTuple):
-  """What a strip goes from and to."""
+  """The range of a strip."""
 
   low: float
   high: float
 
   def at(self, value: float) -> float:
-    """Tells where a value is on a strip."""
+    """Computes the place of a value on a strip."""
     return LENGTH * min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
 
 def axis(values: Sequence[float]) -> Axis | None:
-  """Makes an axis that all finite values are on, from 0 if that is near; None if there are none."""
+  """Computes the range of all finite values, from 0 if that is near; None without any."""
   finite = [value for value in values if math.isfinite(value)]
   if not finite:
     return None
@@ -131,9 +128,9 @@ def strip(
   line: float | None = None,
   class_: str = "",
 ) -> Markup:
-  """Draws an estimate: a dot with its interval, single runs as small dots, a line to compare with.
+  """Draws an estimate: a dot with its interval, single runs as small dots, a line of reference.
 
-  It is hidden from readers of text: the numbers stand beside it.
+  It is hidden from screen readers: the numbers stand beside it.
   """
   dot = lambda value, y, kind: tag("path", d=f"M{axis.at(value):.1f} {y}h.01", class_=kind)
   finite = all(map(math.isfinite, (mean, low, high)))
@@ -153,7 +150,7 @@ def strip(
 
 
 def scale(axis: Axis) -> Markup:
-  """Says what a strip goes from and to."""
+  """Draws the ends and the middle of the range of strips."""
   middle = (axis.low + axis.high) / 2
   ticks = (axis.low, middle, axis.high)
   return tag("span", [tag("span", f"{tick:.3g}") for tick in ticks], class_="scale")
@@ -165,7 +162,7 @@ COLORS, DASHES = 7, 3
 
 
 def colored(i: int) -> str:
-  """Names the style of the i-th method: its colour, and how its line is dashed."""
+  """Returns the classes of the i-th method: its colour, and the dashes of its line."""
   return f"c{i % COLORS} d{i // COLORS % DASHES}"
 
 

@@ -1,4 +1,4 @@
-"""Runs and ablations as they lie below a folder: how far each is, and how good."""
+"""Summaries of the runs and ablations below a folder: state, progress and scores."""
 
 import contextlib
 import math
@@ -11,37 +11,35 @@ from typing import Any, NamedTuple
 from gan_jax.files import read_json
 from gan_jax.run.cli.usage import UsageError
 from gan_jax.run.config.aliases import canonical
+from gan_jax.run.config.stored import config_values, read_run
 from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.evaluation.suite import METRICS, score_name
-from gan_jax.run.results.rows import read_rows, scores
-from gan_jax.run.results.stored_config import config_values, read_config, read_example
+from gan_jax.run.results.rows import last_and_best, read_rows
 from gan_jax.run.training.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
-FAILED = "failed"  # left in a run's folder by a launcher that failed, as `launch/sweep` does
-# Which way each score is better, where no card says it.
+FAILED = "failed"  # file in a run's folder of a launcher that failed, as `launch/sweep` does
+# Direction in which each score is better, where no card has it.
 BETTER = {"modes": "max", "high_quality": "max", "kl": "min"} | {
   name: way for metric in METRICS.values() for name, way in metric.better.items()
 }
+LEAST_NAME, SCORE = 12, 34  # least columns of a name, and columns left for scores if names are long
 
 
-LEAST_NAME, SCORE = 12, 34  # columns that a name has at least, and a score where names are long
-
-
-class Listed(NamedTuple):
-  """A run, or an ablation, as its folder shows it.
+class RunSummary(NamedTuple):
+  """Summary of the folder of a run or an ablation.
 
   Attributes:
     path: the folder.
     state: "running", "done", "stopped", "failed" or "damaged".
-    played: rounds of a run, or runs of an ablation.
-    total: that it ends with; None if nothing says.
-    unit: what `played` counts, "rounds" or "runs".
+    played: rounds of a run, or runs of an ablation, so far.
+    total: rounds or runs in the end; None if unknown.
+    unit: unit of both, "rounds" or "runs".
     scores: {score: {"last", "best", "best_round"}}, the one that chooses the best checkpoint first.
     config: {dotted key: value}.
-    changed: when it was last heard of, in seconds since the epoch.
-    note: why it failed, or what is damaged.
-    classes: of its data, in the order of its pictures; () where it is unconditional.
+    changed: time of the last change, in seconds since the epoch.
+    note: reason of a failure or of damage.
+    classes: classes of its data, in the order of its pictures; () where it is unconditional.
   """
 
   path: pathlib.Path
@@ -56,57 +54,61 @@ class Listed(NamedTuple):
   classes: Sequence[str] = ()
 
 
-def find(folder: str | pathlib.Path) -> list[pathlib.Path]:
-  """Finds the folders of runs and ablations below one, and itself if it is one.
+def find_runs(folder: str | pathlib.Path) -> list[pathlib.Path]:
+  """Returns the folders of runs and ablations below a folder, and itself if it is one.
 
   Raises:
     FileNotFoundError: there is no such folder.
   """
   if not pathlib.Path(folder).is_dir():
     raise FileNotFoundError(f"there is no folder {folder}")
-  found = []
+  runs = []
   for place, inside, files in os.walk(folder):
     if RUN in files or ABLATION in files:
-      found.append(pathlib.Path(place))
+      runs.append(pathlib.Path(place))
       inside.clear()  # a run has checkpoints, which are many folders, and no runs
-  return sorted(found)
+  return sorted(runs)
 
 
-def look(path: pathlib.Path) -> Listed:
-  """Looks at the folder of a run or an ablation; what is damaged is said in its note."""
+def summarise_run(path: pathlib.Path) -> RunSummary:
+  """Loads the summary of a run or an ablation; damage is stated in its note."""
   try:
     return _ablation(path) if (path / ABLATION).is_file() else _run(path)
   except (ValueError, OSError) as error:
-    return Listed(path, "damaged", changed=_changed(path), note=str(error).splitlines()[0])
+    return RunSummary(path, "damaged", changed=_changed(path), note=str(error).splitlines()[0])
 
 
-def _run(path: pathlib.Path) -> Listed:
-  config = flat(config_values(read_config(path)))
+def _run(path: pathlib.Path) -> RunSummary:
+  run_config, example = read_run(path)
+  config = flat(config_values(run_config))
   summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
-  total, played, found = config["rounds"], summary.get("rounds"), summary.get("scores")
+  total, played, scored = config["rounds"], summary.get("rounds"), summary.get("scores")
   if type(total) is not int:
     raise ValueError(f"{path / RUN} is damaged (it has {total!r} rounds); restore it from a copy")
   state, note = "done", ""
   if (live := is_live(path)) or played != total or "stopped" in summary:
     rows = read_rows(path)
     state, note = _unfinished(path, summary, live)
-    played, found = (rows[-1]["round"] if rows else 0), scores(alike(rows), BETTER)
-  told, changed, classes = _told(found), _changed(path), read_example(path).classes
-  return Listed(path, state, played, total, "rounds", told, config, changed, note, classes)
+    played, scored = (
+      (rows[-1]["round"] if rows else 0),
+      last_and_best(comparable_rows(rows), BETTER),
+    )
+  checked, changed, classes = _checked(scored), _changed(path), example.classes
+  return RunSummary(path, state, played, total, "rounds", checked, config, changed, note, classes)
 
 
-def _told(found: Any) -> dict[str, dict[str, Any]]:
-  """Keeps scores that are numbers, of a file that others may have written."""
-  kept = {}
-  for name, score in found.items() if isinstance(found, Mapping) else ():
+def _checked(scored: Any) -> dict[str, dict[str, Any]]:
+  """Drops scores that are no numbers, as others may have written the file."""
+  numbers = {}
+  for name, score in scored.items() if isinstance(scored, Mapping) else ():
     with contextlib.suppress(ValueError, TypeError, KeyError):
       last, best = float(score["last"]), float(score.get("best", score["last"]))
-      kept[name] = {**score, "last": last, "best": best} if "best" in score else {"last": last}
-  return kept
+      numbers[name] = {**score, "last": last, "best": best} if "best" in score else {"last": last}
+  return numbers
 
 
 def _unfinished(path: pathlib.Path, summary: Mapping[str, Any], live: bool) -> tuple[str, str]:
-  """Tells the state of a run that has not played all its rounds, and why."""
+  """Returns the state of a run that has not played all its rounds, and the reason."""
   if live:
     return "running", ""
   if "stopped" in summary:
@@ -116,14 +118,14 @@ def _unfinished(path: pathlib.Path, summary: Mapping[str, Any], live: bool) -> t
   return "stopped", ""
 
 
-def alike(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-  """Picks the rows that were scored as the last of them was; others cannot be compared with it."""
+def comparable_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+  """Returns the rows with the protocol of the last scored one; others are not comparable."""
   scored = [row for row in rows if any(key.startswith("score/") for key in row)]
   return [row for row in scored if row.get("evaluation") == scored[-1].get("evaluation")]
 
 
-def _ablation(path: pathlib.Path) -> Listed:
-  """Looks at an ablation: its runs, and the score of its best variant."""
+def _ablation(path: pathlib.Path) -> RunSummary:
+  """Loads the summary of an ablation: its runs, and the score of its best variant."""
   from gan_jax.run.ablation.results import outcomes, read
 
   results = read(path)
@@ -141,67 +143,61 @@ def _ablation(path: pathlib.Path) -> Listed:
   state = "running" if is_live(path) else "done" if len(rows) >= total else "stopped"
   note = f"{failed} of its runs failed" if failed else ""
   changed = _changed(path)
-  return Listed(path, state, len(rows), total, "runs", scores, config, changed, note)
+  return RunSummary(path, state, len(rows), total, "runs", scores, config, changed, note)
 
 
 def _changed(path: pathlib.Path) -> float:
-  """Tells when a run was last heard of."""
+  """Returns the time of a folder's last change, in seconds since the epoch."""
   for name in ("metrics.jsonl", "rows.jsonl", RUN, ABLATION):
     if (path / name).is_file():
       return (path / name).stat().st_mtime
   return math.nan
 
 
-# --- which, and in which order --------------------------------------------------------------------
+# --- selection and order --------------------------------------------------------------------------
 
 
-def chosen(listed: Sequence[Listed], wanted: Mapping[str, str]) -> list[Listed]:
-  """Keeps those whose state and config are as wanted.
+def filter_runs(summaries: Sequence[RunSummary], wanted: Mapping[str, str]) -> list[RunSummary]:
+  """Returns the runs and ablations with a state and values of the config.
 
   Args:
-    listed: runs and ablations.
-    wanted: {"state" or a key of the config, dotted: value as it is printed}.
-
-  Returns:
-    Those of them.
+    summaries: runs and ablations.
+    wanted: {"state" or dotted key of the config: value as printed}.
 
   Raises:
-    ValueError: for a key that none of them has.
+    ValueError: no run has a key.
   """
   wanted = {key: str(canonical(key, value)) for key, value in wanted.items()}
-  known = {"state"}.union(*(run.config for run in listed))
+  known = {"state"}.union(*(run.config for run in summaries))
   for key in wanted:
-    if listed and key not in known:
+    if summaries and key not in known:
       near = sorted(name for name in known if key.split(".")[-1] in name) or sorted(known)
       raise UsageError(f"--filter: no run has the key {key!r}; there are: {', '.join(near)}")
-  says = lambda run, key: str(run.state if key == "state" else run.config.get(key))
-  return [run for run in listed if all(says(run, k) == v for k, v in wanted.items())]
+  value = lambda run, key: str(run.state if key == "state" else run.config.get(key))
+  return [run for run in summaries if all(value(run, k) == v for k, v in wanted.items())]
 
 
-def ordered(listed: Sequence[Listed], key: str) -> list[Listed]:
-  """Sorts by a score, the best first, or by something else, the least first.
+def sort_runs(summaries: Sequence[RunSummary], key: str) -> list[RunSummary]:
+  """Returns the runs sorted by a score, the best first, or by another key, the least first.
 
   Args:
-    listed: runs and ablations.
+    summaries: runs and ablations.
     key: "name", "state", "progress", "age", a score, "best:SCORE", or a key of the config; after a
-      minus the other way round. Those that have it not come last.
-
-  Returns:
-    All of them.
+      minus the other way round. Runs without it come last.
 
   Raises:
-    ValueError: none of them has such a key.
+    ValueError: no run has such a key.
   """
   name, flipped = key.removeprefix("-"), key.startswith("-")
   name = f"best:{score_of(name)}" if name.startswith("best:") else score_name(name)
-  values = [_value(run, name) for run in listed]
-  if listed and all(value is None for value in values):
-    names = sorted({score for run in listed for score in run.scores})
+  values = [_value(run, name) for run in summaries]
+  if summaries and all(value is None for value in values):
+    names = sorted({score for run in summaries for score in run.scores})
     raise UsageError(
       f"--sort: no run has {key.removeprefix('-')!r}; expected name, state, progress, age, a key of"
       f" the config, or a score, last or best:SCORE: {', '.join(names) or 'there is none yet'}"
     )
-  pairs = list(zip(values, listed, strict=True))
+  pairs = list(zip(values, summaries, strict=True))
   there = [pair for pair in pairs if pair[0] is not None]
   backwards = flipped != (BETTER.get(name.removeprefix("best:")) == "max")
   there.sort(key=lambda pair: pair[0] or (), reverse=backwards)
@@ -209,12 +205,12 @@ def ordered(listed: Sequence[Listed], key: str) -> list[Listed]:
 
 
 def score_of(key: str) -> str:
-  """Takes the score out of what runs are sorted by."""
+  """Returns the score in a key to sort by."""
   return score_name(key.removeprefix("-").removeprefix("best:"))
 
 
-def _value(run: Listed, name: str) -> tuple[bool, float, str] | None:
-  """Takes what a run is sorted by, numbers before text; None if it has none, or NaN."""
+def _value(run: RunSummary, name: str) -> tuple[bool, float, str] | None:
+  """Returns the value that a run is sorted by, numbers before text; None if it has none, or NaN."""
   facts = {
     "name": str(run.path),
     "state": run.state,
@@ -222,8 +218,8 @@ def _value(run: Listed, name: str) -> tuple[bool, float, str] | None:
     "age": -run.changed,
   }
   score = run.scores.get(name.removeprefix("best:"), {})
-  found = score.get("best" if name.startswith("best:") else "last")
-  value = facts.get(name, run.config.get(name) if found is None else float(found))
+  number = score.get("best" if name.startswith("best:") else "last")
+  value = facts.get(name, run.config.get(name) if number is None else float(number))
   if isinstance(value, int | float):
     return None if math.isnan(value) else (False, float(value), "")
   return None if value is None else (True, 0.0, str(value))
@@ -233,35 +229,36 @@ def _value(run: Listed, name: str) -> tuple[bool, float, str] | None:
 
 
 def table(
-  listed: Sequence[Listed],
+  summaries: Sequence[RunSummary],
   below: str | pathlib.Path,
   *,
   first: str = "",
   width: int | None = None,
   now: float | None = None,
 ) -> str:
-  """Lays runs out for a terminal.
+  """Formats runs as a table for a terminal.
 
   Args:
-    listed: runs and ablations, in order.
-    below: folder that their names are seen from.
-    first: score that is shown first.
-    width: columns there are; None for as many as it takes.
-    now: seconds since the epoch, which ages are counted to.
+    summaries: runs and ablations, in order.
+    below: folder that their names are relative to.
+    first: score to show first.
+    width: columns of the terminal; None for no limit.
+    now: time that ages are counted to, in seconds since the epoch; by default the present.
 
   Returns:
     A line for each, and one that counts them.
   """
   now = time.time() if now is None else now
   rows = [
-    (_name(run.path, below), run.state, _progress(run), ago(now - run.changed)) for run in listed
+    (_name(run.path, below), run.state, _progress(run), format_age(now - run.changed))
+    for run in summaries
   ]
   if not rows:
     return "no run was found"
   rows = [("run", "state", "rounds", "age"), *rows]
   ends = [
     "scores",
-    *("  ".join(filter(None, (run.note, told_scores(run, first)))) for run in listed),
+    *("  ".join(filter(None, (run.note, format_scores(run, first)))) for run in summaries),
   ]
   name, state, progress, age = (max(len(row[i]) for row in rows) for i in range(4))
   if width is not None:
@@ -270,28 +267,23 @@ def table(
     _cut(f"{_end(a, name):{name}}  {b:{state}}  {c:>{progress}}  {d:>{age}}  {end}", width)
     for (a, b, c, d), end in zip(rows, ends, strict=True)
   ]
-  states = [run.state for run in listed]
+  states = [run.state for run in summaries]
   counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-  return "\n".join([*lines, f"{len(listed)} in all: {counts}"])
+  return "\n".join([*lines, f"{len(summaries)} in all: {counts}"])
 
 
-def told_scores(run: Listed, first: str = "") -> str:
-  """Says the scores of a run, last and, where there is one, best."""
+def format_scores(run: RunSummary, first: str = "") -> str:
+  """Formats the scores of a run, last and, where there is one, best."""
   names = sorted(run.scores, key=lambda name: name != first.removeprefix("best:"))
   return "  ".join(_score(name, run.scores[name]) for name in names)
 
 
-def _score(name: str, found: Mapping[str, Any]) -> str:
-  last, best = found["last"], found.get("best", found["last"])
-  return f"{name} {number(last)}" + (f" (best {number(best)})" if best != last else "")
+def _score(name: str, score: Mapping[str, Any]) -> str:
+  last, best = score["last"], score.get("best", score["last"])
+  return f"{name} {float(last):.4g}" + (f" (best {float(best):.4g})" if best != last else "")
 
 
-def number(value: Any) -> str:
-  """Says a number in four digits; "nan" and infinities were written as text."""
-  return f"{float(value):.4g}"
-
-
-def _progress(run: Listed) -> str:
+def _progress(run: RunSummary) -> str:
   unit = "" if run.unit == "rounds" else f" {run.unit}"
   return f"{run.played:,}/{'?' if run.total is None else f'{run.total:,}'}{unit}"
 
@@ -310,8 +302,8 @@ def _cut(line: str, width: int | None) -> str:
   return line if width is None or len(line) <= width else line[: width - 1] + "…"
 
 
-def ago(seconds: float) -> str:
-  """Says an age in its largest unit."""
+def format_age(seconds: float) -> str:
+  """Formats an age in its largest unit."""
   for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
     if seconds >= size:
       return f"{seconds / size:.0f} {unit}"

@@ -275,7 +275,7 @@ def _duration(seconds: float) -> str:
 # --- the summary ----------------------------------------------------------------------------------
 
 
-def scores(rows: Sequence[Mapping[str, Any]], better: Mapping[str, str]) -> dict[str, Any]:
+def last_and_best(rows: Sequence[Mapping[str, Any]], better: Mapping[str, str]) -> dict[str, Any]:
   """Gathers each score's last and best value.
 
   Args:

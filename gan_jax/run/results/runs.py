@@ -22,12 +22,13 @@ from gan_jax.game.random import make_key
 from gan_jax.plots import picture
 from gan_jax.run.config.config import complete
 from gan_jax.run.config.register import check_registered
+from gan_jax.run.config.roles import EVALUATION, PLACE, is_of_scores, is_place
 from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.stored import read_run
 from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.results.rows import save_arrays, save_images, save_png
 from gan_jax.run.results.same_run import check_same_data
-from gan_jax.run.results.stored_config import EVALUATION, PLACE, is_of_scores, is_place, read
 from gan_jax.run.training.checkpoint import BEST, Checkpoints
 
 STEPS = 10  # of an interpolation
@@ -58,7 +59,7 @@ class RunFolder:
       ValueError: if something of the run is not registered here, or a key would change the run.
     """
     self.workdir = pathlib.Path(workdir)
-    config, self.example = read(self.workdir)
+    config, self.example = read_run(self.workdir)
     check_registered(self.workdir)
     self.config = complete(config)
     self._changes = dict(changes or {})

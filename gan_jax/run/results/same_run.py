@@ -8,24 +8,15 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.data import fingerprint
+from gan_jax.files import read_json
 from gan_jax.game.switches import made_with, remembered
 from gan_jax.run.config.config import free_numbers
 from gan_jax.run.config.register import read_source
+from gan_jax.run.config.roles import COURSE, EVALUATION, LAYOUT, PLACE, is_within
+from gan_jax.run.config.stored import config_values, read_config, read_fields
+from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.rows import write_json
-from gan_jax.run.results.stored_config import (
-  COURSE,
-  EVALUATION,
-  LAYOUT,
-  PLACE,
-  config_values,
-  differences,
-  has_checkpoint,
-  is_within,
-  other_switches,
-  read_config,
-  read_json_of,
-)
 
 
 def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
@@ -100,7 +91,7 @@ def check_same_data(
   Raises:
     ValueError: saying what differs, or that the run does not know its data.
   """
-  old, new = read_json_of(pathlib.Path(workdir)).get("data"), data_of(experiment)
+  old, new = read_fields(workdir).get("data"), data_of(experiment)
   what = "use those it was trained on, another --workdir, or train with --allow_config_change"
   if old is None:
     if moved:
@@ -174,3 +165,39 @@ def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> 
       f"them:\n{other}\nset them as they were, use another --workdir, or --allow_config_change to "
       "go on under these"
     )
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
+  """Lists the dotted keys of which values differ, each with a line that says how."""
+  a, b = flat(old), flat(new)
+  return {
+    key: f"  {key}: {a.get(key, 'not set')} there, {b.get(key, 'not set')} here"
+    for key in sorted(a.keys() | b.keys())
+    if a.get(key) != b.get(key)
+  }
+
+
+def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:
+  """Lists JAX's switches under which a run was started and that differ here, a line each.
+
+  Args:
+    workdir: of the run, if there is one.
+    key: "switches", or "made_with" for what bits depend on and rounded numbers do not.
+
+  Returns:
+    The lines; none of what the run does not remember.
+  """
+  here, then = {"switches": remembered(), "made_with": made_with()}[key], {}
+  # No run, or a damaged file, is told where it is read for its config.
+  with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
+    then = dict(read_json(pathlib.Path(workdir) / "config.json")[key])
+  return "\n".join(
+    f"  {name}: {then[name]} there, {value} here"
+    for name, value in here.items()
+    if name in then and then[name] != value
+  )
+
+
+def has_checkpoint(workdir: pathlib.Path) -> bool:
+  """Tells whether there is anything to go on from."""
+  return any(path.name.isdecimal() for path in (workdir / "checkpoints").glob("*"))

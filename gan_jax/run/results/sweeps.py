@@ -1,4 +1,4 @@
-"""Folders of `launch/sweep`: each has a list of training commands, and stands for their runs."""
+"""Folders of `launch/sweep`: each holds a list of training commands, and stands for their runs."""
 
 import json
 import pathlib
@@ -6,29 +6,29 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gan_jax.run.config.stored import config_values, read_config
 from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.results.listing import RUN, look
-from gan_jax.run.results.stored_config import config_values, read_config
+from gan_jax.run.results.listing import RUN, summarise_run
 
 JOBS = "jobs.txt"
 SEED = "seed"  # the key of a config in which runs of one method differ
 
 
 def is_sweep(folder: str | pathlib.Path) -> bool:
-  """Tells whether a folder has the list of a sweep."""
+  """Returns whether a folder holds the list of a sweep."""
   return (pathlib.Path(folder) / JOBS).is_file()
 
 
 def jobs(folder: str | pathlib.Path) -> list[pathlib.Path]:
-  """Lists the folders of a sweep's runs, whether they have begun or not.
+  """Returns the folders of a sweep's runs, whether they have begun or not.
 
-  A folder is looked for in that of the sweep first, which may have been moved since.
+  Each is searched in the folder of the sweep first, which may have been moved since.
 
   Raises:
-    ValueError: the list is none of training commands.
+    ValueError: a line is no training command.
   """
   folder = pathlib.Path(folder)
-  found = []
+  paths = []
   for line in (folder / JOBS).read_text(encoding="utf-8").splitlines():
     words = shlex.split(line, comments=True)
     workdirs = [word.partition("=")[2] for word in words if word.startswith("--workdir=")]
@@ -38,18 +38,18 @@ def jobs(folder: str | pathlib.Path) -> list[pathlib.Path]:
       )
     if words:
       path = pathlib.Path(workdirs[-1])
-      found.append(folder / path.name if (folder / path.name).is_dir() else path)
-  return found
+      paths.append(folder / path.name if (folder / path.name).is_dir() else path)
+  return paths
 
 
 def expanded(folders: Iterable[str | pathlib.Path]) -> tuple[list[pathlib.Path], list[str]]:
   """Replaces sweeps by their runs.
 
   Args:
-    folders: of runs, ablations and sweeps.
+    folders: folders of runs, ablations and sweeps.
 
   Returns:
-    Folders of runs and ablations; which jobs of sweeps have not begun, a line of each sweep.
+    Folders of runs and ablations; a line for each sweep on its jobs that have not begun.
   """
   paths: list[pathlib.Path] = []
   notes = []
@@ -57,47 +57,47 @@ def expanded(folders: Iterable[str | pathlib.Path]) -> tuple[list[pathlib.Path],
     if not is_sweep(folder):
       paths.append(folder)
       continue
-    found = jobs(folder)
-    begun = [path for path in found if (path / RUN).is_file()]
+    planned = jobs(folder)
+    begun = [path for path in planned if (path / RUN).is_file()]
     if not begun:
       raise FileNotFoundError(f"no run of {folder} has begun: launch/sweep start {folder}")
-    if missing := [path.name for path in found if path not in begun]:
+    if missing := [path.name for path in planned if path not in begun]:
       notes.append(f"{folder}: {len(missing)} jobs have not begun: {', '.join(missing)}")
     paths += begun
   return paths, notes
 
 
 def methods(arguments: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
-  """Lists the methods that a command line names, each by its runs.
+  """Returns the runs of each method that a command line names.
 
   Args:
-    arguments: of each a run or a card, several of one method with commas between, or a sweep, whose
+    arguments: each a run or a card, several of one method with commas between, or a sweep, whose
       runs are one method where their configs differ in the seed alone.
 
   Returns:
-    {name: paths}, named by the first path; which runs of sweeps are left out, a line of each.
+    {name: paths}, named by the first path; a line for each run of a sweep that is left out.
 
   Raises:
     FileNotFoundError: no run of a sweep is done.
   """
-  found: dict[str, list[str]] = {}
+  named: dict[str, list[str]] = {}
   notes: list[str] = []
   for argument in arguments:
     groups = [argument.split(",")]
     if is_sweep(argument):
-      groups, left = _groups(argument)
-      notes += left
+      groups, omitted = _groups(argument)
+      notes += omitted
     for group in groups:
-      found[group[0] if group[0] not in found else f"{group[0]} again"] = group
-  return found, notes
+      named[group[0] if group[0] not in named else f"{group[0]} again"] = group
+  return named, notes
 
 
 def _groups(folder: str) -> tuple[list[list[str]], list[str]]:
-  """Groups the runs of a sweep that are done by their configs but for the seed."""
+  """Groups the runs of a sweep that are done by their configs without the seed."""
   groups: dict[str, list[str]] = {}
   notes = []
   for path in jobs(folder):
-    state = look(path).state if (path / RUN).is_file() else "waiting"
+    state = summarise_run(path).state if (path / RUN).is_file() else "waiting"
     if state != "done":
       notes.append(f"{path} is left out, as it is {state}")
       continue
@@ -109,5 +109,5 @@ def _groups(folder: str) -> tuple[list[list[str]], list[str]]:
 
 
 def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Leaves out of a flat config what tells runs of one method apart."""
+  """Returns a flat config without the key in which runs of one method differ."""
   return {key: value for key, value in config.items() if key != SEED}

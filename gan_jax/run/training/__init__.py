@@ -1,1 +1,1 @@
-"""The loop around the rounds: logs, checkpoints, signals, alarms."""
+"""The loop around the rounds: logs, checkpoints, signals, warnings."""

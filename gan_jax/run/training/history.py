@@ -1,9 +1,9 @@
-"""What a run remembers of its rows, however many they are: all that it needs while it trains."""
+"""Rows that a run keeps in memory while it trains: bounded, however long it is."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from gan_jax.run.training.diagnostics import Alarm, Diagnosis, Rows, follow
+from gan_jax.run.training.diagnostics import DetectorState, Rows, Warning_, update
 
 Row = Mapping[str, Any]
 
@@ -17,49 +17,49 @@ class History:
   """
 
   def __init__(self, rows: Rows, rounds: int):
-    """Starts.
+    """Starts from the rows of an earlier start.
 
     Args:
-      rows: that there are already.
-      rounds: that the run will have.
+      rows: rows so far.
+      rounds: rounds of the whole run.
     """
     self.last: int | None = None  # round
     self._rounds = rounds
-    self._diagnosis = follow(Diagnosis(), rows, rounds)
+    self._state = update(DetectorState(), rows, rounds)
     self._plain, self._scored = Thinned(), Thinned()
     for row in rows:
-      self._keep(row)
+      self._append(row)
 
-  def add(self, row: Row) -> list[Alarm]:
-    """Takes a row; returns the alarms that are new."""
-    known = self._diagnosis.alarms
-    self._diagnosis = follow(self._diagnosis, [row], self._rounds)
-    self._keep(row)
-    return sorted(a for name, a in self._diagnosis.alarms.items() if name not in known)
+  def add(self, row: Row) -> list[Warning_]:
+    """Adds a row; returns the new warnings."""
+    before = self._state.warnings
+    self._state = update(self._state, [row], self._rounds)
+    self._append(row)
+    return sorted(w for name, w in self._state.warnings.items() if name not in before)
 
   def rows(self) -> list[Row]:
-    """Lists rows to draw, in order."""
-    return sorted([*self._plain.kept, *self._scored.kept], key=lambda row: row["round"])
+    """Returns the rows to draw, in order."""
+    return sorted([*self._plain.items, *self._scored.items], key=lambda row: row["round"])
 
-  def _keep(self, row: Row) -> None:
-    """Keeps a row; those with scores, which are rare, are thinned out among themselves."""
+  def _append(self, row: Row) -> None:
+    """Appends a row; those with scores, which are rare, are thinned out among themselves."""
     self.last = row["round"]
     is_scored = any(name.startswith("score/") for name in row)
     (self._scored if is_scored else self._plain).add(row)
 
 
 class Thinned:
-  """Evenly spaced ones of the things that were added, the first among them: at most LIMIT."""
+  """Evenly spaced items of all that were added, the first among them: at most LIMIT."""
 
   def __init__(self) -> None:
     """Starts with none."""
-    self.kept: list[Any] = []
+    self.items: list[Any] = []
     self._added, self._step = 0, 1
 
-  def add(self, thing: Any) -> None:
-    """Adds one; where there are too many, every second is left out."""
+  def add(self, item: Any) -> None:
+    """Adds an item; where there are too many, every second is left out."""
     if self._added % self._step == 0:
-      self.kept.append(thing)
-    if len(self.kept) > LIMIT:
-      self.kept, self._step = self.kept[::2], 2 * self._step
+      self.items.append(item)
+    if len(self.items) > LIMIT:
+      self.items, self._step = self.items[::2], 2 * self._step
     self._added += 1

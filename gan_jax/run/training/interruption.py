@@ -1,4 +1,4 @@
-"""Signals: a run that is asked to stop does so where its state can be saved, and in time."""
+"""Signals: a run that is asked to stop does so in time, where its state can be saved."""
 
 import contextlib
 import os
@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import jax
-from jax._src import distributed  # its client, which is public nowhere
 from jax.experimental import multihost_utils
 
 from gan_jax.parallel.processes import is_common
@@ -21,11 +20,10 @@ from gan_jax.parallel.processes import is_common
 AGAIN = 75  # exit code: start the same command again, and it goes on (EX_TEMPFAIL of sysexits.h)
 GRACE = 25.0  # seconds; Kubernetes, SLURM and preemptible machines kill after 30
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
-NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX tells all processes that one was asked to stop
-GONE = "gan_jax/gone"  # where the first process tells the others that it ends, with which exit code
-BESIDE = "beside"  # name of the thread of `interruptible`
-HEARD = 2.0  # seconds until all have heard of it: JAX looks once a second, and so does each process
-
+# Keys of JAX's coordination service: a process was asked to stop; the first one ends, with a code.
+PREEMPTION_KEY, EXIT_KEY = "RECEIVED_PREEMPTION_NOTICE", "gan_jax/gone"
+PROPAGATION_SECONDS = 2.0  # until all know of a key: JAX and each process poll once a second
+WORKER = "interruptible"  # name of a thread
 
 T = TypeVar("T")
 
@@ -35,71 +33,72 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-  """What came of SIGINT, SIGTERM and notices of preemption.
+  """Requests to stop, by SIGINT, SIGTERM or a notice of preemption.
 
-  Between a dispatch and its result the state is nowhere, and could not be saved: so a signal raises
-  nothing there, and is asked for. A second one does raise.
+  Between a dispatch and its result the state is nowhere, and could not be saved: a signal raises
+  nothing there, and the loop polls for it. A second one does raise.
   """
 
   def __init__(self) -> None:
-    self._came = self._at_once = False
-    self._asked = 0
-    self.heard = threading.Event()  # that this or another process was asked to stop
+    self._signaled = self._raises = False
+    self._polls = 0
+    self.requested = threading.Event()  # this or another process was asked to stop
 
   def __call__(self) -> bool:
-    """Tells whether to stop now; of several processes all are told so at the same call."""
-    self._asked += 1  # they agree on a number that is still ahead of them all, and not on a round
-    return self._came or (_several() and multihost_utils.reached_preemption_sync_point(self._asked))
+    """Returns whether to stop now, the same for all of several processes at the same call."""
+    self._polls += 1  # they agree on a number that is still ahead of them all, and not on a round
+    return self._signaled or (
+      _several() and multihost_utils.reached_preemption_sync_point(self._polls)
+    )
 
   @contextlib.contextmanager
-  def at_once(self) -> Iterator[None]:
+  def immediately(self) -> Iterator[None]:
     """Lets signals raise Interrupted, where the state is at hand and work can be done again."""
-    self._at_once = not _several()
+    self._raises = not _several()
     try:
-      if self._came and self._at_once:
+      if self._signaled and self._raises:
         raise Interrupted("stopped")
       yield
     finally:
-      self._at_once = False
+      self._raises = False
 
   def note(self, number: int, frame: Any) -> None:
     """Handles a signal; that of several processes is in the hands of the watchdog, and of JAX."""
     if _several():
       return
-    if self._came:
+    if self._signaled:
       raise Interrupted("stopped at once, as asked twice; what was not saved is lost")
-    if self._at_once:
-      self._came = True
+    self._signaled = True
+    if self._raises:
       raise Interrupted("stopped")
-    self._came = True
 
 
 @contextlib.contextmanager
 def interruption(grace_seconds: float = GRACE) -> Iterator[Interruption]:
-  """Takes SIGINT and SIGTERM while a run is played.
+  """Handles SIGINT and SIGTERM while a run is played.
 
   Args:
-    grace_seconds: time from the first signal to the end of the process, whatever it is busy with:
-      without having saved, if need be; and of all processes, whichever of them it came to. Of
-      several, up to four seconds of it go by until all have heard of it and can leave in turn.
+    grace_seconds: seconds from the first signal, to whichever process, to the end of all processes,
+      without having saved if need be. Of several, up to four seconds of it pass until all know of
+      it and can leave in turn.
 
   Yields:
-    What tells whether one came.
+    The requests to stop.
 
   Raises:
     Interrupted: where several processes were to stop, and another has left before they could.
   """
-  found = Interruption()
+  requests = Interruption()
   if threading.current_thread() is not threading.main_thread():  # others get no signals
-    yield found
+    yield requests
     return
-  mine = NUMBERS[:1] if _several() else NUMBERS  # JAX handles SIGTERM for several processes
-  before = {number: signal.signal(number, found.note) for number in mine}
+  handled = NUMBERS[:1] if _several() else NUMBERS  # JAX handles SIGTERM for several processes
+  before = {number: signal.signal(number, requests.note) for number in handled}
   try:
-    with _watchdog(grace_seconds, found.heard):
-      yield found
+    with _watchdog(grace_seconds, requests.requested):
+      yield requests
   except jax.errors.JaxRuntimeError as error:
-    if found.heard.is_set() and _several():
+    if requests.requested.is_set() and _several():
       raise Interrupted("left with another process, which was not done in time") from error
     raise
   finally:
@@ -108,16 +107,16 @@ def interruption(grace_seconds: float = GRACE) -> Iterator[Interruption]:
 
 
 def interruptible(work: Callable[[], T]) -> T:
-  """Does work in another thread, so that what a signal raises here need not wait for its end.
+  """Calls a function in another thread, so that a signal here can raise before it returns.
 
-  A compilation is one instruction of Python, between two of which handlers run; what waits for a
-  thread is none. The thread goes on when this is left by an error, and ends with the process.
+  Handlers run between two instructions of Python, and a compilation is one; waiting for a thread is
+  not. The thread goes on when this is left by an error, and ends with the process.
 
   Args:
-    work: what to do.
+    work: function of no arguments.
 
   Returns:
-    What it returns.
+    Its result.
   """
   done: Future[T] = Future()
 
@@ -127,40 +126,52 @@ def interruptible(work: Callable[[], T]) -> T:
     except BaseException as error:
       done.set_exception(error)
 
-  threading.Thread(target=do, name=BESIDE, daemon=True).start()
+  threading.Thread(target=do, name=WORKER, daemon=True).start()
   return done.result()
 
 
 def is_busy() -> bool:
-  """Tells whether work of `interruptible` that was left goes on."""
-  return any(thread.name == BESIDE for thread in threading.enumerate())
+  """Returns whether a thread of `interruptible` that was left goes on."""
+  return any(thread.name == WORKER for thread in threading.enumerate())
 
 
 def _several() -> bool:
-  """Tells whether JAX makes several processes stop together."""
+  """Returns whether JAX makes several processes stop together."""
   return jax.distributed.is_initialized()
 
 
-def tell_gone(code: int) -> None:
-  """Tells the other processes that this one ends, if it is the first, without which JAX ends them.
+def _coordination() -> tuple[Any, int]:
+  """Returns the client of JAX's coordination service, and this process's number.
 
-  In what they wait for, they would hear of it as of a crash.
+  JAX has no public name for it. The client is None of one process, and where JAX has moved it: then
+  processes end as after a crash of the first, with JAX's own message and exit code.
+  """
+  try:
+    from jax._src.distributed import global_state
+
+    return global_state.client, global_state.process_id
+  except (ImportError, AttributeError):
+    return None, jax.process_index()
+
+
+def broadcast_exit(code: int) -> None:
+  """Broadcasts that the first process ends, without which JAX ends the others as after a crash.
 
   Args:
-    code: with which it ends, and they shall.
+    code: exit code of all.
   """
-  client = distributed.global_state.client
-  if client is not None and distributed.global_state.process_id == 0:
-    with contextlib.suppress(jax.errors.JaxRuntimeError):  # there is nobody left to be told
-      client.key_value_set(GONE, str(code), allow_overwrite=True)
-      time.sleep(HEARD)
+  client, process = _coordination()
+  if client is not None and process == 0:
+    with contextlib.suppress(jax.errors.JaxRuntimeError):  # no other process is left
+      client.key_value_set(EXIT_KEY, str(code), allow_overwrite=True)
+      time.sleep(PROPAGATION_SECONDS)
 
 
 @contextlib.contextmanager
-def leaving() -> Iterator[None]:
-  """Ends this process at once where it alone has failed: JAX would wait for the others to end.
+def exit_on_local_failure() -> Iterator[None]:
+  """Exits at once where this process alone has failed: JAX would wait for the others to end.
 
-  They fail in the next thing that all do together, and end likewise.
+  They fail in the next collective operation, and exit likewise.
   """
   try:
     yield
@@ -174,30 +185,30 @@ def leaving() -> Iterator[None]:
       traceback.print_exception(error)
     sys.stderr.flush()
     code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-    tell_gone(code)
+    broadcast_exit(code)
     os._exit(code)
 
 
-def _told(what: str) -> str:
-  """Reads what one of several processes has told all; empty if nothing."""
-  client = distributed.global_state.client
+def _value(key: str) -> str:
+  """Returns the value of a key of the coordination service; "" without one."""
+  client, _ = _coordination()
   try:
-    return client.key_value_try_get(what) if client is not None else ""
-  except jax.errors.JaxRuntimeError:  # there is no such key; or nobody to ask, which JAX finds too
+    return client.key_value_try_get(key) if client is not None else ""
+  except jax.errors.JaxRuntimeError:  # there is no such key; or no service, which JAX finds too
     return ""
 
 
 @contextlib.contextmanager
-def _watchdog(grace_seconds: float, heard: threading.Event) -> Iterator[None]:
+def _watchdog(grace_seconds: float, requested: threading.Event) -> Iterator[None]:
   """Ends the process when the time after a signal is over.
 
   Python's own handlers run between two instructions of Python, and a compilation or a write to a
-  disk that hangs is one: a thread of its own watches where the interpreter notes signals at once.
+  disk that hangs is one: a thread watches the pipe to which the interpreter writes signals at once.
   """
   read, write = os.pipe()
   os.set_blocking(write, False)
   before = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-  thread = threading.Thread(target=_watch, args=(read, grace_seconds, heard), daemon=True)
+  thread = threading.Thread(target=_watch, args=(read, grace_seconds, requested), daemon=True)
   thread.start()
   try:
     yield
@@ -208,16 +219,16 @@ def _watchdog(grace_seconds: float, heard: threading.Event) -> Iterator[None]:
     os.close(read)
 
 
-def _watch(read: int, grace_seconds: float, heard: threading.Event) -> None:
-  """Waits for a signal, then for the end of the run, which closes what it reads from."""
+def _watch(read: int, grace_seconds: float, requested: threading.Event) -> None:
+  """Waits for a signal, then for the end of the run, which closes the other end of the pipe."""
   if not _wait(read):
     return
-  heard.set()
-  came, end = b"?", time.monotonic() + _bound(grace_seconds)
-  while came and (left := end - time.monotonic()) > 0:
-    if select.select([read], [], [], left)[0]:
-      came = os.read(read, 1)
-  if came:
+  requested.set()
+  signaled, end = b"?", time.monotonic() + _bound(grace_seconds)
+  while signaled and (seconds := end - time.monotonic()) > 0:
+    if select.select([read], [], [], seconds)[0]:
+      signaled = os.read(read, 1)
+  if signaled:
     print(
       f"gan_jax: not done {grace_seconds:g} s after being asked to stop: left without saving the"
       " rounds since the last checkpoint",
@@ -231,21 +242,21 @@ def _wait(read: int) -> bool:
   """Waits until this process, or another of several, is asked to stop; False if the run ends."""
   while True:
     if not select.select([read], [], [], 1.0 if _several() else None)[0]:
-      if _told(NOTICE):
+      if _value(PREEMPTION_KEY):
         return True
-      if (code := _told(GONE)) and distributed.global_state.process_id != 0:
+      if (code := _value(EXIT_KEY)) and _coordination()[1] != 0:
         print("gan_jax: another process has ended; it says why", file=sys.stderr, flush=True)
         os._exit(int(code))
-    elif not (came := os.read(read, 1)):
+    elif not (signaled := os.read(read, 1)):
       return False
-    elif _several() and came[0] == signal.SIGINT:
-      os.kill(os.getpid(), signal.SIGTERM)  # which JAX tells to all
-    elif came[0] in NUMBERS and not _several():
+    elif _several() and signaled[0] == signal.SIGINT:
+      os.kill(os.getpid(), signal.SIGTERM)  # which JAX passes on to all
+    elif signaled[0] in NUMBERS and not _several():
       return True
 
 
 def _bound(grace_seconds: float) -> float:
-  """Finds how long to wait from here; the first process, whose end JAX takes ill, leaves last."""
+  """Computes the seconds to wait; the first process exits last, as JAX ends the others with it."""
   if not _several():
     return grace_seconds
-  return grace_seconds - (HEARD if distributed.global_state.process_id == 0 else 2 * HEARD)
+  return grace_seconds - PROPAGATION_SECONDS * (1 if _coordination()[1] == 0 else 2)

@@ -1,8 +1,11 @@
-"""One run, one folder: whoever trains in it holds a lock on the file `lock`.
+"""One run, one folder: the process that trains in it holds a lock on the file `lock`.
 
 The lock is the kernel's (`flock`), so that it is gone with the process that held it, however that
-ended: there are no stale locks to tell from live ones. What the file says of its holder is for
-messages only. Not covered: network file systems on which a lock is seen on its own host alone.
+ended: no lock is stale. The name of the holder in the file is for messages only. Not covered:
+network file systems on which a lock is seen on its own host alone.
+
+The package `filelock` empties the file when it only asks, so that the holder's name would be lost,
+makes one where there is none, and has no shared lock to ask with on a folder that is read only.
 """
 
 import contextlib
@@ -17,7 +20,7 @@ from collections.abc import Iterator
 from typing import IO
 
 FILE = "lock"
-_ASK, _PAUSE = 5, 0.1  # whoever asks `is_live` holds the lock for a moment
+_TRIES, _PAUSE = 5, 0.1  # a process that asks `is_live` holds the lock for a moment
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 _LOG = logging.getLogger(__name__)
@@ -29,10 +32,10 @@ class BusyError(ValueError):
 
 @contextlib.contextmanager
 def hold(workdir: str | pathlib.Path) -> Iterator[None]:
-  """Keeps a folder for this run.
+  """Holds the lock on a folder.
 
   Args:
-    workdir: of the run; made if need be.
+    workdir: folder of the run; created if need be.
 
   Raises:
     BusyError: if another live run holds it.
@@ -41,7 +44,7 @@ def hold(workdir: str | pathlib.Path) -> Iterator[None]:
   path = pathlib.Path(workdir) / FILE
   path.parent.mkdir(parents=True, exist_ok=True)
   with path.open("a+") as file:
-    for _ in range(_ASK):
+    for _ in range(_TRIES):
       if _locked(file, shared=False):
         break
       time.sleep(_PAUSE)
@@ -57,13 +60,10 @@ def hold(workdir: str | pathlib.Path) -> Iterator[None]:
 
 
 def is_live(workdir: str | pathlib.Path) -> bool:
-  """Tells whether some process, this one included, trains in a folder.
+  """Returns whether some process, this one included, holds the lock on a folder.
 
   Args:
-    workdir: of the run.
-
-  Returns:
-    Whether its lock is held; False as well where there is none.
+    workdir: folder of the run.
   """
   try:
     with (pathlib.Path(workdir) / FILE).open() as file:
@@ -73,8 +73,8 @@ def is_live(workdir: str | pathlib.Path) -> bool:
 
 
 def _locked(file: IO[str], shared: bool) -> bool:
-  """Takes a lock unless another has it; closing the file gives it back."""
-  import fcntl  # there is none on Windows, where results can be read all the same
+  """Locks a file and returns whether that succeeded; closing the file unlocks it."""
+  import fcntl  # Windows has none, where results can be read all the same
 
   try:
     fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -88,9 +88,9 @@ def _locked(file: IO[str], shared: bool) -> bool:
 
 
 def _holder(path: pathlib.Path) -> str:
-  """Says who holds a lock."""
+  """Formats the holder of a lock."""
   try:
-    held = json.loads(path.read_text())
-    return f"process {held['pid']} on {held['host']}"
+    holder = json.loads(path.read_text())
+    return f"process {holder['pid']} on {holder['host']}"
   except (OSError, ValueError, KeyError, TypeError):
     return "of which nothing is known yet"

@@ -15,14 +15,28 @@ from gan_jax import plots
 from gan_jax.data import take
 from gan_jax.files import read_json
 from gan_jax.game.core import State, images_a_round
-from gan_jax.run.evaluation.cards import TRAINING_DRAW, Card, digest, forget_cards, keep_card
+from gan_jax.run.evaluation.cards import (
+  TRAINING_DRAW,
+  Card,
+  drop_cards_after,
+  protocol_hash,
+  save_card,
+)
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.evaluation.held_out import held_out_probe
 from gan_jax.run.evaluation.sampling import Sampler, by_class
 from gan_jax.run.evaluation.scoring import card_of, chosen_by, drawn_from
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results import rows as report
-from gan_jax.run.training.diagnostics import Alarm, Rows, diagnose
+from gan_jax.run.results.rows import (
+  Progress,
+  Writer,
+  last_and_best,
+  machine,
+  read_rows,
+  save_png,
+  write_json,
+)
+from gan_jax.run.training.diagnostics import Rows, Warning_, diagnose
 from gan_jax.run.training.history import History
 from gan_jax.run.training.rollback import read_rollbacks
 
@@ -36,7 +50,7 @@ class Logger:
     workdir: pathlib.Path,
     first: int,
     mesh: Mesh,
-    at_once: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    immediately: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
   ):
     """Opens the files of a run.
 
@@ -48,15 +62,15 @@ class Logger:
       at_once: makes the context of what takes long and may be interrupted at any place.
     """
     self._experiment, self._workdir, self._first = experiment, workdir, first
-    self._at_once = at_once
+    self._immediately = immediately
     self._rollbacks = read_rollbacks(workdir)
     self._sampler = Sampler(experiment.game, experiment.example)
     self._images_a_round = images_a_round(experiment.game, experiment.config.batch_size)
-    self._writer = report.Writer(workdir, first)
-    self._progress = report.Progress(experiment.config.rounds, first)
+    self._writer = Writer(workdir, first)
+    self._progress = Progress(experiment.config.rounds, first)
     self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
-    forget_cards(workdir, after=first)
-    rows = report.read_rows(workdir)
+    drop_cards_after(workdir, after=first)
+    rows = read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
     self._history = History(rows, experiment.config.rounds)
     self._evaluator: Evaluator | None = None
@@ -98,7 +112,7 @@ class Logger:
     if self._rollbacks:
       row["rollbacks"] = len(self._rollbacks)
     if is_due(config.evaluate_every, round, config.rounds):
-      with self._at_once():
+      with self._immediately():
         row |= {f"score/{name}": value for name, value in self._score(state).items()}
       row["evaluation"] = self._evaluation
     drawn = is_due(config.sample_every, round, config.rounds)
@@ -106,10 +120,10 @@ class Logger:
       self._writer.picture(round, self._picture(state))
     self._writer.row(round, row)
     self._progress.show(round, row)
-    for alarm in self._history.add({"round": round, **row}):
-      self._progress.say(str(alarm))
+    for warning in self._history.add({"round": round, **row}):
+      self._progress.say(str(warning))
     if drawn and (curves := plots.history(self._history.rows())) is not None:
-      report.save_png(self._workdir / "curves.png", curves)
+      save_png(self._workdir / "curves.png", curves)
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._logged = True
     return self._is_best(row)
@@ -120,8 +134,8 @@ class Logger:
       self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       with self._aside():
         self._evaluator = self._experiment.evaluator()
-      self._evaluation = int(digest(self._card(self._evaluator, "last")), 16)
-      before = best_row(self._scored(report.read_rows(self._workdir)), self._evaluator)
+      self._evaluation = int(protocol_hash(self._card(self._evaluator, "last")), 16)
+      before = best_row(self._scored(read_rows(self._workdir)), self._evaluator)
       self._best = _headline(before, self._evaluator) if before else None
     return self._evaluator
 
@@ -138,7 +152,7 @@ class Logger:
   def _aside(self) -> Iterator[None]:
     """Does what is no training, and may be interrupted; its time is left out of the pace."""
     began = time.monotonic()
-    with self._at_once():
+    with self._immediately():
       yield
     seconds = time.monotonic() - began
     self._clock += seconds
@@ -181,7 +195,7 @@ class Logger:
 
   def summary(self) -> dict[str, Any]:
     """Writes summary.json and returns what it says; a run that had ended already keeps its own."""
-    rows, path = report.read_rows(self._workdir), self._workdir / "summary.json"
+    rows, path = read_rows(self._workdir), self._workdir / "summary.json"
     kept = {}
     with contextlib.suppress(OSError, ValueError):
       kept = read_json(path)
@@ -193,14 +207,14 @@ class Logger:
       "rounds": self._last,
       "images": int(rows[-1]["images"]) if rows else 0,
       "wall_seconds": self._before + time.monotonic() - self._start,
-      "scores": report.scores(self._scored(rows), evaluator.better),
-      "card": {**evaluator.card, **self._card(evaluator, "last").made},
-      "warnings": [alarm._asdict() for alarm in diagnose(rows)],
+      "scores": last_and_best(self._scored(rows), evaluator.better),
+      "card": {**evaluator.card, **self._card(evaluator, "last").protocol},
+      "warnings": [warning._asdict() for warning in diagnose(rows)],
       "rollbacks": self._rollbacks,
       "final": rows[-1] if rows else {},
-      "machine": report.machine(),
+      "machine": machine(),
     }
-    report.write_json(path, found)
+    write_json(path, found)
     self._write_cards(rows, evaluator)
     return found
 
@@ -217,7 +231,7 @@ class Logger:
       del chosen["best"]
     for rule, row in chosen.items():
       if row is not None:
-        keep_card(self._card(evaluator, rule, row), self._workdir)
+        save_card(self._card(evaluator, rule, row), self._workdir)
 
 
 class NullLogger:
@@ -277,15 +291,15 @@ def is_due(every: int, round: int, last: int) -> bool:
   return round == last or (every > 0 and round % every == 0)
 
 
-def write_stopped(workdir: pathlib.Path, alarm: Alarm) -> None:
+def write_stopped(workdir: pathlib.Path, warning: Warning_) -> None:
   """Writes the summary of a run that cannot go on."""
-  rows = report.read_rows(workdir)
+  rows = read_rows(workdir)
   found = {
     "rounds": rows[-1]["round"] if rows else 0,
-    "stopped": alarm.seen,
-    "warnings": [found._asdict() for found in (*diagnose(rows), alarm)],
+    "stopped": warning.seen,
+    "warnings": [found._asdict() for found in (*diagnose(rows), warning)],
     "rollbacks": read_rollbacks(workdir),
     "final": rows[-1] if rows else {},
-    "machine": report.machine(),
+    "machine": machine(),
   }
-  report.write_json(workdir / "summary.json", found)
+  write_json(workdir / "summary.json", found)

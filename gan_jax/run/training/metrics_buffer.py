@@ -11,7 +11,7 @@ import numpy as np
 from gan_jax.run.training.checkpoint import Leaves, Look
 from gan_jax.run.training.diagnostics import (
   GRADIENT,
-  Alarm,
+  Warning_,
   first_not_finite,
   not_finite,
   summarise,
@@ -21,13 +21,14 @@ LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held 
 
 
 class NotFiniteError(FloatingPointError):
-  """A loss, a gradient or a parameter became NaN or infinite; `alarm` says which, and when."""
+  """A loss, a gradient or a parameter became NaN or infinite; `warning` says which, and when."""
 
-  def __init__(self, alarm: Alarm):
+  def __init__(self, warning: Warning_):
     super().__init__(
-      f"{alarm.seen}: training has stopped, and what was saved is from before. Try {alarm.remedy}"
+      f"{warning.seen}: training has stopped, and what was saved is from before. Try"
+      f" {warning.remedy}"
     )
-    self.alarm = alarm
+    self.warning = warning
 
 
 class MetricsBuffer:

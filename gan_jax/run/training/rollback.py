@@ -1,4 +1,4 @@
-"""Going back to the last good checkpoint, and on from there with other noise.
+"""Rollbacks: back to the last good checkpoint, and on from there with other noise.
 
 How often a run has gone back is in its folder before it goes on, so that a run that is killed and
 resumed plays the rounds that it would have played.
@@ -13,34 +13,34 @@ import jax
 from gan_jax.game.core import State
 from gan_jax.game.random import make_key
 from gan_jax.run.results.rows import write_json
-from gan_jax.run.training.diagnostics import Alarm
+from gan_jax.run.training.diagnostics import Warning_
 
 FILE = "rollbacks.json"
 
 
 def read_rollbacks(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """Lists what a run has gone back for: {"round": when, "seen": what}."""
+  """Loads the rollbacks of a run: {"round": round of the failure, "seen": its numbers}."""
   path = workdir / FILE
   return json.loads(path.read_text())["rollbacks"] if path.is_file() else []
 
 
-def note_rollback(
-  workdir: pathlib.Path, alarm: Alarm, before: list[dict[str, Any]]
+def record_rollback(
+  workdir: pathlib.Path, warning: Warning_, before: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-  """Writes down that a run goes back once more; returns the longer list."""
-  rollbacks = [*before, {"round": alarm.round, "seen": alarm.seen}]
+  """Appends a rollback to the file of a run; returns the longer list."""
+  rollbacks = [*before, {"round": warning.round, "seen": warning.seen}]
   if jax.process_index() == 0:
     write_json(workdir / FILE, {"rollbacks": rollbacks})
   return rollbacks
 
 
-def other_noise(state: State, seed: int, rollbacks: int) -> State:
-  """Gives a state the noise of a run that has gone back so often; the data keep their order.
+def reseed(state: State, seed: int, rollbacks: int) -> State:
+  """Replaces the key of a state by that of a number of rollbacks; the data keep their order.
 
   Args:
-    state: restored, or made by `init` from `make_key(seed)`.
-    seed: of the run.
-    rollbacks: how often it has gone back; 0 leaves the state as it is.
+    state: state from a checkpoint, or of `init` with `make_key(seed)`.
+    seed: seed of the run.
+    rollbacks: number of rollbacks; 0 returns the state as it is.
 
   Returns:
     The state with another key.

@@ -26,8 +26,7 @@ from gan_jax.game.random import make_key
 from gan_jax.game.switches import fixed
 from gan_jax.parallel.sharding import AXES
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.same_run import other_arrays, start_over, write_config
-from gan_jax.run.results.stored_config import other_switches
+from gan_jax.run.results.same_run import other_arrays, other_switches, start_over, write_config
 from gan_jax.run.training.checkpoint import BEST, Checkpoints, Look, OtherGameError
 from gan_jax.run.training.interruption import (
   GRACE,
@@ -39,7 +38,7 @@ from gan_jax.run.training.interruption import (
 from gan_jax.run.training.lock import hold
 from gan_jax.run.training.logger import Logger, NullLogger, is_due, should_log, write_stopped
 from gan_jax.run.training.metrics_buffer import MetricsBuffer, NotFiniteError
-from gan_jax.run.training.rollback import note_rollback, other_noise, read_rollbacks
+from gan_jax.run.training.rollback import read_rollbacks, record_rollback, reseed
 
 _LOG = logging.getLogger(__name__)
 
@@ -214,11 +213,11 @@ def fit(
       except NotFiniteError as error:
         if config.on_nan == "stop" or len(rollbacks) >= config.max_rollbacks:
           if parallel.is_first():
-            write_stopped(workdir, error.alarm)
+            write_stopped(workdir, error.warning)
           raise
-        seen = error.alarm.seen
+        seen = error.warning.seen
         _LOG.warning("%s: going back to the last checkpoint, and on with other noise", seen)
-        rollbacks = note_rollback(workdir, error.alarm, rollbacks)
+        rollbacks = record_rollback(workdir, error.warning, rollbacks)
 
 
 def _tell_switches(workdir: pathlib.Path) -> None:
@@ -245,7 +244,7 @@ def _play(
     ) as checkpoints,
     Checkpoints(workdir / BEST, keep=1, thread=thread) as best,
   ):
-    state = other_noise(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
+    state = reseed(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
     if parallel.is_first():
       write_config(experiment, workdir)
     round = first = int(state.round)
@@ -253,7 +252,7 @@ def _play(
     buffer = MetricsBuffer(checkpoints.notes(first) if first in checkpoints.rounds() else None)
     here = parallel.local_mesh(mesh)
     make_logger = Logger if parallel.is_first() else NullLogger
-    with make_logger(experiment, workdir, first, here, interrupted.at_once) as logger:
+    with make_logger(experiment, workdir, first, here, interrupted.immediately) as logger:
       play = rounds_player(experiment.game, experiment.batches, mesh, first, logger.compiling)
 
       def check() -> Look:

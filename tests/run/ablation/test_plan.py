@@ -26,7 +26,7 @@ def test_numbers_share_a_program_and_structure_does_not(asked):
 
 
 def test_programs_may_be_played_in_parts(asked):
-  found = plan.groups(plan.members(asked), together=3)
+  found = plan.groups(plan.members(asked), max_members=3)
   assert [len(group.members) for group in found] == [2, 3, 1, 2, 3, 1]
   # Four members in parts of three and one: two shapes of each of two losses.
   assert plan.programs(found) == 6

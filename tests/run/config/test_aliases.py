@@ -2,6 +2,7 @@
 
 import pytest
 
+from gan_jax.data.example import Example
 from gan_jax.losses.adversarial import LOSSES
 from gan_jax.run.ablation.plan import ablation, axis, members
 from gan_jax.run.config import aliases, default_config
@@ -9,9 +10,8 @@ from gan_jax.run.config.config import canonical, complete
 from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.config.sections.networks import DTYPES
 from gan_jax.run.config.sections.two_player import build_game
-from gan_jax.run.evaluation.sampling import Example
+from gan_jax.run.config.stored import config_values
 from gan_jax.run.evaluation.suite import METRICS, score_name
-from gan_jax.run.results.stored_config import config_values
 
 
 def test_every_alias_stands_for_something_and_hides_nothing():

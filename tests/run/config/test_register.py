@@ -20,10 +20,10 @@ from gan_jax.run.config.register import (
   register,
   source_of,
 )
+from gan_jax.run.config.stored import config_values
 from gan_jax.run.experiment import build
-from gan_jax.run.report.reproduce import config_file
+from gan_jax.run.results.reproduce import config_file
 from gan_jax.run.results.same_run import write_config
-from gan_jax.run.results.stored_config import config_values
 
 FILE = """
 import jax.numpy as jnp

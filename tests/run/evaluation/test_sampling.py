@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gan_jax.data.example import Example
 from gan_jax.game.core import Ema, Game, State
 from gan_jax.game.latents import normal
 from gan_jax.game.random import example_keys
-from gan_jax.run.evaluation.sampling import (
-  CHUNK,
-  Example,
-  Sampler,
-  by_class,
-  row_of_class,
-  truncated,
-)
+from gan_jax.run.evaluation.sampling import CHUNK, Sampler, by_class, row_of_class, truncated
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 

@@ -7,7 +7,7 @@ from PIL import Image
 from gan_jax.data import NoSplitError, load
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.run.config.sections.evaluation import evaluation_spec
-from gan_jax.run.evaluation.cards import line, read_card, write_card
+from gan_jax.run.evaluation.cards import format_card, read_card, write_card
 from gan_jax.run.evaluation.score_images import _take, data_name, score_images
 from gan_jax.run.results.comparing import compare, differences
 
@@ -45,15 +45,19 @@ def test_the_number_is_that_of_the_metric_on_these_arrays(files):
   for split in ("auto", "test"):
     test = evaluation_spec("pixels", ("frechet",), split)
     card = score_images(str(files / "real.npz"), [str(files / "a.npz")], test)
-    assert card.made["real"]["split"] == "test"
+    assert card.protocol["real"]["split"] == "test"
   expected = direct(images(80, 1), images(70, 2, 9))
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
 
 
 def test_several_sets_are_draws(files):
   card = score_images(str(files / "real.npz"), [str(files / "a.npz"), str(files / "b")], PIXELS)
-  assert len(card.scores["frechet_distance"]) == 2 and card.made["fake"]["count"] == 60
-  assert "60 fakes x 2" in line(card) and "±" in line(card) and "made elsewhere" in line(card)
+  assert len(card.scores["frechet_distance"]) == 2 and card.protocol["fake"]["count"] == 60
+  assert (
+    "60 fakes x 2" in format_card(card)
+    and "±" in format_card(card)
+    and "made elsewhere" in format_card(card)
+  )
   write_card(files / "card.json", card)
   assert read_card(files / "card.json") == card
   few = score_images(str(files / "real.npz"), [str(files / "a.npz")], PIXELS, count=20)
@@ -77,7 +81,7 @@ def test_what_cannot_be_scored_is_refused(files):
     with pytest.raises(error, match=why):
       score_images(real, [str(fake)], PIXELS)
   card = score_images(real, [str(files / "large.npz")], PIXELS, image_size=4)
-  assert card.made["options"] == {"image_size": 4}
+  assert card.protocol["options"] == {"image_size": 4}
   with pytest.raises(ValueError, match="has 70 examples, and 99 were asked.*num_fake=70"):
     score_images(real, [str(files / "a.npz")], PIXELS, count=99)
   with pytest.raises(NoSplitError, match="has no test split"):
@@ -129,9 +133,9 @@ def test_statistics_stand_in_the_place_of_images(files):
   ):
     card = score_images(one, [other], PIXELS)
     assert card.scores["frechet_distance"] == pytest.approx(expected, rel=1e-4)  # a float32 mean
-    assert (card.made["real"]["count"], card.made["fake"]["count"]) == counts
+    assert (card.protocol["real"]["count"], card.protocol["fake"]["count"]) == counts
     assert "which network looked at" in card.run["notes"][0]
-  assert "n unknown fakes x 1" in line(card) and card.made["backbone"] is None
+  assert "n unknown fakes x 1" in format_card(card) and card.protocol["backbone"] is None
   write_card(files / "card.json", card)
   assert read_card(files / "card.json") == card
 
@@ -157,7 +161,7 @@ def test_statistics_that_do_not_fit_are_refused(files):
       score_images(few, fakes, spec)
   both = statistics(files / "both.npz", images(20, 0), x=images(20, 0))
   alone = evaluation_spec("pixels", ("prdc",), "train")
-  assert score_images(both, [a], alone).made["real"]["count"] == 20  # of the images beside them
+  assert score_images(both, [a], alone).protocol["real"]["count"] == 20  # of the images beside them
   (files / "stats.pkl").write_bytes(b"")
   with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):
     score_images(str(files / "stats.pkl"), [a], PIXELS)

@@ -11,6 +11,7 @@ from made_runs import made_run
 from gan_jax import data
 from gan_jax.run.config import complete, default_config, network
 from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation import scoring
 from gan_jax.run.evaluation.cards import read_card
 from gan_jax.run.evaluation.evaluate import evaluator_for
@@ -18,7 +19,6 @@ from gan_jax.run.evaluation.scoring import evaluate, follow
 from gan_jax.run.experiment import build
 from gan_jax.run.results.comparing import compare
 from gan_jax.run.results.runs import RunFolder
-from gan_jax.run.results.stored_config import read_config
 from gan_jax.run.training.lock import hold
 from gan_jax.run.training.train import fit
 
@@ -52,7 +52,7 @@ def test_a_run_is_followed_until_no_process_plays_it(workdir, monkeypatch):
     raise WaitedError
 
   monkeypatch.setattr(time, "sleep", wait)
-  rules = [card.made["checkpoint"] for card, _ in follow(workdir)]
+  rules = [card.protocol["checkpoint"] for card, _ in follow(workdir)]
   assert rules == ["asked for", "asked for", "last", "best"]
   with hold(workdir), pytest.raises(WaitedError):
     list(follow(workdir))
@@ -65,7 +65,7 @@ def test_one_checkpoint_has_one_set_of_draws_and_those_that_were_asked_for(workd
   found = dict(zip(("last", "best"), evaluate(workdir, draws=3), strict=True))
   assert len(counted) == 1  # it was looked at once
   for rule, (card, path) in found.items():
-    assert card.made["checkpoint"] == rule and card.run["round"] == 20
+    assert card.protocol["checkpoint"] == rule and card.run["round"] == 20
     assert card.run["draws"] == [1, 2, 3] and card.scores == found["last"][0].scores
     assert read_card(path) == card  # the draw of training, 0, is no more in the file
   both = [[card] for card, _ in found.values()]
@@ -90,7 +90,7 @@ def test_a_run_is_built_once_whatever_is_scored_of_it(workdir, monkeypatch):
 
 
 def test_a_checkpoint_that_is_asked_for_comes_alone(workdir):
-  assert [card.made["checkpoint"] for card, _ in evaluate(workdir, at="best")] == ["best"]
+  assert [card.protocol["checkpoint"] for card, _ in evaluate(workdir, at="best")] == ["best"]
 
 
 def test_a_run_with_the_former_default_is_scored_by_what_suits_its_data(workdir):
@@ -119,5 +119,5 @@ def test_scores_whose_card_cannot_be_written_are_shown(workdir):
   with pytest.raises(OSError, match="the scores have no card, which could not be written: .*cards"):
     for found in evaluate(workdir):
       seen.append(found)
-  assert [found.card.made["checkpoint"] for found in seen] == ["last", "best"]
+  assert [found.card.protocol["checkpoint"] for found in seen] == ["last", "best"]
   assert all(found.path is None and found.card.scores["modes"] for found in seen)

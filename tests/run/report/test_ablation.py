@@ -9,15 +9,14 @@ from made_runs import made_ablation, made_run
 
 from gan_jax.run.ablation.plan import variants
 from gan_jax.run.ablation.results import read
-from gan_jax.run.report.ablation import SHOWN, curves, data, gather
-from gan_jax.run.report.matrix import matrix
-from gan_jax.run.report.reproduce import ablation_file
-from gan_jax.run.report.write import write
-from gan_jax.run.results.stored_config import config_values
+from gan_jax.run.config.stored import config_values
+from gan_jax.run.report.ablation import SHOWN, curves, data, load, matrix
+from gan_jax.run.report.page import write
+from gan_jax.run.results.reproduce import ablation_file
 
 
 def test_the_baseline_comes_first_and_then_the_best(tmp_path):
-  found = gather(made_ablation(tmp_path / "losses"))
+  found = load(made_ablation(tmp_path / "losses"))
   assert [tuple(o.variant.values()) for o in found.variants] == [
     ("non_saturating", "none"),
     ("wasserstein", "r1"),
@@ -26,13 +25,13 @@ def test_the_baseline_comes_first_and_then_the_best(tmp_path):
     ("non_saturating", "r1"),
     ("wasserstein", "none"),  # of which a run failed
   ]
-  assert [o.variant for o in found.judged["modes"]] == [o.variant for o in found.variants]
-  assert found.listed.state == "done" and found.listed.unit == "runs"
-  assert set(found.marginal) == {"loss", "penalty"} and found.concluded
+  assert [o.variant for o in found.outcomes["modes"]] == [o.variant for o in found.variants]
+  assert found.summary.state == "done" and found.summary.unit == "runs"
+  assert set(found.marginals) == {"loss", "penalty"} and found.conclusions
 
 
 def test_the_matrix_says_means_intervals_and_what_can_be_told_apart(tmp_path):
-  found = gather(made_ablation(tmp_path / "losses"))
+  found = load(made_ablation(tmp_path / "losses"))
   cells = re.findall(r"<t[dh].*?</t[dh]>", matrix(found.variants, found.results.plan, "min"))
   said = [" ".join(re.sub("<[^>]*>", " ", cell).split()) for cell in cells]
   assert said == [
@@ -46,7 +45,7 @@ def test_the_matrix_says_means_intervals_and_what_can_be_told_apart(tmp_path):
 
 def test_one_axis_and_too_many_columns_have_no_matrix(tmp_path):
   penalties = {f"r1 {i}": {"regularizers.r1": float(i)} for i in range(17)}
-  wide = gather(
+  wide = load(
     made_ablation(tmp_path / "wide", penalties=penalties, seeds=(0, 1), losses=["a", "b"])
   )
   assert matrix(wide.variants, wide.results.plan, "min") is None
@@ -55,7 +54,7 @@ def test_one_axis_and_too_many_columns_have_no_matrix(tmp_path):
 
 
 def test_curves_are_bands_over_seeds_and_few_are_shown_at_first(tmp_path):
-  found = gather(made_ablation(tmp_path / "losses", losses=[f"l{i}" for i in range(8)]))
+  found = load(made_ablation(tmp_path / "losses", losses=[f"l{i}" for i in range(8)]))
   drawn = data(found, 100_000, 24)
   first = drawn["panels"][0]
   assert first["title"] == "modes" and {p["title"] for p in drawn["panels"]} >= {"KL", "V(D, G)"}

@@ -7,7 +7,7 @@ import pytest
 from made_runs import made_ablation, made_run
 from patience import HANG, until
 
-from gan_jax.run.report.write import write
+from gan_jax.run.report.page import write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")

@@ -15,7 +15,7 @@ from gan_jax.run.report.curves import (
   thin,
   title,
 )
-from gan_jax.run.report.gather import grouped, runs
+from gan_jax.run.results.records import grouped, read_records
 
 
 def curve(y, step=10):
@@ -52,7 +52,7 @@ def test_what_cannot_be_drawn_is_left_out():
 
 def test_panels_are_scores_then_play_then_monitors(tmp_path):
   rows = {"monitor/turns": 0.5, "V": -1.4, "x": float("nan")}
-  found = runs([made_run(tmp_path / f"a{i}", seed=i, rows=rows) for i in (0, 1)])
+  found = read_records([made_run(tmp_path / f"a{i}", seed=i, rows=rows) for i in (0, 1)])
   made = panels(found)
   assert [panel.name for panel in made] == [
     "score/kl", "score/modes", "discriminator/loss", "generator/loss", "D_real", "D_fake", "V",

@@ -6,8 +6,8 @@ import json
 import pytest
 from made_runs import made_ablation, made_run
 
-from gan_jax.run.report.write import write
-from gan_jax.run.results.listing import look, table
+from gan_jax.run.report.page import write
+from gan_jax.run.results.listing import summarise_run, table
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value")
 OTHERS = (None, [], {"a": {"b": 1}}, "x", 1e308)
@@ -26,7 +26,7 @@ def put(file, keys, value):
 def look_at(folder):
   """Lists and reports what is in a folder; it may be refused in a line."""
   with contextlib.suppress(FileNotFoundError):
-    table([look(folder)], folder.parent, width=80)
+    table([summarise_run(folder)], folder.parent, width=80)
   try:
     write([folder], folder.parent / "report.html")
   except (ValueError, OSError) as error:

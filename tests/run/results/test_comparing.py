@@ -10,6 +10,7 @@ from made_runs import made_run
 from scipy import stats
 
 from gan_jax.run.config import default_config
+from gan_jax.run.config.stored import config_values
 from gan_jax.run.evaluation.cards import flat, write_card
 from gan_jax.run.results.comparing import (
   board,
@@ -20,16 +21,15 @@ from gan_jax.run.results.comparing import (
   names_of,
   welch,
 )
-from gan_jax.run.results.stored_config import config_values
 from gan_jax.run.results.sweeps import expanded, is_sweep, methods
 
 
 def test_a_metric_that_one_alone_has_is_no_difference():
   a, b = card(), card()
-  a.made["metrics"] = {"frechet": {}, "prdc": {"k": 5}}
-  b.made["metrics"] = {"frechet": {}, "kernel": {"subsets": 100}}
+  a.protocol["metrics"] = {"frechet": {}, "prdc": {"k": 5}}
+  b.protocol["metrics"] = {"frechet": {}, "kernel": {"subsets": 100}}
   assert differences(a, b) == {}
-  b.made["metrics"]["prdc"] = {"k": 3}
+  b.protocol["metrics"]["prdc"] = {"k": 3}
   assert differences(a, b) == {"metrics.prdc.k": (5, 3)}
 
 

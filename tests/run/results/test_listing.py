@@ -7,7 +7,14 @@ import re
 import pytest
 from made_runs import made_ablation, made_run
 
-from gan_jax.run.results.listing import ago, chosen, find, look, ordered, table
+from gan_jax.run.results.listing import (
+  filter_runs,
+  find_runs,
+  format_age,
+  sort_runs,
+  summarise_run,
+  table,
+)
 from gan_jax.run.training import lock
 
 
@@ -25,12 +32,12 @@ def folder(tmp_path):
   return tmp_path
 
 
-def listed(folder):
-  return [look(path) for path in find(folder)]
+def summaries(folder):
+  return [summarise_run(path) for path in find_runs(folder)]
 
 
 def test_each_run_is_found_in_its_state(folder):
-  found = {run.path.name: run for run in listed(folder)}
+  found = {run.path.name: run for run in summaries(folder)}
   assert {name: run.state for name, run in found.items()} == {
     "a": "done",
     "b": "done",
@@ -49,24 +56,24 @@ def test_each_run_is_found_in_its_state(folder):
 def test_a_run_whose_lock_is_held_is_running(tmp_path):
   made_run(tmp_path / "run", played=100)
   with lock.hold(tmp_path / "run"):
-    assert look(tmp_path / "run").state == "running"
-  assert look(tmp_path / "run").state == "stopped"
+    assert summarise_run(tmp_path / "run").state == "running"
+  assert summarise_run(tmp_path / "run").state == "stopped"
 
 
 def test_a_launcher_that_failed_is_told(tmp_path):
   made_run(tmp_path / "run", played=100)
   (tmp_path / "run/failed").write_text("launch/slurm ended with exit code 1\n")
-  assert look(tmp_path / "run")[1] == "failed"
+  assert summarise_run(tmp_path / "run")[1] == "failed"
 
 
 def test_a_run_that_is_named_itself_is_found(folder):
-  assert find(folder / "stopped") == [folder / "stopped"]
+  assert find_runs(folder / "stopped") == [folder / "stopped"]
   with pytest.raises(FileNotFoundError, match="there is no folder"):
-    find(folder / "none")
+    find_runs(folder / "none")
 
 
 def test_scores_are_sorted_the_best_first(folder):
-  names = lambda key: [run.path.name for run in ordered(listed(folder), key)]
+  names = lambda key: [run.path.name for run in sort_runs(summaries(folder), key)]
   assert names("kl")[:3] == ["b", "a", "stopped"] and names("-kl")[:3] == ["stopped", "a", "b"]
   assert names("best:kl")[0] == "b" and names("-modes")[0] == names("modes")[0] == "stopped"
   assert names("loss")[0] == "b"  # hinge
@@ -80,14 +87,14 @@ def test_not_a_number_comes_last_whichever_way(tmp_path):
   made_run(tmp_path / "bad", kl=math.nan)
   made_run(tmp_path / "good", kl=1.0)
   for key in ("kl", "-kl"):
-    assert [run.path.name for run in ordered(listed(tmp_path), key)] == ["good", "bad"]
+    assert [run.path.name for run in sort_runs(summaries(tmp_path), key)] == ["good", "bad"]
 
 
 def test_runs_are_kept_by_state_and_config(folder):
-  names = lambda **wanted: [run.path.name for run in chosen(listed(folder), wanted)]
+  names = lambda **wanted: [run.path.name for run in filter_runs(summaries(folder), wanted)]
   assert names(state="done") == ["a", "b"]
   assert names(state="done", loss="hinge") == ["b"] and names(seed="1") == ["b"]
-  assert len(chosen(listed(folder), {"latent.dim": "64"})) == 5
+  assert len(filter_runs(summaries(folder), {"latent.dim": "64"})) == 5
   with pytest.raises(ValueError, match=r"no run has the key 'dim'; there are: latent\.dim"):
     names(dim="64")
 
@@ -95,20 +102,20 @@ def test_runs_are_kept_by_state_and_config(folder):
 def test_a_table_fits_80_columns_and_is_whole_without_a_terminal(folder):
   os.utime(folder / "good/a/metrics.jsonl", (0, 0))
   made_run(folder / ("long_" * 12), rounds=1_000_000, played=100)
-  shown = table(listed(folder), folder, width=80, now=7200.0).splitlines()
+  shown = table(summaries(folder), folder, width=80, now=7200.0).splitlines()
   assert max(map(len, shown)) <= 80
   assert re.match(r"run +state +rounds +age  scores", shown[0])
   row = next(line for line in shown if line.startswith("good/a"))
   assert re.search(r"done +400/400 +2 h  kl 0.1 \(best 0.05\)", row)
   assert shown[-1].startswith("7 in all: ") and "1 damaged" in shown[-1]
-  whole = table(listed(folder), folder)
+  whole = table(summaries(folder), folder)
   assert "long_" * 12 in whole and "restore it from a copy" in whole
   assert table([], folder) == "no run was found"
 
 
 def test_the_score_that_was_sorted_by_is_shown_first(tmp_path):
   made_run(tmp_path / "run", played=200)
-  (run,) = listed(tmp_path)
+  (run,) = summaries(tmp_path)
   assert "  modes 8  kl" in table([run], tmp_path)
   assert "  kl 0.2  modes" in table([run], tmp_path, first="best:kl")
 
@@ -118,7 +125,7 @@ def test_an_ablation_is_listed_by_its_best_variant(tmp_path):
   made_ablation(tmp_path / "stopped", missing=5)
   (tmp_path / "damaged").mkdir()
   (tmp_path / "damaged/ablation.json").write_text('{"axes": 1}')
-  damaged, done, stopped = listed(tmp_path)
+  damaged, done, stopped = summaries(tmp_path)
   assert (done.state, done.played, done.total, done.unit) == ("done", 18, 18, "runs")
   assert done.scores["kl"]["last"] == pytest.approx(0.3383, abs=1e-4) and done.config["k"] == 2
   assert (stopped.state, stopped.played) == ("stopped", 13) and damaged.state == "damaged"
@@ -126,7 +133,13 @@ def test_an_ablation_is_listed_by_its_best_variant(tmp_path):
 
 
 def test_ages():
-  assert [ago(s) for s in (5, 120, 7200, 86400 * 3, math.nan)] == ["now", "2 min", "2 h", "3 d", ""]
+  assert [format_age(s) for s in (5, 120, 7200, 86400 * 3, math.nan)] == [
+    "now",
+    "2 min",
+    "2 h",
+    "3 d",
+    "",
+  ]
 
 
 def test_scores_of_another_way_of_scoring_are_not_mixed_in(tmp_path):
@@ -134,4 +147,4 @@ def test_scores_of_another_way_of_scoring_are_not_mixed_in(tmp_path):
   lines = (run / "metrics.jsonl").read_text().splitlines()
   old = '{"round": 10, "score/kl": 0.001, "evaluation": 1.0}'
   (run / "metrics.jsonl").write_text("\n".join([old, *lines]) + "\n")
-  assert look(run).scores["kl"]["best"] == pytest.approx(0.2)
+  assert summarise_run(run).scores["kl"]["best"] == pytest.approx(0.2)

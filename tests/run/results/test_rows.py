@@ -15,19 +15,29 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gan_jax.files import naming
 from gan_jax.plots import grid
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import (
+  Progress,
+  Writer,
+  _duration,
+  last_and_best,
+  machine,
+  read_rows,
+  save_arrays,
+  save_png,
+  write_json,
+)
 
 
 def write(workdir: pathlib.Path, rounds, first: int = 0, **values: float) -> None:
   """Plays a run that writes the number of each round."""
-  writer = report.Writer(workdir, first)
+  writer = Writer(workdir, first)
   for round in rounds:
     writer.row(round, {"V": float(round), **values})
   writer.close()
 
 
 def rounds(workdir: pathlib.Path) -> list[int]:
-  return [row["round"] for row in report.read_rows(workdir)]
+  return [row["round"] for row in read_rows(workdir)]
 
 
 def events(workdir: pathlib.Path) -> EventAccumulator:
@@ -54,16 +64,16 @@ def test_importing_costs_nothing():
 
 
 def test_rows_come_back(tmp_path: pathlib.Path):
-  assert report.read_rows(tmp_path) == []
+  assert read_rows(tmp_path) == []
   write(tmp_path, [10, 20], loss=np.float32(0.5))
-  assert report.read_rows(tmp_path) == [
+  assert read_rows(tmp_path) == [
     {"round": 10, "V": 10.0, "loss": 0.5},
     {"round": 20, "V": 20.0, "loss": 0.5},
   ]
 
 
 def test_each_row_can_be_read_at_once(tmp_path: pathlib.Path):
-  writer = report.Writer(tmp_path)
+  writer = Writer(tmp_path)
   writer.row(1, {"V": 1.0})
   assert rounds(tmp_path) == [1]
   writer.close()
@@ -73,11 +83,11 @@ def test_numbers_that_json_lacks(tmp_path: pathlib.Path):
   write(tmp_path, [1], a=math.nan, b=math.inf, c=-math.inf)
   refuse = lambda name: pytest.fail(f"{name} is not JSON")
   json.loads((tmp_path / "metrics.jsonl").read_text(), parse_constant=refuse)
-  (row,) = report.read_rows(tmp_path)
+  (row,) = read_rows(tmp_path)
   assert math.isnan(row["a"]) and row["b"] == math.inf and row["c"] == -math.inf
   write(tmp_path, [2], first=1)  # opening again keeps them
   json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0], parse_constant=refuse)
-  assert math.isnan(report.read_rows(tmp_path)[0]["a"])
+  assert math.isnan(read_rows(tmp_path)[0]["a"])
 
 
 @pytest.mark.parametrize(
@@ -91,7 +101,7 @@ def test_resuming_drops_what_will_be_played_again(tmp_path: pathlib.Path, first:
 
 def test_lines_that_are_no_rows_are_passed_over(tmp_path: pathlib.Path):
   (tmp_path / "metrics.jsonl").write_text('5\n{"V": 1}\n{"round": 1}\n[]\n')
-  assert report.read_rows(tmp_path) == [{"round": 1}]
+  assert read_rows(tmp_path) == [{"round": 1}]
 
 
 def test_a_torn_last_line_is_repaired(tmp_path: pathlib.Path):
@@ -105,7 +115,7 @@ def test_a_torn_last_line_is_repaired(tmp_path: pathlib.Path):
 
 
 def test_tensorboard_reads_the_events(tmp_path: pathlib.Path):
-  writer = report.Writer(tmp_path)
+  writer = Writer(tmp_path)
   writer.row(10, {"V": -1.25, "score/kl": 0.5, "bad": math.nan})
   writer.picture(10, grid(digits(4)))
   writer.picture(20, grid(digits(4, channels=3)))
@@ -134,7 +144,7 @@ def test_tensorboard_after_starting_anew_has_no_duplicates(tmp_path: pathlib.Pat
 def test_tensorboard_draws_no_curve_of_what_was_not_measured(tmp_path: pathlib.Path):
   write(tmp_path, [10], evaluation=123456.0)
   assert events(tmp_path).Tags()["scalars"] == ["V"]
-  assert report.read_rows(tmp_path)[0]["evaluation"] == 123456
+  assert read_rows(tmp_path)[0]["evaluation"] == 123456
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -144,7 +154,7 @@ def test_tensorboard_draws_no_curve_of_what_was_not_measured(tmp_path: pathlib.P
 def test_pictures_survive_a_png(tmp_path: pathlib.Path, channels: int):
   image = np.random.default_rng(0).integers(256, size=(7, 9, channels)).astype(np.uint8)
   path = tmp_path / "folder" / "image.png"
-  report.save_png(path, image, "class by class: bee, ß")
+  save_png(path, image, "class by class: bee, ß")
   np.testing.assert_array_equal(np.asarray(Image.open(path)).reshape(image.shape), image)
   assert Image.open(path).text == {"Description": "class by class: bee, ß"}
   assert [found.name for found in path.parent.iterdir()] == ["image.png"]
@@ -156,7 +166,7 @@ def test_what_a_killed_run_left_half_written_goes(tmp_path: pathlib.Path):
   kept = [tmp_path / "summary.json", tmp_path / "samples" / "00000030.png", tmp_path / ".notes.txt"]
   for path in [*left, *kept]:
     path.write_text("")
-  report.Writer(tmp_path, 0).close()
+  Writer(tmp_path, 0).close()
   assert all(path.exists() for path in kept) and not any(path.exists() for path in left)
 
 
@@ -181,7 +191,7 @@ class Terminal(io.StringIO):
 
 def test_plain_lines_where_there_is_no_terminal():
   stream = io.StringIO()
-  progress = report.Progress(1000, first=100, stream=stream)
+  progress = Progress(1000, first=100, stream=stream)
   progress.show(200, ROW)
   progress.say("hello")
   progress.show(300, {})  # nothing is required
@@ -195,7 +205,7 @@ def test_plain_lines_where_there_is_no_terminal():
 
 def test_one_moving_line_in_a_terminal():
   stream = Terminal()
-  progress = report.Progress(1000, first=100, stream=stream)
+  progress = Progress(1000, first=100, stream=stream)
   assert "100/1000" in stream.getvalue()  # goes on where it was
   progress.show(200, ROW)
   progress.say("hello")
@@ -207,7 +217,7 @@ def test_one_moving_line_in_a_terminal():
 
 def test_a_moving_line_in_a_notebook():
   stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
-  progress = report.Progress(1000, stream=stream)
+  progress = Progress(1000, stream=stream)
   progress.show(200, ROW)
   progress.close()
   assert "200/1000 |" in stream.getvalue() and "round 200/1000  kl 0.0625" in stream.getvalue()
@@ -217,7 +227,7 @@ def test_the_moving_line_fits_80_columns(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((80, 24)))
   stream = Terminal()
   stream.fileno = lambda: 2
-  progress = report.Progress(10_000, stream=stream)
+  progress = Progress(10_000, stream=stream)
   progress.show(9_900, ROW)
   progress.close()
   line = stream.getvalue().split("\r")[-1].rstrip("\n")
@@ -230,7 +240,7 @@ def test_plain_lines_in_a_terminal_without_width(monkeypatch: pytest.MonkeyPatch
   monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((0, 0)))
   stream = Terminal()
   stream.fileno = lambda: 2
-  progress = report.Progress(1000, stream=stream)
+  progress = Progress(1000, stream=stream)
   progress.show(200, ROW)
   assert stream.getvalue().startswith("round 200/1000")
 
@@ -240,7 +250,7 @@ def test_plain_lines_in_a_terminal_without_width(monkeypatch: pytest.MonkeyPatch
   [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3599, "59:59"), (7325, "2:02:05")],
 )
 def test_durations(seconds: float, text: str):
-  assert report._duration(seconds) == text
+  assert _duration(seconds) == text
 
 
 # --- the summary ----------------------------------------------------------------------------------
@@ -253,48 +263,48 @@ def test_scores_tell_last_beside_best():
     {"round": 3, "V": 1.0},
     {"round": 4, "score/kl": 0.3, "score/modes": 8.0},
   ]
-  assert report.scores(rows, {"kl": "min", "modes": "max", "other": "min"}) == {
+  assert last_and_best(rows, {"kl": "min", "modes": "max", "other": "min"}) == {
     "kl": {"last": 0.3, "best": 0.1, "best_round": 2},
     "modes": {"last": 8.0, "best": 8.0, "best_round": 2},  # of equals the first
   }
-  assert report.scores([], {"kl": "min"}) == {}
+  assert last_and_best([], {"kl": "min"}) == {}
 
 
 def test_scores_do_not_hide_a_divergence():
   rows = [{"round": 1, "score/kl": 0.5}, {"round": 2, "score/kl": math.inf}]
-  assert report.scores(rows, {"kl": "min"})["kl"] == {
+  assert last_and_best(rows, {"kl": "min"})["kl"] == {
     "last": math.inf,
     "best": 0.5,
     "best_round": 1,
   }
   rows[1]["score/kl"] = math.nan
-  found = report.scores(rows, {"kl": "max"})["kl"]
+  found = last_and_best(rows, {"kl": "max"})["kl"]
   assert math.isnan(found["last"]) and found["best"] == 0.5
 
 
 def test_json_is_written_whole_and_plain(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   path = tmp_path / "summary.json"
   values = {"a": np.float32(0.5), "b": np.arange(2), "c": (1, math.nan), "d": {"e": np.int64(3)}}
-  report.write_json(path, values)
+  write_json(path, values)
   assert json.loads(path.read_text()) == {"a": 0.5, "b": [0, 1], "c": [1, "nan"], "d": {"e": 3}}
   with pytest.raises(TypeError):
-    report.write_json(path, {"a": object()})
-  monkeypatch.setattr(report.os, "replace", lambda *_: pytest.fail("stopped here"))
+    write_json(path, {"a": object()})
+  monkeypatch.setattr(os, "replace", lambda *_: pytest.fail("stopped here"))
   with pytest.raises(pytest.fail.Exception):
-    report.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
   assert json.loads(path.read_text())["a"] == 0.5  # the old one is whole
   assert list(tmp_path.iterdir()) == [path]  # and nothing else is left
 
 
 def test_arrays_come_back(tmp_path: pathlib.Path):
-  report.save_arrays(tmp_path / "samples.npz", {"x": digits(3), "y": np.arange(3)})
+  save_arrays(tmp_path / "samples.npz", {"x": digits(3), "y": np.arange(3)})
   with np.load(tmp_path / "samples.npz", allow_pickle=False) as found:
     np.testing.assert_array_equal(found["x"], digits(3))
     np.testing.assert_array_equal(found["y"], np.arange(3))
 
 
 def test_the_machine_is_described():
-  found = report.machine()
+  found = machine()
   assert json.loads(json.dumps(found)) == found
   for name in ("python", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy"):
     assert found[name][0].isdigit()

@@ -10,10 +10,10 @@ import pytest
 
 from gan_jax.game.core import init, minibatches
 from gan_jax.run.config import default_config, network, replaced, schedule
+from gan_jax.run.config.stored import read_config, read_run
 from gan_jax.run.experiment import build
 from gan_jax.run.results.runs import Run, RunFolder, load
 from gan_jax.run.results.same_run import check_same_run, start_over, write_config
-from gan_jax.run.results.stored_config import read, read_config
 from gan_jax.run.training.checkpoint import Checkpoints, DamagedError
 
 
@@ -211,7 +211,7 @@ def test_a_run_from_before_shares_and_names_of_classes_goes_on(experiment, tmp_p
   path.write_text(json.dumps(found))
   (tmp_path / "checkpoints/4").mkdir(parents=True)
   check_same_run(experiment, tmp_path)
-  assert read(tmp_path)[1] == experiment.example
+  assert read_run(tmp_path)[1] == experiment.example
 
 
 def test_samples_are_of_the_classes_asked_for_and_labelled_as_the_data(tmp_path):
@@ -223,7 +223,7 @@ def test_samples_are_of_the_classes_asked_for_and_labelled_as_the_data(tmp_path)
     config[player] = network(f"mlp_{player}", hidden=(8,))
   experiment = build(config)
   write_config(experiment, tmp_path)
-  example = read(tmp_path)[1]
+  example = read_run(tmp_path)[1]
   assert example == experiment.example and example.classes == ("1", "3")
   batch = example.batch(minibatches(experiment.game), 64)
   run = Run(RunFolder(tmp_path), init(experiment.game, jax.random.key(0), batch), "last")

@@ -16,19 +16,19 @@ from gan_jax.run.config import network, optimizer
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.evaluation.held_out import auc, held_out_probe
 from gan_jax.run.experiment import build
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train
 from gan_jax.run.training.diagnostics import (
-  MONITORS,
+  DETECTORS,
   PATH,
   PATIENCE,
   POSITIONS,
   WARM_UP,
-  Diagnosis,
+  DetectorState,
   diagnose,
-  follow,
   rotation,
   summarise,
+  update,
 )
 from gan_jax.run.training.logger import Logger
 
@@ -148,13 +148,13 @@ def test_healthy_rows_are_silent_and_so_are_rows_without_monitors():
 
 @pytest.mark.parametrize("name", FAILING)
 def test_each_failure_raises_its_alarm_once_with_a_remedy(name):
-  (alarm,) = diagnose(rows(**HEALTHY | FAILING[name]))
-  assert alarm.monitor == name
-  assert alarm.round == WARM_UP + (PATIENCE - 1) * 100  # the first rows are not judged
+  (warning,) = diagnose(rows(**HEALTHY | FAILING[name]))
+  assert warning.monitor == name
+  assert warning.round == WARM_UP + (PATIENCE - 1) * 100  # the first rows are not judged
   for column, value in FAILING[name].items():
     if column in ("monitor__slope", "monitor__held_out_auc"):
-      assert f"{column.replace('__', '/')} is {value:.3g}" in alarm.seen
-  assert f"warning: {name} at round 700: " in str(alarm) and ". Try " in str(alarm)
+      assert f"{column.replace('__', '/')} is {value:.3g}" in warning.seen
+  assert f"warning: {name} at round 700: " in str(warning) and ". Try " in str(warning)
 
 
 @pytest.mark.parametrize("name", FAILING)
@@ -168,13 +168,13 @@ def test_every_sign_is_needed(name):
 def test_other_signs_of_collapse():
   never = HEALTHY | dict(monitor__diversity=0.01)
   lost = HEALTHY | dict(monitor__diversity=lambda t: 0.9 if t == 200 else 0.01)
-  (alarm,) = diagnose(rows(**never))
-  assert "monitor/diversity is 0.01, below 0.25" in alarm.seen
-  assert alarm.round == 1200  # of 2000: it may have been late
+  (warning,) = diagnose(rows(**never))
+  assert "monitor/diversity is 0.01, below 0.25" in warning.seen
+  assert warning.round == 1200  # of 2000: it may have been late
   assert diagnose(rows(**never), rounds=10_000) == ()
   assert diagnose(rows(**lost), rounds=10_000)[0].round == 700
-  (alarm,) = diagnose(rows(**HEALTHY | dict(monitor__coverage=0.2)))
-  assert alarm.round == 1200
+  (warning,) = diagnose(rows(**HEALTHY | dict(monitor__coverage=0.2)))
+  assert warning.round == 1200
   assert diagnose(rows(**HEALTHY | dict(monitor__coverage=0.0, monitor__precision=0.0))) == ()
 
 
@@ -183,8 +183,8 @@ def test_scores_that_are_rare_are_counted_where_they_are(score):
   some = rows(**HEALTHY)
   for row in some[9::5]:  # rounds 1000, 1500, 2000
     row[f"score/{score}"] = 0.8
-  (alarm,) = diagnose(some)
-  assert alarm.monitor == "mode_collapse" and alarm.round == 1500
+  (warning,) = diagnose(some)
+  assert warning.monitor == "mode_collapse" and warning.round == 1500
   some[9][f"score/{score}"] = math.inf  # of samples that are all bad: no sign of collapse
   some[14][f"score/{score}"] = 0.1
   assert diagnose(some) == ()
@@ -194,22 +194,22 @@ def test_patience_starts_again():
   bad = [0.9, 0.9, 0.5] * 5
   assert diagnose(rows(15, **HEALTHY | dict(monitor__held_out_auc=bad))) == ()
   bad = [0.5] * 12 + [0.9] * 3
-  (alarm,) = diagnose(rows(15, **HEALTHY | dict(monitor__held_out_auc=bad)))
-  assert alarm.round == 1500
+  (warning,) = diagnose(rows(15, **HEALTHY | dict(monitor__held_out_auc=bad)))
+  assert warning.round == 1500
 
 
 def test_a_turn_slower_than_rows_is_seen():
   path = lambda shrink: [row.tolist() for row in circle(6, n=50, shrink=shrink).T]
   names = ("monitor__position_discriminator", "monitor__position_generator")
   around = lambda shrink: HEALTHY | dict(zip(names, path(shrink), strict=True))
-  (alarm,) = diagnose(rows(50, **around(0.0)))
-  assert alarm.monitor == "oscillation" and "|turns| of rows" in alarm.seen
+  (warning,) = diagnose(rows(50, **around(0.0)))
+  assert warning.monitor == "oscillation" and "|turns| of rows" in warning.seen
   assert diagnose(rows(50, **around(0.05))) == ()
 
 
 def test_rows_one_by_one_come_to_the_same_as_all_at_once():
   """Numbers at random, of which some are missing, in parts of random lengths."""
-  rng, names = np.random.default_rng(0), sorted({s.column for m in MONITORS for s in m.signs})
+  rng, names = np.random.default_rng(0), sorted({s.column for m in DETECTORS for s in m.thresholds})
   names = [n for n in names if " of " not in n and "|" not in n and n != "gradient_norm/peak"]
   names += ["monitor/gradient_norm", "monitor/gradient_peak", "monitor/turns", *POSITIONS]
   seen = set()
@@ -223,21 +223,21 @@ def test_rows_one_by_one_come_to_the_same_as_all_at_once():
       }
       for i in range(1, 80)
     ]
-    found, at = Diagnosis(), 0
+    found, at = DetectorState(), 0
     while at < len(some):
       step = rng.integers(1, 50)
-      found = follow(found, some[at : at + step], 4000)
+      found = update(found, some[at : at + step], 4000)
       at += step
     whole = diagnose(some, 4000)
-    assert tuple(sorted(found.alarms.values())) == whole and len(found.path) < PATH
-    seen |= {alarm.monitor for alarm in whole}
-  assert seen == {monitor.name for monitor in MONITORS}
+    assert tuple(sorted(found.warnings.values())) == whole and len(found.path) < PATH
+    seen |= {warning.monitor for warning in whole}
+  assert seen == {detector.name for detector in DETECTORS}
 
 
 def test_every_threshold_has_a_reason_and_every_monitor_a_remedy():
-  for monitor in MONITORS:
-    assert monitor.remedy and monitor.patience >= 1
-    assert all(sign.reason for sign in monitor.signs)
+  for detector in DETECTORS:
+    assert detector.remedy and detector.patience >= 1
+    assert all(sign.reason for sign in detector.thresholds)
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def play(tmp_path, monkeypatch, capsys):
     experiment = build(config)._replace(evaluator=lambda: unscored)
     train.fit(experiment, tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    again = [alarm._asdict() for alarm in diagnose(report.read_rows(tmp_path))]
+    again = [warning._asdict() for warning in diagnose(read_rows(tmp_path))]
     assert summary["warnings"] == again  # as anyone can tell from the rows, later
     return capsys.readouterr().err, summary
 

@@ -19,10 +19,10 @@ def test_what_is_left_is_evenly_spaced_from_the_first():
   thinned = Thinned()
   for i in range(100):
     thinned.add(i)
-    assert len(thinned.kept) <= 8 and thinned.kept[0] == 0
-    assert len({b - a for a, b in zip(thinned.kept, thinned.kept[1:], strict=False)}) <= 1
-    assert i - thinned.kept[-1] < 32  # and close to the last
-  assert thinned.kept == [0, 16, 32, 48, 64, 80, 96]
+    assert len(thinned.items) <= 8 and thinned.items[0] == 0
+    assert len({b - a for a, b in zip(thinned.items, thinned.items[1:], strict=False)}) <= 1
+    assert i - thinned.items[-1] < 32  # and close to the last
+  assert thinned.items == [0, 16, 32, 48, 64, 80, 96]
 
 
 def test_few_rows_are_all_there_and_of_many_those_with_scores():
@@ -38,8 +38,10 @@ def test_few_rows_are_all_there_and_of_many_those_with_scores():
 def test_a_stop_changes_nothing():
   rows = [row(i, **{"monitor/held_out_auc": 0.9}) for i in range(1, 40)]
   whole, parts = History([], 4000), History(rows[:21], 4000)
-  told = [alarm for r in rows for alarm in whole.add(r)]
+  told = [warning for r in rows for warning in whole.add(r)]
   assert [(a.monitor, a.round) for a in told] == [("discriminator_overfitting", 700)]
-  assert [alarm for r in rows[21:] for alarm in parts.add(r)] == []  # told before it was stopped
+  assert [
+    warning for r in rows[21:] for warning in parts.add(r)
+  ] == []  # told before it was stopped
   assert whole.rows() == parts.rows() and whole.last == parts.last
   assert [a for r in rows[5:] for a in History(rows[:5], 4000).add(r)] == []

@@ -31,11 +31,11 @@ def test_a_signal_is_asked_for_and_a_second_raises(number):
 
 def test_a_signal_raises_where_work_can_be_done_again():
   with interruption(HANG) as interrupted:
-    with pytest.raises(Interrupted), interrupted.at_once():
+    with pytest.raises(Interrupted), interrupted.immediately():
       send()
       time.sleep(10)
     assert interrupted()
-    with pytest.raises(Interrupted), interrupted.at_once():
+    with pytest.raises(Interrupted), interrupted.immediately():
       pytest.fail("it had been asked to stop before")
 
 
@@ -72,7 +72,7 @@ def test_a_run_that_is_compiling_ends_at_once():
     "from gan_jax.run.cli import app, commands\n"
     "from gan_jax.run.training.interruption import interruptible\n"
     "def train():\n"
-    "  with interruption(1e6) as interrupted, interrupted.at_once():\n"
+    "  with interruption(1e6) as interrupted, interrupted.immediately():\n"
     "    if os.fork() == 0: time.sleep(0.2); os.kill(os.getppid(), signal.SIGTERM); os._exit(0)\n"
     "    interruptible(lambda: hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1))\n"
     "commands.train = train\n"

@@ -30,12 +30,12 @@ from gan_jax.game.core import init, minibatches, play_round
 from gan_jax.parallel import sharding
 from gan_jax.parallel.sharding import make_mesh
 from gan_jax.run.config import default_config, network, optimizer, schedule
+from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation.cards import read_card
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.experiment import build
-from gan_jax.run.results import rows as report
+from gan_jax.run.results.rows import read_rows
 from gan_jax.run.results.runs import load
-from gan_jax.run.results.stored_config import read_config
 from gan_jax.run.training import diagnostics, history, train
 from gan_jax.run.training.checkpoint import Checkpoints
 from gan_jax.run.training.interruption import Interrupted
@@ -252,9 +252,9 @@ def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path, no_pictures):
   best, last = load(tmp_path, at="best"), load(tmp_path)
   assert int(best.state.round) == 4 and int(last.state.round) == 8
   cards = [read_card(path) for path in sorted((tmp_path / "cards").iterdir())]
-  assert [(c.made["checkpoint"], c.run["round"]) for c in cards] == [("best", 4), ("last", 8)]
+  assert [(c.protocol["checkpoint"], c.run["round"]) for c in cards] == [("best", 4), ("last", 8)]
   assert cards[0].scores == {"a": [3.0]}
-  assert cards[0].made["chosen_by"] == "a, 2000 fakes every 2 rounds"
+  assert cards[0].protocol["chosen_by"] == "a, 2000 fakes every 2 rounds"
 
 
 def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path, no_pictures):
@@ -295,7 +295,7 @@ def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pi
   fit(build(config)._replace(evaluator=lambda: judge), tmp_path)
   assert kept(tmp_path) == [6]
   found = [read_card(path) for path in (tmp_path / "cards").iterdir()]
-  assert {(c.made.get("of"), c.scores["a"][0], c.run["round"]) for c in found} == {
+  assert {(c.protocol.get("of"), c.scores["a"][0], c.run["round"]) for c in found} == {
     (None, 90, 2),
     (None, 80, 4),
     ("something else", 1, 6),
@@ -351,7 +351,7 @@ def test_no_pace_counts_compiling(tmp_path, monkeypatch, capsys):
       now[0] += 3600.0
     now[0] += 2.0
     logger.log(4, types.SimpleNamespace(images=64), {})
-  (row,) = report.read_rows(tmp_path)
+  (row,) = read_rows(tmp_path)
   assert row["rounds_per_second"] == 2.0 and row["seconds"] == 3602.0
   assert "compiled in 3600.0 s\nround 4/8  2.0 rounds/s, ETA 0:02" in capsys.readouterr().err
 
@@ -393,7 +393,7 @@ def test_what_makes_it_another_game_is_named(tmp_path, no_pictures, key, value, 
 
 def rows_of(workdir):
   timing = {"seconds", "rounds_per_second", "images_per_second"}
-  rows = report.read_rows(workdir)
+  rows = read_rows(workdir)
   return [{key: value for key, value in row.items() if key not in timing} for row in rows]
 
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gan_jax import data
+from gan_jax.data.example import Example
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
-from gan_jax.run.evaluation.sampling import Example
 
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 

@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax import losses
+from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Game, Turn
 from gan_jax.game.latents import Latent, normal, truncated, uniform
@@ -26,7 +27,6 @@ from gan_jax.run.config.sections.key import (
   naming,
   weights,
 )
-from gan_jax.run.evaluation.sampling import Example
 
 LATENTS = {"normal": normal, "uniform": uniform, "truncated": truncated}
 

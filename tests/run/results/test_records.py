@@ -5,17 +5,15 @@ import math
 import pytest
 from made_runs import made_card, made_run
 
-from gan_jax.run.report.gather import differing, grouped, names, runs, scored_alike
+from gan_jax.run.results.records import comparable_groups, grouped, names, read_records
 
 
 def test_runs_that_differ_in_their_seed_are_of_one_method(tmp_path):
   folders = [made_run(tmp_path / f"a-seed_{i}", seed=i) for i in (0, 1)]
   folders.append(made_run(tmp_path / "b", k=2))
-  found = runs(folders)
+  found = read_records(folders)
   assert grouped(found) == {"a": [0, 1], "b": [2]}
   assert [run.color for run in found] == [0, 0, 1] and [run.seed for run in found] == [0, 1, 0]
-  differ, same = differing(found)
-  assert differ == ["k", "seed"] and "latent.dim" in same
   assert list(found[0].pictures) == [200, 400] and found[0].seconds == 40
 
 
@@ -32,19 +30,21 @@ def test_what_is_damaged_is_left_out_and_said(tmp_path):
   (run / "summary.json").write_text("no JSON")
   (run / "rollbacks.json").write_text('{"rollbacks": [1]}')
   with pytest.raises(ValueError, match=r"summary.json is damaged"):
-    runs([run])
+    read_records([run])
   (run / "summary.json").unlink()
-  (found,) = runs([run])
-  assert len(found.rows) == 20 and len(found.cards) == 1 and found.alarms == []
+  (found,) = read_records([run])
+  assert len(found.rows) == 20 and len(found.cards) == 1 and found.warnings == []
   told = "\n".join(found.notes)
   assert "2 of 22 lines are damaged" in told and "no score card" in told
   assert "no pictures" in told
 
 
 def test_why_a_run_failed_is_an_alarm(tmp_path):
-  (found,) = runs([made_run(tmp_path / "run", played=100, stopped="loss was nan at round 101")])
-  (alarm,) = found.alarms
-  assert alarm.seen == "loss was nan at round 101" and found.listed.state == "failed"
+  (found,) = read_records(
+    [made_run(tmp_path / "run", played=100, stopped="loss was nan at round 101")]
+  )
+  (warning,) = found.warnings
+  assert warning.seen == "loss was nan at round 101" and found.summary.state == "failed"
 
 
 def test_only_what_was_scored_alike_is_compared(tmp_path):
@@ -59,30 +59,30 @@ def test_only_what_was_scored_alike_is_compared(tmp_path):
     ),
     made_run(tmp_path / "d", played=200),
   ]
-  found = scored_alike(runs(folders))
-  assert [sorted(way.values["kl"]) for way in found] == [[0, 1, 3], [2]]
+  found = comparable_groups(read_records(folders))
+  assert [sorted(group.values["kl"]) for group in found] == [[0, 1, 3], [2]]
   assert found[0].values["kl"][1] == pytest.approx(0.3)  # over draws
   assert found[0].values["kl"][3] == pytest.approx(0.2)  # while it trains: its last row
   assert found[0].better == {"modes": "max", "kl": "min"} and found[0].floor == {"kl": 0.01}
 
 
 def test_scores_that_are_no_numbers_are_shown_as_such(tmp_path):
-  from gan_jax.run.report.result import verdict
+  from gan_jax.run.report.scores import verdict
 
   folders = [
     made_run(tmp_path / name, kl=kl, k=i + 1)
     for i, (name, kl) in enumerate([("a", math.nan), ("b", 0.3), ("c", 0.1)])
   ]
-  found = runs(folders)
-  (way,) = scored_alike(found)
-  told = verdict("kl", way, grouped(found))
+  found = read_records(folders)
+  (group,) = comparable_groups(found)
+  told = verdict("kl", group, grouped(found))
   assert told.startswith("c has the lowest KL, 0.105 in one run; next comes b")
   assert "does not tell the methods apart" in told
-  assert verdict("modes", way, grouped(found)) == "a, b and c share the highest modes, 8."
+  assert verdict("modes", group, grouped(found)) == "a, b and c share the highest modes, 8."
 
 
 def test_a_verdict_says_when_methods_cannot_be_told_apart(tmp_path):
-  from gan_jax.run.report.result import verdict
+  from gan_jax.run.report.scores import verdict
 
   values = {"a": (0.1, 0.2), "b": (0.12, 0.22), "c": (5.0, 5.1)}
   folders = [
@@ -90,9 +90,9 @@ def test_a_verdict_says_when_methods_cannot_be_told_apart(tmp_path):
     for m, pair in values.items()
     for i, kl in enumerate(pair)
   ]
-  found = runs(folders)
-  (way,) = scored_alike(found)
-  told = verdict("kl", way, grouped(found))
+  found = read_records(folders)
+  (group,) = comparable_groups(found)
+  told = verdict("kl", group, grouped(found))
   assert "next comes b" in told and "(these two cannot be told apart: p = 0.8" in told
   apart = {"b": [2, 3], "c": [4, 5]}
-  assert "next comes c" in (told := verdict("kl", way, apart)) and "(p = 0.0" in told
+  assert "next comes c" in (told := verdict("kl", group, apart)) and "(p = 0.0" in told

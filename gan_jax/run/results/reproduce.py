@@ -1,4 +1,4 @@
-"""How to run it again: a config file of what differs from the defaults, and commands."""
+"""Config files of changes from the defaults, and commands, that play a run again."""
 
 import pathlib
 import re
@@ -10,7 +10,8 @@ from gan_jax.nets import NETWORKS
 from gan_jax.run.ablation.results import Results
 from gan_jax.run.config import OPTIMIZERS, default_config, network, optimizer
 from gan_jax.run.config.register import own
-from gan_jax.run.report.gather import Run
+from gan_jax.run.config.stored import config_values
+from gan_jax.run.results.records import RunRecord
 
 SECTIONS = {"generator", "discriminator", "optimizers.generator", "optimizers.discriminator"}
 
@@ -18,23 +19,20 @@ SECTIONS = {"generator", "discriminator", "optimizers.generator", "optimizers.di
 def config_file(
   name: str, config: Mapping[str, Any], source: Mapping[str, str] | None = None
 ) -> str:
-  """Writes a config file that makes a config.
+  """Formats a config as a Python file with a `get_config()`.
 
   Args:
-    name: what it is of.
-    config: nested values, as `runs.config_values` gives them.
-    source: file that registers what is not of gan_jax, as `register` describes it.
-
-  Returns:
-    Text of a Python file with a `get_config()`.
+    name: title of the file.
+    config: nested values, as of `config_values`.
+    source: path and hash of the file that registers a user's own parts, as of `register`.
   """
-  lines = [f"  config.{line}" for line in _changes(config, _plain(default_config()), "")]
+  lines = [f"  config.{line}" for line in _changes(config, config_values(default_config()), "")]
   lines = ["  config = default_config()", *lines, "  return config"]
   return _file(name, lines, _registers(config, source))
 
 
 def _registers(config: Mapping[str, Any], source: Mapping[str, str] | None) -> str:
-  """Runs the file that registers what a config names and gan_jax has not."""
+  """Formats the call of the file that registers the user's own parts of a config."""
   if not (names := ", ".join(own(config))):
     return ""
   about = f"registers {names}" if source is None else f"{names}; sha256 {source['sha256'][:12]}"
@@ -44,9 +42,9 @@ def _registers(config: Mapping[str, Any], source: Mapping[str, str] | None) -> s
 
 
 def ablation_file(results: Results) -> str:
-  """Writes a config file that makes an ablation, of those of its variants that have rows."""
+  """Formats an ablation as a config file, of those of its variants that have rows."""
   plan = results.plan
-  lines = [f"  base.{line}" for line in _changes(plan["base"], _plain(default_config()), "")]
+  lines = [f"  base.{line}" for line in _changes(plan["base"], config_values(default_config()), "")]
   axes = [
     line
     for axis, labels in plan["axes"].items()
@@ -63,7 +61,7 @@ def ablation_file(results: Results) -> str:
 
 
 def _choice(results: Results, axis: str, label: str) -> str:
-  """Says what a choice changes: all that is changed wherever it was chosen."""
+  """Formats the changes of a choice: those of all runs that have it."""
   of = [row["changes"] for row in results.rows if row["variant"].get(axis) == label]
   first = of[0] if of else {}
   common = {k: v for k, v in first.items() if all(k in c and c[k] == v for c in of)}
@@ -71,7 +69,7 @@ def _choice(results: Results, axis: str, label: str) -> str:
 
 
 def _file(name: str, lines: Sequence[str], registers: str = "") -> str:
-  """Puts the lines of a `get_config()` into a file that imports what they use."""
+  """Formats the lines of a `get_config()` as a file with the imports that they use."""
   uses = lambda names: [n for n in names if any(f"{n}(" in line for line in lines)]
   makers = uses(("default_config", "network", "optimizer", "schedule"))
   heading = re.sub(r"[^\w ./-]", "_", name)
@@ -85,14 +83,14 @@ def _file(name: str, lines: Sequence[str], registers: str = "") -> str:
 
 
 def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -> list[str]:
-  """Lists the assignments that turn a default into a config."""
+  """Formats the assignments that turn a default into a config."""
   lines: list[str] = []
   for key, value in config.items():
     where, before = f"{path}{key}", default.get(key)
     if value == before:
       continue
     if where in SECTIONS and isinstance(value, Mapping):
-      lines.append(f"{where} = {_made(value)}")
+      lines.append(f"{where} = {_call(value)}")
     elif isinstance(value, Mapping) and "schedule" not in value and isinstance(before, Mapping):
       lines += _changes(value, before, f"{where}.")
     else:
@@ -100,13 +98,13 @@ def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -
   return lines
 
 
-def _made(section: Mapping[str, Any]) -> str:
-  """Says a network or an optimizer by the call that makes it."""
+def _call(section: Mapping[str, Any]) -> str:
+  """Formats a network or an optimizer as a call with its options that are not the default."""
   name = str(section.get("name"))
   kind, make = ("optimizer", optimizer) if name in OPTIMIZERS else ("network", network)
   if name not in OPTIMIZERS and name not in NETWORKS:
     return _value(section)
-  usual = _plain(make(name))
+  usual = config_values(make(name))
   options = [f"{k}={_value(v)}" for k, v in section.items() if k != "name" and v != usual.get(k)]
   return f"{kind}({', '.join([repr(name), *options])})"
 
@@ -120,22 +118,16 @@ def _value(value: Any) -> str:
   return repr(value)
 
 
-def _plain(config: Any) -> dict[str, Any]:
-  from gan_jax.run.results.stored_config import config_values
-
-  return config_values(config)
-
-
 def file_name(method: str) -> str:
-  """Names the config file of a method."""
+  """Returns the name of the config file of a method."""
   return f"{re.sub(r'[^A-Za-z0-9_]+', '_', method).strip('_') or 'config'}.py"
 
 
-def commands(runs: Sequence[Run]) -> list[str]:
-  """Lists the commands that run a method again, a line each."""
+def commands(runs: Sequence[RunRecord]) -> list[str]:
+  """Formats the commands that play and score a method's runs again, a line each."""
   lines = []
   for run in runs:
-    where = f"--workdir={shlex.quote(str(run.listed.path))}"
+    where = f"--workdir={shlex.quote(str(run.summary.path))}"
     seed = f" --config.seed={run.seed}" if run.seed != runs[0].seed else ""
     lines.append(f"gan_jax train --config={file_name(run.method)} {where}{seed}")
     draws = max((len(x) for card in run.cards for x in card.scores.values()), default=1)
@@ -145,6 +137,5 @@ def commands(runs: Sequence[Run]) -> list[str]:
 
 
 def report_command(paths: Sequence[pathlib.Path], out: pathlib.Path) -> str:
-  """Says the command that makes a page again."""
-  words = ["gan_jax", "report", *map(str, paths), f"--out={out}"]
-  return shlex.join(words)
+  """Formats the command that writes a page again."""
+  return shlex.join(["gan_jax", "report", *map(str, paths), f"--out={out}"])

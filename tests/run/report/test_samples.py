@@ -8,8 +8,8 @@ import pytest
 from made_runs import made_run
 from PIL import Image
 
-from gan_jax.run.report.gather import runs
-from gan_jax.run.report.pictures import FRAMES, SIDE, evenly, strips
+from gan_jax.run.report.samples import PICTURES, SIDE, evenly, thumbnails
+from gan_jax.run.results.records import read_records
 from gan_jax.run.results.rows import save_png
 
 
@@ -22,37 +22,37 @@ def found(tmp_path):
   run = made_run(tmp_path / "run", pictures=range(10, 410, 10))
   for path in (run / "samples").iterdir():
     noise(path)
-  return runs([run])
+  return read_records([run])
 
 
 def test_a_run_has_first_last_and_those_between_evenly(found):
-  (strip,) = strips(found, 10**7)
-  rounds = [frame.round for frame in strip.frames]
-  assert len(rounds) == FRAMES and rounds[-1] == 400 and rounds[0] == 10 and strip.there == 40
-  image = Image.open(io.BytesIO(base64.b64decode(strip.frames[0].source.split(",")[1])))
-  assert image.size == (64, 64) == (strip.frames[0].width, strip.frames[0].height)
+  (pictures,) = thumbnails(found, 10**7)
+  rounds = [frame.round for frame in pictures.shown]
+  assert len(rounds) == PICTURES and rounds[-1] == 400 and rounds[0] == 10 and pictures.total == 40
+  image = Image.open(io.BytesIO(base64.b64decode(pictures.shown[0].source.split(",")[1])))
+  assert image.size == (64, 64) == (pictures.shown[0].width, pictures.shown[0].height)
 
 
 @pytest.mark.parametrize("frames", [5.5, 2.5, 1.5])
 def test_of_little_room_the_last_picture_is_kept_longest(found, frames):
-  (one,) = strips(found, 10**7)
-  (strip,) = strips(found, int(frames * len(one.frames[-1].source)))
-  assert sum(len(frame.source) for frame in strip.frames) <= frames * len(one.frames[-1].source)
-  assert 1 <= len(strip.frames) <= int(frames) and strip.frames[-1].round == 400
+  (one,) = thumbnails(found, 10**7)
+  (pictures,) = thumbnails(found, int(frames * len(one.shown[-1].source)))
+  assert sum(len(frame.source) for frame in pictures.shown) <= frames * len(one.shown[-1].source)
+  assert 1 <= len(pictures.shown) <= int(frames) and pictures.shown[-1].round == 400
 
 
 def test_without_room_there_is_none_and_it_is_said(found):
-  (strip,) = strips(found, 100)
-  assert strip.frames == [] and "no room" in strip.notes[0]
+  (pictures,) = thumbnails(found, 100)
+  assert pictures.shown == [] and "no room" in pictures.notes[0]
 
 
 def test_large_pictures_are_made_small_and_damaged_ones_are_named(tmp_path):
   run = made_run(tmp_path / "run", pictures=(100, 200, 300))
   noise(run / "samples/00000300.png", side=700)
   (run / "samples/00000200.png").write_bytes(b"\x89PNG no picture")
-  (strip,) = strips(runs([run]), 10**7)
-  assert [frame.round for frame in strip.frames] == [100, 300]
-  assert strip.frames[-1].width == SIDE and "00000200.png cannot be read" in strip.notes[0]
+  (pictures,) = thumbnails(read_records([run]), 10**7)
+  assert [frame.round for frame in pictures.shown] == [100, 300]
+  assert pictures.shown[-1].width == SIDE and "00000200.png cannot be read" in pictures.notes[0]
 
 
 def test_evenly():

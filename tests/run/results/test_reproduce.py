@@ -7,9 +7,9 @@ import pytest
 from made_runs import made_card, made_run
 
 from gan_jax.run.config import default_config, network, optimizer, schedule
-from gan_jax.run.report.gather import runs
-from gan_jax.run.report.reproduce import commands, config_file, file_name, report_command
-from gan_jax.run.results.stored_config import config_values
+from gan_jax.run.config.stored import config_values
+from gan_jax.run.results.records import read_records
+from gan_jax.run.results.reproduce import commands, config_file, file_name, report_command
 
 EXPERIMENTS = pathlib.Path(__file__).parents[3] / "experiments"
 
@@ -53,7 +53,7 @@ def test_commands_name_seeds_and_draws_and_quote_what_a_shell_would_read(tmp_pat
     made_run(tmp_path / "a b;0"),
     made_run(tmp_path / "a b;1", seed=1, cards=[made_card((1.0,))]),
   ]
-  found = runs(folders)
+  found = read_records(folders)
   first, draws, second = commands(found)
   assert first == f"gan_jax train --config={file_name(found[0].method)} --workdir='{folders[0]}'"
   assert draws.endswith("--draws=2") and second.endswith("--config.seed=1")

@@ -7,8 +7,8 @@ import re
 import pytest
 from made_runs import made_run
 
-from gan_jax.run.report import render
-from gan_jax.run.report.write import write
+from gan_jax.run.report import page
+from gan_jax.run.report.page import write
 
 
 def data(path):
@@ -94,7 +94,7 @@ def test_a_picture_that_cannot_be_read_is_said_and_left_out(tmp_path):
 
 def test_a_page_that_would_be_too_large_is_refused(tmp_path, monkeypatch):
   run = made_run(tmp_path / "run")
-  monkeypatch.setattr(render, "LIMIT", 50_000)
+  monkeypatch.setattr(page, "LIMIT", 50_000)
   with pytest.raises(ValueError, match=r"a page of 1 folders has .* bytes, .*: report fewer"):
     write([run], tmp_path / "report.html")
   assert not (tmp_path / "report.html").exists()

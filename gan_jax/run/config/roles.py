@@ -1,0 +1,49 @@
+"""What each key of a config has a part in: which of them may change when a run goes on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax.run.config.stored import config_values
+from gan_jax.run.evaluation.cards import flat
+
+# Keys of the config, and sections of it, that may change when a run goes on: no number of a round
+# depends on them. All others need --allow_config_change.
+EVALUATION = ("evaluation", "num_fake")  # how it is scored: scores say so
+LAYOUT = ("mesh", "microbatches", "remat", "rounds_per_call", "data_options.placement")  # computed
+COURSE = (  # how far it goes, what is told and kept on the way, and what is done after a NaN
+  "rounds",
+  "log_every",
+  "sample_every",
+  "evaluate_every",
+  "checkpoint_every",
+  "keep_checkpoints",
+  "keep_every",
+  "num_samples",
+  "on_nan",
+  "max_rollbacks",
+)
+# Where the data lie, if they are the same, which is looked at.
+PLACE = ("data", "data_options.data_dir", "data_options.manual_dir")
+
+
+def is_within(key: str, sections: Sequence[str]) -> bool:
+  """Checks whether a dotted key is one of these keys, or within one of these sections."""
+  return any(key == name or key.startswith(f"{name}.") for name in sections)
+
+
+def is_place(key: str) -> bool:
+  """Tells whether a dotted key of the config says where the data lie."""
+  return is_within(key, PLACE)
+
+
+def is_of_scores(key: str) -> bool:
+  """Tells whether a dotted key of the config says how a run is scored."""
+  return is_within(key, EVALUATION)
+
+
+def deciding(config: ConfigDict) -> dict[str, Any]:
+  """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
+  free = EVALUATION + LAYOUT + COURSE + PLACE
+  return {k: v for k, v in flat(config_values(config)).items() if not is_within(k, free)}
