@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from gan_jax.files import read_json, whole
+from gan_jax.files import atomic_write, read_json
 from gan_jax.run.ablation.plan import Labels
 from gan_jax.run.results import rows as report
 
@@ -135,7 +135,7 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
 
 def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
   """Adds rows to those there are."""
-  with whole(workdir / ROWS) as temporary:
+  with atomic_write(workdir / ROWS) as temporary:
     lines = [json.dumps(report.plain(row)) for row in [*read(workdir).rows, *rows]]
     temporary.write_text("\n".join(lines) + "\n")
 

@@ -4,7 +4,7 @@ import datetime
 import pathlib
 from collections.abc import Sequence
 
-from gan_jax.files import check_writable, whole
+from gan_jax.files import atomic_write, check_writable
 from gan_jax.run.cli.usage import UsageError
 from gan_jax.run.report import ablation, gather, render, reproduce
 from gan_jax.run.results import sweeps
@@ -37,7 +37,7 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
     datetime.datetime.now(),
   )
   text, notes = render.page(content)
-  with whole(out) as temporary:
+  with atomic_write(out) as temporary:
     temporary.write_text(text, encoding="utf-8")
   return [*left, *notes]
 
