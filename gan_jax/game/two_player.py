@@ -210,7 +210,7 @@ def _look(
   nets: _Networks, params: Params, carried: Carried, batch: Batch, context: StepContext
 ) -> tuple[Match, Carried]:
   """Makes fakes, lets the discriminator see them and the real examples, and keeps what it saw."""
-  if nets.packing > 1 and context.part.of > 1:
+  if nets.packing > 1 and context.microbatch.count > 1:
     raise ValueError(
       f"packing = {nets.packing} shows consecutive examples together, and microbatches take them "
       "apart: set one of them to 1"
@@ -254,7 +254,7 @@ def _look(
     keys=context.example_keys(context.key, fake_logits.shape[0]),
     round=context.round,
     axis_name=context.axis_name,
-    part=context.part,
+    microbatch=context.microbatch,
   )
   return match, {"generator": g_left, "discriminator": d_left}
 
@@ -329,15 +329,16 @@ def _train(
   net = getattr(nets, name)
   if context.axis_name is not None and hasattr(net, "axis_name"):
     net = net.clone(axis_name=context.axis_name)
-  part = {} if context.part.of == 1 else {"part": context.part._asdict()}  # of Dropout
+  microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
+  extra = {} if microbatch.count == 1 else {"microbatch": microbatch._asdict()}
 
   def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
-    variables = {"params": params, **stats, **part}
+    variables = {"params": params, **stats, **extra}
     with _fitting(name):
       return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
 
   out, left = (jax.checkpoint(apply) if nets.remat else apply)(params, stats, x, y, key)
-  if part and _has_batch_norm(left):
+  if extra and _has_batch_norm(left):
     raise ValueError(
       f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
       "another norm"

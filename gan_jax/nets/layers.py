@@ -4,6 +4,7 @@ Parameters are float32 whatever the dtype computed in. Running statistics (of ba
 vector u of spectral norm) live in the collection "batch_stats" and move in training forwards only.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.game.random import Part, example_keys
+from gan_jax.game.random import Microbatch, example_keys
 from gan_jax.nets import convolution
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
@@ -234,15 +235,12 @@ class Maxout(nn.Module):
     return jnp.max(x.reshape(*x.shape[:-1], self.features, self.pieces), axis=-1)
 
 
-_ALL = (("first", 0), ("of", 1))  # of the batch
-
-
 class Dropout(nn.Module):
   """Zeroes entries with probability `rate` in training and scales the others by 1 / (1 - rate).
 
   The mask of an example depends on the "dropout" key and on the example's place in the global
-  batch, so every device layout draws the same masks. Which part of it is seen, if not all, is told
-  by the collection "part", {"first", "of"} of `random.Part`.
+  batch, so every device layout draws the same masks. The collection "microbatch", {"index",
+  "count"} of `random.Microbatch`, holds the part of the batch in x, if that is not all of it.
   """
 
   rate: float
@@ -253,8 +251,9 @@ class Dropout(nn.Module):
     if not train or self.rate == 0 or self.is_initializing():
       return x
     assert self.scope is not None
-    part = Part(*(self.scope.root.get_variable("part", *default) for default in _ALL))
-    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, part)
+    read = functools.partial(self.scope.root.get_variable, "microbatch")
+    microbatch = Microbatch(read("index", 0), read("count", 1))
+    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, microbatch)
     keep = 1 - self.rate
     mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
     return jnp.where(mask, x / keep, 0)
