@@ -22,8 +22,16 @@ import optax
 from flax import struct
 
 from gan_jax.checks import is_whole, shown
-from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch, as_key, check_key, example_keys
-from gan_jax.game.switches import fixed, in_32_bits
+from gan_jax.game.random import (
+  WHOLE_BATCH,
+  AxisName,
+  Microbatch,
+  as_key,
+  check_key,
+  example_keys,
+  fixed,
+  in_32_bits,
+)
 
 PyTree = Any
 Params = dict[str, PyTree]  # by network

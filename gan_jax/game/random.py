@@ -1,22 +1,39 @@
-"""Randomness that does not depend on how the work is laid out.
+"""Numbers that depend neither on how the work is laid out, nor on JAX's switches.
 
 Every draw that belongs to one example comes from a key of its own, made from the place of that
 example in the *global* batch. The same seed then gives the same numbers on one device, on eight,
 and on several hosts, whether the step runs under jit, pmap or shard_map.
+
+JAX_ENABLE_X64, JAX_THREEFRY_PARTITIONABLE, JAX_DEFAULT_PRNG_IMPL and JAX_NUMPY_DTYPE_PROMOTION may
+be set for other code; functions that are `fixed` compute the same numbers under all of them.
 """
 
-from typing import Any, NamedTuple
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from gan_jax.checks import shown
-from gan_jax.game.switches import KEYS, fixed
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Draws of a batch of keys of the kind "rbg" depend on the first key alone, and so on the layout.
+KEYS = "threefry2x32"
+FIXED: dict[str, Any] = {
+  "enable_x64": False,
+  "threefry_partitionable": True,
+  "default_prng_impl": KEYS,
+  "numpy_dtype_promotion": "standard",
+}
 AxisName = str | tuple[str, ...] | None  # of the mapped axes that split a batch, if any
 
 
-class Microbatch(NamedTuple):
+class Microbatch(struct.PyTreeNode):
   """One of the `count` microbatches of a batch: its examples index, index + count, ...
 
   Strided, not consecutive: on several devices each holds some of every microbatch, and no example
@@ -24,10 +41,29 @@ class Microbatch(NamedTuple):
   """
 
   index: jax.Array | int = 0
-  count: int = 1
+  count: int = struct.field(pytree_node=False, default=1)
 
 
 WHOLE_BATCH = Microbatch()
+
+
+def fixed(function: Callable[P, R]) -> Callable[P, R]:
+  """Wraps a function so that JAX's switches change none of its numbers, traced or not."""
+
+  @functools.wraps(function)
+  def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    with contextlib.ExitStack() as stack:
+      for name, value in FIXED.items():
+        stack.enter_context(getattr(jax, name)(value))
+      return function(*args, **kwargs)
+
+  return wrapped
+
+
+def in_32_bits(x: jax.Array) -> jax.Array:
+  """Converts an array made under JAX_ENABLE_X64 to its dtype without; within `fixed`."""
+  dtype: Any = jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
+  return jnp.asarray(x, dtype)
 
 
 @fixed

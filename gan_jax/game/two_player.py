@@ -330,7 +330,7 @@ def _train(
   if context.axis_name is not None and hasattr(net, "axis_name"):
     net = net.clone(axis_name=context.axis_name)
   microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
-  extra = {} if microbatch.count == 1 else {"microbatch": microbatch._asdict()}
+  extra = {} if microbatch.count == 1 else {"microbatch": vars(microbatch)}
 
   def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **extra}

@@ -21,10 +21,10 @@ from gan_jax.data import fingerprint
 from gan_jax.files import read_json
 from gan_jax.game.core import Game, State, init, minibatches
 from gan_jax.game.random import make_key
-from gan_jax.game.switches import made_with, remembered
 from gan_jax.plots import picture
 from gan_jax.run.config.config import canonical, check, default_config, free_numbers, from_values
 from gan_jax.run.config.register import check_registered, read_source
+from gan_jax.run.config.switches import made_with, remembered
 from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.evaluation.sampling import Example, Sampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment, build, build_game

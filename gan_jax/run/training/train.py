@@ -20,11 +20,10 @@ from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax import parallel
 from gan_jax.data import Batches
-from gan_jax.game import switches
 from gan_jax.game.core import Game, State, init, minibatches, play_round
-from gan_jax.game.random import make_key
-from gan_jax.game.switches import fixed
+from gan_jax.game.random import fixed, make_key
 from gan_jax.parallel.sharding import AXES
+from gan_jax.run.config import switches
 from gan_jax.run.config.config import section
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.runs import other_arrays, other_switches, start_over, write_config
