@@ -172,9 +172,9 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _together(command: Callable[..., None], arguments: list[str]) -> None:
   """Runs a command so that, of several processes, none is left waiting for one that has failed."""
-  from gan_jax.run.training.interruption import leaving
+  from gan_jax.run.training.interruption import exit_on_local_failure
 
-  with leaving():
+  with exit_on_local_failure():
     _guarded(command, arguments)
 
 

@@ -21,7 +21,7 @@ import optax
 from gan_jax.checks import SCHEDULE, is_number
 from gan_jax.losses import regularizers
 from gan_jax.nets import NETWORKS
-from gan_jax.parallel.sharding import check_mesh
+from gan_jax.parallel.mesh import check_mesh
 from gan_jax.run.config import aliases
 
 OPTIMIZERS = {

@@ -16,15 +16,15 @@ import jax
 from jax._src import distributed  # its client, which is public nowhere
 from jax.experimental import multihost_utils
 
-from gan_jax.parallel.processes import is_common
+from gan_jax.parallel.processes import is_collective
 
 AGAIN = 75  # exit code: start the same command again, and it goes on (EX_TEMPFAIL of sysexits.h)
 GRACE = 25.0  # seconds; Kubernetes, SLURM and preemptible machines kill after 30
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 NOTICE = "RECEIVED_PREEMPTION_NOTICE"  # where JAX tells all processes that one was asked to stop
-GONE = "gan_jax/gone"  # where the first process tells the others that it ends, with which exit code
+EXIT_KEY = "gan_jax/gone"  # where the first process, when it ends, broadcasts its exit code
 BESIDE = "beside"  # name of the thread of `interruptible`
-HEARD = 2.0  # seconds until all have heard of it: JAX looks once a second, and so does each process
+PROPAGATION = 2.0  # seconds until all have read it: JAX and each process look once a second
 
 
 T = TypeVar("T")
@@ -141,24 +141,24 @@ def _several() -> bool:
   return jax.distributed.is_initialized()
 
 
-def tell_gone(code: int) -> None:
-  """Tells the other processes that this one ends, if it is the first, without which JAX ends them.
+def broadcast_exit(code: int) -> None:
+  """Broadcasts that this process exits, if it is the first, without which JAX ends the others.
 
   In what they wait for, they would hear of it as of a crash.
 
   Args:
-    code: with which it ends, and they shall.
+    code: exit code of this process, and of the others.
   """
   client = distributed.global_state.client
   if client is not None and distributed.global_state.process_id == 0:
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # there is nobody left to be told
-      client.key_value_set(GONE, str(code), allow_overwrite=True)
-      time.sleep(HEARD)
+      client.key_value_set(EXIT_KEY, str(code), allow_overwrite=True)
+      time.sleep(PROPAGATION)
 
 
 @contextlib.contextmanager
-def leaving() -> Iterator[None]:
-  """Ends this process at once where it alone has failed: JAX would wait for the others to end.
+def exit_on_local_failure() -> Iterator[None]:
+  """Exits at once if this process alone has failed: JAX would wait for the others to end.
 
   They fail in the next thing that all do together, and end likewise.
   """
@@ -166,7 +166,7 @@ def leaving() -> Iterator[None]:
     yield
   except BaseException as error:
     cause = error.__context__ if isinstance(error, SystemExit) else error
-    if cause is None or is_common(cause):
+    if cause is None or is_collective(cause):
       raise
     if isinstance(error, jax.errors.JaxRuntimeError):
       print(f"gan_jax: another process is gone, or out of reach: {error}", file=sys.stderr)
@@ -174,12 +174,12 @@ def leaving() -> Iterator[None]:
       traceback.print_exception(error)
     sys.stderr.flush()
     code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-    tell_gone(code)
+    broadcast_exit(code)
     os._exit(code)
 
 
-def _told(what: str) -> str:
-  """Reads what one of several processes has told all; empty if nothing."""
+def _read_key(what: str) -> str:
+  """Reads a value that one of several processes has broadcast; empty if there is none."""
   client = distributed.global_state.client
   try:
     return client.key_value_try_get(what) if client is not None else ""
@@ -231,9 +231,9 @@ def _wait(read: int) -> bool:
   """Waits until this process, or another of several, is asked to stop; False if the run ends."""
   while True:
     if not select.select([read], [], [], 1.0 if _several() else None)[0]:
-      if _told(NOTICE):
+      if _read_key(NOTICE):
         return True
-      if (code := _told(GONE)) and distributed.global_state.process_id != 0:
+      if (code := _read_key(EXIT_KEY)) and distributed.global_state.process_id != 0:
         print("gan_jax: another process has ended; it says why", file=sys.stderr, flush=True)
         os._exit(int(code))
     elif not (came := os.read(read, 1)):
@@ -248,4 +248,5 @@ def _bound(grace_seconds: float) -> float:
   """Finds how long to wait from here; the first process, whose end JAX takes ill, leaves last."""
   if not _several():
     return grace_seconds
-  return grace_seconds - (HEARD if distributed.global_state.process_id == 0 else 2 * HEARD)
+  first = distributed.global_state.process_id == 0
+  return grace_seconds - (PROPAGATION if first else 2 * PROPAGATION)
