@@ -2,6 +2,7 @@
 
 Parameters are float32 whatever the dtype computed in. Running statistics (of batch norm, and the
 vector u of spectral norm) live in the collection "batch_stats" and move in training forwards only.
+Flax names parameters by class (`Logit_0`), so the names of these classes are part of checkpoints.
 """
 
 import functools
@@ -32,13 +33,13 @@ OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def choose(table: Any, name: Any, what: str) -> Any:
-  """Looks a choice up.
+def lookup(table: Any, name: Any, kind: str) -> Any:
+  """Returns the entry of a table, or raises an error that lists its names.
 
   Args:
-    table: a mapping, or a collection of names.
-    name: the choice.
-    what: what is chosen, for the message.
+    table: mapping, or collection of names.
+    name: name of the entry.
+    kind: kind of thing that is named, for the message.
 
   Returns:
     The mapping's value, or the name itself.
@@ -47,7 +48,7 @@ def choose(table: Any, name: Any, what: str) -> Any:
     ValueError: the name is not in the table; the message lists those that are.
   """
   if name not in table:
-    raise ValueError(f"Unknown {what} {name!r}; expected one of {', '.join(map(str, table))}.")
+    raise ValueError(f"Unknown {kind} {name!r}; expected one of {', '.join(map(str, table))}.")
   return table[name] if isinstance(table, dict) else name
 
 
@@ -55,8 +56,8 @@ def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
   """Returns the height of square images.
 
   Args:
-    shape: of one example.
-    sizes: heights that the network is made for.
+    shape: shape of one example.
+    sizes: heights that the network supports.
 
   Returns:
     The height.
@@ -75,15 +76,15 @@ def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
 
 def layer_options(norm: str, dtype: Any) -> dict[str, Any]:
   """Returns the options of every layer of a network with this norm, one of `NORMS`."""
-  return {"spectral": choose(NORMS, norm, "norm") == "spectral", "dtype": dtype}
+  return {"spectral": lookup(NORMS, norm, "norm") == "spectral", "dtype": dtype}
 
 
 def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None:
-  """Makes one-hot labels for a conditional network.
+  """Computes one-hot labels for a conditional network.
 
   Args:
-    num_classes: None for an unconditional network, whose labels are ignored.
-    y: int32 [B].
+    num_classes: number of classes; None for an unconditional network, which ignores labels.
+    y: labels, int32 [B].
 
   Returns:
     float32 [B, num_classes], or None.
@@ -109,11 +110,11 @@ class SpectralNorm(nn.Module):
 
   @nn.compact
   def __call__(self, weight: jax.Array, *, train: bool) -> jax.Array:
-    """Divides by sigma.
+    """Divides by the largest singular value, sigma.
 
     Args:
-      weight: [..., O], taken as a matrix with O columns.
-      train: whether u moves.
+      weight: weight [..., O], reshaped to a matrix with O columns.
+      train: whether u is updated.
 
     Returns:
       weight / sigma; a weight of zeros as it is.
@@ -125,8 +126,9 @@ class SpectralNorm(nn.Module):
     right = self._unit(u.value)
     left = self._unit(constant @ right)
     if train:
-      moved = self._unit(left @ constant)
-      right = jnp.where(jnp.any(moved != 0), moved, right)  # else a zero weight would end it
+      new_right = self._unit(left @ constant)
+      # A weight of zeros would turn u to 0, from which the iteration could never recover.
+      right = jnp.where(jnp.any(new_right != 0), new_right, right)
       if not self.is_initializing():
         u.value = right
     sigma = left @ matrix @ right
@@ -192,7 +194,7 @@ class Conv(Linear):
   window: tuple[int, ...] = (3, 3)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.same(x, kernel)
+    return convolution.conv(x, kernel)
 
 
 class StridedConv(Linear):
@@ -201,7 +203,7 @@ class StridedConv(Linear):
   window: tuple[int, ...] = (4, 4)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.down(x, kernel)
+    return convolution.strided_conv(x, kernel)
 
 
 class TransposedConv(Linear):
@@ -213,11 +215,11 @@ class TransposedConv(Linear):
   window: tuple[int, ...] = (4, 4)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.up(x, kernel)
+    return convolution.transposed_conv(x, kernel)
 
 
 class Maxout(nn.Module):
-  """Takes the largest of several linear pieces (Goodfellow et al. 2013, arXiv:1302.4389).
+  """Computes the maximum of several linear pieces (Goodfellow et al. 2013, arXiv:1302.4389).
 
   Attributes:
     features: number of units.
@@ -289,7 +291,7 @@ class Norm(nn.Module):
     """Normalises x [B, ..., C]; labels, if any, are one-hot, [B, num_classes]."""
     plain = labels is None
     options = {"use_scale": plain, "use_bias": plain, "epsilon": self.epsilon, "dtype": self.dtype}
-    choose(NORMS, self.kind, "norm")
+    lookup(NORMS, self.kind, "norm")
     if self.kind == "batch":
       x = nn.BatchNorm(not train, momentum=self.momentum, axis_name=self.axis_name, **options)(x)
     elif self.kind == "layer":
@@ -348,14 +350,15 @@ class WithLabels(nn.Module):
     """Returns z [B, d], or [B, 2 d] with one-hot labels [B, num_classes]."""
     if labels is None:
       return z
-    # As long as one coordinate of z. As long as z it drowns z, and each class becomes one image.
+    # Its norm is that of one coordinate of z: at the norm of z it drowns z, and every class
+    # collapses to one image.
     init = nn.initializers.normal(z.shape[-1] ** -0.5)
     embedding = Dense(z.shape[-1], use_bias=False, kernel_init=init, name="embedding")(labels)
     return jnp.concatenate([z, embedding], axis=-1)
 
 
 class Logit(nn.Module):
-  """Turns features into logits, by projection where there are labels.
+  """Computes logits of features, by projection where there are labels.
 
   psi(h) + <embedding(y), h>, Miyato & Koyama 2018 (arXiv:1802.05637).
   """
