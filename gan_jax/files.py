@@ -27,13 +27,14 @@ _COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that numpy writes
 
 
 @contextlib.contextmanager
-def whole(path: Path) -> Iterator[pathlib.Path]:
-  """Gives a temporary path that takes the place of `path` when all has gone well."""
+def atomic_write(path: Path) -> Iterator[pathlib.Path]:
+  """Yields a temporary path that replaces `path` once it is written without an error."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f".{path.name}.{os.getpid()}")  # whoever looks for *.png sees none
+  # Hidden: a glob for *.png does not match it while it is half written.
+  temporary = path.with_name(f".{path.name}.{os.getpid()}")
   try:
-    with naming(path, temporary):
+    with error_context(path, temporary):
       yield temporary
       os.replace(temporary, path)
   finally:
@@ -41,14 +42,14 @@ def whole(path: Path) -> Iterator[pathlib.Path]:
 
 
 def check_writable(flag: str, path: Path) -> None:
-  """Refuses a file that cannot be written, before there is anything to write.
+  """Checks that a file can be written, before there is anything to write.
 
   Args:
-    flag: that names it, for the message.
-    path: of the file; folders above it are made when it is written.
+    flag: flag that names the file, for the message.
+    path: path of the file; folders above it are made when it is written.
 
   Raises:
-    ValueError: it is a folder, or in none that can be written to.
+    ValueError: the path is a folder, or lies in none that can be written to.
   """
   path = pathlib.Path(path)
   if path.is_dir():
@@ -57,15 +58,15 @@ def check_writable(flag: str, path: Path) -> None:
 
 
 def check_folder(flag: str, path: Path, *, new: bool = True) -> None:
-  """Refuses a folder that cannot be written to, or that has something in it already.
+  """Checks that a folder can be written to, and is new or empty.
 
   Args:
-    flag: that names it, for the message.
-    path: of the folder, which is made when it is written to.
-    new: whether it must be new, or empty.
+    flag: flag that names the folder, for the message.
+    path: path of the folder, which is made when it is written to.
+    new: whether the folder must be new, or empty.
 
   Raises:
-    ValueError: it is a file, has files though it must not, or cannot be written to.
+    ValueError: the path is a file, has files though it must not, or cannot be written to.
   """
   path, kind = pathlib.Path(path), "a folder that is new, or empty" if new else "a folder"
   if path.is_file():
@@ -76,7 +77,7 @@ def check_folder(flag: str, path: Path, *, new: bool = True) -> None:
 
 
 def _check_parent(flag: str, path: pathlib.Path, parents: Sequence[pathlib.Path]) -> None:
-  """Refuses a path for which nothing can be made in the first of its parents that there is."""
+  """Checks that files can be made in the first of the parents that exists."""
   parent = next(folder for folder in parents if folder.exists())
   if not parent.is_dir():
     raise ValueError(f"{flag}={path} cannot be written: {parent} is a file, and no folder")
@@ -89,8 +90,8 @@ def _check_parent(flag: str, path: pathlib.Path, parents: Sequence[pathlib.Path]
 
 
 @contextlib.contextmanager
-def naming(path: Path, temporary: Path = "") -> Iterator[None]:
-  """Names a file in errors of writing to it, also where they name none or a temporary one."""
+def error_context(path: Path, temporary: Path = "") -> Iterator[None]:
+  """Raises errors of writing with the path of the file, where they name none or a temporary one."""
   try:
     yield
   except OSError as error:
@@ -99,37 +100,37 @@ def naming(path: Path, temporary: Path = "") -> Iterator[None]:
     raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-def tidy(folder: Path) -> None:
-  """Deletes what was half written when a process was killed; only who alone writes there may."""
-  for left in pathlib.Path(folder).glob(".*.*"):
-    if left.suffix[1:].isdecimal():
-      left.unlink(missing_ok=True)
+def remove_temporaries(folder: Path) -> None:
+  """Deletes files half written by a killed process; for the only process that writes there."""
+  for path in pathlib.Path(folder).glob(".*.*"):
+    if path.suffix[1:].isdecimal():
+      path.unlink(missing_ok=True)
 
 
 def read_json(path: Path, limit: int = JSON_LIMIT) -> dict[str, Any]:
   """Reads a JSON file that holds values by name.
 
   Args:
-    path: of the file.
+    path: path of the file.
     limit: largest size in bytes.
 
   Returns:
     The values.
 
   Raises:
-    OSError: it cannot be read.
-    ValueError: it holds something else, is damaged, or is too large; names it.
+    OSError: the file cannot be read.
+    ValueError: the file holds something else, is damaged, or is too large; the message names it.
   """
   path = pathlib.Path(path)
   if path.stat().st_size > limit:
     raise ValueError(f"{path} has more than {limit} bytes, which no run writes")
   try:
-    found = json.loads(path.read_bytes())
+    values = json.loads(path.read_bytes())
   except (ValueError, RecursionError) as error:  # bytes that are no text, no JSON, or too deep
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error
-  if not isinstance(found, dict):
+  if not isinstance(values, dict):
     raise ValueError(f"{path} is damaged (it holds no names); restore it from a copy")
-  return found
+  return values
 
 
 class TooLargeError(ValueError):
@@ -151,17 +152,17 @@ def read_npz(
   """Reads the arrays of an .npz file.
 
   Args:
-    name: what error messages call it.
-    file: open, and read from its beginning.
-    limit: bytes that all arrays may have together.
+    name: name of the file in error messages.
+    file: open file, read from its beginning.
+    limit: largest size of all arrays together, in bytes.
     only: names of the arrays to read; None for all of them.
 
   Returns:
     The arrays by name.
 
   Raises:
-    TooLargeError: more bytes; nothing of that size is allocated before.
-    ValueError: damaged, or pickled objects.
+    TooLargeError: the arrays are larger; nothing of that size is allocated before.
+    ValueError: the file is damaged, or holds pickled objects.
   """
   try:
     with zipfile.ZipFile(file) as archive:

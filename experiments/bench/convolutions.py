@@ -71,9 +71,9 @@ LAYERS = (
   Layer("same", 8, 128, 128),
 )
 FORMS = {
-  "down": {"xla": convolution.lax_down, "gan_jax": convolution.down},
-  "up": {"xla": convolution.lax_up, "gan_jax": convolution.up},
-  "same": {"xla": convolution.lax_same, "gan_jax": convolution.same},
+  "down": {"xla": convolution.lax_strided_conv, "gan_jax": convolution.strided_conv},
+  "up": {"xla": convolution.lax_transposed_conv, "gan_jax": convolution.transposed_conv},
+  "same": {"xla": convolution.lax_conv, "gan_jax": convolution.conv},
 }
 WINDOWS = {"down": 4, "up": 4, "same": 3}
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}

@@ -35,6 +35,7 @@ from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
 from gan_jax.nets.layers import Dense, Dropout, Logit, Norm, WithLabels, labels_for
+from gan_jax.parallel import sharding
 
 DEVICES, BATCH, CLASSES = 8, 32, 4
 
@@ -166,11 +167,13 @@ def one(game: Game, state: State, data: Any) -> tuple[State, Metrics]:
 def sharded(data_axis: int, fsdp: int, game: Game, state: State, data: Any) -> Any:
   """Plays as training does, on a mesh; all that can be split over `fsdp` is."""
   mesh = Mesh(np.array(jax.devices()[:DEVICES]).reshape(data_axis, fsdp), parallel.AXES)
-  places = parallel.places(state, mesh)
+  places = parallel.state_sharding(state, mesh)
   play = jax.jit(
-    _rounds(parallel.spread(game, mesh)), out_shardings=(places, parallel.everywhere(mesh))
+    _rounds(parallel.shard_game(game, mesh)), out_shardings=(places, parallel.replicated(mesh))
   )
-  return play(jax.device_put(state, places), jax.device_put(data, parallel.rows(mesh, axis=2)))
+  return play(
+    jax.device_put(state, places), jax.device_put(data, parallel.batch_sharding(mesh, axis=2))
+  )
 
 
 def compiler(game: Game, state: State, data: Any) -> tuple[State, Metrics]:
@@ -243,12 +246,14 @@ def compare_together(name: str, rounds: int) -> float:
   make = lambda: init(game, jax.random.key(0), first)
   alone = one(game, make(), data)[0] if parallel.is_first() else None
   mesh = parallel.make_mesh(BATCH, data=DEVICES // 2, fsdp=2)
-  places, rows = parallel.places(jax.eval_shape(make), mesh), parallel.rows(mesh, axis=2)
+  places = parallel.state_sharding(jax.eval_shape(make), mesh)
+  rows = parallel.batch_sharding(mesh, axis=2)
   mine = jax.tree.map(
     lambda x: jax.make_array_from_callback(x.shape, rows, lambda part: x[part]), data
   )
   state = jax.jit(make, out_shardings=places)()
-  got = jax.jit(_rounds(parallel.spread(game, mesh)), out_shardings=(places, None))(state, mine)[0]
+  play = jax.jit(_rounds(parallel.shard_game(game, mesh)), out_shardings=(places, None))
+  got = play(state, mine)[0]
   got = parallel.local(got, mesh)
   return state_difference(alone, got) if alone is not None else 0.0
 
@@ -278,7 +283,7 @@ def main() -> None:
   parser.add_argument("--games", nargs="*", choices=GAMES, default=list(GAMES))
   parser.add_argument("--processes", type=int, default=1)
   options = parser.parse_args()
-  parallel.SMALL = 1  # else nothing here were large enough to be split
+  sharding.SMALL = 1  # else nothing here were large enough to be split
   if options.processes > 1:
     if "GAN_JAX_PROCESS_ID" not in os.environ:
       sys.exit(start_processes(options.processes))

@@ -29,7 +29,7 @@ from experiments.bench.convolutions import machine
 from experiments.bench.kills import config as small_config
 from experiments.bench.monitors import start
 from gan_jax import parallel
-from gan_jax.parallel.sharding import make_mesh
+from gan_jax.parallel.mesh import make_mesh
 from gan_jax.run.experiment import build
 from gan_jax.run.training import train
 from gan_jax.run.training.checkpoint import Checkpoints

@@ -21,7 +21,8 @@ from jax.sharding import Mesh
 from experiments.bench.convolutions import machine
 from gan_jax.game import monitors
 from gan_jax.game.core import State, init, minibatches
-from gan_jax.parallel.sharding import make_mesh, places
+from gan_jax.parallel.mesh import make_mesh
+from gan_jax.parallel.sharding import state_sharding
 from gan_jax.run.evaluation.held_out import held_out_probe
 from gan_jax.run.experiment import Experiment, build
 from gan_jax.run.training.train import rounds_player
@@ -32,7 +33,7 @@ def start(experiment: Experiment, mesh: Mesh) -> State:
   game = experiment.game
   spec = experiment.example.batch(minibatches(game), experiment.config.batch_size)
   make = lambda: init(game, jax.random.key(0), spec)
-  return jax.jit(make, out_shardings=places(jax.eval_shape(make), mesh))()
+  return jax.jit(make, out_shardings=state_sharding(jax.eval_shape(make), mesh))()
 
 
 def player(experiment: Experiment, mesh: Mesh, rounds: int, watched: bool) -> Callable[[], None]:

@@ -40,7 +40,7 @@ def singles(experiment: Experiment, seeds: int, rounds: int) -> Callable[[], Non
   mesh = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), parallel.AXES)
   spec = experiment.example.batch(max(1, minibatches(game)), config.batch_size)
   start = lambda seed: init(game, jax.random.key(seed), spec)
-  states = [jax.device_put(s := start(i), parallel.places(s, mesh)) for i in range(seeds)]
+  states = [jax.device_put(s := start(i), parallel.state_sharding(s, mesh)) for i in range(seeds)]
   play = rounds_player(game, experiment.batches, mesh)
 
   def run() -> None:

@@ -20,9 +20,10 @@ from jax.flatten_util import ravel_pytree
 
 from experiments import ring
 from experiments.bench.layouts import DEVICES, LAYOUTS, one
-from gan_jax import parallel, plots
+from gan_jax import plots
 from gan_jax.game.core import Game, Player, State, init, minibatches
 from gan_jax.game.random import make_key
+from gan_jax.parallel import sharding
 from gan_jax.run.experiment import build
 
 CHANGES = 3  # of the first parameters, each from a seed of its own
@@ -80,7 +81,7 @@ def main() -> None:
   parser.add_argument("--rounds", type=int, default=150)
   parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs/layouts.png"))
   options = parser.parse_args()
-  parallel.SMALL = 1  # else nothing here were large enough to be split
+  sharding.SMALL = 1  # else nothing here were large enough to be split
   if jax.config.jax_num_cpu_devices < DEVICES:
     jax.config.update("jax_num_cpu_devices", DEVICES)
   found = measure(options.rounds)

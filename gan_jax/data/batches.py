@@ -23,7 +23,7 @@ from gan_jax.checks import is_whole, shown
 from gan_jax.data.permutation import Words, hash_words, permute
 from gan_jax.data.pixels import Range, to_float
 from gan_jax.data.source import Raw, Seed, Source, check_seed, draw_on_host, require_labels
-from gan_jax.game.switches import fixed
+from gan_jax.game.random import fixed
 
 Batch = dict[str, jax.Array]
 

@@ -17,7 +17,7 @@ import numpy as np
 from gan_jax.data.labels import class_names as names_of
 from gan_jax.data.labels import encode, listed, numbers
 from gan_jax.data.permutation import hash_words, permute
-from gan_jax.game.switches import fixed
+from gan_jax.game.random import fixed
 
 _LOG = logging.getLogger(__name__)
 

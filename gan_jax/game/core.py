@@ -22,8 +22,16 @@ import optax
 from flax import struct
 
 from gan_jax.checks import is_whole, shown
-from gan_jax.game.random import AxisName, Part, as_key, check_key, example_keys
-from gan_jax.game.switches import fixed, in_32_bits
+from gan_jax.game.random import (
+  WHOLE_BATCH,
+  AxisName,
+  Microbatch,
+  as_key,
+  check_key,
+  example_keys,
+  fixed,
+  in_32_bits,
+)
 
 PyTree = Any
 Params = dict[str, PyTree]  # by network
@@ -39,20 +47,20 @@ class StepContext(NamedTuple):
     key: typed PRNG key of this move alone.
     round: int32 scalar, the number of complete rounds before this one.
     axis_name: mapped axis, or axes, that split the batch (under pmap or shard_map), or None.
-    part: which examples of the batch are looked at, where they are not all at once.
+    microbatch: examples of the batch that this forward sees, where it does not see all of them.
   """
 
   key: jax.Array
   round: jax.Array
   axis_name: AxisName
-  part: Part = Part()
+  microbatch: Microbatch = WHOLE_BATCH
 
   def example_keys(self, key: jax.Array, n: int) -> jax.Array:
-    """Makes a key for each of the n examples that are looked at, as `random.example_keys`."""
-    return example_keys(key, n, self.axis_name, self.part)
+    """Derives one key for each of the n examples of this forward; see `random.example_keys`."""
+    return example_keys(key, n, self.axis_name, self.microbatch)
 
 
-Join = Callable[[PyTree], PyTree]  # leaves [parts, ...] -> leaves [...]
+Join = Callable[[PyTree], PyTree]  # leaves [microbatches, ...] -> leaves [...]
 
 
 def join_alike(stacked: PyTree) -> PyTree:

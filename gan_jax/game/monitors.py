@@ -1,9 +1,11 @@
-"""What the step measures of a game that may fail, beside its losses.
+"""Metrics of the players' moves, beside their losses: how D tells real from fake, and monitors.
 
-Scalars named "monitor/...", made of what a move has looked at anyway: no further forward, and at
-most `EXAMPLES` examples of the global batch, so that the cost does not grow with it.
-`gan_jax.run.training.diagnostics` says what they mean and when they are alarming.
+Monitors are scalars named "monitor/...", computed from the forward that a move does anyway, and of
+at most `EXAMPLES` examples of the global batch, so that the cost does not grow with it.
+`gan_jax.run.training.diagnostics` holds what they mean and when they are alarming.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -13,49 +15,100 @@ from gan_jax.game.core import Metrics, PyTree
 from gan_jax.losses.adversarial import AdversarialLoss
 from gan_jax.losses.objectives import Match, logits_for
 
-EXAMPLES = 64  # that are compared with each other, of each kind
-EVERY = 10  # rounds from one comparison to the next: in a small network's round it takes time
+EXAMPLES = 64  # examples of each kind whose distances are compared
+EVERY = (
+  10  # rounds between two comparisons: they would take a fair share of a small network's round
+)
 COMPARED = ("coverage", "diversity", "generator_jacobian", "precision")
 UNMEASURED = dict.fromkeys(COMPARED, np.float32(0))  # memory before round 0, which is measured
-NEIGHBOURS = 5  # of a real example: the reach of its neighbourhood
-REACH = (
-  0.1  # of the data's mean distance: the least reach, so that coverage asks where, not how sharp
-)
-ENTRIES = 1024  # of each array of parameters, that a player's position is read from
+NEIGHBOURS = 5  # the neighbourhood of a real example reaches to its fifth neighbour
+# Least reach, as a share of the data's mean distance: coverage asks where fakes are, not how sharp.
+REACH = 0.1
+ENTRIES = 1024  # entries of each array of parameters that are projected
+
+
+def observe_discriminator(
+  loss: AdversarialLoss, match: Match, memory: Metrics
+) -> tuple[Metrics, Metrics]:
+  """Computes all metrics of a move of the discriminator; see `objectives.Observe`."""
+  measured, memory = of_discriminator(match, memory)
+  return {**discriminator_metrics(loss, match), **measured}, memory
+
+
+def observe_generator(
+  loss: AdversarialLoss, match: Match, memory: PyTree
+) -> tuple[Metrics, PyTree]:
+  """Computes all metrics of a move of the generator; see `objectives.Observe`."""
+  fake = match.fake_logits
+  shown = {"D_fake": jax.nn.sigmoid(fake)} if loss.probability else {"logits_fake": fake}
+  means = {f"generator/{name}": jnp.mean(x) for name, x in shown.items()}
+  return {**means, **of_generator(loss, match)}, memory
+
+
+def discriminator_metrics(loss: AdversarialLoss, match: Match) -> Metrics:
+  """Computes how well the discriminator tells real from fake, in terms that the loss gives meaning.
+
+  Args:
+    loss: adversarial loss of the game.
+    match: examples and logits of the discriminator's forward.
+
+  Returns:
+    If logits are log-odds: D_real and D_fake, mean D(x) and D(G(z)); accuracy at D = 1/2; V(D, G)
+    of Goodfellow et al. 2014 (arXiv:1406.2661), and V_gap, its distance above -log 4, where D = 1/2
+    everywhere. Otherwise: logits_real and logits_fake, their means, and margin, the difference. Of
+    a loss that estimates one: distance, of data and fakes, as the discriminator bounds it.
+  """
+  real, fake = match.real_logits, match.fake_logits
+  metrics: Metrics = {}
+  if loss.distance:  # at the optimum the loss is the negative distance
+    metrics["distance"] = -jnp.mean(loss.discriminator(*logits_for(loss, match)))
+  if not loss.probability:
+    means = {"logits_real": jnp.mean(real), "logits_fake": jnp.mean(fake)}
+    return metrics | means | {"margin": means["logits_real"] - means["logits_fake"]}
+  # V = E log D(x) + E log(1 - D(G(z))), of logits: log σ(a) = -softplus(-a).
+  value = -jnp.mean(jax.nn.softplus(-real)) - jnp.mean(jax.nn.softplus(fake))
+  return metrics | {
+    "D_real": jnp.mean(jax.nn.sigmoid(real)),
+    "D_fake": jnp.mean(jax.nn.sigmoid(fake)),
+    "accuracy": (jnp.mean(real > 0) + jnp.mean(fake < 0)) / 2,
+    "V": value,
+    "V_gap": value + math.log(4),
+  }
 
 
 def of_discriminator(match: Match, memory: Metrics) -> tuple[Metrics, Metrics]:
-  """Measures, at a move of the discriminator, what it saw and where it stands.
+  """Computes the monitors of a move of the discriminator.
 
   Args:
-    match: what it saw.
-    memory: what was compared last, of `UNMEASURED`.
+    match: examples, logits and parameters of its forward.
+    memory: metrics of the last comparison, as `UNMEASURED`.
 
   Returns:
-    (metrics, memory): diversity, coverage and precision (see `compare`) and generator_jacobian (see
-    `secant`), made every `EVERY` rounds and repeated between; and the discriminator's position (see
-    `position`). A batch of one example has a position alone.
+    (metrics, memory): diversity, coverage and precision (see `batch_diversity`) and
+    generator_jacobian (see `jacobian_norm_estimate`), computed every `EVERY` rounds and repeated
+    between; position_discriminator (see `parameter_projection`), alone if the batch is one example.
   """
-  found = {"monitor/position_discriminator": position(match.params["discriminator"])}
-  flat = lambda x: x.reshape(match.fake.shape[0], -1)  # latents of packed examples go together
-  seen = [jax.lax.stop_gradient(flat(x)) for x in (match.real, match.fake, match.latents)]
+  position = parameter_projection(match.params["discriminator"])
+  metrics = {"monitor/position_discriminator": position}
+  flatten = lambda x: x.reshape(match.fake.shape[0], -1)  # a packed fake has several latents
+  arrays = [jax.lax.stop_gradient(flatten(x)) for x in (match.real, match.fake, match.latents)]
 
   def measure() -> Metrics:
-    real, fake, z = (_first(x, EXAMPLES, match) for x in seen)
-    return {**compare(real, fake), "generator_jacobian": secant(z, fake)}
+    real, fake, z = (_first(x, EXAMPLES, match) for x in arrays)
+    return {**batch_diversity(real, fake), "generator_jacobian": jacobian_norm_estimate(z, fake)}
 
-  if len(jax.eval_shape(lambda: _first(seen[0], EXAMPLES, match))) > 1:
+  if len(jax.eval_shape(lambda: _first(arrays[0], EXAMPLES, match))) > 1:  # else there are no pairs
     memory = jax.lax.cond(match.round % EVERY == 0, measure, lambda: dict(memory))
-    found |= {f"monitor/{name}": value for name, value in memory.items()}
-  return found, memory
+    metrics |= {f"monitor/{name}": value for name, value in memory.items()}
+  return metrics, memory
 
 
 def of_generator(loss: AdversarialLoss, match: Match) -> Metrics:
-  """Measures, at a move of the generator, how much of its gradient the loss lets through.
+  """Computes the monitors of a move of the generator: how much gradient the loss lets through.
 
   Args:
-    loss: of the game.
-    match: what the discriminator saw.
+    loss: adversarial loss of the game.
+    match: examples, logits and parameters of its forward.
 
   Returns:
     slope, the mean of |d loss / d logit| over fakes: 0 is a gradient that has vanished, whatever
@@ -63,17 +116,18 @@ def of_generator(loss: AdversarialLoss, match: Match) -> Metrics:
     1 - σ(b) (Goodfellow et al. 2014, arXiv:1406.2661, section 3); and the generator's position.
   """
   real, fake = jax.lax.stop_gradient(logits_for(loss, match))
+  # Of the sum, so that the slopes do not depend on the batch size.
   slopes = jax.grad(lambda fake: jnp.sum(loss.generator(real, fake)))(fake)
   trusted, distrusted = (match.seen_mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
   return {
     "monitor/slope": jnp.mean(jnp.abs(slopes)),
     "monitor/slope_ratio": trusted / jnp.maximum(distrusted, 1e-30),
-    "monitor/position_generator": position(match.params["generator"]),
+    "monitor/position_generator": parameter_projection(match.params["generator"]),
   }
 
 
-def compare(real: jax.Array, fake: jax.Array) -> Metrics:
-  """Compares the variety of fakes with that of the data.
+def batch_diversity(real: jax.Array, fake: jax.Array) -> Metrics:
+  """Computes how diverse fakes are beside the data, within one batch.
 
   A real example's neighbourhood reaches as far as its fifth neighbour among the real ones, and at
   least `REACH` of the data's mean distance. Coverage is that of Naeem et al. 2020
@@ -93,41 +147,41 @@ def compare(real: jax.Array, fake: jax.Array) -> Metrics:
   n, center = len(real), jnp.mean(real, axis=0, keepdims=True)
   real, fake = real - center, fake - center
   within, across = _distances(real, real), _distances(jnp.concatenate([real, fake]), fake)
-  spread = lambda distances: jnp.sum(distances) / (n * (n - 1))
-  data = spread(within)
-  # What rounding may make of a distance: in float32 the square is off by 1e-7 of the norms'.
-  blur = 1e-3 * jnp.mean(jnp.linalg.norm(jnp.concatenate([real, fake]), axis=1)) + 1e-30
+  mean_of_pairs = lambda distances: jnp.sum(distances) / (n * (n - 1))  # those of i = j are 0
+  data = mean_of_pairs(within)
+  # Rounding error of a distance: in float32 its square is off by 1e-7 of the squared norms.
+  rounding = 1e-3 * jnp.mean(jnp.linalg.norm(jnp.concatenate([real, fake]), axis=1)) + 1e-30
   k = min(NEIGHBOURS, n - 1)
   # The farthest of the k + 1 nearest, the first being the example itself. Not the last of them: XLA
   # on CPU makes of a slice of top_k a full sort, which took ten times as long.
   reach = jnp.max(-jax.lax.top_k(-within, k + 1)[0], axis=1, keepdims=True)
   near = across[:n] <= jnp.maximum(reach, REACH * data)
   return {
-    "diversity": (spread(across[n:]) + blur) / (data + blur),
-    "coverage": jnp.where(data > blur, jnp.mean(jnp.any(near, axis=1)), 1.0),
+    "diversity": (mean_of_pairs(across[n:]) + rounding) / (data + rounding),
+    "coverage": jnp.where(data > rounding, jnp.mean(jnp.any(near, axis=1)), 1.0),
     "precision": jnp.mean(jnp.any(near, axis=0)),
   }
 
 
-def secant(z: jax.Array, fake: jax.Array) -> jax.Array:
+def jacobian_norm_estimate(z: jax.Array, fake: jax.Array) -> jax.Array:
   """Estimates the norm of the generator's Jacobian: |G(z) - G(z')| / |z - z'|, mean over pairs.
 
   Args:
-    z: [n, d], of which neighbours make a pair.
-    fake: [n, e], made of them.
+    z: latents [n, d], of which neighbours make a pair.
+    fake: fakes [n, e] of these latents.
 
   Returns:
-    A scalar; 0 if the generator does not look at its latent.
+    A scalar; 0 if the generator ignores its latent.
   """
   step = lambda x: jnp.linalg.norm(x[1:] - x[:-1], axis=1)
   return jnp.mean(step(fake) / jnp.maximum(step(z), 1e-30))
 
 
-def position(params: PyTree) -> jax.Array:
+def parameter_projection(params: PyTree) -> jax.Array:
   """Projects parameters to one number, along a fixed direction of random signs.
 
-  Of two players it makes a path in the plane, on which rotation can be seen; at most `ENTRIES` of
-  each array are read.
+  The projections of two players trace a path in the plane, on which rotation can be seen; at most
+  `ENTRIES` entries of each array are read.
   """
   total = jnp.zeros(())
   for index, leaf in enumerate(jax.tree.leaves(params)):
@@ -145,10 +199,11 @@ def _distances(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def _first(x: jax.Array, n: int, match: Match) -> jax.Array:
-  """Takes the first n rows of the global batch, on every device; moves no more than these."""
+  """Gathers the first n rows of the global batch to every device, and sends no others."""
   axis_name = match.axis_name
   if axis_name is None:
     return x[:n]
   place = len(x) * jax.lax.axis_index(axis_name) + jnp.arange(len(x))
   n = min(n, len(x) * jax.lax.axis_size(axis_name))
+  # Each device writes its own rows into zeros, those beyond n are dropped; the sum has them all.
   return jax.lax.psum(jnp.zeros((n, x.shape[1]), x.dtype).at[place].set(x, mode="drop"), axis_name)

@@ -1,68 +1,107 @@
-"""Randomness that does not depend on how the work is laid out.
+"""Numbers that depend neither on how the work is laid out, nor on JAX's switches.
 
 Every draw that belongs to one example comes from a key of its own, made from the place of that
 example in the *global* batch. The same seed then gives the same numbers on one device, on eight,
 and on several hosts, whether the step runs under jit, pmap or shard_map.
+
+JAX_ENABLE_X64, JAX_THREEFRY_PARTITIONABLE, JAX_DEFAULT_PRNG_IMPL and JAX_NUMPY_DTYPE_PROMOTION may
+be set for other code; functions that are `fixed` compute the same numbers under all of them.
 """
 
-from typing import Any, NamedTuple
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 from gan_jax.checks import shown
-from gan_jax.game.switches import KEYS, fixed
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Draws of a batch of keys of the kind "rbg" depend on the first key alone, and so on the layout.
+KEYS = "threefry2x32"
+FIXED: dict[str, Any] = {
+  "enable_x64": False,
+  "threefry_partitionable": True,
+  "default_prng_impl": KEYS,
+  "numpy_dtype_promotion": "standard",
+}
 AxisName = str | tuple[str, ...] | None  # of the mapped axes that split a batch, if any
 
 
-class Part(NamedTuple):
-  """Which of a batch's examples are looked at at one time: number `first`, and every `of`th on.
+class Microbatch(struct.PyTreeNode):
+  """One of the `count` microbatches of a batch: its examples index, index + count, ...
 
-  Not consecutive ones: on several devices each has some of every part, and none are sent.
+  Strided, not consecutive: on several devices each holds some of every microbatch, and no example
+  is sent.
   """
 
-  first: jax.Array | int = 0
-  of: int = 1
+  index: jax.Array | int = 0
+  count: int = struct.field(pytree_node=False, default=1)
 
 
-ALL = Part()
+WHOLE_BATCH = Microbatch()
+
+
+def fixed(function: Callable[P, R]) -> Callable[P, R]:
+  """Wraps a function so that JAX's switches change none of its numbers, traced or not."""
+
+  @functools.wraps(function)
+  def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    with contextlib.ExitStack() as stack:
+      for name, value in FIXED.items():
+        stack.enter_context(getattr(jax, name)(value))
+      return function(*args, **kwargs)
+
+  return wrapped
+
+
+def in_32_bits(x: jax.Array) -> jax.Array:
+  """Converts an array made under JAX_ENABLE_X64 to its dtype without; within `fixed`."""
+  dtype: Any = jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
+  return jnp.asarray(x, dtype)
 
 
 @fixed
 def make_key(seed: int | jax.Array) -> jax.Array:
-  """Makes a key of the one kind that games draw from, whatever JAX's default is."""
+  """Builds a key of the one kind that games draw from, whatever JAX's default is."""
   return jax.random.key(seed, impl=KEYS)
 
 
 def as_key(key: jax.Array) -> jax.Array:
-  """Makes a key of the kind that games draw from of one of any kind; of a seed's, the seed's."""
+  """Converts a key of any kind to the kind that games draw from, a seed's key to that seed's."""
   typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
   if not typed or jax.random.key_impl(key) == KEYS:
     return key
-  # Keys of the kind "rbg" are two of ours, alike and carried along side by side.
+  # A key of the kind "rbg" is two equal threefry keys side by side.
   return jax.random.wrap_key_data(jax.random.key_data(key)[..., :2], impl=KEYS)
 
 
-def example_keys(key: jax.Array, n: int, axis_name: AxisName = None, part: Part = ALL) -> jax.Array:
-  """Makes one key for each example of this device's part of the batch.
+def example_keys(
+  key: jax.Array, n: int, axis_name: AxisName = None, microbatch: Microbatch = WHOLE_BATCH
+) -> jax.Array:
+  """Derives one key for each example of this device's share of the batch.
 
   Args:
     key: a typed PRNG key.
     n: number of examples on this device.
-    axis_name: mapped axis, or axes, that split the global batch into consecutive parts, if any.
-    part: which of the examples they are; all by default.
+    axis_name: mapped axis, or axes, that split the global batch into consecutive shares, if any.
+    microbatch: microbatch that the examples form; the whole batch by default.
 
   Returns:
     [n] typed keys; key i is `fold_in(key, global index of example i)`.
   """
   first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
-  places = part.first + part.of * (first + jnp.arange(n))
+  places = microbatch.index + microbatch.count * (first + jnp.arange(n))
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)
 
 
 def check_key(key: Any) -> None:
-  """Refuses anything but one typed PRNG key: a seed, a key of the old kind, several keys."""
+  """Checks that `key` is one typed PRNG key, not a seed, a raw key or several keys."""
   dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
   if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) and shape == ():
     return

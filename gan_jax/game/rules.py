@@ -34,7 +34,7 @@ from gan_jax.game.core import (
   mean,
   update,
 )
-from gan_jax.game.random import Part
+from gan_jax.game.random import Microbatch
 
 Turns = tuple[Turn, ...]
 
@@ -177,7 +177,7 @@ def microbatches(turns: Turns, count: int) -> Turns:
     players = {name: game.players[name] for name in turn.players}
 
     def look(total: PyTree, given: tuple[jax.Array, Batch]) -> tuple[PyTree, PyTree]:
-      seen = context._replace(part=Part(given[0], count))
+      seen = context._replace(microbatch=Microbatch(given[0], count))
       grads, new_carried = gradients(players, state.params, state.carried, given[1], seen)
       return jax.tree.map(jnp.add, total, grads), new_carried
 

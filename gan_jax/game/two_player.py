@@ -14,7 +14,6 @@ A game is built once, outside any jit, from values: networks are linen modules, 
 
 import contextlib
 import functools
-import math
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -32,7 +31,6 @@ from gan_jax.game.core import (
   Carried,
   Decay,
   Game,
-  Metrics,
   Params,
   Player,
   PyTree,
@@ -51,7 +49,6 @@ from gan_jax.losses.objectives import (
   Weight,
   adversarial,
   is_weight,
-  logits_for,
   minimise,
 )
 
@@ -138,11 +135,11 @@ def two_player(
       "discriminator": player(
         "discriminator",
         regularizers,
-        functools.partial(_observe_discriminator, loss),
+        functools.partial(monitors.observe_discriminator, loss),
         observed=monitors.UNMEASURED,
       ),
       "generator": player(
-        "generator", generator_regularizers, functools.partial(_observe_generator, loss)
+        "generator", generator_regularizers, functools.partial(monitors.observe_generator, loss)
       ),
     },
     turns=turns,
@@ -210,7 +207,7 @@ def _look(
   nets: _Networks, params: Params, carried: Carried, batch: Batch, context: StepContext
 ) -> tuple[Match, Carried]:
   """Makes fakes, lets the discriminator see them and the real examples, and keeps what it saw."""
-  if nets.packing > 1 and context.part.of > 1:
+  if nets.packing > 1 and context.microbatch.count > 1:
     raise ValueError(
       f"packing = {nets.packing} shows consecutive examples together, and microbatches take them "
       "apart: set one of them to 1"
@@ -254,7 +251,7 @@ def _look(
     keys=context.example_keys(context.key, fake_logits.shape[0]),
     round=context.round,
     axis_name=context.axis_name,
-    part=context.part,
+    microbatch=context.microbatch,
   )
   return match, {"generator": g_left, "discriminator": d_left}
 
@@ -267,52 +264,6 @@ def _blur(std: Weight | None, x: jax.Array, kind: str, context: StepContext) -> 
   draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
   scale = std(context.round) if callable(std) else std
   return x + scale * draw(context.example_keys(key, x.shape[0]))
-
-
-def _observe_discriminator(
-  loss: AdversarialLoss, match: Match, memory: PyTree
-) -> tuple[Metrics, PyTree]:
-  compared, memory = monitors.of_discriminator(match, memory)
-  return {**discriminator_metrics(loss, match), **compared}, memory
-
-
-def _observe_generator(
-  loss: AdversarialLoss, match: Match, memory: PyTree
-) -> tuple[Metrics, PyTree]:
-  fake = match.fake_logits
-  shown = {"D_fake": jax.nn.sigmoid(fake)} if loss.probability else {"logits_fake": fake}
-  means = {f"generator/{name}": jnp.mean(x) for name, x in shown.items()}
-  return {**means, **monitors.of_generator(loss, match)}, memory
-
-
-def discriminator_metrics(loss: AdversarialLoss, match: Match) -> Metrics:
-  """Computes how well the discriminator tells real from fake, in terms that the loss gives meaning.
-
-  Args:
-    loss: of the game.
-    match: what the discriminator saw.
-
-  Returns:
-    If logits are log-odds: D_real and D_fake, mean D(x) and D(G(z)); accuracy at D = 1/2; V(D, G)
-    of Goodfellow et al. 2014 (arXiv:1406.2661), and V_gap, its distance above -log 4, where D = 1/2
-    everywhere. Otherwise: logits_real and logits_fake, their means, and margin, the difference. Of
-    a loss that estimates one: distance, of data and fakes, as the discriminator bounds it.
-  """
-  real, fake = match.real_logits, match.fake_logits
-  shown: Metrics = {}
-  if loss.distance:
-    shown["distance"] = -jnp.mean(loss.discriminator(*logits_for(loss, match)))
-  if not loss.probability:
-    means = {"logits_real": jnp.mean(real), "logits_fake": jnp.mean(fake)}
-    return shown | means | {"margin": means["logits_real"] - means["logits_fake"]}
-  value = -jnp.mean(jax.nn.softplus(-real)) - jnp.mean(jax.nn.softplus(fake))
-  return shown | {
-    "D_real": jnp.mean(jax.nn.sigmoid(real)),
-    "D_fake": jnp.mean(jax.nn.sigmoid(fake)),
-    "accuracy": (jnp.mean(real > 0) + jnp.mean(fake < 0)) / 2,
-    "V": value,
-    "V_gap": value + math.log(4),
-  }
 
 
 def _train(
@@ -329,15 +280,16 @@ def _train(
   net = getattr(nets, name)
   if context.axis_name is not None and hasattr(net, "axis_name"):
     net = net.clone(axis_name=context.axis_name)
-  part = {} if context.part.of == 1 else {"part": context.part._asdict()}  # of Dropout
+  microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
+  extra = {} if microbatch.count == 1 else {"microbatch": vars(microbatch)}
 
   def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
-    variables = {"params": params, **stats, **part}
+    variables = {"params": params, **stats, **extra}
     with _fitting(name):
       return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
 
   out, left = (jax.checkpoint(apply) if nets.remat else apply)(params, stats, x, y, key)
-  if part and _has_batch_norm(left):
+  if extra and _has_batch_norm(left):
     raise ValueError(
       f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
       "another norm"

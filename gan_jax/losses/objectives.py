@@ -25,7 +25,7 @@ from gan_jax.game.core import (
   join_alike,
   join_mean,
 )
-from gan_jax.game.random import AxisName, Part
+from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch
 from gan_jax.losses.adversarial import AdversarialLoss
 
 OBSERVED = "observed"  # name of the memory of what is observed of a player's match
@@ -48,7 +48,7 @@ class Match(NamedTuple):
     keys: [B] typed PRNG keys, one per example, this term's own.
     round: int32 scalar, complete rounds before this one.
     axis_name: mapped axis that splits the batch, or None.
-    part: which examples of the batch these are, where they are not all.
+    microbatch: microbatch that these examples form, where they are not the whole batch.
   """
 
   real: jax.Array
@@ -62,7 +62,7 @@ class Match(NamedTuple):
   keys: jax.Array
   round: jax.Array
   axis_name: AxisName = None
-  part: Part = Part()
+  microbatch: Microbatch = WHOLE_BATCH
 
   def mean(self, x: jax.Array) -> jax.Array:
     """Averages over axis 0 of the global batch."""
@@ -82,10 +82,10 @@ class Match(NamedTuple):
     return jax.lax.all_gather(x, self.axis_name, tiled=True)
 
   def _require_all(self) -> None:
-    if self.part.of > 1:
+    if self.microbatch.count > 1:
       raise ValueError(
         "a term or loss of this game looks across the batch (as relativistic averages, lecam and "
-        f"dragan do), which is seen in {self.part.of} microbatches: set microbatches = 1"
+        f"dragan do), which is seen in {self.microbatch.count} microbatches: set microbatches = 1"
       )
 
 
@@ -258,9 +258,9 @@ def minimise(
       # The key is a term's own: adding another term does not change what this one draws.
       key = jax.random.fold_in(context.key, zlib.crc32(name.encode()))
       keys = context.example_keys(key, len(match.fake_logits))
-      if term.couples and context.part.of > 1:
+      if term.couples and context.microbatch.count > 1:
         raise ValueError(
-          f"{player}/{name} looks across the batch, which is seen in {context.part.of} "
+          f"{player}/{name} looks across the batch, which is seen in {context.microbatch.count} "
           "microbatches: set microbatches = 1"
         )
       seen = match._replace(params=params, keys=keys)

@@ -1,4 +1,4 @@
-"""Convolutions that halve (`down`), double (`up`) or keep (`same`) height and width.
+"""Convolutions that halve, double or keep height and width: strided, transposed and plain.
 
 On GPU and TPU they are XLA's own. On CPU they are matrix products of patches: XLA takes seconds for
 the kernel gradient of a transposed convolution, takes up to a hundred times as long for any
@@ -8,7 +8,7 @@ from bfloat16. Both forms agree to rounding and differentiate any number of time
 The matrix form rests on one trilinear function of an image x, a kernel k and an image y, which has
 a place for each window of x (see `Window`),
 
-  T(x, k, y) = <gather(x, k), y> = <x, spread(y, k)> = <k, correlate(x, y)>.
+  T(x, k, y) = <im2col_conv(x, k), y> = <x, col2im_conv(y, k)> = <k, kernel_gradient(x, y)>.
 
 Its three partial derivatives are three products, and each is the derivative of the other two: a
 handful of rules closes the family under differentiation.
@@ -32,12 +32,12 @@ PyTree = Any
 
 
 class Window(NamedTuple):
-  """What a place of y sees of x: a rectangle around it, beyond the border of zeros.
+  """The window of x that a place of y depends on: a rectangle around it, zeros beyond the border.
 
   Attributes:
     height: in pixels, a multiple of the stride, from which it differs by an even number.
-    width: the same.
-    stride: how many pixels of x, down and across, go to a place of y.
+    width: likewise.
+    stride: pixels of x between the windows of neighbouring places of y.
   """
 
   height: int
@@ -52,7 +52,7 @@ class Window(NamedTuple):
 HALVING = Window(4, 4, 2)
 
 
-def down(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Convolves with a 4x4 kernel at stride 2 and padding 1: height and width are halved.
 
   Args:
@@ -67,11 +67,11 @@ def down(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """
   _check(x, kernel, (4, 4))
   if x.shape[1] % 2 or x.shape[2] % 2:
-    raise ValueError(f"down halves height and width, so they must be even; x is {x.shape}.")
-  return gather(HALVING, x, kernel) if jax.default_backend() == "cpu" else lax_down(x, kernel)
+    raise ValueError(f"strided_conv halves height and width, so they must be even; x is {x.shape}.")
+  return im2col_conv(HALVING, x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
 
 
-def up(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Applies a transposed convolution, 4x4 at stride 2 and padding 1: height and width are doubled.
 
   The kernel is laid out as in `lax.conv_transpose` and `flax.linen.ConvTranspose`.
@@ -87,10 +87,10 @@ def up(x: jax.Array, kernel: jax.Array) -> jax.Array:
     ValueError: the kernel is not [4, 4, I, O].
   """
   _check(x, kernel, (4, 4))
-  return matmul_up(x, kernel) if jax.default_backend() == "cpu" else lax_up(x, kernel)
+  return matmul_transposed_conv(x, kernel) if _on_cpu() else lax_transposed_conv(x, kernel)
 
 
-def same(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Convolves at stride 1 with zeros around: height and width are kept.
 
   Args:
@@ -107,7 +107,11 @@ def same(x: jax.Array, kernel: jax.Array) -> jax.Array:
   _check(x, kernel, window)
   if not all(extent % 2 for extent in window):
     raise ValueError(f"Expected a kernel [h, w, I, O] with odd h and w; got {kernel.shape}.")
-  return matmul_same(x, kernel) if jax.default_backend() == "cpu" else lax_same(x, kernel)
+  return matmul_conv(x, kernel) if _on_cpu() else lax_conv(x, kernel)
+
+
+def _on_cpu() -> bool:
+  return jax.default_backend() == "cpu"
 
 
 def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
@@ -120,129 +124,129 @@ def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
     )
 
 
-def lax_down(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Computes `down` by XLA's convolution."""
+def lax_strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `strided_conv` by XLA's convolution."""
   return lax.conv_general_dilated(
     x, kernel.astype(x.dtype), (2, 2), ((1, 1), (1, 1)), dimension_numbers=DIMENSIONS
   )
 
 
-def lax_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Computes `up` by XLA's convolution."""
+def lax_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `transposed_conv` by XLA's convolution."""
   return lax.conv_transpose(
     x, kernel.astype(x.dtype), (2, 2), ((2, 2), (2, 2)), dimension_numbers=DIMENSIONS
   )
 
 
-def lax_same(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Computes `same` by XLA's convolution."""
+def lax_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `conv` by XLA's convolution."""
   return lax.conv_general_dilated(
     x, kernel.astype(x.dtype), (1, 1), "SAME", dimension_numbers=DIMENSIONS
   )
 
 
-def matmul_up(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Computes `up` by matrix products: the adjoint of a convolution with the turned kernel."""
-  return spread(HALVING, x, _turned(kernel))
+def matmul_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `transposed_conv` by matrix products, as the adjoint of a strided convolution."""
+  return col2im_conv(HALVING, x, _transposed(kernel))
 
 
-def matmul_same(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Computes `same` by matrix products.
+def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `conv` by matrix products.
 
   At stride 1 x and y may change places. Patches are made of the one with fewer channels, in the
-  gradients too; if they have as many, `spread` has the cheaper ones.
+  gradients too; if they have as many, `col2im_conv` has the cheaper ones.
   """
   h, w, inputs, outputs = kernel.shape
   window = Window(h, w, 1)
   if inputs < outputs:
-    return gather(window, x, kernel)
-  return spread(window, x, _turned(kernel))
+    return im2col_conv(window, x, kernel)
+  return col2im_conv(window, x, _transposed(kernel))
 
 
-def _turned(kernel: jax.Array) -> jax.Array:
+def _transposed(kernel: jax.Array) -> jax.Array:
   return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
 # The three derivatives of T, for a window of [h, w] at stride s, x [B, s H, s W, C],
 # k [h, w, C, D] and y [B, H, W, D].
 
-_trilinear = functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+_with_vjp = functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 
 
-@_trilinear
-def gather(window: Window, x: jax.Array, k: jax.Array) -> jax.Array:
-  """Convolves by matrix products: each place of y gathers its window of x."""
+@_with_vjp
+def im2col_conv(window: Window, x: jax.Array, k: jax.Array) -> jax.Array:
+  """Convolves by matrix products: y = im2col(x) k."""
   matrix = _matrix(k, x.dtype)
-  step = lambda x: (_gather(window, _patches(window, x), matrix, x), ())
+  step = lambda x: (_multiply(window, _im2col(window, x), matrix, x), ())
   return _over_batch(step, (x,), _patch_bytes(window, x))[0]
 
 
-@_trilinear
-def spread(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
-  """Spreads each place of y over its window of x, and adds up: the adjoint of `gather`."""
+@_with_vjp
+def col2im_conv(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
+  """Applies the adjoint of `im2col_conv`: x = col2im(y kᵀ), sums of overlapping windows."""
   matrix = _rows(k.astype(y.dtype))
   _, h, w, d = y.shape
 
   def step(y: jax.Array) -> tuple[jax.Array, tuple[()]]:
     patches = _product(y.reshape(-1, d), matrix)
-    return _overlap_add(window, patches.reshape(-1, h, w, matrix.shape[1])).astype(y.dtype), ()
+    return _col2im(window, patches.reshape(-1, h, w, matrix.shape[1])).astype(y.dtype), ()
 
   bytes_each = h * w * matrix.shape[1] * 4  # patches are float32 here
   return _over_batch(step, (y,), bytes_each)[0]
 
 
-@_trilinear
-def correlate(window: Window, x: jax.Array, y: jax.Array) -> jax.Array:
-  """Correlates each window of x with its place of y: the kernel gradient, float32."""
-  step = lambda x, y: ((), _correlate(_patches(window, x), y))
+@_with_vjp
+def kernel_gradient(window: Window, x: jax.Array, y: jax.Array) -> jax.Array:
+  """Computes the gradient in k of `im2col_conv`, from x and the gradient y: float32."""
+  step = lambda x, y: ((), _kernel_sums(_im2col(window, x), y))
   return _kernel(window, _over_batch(step, (x, y), _patch_bytes(window, x))[1], x)
 
 
-@_trilinear
-def gather_and_correlate(
+@_with_vjp
+def conv_and_kernel_gradient(
   window: Window, x: jax.Array, k: jax.Array, y: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Computes gather(x, k) and correlate(x, y), the derivative of `spread`, from one copy."""
+  """Computes im2col_conv(x, k) and kernel_gradient(x, y) from one im2col: `col2im_conv`'s vjp."""
   matrix = _matrix(k, x.dtype)
 
   def step(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    patches = _patches(window, x)
-    return _gather(window, patches, matrix, x), _correlate(patches, y)
+    patches = _im2col(window, x)
+    return _multiply(window, patches, matrix, x), _kernel_sums(patches, y)
 
-  gathered, sums = _over_batch(step, (x, y), _patch_bytes(window, x))
-  return gathered, _kernel(window, sums, x)
+  out, sums = _over_batch(step, (x, y), _patch_bytes(window, x))
+  return out, _kernel(window, sums, x)
 
 
 def _arguments_saved(function: Callable) -> Callable:
   return lambda window, *arguments: (function(window, *arguments), arguments)
 
 
-def _gather_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
+def _im2col_conv_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
   x, k = saved
-  return spread(window, g, k), correlate(window, x, g).astype(k.dtype)
+  return col2im_conv(window, g, k), kernel_gradient(window, x, g).astype(k.dtype)
 
 
-def _spread_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
+def _col2im_conv_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
   y, k = saved
-  gathered, correlated = gather_and_correlate(window, g, k, y)
-  return gathered, correlated.astype(k.dtype)
+  y_gradient, k_gradient = conv_and_kernel_gradient(window, g, k, y)
+  return y_gradient, k_gradient.astype(k.dtype)
 
 
-def _correlate_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
+def _kernel_gradient_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
   x, y = saved
-  return spread(window, y, g), gather(window, x, g)
+  return col2im_conv(window, y, g), im2col_conv(window, x, g)
 
 
-def _gather_and_correlate_backward(window: Window, saved: PyTree, g: PyTree) -> PyTree:
+def _both_backward(window: Window, saved: PyTree, g: PyTree) -> PyTree:
   (x, k, y), (g_y, g_k) = saved, g
-  g_x = spread(window, g_y, k) + spread(window, y, g_k)
-  return g_x, correlate(window, x, g_y).astype(k.dtype), gather(window, x, g_k)
+  g_x = col2im_conv(window, g_y, k) + col2im_conv(window, y, g_k)
+  return g_x, kernel_gradient(window, x, g_y).astype(k.dtype), im2col_conv(window, x, g_k)
 
 
-gather.defvjp(_arguments_saved(gather), _gather_backward)
-spread.defvjp(_arguments_saved(spread), _spread_backward)
-correlate.defvjp(_arguments_saved(correlate), _correlate_backward)
-gather_and_correlate.defvjp(_arguments_saved(gather_and_correlate), _gather_and_correlate_backward)
+im2col_conv.defvjp(_arguments_saved(im2col_conv), _im2col_conv_backward)
+col2im_conv.defvjp(_arguments_saved(col2im_conv), _col2im_conv_backward)
+kernel_gradient.defvjp(_arguments_saved(kernel_gradient), _kernel_gradient_backward)
+conv_and_kernel_gradient.defvjp(_arguments_saved(conv_and_kernel_gradient), _both_backward)
 
 
 # Patches are [places, h w C] in the order (row, column, channel): the kernel's matrix is a reshape.
@@ -257,13 +261,13 @@ def _kernel(window: Window, matrix: jax.Array, x: jax.Array) -> jax.Array:
   return matrix.reshape(-1, window.height, window.width, x.shape[3]).transpose(1, 2, 3, 0)
 
 
-def _gather(window: Window, patches: jax.Array, matrix: jax.Array, x: jax.Array) -> jax.Array:
+def _multiply(window: Window, patches: jax.Array, matrix: jax.Array, x: jax.Array) -> jax.Array:
   b, h, w, _ = x.shape
   y = _product(patches, matrix).astype(x.dtype)
   return y.reshape(b, h // window.stride, w // window.stride, -1)
 
 
-def _correlate(patches: jax.Array, y: jax.Array) -> jax.Array:
+def _kernel_sums(patches: jax.Array, y: jax.Array) -> jax.Array:
   """Sums over places: [places, h w C], [B, H, W, D] -> [D, h w C]."""
   return _product(_rows(y), patches)
 
@@ -273,8 +277,8 @@ def _rows(x: jax.Array) -> jax.Array:
   # XLA on CPU multiplies fast in bfloat16 only if the left factor is contracted along its rows, the
   # right one along its columns, and both are contiguous. The barrier keeps it from folding the
   # transposition into the product, the reshape makes the rows contiguous.
-  turned = _from_bits(_bits(x).transpose(3, 0, 1, 2), x.dtype)
-  return lax.optimization_barrier(turned).reshape(x.shape[3], -1)
+  transposed = _from_bits(_bits(x).transpose(3, 0, 1, 2), x.dtype)
+  return lax.optimization_barrier(transposed).reshape(x.shape[3], -1)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -292,7 +296,7 @@ def _runs(window: Window) -> tuple[int, int]:
   return window.height // window.stride, window.width // window.stride
 
 
-def _patches(window: Window, x: jax.Array) -> jax.Array:
+def _im2col(window: Window, x: jax.Array) -> jax.Array:
   """Copies the windows: [B, s H, s W, C] -> [B H W, h w C]."""
   s, (down, across) = window.stride, _runs(window)
   b, h, w, c = x.shape[0], x.shape[1] // s, x.shape[2] // s, x.shape[3]
@@ -310,7 +314,7 @@ def _patches(window: Window, x: jax.Array) -> jax.Array:
   return patches.reshape(b * h * w, window.height * window.width * c)
 
 
-def _overlap_add(window: Window, patches: jax.Array) -> jax.Array:
+def _col2im(window: Window, patches: jax.Array) -> jax.Array:
   """Adds up what windows share: [B, H, W, h w C] -> [B, s H, s W, C]."""
   s, (down, across), (top, left) = window.stride, _runs(window), window.padding
   b, h, w, c = *patches.shape[:3], patches.shape[3] // (window.height * window.width)

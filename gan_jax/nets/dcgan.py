@@ -18,10 +18,10 @@ from gan_jax.nets.layers import (
   StridedConv,
   TransposedConv,
   WithLabels,
-  choose,
   image_size,
   labels_for,
   layer_options,
+  lookup,
 )
 
 INIT = nn.initializers.normal(0.02)
@@ -52,7 +52,7 @@ class DCGANGenerator(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps z [B, d] (and labels y [B]) to images [B, H, W, C], float32."""
-    output = choose(OUTPUTS, self.output, "output")
+    output = lookup(OUTPUTS, self.output, "output")
     size, channels = image_size(self.shape, STAGES), self.shape[-1]
     stages = STAGES[size]
     options = layer_options(self.norm, self.dtype) | {"kernel_init": INIT}
@@ -71,7 +71,7 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-  """Halves an image by strided convolutions until one dense layer can judge it.
+  """Halves an image by strided convolutions, then maps the last map to a logit.
 
   Attributes:
     width: channels of the first map; each map after it has twice as many.

@@ -2,8 +2,10 @@
 
 Parameters are float32 whatever the dtype computed in. Running statistics (of batch norm, and the
 vector u of spectral norm) live in the collection "batch_stats" and move in training forwards only.
+Flax names parameters by class (`Logit_0`), so the names of these classes are part of checkpoints.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.game.random import Part, example_keys
+from gan_jax.game.random import Microbatch, example_keys
 from gan_jax.nets import convolution
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
@@ -31,13 +33,13 @@ OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def choose(table: Any, name: Any, what: str) -> Any:
-  """Looks a choice up.
+def lookup(table: Any, name: Any, kind: str) -> Any:
+  """Returns the entry of a table, or raises an error that lists its names.
 
   Args:
-    table: a mapping, or a collection of names.
-    name: the choice.
-    what: what is chosen, for the message.
+    table: mapping, or collection of names.
+    name: name of the entry.
+    kind: kind of thing that is named, for the message.
 
   Returns:
     The mapping's value, or the name itself.
@@ -46,7 +48,7 @@ def choose(table: Any, name: Any, what: str) -> Any:
     ValueError: the name is not in the table; the message lists those that are.
   """
   if name not in table:
-    raise ValueError(f"Unknown {what} {name!r}; expected one of {', '.join(map(str, table))}.")
+    raise ValueError(f"Unknown {kind} {name!r}; expected one of {', '.join(map(str, table))}.")
   return table[name] if isinstance(table, dict) else name
 
 
@@ -54,8 +56,8 @@ def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
   """Returns the height of square images.
 
   Args:
-    shape: of one example.
-    sizes: heights that the network is made for.
+    shape: shape of one example.
+    sizes: heights that the network supports.
 
   Returns:
     The height.
@@ -74,15 +76,15 @@ def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
 
 def layer_options(norm: str, dtype: Any) -> dict[str, Any]:
   """Returns the options of every layer of a network with this norm, one of `NORMS`."""
-  return {"spectral": choose(NORMS, norm, "norm") == "spectral", "dtype": dtype}
+  return {"spectral": lookup(NORMS, norm, "norm") == "spectral", "dtype": dtype}
 
 
 def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None:
-  """Makes one-hot labels for a conditional network.
+  """Computes one-hot labels for a conditional network.
 
   Args:
-    num_classes: None for an unconditional network, whose labels are ignored.
-    y: int32 [B].
+    num_classes: number of classes; None for an unconditional network, which ignores labels.
+    y: labels, int32 [B].
 
   Returns:
     float32 [B, num_classes], or None.
@@ -108,11 +110,11 @@ class SpectralNorm(nn.Module):
 
   @nn.compact
   def __call__(self, weight: jax.Array, *, train: bool) -> jax.Array:
-    """Divides by sigma.
+    """Divides by the largest singular value, sigma.
 
     Args:
-      weight: [..., O], taken as a matrix with O columns.
-      train: whether u moves.
+      weight: weight [..., O], reshaped to a matrix with O columns.
+      train: whether u is updated.
 
     Returns:
       weight / sigma; a weight of zeros as it is.
@@ -124,8 +126,9 @@ class SpectralNorm(nn.Module):
     right = self._unit(u.value)
     left = self._unit(constant @ right)
     if train:
-      moved = self._unit(left @ constant)
-      right = jnp.where(jnp.any(moved != 0), moved, right)  # else a zero weight would end it
+      new_right = self._unit(left @ constant)
+      # A weight of zeros would turn u to 0, from which the iteration could never recover.
+      right = jnp.where(jnp.any(new_right != 0), new_right, right)
       if not self.is_initializing():
         u.value = right
     sigma = left @ matrix @ right
@@ -191,7 +194,7 @@ class Conv(Linear):
   window: tuple[int, ...] = (3, 3)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.same(x, kernel)
+    return convolution.conv(x, kernel)
 
 
 class StridedConv(Linear):
@@ -200,7 +203,7 @@ class StridedConv(Linear):
   window: tuple[int, ...] = (4, 4)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.down(x, kernel)
+    return convolution.strided_conv(x, kernel)
 
 
 class TransposedConv(Linear):
@@ -212,11 +215,11 @@ class TransposedConv(Linear):
   window: tuple[int, ...] = (4, 4)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.up(x, kernel)
+    return convolution.transposed_conv(x, kernel)
 
 
 class Maxout(nn.Module):
-  """Takes the largest of several linear pieces (Goodfellow et al. 2013, arXiv:1302.4389).
+  """Computes the maximum of several linear pieces (Goodfellow et al. 2013, arXiv:1302.4389).
 
   Attributes:
     features: number of units.
@@ -234,15 +237,12 @@ class Maxout(nn.Module):
     return jnp.max(x.reshape(*x.shape[:-1], self.features, self.pieces), axis=-1)
 
 
-_ALL = (("first", 0), ("of", 1))  # of the batch
-
-
 class Dropout(nn.Module):
   """Zeroes entries with probability `rate` in training and scales the others by 1 / (1 - rate).
 
   The mask of an example depends on the "dropout" key and on the example's place in the global
-  batch, so every device layout draws the same masks. Which part of it is seen, if not all, is told
-  by the collection "part", {"first", "of"} of `random.Part`.
+  batch, so every device layout draws the same masks. The collection "microbatch", {"index",
+  "count"} of `random.Microbatch`, holds the part of the batch in x, if that is not all of it.
   """
 
   rate: float
@@ -253,8 +253,9 @@ class Dropout(nn.Module):
     if not train or self.rate == 0 or self.is_initializing():
       return x
     assert self.scope is not None
-    part = Part(*(self.scope.root.get_variable("part", *default) for default in _ALL))
-    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, part)
+    read = functools.partial(self.scope.root.get_variable, "microbatch")
+    microbatch = Microbatch(read("index", 0), read("count", 1))
+    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, microbatch)
     keep = 1 - self.rate
     mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
     return jnp.where(mask, x / keep, 0)
@@ -290,7 +291,7 @@ class Norm(nn.Module):
     """Normalises x [B, ..., C]; labels, if any, are one-hot, [B, num_classes]."""
     plain = labels is None
     options = {"use_scale": plain, "use_bias": plain, "epsilon": self.epsilon, "dtype": self.dtype}
-    choose(NORMS, self.kind, "norm")
+    lookup(NORMS, self.kind, "norm")
     if self.kind == "batch":
       x = nn.BatchNorm(not train, momentum=self.momentum, axis_name=self.axis_name, **options)(x)
     elif self.kind == "layer":
@@ -349,14 +350,15 @@ class WithLabels(nn.Module):
     """Returns z [B, d], or [B, 2 d] with one-hot labels [B, num_classes]."""
     if labels is None:
       return z
-    # As long as one coordinate of z. As long as z it drowns z, and each class becomes one image.
+    # Its norm is that of one coordinate of z: at the norm of z it drowns z, and every class
+    # collapses to one image.
     init = nn.initializers.normal(z.shape[-1] ** -0.5)
     embedding = Dense(z.shape[-1], use_bias=False, kernel_init=init, name="embedding")(labels)
     return jnp.concatenate([z, embedding], axis=-1)
 
 
 class Logit(nn.Module):
-  """Turns features into logits, by projection where there are labels.
+  """Computes logits of features, by projection where there are labels.
 
   psi(h) + <embedding(y), h>, Miyato & Koyama 2018 (arXiv:1802.05637).
   """

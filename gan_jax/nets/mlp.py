@@ -16,13 +16,13 @@ from gan_jax.nets.layers import (
   Logit,
   Maxout,
   WithLabels,
-  choose,
   labels_for,
+  lookup,
 )
 
 
 def symmetric_uniform(bound: float) -> Callable:
-  """Makes an initialiser that draws from U(-bound, bound)."""
+  """Builds an initialiser that samples U(-bound, bound)."""
   return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
@@ -50,8 +50,8 @@ class MLPGenerator(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps z [B, d] (and labels y [B]) to examples [B, *shape], float32."""
-    activation = choose(ACTIVATIONS, self.activation, "activation")
-    output = choose(OUTPUTS, self.output, "output")
+    activation = lookup(ACTIVATIONS, self.activation, "activation")
+    output = lookup(OUTPUTS, self.output, "output")
     x = WithLabels()(z, labels_for(self.num_classes, y))
     for features in self.hidden:
       x = activation(Dense(features, dtype=self.dtype)(x))
@@ -79,7 +79,7 @@ class MLPDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps examples x [B, ...] (and labels y [B]) to logits [B], float32."""
-    activation = choose(ACTIVATIONS, self.activation, "activation")
+    activation = lookup(ACTIVATIONS, self.activation, "activation")
     labels = labels_for(self.num_classes, y)
     x = x.reshape(x.shape[0], -1)
     for features in self.hidden:
@@ -114,7 +114,7 @@ class GoodfellowGenerator(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps z [B, d] (and labels y [B]) to examples [B, *shape], float32."""
-    output = choose(OUTPUTS, self.output, "output")
+    output = lookup(OUTPUTS, self.output, "output")
     options = {"kernel_init": symmetric_uniform(self.bound), "dtype": self.dtype}
     x = WithLabels()(z, labels_for(self.num_classes, y))
     for features in self.hidden:

@@ -23,15 +23,15 @@ from gan_jax.nets.layers import (
   Logit,
   Norm,
   SelfAttention,
-  choose,
   image_size,
   labels_for,
   layer_options,
+  lookup,
 )
 
 
 class Plan(NamedTuple):
-  """How wide a published network is.
+  """The widths of a published network.
 
   Attributes:
     width: channels that the multiples are of.
@@ -87,7 +87,7 @@ class SNGANGenerator(nn.Module):
   @nn.compact
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps z [B, d] (and labels y [B]) to images [B, H, W, C], float32."""
-    output = choose(OUTPUTS, self.output, "output")
+    output = lookup(OUTPUTS, self.output, "output")
     size, channels = image_size(self.shape, GENERATORS), self.shape[-1]
     plan = GENERATORS[size]
     first, *widths = [(self.width or plan.width) * multiple for multiple in plan.multiples]
@@ -108,7 +108,7 @@ class SNGANGenerator(nn.Module):
 
 
 class SNGANDiscriminator(nn.Module):
-  """Halves an image by residual blocks, sums over the places that are left, and judges the sum.
+  """Halves an image by residual blocks, sums over places, and maps the sum to a logit.
 
   Attributes:
     width: channels that the multiples of a `Plan` are of; 0 is the published number.

@@ -1,33 +1,30 @@
 """Layouts: mesh, shardings, and several processes that play one game."""
 
-from gan_jax.parallel.processes import (
-  OtherProcessError,
-  agreed,
-  any_process,
-  is_common,
-  is_first,
-  start,
-  together,
-)
-from gan_jax.parallel.sharding import (
+from gan_jax.parallel.mesh import (
   AXES,
-  SMALL,
   SMALL_TABLE,
+  all_gather,
+  batch_sharding,
   check_mesh,
-  copied,
-  everywhere,
-  gathered,
+  copy,
   local,
   local_mesh,
   make_mesh,
-  placed,
-  places,
+  partition_specs,
   put_table,
   replicate,
-  rows,
-  specs,
+  replicated,
   split,
-  spread,
   take_rows,
   to_host,
 )
+from gan_jax.parallel.processes import (
+  OtherProcessError,
+  any_process,
+  is_collective,
+  is_first,
+  mark_collective,
+  run_on_all_or_fail,
+  start,
+)
+from gan_jax.parallel.sharding import SMALL, abstract_state, shard_game, state_sharding

@@ -1,7 +1,7 @@
 """Several processes that play one game: start them, agree, and fail together.
 
-Each has its own devices, data and files; what they do together, all must do in the same order. So
-what one of them alone learns, that it was interrupted or has failed, it says to the others first.
+Each has its own devices, data and files; collective operations must be called by all, in the same
+order. So a process that alone learns of an interruption or a failure tells the others first.
 """
 
 import os
@@ -20,7 +20,7 @@ class OtherProcessError(RuntimeError):
 def start(
   coordinator: str | None = None, num_processes: int | None = None, process_id: int | None = None
 ) -> None:
-  """Joins the processes of one run; does nothing if there is but this one. Before any computation.
+  """Connects the processes of one run, before any computation; does nothing for a single one.
 
   What is not given is read from GAN_JAX_COORDINATOR, GAN_JAX_NUM_PROCESSES and GAN_JAX_PROCESS_ID,
   the last one also from JOB_COMPLETION_INDEX, which Kubernetes gives the pods of an indexed job.
@@ -28,8 +28,8 @@ def start(
 
   Args:
     coordinator: host:port of process 0.
-    num_processes: how many there are.
-    process_id: which is this, from 0.
+    num_processes: number of processes.
+    process_id: index of this process, from 0.
 
   Raises:
     ValueError: if only a part of this is known, or it is out of range.
@@ -46,14 +46,14 @@ def start(
 def processes(
   coordinator: str | None, num_processes: int | None, process_id: int | None
 ) -> tuple[str, int, int] | None:
-  """Finds out which process of how many this is, as `start` does; None if nobody says."""
+  """Reads which process of how many this is, as `start` does; None if nothing says."""
   read = lambda name: os.environ.get(f"GAN_JAX_{name}") or None
   index = read("PROCESS_ID") or os.environ.get("JOB_COMPLETION_INDEX")
   address = coordinator or read("COORDINATOR")
-  count = num_processes if num_processes is not None else _whole(read("NUM_PROCESSES"))
+  count = num_processes if num_processes is not None else _integer(read("NUM_PROCESSES"))
   if address is None and count in (None, 1):
     return None
-  number = process_id if process_id is not None else _whole(index)
+  number = process_id if process_id is not None else _integer(index)
   if address is None or ":" not in address or count is None or number is None:
     raise ValueError(
       f"coordinator = {address}, num_processes = {count}, process_id = {number}: of several "
@@ -65,7 +65,7 @@ def processes(
   return address, count, number
 
 
-def _whole(text: str | None) -> int | None:
+def _integer(text: str | None) -> int | None:
   try:
     return None if text is None else int(text)
   except ValueError:
@@ -73,37 +73,37 @@ def _whole(text: str | None) -> int | None:
 
 
 def _found_by_jax() -> bool:
-  """Tells whether there may be several processes of which JAX itself knows."""
+  """Checks whether there may be several processes that JAX itself can find."""
   tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")  # set within srun only
   on_tpu_vm = os.environ.get("TPU_ML_PLATFORM") == "JAX"  # set by JAX where it sees TPUs
   return (tasks.isdecimal() and int(tasks) > 1) or on_tpu_vm
 
 
 def is_first() -> bool:
-  """Tells whether this is the process that writes and talks."""
+  """Checks whether this is the process that writes files and messages."""
   return jax.process_index() == 0
 
 
 def any_process(flag: bool) -> bool:
-  """Tells whether it is true on any process; all call it together."""
+  """Checks whether `flag` is true on any process; all processes call it together."""
   if jax.process_count() == 1:
     return flag
   return bool(np.any(multihost_utils.process_allgather(np.array([flag]))))
 
 
-def together(work: Callable[[], Any]) -> Any:
-  """Does what may fail on one process, and fails on all if it does; all call it together.
+def run_on_all_or_fail(work: Callable[[], Any]) -> Any:
+  """Runs work that may fail on one process, and fails on all if it does; all call it together.
 
-  Otherwise those that go on would wait for the one that has failed.
+  Otherwise the others would wait for the process that has failed.
 
   Args:
-    work: what to do.
+    work: function to run.
 
   Returns:
-    What it returns.
+    The result of `work`.
 
   Raises:
-    OtherProcessError: if it has failed on another process.
+    OtherProcessError: if `work` has failed on another process.
   """
   if jax.process_count() == 1:
     return work()
@@ -114,18 +114,18 @@ def together(work: Callable[[], Any]) -> Any:
     error = raised
   failed = any_process(error is not None)
   if error is not None:
-    raise agreed(error)
+    raise mark_collective(error)
   if failed:
-    raise agreed(OtherProcessError("another process has failed; it says why"))
+    raise mark_collective(OtherProcessError("another process has failed; it says why"))
   return result
 
 
-def agreed(error: BaseException) -> BaseException:
+def mark_collective(error: BaseException) -> BaseException:
   """Marks an error that is raised on all processes at the same place."""
-  error.__dict__["agreed"] = True
+  error.__dict__["collective"] = True
   return error
 
 
-def is_common(error: BaseException) -> bool:
-  """Tells whether all processes have failed together, and can still do things together."""
-  return jax.process_count() == 1 or "agreed" in error.__dict__
+def is_collective(error: BaseException) -> bool:
+  """Checks whether all processes raised this error, and can still call collectives."""
+  return jax.process_count() == 1 or "collective" in error.__dict__

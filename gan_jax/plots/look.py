@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from gan_jax.files import Path, whole
+from gan_jax.files import Path, atomic_write
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -178,7 +178,7 @@ def save(figure: "Figure", path: Path, dpi: float = 150) -> None:
     "svg.hashsalt": "gan_jax",  # the same figure, the same file
     "svg.fonttype": "none",  # text stays text: it can be searched, edited and read out
   }
-  with whole(path) as temporary, matplotlib.rc_context(settings):
+  with atomic_write(path) as temporary, matplotlib.rc_context(settings):
     figure.savefig(
       temporary, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else {}
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.files import Path, whole
+from gan_jax.files import Path, atomic_write
 from gan_jax.plots import look
 from gan_jax.plots.look import Style
 from gan_jax.plots.points import scatter
@@ -104,7 +104,7 @@ class Animation(NamedTuple):
 
   def save(self, path: Path) -> None:
     """Writes the file."""
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
       temporary.write_bytes(self.gif)
 
   def __repr__(self) -> str:

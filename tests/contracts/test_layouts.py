@@ -28,6 +28,7 @@ from gan_jax.game import rules
 from gan_jax.game.core import init, play_round
 from gan_jax.game.random import example_keys
 from gan_jax.losses.objectives import Term
+from gan_jax.parallel import mesh as mesh_module
 from gan_jax.parallel import sharding
 from gan_jax.run.config import default_config, network
 from gan_jax.run.experiment import build
@@ -241,7 +242,7 @@ def test_batches_are_the_same_to_the_bit(fsdp, resident, monkeypatch):
   whole = data.Batches(batches.source, 32, 5, flip=True)
   want = [jax.jit(whole.at)(whole.arrays, i) for i in t]
   for limit in (2**26, 0) if resident else (0,):
-    monkeypatch.setattr(sharding, "SMALL_TABLE", limit)
+    monkeypatch.setattr(mesh_module, "SMALL_TABLE", limit)
     table = parallel.put_table(batches.arrays, mesh)
     assert all(bool(x.sharding.spec) == (limit == 0) for x in table.values())
     raw = None
@@ -249,7 +250,7 @@ def test_batches_are_the_same_to_the_bit(fsdp, resident, monkeypatch):
       raw = jax.tree.map(lambda *x: np.stack(x), *(batches.read(int(i)) for i in t))
       raw = parallel.split(raw, mesh, axis=1)
     got = jax.jit(_batch_maker(batches, mesh, table))(table, raw, t)
-    assert got["x"].sharding.is_equivalent_to(parallel.rows(mesh, axis=1), 5)
+    assert got["x"].sharding.is_equivalent_to(parallel.batch_sharding(mesh, axis=1), 5)
     for i in range(2):
       np.testing.assert_array_equal(got["x"][i], want[i]["x"])
       np.testing.assert_array_equal(got["y"][i], want[i]["y"])

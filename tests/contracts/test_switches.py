@@ -11,16 +11,15 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.data import Batches, load
-from gan_jax.game import switches
 from gan_jax.game.core import init, play_round, sample
 from gan_jax.game.latents import truncated
-from gan_jax.game.random import as_key, example_keys, make_key
+from gan_jax.game.random import KEYS, as_key, example_keys, make_key
 from gan_jax.game.schedules import half_life
 from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
-from gan_jax.run.config import default_config, network
+from gan_jax.run.config import default_config, network, switches
 from gan_jax.run.experiment import build
 from gan_jax.run.results.same_run import check_same_switches, other_switches, write_config
 
@@ -94,7 +93,7 @@ def test_keys_are_of_one_kind_whatever_the_default():
   seeded = jax.random.key_data(jax.random.split(make_key(3))[1])
   for kind in ("rbg", "unsafe_rbg"):
     with jax.default_prng_impl(kind):
-      assert jax.random.key_impl(make_key(3)) == switches.KEYS
+      assert jax.random.key_impl(make_key(3)) == KEYS
       np.testing.assert_array_equal(jax.random.key_data(as_key(jax.random.key(3))), [0, 3])
   # As users split theirs: of the kind "rbg", a key of ours goes along in it.
   given = jax.random.split(jax.random.key(3, impl="rbg"))[1]
@@ -106,7 +105,7 @@ def test_keys_are_of_one_kind_whatever_the_default():
 def test_a_user_s_key_of_another_kind_starts_the_same_game(played):
   playing = game()
   spec = Batches(load("ring8"), batch_size=8, seed=0).spec(2)
-  a, b = (init(playing, jax.random.key(3, impl=kind), spec) for kind in (switches.KEYS, "rbg"))
+  a, b = (init(playing, jax.random.key(3, impl=kind), spec) for kind in (KEYS, "rbg"))
   jax.tree.map(np.testing.assert_array_equal, a.params, b.params)
   assert a.key == b.key
 

@@ -24,7 +24,7 @@ def ring(n, modes=8, seed=0):
 @functools.cache
 def compiled(reach):
   del reach  # is read when it is traced, once for each
-  return jax.jit(lambda real, fake: monitors.compare(real, fake))
+  return jax.jit(lambda real, fake: monitors.batch_diversity(real, fake))
 
 
 def compare(real, fake):
@@ -82,16 +82,16 @@ def test_fakes_far_from_the_data_are_not_collapsed_but_wrong():
 def test_secant_of_a_linear_generator():
   q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
   z = jax.random.normal(jax.random.key(0), (20, 5))
-  assert float(monitors.secant(z, 3 * z @ jnp.asarray(q, jnp.float32))) == pytest.approx(
-    3, rel=1e-5
-  )
-  assert float(monitors.secant(z, jnp.ones((20, 2)))) == 0
-  assert float(monitors.secant(jnp.zeros((20, 5)), jnp.ones((20, 2)))) == 0
+  assert float(
+    monitors.jacobian_norm_estimate(z, 3 * z @ jnp.asarray(q, jnp.float32))
+  ) == pytest.approx(3, rel=1e-5)
+  assert float(monitors.jacobian_norm_estimate(z, jnp.ones((20, 2)))) == 0
+  assert float(monitors.jacobian_norm_estimate(jnp.zeros((20, 5)), jnp.ones((20, 2)))) == 0
 
 
 def test_position_moves_with_every_entry_it_reads():
   params = {"a": jnp.zeros((3, 2)), "b": jnp.zeros(4)}
-  position = jax.jit(monitors.position)
+  position = jax.jit(monitors.parameter_projection)
   slope = jax.grad(position)(params)
   assert all((x == 0).all() for x in jax.tree.leaves(slope))  # it is no part of a loss
   for name, size in (("a", 6), ("b", 4)):
@@ -99,7 +99,9 @@ def test_position_moves_with_every_entry_it_reads():
       moved = params[name].ravel().at[i].set(1.0).reshape(params[name].shape)
       assert abs(float(position(params | {name: moved}))) == 1
   large = {"a": jnp.ones(10_000)}
-  assert float(monitors.position(large)) == float(monitors.position({"a": jnp.ones(1024)}))
+  assert float(monitors.parameter_projection(large)) == float(
+    monitors.parameter_projection({"a": jnp.ones(1024)})
+  )
 
 
 def saw(logits):

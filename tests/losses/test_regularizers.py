@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.game.random import Part, example_keys
+from gan_jax.game.random import Microbatch, example_keys
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, as_term
 from gan_jax.losses.regularizers import REGULARIZERS
@@ -390,7 +390,7 @@ def test_what_a_term_declares_is_what_it_looks_at(name):
   other = match._replace(real=real, real_logits=match.discriminator(real))
   values, others = (np.asarray(term.value(m, term.memory)[0]) for m in (match, other))
   assert (values != others).any() == term.uses_real
-  look = lambda: term.value(match._replace(part=Part(0, 2)), term.memory)
+  look = lambda: term.value(match._replace(microbatch=Microbatch(0, 2)), term.memory)
   if term.couples:
     with pytest.raises(ValueError, match="looks across the batch"):
       look()

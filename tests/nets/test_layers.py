@@ -279,7 +279,7 @@ def test_errors_list_what_there_is():
   with pytest.raises(ValueError, match="Unknown norm 'btach'; expected one of batch, layer"):
     normalise("btach", jnp.zeros((1, 2)))
   with pytest.raises(ValueError, match="Unknown activation 'rleu'; expected one of relu"):
-    layers.choose(layers.ACTIVATIONS, "rleu", "activation")
+    layers.lookup(layers.ACTIVATIONS, "rleu", "activation")
   for shape in ((30, 30, 1), (28, 32, 1), (28, 28)):
     with pytest.raises(ValueError, match=r"of 28, 32 pixels; got \("):
       layers.image_size(shape, {28: None, 32: None})

@@ -174,7 +174,9 @@ def test_two_processes_go_back_together_and_stop_together(start, tmp_path):
   with pytest.raises(NotFiniteError) as stopped:
     fit(build(read_config(two)), alone)
   assert all(str(stopped.value) in text for text in told)
-  assert "agreed" in vars(stopped.value)  # so that none leaves alone, in the middle of a dispatch
+  assert "collective" in vars(
+    stopped.value
+  )  # so that none leaves alone, in the middle of a dispatch
   assert read_rollbacks(two) == read_rollbacks(alone) and len(read_rollbacks(two)) == 1
   assert [p.name for p in (two / "checkpoints").iterdir()] == ["10"]
 

@@ -48,7 +48,7 @@ def single(config):
   mesh = parallel.make_mesh(config.batch_size)
   spec = built.example.batch(minibatches(built.game), config.batch_size)
   state = init(built.game, jax.random.key(config.seed), spec)
-  state = jax.device_put(state, parallel.places(state, mesh))
+  state = jax.device_put(state, parallel.state_sharding(state, mesh))
   return jax.device_get(rounds_player(built.game, built.batches, mesh)(state, ROUNDS)[0])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from flax import serialization
 
-from gan_jax.files import whole
+from gan_jax.files import atomic_write
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract
 
 
@@ -59,7 +59,7 @@ def kept(path: pathlib.Path, what: str, make: Callable[[], Any]) -> Any:
   tree = make()
   data = serialization.msgpack_serialize(tree)
   try:
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
       temporary.write_bytes(hashlib.sha256(data).digest() + data)
   except OSError as error:  # it is made, and good for once
     say(f"the {what} cannot be kept in {path} ({error})")

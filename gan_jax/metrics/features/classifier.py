@@ -20,8 +20,7 @@ import optax
 from flax import serialization
 from jax.tree_util import Partial
 
-from gan_jax.game.random import make_key
-from gan_jax.game.switches import fixed
+from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics.features.cache import cache_folder, content_hash, kept, say
 from gan_jax.metrics.features.extractor import Extractor, extract
 

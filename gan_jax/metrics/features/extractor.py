@@ -15,8 +15,8 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.tree_util import Partial
 
-from gan_jax.game.switches import fixed
-from gan_jax.parallel.sharding import replicate, split
+from gan_jax.game.random import fixed
+from gan_jax.parallel.mesh import replicate, split
 
 Outputs = dict[str, np.ndarray]
 

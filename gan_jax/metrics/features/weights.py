@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.files import read_npz, whole
+from gan_jax.files import atomic_write, read_npz
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 URL = (
@@ -113,7 +113,10 @@ def save(path: str | os.PathLike[str], weights: Weights) -> None:
   if path.suffix != ".npz":
     raise ValueError(f"{path} should end in .npz, by which it will be known")
   marks = {"sha256": np.array(weights.sha256), "content": np.array(_digest(weights))}
-  with whole(path) as temporary, temporary.open("wb") as file:  # by its name numpy would add .npz
+  with (
+    atomic_write(path) as temporary,
+    temporary.open("wb") as file,
+  ):  # by its name numpy would add .npz
     np.savez(file, allow_pickle=False, **weights.arrays, **marks)
 
 

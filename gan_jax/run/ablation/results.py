@@ -18,7 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from scipy import stats
 
-from gan_jax.files import read_json, whole
+from gan_jax.files import atomic_write, read_json
 from gan_jax.run.results.rows import plain, write_json
 
 PLAN, ROWS = "ablation.json", "rows.jsonl"
@@ -146,7 +146,7 @@ def _short(value: Any) -> str:
 
 def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
   """Adds rows to those there are."""
-  with whole(workdir / ROWS) as temporary:
+  with atomic_write(workdir / ROWS) as temporary:
     lines = [json.dumps(plain(row)) for row in [*read(workdir).rows, *rows]]
     temporary.write_text("\n".join(lines) + "\n")
 

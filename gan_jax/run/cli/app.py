@@ -181,7 +181,7 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   """Runs a command; an error the user can do something about is one message, not a traceback."""
   _prepare_jax()
   from gan_jax import parallel
-  from gan_jax.game import switches
+  from gan_jax.run.config import switches
   from gan_jax.run.training.interruption import is_busy
 
   sys.unraisablehook = _tell_unraisable
@@ -241,7 +241,7 @@ def _prepare_jax() -> None:
   """Sets JAX's switches, and keeps compiled programs, in its own cache or this project's."""
   import jax
 
-  from gan_jax.game import switches
+  from gan_jax.run.config import switches
 
   switches.fix_all()
   if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):

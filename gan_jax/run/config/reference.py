@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.checks import SCHEDULE
-from gan_jax.files import whole
+from gan_jax.files import atomic_write
 from gan_jax.nets import NETWORKS
 from gan_jax.nets.layers import ACTIVATIONS, NORMS, OUTPUTS
 from gan_jax.run.config import aliases
@@ -115,5 +115,5 @@ def _markdown(heading: str, rows: list[Line]) -> str:
 
 if __name__ == "__main__":
   for path, text in ((TABLE, table()), (PAGE, page())):
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
       temporary.write_text(text, encoding="utf-8")

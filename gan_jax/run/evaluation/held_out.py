@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from gan_jax.data import Batches, Source, take
 from gan_jax.game.core import Game, State, StepContext
-from gan_jax.parallel.sharding import split
+from gan_jax.parallel.mesh import split
 
 PROBE = 256  # examples of each kind that a discriminator is tried on
 

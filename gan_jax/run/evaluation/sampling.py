@@ -10,8 +10,7 @@ from scipy.special import ndtr, ndtri
 from gan_jax.data import to_levels, to_uint8
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game, State, networks
-from gan_jax.game.random import make_key
-from gan_jax.game.switches import fixed
+from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
 
 CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gan_jax
-from gan_jax.files import check_writable, whole
+from gan_jax.files import atomic_write, check_writable
 from gan_jax.run.cli.usage import UsageError
 from gan_jax.run.report import ablation, sections
 from gan_jax.run.report.ablation import Ablation
@@ -54,7 +54,7 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
     datetime.datetime.now(),
   )
   text, unread = page(content)
-  with whole(out) as temporary:
+  with atomic_write(out) as temporary:
     temporary.write_text(text, encoding="utf-8")
   return [*notes, *unread]
 

@@ -1,7 +1,7 @@
 """What a run tells: rows of numbers, TensorBoard events, a progress line, a summary.
 
 Everything here is on the host: numpy in, files out. Files that a reader may look at while they are
-written appear whole (`gan_jax.files.whole`) or grow by whole lines (metrics.jsonl).
+written appear whole (`gan_jax.files.atomic_write`) or grow by whole lines (metrics.jsonl).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.files import naming, tidy, whole
+from gan_jax.files import atomic_write, error_context, remove_temporaries
 
 Path = str | os.PathLike[str]
 
@@ -30,7 +30,7 @@ NO_CURVES = {"evaluation"}  # columns that are numbers of things, not measured
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
   """Writes a JSON file that is never seen half written."""
-  with whole(path) as temporary:
+  with atomic_write(path) as temporary:
     temporary.write_text(json.dumps(plain(values), indent=2) + "\n")
 
 
@@ -48,7 +48,7 @@ def save_png(path: Path, image: np.ndarray, about: str = "") -> None:
   kept = PngInfo()
   if about:
     kept.add_itxt("Description", about)
-  with whole(path) as temporary:
+  with atomic_write(path) as temporary:
     drawn = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     drawn.save(temporary, "PNG", pnginfo=kept)
 
@@ -76,7 +76,7 @@ def save_images(folder: Path, images: np.ndarray, classes: Sequence[str] | None 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes arrays by name to an .npz file."""
-  with whole(path) as temporary, temporary.open("wb") as file:
+  with atomic_write(path) as temporary, temporary.open("wb") as file:
     np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
@@ -112,9 +112,9 @@ class Writer:
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._path.parent.mkdir(parents=True, exist_ok=True)
     for folder in (self._path.parent, self._path.parent / "samples"):
-      tidy(folder)
+      remove_temporaries(folder)
     kept = [row for row in read_rows(workdir) if row["round"] <= first]
-    with whole(self._path) as temporary:
+    with atomic_write(self._path) as temporary:
       temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in kept))
     self._file = self._path.open("a")
     events = str(self._path.parent / "tensorboard")
@@ -127,7 +127,7 @@ class Writer:
   def row(self, round: int, values: Mapping[str, float]) -> None:
     """Appends one row, to the disk: no checkpoint may be on it before the rows up to it are."""
     line = {"round": round, **{name: float(value) for name, value in values.items()}}
-    with naming(self._path):
+    with error_context(self._path):
       self._file.write(json.dumps(plain(line)) + "\n")
       self._file.flush()
       os.fsync(self._file.fileno())

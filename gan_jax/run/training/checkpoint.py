@@ -32,8 +32,8 @@ import orbax.checkpoint as ocp
 
 from gan_jax.game.core import State
 from gan_jax.game.random import as_key
+from gan_jax.parallel.mesh import all_gather, copy, to_host
 from gan_jax.parallel.processes import any_process, is_first
-from gan_jax.parallel.sharding import copied, gathered, to_host
 from gan_jax.run.training.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
@@ -110,8 +110,8 @@ class Checkpoints:
       SaveError: if this or the save before could not be written.
     """
     self.wait()
-    kept = copied(state)
-    self._looking = self._begin(_look_at, gathered(kept), look)
+    kept = copy(state)
+    self._looking = self._begin(_look_at, all_gather(kept), look)
     self._writing = self._begin(self._write, kept, self._looking)
 
   def _write(self, state: State, looking: "Future[_Looked]") -> None:
@@ -269,7 +269,7 @@ class Checkpoints:
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
       return None, f"{type(error).__name__}: {_reason(error)}"
-    found = _describe(state, on_host(gathered(state)))
+    found = _describe(state, on_host(all_gather(state)))
     wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
     if wrong:
       return None, f"checksum of {wrong[0]} does not match"

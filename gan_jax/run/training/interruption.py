@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import jax
 from jax.experimental import multihost_utils
 
-from gan_jax.parallel.processes import is_common
+from gan_jax.parallel.processes import is_collective
 
 AGAIN = 75  # exit code: start the same command again, and it goes on (EX_TEMPFAIL of sysexits.h)
 GRACE = 25.0  # seconds; Kubernetes, SLURM and preemptible machines kill after 30
@@ -177,7 +177,7 @@ def exit_on_local_failure() -> Iterator[None]:
     yield
   except BaseException as error:
     cause = error.__context__ if isinstance(error, SystemExit) else error
-    if cause is None or is_common(cause):
+    if cause is None or is_collective(cause):
       raise
     if isinstance(error, jax.errors.JaxRuntimeError):
       print(f"gan_jax: another process is gone, or out of reach: {error}", file=sys.stderr)

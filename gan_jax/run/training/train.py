@@ -20,11 +20,10 @@ from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax import parallel
 from gan_jax.data import Batches
-from gan_jax.game import switches
 from gan_jax.game.core import Game, State, init, minibatches, play_round
-from gan_jax.game.random import make_key
-from gan_jax.game.switches import fixed
-from gan_jax.parallel.sharding import AXES
+from gan_jax.game.random import fixed, make_key
+from gan_jax.parallel.mesh import AXES
+from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.same_run import other_arrays, other_switches, start_over, write_config
 from gan_jax.run.training.checkpoint import BEST, Checkpoints, Look, OtherGameError
@@ -67,7 +66,7 @@ def rounds_player(
       so many are first asked for.
 
   Returns:
-    A function that donates the state it is given, whose arrays lie where `parallel.places` says.
+    A function that donates the state it is given, sharded as by `parallel.state_sharding`.
   """
   n = max(1, minibatches(game))
   rounds = rounds_program(game, batches, mesh)
@@ -114,14 +113,14 @@ def rounds_program(game: Game, batches: Batches, mesh: Mesh) -> Rounds:
   put = parallel.replicate if batches.source.draw else parallel.put_table
   table = put(batches.arrays, mesh)
   make = _batch_maker(batches, mesh, table)
-  spread = parallel.spread(game, mesh)
-  like = parallel.placed(lambda: init(game, make_key(0), batches.spec(n)), mesh)
+  sharded = parallel.shard_game(game, mesh)
+  like = parallel.abstract_state(lambda: init(game, make_key(0), batches.spec(n)), mesh)
   places = jax.tree.map(lambda x: x.sharding, like)
 
   def play(state: State, table: Any, raw: Any, length: int) -> tuple[State, Mapping[str, Any]]:
     def one(state: State, raw: Any) -> tuple[State, Mapping[str, Any]]:
       t = state.round.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
-      state, metrics = play_round(spread, state, make(table, raw, t))
+      state, metrics = play_round(sharded, state, make(table, raw, t))
       return jax.lax.with_sharding_constraint(state, places), metrics
 
     return jax.lax.scan(one, state, raw, length=length)
@@ -133,9 +132,9 @@ def rounds_program(game: Game, batches: Batches, mesh: Mesh) -> Rounds:
     in_shardings=(
       places,
       jax.tree.map(lambda x: x.sharding, table),
-      parallel.rows(mesh, axis=2),
+      parallel.batch_sharding(mesh, axis=2),
     ),
-    out_shardings=(places, parallel.everywhere(mesh)),
+    out_shardings=(places, parallel.replicated(mesh)),
   )
   return Rounds(compiled, table, like)
 
@@ -145,7 +144,7 @@ def _batch_maker(batches: Batches, mesh: Mesh, table: Mapping[str, jax.Array]) -
 
   Nothing is sent, unless the table is in parts.
   """
-  parts = parallel.specs(table)
+  parts = parallel.partition_specs(table)
   take = parallel.take_rows if any(parts.values()) else None
   share = np.uint32(batches.batch_size // mesh.size)
 
@@ -205,7 +204,8 @@ def fit(
     _tell_switches(workdir)
   alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
   with interruption(grace_seconds) as interrupted, alone:
-    parallel.together(lambda: start_over(experiment, workdir) if parallel.is_first() else None)
+    begin = lambda: start_over(experiment, workdir) if parallel.is_first() else None
+    parallel.run_on_all_or_fail(begin)
     rollbacks = read_rollbacks(workdir)
     while True:
       try:
@@ -263,7 +263,7 @@ def _play(
         best.looked()
         checkpoints.looked()
         row, mine = buffer.summary(), parallel.local(state, mesh)
-        is_best = parallel.together(lambda: logger.log(round, mine, row))
+        is_best = parallel.run_on_all_or_fail(lambda: logger.log(round, mine, row))
         buffer.reset()
         if parallel.any_process(is_best):
           best.save(state, check())
@@ -273,14 +273,14 @@ def _play(
 
       try:
         if first < config.rounds:
-          parallel.together(logger.prepare)
+          parallel.run_on_all_or_fail(logger.prepare)
         if parallel.any_process(logger.already_logged(first)):
           buffer.reset()
         elif first and should_log(config, first):  # it was stopped while it logged
           log()
         while round < config.rounds:
           if interrupted():
-            raise parallel.agreed(Interrupted(f"stopped at round {round}"))
+            raise parallel.mark_collective(Interrupted(f"stopped at round {round}"))
           best.check()
           checkpoints.check()
           stop = _next_stop(config, round)
@@ -295,16 +295,16 @@ def _play(
         # All processes find it at this place, with a dispatch on its way in which each needs the
         # others: where one leaves in the middle of it, Gloo may abort the rest.
         jax.block_until_ready(state)
-        parallel.agreed(error)
+        parallel.mark_collective(error)
         raise
       except BaseException as error:
         # A dispatch that failed has taken the state with it; alone a process cannot save.
-        if parallel.is_common(error) and round > first and not state.round.is_deleted():
+        if parallel.is_collective(error) and round > first and not state.round.is_deleted():
           save()  # what failed can be done again; the rounds are dear
         raise
       best.wait()
       checkpoints.wait()
-      return parallel.together(logger.summary)
+      return parallel.run_on_all_or_fail(logger.summary)
 
 
 OPTIMIZERS = "optimizers"  # key of the notes beside a checkpoint: whose state it holds, by player
@@ -333,7 +333,7 @@ def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> Stat
   config, example = experiment.config, experiment.example
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
   make = lambda: init(experiment.game, make_key(config.seed), spec)
-  like = parallel.placed(make, mesh)
+  like = parallel.abstract_state(make, mesh)
   try:
     state = checkpoints.restore(like, repair=True)
   except OtherGameError as error:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_jax.files import naming
+from gan_jax.files import error_context
 from gan_jax.plots import grid
 from gan_jax.run.results.rows import (
   Progress,
@@ -312,7 +312,10 @@ def test_the_machine_is_described():
 
 
 def test_a_full_disk_names_the_file():
-  with pytest.raises(OSError, match="No space left on device: 'rows'"), naming("rows"):
+  with pytest.raises(OSError, match="No space left on device: 'rows'"), error_context("rows"):
     pathlib.Path("/dev/full").write_text("x")
-  with pytest.raises(FileNotFoundError, match="No such file or directory: '/no'"), naming("rows"):
+  with (
+    pytest.raises(FileNotFoundError, match="No such file or directory: '/no'"),
+    error_context("rows"),
+  ):
     pathlib.Path("/no").read_text()

@@ -28,7 +28,7 @@ from patience import HANG
 from gan_jax import data, parallel, plots
 from gan_jax.game.core import init, minibatches, play_round
 from gan_jax.parallel import sharding
-from gan_jax.parallel.sharding import make_mesh
+from gan_jax.parallel.mesh import make_mesh
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation.cards import read_card

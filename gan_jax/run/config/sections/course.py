@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from gan_jax.parallel.sharding import check_mesh
+from gan_jax.parallel.mesh import check_mesh
 from gan_jax.run.config.sections.key import Key, Keys, at_least, one_of, rounds_or_never
 
 KEYS: Keys = {
