@@ -36,6 +36,7 @@ _MEMBERS = {  # name -> where it stands
   "two_player": "game.two_player.two_player",
   "build": "run.experiment.build",
   "fit": "run.training.train.fit",
+  "Every": "run.training.hooks.Every",
   "load": "run.results.runs.load",
   "score": "run.evaluation.scoring.evaluate",
   "evaluator_for": "run.evaluation.evaluate.evaluator_for",

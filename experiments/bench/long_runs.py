@@ -51,7 +51,7 @@ def stalls(width: int, rounds: int, saves: int, folder: pathlib.Path) -> str:
   experiment, mesh = build(config), make_mesh(config.batch_size)
   state, play = (
     start(experiment, mesh),
-    train.rounds_player(experiment.game, experiment.batches, mesh),
+    train.make_dispatch(experiment.game, experiment.batches, mesh),
   )
   size = sum(x.nbytes for x in jax.tree.leaves(state.replace(key=state.round))) / 2**20
   alone, beside, stalled, written = [], [], [], []

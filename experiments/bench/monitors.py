@@ -25,7 +25,7 @@ from gan_jax.parallel.mesh import make_mesh
 from gan_jax.parallel.sharding import state_sharding
 from gan_jax.run.evaluation.held_out import held_out_probe
 from gan_jax.run.experiment import Experiment, build
-from gan_jax.run.training.train import rounds_player
+from gan_jax.run.training.rounds import make_dispatch
 
 
 def start(experiment: Experiment, mesh: Mesh) -> State:
@@ -39,7 +39,7 @@ def start(experiment: Experiment, mesh: Mesh) -> State:
 def player(experiment: Experiment, mesh: Mesh, rounds: int, watched: bool) -> Callable[[], None]:
   """Compiles so many rounds in one dispatch; returns what plays the next ones."""
   game, state = experiment.game, start(experiment, mesh)
-  play = rounds_player(game, experiment.batches, mesh)
+  play = make_dispatch(game, experiment.batches, mesh)
 
   def run() -> None:
     nonlocal state

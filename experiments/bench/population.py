@@ -29,7 +29,7 @@ from gan_jax.run import population
 from gan_jax.run.config import from_file
 from gan_jax.run.experiment import Experiment, build
 from gan_jax.run.population import Population
-from gan_jax.run.training.train import rounds_player
+from gan_jax.run.training.rounds import make_dispatch
 
 FOLDER = pathlib.Path(__file__).parents[1]
 
@@ -41,7 +41,7 @@ def singles(experiment: Experiment, seeds: int, rounds: int) -> Callable[[], Non
   spec = experiment.example.batch(max(1, minibatches(game)), config.batch_size)
   start = lambda seed: init(game, jax.random.key(seed), spec)
   states = [jax.device_put(s := start(i), parallel.state_sharding(s, mesh)) for i in range(seeds)]
-  play = rounds_player(game, experiment.batches, mesh)
+  play = make_dispatch(game, experiment.batches, mesh)
 
   def run() -> None:
     for i in range(seeds):

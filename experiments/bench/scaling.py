@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 from gan_jax import parallel
 from gan_jax.game.core import init
 from gan_jax.run.experiment import Experiment, build
-from gan_jax.run.training.train import Rounds, rounds_program
+from gan_jax.run.training.rounds import JittedRounds, jit_rounds
 
 COUNTS = (1, 2, 4, 8)
 ROUNDS, REPEATS = 20, 5  # in one dispatch; dispatches, of which the fastest counts
@@ -101,7 +101,7 @@ def cost(config: ConfigDict, devices: Sequence[Any], fsdp: int) -> Cost:
   """Compiles a round on a mesh of devices and reads off what it costs."""
   experiment = build(config)
   mesh = Mesh(np.array(devices).reshape(-1, fsdp), parallel.AXES)
-  rounds = rounds_program(experiment.game, experiment.batches, mesh)
+  rounds = jit_rounds(experiment.game, experiment.batches, mesh)
   compiled = rounds.play.lower(rounds.like, rounds.table, None, 1).compile()
   memory = compiled.memory_analysis()
   several = len(devices) > 1 and devices[0].platform != "cpu"
@@ -115,7 +115,7 @@ def cost(config: ConfigDict, devices: Sequence[Any], fsdp: int) -> Cost:
   )
 
 
-def _pace(experiment: Experiment, rounds: Rounds) -> float:
+def _pace(experiment: Experiment, rounds: JittedRounds) -> float:
   """Measures images of the generator's batches per second."""
   spec = experiment.batches.spec(1)
   make = lambda: init(experiment.game, jax.random.key(0), spec)

@@ -24,6 +24,7 @@ UNMEASURED = dict.fromkeys(COMPARED, np.float32(0))  # memory before round 0, wh
 NEIGHBOURS = 5  # the neighbourhood of a real example reaches to its fifth neighbour
 # Least reach, as a share of the data's mean distance: coverage asks where fakes are, not how sharp.
 REACH = 0.1
+MONITOR = "monitor/"  # what names of monitors begin with: they judge a run, and never end it
 ENTRIES = 1024  # entries of each array of parameters that are projected
 
 
@@ -89,7 +90,7 @@ def of_discriminator(match: Match, memory: Metrics) -> tuple[Metrics, Metrics]:
     between; position_discriminator (see `parameter_projection`), alone if the batch is one example.
   """
   position = parameter_projection(match.params["discriminator"])
-  metrics = {"monitor/position_discriminator": position}
+  metrics = {f"{MONITOR}position_discriminator": position}
   flatten = lambda x: x.reshape(match.fake.shape[0], -1)  # a packed fake has several latents
   arrays = [jax.lax.stop_gradient(flatten(x)) for x in (match.real, match.fake, match.latents)]
 
@@ -99,7 +100,7 @@ def of_discriminator(match: Match, memory: Metrics) -> tuple[Metrics, Metrics]:
 
   if len(jax.eval_shape(lambda: _first(arrays[0], EXAMPLES, match))) > 1:  # else there are no pairs
     memory = jax.lax.cond(match.round % EVERY == 0, measure, lambda: dict(memory))
-    metrics |= {f"monitor/{name}": value for name, value in memory.items()}
+    metrics |= {f"{MONITOR}{name}": value for name, value in memory.items()}
   return metrics, memory
 
 
@@ -120,9 +121,9 @@ def of_generator(loss: AdversarialLoss, match: Match) -> Metrics:
   slopes = jax.grad(lambda fake: jnp.sum(loss.generator(real, fake)))(fake)
   trusted, distrusted = (match.seen_mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
   return {
-    "monitor/slope": jnp.mean(jnp.abs(slopes)),
-    "monitor/slope_ratio": trusted / jnp.maximum(distrusted, 1e-30),
-    "monitor/position_generator": parameter_projection(match.params["generator"]),
+    f"{MONITOR}slope": jnp.mean(jnp.abs(slopes)),
+    f"{MONITOR}slope_ratio": trusted / jnp.maximum(distrusted, 1e-30),
+    f"{MONITOR}position_generator": parameter_projection(match.params["generator"]),
   }
 
 

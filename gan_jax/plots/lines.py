@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gan_jax.game.monitors import MONITOR
 from gan_jax.plots import look
 from gan_jax.plots.look import GREY, Style
 
@@ -113,16 +114,19 @@ def _draw(axes: "Axes", label: str, x: np.ndarray, y: np.ndarray, band: str) -> 
 # --- of a run -------------------------------------------------------------------------------------
 
 
-def history(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
+def history(
+  rows: Sequence[Mapping[str, Any]], scores: Mapping[str, str] | None = None
+) -> np.ndarray | None:
   """Draws what a run measured over its rounds.
 
   Args:
-    rows: as `report.read_rows` gives them.
+    rows: as `read_rows` returns them.
+    scores: their labels -> their names in the rows.
 
   Returns:
     uint8 [H, W, 3], or None if there are fewer than two rows.
   """
-  found = measured(rows)
+  found = measured(rows, scores)
   if len(rows) < 2 or not found:
     return None
   lines = {"D(x) and D(G(z))": ("1/2", 0.5), "V(D, G)": ("-log 4", -math.log(4))}
@@ -130,16 +134,21 @@ def history(rows: Sequence[Mapping[str, Any]]) -> np.ndarray | None:
   return look.pixels(curves(found, log=log, lines=lines, columns=2, size=(5.2, 2.9)))
 
 
-def measured(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def measured(
+  rows: Sequence[Mapping[str, Any]], scores: Mapping[str, str] | None = None
+) -> dict[str, dict[str, Any]]:
   """Sorts what a run measured into panels, without what is not finite.
 
   Args:
-    rows: as `report.read_rows` gives them.
+    rows: as `read_rows` returns them.
+    scores: their labels -> their names in the rows.
 
   Returns:
     {title: {label: (rounds [n], values [n])}}; what was never measured is left out.
   """
   drawn = {title: _series(rows, names) for title, names in _names(rows).items()}
+  for label, name in (scores or {}).items():
+    drawn[label.replace("_", " ")] = _series(rows, {label: name})
   return {title: series for title, series in drawn.items() if series}
 
 
@@ -149,9 +158,8 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
   players = lambda what: {
     name.removesuffix(what): name
     for name in names
-    if name.endswith(what) and not name.startswith("monitor/")
+    if name.endswith(what) and not name.startswith(MONITOR)
   }
-  scores = [name for name in names if name.startswith("score/")]
   return {
     "loss": players("/loss"),
     "D(x) and D(G(z))": {"D(x)": "D_real", "D(G(z))": "D_fake"},
@@ -159,7 +167,6 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     "logits": {"real": "logits_real", "fake": "logits_fake"},
     "estimated distance": {"distance": "distance"},
     "gradient norm": players("/gradient_norm"),
-    **{name[6:].replace("_", " "): {name[6:]: name} for name in scores},
   }
 
 

@@ -34,6 +34,7 @@ from gan_jax.game.core import (
   play_round,
   sample,
 )
+from gan_jax.game.monitors import MONITOR
 from gan_jax.game.random import make_key
 from gan_jax.losses.objectives import OBSERVED
 from gan_jax.run.training.diagnostics import first_not_finite
@@ -125,7 +126,7 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
       # costs nothing.
       before = {name: x for name, x in state.carried.items() if name.endswith(f".{OBSERVED}")}
       after = after.replace(carried={**after.carried, **before})
-      return after, {k: x for k, x in metrics.items() if not k.startswith("monitor/")}
+      return after, {k: x for k, x in metrics.items() if not k.startswith(MONITOR)}
 
     return jax.lax.scan(once, state, length=rounds)
 

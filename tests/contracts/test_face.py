@@ -35,6 +35,7 @@ NAMES = [
   "config",
   "build",
   "fit",
+  "Every",
   "load",
   "score",
   "evaluator_for",

@@ -32,7 +32,7 @@ from gan_jax.parallel import mesh as mesh_module
 from gan_jax.parallel import sharding
 from gan_jax.run.config import default_config, network
 from gan_jax.run.experiment import build
-from gan_jax.run.training.train import _batch_maker, rounds_program
+from gan_jax.run.training.rounds import _batch_maker, jit_rounds
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOLERANCE = 1e-5
@@ -275,7 +275,7 @@ def sent(fsdp=1, networks=MLP, **changes):
   config.update_from_flattened_dict(changes)
   experiment = build(config)
   mesh = parallel.make_mesh(64, fsdp=fsdp)
-  rounds = rounds_program(experiment.game, experiment.batches, mesh)
+  rounds = jit_rounds(experiment.game, experiment.batches, mesh)
   raw = None
   return collectives(rounds.play.lower(rounds.like, rounds.table, raw, 4).compile().as_text())
 

@@ -10,7 +10,7 @@ from gan_jax import data, parallel
 from gan_jax.nets import NETWORKS
 from gan_jax.run import population
 from gan_jax.run.population import Population
-from gan_jax.run.training.train import rounds_program
+from gan_jax.run.training.rounds import jit_rounds
 
 BATCH = 16  # two for each of eight devices
 # Two moves of D in a row, and second derivatives. Batch norm would not let a minibatch be cut.
@@ -49,7 +49,7 @@ def test_gradients_of_a_convolution_are_found_wherever_they_are():
 @pytest.mark.parametrize("pair", convolutions.PAIRS)
 def test_rounds_have_no_xla_convolution_in_a_loop(pair):
   game = convolutions.game_of(pair, **HARD)
-  rounds = rounds_program(game, batches(pair), parallel.make_mesh(BATCH))
+  rounds = jit_rounds(game, batches(pair), parallel.make_mesh(BATCH))
   play = lambda state, table: rounds.play(state, table, None, 2)
   found = set(primitives(jax.make_jaxpr(play)(rounds.like, rounds.table).jaxpr))
   assert "dot_general" in found and "conv_general_dilated" not in found

@@ -49,8 +49,8 @@ def curve_rows(n: int = 20, **more: float) -> list[dict]:
   ]
 
 
-def panels(rows: list[dict]) -> dict[str, list[str]]:
-  return {title: list(series) for title, series in lines.measured(rows).items()}
+def panels(rows: list[dict], **scores: str) -> dict[str, list[str]]:
+  return {title: list(series) for title, series in lines.measured(rows, scores).items()}
 
 
 @pytest.mark.parametrize("dimensions", [1, 3])
@@ -67,7 +67,8 @@ def test_curves_have_a_panel_for_what_was_measured():
     "D(x) and D(G(z))": ["D(x)"],
   }
   more = {"V": -1.2, "a/gradient_norm": 1.0, "score/class_kl": 0.3, "images_per_second": 9.0}
-  assert list(panels(curve_rows(**more)))[2:] == ["V(D, G)", "gradient norm", "class kl"]
+  drawn = panels(curve_rows(**more), class_kl="score/class_kl")
+  assert list(drawn)[2:] == ["V(D, G)", "gradient norm", "class kl"]
 
 
 def test_curves_show_every_player():
@@ -89,7 +90,10 @@ def test_curves_leave_out_what_is_not_finite():
 
 
 def test_curves_are_drawn():
-  few, more = plots.history(curve_rows()), plots.history(curve_rows(V=-1.3, **{"score/kl": 0.3}))
+  few, more = (
+    plots.history(curve_rows()),
+    plots.history(curve_rows(V=-1.3, **{"score/kl": 0.3}), {"kl": "score/kl"}),
+  )
   assert few is not None and more is not None
   assert few.dtype == np.uint8 and few.shape[2] == 3
   assert more.shape[0] == 2 * few.shape[0]  # four panels take two rows

@@ -19,7 +19,7 @@ from gan_jax.run.config import (
 )
 from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.population import Population
-from gan_jax.run.training.train import rounds_player
+from gan_jax.run.training.rounds import make_dispatch
 
 ROUNDS = 20
 
@@ -49,7 +49,7 @@ def single(config):
   spec = built.example.batch(minibatches(built.game), config.batch_size)
   state = init(built.game, jax.random.key(config.seed), spec)
   state = jax.device_put(state, parallel.state_sharding(state, mesh))
-  return jax.device_get(rounds_player(built.game, built.batches, mesh)(state, ROUNDS)[0])
+  return jax.device_get(make_dispatch(built.game, built.batches, mesh)(state, ROUNDS)[0])
 
 
 def last(people, batches, every=10, at_once=None):

@@ -203,7 +203,7 @@ def _row(
   """Sums a run up."""
   better, curve, config = experiment.evaluator().better, track.curve, one.config
   looks = [
-    {"round": int(round), **{f"score/{name}": curve[name][i] for name in better if name in curve}}
+    (int(round), {name: curve[name][i] for name in better if name in curve})
     for i, round in enumerate(curve.get("round", ()))
   ]
   scores = last_and_best(looks, better)

@@ -30,7 +30,7 @@ from gan_jax.run.evaluation.features import (
   ExtractorInputs,
   bounded,
 )
-from gan_jax.run.evaluation.suite import METRICS, Metric, Reference, Scores, Seen
+from gan_jax.run.evaluation.suite import METRICS, MODES, Metric, Reference, Scores, Seen
 
 SampleFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
@@ -305,8 +305,7 @@ def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
     points = _draw(sample, fake, source.shape, np.float32)["x"]
     return mode_coverage(points, centers, std)
 
-  better = {"modes": "max", "high_quality": "max", "kl": "min"}
-  return Evaluator("mixture", better, ("modes", "high_quality"), card, score)
+  return Evaluator("mixture", MODES, ("modes", "high_quality"), card, score)
 
 
 def _compared(
@@ -520,7 +519,7 @@ def _stacked(
       "kl": class_kl(labels, shares),
     }
 
-  better = {"modes": "max", "kl": "min"}
+  better = {name: MODES[name] for name in ("modes", "kl")}
   return Evaluator("stacked digits", better, ("modes", "kl"), card, score)
 
 

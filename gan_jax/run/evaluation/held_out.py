@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from gan_jax.data import Batches, Source, take
 from gan_jax.game.core import Game, State, StepContext
+from gan_jax.game.monitors import MONITOR
 from gan_jax.parallel.mesh import split
 
 PROBE = 256  # examples of each kind that a discriminator is tried on
@@ -52,7 +53,7 @@ def held_out_probe(
       for source in (batches.source, held_out):
         made.append(split(batches.finish(take(source, n), 0, rows), mesh))
     seen, unseen = (np.asarray(compiled(state, batch)) for batch in made)
-    return {"monitor/held_out_auc": auc(seen, unseen)}
+    return {f"{MONITOR}held_out_auc": auc(seen, unseen)}
 
   return probe
 

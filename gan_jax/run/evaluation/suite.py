@@ -346,6 +346,11 @@ METRICS = {
   ),
 }
 
+# Of data that are scored by their modes, mixtures and stacked digits.
+MODES = {"modes": "max", "high_quality": "max", "kl": "min"}
+# Which way each score is better; cards, rows and plans are written with it.
+BETTER = MODES | {k: way for metric in METRICS.values() for k, way in metric.better.items()}
+
 
 def score_name(name: str) -> str:
   """Replaces a short name by that of the score it stands for: "fid" by "frechet_distance"."""

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.game.monitors import MONITOR
 from gan_jax.run.report.markup import Markup, tag
 from gan_jax.run.report.tables import number, swatch, table, text
 from gan_jax.run.results.records import RunRecord
-from gan_jax.run.results.rows import NO_CURVES
+from gan_jax.run.results.rows import NO_CURVES, SCORE
 
 POINTS = 240  # of a curve: about one for each pixel of its picture
 LOG = (1e2, 1e9)  # largest over smallest value between which an axis is logarithmic
 DRAWN = (1e-12, 1e15)  # sizes of values that uPlot can put ticks at; beyond, the table has them
 DERIVED = {"images", "seconds", "rounds_per_second", "images_per_second", "rollbacks"}
-MONITOR = "monitor/"
 PLAY = (
   *("discriminator/loss", "generator/loss", "D_real", "D_fake", "V", "V_gap", "accuracy"),
   *("distance", "logits_real", "logits_fake", "margin"),
@@ -67,12 +67,12 @@ def panels(records: Sequence[RunRecord]) -> list[Panel]:
 
 
 def _kind(name: str) -> str:
-  return "score" if name.startswith("score/") else "monitor" if name.startswith(MONITOR) else "play"
+  return "score" if name.startswith(SCORE) else "monitor" if name.startswith(MONITOR) else "play"
 
 
 def _order(name: str, records: Sequence[RunRecord]) -> tuple[int, int, str]:
   kind = ("score", "play", "monitor").index(_kind(name))
-  first = [*(f"score/{score}" for run in records for score in run.summary.scores), *PLAY]
+  first = [*(f"{SCORE}{score}" for run in records for score in run.summary.scores), *PLAY]
   return kind, first.index(name) if name in first else len(first), name
 
 
@@ -180,7 +180,7 @@ _WORDS = {"frechet": "Fréchet", "kl": "KL", "auc": "AUC", "mmd": "MMD", "ms": "
 
 def title(name: str) -> str:
   """Formats the name of a metric for readers."""
-  plain = name.removeprefix("score/").removeprefix(MONITOR).replace("/", ": ").replace("_", " ")
+  plain = name.removeprefix(SCORE).removeprefix(MONITOR).replace("/", ": ").replace("_", " ")
   return _TITLES.get(name, " ".join(_WORDS.get(word, word) for word in plain.split(" ")))
 
 

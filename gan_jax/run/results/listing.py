@@ -13,16 +13,12 @@ from gan_jax.run.cli.usage import UsageError
 from gan_jax.run.config.aliases import canonical
 from gan_jax.run.config.stored import config_values, read_run
 from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.evaluation.suite import METRICS, score_name
-from gan_jax.run.results.rows import last_and_best, read_rows
+from gan_jax.run.evaluation.suite import BETTER, score_name
+from gan_jax.run.results.rows import last_and_best, read_rows, scored_rounds, scores_of
 from gan_jax.run.training.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
 FAILED = "failed"  # file in a run's folder of a launcher that failed, as `launch/sweep` does
-# Direction in which each score is better, where no card has it.
-BETTER = {"modes": "max", "high_quality": "max", "kl": "min"} | {
-  name: way for metric in METRICS.values() for name, way in metric.better.items()
-}
 LEAST_NAME, SCORE = 12, 34  # least columns of a name, and columns left for scores if names are long
 
 
@@ -91,7 +87,7 @@ def _run(path: pathlib.Path) -> RunSummary:
     state, note = _unfinished(path, summary, live)
     played, scored = (
       (rows[-1]["round"] if rows else 0),
-      last_and_best(comparable_rows(rows), BETTER),
+      last_and_best(scored_rounds(comparable_rows(rows)), BETTER),
     )
   checked, changed, classes = _checked(scored), _changed(path), example.classes
   return RunSummary(path, state, played, total, "rounds", checked, config, changed, note, classes)
@@ -120,7 +116,7 @@ def _unfinished(path: pathlib.Path, summary: Mapping[str, Any], live: bool) -> t
 
 def comparable_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
   """Returns the rows with the protocol of the last scored one; others are not comparable."""
-  scored = [row for row in rows if any(key.startswith("score/") for key in row)]
+  scored = [row for row in rows if scores_of(row)]
   return [row for row in scored if row.get("evaluation") == scored[-1].get("evaluation")]
 
 

@@ -5,6 +5,7 @@ written appear whole (`gan_jax.files.atomic_write`) or grow by whole lines (metr
 """
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import json
 import math
@@ -13,7 +14,7 @@ import pathlib
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,41 @@ def plain(value: Any) -> Any:
 
 
 # --- rows and events ------------------------------------------------------------------------------
+
+SCORE = "score/"  # what columns of scores begin with
+
+
+@dataclasses.dataclass
+class Row:
+  """Numbers of a round.
+
+  Attributes:
+    metrics: of the game, and of its monitors: means over the rounds since the row before.
+    progress: images, seconds, and how fast they came.
+    scores: of an evaluation, if one was due.
+    evaluation: number of how the scores are made; None without any.
+  """
+
+  metrics: Mapping[str, float]
+  progress: Mapping[str, float]
+  scores: dict[str, float] = dataclasses.field(default_factory=dict)
+  evaluation: int | None = None
+
+  def columns(self) -> dict[str, float]:
+    """Returns the numbers by the names that they have in metrics.jsonl."""
+    scored = {f"{SCORE}{name}": value for name, value in self.scores.items()}
+    how = {} if self.evaluation is None else {"evaluation": self.evaluation}
+    return {**self.metrics, **self.progress, **scored, **how}
+
+
+def scored_rounds(rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
+  """Lists the rounds of rows that have scores, and these."""
+  return [(row["round"], scores) for row in rows if (scores := scores_of(row))]
+
+
+def scores_of(columns: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the scores of a row that was read, by their names."""
+  return {k.removeprefix(SCORE): v for k, v in columns.items() if k.startswith(SCORE)}
 
 
 class Writer:
@@ -210,7 +246,7 @@ class Progress:
     ]
     # In 80 columns it all fits; in fewer the speed is what is cut off.
     facts += [f"{row['images_per_second']:,.0f} img/s"] if "images_per_second" in row else []
-    scores = [f"{name[6:]} {v:.4g}" for name, v in row.items() if name.startswith("score/")]
+    scores = [f"{name} {value:.4g}" for name, value in scores_of(row).items()]
     if self._bar is not None:
       if scores:
         self.say(f"round {round}/{self._rounds}  {'  '.join(scores)}")
@@ -275,11 +311,13 @@ def _duration(seconds: float) -> str:
 # --- the summary ----------------------------------------------------------------------------------
 
 
-def last_and_best(rows: Sequence[Mapping[str, Any]], better: Mapping[str, str]) -> dict[str, Any]:
-  """Gathers each score's last and best value.
+def last_and_best(
+  scored: Sequence[tuple[int, Mapping[str, float]]], better: Mapping[str, str]
+) -> dict[str, Any]:
+  """Returns each score's last and best value.
 
   Args:
-    rows: as `read_rows` gives them.
+    scored: rounds, and the scores of each.
     better: which way is better, "min" or "max", by score; of "none" there is no best.
 
   Returns:
@@ -287,8 +325,7 @@ def last_and_best(rows: Sequence[Mapping[str, Any]], better: Mapping[str, str]) 
   """
   gathered = {}
   for name, direction in better.items():
-    key = f"score/{name}"
-    found = [(float(row[key]), row["round"]) for row in rows if key in row]
+    found = [(float(scores[name]), round) for round, scores in scored if name in scores]
     if found and direction == "none":
       gathered[name] = {"last": found[-1][0]}
     elif found:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gan_jax.run.results.rows import scores_of
 from gan_jax.run.training.diagnostics import DetectorState, Rows, Warning_, update
 
 Row = Mapping[str, Any]
@@ -44,8 +45,7 @@ class History:
   def _append(self, row: Row) -> None:
     """Appends a row; those with scores, which are rare, are thinned out among themselves."""
     self.last = row["round"]
-    is_scored = any(name.startswith("score/") for name in row)
-    (self._scored if is_scored else self._plain).add(row)
+    (self._scored if scores_of(row) else self._plain).add(row)
 
 
 class Thinned:

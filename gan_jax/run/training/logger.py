@@ -4,12 +4,10 @@ import contextlib
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from gan_jax import plots
 from gan_jax.data import take
@@ -28,16 +26,21 @@ from gan_jax.run.evaluation.sampling import Sampler, by_class
 from gan_jax.run.evaluation.scoring import card_of, chosen_by, drawn_from
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.rows import (
+  SCORE,
   Progress,
+  Row,
   Writer,
   last_and_best,
   machine,
   read_rows,
   save_png,
+  scored_rounds,
+  scores_of,
   write_json,
 )
 from gan_jax.run.training.diagnostics import Rows, Warning_, diagnose
 from gan_jax.run.training.history import History
+from gan_jax.run.training.hooks import Every, Moment, is_due
 from gan_jax.run.training.rollback import read_rollbacks
 
 
@@ -50,6 +53,7 @@ class Logger:
     workdir: pathlib.Path,
     first: int,
     mesh: Mesh,
+    hooks: Sequence[Every] = (),
     immediately: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
   ):
     """Opens the files of a run.
@@ -59,20 +63,27 @@ class Logger:
       workdir: its folder.
       first: the round it goes on from; what was logged of later ones is dropped.
       mesh: devices that share the work.
-      at_once: makes the context of what takes long and may be interrupted at any place.
+      hooks: actions beside those that the config asks for.
+      immediately: makes the context of work that takes long and may be interrupted at any place.
     """
     self._experiment, self._workdir, self._first = experiment, workdir, first
     self._immediately = immediately
+    config = experiment.config
+    self._hooks = (
+      Every(config.evaluate_every, self._evaluate),
+      Every(config.sample_every, self._draw_samples),
+      *hooks,
+    )
     self._rollbacks = read_rollbacks(workdir)
     self._sampler = Sampler(experiment.game, experiment.example)
-    self._images_a_round = images_a_round(experiment.game, experiment.config.batch_size)
+    self._images_a_round = images_a_round(experiment.game, config.batch_size)
     self._writer = Writer(workdir, first)
-    self._progress = Progress(experiment.config.rounds, first)
+    self._progress = Progress(config.rounds, first)
     self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
     drop_cards_after(workdir, after=first)
     rows = read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
-    self._history = History(rows, experiment.config.rounds)
+    self._history = History(rows, config.rounds)
     self._evaluator: Evaluator | None = None
     self._evaluation = 0  # a number of how scores are made
     self._best: Mapping[str, float] | None = None
@@ -96,37 +107,60 @@ class Logger:
 
     The row comes when all else is done: a round that has its row has been logged.
     """
-    config, measured = self._experiment.config, time.monotonic()
-    clock = self._clock
+    moment = Moment(round, self._experiment.config.rounds, state, self._row(round, state, metrics))
+    for hook in self._hooks:
+      if is_due(hook.rounds, round, moment.last):
+        hook.action(moment)
+    columns = moment.row.columns()
+    self._writer.row(round, columns)
+    self._progress.show(round, columns)
+    for warning in self._history.add({"round": round, **columns}):
+      self._progress.say(str(warning))
+    if is_due(self._experiment.config.sample_every, round, moment.last):
+      self._draw_curves()
+    self._last, self._clock = round, time.monotonic()  # what was done here is not training
+    self._logged = True
+    return self._is_best(moment.row.scores)
+
+  def _row(self, round: int, state: State, metrics: Mapping[str, float]) -> Row:
+    """Measures a round."""
+    measured, clock = time.monotonic(), self._clock
     with contextlib.nullcontext() if self._logged else self._aside():  # the first compiles it
       probed = self._probe(state)
-    row = {
-      **metrics,
-      **probed,
+    progress = {
       "images": int(state.images),
       "seconds": self._before + time.monotonic() - self._start,
     }
     if round > self._last:
       pace = (round - self._last) / (measured - clock)
-      row |= {"rounds_per_second": pace, "images_per_second": pace * self._images_a_round}
+      progress |= {"rounds_per_second": pace, "images_per_second": pace * self._images_a_round}
     if self._rollbacks:
-      row["rollbacks"] = len(self._rollbacks)
-    if is_due(config.evaluate_every, round, config.rounds):
-      with self._immediately():
-        row |= {f"score/{name}": value for name, value in self._score(state).items()}
-      row["evaluation"] = self._evaluation
-    drawn = is_due(config.sample_every, round, config.rounds)
-    if drawn:
-      self._writer.picture(round, self._picture(state))
-    self._writer.row(round, row)
-    self._progress.show(round, row)
-    for warning in self._history.add({"round": round, **row}):
-      self._progress.say(str(warning))
-    if drawn and (curves := plots.history(self._history.rows())) is not None:
+      progress["rollbacks"] = len(self._rollbacks)
+    return Row({**metrics, **probed}, progress)
+
+  def _evaluate(self, moment: Moment) -> None:
+    """Scores the state, as the config has it."""
+    with self._immediately():
+      evaluator = self.prepare()
+      scores = evaluator(*drawn_from(self._experiment, self._sampler, moment.state))
+    moment.row.scores.update(scores)
+    moment.row.evaluation = self._evaluation
+
+  def _draw_samples(self, moment: Moment) -> None:
+    """Draws a picture of samples, real examples beside them."""
+    experiment = self._experiment
+    n, classes = experiment.config.num_samples, experiment.example.num_classes
+    labels = None if classes is None else by_class(n, classes)
+    x = self._sampler(moment.state, n, seed=experiment.config.seed, labels=labels)
+    source = experiment.batches.source
+    real = take(source, n)["x"] if source.size is None else None
+    self._writer.picture(moment.round, plots.picture(x, real=real))
+
+  def _draw_curves(self) -> None:
+    rows = self._history.rows()
+    scores = {name: f"{SCORE}{name}" for row in rows for name in scores_of(row)}
+    if (curves := plots.history(rows, dict(sorted(scores.items())))) is not None:
       save_png(self._workdir / "curves.png", curves)
-    self._last, self._clock = round, time.monotonic()  # what was done here is not training
-    self._logged = True
-    return self._is_best(row)
 
   def prepare(self) -> Evaluator:
     """Builds the evaluator, so that one that cannot be built is known before rounds are played."""
@@ -136,7 +170,7 @@ class Logger:
         self._evaluator = self._experiment.evaluator()
       self._evaluation = int(protocol_hash(self._card(self._evaluator, "last")), 16)
       before = best_row(self._scored(read_rows(self._workdir)), self._evaluator)
-      self._best = _headline(before, self._evaluator) if before else None
+      self._best = _headline(scores_of(before), self._evaluator) if before else None
     return self._evaluator
 
   @contextlib.contextmanager
@@ -160,8 +194,9 @@ class Logger:
 
   def _card(self, evaluator: Evaluator, rule: str, *rows: Mapping[str, Any]) -> Card:
     """Makes the card of a row's scores; without a row, one that says how they are made."""
-    names = {name: f"score/{name}" for name in evaluator.better}
-    draws = [{name: float(r[key]) for name, key in names.items() if key in r} for r in rows]
+    draws = [
+      {k: float(v) for k, v in scores_of(row).items() if k in evaluator.better} for row in rows
+    ]
     round = rows[0]["round"] if rows else 0
     chosen = None
     if rule == "best":
@@ -172,26 +207,14 @@ class Logger:
       self._experiment, evaluator, draws, rule, round, seeds, images=images, chosen=chosen
     )
 
-  def _score(self, state: State) -> Mapping[str, float]:
-    evaluator = self.prepare()
-    return evaluator(*drawn_from(self._experiment, self._sampler, state))
-
-  def _is_best(self, row: Mapping[str, float]) -> bool:
-    """Tells whether a row has better scores than any before, where several are made."""
+  def _is_best(self, scores: Mapping[str, float]) -> bool:
+    """Checks whether scores are better than any before, where several are made."""
     if self._evaluator is None or not self._experiment.config.evaluate_every:
       return False
-    scores = _headline(row, self._evaluator)
+    scores = _headline(scores, self._evaluator)
     is_best = self._evaluator.improves(scores, self._best)
     self._best = scores if is_best else self._best
     return is_best
-
-  def _picture(self, state: State) -> np.ndarray:
-    n = self._experiment.config.num_samples
-    classes = self._experiment.example.num_classes
-    labels = None if classes is None else by_class(n, classes)
-    x = self._sampler(state, n, seed=self._experiment.config.seed, labels=labels)
-    source = self._experiment.batches.source
-    return plots.picture(x, real=take(source, n)["x"] if source.size is None else None)
 
   def summary(self) -> dict[str, Any]:
     """Writes summary.json and returns what it says; a run that had ended already keeps its own."""
@@ -207,7 +230,7 @@ class Logger:
       "rounds": self._last,
       "images": int(rows[-1]["images"]) if rows else 0,
       "wall_seconds": self._before + time.monotonic() - self._start,
-      "scores": last_and_best(self._scored(rows), evaluator.better),
+      "scores": last_and_best(scored_rounds(self._scored(rows)), evaluator.better),
       "card": {**evaluator.card, **self._card(evaluator, "last").protocol},
       "warnings": [warning._asdict() for warning in diagnose(rows)],
       "rollbacks": self._rollbacks,
@@ -221,7 +244,7 @@ class Logger:
   def _scored(self, rows: Rows) -> Rows:
     """Picks the rows that were scored as the config has it now; old ones do not say how."""
     alike = lambda row: row.get("evaluation", self._evaluation) == self._evaluation
-    return [row for row in rows if alike(row) and any(key.startswith("score/") for key in row)]
+    return [row for row in rows if alike(row) and scores_of(row)]
 
   def _write_cards(self, rows: Rows, evaluator: Evaluator) -> None:
     """Writes the cards of the last scores and, where training looked for them, of the best."""
@@ -266,29 +289,18 @@ class NullLogger:
     return {}
 
 
-def should_log(config: ConfigDict, round: int) -> bool:
-  """Checks whether a row, a picture or an evaluation is due at this round."""
-  keys = ("log_every", "sample_every", "evaluate_every")
-  return any(is_due(config[key], round, config.rounds) for key in keys)
-
-
 def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
   """Finds the first row with the best scores, by the evaluator's headline."""
   best, at = None, None
   for row in rows:
-    found = _headline(row, evaluator)
-    if evaluator.improves(found, best):
-      best, at = found, row
+    scores = _headline(scores_of(row), evaluator)
+    if evaluator.improves(scores, best):
+      best, at = scores, row
   return at
 
 
-def _headline(row: Mapping[str, Any], evaluator: Evaluator) -> dict[str, float]:
-  return {name: float(row.get(f"score/{name}", math.nan)) for name in evaluator.headline}
-
-
-def is_due(every: int, round: int, last: int) -> bool:
-  """Checks whether an event of every so many rounds, and of the last one, is due at this one."""
-  return round == last or (every > 0 and round % every == 0)
+def _headline(scores: Mapping[str, Any], evaluator: Evaluator) -> dict[str, float]:
+  return {name: float(scores.get(name, math.nan)) for name in evaluator.headline}
 
 
 def write_stopped(workdir: pathlib.Path, warning: Warning_) -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.game.monitors import MONITOR
 from gan_jax.run.training.checkpoint import Leaves, Look
 from gan_jax.run.training.diagnostics import (
   GRADIENT,
@@ -119,7 +120,7 @@ def check_leaves(leaves: Leaves) -> None:
 
 def _is_monitor(name: str) -> bool:
   """Tells a number that judges a run, and must never end it, from those that it is made of."""
-  return name.startswith("monitor/")
+  return name.startswith(MONITOR)
 
 
 def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:

@@ -5,179 +5,46 @@ what a dispatch measured is fetched while the next one runs.
 """
 
 import contextlib
-import dataclasses
 import logging
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
-import ml_collections
-import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
 
 from gan_jax import parallel
-from gan_jax.data import Batches
-from gan_jax.game.core import Game, State, init, minibatches, play_round
+from gan_jax.game.core import State, init, minibatches
 from gan_jax.game.random import fixed, make_key
-from gan_jax.parallel.mesh import AXES
 from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.same_run import other_arrays, other_switches, start_over, write_config
 from gan_jax.run.training.checkpoint import BEST, Checkpoints, Look, OtherGameError
+from gan_jax.run.training.hooks import Every, check_hooks, is_due, next_stop
 from gan_jax.run.training.interruption import (
   GRACE,
   Interrupted,
   Interruption,
-  interruptible,
   interruption,
 )
 from gan_jax.run.training.lock import hold
-from gan_jax.run.training.logger import Logger, NullLogger, is_due, should_log, write_stopped
+from gan_jax.run.training.logger import Logger, NullLogger, write_stopped
 from gan_jax.run.training.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rollback import read_rollbacks, record_rollback, reseed
+from gan_jax.run.training.rounds import make_dispatch
 
 _LOG = logging.getLogger(__name__)
-
-Dispatch = Callable[[State, int], tuple[State, Mapping[str, jax.Array]]]
-Compiling = Callable[[int], contextlib.AbstractContextManager[Any]]
-
-
-def rounds_player(
-  game: Game,
-  batches: Batches,
-  mesh: Mesh,
-  start: int = 0,
-  compiling: Compiling = contextlib.nullcontext,
-) -> Dispatch:
-  """Compiles several rounds into one dispatch: (state, how many) -> (state, metrics [how many]).
-
-  Data that fit are sampled on the devices, inside the program; others are read ahead on the host,
-  by each process its own rows.
-
-  Args:
-    game: the game.
-    batches: its data.
-    mesh: devices to share the work, of `parallel.make_mesh`.
-    start: the round that streamed data start from.
-    compiling: makes the context in which the program of so many rounds is compiled, which is when
-      so many are first asked for.
-
-  Returns:
-    A function that donates the state it is given, sharded as by `parallel.state_sharding`.
-  """
-  n = max(1, minibatches(game))
-  rounds = rounds_program(game, batches, mesh)
-  mine = dataclasses.replace(
-    batches, process_index=jax.process_index(), process_count=jax.process_count()
-  )
-  stream = iter(()) if batches.resident else mine.stream(start * n)
-  programs: dict[int, Any] = {}
-
-  def read(length: int) -> Any:
-    if batches.resident:
-      return None
-    return parallel.split(_stack(stream, length, n), mesh, axis=2)
-
-  def play(state: State, length: int) -> tuple[State, Mapping[str, jax.Array]]:
-    raw = read(length)
-    if length not in programs:
-      with compiling(length):
-        lowered = rounds.play.lower(state, rounds.table, raw, length)
-        programs[length] = interruptible(lowered.compile)
-    return programs[length](state, rounds.table, raw)
-
-  return play
-
-
-class Rounds(NamedTuple):
-  """Several rounds in one program.
-
-  Attributes:
-    play: jitted (state, table, raw, how many) -> (state, metrics [how many]); raw are the leaves
-      [how many, n, B, ...] of streamed data, None of others.
-    table: data that stay on the devices, {} of streamed ones.
-    like: shapes of the state, and where they lie.
-  """
-
-  play: Any
-  table: Mapping[str, jax.Array]
-  like: State
-
-
-def rounds_program(game: Game, batches: Batches, mesh: Mesh) -> Rounds:
-  """Makes the program of `rounds_player`; arguments as there."""
-  n = max(1, minibatches(game))
-  put = parallel.replicate if batches.source.draw else parallel.put_table
-  table = put(batches.arrays, mesh)
-  make = _batch_maker(batches, mesh, table)
-  sharded = parallel.shard_game(game, mesh)
-  like = parallel.abstract_state(lambda: init(game, make_key(0), batches.spec(n)), mesh)
-  places = jax.tree.map(lambda x: x.sharding, like)
-
-  def play(state: State, table: Any, raw: Any, length: int) -> tuple[State, Mapping[str, Any]]:
-    def one(state: State, raw: Any) -> tuple[State, Mapping[str, Any]]:
-      t = state.round.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
-      state, metrics = play_round(sharded, state, make(table, raw, t))
-      return jax.lax.with_sharding_constraint(state, places), metrics
-
-    return jax.lax.scan(one, state, raw, length=length)
-
-  compiled = jax.jit(
-    play,
-    static_argnums=3,
-    donate_argnums=0,
-    in_shardings=(
-      places,
-      jax.tree.map(lambda x: x.sharding, table),
-      parallel.batch_sharding(mesh, axis=2),
-    ),
-    out_shardings=(places, parallel.replicated(mesh)),
-  )
-  return Rounds(compiled, table, like)
-
-
-def _batch_maker(batches: Batches, mesh: Mesh, table: Mapping[str, jax.Array]) -> Callable:
-  """Makes batches of (table, raw [n, B, ...] or None, t [n]), each device its own rows.
-
-  Nothing is sent, unless the table is in parts.
-  """
-  parts = parallel.partition_specs(table)
-  take = parallel.take_rows if any(parts.values()) else None
-  share = np.uint32(batches.batch_size // mesh.size)
-
-  def make(table: Any, raw: Any, t: jax.Array) -> Any:
-    rows = share * jax.lax.axis_index(AXES).astype(jnp.uint32) + jnp.arange(share, dtype=jnp.uint32)
-    if raw is None:
-      return jax.vmap(lambda t: batches.at(table, t, rows, take))(t)
-    return jax.vmap(lambda raw, t: batches.finish(raw, t, rows))(raw, t)
-
-  mine = PartitionSpec(None, AXES)
-  given = (parts, mine, PartitionSpec())
-  return jax.shard_map(make, mesh=mesh, in_specs=given, out_specs=mine, check_vma=False)
-
-
-def _stack(stream: Iterator[Mapping[str, np.ndarray]], length: int, n: int) -> Any:
-  """Takes the minibatches of so many rounds: leaves [length, n, B, ...]."""
-  taken = [next(stream) for _ in range(length * n)]
-  return jax.tree.map(lambda *x: np.stack(x).reshape(length, n, *x[0].shape), *taken)
-
-
-EVENTS = ("log_every", "sample_every", "evaluate_every", "checkpoint_every")
-
-
-def _next_stop(config: ml_collections.ConfigDict, round: int) -> int:
-  """Finds where the dispatch from `round` ends: at its full length, or where something is due."""
-  steps = [config[key] for key in EVENTS if config[key]]
-  due = [round - round % step + step for step in steps]
-  return min(round + config.rounds_per_call, config.rounds, *due)
 
 
 @fixed
 def fit(
-  experiment: Experiment, workdir: str | pathlib.Path, *, grace_seconds: float = GRACE
+  experiment: Experiment,
+  workdir: str | pathlib.Path,
+  *,
+  hooks: Sequence[Every] = (),
+  grace_seconds: float = GRACE,
 ) -> dict[str, Any]:
   """Trains from the last checkpoint in a folder, or from the start, to the last round.
 
@@ -185,6 +52,8 @@ def fit(
     experiment: what to train.
     workdir: folder of the run: `checkpoints/`, `metrics.jsonl`, TensorBoard events, `samples/`,
       `curves.png`, `config.json`, `summary.json`, `lock`.
+    hooks: actions beside those that the config asks for; the first process takes them, before it
+      writes the row of their round; a round that is played again after a stop comes again.
     grace_seconds: time in which to save and end after SIGINT or SIGTERM.
 
   Returns:
@@ -192,7 +61,8 @@ def fit(
 
   Raises:
     BusyError: if another run uses the folder.
-    ValueError: if the devices or a checkpoint do not fit the config, or JAX forbids transfers.
+    ValueError: if hooks are none, the devices or a checkpoint do not fit the config, or JAX forbids
+      transfers.
     NotFiniteError: when something is NaN or infinite, and has been too often if config.on_nan is
       "rollback".
     OSError: if the folder cannot be written to.
@@ -200,6 +70,7 @@ def fit(
   """
   workdir, config = pathlib.Path(workdir), experiment.config
   switches.check()
+  check_hooks(hooks)
   if parallel.is_first():
     _tell_switches(workdir)
   alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
@@ -209,7 +80,7 @@ def fit(
     rollbacks = read_rollbacks(workdir)
     while True:
       try:
-        return _play(experiment, workdir, interrupted, len(rollbacks))
+        return _play(experiment, workdir, hooks, interrupted, len(rollbacks))
       except NotFiniteError as error:
         if config.on_nan == "stop" or len(rollbacks) >= config.max_rollbacks:
           if parallel.is_first():
@@ -228,89 +99,138 @@ def _tell_switches(workdir: pathlib.Path) -> None:
 
 
 def _play(
-  experiment: Experiment, workdir: pathlib.Path, interrupted: Interruption, rollbacks: int
+  experiment: Experiment,
+  workdir: pathlib.Path,
+  hooks: Sequence[Every],
+  interrupted: Interruption,
+  rollbacks: int,
 ) -> dict[str, Any]:
-  """Plays from the last checkpoint to the last round, and returns the summary.
-
-  A round is logged before it is saved, and a checkpoint is written when all rounds up to it have
-  been found finite: no row is missing before a checkpoint, and rounds after it are played again.
-  The next row waits for the check of the save before it; the end waits for writing.
-  """
+  """Plays from the last checkpoint to the last round, and returns the summary."""
   config, thread = experiment.config, ThreadPoolExecutor(max_workers=1)
   mesh = parallel.make_mesh(config.batch_size, **config.mesh)
+  folders = workdir / "checkpoints", workdir / BEST
   with (
-    Checkpoints(
-      workdir / "checkpoints", config.keep_checkpoints, config.keep_every, thread
-    ) as checkpoints,
-    Checkpoints(workdir / BEST, keep=1, thread=thread) as best,
+    Checkpoints(folders[0], config.keep_checkpoints, config.keep_every, thread) as checkpoints,
+    Checkpoints(folders[1], keep=1, thread=thread) as best,
   ):
     state = reseed(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
+    first = int(state.round)
+    best.forget(after=first)
     if parallel.is_first():
       write_config(experiment, workdir)
-    round = first = int(state.round)
-    best.forget(after=first)
-    buffer = MetricsBuffer(checkpoints.notes(first) if first in checkpoints.rounds() else None)
-    here = parallel.local_mesh(mesh)
     make_logger = Logger if parallel.is_first() else NullLogger
-    with make_logger(experiment, workdir, first, here, interrupted.immediately) as logger:
-      play = rounds_player(experiment.game, experiment.batches, mesh, first, logger.compiling)
-
-      def check() -> Look:
-        is_finite = buffer.finite_check()
-        return lambda leaves: {**is_finite(leaves), OPTIMIZERS: _optimizers(config)}
-
-      def log() -> None:
-        best.looked()
-        checkpoints.looked()
-        row, mine = buffer.summary(), parallel.local(state, mesh)
-        is_best = parallel.run_on_all_or_fail(lambda: logger.log(round, mine, row))
-        buffer.reset()
-        if parallel.any_process(is_best):
-          best.save(state, check())
-
-      def save() -> None:
-        checkpoints.save(state, check())
-
-      try:
-        if first < config.rounds:
-          parallel.run_on_all_or_fail(logger.prepare)
-        if parallel.any_process(logger.already_logged(first)):
-          buffer.reset()
-        elif first and should_log(config, first):  # it was stopped while it logged
-          log()
-        while round < config.rounds:
-          if interrupted():
-            raise parallel.mark_collective(Interrupted(f"stopped at round {round}"))
-          best.check()
-          checkpoints.check()
-          stop = _next_stop(config, round)
-          state, metrics = play(state, stop - round)
-          buffer.add(round, metrics)
-          round = stop
-          if should_log(config, round):
-            log()
-          if is_due(config.checkpoint_every, round, config.rounds):
-            save()
-      except NotFiniteError as error:
-        # All processes find it at this place, with a dispatch on its way in which each needs the
-        # others: where one leaves in the middle of it, Gloo may abort the rest.
-        jax.block_until_ready(state)
-        parallel.mark_collective(error)
-        raise
-      except BaseException as error:
-        # A dispatch that failed has taken the state with it; alone a process cannot save.
-        if parallel.is_collective(error) and round > first and not state.round.is_deleted():
-          save()  # what failed can be done again; the rounds are dear
-        raise
+    given = (experiment, workdir, first, parallel.local_mesh(mesh), hooks, interrupted.immediately)
+    with make_logger(*given) as logger:
+      loop = _Loop(experiment, state, mesh, hooks, logger, checkpoints, best)
+      loop.run(interrupted)
       best.wait()
       checkpoints.wait()
       return parallel.run_on_all_or_fail(logger.summary)
 
 
+class _Loop:
+  """A run on its way.
+
+  A round is logged before it is saved, and a checkpoint is written when all rounds up to it have
+  been found finite: no row is missing before a checkpoint, and rounds after it are played again.
+  The next row waits for the check of the save before it; the end waits for writing.
+  """
+
+  def __init__(
+    self,
+    experiment: Experiment,
+    state: State,
+    mesh: Mesh,
+    hooks: Sequence[Every],
+    logger: Logger | NullLogger,
+    checkpoints: Checkpoints,
+    best: Checkpoints,
+  ):
+    self._config, self._mesh, self._logger = experiment.config, mesh, logger
+    self._checkpoints, self._best = checkpoints, best
+    self._state, self._round = state, int(state.round)
+    self._first, self._last = self._round, self._config.rounds
+    config = self._config
+    self._rows = [config.log_every, config.sample_every, config.evaluate_every]
+    self._rows += [hook.rounds for hook in hooks]
+    is_saved = self._first in checkpoints.rounds()
+    self._buffer = MetricsBuffer(checkpoints.notes(self._first) if is_saved else None)
+    self._dispatch = make_dispatch(
+      experiment.game, experiment.batches, mesh, self._first, logger.compiling
+    )
+
+  def run(self, interrupted: Interruption) -> None:
+    """Plays to the last round; what ends it before is raised when what can be has been saved."""
+    try:
+      self._resume()
+      while self._round < self._last:
+        if interrupted():
+          raise parallel.mark_collective(Interrupted(f"stopped at round {self._round}"))
+        self._advance()
+    except NotFiniteError as error:
+      # All processes find it at this place, with a dispatch on its way in which each needs the
+      # others: where one leaves in the middle of it, Gloo may abort the rest.
+      jax.block_until_ready(self._state)
+      parallel.mark_collective(error)
+      raise
+    except BaseException as error:
+      # A dispatch that failed has taken the state with it; alone a process cannot save.
+      is_here = self._round > self._first and not self._state.round.is_deleted()
+      if parallel.is_collective(error) and is_here:
+        self._save()  # what failed can be done again; the rounds are dear
+      raise
+
+  def _resume(self) -> None:
+    """Prepares the evaluator, and logs the first round if the run was stopped while it did."""
+    if self._first < self._last:
+      parallel.run_on_all_or_fail(self._logger.prepare)
+    if parallel.any_process(self._logger.already_logged(self._first)):
+      self._buffer.reset()
+    elif self._first and self._is_due(*self._rows):
+      self._log()
+
+  def _advance(self) -> None:
+    """Plays a dispatch, and does what is due where it ends."""
+    self._best.check()
+    self._checkpoints.check()
+    config, start = self._config, self._round
+    stop = next_stop(
+      start, config.rounds_per_call, self._last, *self._rows, config.checkpoint_every
+    )
+    self._state, metrics = self._dispatch(self._state, stop - start)
+    self._buffer.add(start, metrics)
+    self._round = stop
+    if self._is_due(*self._rows):
+      self._log()
+    if self._is_due(config.checkpoint_every):
+      self._save()
+
+  def _is_due(self, *periods: int) -> bool:
+    return any(is_due(rounds, self._round, self._last) for rounds in periods)
+
+  def _log(self) -> None:
+    self._best.looked()
+    self._checkpoints.looked()
+    metrics, mine = self._buffer.summary(), parallel.local(self._state, self._mesh)
+    log = lambda: self._logger.log(self._round, mine, metrics)
+    is_best = parallel.run_on_all_or_fail(log)
+    self._buffer.reset()
+    if parallel.any_process(is_best):
+      self._best.save(self._state, self._check())
+
+  def _save(self) -> None:
+    self._checkpoints.save(self._state, self._check())
+
+  def _check(self) -> Look:
+    """Builds what a state has to pass before it is written, and what is noted beside it."""
+    is_finite, config = self._buffer.finite_check(), self._config
+    return lambda leaves: {**is_finite(leaves), OPTIMIZERS: _optimizers(config)}
+
+
 OPTIMIZERS = "optimizers"  # key of the notes beside a checkpoint: whose state it holds, by player
 
 
-def _optimizers(config: ml_collections.ConfigDict) -> dict[str, str]:
+def _optimizers(config: ConfigDict) -> dict[str, str]:
   return {player: options["name"] for player, options in config.optimizers.items()}
 
 

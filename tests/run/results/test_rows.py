@@ -24,6 +24,7 @@ from gan_jax.run.results.rows import (
   read_rows,
   save_arrays,
   save_png,
+  scored_rounds,
   write_json,
 )
 
@@ -263,7 +264,7 @@ def test_scores_tell_last_beside_best():
     {"round": 3, "V": 1.0},
     {"round": 4, "score/kl": 0.3, "score/modes": 8.0},
   ]
-  assert last_and_best(rows, {"kl": "min", "modes": "max", "other": "min"}) == {
+  assert last_and_best(scored_rounds(rows), {"kl": "min", "modes": "max", "other": "min"}) == {
     "kl": {"last": 0.3, "best": 0.1, "best_round": 2},
     "modes": {"last": 8.0, "best": 8.0, "best_round": 2},  # of equals the first
   }
@@ -272,13 +273,13 @@ def test_scores_tell_last_beside_best():
 
 def test_scores_do_not_hide_a_divergence():
   rows = [{"round": 1, "score/kl": 0.5}, {"round": 2, "score/kl": math.inf}]
-  assert last_and_best(rows, {"kl": "min"})["kl"] == {
+  assert last_and_best(scored_rounds(rows), {"kl": "min"})["kl"] == {
     "last": math.inf,
     "best": 0.5,
     "best_round": 1,
   }
   rows[1]["score/kl"] = math.nan
-  found = last_and_best(rows, {"kl": "max"})["kl"]
+  found = last_and_best(scored_rounds(rows), {"kl": "max"})["kl"]
   assert math.isnan(found["last"]) and found["best"] == 0.5
 
 

@@ -38,11 +38,13 @@ from gan_jax.run.results.rows import read_rows
 from gan_jax.run.results.runs import load
 from gan_jax.run.training import diagnostics, history, train
 from gan_jax.run.training.checkpoint import Checkpoints
+from gan_jax.run.training.hooks import next_stop
 from gan_jax.run.training.interruption import Interrupted
 from gan_jax.run.training.lock import BusyError, hold, is_live
 from gan_jax.run.training.logger import Logger
 from gan_jax.run.training.metrics_buffer import MetricsBuffer, NotFiniteError
-from gan_jax.run.training.train import _next_stop, fit, rounds_player, rounds_program
+from gan_jax.run.training.rounds import jit_rounds, make_dispatch
+from gan_jax.run.training.train import fit
 
 
 def tiny(**changes):
@@ -56,10 +58,9 @@ def tiny(**changes):
 
 
 def test_a_dispatch_ends_where_something_is_due():
-  config = tiny(rounds=100, rounds_per_call=8, log_every=10, sample_every=0, checkpoint_every=25)
   stops = [0]
   while stops[-1] < 100:
-    stops.append(_next_stop(config, stops[-1]))
+    stops.append(next_stop(stops[-1], 8, 100, 10, 0, 25))
   assert {10, 20, 25, 30, 40, 50, 75, 100} <= set(stops)
   assert all(0 < b - a <= 8 for a, b in itertools.pairwise(stops))
 
@@ -74,7 +75,7 @@ def test_rounds_of_one_dispatch_are_those_of_the_bare_step(k):
   mesh = make_mesh(16)
   assert mesh.size == 8
   everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
-  got, history = rounds_player(game, batches, mesh)(jax.device_put(make(), everywhere), 4)
+  got, history = make_dispatch(game, batches, mesh)(jax.device_put(make(), everywhere), 4)
   state, step = make(), jax.jit(functools.partial(play_round, game))
   for t in range(4):
     at = [batches.at(batches.arrays, t * n + i) for i in range(n)]
@@ -97,7 +98,7 @@ def test_streamed_rounds_are_those_of_resident_data():
     batches = data.Batches(source, 16, 0, flip=True, resident=resident)
     spec = {"x": jax.ShapeDtypeStruct((1, 16, 28, 28, 1), jnp.float32)}
     state = init(game, jax.random.key(0), spec)
-    play = rounds_player(game, batches, make_mesh(16))
+    play = make_dispatch(game, batches, make_mesh(16))
     for _ in range(2):
       state, _ = play(state, 2)
     found.append(state.params)
@@ -132,7 +133,7 @@ def test_a_mesh_has_all_devices_and_the_batch_is_split_over_both_axes():
 def test_what_is_large_is_split_along_its_longest_axis_and_stays_there(monkeypatch):
   monkeypatch.setattr(sharding, "SMALL", 64)
   experiment, mesh = build(tiny()), make_mesh(16, fsdp=4)
-  rounds = rounds_program(experiment.game, experiment.batches, mesh)
+  rounds = jit_rounds(experiment.game, experiment.batches, mesh)
   kernel = lambda state: state.params["generator"]["Dense_0"]["kernel"]  # [64, 8]
   spec = jax.sharding.PartitionSpec
   for part in (rounds.like.opt["generator"][0][0].mu, rounds.like.ema["generator"].params):
@@ -468,7 +469,7 @@ def spoiled(monkeypatch):
 
   def spoil(how):
     def player(*arguments):
-      play = rounds_player(*arguments)
+      play = make_dispatch(*arguments)
 
       def played(state, length):
         state, metrics = play(state, length)
@@ -476,7 +477,7 @@ def spoiled(monkeypatch):
 
       return played
 
-    monkeypatch.setattr(train, "rounds_player", player)
+    monkeypatch.setattr(train, "make_dispatch", player)
 
   return spoil
 
@@ -546,7 +547,7 @@ def test_the_loop_copies_nothing_behind_its_back(tmp_path, monkeypatch, no_pictu
   dispatches = []
 
   def player(*arguments):
-    play = rounds_player(*arguments)
+    play = make_dispatch(*arguments)
 
     def guarded(state, length):
       dispatches.append(length)
@@ -555,7 +556,7 @@ def test_the_loop_copies_nothing_behind_its_back(tmp_path, monkeypatch, no_pictu
 
     return guarded
 
-  monkeypatch.setattr(train, "rounds_player", player)
+  monkeypatch.setattr(train, "make_dispatch", player)
   config = streamed_digits() if placement == "stream" else short()
   compiled = Compilations()
   with jax.log_compiles(), compiled:
@@ -603,7 +604,7 @@ def test_rounds_leak_no_tracer():
   example = experiment.example.batch(minibatches(experiment.game), 16)
   with jax.checking_leaks():
     state = init(experiment.game, jax.random.key(0), example)
-    rounds_player(experiment.game, experiment.batches, make_mesh(16))(state, 2)
+    make_dispatch(experiment.game, experiment.batches, make_mesh(16))(state, 2)
 
 
 SAVES = 30  # from one look to the other
