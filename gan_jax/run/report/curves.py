@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.run.report.markup import Markup, tag
-from gan_jax.run.report.tables import number, swatch, table, text
+from gan_jax.run.report.tables import MONITOR, number, swatch, table, text, title
 from gan_jax.run.results.records import RunRecord
 from gan_jax.run.results.rows import NO_CURVES
 
@@ -15,7 +15,6 @@ POINTS = 240  # of a curve: about one for each pixel of its picture
 LOG = (1e2, 1e9)  # largest over smallest value between which an axis is logarithmic
 DRAWN = (1e-12, 1e15)  # sizes of values that uPlot can put ticks at; beyond, the table has them
 DERIVED = {"images", "seconds", "rounds_per_second", "images_per_second", "rollbacks"}
-MONITOR = "monitor/"
 PLAY = (
   *("discriminator/loss", "generator/loss", "D_real", "D_fake", "V", "V_gap", "accuracy"),
   *("distance", "logits_real", "logits_fake", "margin"),
@@ -172,16 +171,6 @@ def as_lists(curve: Curve) -> dict[str, list[Any]]:
 def short(value: Any) -> float:
   """Rounds to four digits, which is more than a picture shows."""
   return float(f"{float(value):.4g}")
-
-
-_TITLES = {"D_real": "D(x)", "D_fake": "D(G(z))", "V": "V(D, G)", "V_gap": "V(D, G) + log 4"}
-_WORDS = {"frechet": "Fréchet", "kl": "KL", "auc": "AUC", "mmd": "MMD", "ms": "MS", "ssim": "SSIM"}
-
-
-def title(name: str) -> str:
-  """Formats the name of a metric for readers."""
-  plain = name.removeprefix("score/").removeprefix(MONITOR).replace("/", ": ").replace("_", " ")
-  return _TITLES.get(name, " ".join(_WORDS.get(word, word) for word in plain.split(" ")))
 
 
 # --- charts ---------------------------------------------------------------------------------------
