@@ -42,3 +42,11 @@ def test_a_room_of_the_science_names_no_flags(room):
       names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
       names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
       assert not {name.split(".")[0] for name in names} & {"absl", "orbax"}, path
+
+
+def test_reading_what_runs_left_builds_none():
+  """Lists, comparisons and pages of runs import no builder, no sampler and no checkpoints."""
+  command = [sys.executable, "-c", "import gan_jax.run.report.page, sys; print(*sys.modules)"]
+  loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+  assert "gan_jax.run.results.listing" in loaded and "orbax" not in loaded
+  assert not {"gan_jax.run.experiment", "gan_jax.run.evaluation.sampling"} & set(loaded)

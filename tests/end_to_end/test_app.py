@@ -607,8 +607,8 @@ def test_ablate_can_be_stopped_at_once(tmp_path):
     ([f"--config={ROOT / 'experiments/ring.py'}", "--workdir=x"], "returned no ablation"),
   ],
 )
-def test_ablate_says_what_it_lacks(gan_jax, arguments, format_value):
-  assert format_value in gan_jax("ablate", *arguments, code=1)
+def test_ablate_says_what_it_lacks(gan_jax, arguments, said):
+  assert said in gan_jax("ablate", *arguments, code=1)
 
 
 # --- runs that lie there --------------------------------------------------------------------------
@@ -635,5 +635,5 @@ def test_devices_that_are_not_there_are_told_in_a_line(tmp_path):
   environment = os.environ | {"JAX_PLATFORMS": "nonsense"}
   command = [sys.executable, "-m", "gan_jax.run.cli.app", *ring(tmp_path, 1)]
   done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-  format_value = "gan_jax: JAX_PLATFORMS=nonsense: JAX finds no such devices here; leave it out, or"
-  assert done.returncode == 1 and done.stderr.startswith(format_value), done.stderr
+  said = "gan_jax: JAX_PLATFORMS=nonsense: JAX finds no such devices here; leave it out, or"
+  assert done.returncode == 1 and done.stderr.startswith(said), done.stderr

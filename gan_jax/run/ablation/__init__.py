@@ -1,6 +1,20 @@
-"""Ablations: what to change in a config, and how often; the runs, and what follows from them."""
+"""Ablations: variants of a config by seeds, their runs, and their statistics.
 
-from gan_jax.run.ablation import results as results
-from gan_jax.run.ablation.plan import Axis as Axis
-from gan_jax.run.ablation.plan import ablation as ablation
-from gan_jax.run.ablation.plan import axis as axis
+Its names are imported when they are asked for: reading results needs no builder of experiments.
+"""
+
+import importlib
+from typing import Any
+
+_PLAN = ("Axis", "ablation", "axis")
+
+
+def __getattr__(name: str) -> Any:
+  if name not in (*_PLAN, "results"):
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+  module = importlib.import_module(f"{__name__}.{'plan' if name in _PLAN else name}")
+  return getattr(module, name) if name in _PLAN else module
+
+
+def __dir__() -> list[str]:
+  return sorted((*_PLAN, "results"))

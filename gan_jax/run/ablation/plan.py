@@ -1,4 +1,4 @@
-"""What an ablation is to run: variants of a config by seeds, grouped by the program they share.
+"""The runs of an ablation: variants of a config by seeds, grouped by the program they share.
 
 A file defines `get_config()`, which returns an `ablation`. All of it can be overridden on the
 command line: `--config.seeds="(0,1)" --config.base.batch_size=128`.
@@ -28,11 +28,11 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {"<": operator.lt, ">": 
 
 
 class Axis(NamedTuple):
-  """One thing that is varied.
+  """A varied part of the config.
 
   Attributes:
-    name: of it.
-    choices: label -> {dotted key of the config: value}; {} leaves the base as it is.
+    name: its name.
+    choices: {label: {dotted key of the config: value}}; {} leaves the base as it is.
   """
 
   name: str
@@ -40,7 +40,7 @@ class Axis(NamedTuple):
 
 
 def axis(key: str, values: Sequence[Any], name: str | None = None) -> Axis:
-  """Makes an axis of the values of one key of the config."""
+  """Builds an axis of the values of one key of the config."""
   return Axis(name or key, {str(value): {key: value} for value in values})
 
 
@@ -57,24 +57,20 @@ def ablation(
   together: int = 0,
   at_once: int = 0,
 ) -> ConfigDict:
-  """Makes the config of an ablation.
+  """Builds the config of an ablation.
 
   Args:
     base: the config that is varied.
-    axes: what is varied: their grid, or of one axis a list.
-    baseline: label by axis of what all is held against.
-    seeds: of the runs of each variant. Comparisons are between runs of one seed.
-    score: that is judged by; "" for the one that chooses best checkpoints.
-    collapse: when a run counts as collapsed, by its last score: "modes<4"; "" for never.
-    rounds: of each run; 0 for the base's.
-    images: seen by the discriminator in each run, in the place of rounds; 0 for no such budget.
-    together: runs in one program at most, of which rows are written when all have ended; 0 for all
-      that can be.
-    at_once: runs that a device plays at once, the others of its program one after another; 0 for
-      all. Convolutions want 1 on a CPU.
-
-  Returns:
-    The config.
+    axes: varied parts; variants are their grid.
+    baseline: {axis: label} of the variant that all are compared with.
+    seeds: seeds of the runs of each variant. Comparisons are between runs of one seed.
+    score: score of the verdicts; "" for the one that chooses best checkpoints.
+    collapse: bound on a last score beyond which a run has collapsed: "modes<4"; "" for none.
+    rounds: rounds of each run; 0 for the base's.
+    images: real examples of each run, in place of rounds; 0 for no such budget.
+    together: most runs in one program, whose rows are written when all have ended; 0 for no limit.
+    at_once: runs under one vmap, the others of a program one after another; 0 for all.
+      Convolutions want 1 on a CPU.
   """
   return ConfigDict(
     {
@@ -96,9 +92,9 @@ class Member(NamedTuple):
   """One run.
 
   Attributes:
-    labels: of its variant, by axis.
-    changes: what it has other than the base config, by dotted key.
-    config: its own, complete.
+    labels: {axis: label} of its variant.
+    changes: {dotted key: value} beside the base config.
+    config: its config, complete.
   """
 
   labels: Labels
@@ -112,12 +108,12 @@ class Member(NamedTuple):
 
   @property
   def key(self) -> str:
-    """Names it among all runs of its base."""
+    """Identity among all runs of its base."""
     return key_of(self.changes, self.config.seed)
 
 
 def key_of(changes: Mapping[str, Any], seed: int) -> str:
-  """Names a run by what it is, so that an axis can be renamed, or get more choices."""
+  """Returns the identity of a run: its changes, so that an axis can be renamed or extended."""
   return json.dumps([plain(changes), seed], sort_keys=True)
 
 
@@ -126,7 +122,7 @@ class Group(NamedTuple):
 
   Attributes:
     members: the runs.
-    numbers: dotted keys of the config in which they differ, but for the seed.
+    numbers: dotted keys of the config in which they differ, without the seed.
   """
 
   members: tuple[Member, ...]
@@ -134,19 +130,16 @@ class Group(NamedTuple):
 
 
 def members(asked: ConfigDict) -> list[Member]:
-  """Lists all runs, seed by seed for each variant in the order of the axes.
+  """Builds all runs, seed by seed for each variant in the order of the axes.
 
   Args:
     asked: an `ablation`.
 
-  Returns:
-    The runs.
-
   Raises:
-    ValueError: for a key or value that a config cannot have; it names the variant.
+    ValueError: a variant, which is named, has a key or value that a config cannot have.
   """
   _check(asked)
-  found, base = [], canonical(asked.base)
+  runs, base = [], canonical(asked.base)
   for labels, changes in variants(asked.axes):
     try:
       config = complete(replaced(base, changes))
@@ -157,23 +150,19 @@ def members(asked: ConfigDict) -> list[Member]:
     except ValueError as error:
       raise ValueError(f"{variant_name(labels)}: {error}") from error
     real = {k: v for k, v in changes.items() if _plain(value_at(base, k)) != v}
-    found += [Member(labels, real, replaced(config, {"seed": seed})) for seed in asked.seeds]
-  return found
+    runs += [Member(labels, real, replaced(config, {"seed": seed})) for seed in asked.seeds]
+  return runs
 
 
 def variants(axes: Sequence[Axis]) -> list[tuple[Labels, dict[str, Any]]]:
-  """Lists the grid of axes: labels, and all changes together."""
+  """Returns the grid of axes: labels, and all changes together."""
   names = [axis.name for axis in axes]
-  found = []
+  grid = []
   for picked in itertools.product(*(axis.choices.items() for axis in axes)):
     labels = dict(zip(names, (label for label, _ in picked), strict=True))
-    found.append(
-      (
-        labels,
-        {k: aliases.canonical(k, _plain(v)) for _, changes in picked for k, v in changes.items()},
-      )
-    )
-  return found
+    changes = {key: value for _, choice in picked for key, value in choice.items()}
+    grid.append((labels, {k: aliases.canonical(k, _plain(v)) for k, v in changes.items()}))
+  return grid
 
 
 def groups(runs: Sequence[Member], max_members: int = 0) -> list[Group]:
@@ -186,24 +175,24 @@ def groups(runs: Sequence[Member], max_members: int = 0) -> list[Group]:
   Returns:
     The groups, in the order of their first runs.
   """
-  alike: dict[str, list[Member]] = {}
+  by_structure: dict[str, list[Member]] = {}
   for member in runs:
-    alike.setdefault(_structure(member.config), []).append(member)
+    by_structure.setdefault(_structure(member.config), []).append(member)
   parts = [
     part[first : first + (max_members or len(part))]
-    for part in alike.values()
+    for part in by_structure.values()
     for first in range(0, len(part), max_members or len(part))
   ]
   return [Group(tuple(part), _varied(part)) for part in parts]
 
 
-def programs(found: Sequence[Group]) -> int:
+def programs(planned: Sequence[Group]) -> int:
   """Counts the programs that groups need: one for each structure and number of runs."""
-  return len({(_structure(g.members[0].config), g.numbers, len(g.members)) for g in found})
+  return len({(_structure(g.members[0].config), g.numbers, len(g.members)) for g in planned})
 
 
 def has_collapsed(rule: str, last: Mapping[str, float]) -> bool:
-  """Tells whether a run's last scores are those of a collapsed one; `rule` as in an `ablation`."""
+  """Returns whether last scores are beyond the bound `rule`, the `collapse` of an `ablation`."""
   if not rule:
     return False
   score, compare, bound = _rule(rule)
@@ -215,13 +204,13 @@ def has_collapsed(rule: str, last: Mapping[str, float]) -> bool:
 
 
 def _rule(text: str) -> tuple[str, str, float]:
-  if not (found := re.fullmatch(r"\s*([\w ]+?)\s*([<>])\s*([-+.\deE]+)\s*", text)):
+  if not (match := re.fullmatch(r"\s*([\w ]+?)\s*([<>])\s*([-+.\deE]+)\s*", text)):
     raise ValueError(f"config.collapse is {text!r}: expected a score and its bound, as 'modes<4'")
-  return found[1], found[2], float(found[3])
+  return match[1], match[2], float(match[3])
 
 
 def _check(asked: ConfigDict) -> None:
-  """Refuses what is no ablation."""
+  """Checks the config of an ablation."""
   wanted = ablation(ConfigDict(), (), baseline={})
   if not isinstance(asked, ConfigDict) or set(wanted) - set(asked):
     raise ValueError(
@@ -260,20 +249,20 @@ def _images_a_round(config: ConfigDict) -> int:
 
 
 def _structure(config: ConfigDict) -> str:
-  """Tells apart the programs of configs."""
+  """Returns a key that configs of one program have in common."""
   free = {"seed", *free_numbers(config)}
   fixed = {k: v for k, v in flat(config.to_dict()).items() if k not in free}
   return json.dumps(fixed, sort_keys=True)
 
 
 def _varied(part: Sequence[Member]) -> tuple[str, ...]:
-  """Lists the numbers in which runs differ; what is the same for all is left to the compiler."""
+  """Returns the numbers in which runs differ; shared ones are left to the compiler."""
   all_of = [free_numbers(member.config) for member in part]
   return tuple(name for name in all_of[0] if len({numbers[name] for numbers in all_of}) > 1)
 
 
 def value_at(config: ConfigDict, key: str) -> Any:
-  """Looks up a dotted key."""
+  """Returns the value of a dotted key."""
   return functools.reduce(lambda section, name: section[name], key.split("."), config)
 
 

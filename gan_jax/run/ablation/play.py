@@ -1,4 +1,4 @@
-"""Plays the runs of an ablation, a program's at a time, and keeps a row of each."""
+"""The runs of an ablation: played a program's at a time, with a row of each in its folder."""
 
 import os
 import pathlib
@@ -126,7 +126,7 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
 
 
 def population(group: Group, experiment: Experiment) -> Population:
-  """Makes the population of a group from the experiment of its first run."""
+  """Builds the population of a group from the experiment of its first run."""
   config, example = group.members[0].config, experiment.example
   return Population(
     lambda numbers: build_game(replaced(config, numbers), example),
@@ -223,7 +223,7 @@ def _row(
 
 
 def _plan(asked: ConfigDict, first: Member, evaluator: Evaluator) -> dict[str, Any]:
-  """Says what is asked for, and how it is judged."""
+  """Builds the plan of an ablation, as it is stored beside its rows."""
   score = asked.score or next(iter(evaluator.headline), "")
   if evaluator.better.get(score, "none") == "none":
     ranked = [name for name, way in evaluator.better.items() if way != "none"]

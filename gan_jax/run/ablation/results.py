@@ -205,7 +205,7 @@ def _outcomes(
   other = last[list(variants).index(baseline)]
   pairs = [_paired(values, other) if values is not other else None for values in last]
   ps = iter(holm([pair[1] for pair in pairs if pair]))
-  judged = []
+  computed = []
   for labels, rows, values, pair in zip(variants, wanted, last, pairs, strict=True):
     best = {k: x for k, x in _values(rows, labels, score, "best").items() if k in values}
     difference, p = (pair[0], next(ps)) if pair else (None, None)
@@ -222,8 +222,8 @@ def _outcomes(
     )
     is_one = len(labels) == len(results.plan["axes"])
     verdict = _verdict(outcome, results.plan["better"][score], is_one)
-    judged.append(outcome._replace(verdict="the baseline" if labels == baseline else verdict))
-  return judged
+    computed.append(outcome._replace(verdict="the baseline" if labels == baseline else verdict))
+  return computed
 
 
 def _has(row: Mapping[str, Any], labels: Labels) -> bool:

@@ -5,9 +5,8 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from gan_jax.run.ablation.plan import Member
 from gan_jax.run.ablation.results import (
   APART,
   LEVEL,
@@ -22,6 +21,9 @@ from gan_jax.run.ablation.results import (
 )
 from gan_jax.run.results.columns import align
 
+if TYPE_CHECKING:
+  from gan_jax.run.ablation.plan import Member
+
 NAMED = 4  # most choices that are named where they cannot be told apart from the baseline
 
 
@@ -31,7 +33,7 @@ class Board:
   In a terminal it is redrawn; elsewhere each program that has ended is one line.
   """
 
-  def __init__(self, results: Results, runs: Sequence[Member], stream: TextIO | None = None):
+  def __init__(self, results: Results, runs: Sequence["Member"], stream: TextIO | None = None):
     """Starts from the rows of earlier starts.
 
     Args:
@@ -49,7 +51,7 @@ class Board:
     self._first = sum(map(len, self._done.values()))
 
   def __call__(
-    self, runs: Sequence[Member], round: int, rows: Sequence[Mapping[str, Any]] | None
+    self, runs: Sequence["Member"], round: int, rows: Sequence[Mapping[str, Any]] | None
   ) -> None:
     """Shows the progress of the runs of one program."""
     for run in runs:
@@ -61,7 +63,7 @@ class Board:
     elif rows:
       print(self._line(runs, rows), file=self._stream, flush=True)
 
-  def _line(self, runs: Sequence[Member], rows: Sequence[Mapping[str, Any]]) -> str:
+  def _line(self, runs: Sequence["Member"], rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(run.name for run in runs))
     mean = self._mean(rows)
     score = f"{self._score} {mean:.4g}" if mean is not None else "all failed"

@@ -31,7 +31,7 @@ Line = tuple[str, str, str]  # a dotted key, its default, its meaning
 
 def lines() -> dict[str, list[Line]]:
   """Lists the keys of a config, and of an ablation: {command: lines}."""
-  from gan_jax.run.ablation import ablation
+  from gan_jax.run.ablation.plan import ablation
 
   about = argument_docs(ablation.__doc__)
   asked = ablation(ConfigDict(), (), baseline={})

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -12,6 +13,7 @@ from gan_jax.run.config.config import canonical, complete, from_values
 from gan_jax.run.config.sections.evaluation import KEYS
 from gan_jax.run.config.sections.key import WrongTypeError
 
+SEED = "seed"  # the key of a config in which runs of one method differ
 # The default before there was "auto", which chooses the same where these can be had.
 _FORMER_EVALUATION = {"features": "classifier", "metrics": ("frechet", "classes"), "real": "test"}
 MOST_CLASSES = 1 << 20  # of a plausible config.json
@@ -25,6 +27,11 @@ def get_config(workdir: str) -> ConfigDict:
 def config_values(config: ConfigDict) -> dict[str, Any]:
   """Returns a config's values as JSON has them, with our names for aliases."""
   return json.loads(canonical(config).to_json())
+
+
+def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a flat config without the key in which runs of one method differ."""
+  return {key: value for key, value in config.items() if key != SEED}
 
 
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:

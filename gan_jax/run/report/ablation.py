@@ -19,13 +19,14 @@ from gan_jax.run.ablation.results import (
   variant_name,
 )
 from gan_jax.run.ablation.table import conclusions
-from gan_jax.run.report.curves import PLAY, Chart, Curve, band, charts, drawable, is_log, title
+from gan_jax.run.report.curves import PLAY, Chart, Curve, band, charts, drawable, is_log
 from gan_jax.run.report.markup import Child, Markup, tag
-from gan_jax.run.report.scores import capital, directions
 from gan_jax.run.report.tables import (
   Axis,
   Cell,
   axis,
+  capital,
+  directions,
   format_number,
   number,
   scale,
@@ -33,6 +34,7 @@ from gan_jax.run.report.tables import (
   swatch,
   table,
   text,
+  title,
 )
 from gan_jax.run.results.listing import RunSummary, summarise_run
 

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.game.monitors import MONITOR
 from gan_jax.run.report.markup import Markup, tag
-from gan_jax.run.report.tables import number, swatch, table, text
+from gan_jax.run.report.tables import MONITOR, number, swatch, table, text, title
 from gan_jax.run.results.records import RunRecord
 from gan_jax.run.results.rows import NO_CURVES, SCORE
 
@@ -172,16 +171,6 @@ def as_lists(curve: Curve) -> dict[str, list[Any]]:
 def short(value: Any) -> float:
   """Rounds to four digits, which is more than a picture shows."""
   return float(f"{float(value):.4g}")
-
-
-_TITLES = {"D_real": "D(x)", "D_fake": "D(G(z))", "V": "V(D, G)", "V_gap": "V(D, G) + log 4"}
-_WORDS = {"frechet": "Fréchet", "kl": "KL", "auc": "AUC", "mmd": "MMD", "ms": "MS", "ssim": "SSIM"}
-
-
-def title(name: str) -> str:
-  """Formats the name of a metric for readers."""
-  plain = name.removeprefix(SCORE).removeprefix(MONITOR).replace("/", ": ").replace("_", " ")
-  return _TITLES.get(name, " ".join(_WORDS.get(word, word) for word in plain.split(" ")))
 
 
 # --- charts ---------------------------------------------------------------------------------------

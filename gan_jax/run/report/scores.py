@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from gan_jax.run.evaluation.cards import Card, flat, format_value, protocol_hash
-from gan_jax.run.report.curves import title
 from gan_jax.run.report.markup import Markup, tag
 from gan_jax.run.report.tables import (
   Axis,
   Cell,
   axis,
+  capital,
   colored,
+  directions,
   format_number,
   number,
   scale,
@@ -22,11 +23,10 @@ from gan_jax.run.report.tables import (
   swatch,
   table,
   text,
+  title,
 )
 from gan_jax.run.results.comparing import LEVEL, standard_error, welch
 from gan_jax.run.results.records import ComparableGroup, RunRecord
-
-DIRECTIONS = {"min": "lower", "max": "higher", "none": "neither way"}
 
 
 def results(
@@ -74,18 +74,6 @@ def _result(
 def _floor(group: ComparableGroup, name: str) -> float | None:
   value = group.floor.get(name)
   return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def directions(better: Mapping[str, str]) -> str:
-  """Formats in which direction each score is better."""
-  names = {way: [title(name) for name in better if better[name] == way] for way in DIRECTIONS}
-  parts = [f"{DIRECTIONS[way]} for {' and '.join(of)}" for way, of in names.items() if of]
-  return f"{capital(', '.join(parts).replace(' for ', ' is better for ', 1))}."
-
-
-def capital(text: str) -> str:
-  """Capitalizes the first letter alone."""
-  return text[:1].upper() + text[1:]
 
 
 def _data(group: ComparableGroup) -> str:

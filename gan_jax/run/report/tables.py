@@ -1,10 +1,12 @@
-"""Tables that can be sorted, and estimates drawn as strips beside their numbers; colours."""
+"""Tables that can be sorted, estimates drawn as strips beside their numbers; colours and words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gan_jax.game.monitors import MONITOR
 from gan_jax.run.report.markup import Child, Markup, tag
+from gan_jax.run.results.rows import SCORE
 
 NUMBER = "number"  # class of a cell
 LENGTH = 1000  # of a strip, in its own units; dots keep their size however wide it is shown
@@ -170,3 +172,28 @@ def swatch(i: int) -> Markup:
   """Draws a piece of a method's line."""
   line = tag("path", d="M0 6h24")
   return tag("svg", line, class_=f"swatch {colored(i)}", viewBox="0 0 24 12", aria_hidden="true")
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+DIRECTIONS = {"min": "lower", "max": "higher", "none": "neither way"}
+_TITLES = {"D_real": "D(x)", "D_fake": "D(G(z))", "V": "V(D, G)", "V_gap": "V(D, G) + log 4"}
+_WORDS = {"frechet": "Fréchet", "kl": "KL", "auc": "AUC", "mmd": "MMD", "ms": "MS", "ssim": "SSIM"}
+
+
+def title(name: str) -> str:
+  """Formats the name of a metric for readers."""
+  plain = name.removeprefix(SCORE).removeprefix(MONITOR).replace("/", ": ").replace("_", " ")
+  return _TITLES.get(name, " ".join(_WORDS.get(word, word) for word in plain.split(" ")))
+
+
+def directions(better: Mapping[str, str]) -> str:
+  """Formats in which direction each score is better."""
+  names = {way: [title(name) for name in better if better[name] == way] for way in DIRECTIONS}
+  parts = [f"{DIRECTIONS[way]} for {' and '.join(of)}" for way, of in names.items() if of]
+  return f"{capital(', '.join(parts).replace(' for ', ' is better for ', 1))}."
+
+
+def capital(text: str) -> str:
+  """Capitalizes the first letter alone."""
+  return text[:1].upper() + text[1:]

@@ -9,10 +9,9 @@ import numpy as np
 from scipy import stats
 
 from gan_jax.run.config.roles import LAYOUT
-from gan_jax.run.config.stored import config_values, read_config
+from gan_jax.run.config.stored import SEED, config_values, read_config
 from gan_jax.run.evaluation.cards import FOLDER, Card, flat, format_value
 from gan_jax.run.results.columns import align
-from gan_jax.run.results.sweeps import SEED
 
 ONE_RUN = """\
 over draws of one run each: this says whether two checkpoints differ, not whether the methods do,

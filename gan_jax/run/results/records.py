@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gan_jax.files import read_json
+from gan_jax.run.config.stored import SEED, without_seed
 from gan_jax.run.evaluation.cards import FOLDER, Card, protocol_hash, read_card
+from gan_jax.run.evaluation.suite import BETTER
 from gan_jax.run.results.comparing import names_of
-from gan_jax.run.results.listing import BETTER, RunSummary, comparable_rows, summarise_run
+from gan_jax.run.results.listing import RunSummary, comparable_rows, summarise_run
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.results.sweeps import SEED, without_seed
 from gan_jax.run.training.diagnostics import Warning_, diagnose
 from gan_jax.run.training.rollback import read_rollbacks
 

@@ -1,7 +1,7 @@
-"""What a run tells: rows of numbers, TensorBoard events, a progress line, a summary.
+"""Output of a run: rows of numbers, TensorBoard events, a progress line, pictures, JSON.
 
-Everything here is on the host: numpy in, files out. Files that a reader may look at while they are
-written appear whole (`gan_jax.files.atomic_write`) or grow by whole lines (metrics.jsonl).
+Everything here is on the host: numpy in, files out. Files that may be read while they are written
+appear whole (`gan_jax.files.atomic_write`) or grow by whole lines (metrics.jsonl).
 """
 
 import contextlib
@@ -39,31 +39,31 @@ def save_png(path: Path, image: np.ndarray, about: str = "") -> None:
   """Writes an image.
 
   Args:
-    path: where.
+    path: the file.
     image: uint8 [H, W, C] with 1 or 3 channels.
-    about: text that the file keeps as its description, if any.
+    about: description in the file, if any.
   """
   from PIL import Image
   from PIL.PngImagePlugin import PngInfo
 
-  kept = PngInfo()
+  info = PngInfo()
   if about:
-    kept.add_itxt("Description", about)
+    info.add_itxt("Description", about)
   with atomic_write(path) as temporary:
-    drawn = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    drawn.save(temporary, "PNG", pnginfo=kept)
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture.save(temporary, "PNG", pnginfo=info)
 
 
 def save_images(folder: Path, images: np.ndarray, classes: Sequence[str] | None = None) -> None:
   """Writes each image as a PNG of its own; `folder:` reads them back, with their classes.
 
   Args:
-    folder: where to; with classes there is a folder of each in it.
+    folder: the folder; with classes there is a folder of each in it.
     images: uint8 [n, H, W, C] with 1 or 3 channels.
-    classes: name of the class of each, [n].
+    classes: [n] name of the class of each.
 
   Raises:
-    ValueError: for a name that no folder can have.
+    ValueError: no folder can have the name of a class.
   """
   folder, width = pathlib.Path(folder), len(str(max(len(images) - 1, 1)))
   for name in sorted(set(classes or ())):
@@ -82,7 +82,7 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def plain(value: Any) -> Any:
-  """Turns numpy numbers into Python's, and NaN and infinity into names, which JSON lacks."""
+  """Returns numpy numbers as Python's, and NaN and infinities, which JSON lacks, as names."""
   if isinstance(value, Mapping):
     return {str(key): plain(item) for key, item in value.items()}
   if isinstance(value, list | tuple):
@@ -140,8 +140,8 @@ class Writer:
 
     Args:
       workdir: folder of the run.
-      first: round that training starts from; what was written for later rounds is dropped, since
-        those rounds will be played again.
+      first: round that training starts from; rows of later rounds, which will be played again, are
+        dropped.
     """
     import tensorboardX
 
@@ -149,9 +149,9 @@ class Writer:
     self._path.parent.mkdir(parents=True, exist_ok=True)
     for folder in (self._path.parent, self._path.parent / "samples"):
       remove_temporaries(folder)
-    kept = [row for row in read_rows(workdir) if row["round"] <= first]
+    rows = [row for row in read_rows(workdir) if row["round"] <= first]
     with atomic_write(self._path) as temporary:
-      temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in kept))
+      temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in rows))
     self._file = self._path.open("a")
     events = str(self._path.parent / "tensorboard")
     # purge_step hides what an interrupted run had written for the rounds from here on.
@@ -184,7 +184,7 @@ class Writer:
 
 
 def read_rows(workdir: Path) -> list[dict[str, Any]]:
-  """Reads the rows of a run; a last line that was cut off is left out."""
+  """Loads the rows of a run; a last line that was cut off is left out."""
   path = pathlib.Path(workdir) / "metrics.jsonl"
   rows = []
   no_row = (ValueError, TypeError, KeyError, RecursionError)  # a line cut off, or none of ours
@@ -194,11 +194,11 @@ def read_rows(workdir: Path) -> list[dict[str, Any]]:
   return rows
 
 
-def _row(found: Any) -> dict[str, Any]:
-  """Checks that a row is numbers by name; "nan" and infinities were written as text."""
-  if type(found["round"]) is not int:
+def _row(values: Any) -> dict[str, Any]:
+  """Checks that a row is numbers by name; NaN and infinities were written as text."""
+  if type(values["round"]) is not int:
     raise ValueError("it is of no round")
-  return {k: v if isinstance(v, int | float) else float(v) for k, v in found.items()}
+  return {k: v if isinstance(v, int | float) else float(v) for k, v in values.items()}
 
 
 # --- the progress line ----------------------------------------------------------------------------
@@ -208,12 +208,12 @@ class Progress:
   """A line that moves in a terminal or a notebook; plain lines, one for each report, elsewhere."""
 
   def __init__(self, rounds: int, first: int = 0, stream: Any = None):
-    """Starts.
+    """Starts the line.
 
     Args:
-      rounds: that training ends with.
-      first: that it starts from.
-      stream: where to write; standard error by default.
+      rounds: last round of training.
+      first: first round.
+      stream: output; standard error by default.
     """
     self._rounds, self._first = rounds, first
     self._stream = stream or sys.stderr
@@ -231,7 +231,7 @@ class Progress:
       )
 
   def show(self, round: int, row: Mapping[str, float]) -> None:
-    """Shows where training stands."""
+    """Prints the progress of training."""
     facts = [
       f"{label} {row[name]:.3f}"
       for label, name in (
@@ -255,15 +255,15 @@ class Progress:
       return
     pace = (time.monotonic() - self._start) / max(1, round - self._first)
     rate = row.get("rounds_per_second", 1 / max(pace, 1e-9))
-    left = f"{rate:.1f} rounds/s, ETA {_duration(pace * (self._rounds - round))}"
+    rest = f"{rate:.1f} rounds/s, ETA {_duration(pace * (self._rounds - round))}"
     print(
-      f"round {round}/{self._rounds}  {left}  {'  '.join(facts + scores)}",
+      f"round {round}/{self._rounds}  {rest}  {'  '.join(facts + scores)}",
       file=self._stream,
       flush=True,
     )
 
   def leave_out(self, seconds: float) -> None:
-    """Leaves out of its pace what was no training, such as compiling."""
+    """Excludes seconds that were no training, such as compiling, from the pace."""
     self._start += seconds
     if self._bar is not None:
       self._bar.start_t += seconds
@@ -283,7 +283,7 @@ class Progress:
 
 
 def _kind_of_bar(stream: Any) -> Any:
-  """Finds what can draw a moving line to a stream; None where nothing can."""
+  """Returns the class of a moving line for a stream; None where it cannot move."""
   if type(stream).__module__.startswith("ipykernel"):
     from tqdm.auto import tqdm  # a widget, where there is ipywidgets
 
@@ -296,7 +296,7 @@ def _kind_of_bar(stream: Any) -> Any:
 
 
 def _columns(terminal: Any) -> int:
-  """Tells how wide a terminal says it is."""
+  """Returns the width of a terminal in columns."""
   with contextlib.suppress(OSError):
     return os.get_terminal_size(terminal.fileno()).columns
   return 80
@@ -325,18 +325,18 @@ def last_and_best(
   """
   gathered = {}
   for name, direction in better.items():
-    found = [(float(scores[name]), round) for round, scores in scored if name in scores]
-    if found and direction == "none":
-      gathered[name] = {"last": found[-1][0]}
-    elif found:
-      ranked = [pair for pair in found if not math.isnan(pair[0])] or found
+    pairs = [(float(scores[name]), round) for round, scores in scored if name in scores]
+    if pairs and direction == "none":
+      gathered[name] = {"last": pairs[-1][0]}
+    elif pairs:
+      ranked = [pair for pair in pairs if not math.isnan(pair[0])] or pairs
       best, at = (min if direction == "min" else max)(ranked, key=lambda pair: pair[0])
-      gathered[name] = {"last": found[-1][0], "best": best, "best_round": at}
+      gathered[name] = {"last": pairs[-1][0], "best": best, "best_round": at}
   return gathered
 
 
 def machine() -> dict[str, Any]:
-  """Describes the software and hardware that numbers were made with."""
+  """Returns the versions of software, and the hardware, that numbers depend on."""
   import jax
 
   packages = ("gan_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")

@@ -3,15 +3,13 @@
 import json
 import pathlib
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from gan_jax.run.config.stored import config_values, read_config
+from gan_jax.run.config.stored import config_values, read_config, without_seed
 from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.results.listing import RUN, summarise_run
 
 JOBS = "jobs.txt"
-SEED = "seed"  # the key of a config in which runs of one method differ
 
 
 def is_sweep(folder: str | pathlib.Path) -> bool:
@@ -106,8 +104,3 @@ def _groups(folder: str) -> tuple[list[list[str]], list[str]]:
   if not groups:
     raise FileNotFoundError(f"no run of {folder} is done: launch/sweep table {folder} says why")
   return list(groups.values()), notes
-
-
-def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns a flat config without the key in which runs of one method differ."""
-  return {key: value for key, value in config.items() if key != SEED}

@@ -13,8 +13,8 @@ from gan_jax.run.report.curves import (
   panels,
   short,
   thin,
-  title,
 )
+from gan_jax.run.report.tables import title
 from gan_jax.run.results.records import grouped, read_records
 
 
