@@ -1,4 +1,4 @@
-"""Latents: what generators start from, each from a key of its own."""
+"""Latents: the inputs of generators, each drawn from a key of its own."""
 
 from collections.abc import Callable
 
@@ -10,21 +10,21 @@ Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
 
 
 def normal(dim: int, scale: float = 1.0) -> Latent:
-  """Draws z ~ N(0, scale²) of `dim` dimensions."""
+  """Samples z ~ N(0, scale²) of `dim` dimensions."""
   _require_dimensions(dim)
   _require_scale(scale)
   return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
 
 
 def uniform(dim: int, scale: float = 1.0) -> Latent:
-  """Draws z ~ U(-scale, scale) of `dim` dimensions."""
+  """Samples z ~ U(-scale, scale) of `dim` dimensions."""
   _require_dimensions(dim)
   _require_scale(scale)
   return jax.vmap(lambda key: jax.random.uniform(key, (dim,), minval=-scale, maxval=scale))
 
 
 def truncated(dim: int, bound: float = 2.0) -> Latent:
-  """Draws z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
+  """Samples z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
   _require_dimensions(dim)
   if not is_number(bound, lambda x: x > 0):
     raise ValueError(f"latents are kept within ±bound with bound > 0, got {shown(bound)}")
