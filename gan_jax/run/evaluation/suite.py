@@ -9,16 +9,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from gan_jax.metrics.accuracy_score import classification_accuracy_score
 from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl
 from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.cache import content_hash
+from gan_jax.metrics.features.classifier import classification_accuracy_score
 from gan_jax.metrics.frechet import class_frechet_distances, frechet_distance, moments
 from gan_jax.metrics.inception_score import inception_score
-from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.memorisation import data_copying
-from gan_jax.metrics.mmd import rbf_mmd
+from gan_jax.metrics.mmd import kernel_distance, rbf_mmd
 from gan_jax.metrics.ms_ssim import WINDOW, scales_that_fit
 from gan_jax.metrics.path_length import Paths, perceptual_path_length
 from gan_jax.metrics.prdc import prdc
