@@ -23,7 +23,7 @@ from gan_jax.data.source import (
   take,
   tell_unseen,
 )
-from gan_jax.data.sources.mixtures import GRID25, MIXTURES, RING8, Mixture, mixture_source
+from gan_jax.data.sources.endless import GRID25, MIXTURES, RING8, Mixture, mixture_source
 
 __all__ = [
   "GRID25",

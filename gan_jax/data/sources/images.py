@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gan_jax.data.source import Options
-from gan_jax.data.sources.trees import File
+from gan_jax.data.sources.folders.trees import File
 
 if TYPE_CHECKING:
   from PIL import Image

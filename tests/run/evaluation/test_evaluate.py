@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gan_jax.data import MIXTURES, Source, load, table, take
-from gan_jax.data.sources.stacked import stack
+from gan_jax.data.sources.endless import stack
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.metrics.features import cache, classifier
 from gan_jax.metrics.features.extractor import Extractor

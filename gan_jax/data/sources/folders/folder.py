@@ -24,9 +24,9 @@ import numpy as np
 
 from gan_jax.data.labels import class_names, encode_split, listed
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
+from gan_jax.data.sources.folders.layout import listing, splits_of
+from gan_jax.data.sources.folders.trees import File
 from gan_jax.data.sources.images import RECOLOUR, RESIZE, Header, read_header, read_image
-from gan_jax.data.sources.layout import listing, splits_of
-from gan_jax.data.sources.trees import File
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
-"""What the files of a user's folder are: which split they belong to, and which class.
+"""The split and the class of each file of a user's folder; `folder.py` lists the forms.
 
-See `gan_jax.data.sources.folder` for the forms. Where names alone do not tell, it is said how they
-were taken, or they are refused.
+Where names alone do not decide, a warning says how they were taken, or they are refused.
 """
 
 import collections
@@ -14,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.data.sources.folders.trees import Tree, folder_tree, zip_tree
 from gan_jax.data.sources.images import SUFFIXES
-from gan_jax.data.sources.trees import Tree, folder_tree, zip_tree
 from gan_jax.files import JSON_LIMIT
 
 _LOG = logging.getLogger(__name__)
