@@ -199,7 +199,7 @@ class Network(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
-    """Looks at images.
+    """Computes features, logits and spatial features.
 
     Args:
       x: float32 [B, H, W, 3] from -1 to 1, of 75 pixels a side or more.
@@ -246,7 +246,7 @@ def inception(
     "range": "2x/255 - 1",
     "logits": "without bias",
   }
-  return card, jax.tree_util.Partial(_look, jax.device_put(variables_of(found.arrays)))
+  return card, jax.tree_util.Partial(_forward, jax.device_put(variables_of(found.arrays)))
 
 
 def prepare(images: jax.Array) -> jax.Array:
@@ -320,5 +320,5 @@ def _take(arrays: Mapping[str, np.ndarray], path: list[str], shape: tuple[int, .
   return np.ascontiguousarray(array.transpose(axes))
 
 
-def _look(variables: Any, images: jax.Array) -> Any:
+def _forward(variables: Any, images: jax.Array) -> Any:
   return Network().apply(variables, prepare(images))

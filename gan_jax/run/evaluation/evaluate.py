@@ -19,9 +19,9 @@ import numpy as np
 from gan_jax.data import MIXTURES, Source, take
 from gan_jax.metrics import class_coverage, class_kl, class_shares, mode_coverage
 from gan_jax.metrics.features import classifier
-from gan_jax.metrics.features.cache import content_hash, extract_once, say
+from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.classifier import classifier_for
-from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, look
+from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, extract_cached, forward
 from gan_jax.metrics.path_length import Paths
 from gan_jax.run.evaluation.features import (
   FEATURES,
@@ -30,7 +30,7 @@ from gan_jax.run.evaluation.features import (
   ExtractorInputs,
   bounded,
 )
-from gan_jax.run.evaluation.suite import METRICS, Metric, Reference, Scores, Seen
+from gan_jax.run.evaluation.suite import METRICS, FeatureSet, Metric, Reference, Scores
 
 SampleFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
@@ -271,7 +271,7 @@ def evaluator_for(
   if train.name in MIXTURES:
     return _mixture(train, fake)
   for note in how.notes:
-    say(note)
+    print_message(note)
   if _is_stacked(train):
     found = _stacked(train, test or train, fake, cache_dir, batch_size)
   else:
@@ -315,12 +315,12 @@ def _compared(
   _check_examples(how, examples, fake["count"], other)
   extractor = how.features.make(ExtractorInputs(train, test, cache_dir, how.weights))
   see = lambda x: {"features": x} if points else extract(extractor, x, batch_size=batch_size)
-  once = lambda x: extract_once(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
+  once = lambda x: extract_cached(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
   see_real = lambda split: _seen(split, (see if points else once)(split["x"]))
   labels = bounded(train).get("y")
   reference = Reference(
     real=see_real(examples),
-    learned=functools.cache(lambda: see_real(_ordered(bounded(learned or train)))),
+    train_features=functools.cache(lambda: see_real(_ordered(bounded(learned or train)))),
     shares=None if labels is None else class_shares(labels, train.num_classes or 0),
     names=train.classes,
   )
@@ -329,7 +329,7 @@ def _compared(
     name: _guarded(metric, _prepared(name, metric, reference, backbone))
     for name, metric in how.metrics.items()
   }
-  embed = lambda x: look(extractor, x)["features"]
+  embed = lambda x: forward(extractor, x)["features"]
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     drawn = _ordered(_draw(sample, fake, real.shape, np.float32 if points else np.uint8))
@@ -389,17 +389,19 @@ def _check_examples(
       )
 
 
-def _guarded(metric: Metric, score: Callable[[Seen], Scores]) -> Callable[[Seen], Scores]:
+def _guarded(
+  metric: Metric, score: Callable[[FeatureSet], Scores]
+) -> Callable[[FeatureSet], Scores]:
   """Lets a metric that cannot be computed of some examples cost no more than its own scores."""
 
-  def guarded(fake: Seen) -> Scores:
+  def guarded(fake: FeatureSet) -> Scores:
     try:
       for need in metric.needs:
         if getattr(fake, need) is None:
           raise ValueError(f"the generated examples have no {need}")
       return score(fake)
     except FAILURES as error:
-      say(f"no {', '.join(metric.better)}: {error}")
+      print_message(f"no {', '.join(metric.better)}: {error}")
       return dict.fromkeys(metric.better, math.nan)
 
   return guarded
@@ -461,9 +463,9 @@ def extractor_for(
   return how.features.make(ExtractorInputs(train, _usable(train, test), cache_dir, how.weights))
 
 
-def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:
+def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> FeatureSet:
   logits, spatial = outputs.get("logits"), outputs.get("spatial")
-  return Seen(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
+  return FeatureSet(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
 
 
 # What has what a metric needs.
@@ -475,7 +477,7 @@ _HAVING = {
 
 def _prepared(
   name: str, metric: Metric, reference: Reference, backbone: str
-) -> Callable[[Seen], Scores]:
+) -> Callable[[FeatureSet], Scores]:
   """Prepares a metric, if what it needs is there."""
   for need in metric.needs:
     if getattr(reference.real, need) is None:
