@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from gan_jax.checks import is_whole, shown
+from gan_jax.checks import is_integer, shown
 from gan_jax.game.random import (
   WHOLE_BATCH,
   AxisName,
@@ -335,7 +335,7 @@ def sample(
   """
   _check_state(state)
   check_key(key)
-  if not is_whole(n) or n < 1:
+  if not is_integer(n) or n < 1:
     raise ValueError(f"n is {shown(n)}: expected how many examples to draw, an int >= 1")
   if labels is not None and jnp.shape(labels) != (n,):
     raise ValueError(f"labels are {shown(labels)}: expected int32 [{n}], one for each example")
@@ -599,7 +599,7 @@ def check_turns(turns: Any) -> None:
         f"the players of a turn are {turn.players!r}: expected a tuple of names, such as "
         "Turn(('generator',))"
       )
-    if not is_whole(turn.repeat) or turn.repeat < 1:
+    if not is_integer(turn.repeat) or turn.repeat < 1:
       raise ValueError(f"a turn is repeated {shown(turn.repeat)} times: expected an int >= 1")
 
 

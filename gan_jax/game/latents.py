@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import jax
 
-from gan_jax.checks import is_number, is_whole, shown
+from gan_jax.checks import is_integer, is_number, shown
 
 Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
 
@@ -32,7 +32,7 @@ def truncated(dim: int, bound: float = 2.0) -> Latent:
 
 
 def _require_dimensions(dim: int) -> None:
-  if not is_whole(dim) or dim < 1:
+  if not is_integer(dim) or dim < 1:
     raise ValueError(f"a latent has at least 1 dimension, got dim = {shown(dim)}")
 
 

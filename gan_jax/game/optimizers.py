@@ -110,9 +110,9 @@ def lookahead(
     synchronise = count % every == 0
     fast = optax.apply_updates(params, updates)
     slow = jax.tree.map(lambda slow, fast: slow + share * (fast - slow), state.slow, fast)
-    choose = lambda a, b: jax.tree.map(lambda a, b: jnp.where(synchronise, a, b), a, b)
+    select = lambda a, b: jax.tree.map(lambda a, b: jnp.where(synchronise, a, b), a, b)
     # An update, and not new parameters, is what optax adds: back is the difference to here.
-    updates = choose(jax.tree.map(jnp.subtract, slow, params), updates)
-    return updates, Lookahead(inner, choose(slow, state.slow), count)
+    updates = select(jax.tree.map(jnp.subtract, slow, params), updates)
+    return updates, Lookahead(inner, select(slow, state.slow), count)
 
   return optax.GradientTransformationExtraArgs(init, step)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.checks import is_number, is_whole, shown
+from gan_jax.checks import is_integer, is_number, shown
 from gan_jax.game.core import (
   Batch,
   Game,
@@ -124,7 +124,7 @@ def unrolled(
     ValueError: if k is negative, or the player never moves.
   """
   check_turns(turns)
-  if not is_whole(steps) or steps < 0:
+  if not is_integer(steps) or steps < 0:
     raise ValueError(f"unrolling takes k >= 0 steps, got {shown(steps)}")
   if not any(player in turn.players for turn in turns):
     raise ValueError(f"unrolling is for {player!r}, who has no turn")
@@ -168,7 +168,7 @@ def microbatches(turns: Turns, count: int) -> Turns:
     ValueError: for another rule than gradient descent, or a count out of range.
   """
   check_turns(turns)
-  if not is_whole(count) or count < 1:
+  if not is_integer(count) or count < 1:
     raise ValueError(f"a minibatch is seen in one part or more, got microbatches = {shown(count)}")
   if count > 1 and any(turn.rule is not gradient_descent for turn in turns):
     raise ValueError(

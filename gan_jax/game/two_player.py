@@ -24,7 +24,7 @@ import optax
 from flax import linen as nn
 from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
-from gan_jax.checks import is_whole, shown, takes
+from gan_jax.checks import is_integer, shown, takes
 from gan_jax.game import monitors
 from gan_jax.game.core import (
   Batch,
@@ -111,7 +111,7 @@ def two_player(
     _check_terms(f"{name}regularizers", terms)
   _check_averages(averages)
   _check_noise(instance_noise)
-  if not is_whole(packing) or packing < 1 or (packing > 1 and conditional):
+  if not is_integer(packing) or packing < 1 or (packing > 1 and conditional):
     raise ValueError(
       f"packing = {shown(packing)}: expected m >= 1, and m = 1 for a conditional game, "
       "where the packed examples would have m different labels"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import is_number, is_whole, shown, takes
+from gan_jax.checks import is_integer, is_number, shown, takes
 from gan_jax.game.core import (
   Carried,
   Join,
@@ -180,7 +180,7 @@ def every(rounds: int, term: TermLike) -> Term:
   Raises:
     ValueError: if k < 1.
   """
-  if not is_whole(rounds) or rounds < 1:
+  if not is_integer(rounds) or rounds < 1:
     raise ValueError(f"a lazy term is applied every k >= 1 rounds, got k = {shown(rounds)}")
   inner = as_term(term)
 

@@ -84,9 +84,9 @@ def kernel_distance(
     )
   rng = np.random.default_rng(seed)
   draw = lambda x: x[rng.choice(len(x), subset_size, replace=False)]
-  found = np.array([_polynomial_mmd(draw(real), draw(fake)) for _ in range(subsets)])
-  error = float(found.std(ddof=1) / np.sqrt(subsets))
-  return KernelDistance(float(found.mean()), error, subsets, subset_size)
+  estimates = np.array([_polynomial_mmd(draw(real), draw(fake)) for _ in range(subsets)])
+  error = float(estimates.std(ddof=1) / np.sqrt(subsets))
+  return KernelDistance(float(estimates.mean()), error, subsets, subset_size)
 
 
 def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
@@ -106,7 +106,7 @@ def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
 
 
 def _polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:
-  """Computes it: products in the type of the features, all else in float64."""
+  """Computes `polynomial_mmd`: products in the type of the features, all else in float64."""
   width = real.shape[1]
   return squared_mmd(_shifted_cubes, real, fake, unbiased=True) / width**3
 
@@ -157,8 +157,8 @@ def rbf_mmd(
     exponents /= bandwidth**2
     return np.exp(exponents, out=exponents)
 
-  found = scale * squared_mmd(kernel, real, fake, unbiased=unbiased)
-  return found if unbiased else max(0.0, found)
+  estimate = scale * squared_mmd(kernel, real, fake, unbiased=unbiased)
+  return estimate if unbiased else max(0.0, estimate)
 
 
 def _mean_within(kernel: Kernel, x: np.ndarray, unbiased: bool) -> float:

@@ -139,8 +139,8 @@ def measured(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
   Returns:
     {title: {label: (rounds [n], values [n])}}; what was never measured is left out.
   """
-  drawn = {title: _series(rows, names) for title, names in _names(rows).items()}
-  return {title: series for title, series in drawn.items() if series}
+  panels = {title: _series(rows, names) for title, names in _names(rows).items()}
+  return {title: series for title, series in panels.items() if series}
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:

@@ -46,16 +46,16 @@ def scatter_density(
   Raises:
     ValueError: for points that are not of the plane.
   """
-  drawn = {title: _finite(title, x) for title, x in samples.items()}
+  points = {title: _finite(title, x) for title, x in samples.items()}
   data = None if real is None else _finite("real", real)
-  limits = limits or around(data if data is not None else np.concatenate(list(drawn.values())))
+  limits = limits or around(data if data is not None else np.concatenate(list(points.values())))
   with theme.style(style):
-    figure, panels = theme.panels(list(drawn), columns, (size, size + 0.2))
+    figure, panels = theme.panels(list(points), columns, (size, size + 0.2))
     for title, axes in panels.items():
       if data is not None:
         _dots(axes, data, BLUE, "data", size=9, alpha=0.35)
-      _density(axes, drawn[title], limits)
-      _dots(axes, drawn[title], ORANGE, "samples", size=2, alpha=0.5)
+      _density(axes, points[title], limits)
+      _dots(axes, points[title], ORANGE, "samples", size=2, alpha=0.5)
       axes.set(xlim=limits[0], ylim=limits[1], xticks=[], yticks=[], aspect="equal")
     if data is not None:
       theme.legend(figure, markerscale=3)
@@ -160,7 +160,7 @@ def phase_portraits(
     title: {label: _path(label, path) for label, path in portrait.paths.items()}
     for title, portrait in games.items()
   }
-  far = [np.abs(path - rest).max() for drawn in paths.values() for path in drawn.values()]
+  far = [np.abs(path - rest).max() for of_game in paths.values() for path in of_game.values()]
   reach = reach or 1.1 * float(np.max([x for x in far if np.isfinite(x)], initial=1e-6))
   with theme.style(style) as colors:
     figure, panels = theme.panels(list(games), columns, (size, size))

@@ -117,7 +117,7 @@ def build(config: ml_collections.ConfigDict) -> Experiment:
   if options["hold_out"]:
     source, test = _hold_out(source, test, options["hold_out"], config.batch_size)
   if config.conditional:
-    data.tell_unseen(source)
+    data.warn_unseen(source)
   example = Example(
     tuple(source.shape),
     source.num_classes if config.conditional else None,

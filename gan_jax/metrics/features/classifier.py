@@ -236,7 +236,7 @@ def _init(network: Network, steps: int, shape: tuple[int, ...], key: jax.Array) 
 def _step(
   network: Network, steps: int, state: Any, key: jax.Array, x: jax.Array, y: jax.Array, t: jax.Array
 ) -> Any:
-  """Takes step t of the training: (params, optimizer's state) -> the next."""
+  """Computes step t of the training: (params, optimizer's state) -> the next."""
   params, memory = state
   shifted = _shift(x, jax.random.fold_in(key, t))
 

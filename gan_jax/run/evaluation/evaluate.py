@@ -491,12 +491,12 @@ def _prepared(
 def _stacked(
   train: Source, test: Source, fake: Mapping[str, int], cache_dir: str | None, batch_size: int
 ) -> Evaluator:
-  judge = classifier_for(train.arrays, test.arrays, DIGITS, cache_dir=cache_dir)
+  digit_classifier = classifier_for(train.arrays, test.arrays, DIGITS, cache_dir=cache_dir)
   one = class_shares(train.arrays["y"], DIGITS)
   shares = np.einsum("i,j,k->ijk", one, one, one).ravel()  # of the class 100a + 10b + c
   card = {
     "evaluator": "stacked digits",
-    "backbone": judge.extractor.card,
+    "backbone": digit_classifier.extractor.card,
     "real": {"data": train.name, "modes": len(shares), "digits": len(train.arrays["y"])},
     "fake": fake,
     "floor": {"kl": (len(shares) - 1) / (2 * fake["count"]), "of": "a perfect sampler, about"},
@@ -504,8 +504,8 @@ def _stacked(
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     images = _draw(sample, fake, train.shape, np.uint8)["x"]
-    channels = np.moveaxis(images, -1, 1).reshape(-1, *judge.shape)  # [3n, H, W, 1]
-    digits = judge(channels, batch_size=batch_size)[1].argmax(axis=1).reshape(-1, 3)
+    channels = np.moveaxis(images, -1, 1).reshape(-1, *digit_classifier.shape)  # [3n, H, W, 1]
+    digits = digit_classifier(channels, batch_size=batch_size)[1].argmax(axis=1).reshape(-1, 3)
     labels = digits @ np.array([100, 10, 1])
     return {
       "modes": float(class_coverage(labels, shares, least=0)),
