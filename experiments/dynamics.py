@@ -285,9 +285,9 @@ def portraits(file: pathlib.Path, found: dict[str, Found], rate: float) -> None:
     if name in found:
       verdict = "converges" if converges(found[name]) else "does not"
       paths = {order: path[:, ::-1] for order, path in found[name].paths.items()}  # to (theta, psi)
-      drawn[f"{title}: {verdict}"] = plots.Portrait(paths, field_of(ROWS[name], rate))
+      drawn[f"{title}: {verdict}"] = plots.PhasePortrait(paths, field_of(ROWS[name], rate))
   if drawn:
-    plots.save(plots.portraits(drawn, reach=REACH, columns=4), file, dpi=110)
+    plots.save(plots.phase_portraits(drawn, reach=REACH, columns=4), file, dpi=110)
 
 
 def field_of(row: Row, rate: float) -> plots.Field:

@@ -37,7 +37,7 @@ from gan_jax.game.turns import alternating
 from gan_jax.game.two_player import two_player
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.plots import BLUE, ORANGE
-from gan_jax.plots.judged import LINES
+from gan_jax.plots.discriminator import LINES
 from gan_jax.run.results.rows import write_json
 from gan_jax.theory.densities import BentGaussian, Mixture
 
@@ -284,17 +284,19 @@ def drawn(problem: Problem, looks: Sequence[Look]) -> Figure:
   width = 2.0 if len(looks) > 1 else 3.2
   if len(problem.axes) > 1:
     return in_the_plane(problem, titles, (width, 1.2 * width))
-  return plots.judged(
+  return plots.discriminator_curves(
     {title: on_the_line(problem, seen) for title, seen in titles.items()},
     limits=(-3.8, 3.8),
     size=(width, 1.0 + width),
   )
 
 
-def on_the_line(problem: Problem, seen: Look) -> plots.Judged:
-  """Picks what `plots.judged` draws: densities, discriminators, and G from z to x."""
+def on_the_line(problem: Problem, seen: Look) -> plots.DiscriminatorPlot:
+  """Picks what `plots.discriminator_curves` draws: densities, discriminators, and G from z to x."""
   found = {"D*": seen.best, "D": seen.d}
-  return plots.Judged(problem.axes[0], seen.p, seen.q, found, (seen.z[:, 0], seen.x[:, 0]))
+  return plots.DiscriminatorPlot(
+    problem.axes[0], seen.p, seen.q, found, (seen.z[:, 0], seen.x[:, 0])
+  )
 
 
 def in_the_plane(problem: Problem, looks: Mapping[str, Look], size: tuple[float, float]) -> Figure:

@@ -1,4 +1,4 @@
-"""What the checks of arguments share: they end in one line that says what to pass."""
+"""Functions of the checks of arguments, whose errors are one line that says what to pass."""
 
 import inspect
 import math
@@ -27,7 +27,7 @@ def shown(value: Any) -> str:
 
 
 def takes(function: Any, *arguments: Any, **named: Any) -> bool:
-  """Tells whether something can be called with such arguments; in doubt it can."""
+  """Checks whether something can be called with such arguments; True in doubt."""
   try:
     inspect.signature(function).bind(*arguments, **named)
   except TypeError:  # of what is no function as well
@@ -38,7 +38,7 @@ def takes(function: Any, *arguments: Any, **named: Any) -> bool:
 
 
 def is_number(value: Any, fits: Callable[[float], bool] = lambda x: True) -> bool:
-  """Tells a finite number that fits; one that is traced does, as nobody knows its value."""
+  """Checks for a finite number that fits; a traced one does, as its value is not known."""
   if isinstance(value, bool | np.bool_ | str) or getattr(value, "shape", ()) != ():
     return False
   try:
@@ -48,6 +48,6 @@ def is_number(value: Any, fits: Callable[[float], bool] = lambda x: True) -> boo
   return math.isfinite(number) and fits(number)
 
 
-def is_whole(value: Any) -> bool:
-  """Tells an integer, of Python or of NumPy, from anything else, such as True."""
+def is_integer(value: Any) -> bool:
+  """Checks for an integer, of Python or of NumPy, and not a bool."""
   return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -87,9 +87,11 @@ for step in range(401):
 
 best = gj.theory.OPTIMA["minimax"].logits(p, q)
 sigmoid = lambda v: 1 / (1 + np.exp(-v))
-gj.plots.judged(
+gj.plots.discriminator_curves(
   {
-    f"D after {step} steps": gj.plots.Judged(x, p, q, {"D*": sigmoid(best), "D": sigmoid(found)})
+    f"D after {step} steps": gj.plots.DiscriminatorPlot(
+      x, p, q, {"D*": sigmoid(best), "D": sigmoid(found)}
+    )
     for step, found in seen.items()
   },
   limits=(-6, 6),
@@ -215,13 +217,13 @@ for title, terms in {
   )
   _, path = jax.lax.scan(step, gj.init(game, jax.random.key(0), batch), length=300)
   places = np.stack([path["generator"]["theta"], path["discriminator"]["psi"]], axis=-1)
-  portraits[f"{title}: {gj.theory.dynamics.classify(found, 1e-5)}"] = gj.plots.Portrait(
+  portraits[f"{title}: {gj.theory.dynamics.classify(found, 1e-5)}"] = gj.plots.PhasePortrait(
     {"": places}
   )
   print(f"{title:16} eigenvalues {np.round(found, 3)}")
 
 # %%
-gj.plots.portraits(portraits)
+gj.plots.phase_portraits(portraits)
 
 # %% [markdown]
 # ## 6. All of it at once
@@ -283,8 +285,8 @@ for index in (0, 3, 12, ROUNDS - 1):
   logits, log_p, log_q = frames[index]
   seen = {"D*": sigmoid(log_p - log_q), "D": sigmoid(logits)}
   title = f"round {index}: V = {worths[index]:.3f}"
-  shown[title] = gj.plots.Judged(x, np.exp(log_p), np.exp(log_q), seen)
-gj.plots.judged(shown, limits=(-4, 4))
+  shown[title] = gj.plots.DiscriminatorPlot(x, np.exp(log_p), np.exp(log_q), seen)
+gj.plots.discriminator_curves(shown, limits=(-4, 4))
 
 # %%
 worth = worths[-1]

@@ -221,11 +221,11 @@ final = {
   for title, which in members.items()
   for name in LOSSES
 }
-gj.plots.clouds(final, real=truth, columns=len(LOSSES), size=1.9)
+gj.plots.scatter_density(final, real=truth, columns=len(LOSSES), size=1.9)
 
 # %%
 gj.plots.animation(
-  gj.plots.clouds(
+  gj.plots.scatter_density(
     {f"{name}, {round}": points[name][look][SEEDS] for name in ("focal", "non_saturating")},
     real=truth,
     limits=((-1.6, 1.6), (-1.6, 1.6)),

@@ -56,7 +56,7 @@ evaluator = gj.evaluator_for(train, test, num_fake=500)
 score = lambda images: evaluator(lambda n, seed: {"x": images})
 real = score(gj.data.take(train, 500)["x"])
 print("500 training digits:", {name: round(value, 3) for name, value in real.items()})
-gj.plots.sheets({"data": gj.data.take(train, 36)["x"]}, in_row=12, size=4.5)
+gj.plots.image_grids({"data": gj.data.take(train, 36)["x"]}, in_row=12, size=4.5)
 
 # %% [markdown]
 # ## 2. Three games that differ in a value
@@ -136,7 +136,7 @@ gj.plots.curves(
 # The first seed of each, from the first look to the last, of the same latents.
 
 # %%
-gj.plots.sheets(
+gj.plots.image_grids(
   {
     f"{name}, round {ROUNDS // LOOKS * (look + 1)}": images[name][look]
     for name in LOSSES
@@ -149,7 +149,7 @@ gj.plots.sheets(
 # %%
 gj.plots.animation(
   (
-    gj.plots.sheets({name: shown[look] for name, shown in images.items()}, size=1.6)
+    gj.plots.image_grids({name: shown[look] for name, shown in images.items()}, size=1.6)
     for look in range(LOOKS)
   ),
   seconds=0.6,

@@ -76,7 +76,7 @@ for split, count in (("train", COUNT), ("test", COUNT // 2)):
 
 source = gj.data.load(f"folder:{FOLDER}/images")
 print(f"{source.size} images of {source.shape} pixels, {source.num_classes} classes")
-gj.plots.sheets({"data": gj.data.take(source, 40)["x"]}, in_row=10, size=4)
+gj.plots.image_grids({"data": gj.data.take(source, 40)["x"]}, in_row=10, size=4)
 
 # %% [markdown]
 # ## 2. A network
@@ -196,14 +196,14 @@ runs = {
 }
 last = runs[f"round {ROUNDS}"]
 shown = {title: run.sample(36) for title, run in runs.items()}
-gj.plots.sheets({**shown, "data": gj.data.take(source, 36)["x"]})
+gj.plots.image_grids({**shown, "data": gj.data.take(source, 36)["x"]})
 
 # %% [markdown]
 # A walk between latents shows whether the generator has learned the shapes or the images.
 
 # %%
 walk = last.sampler.interpolate(last.state, 4, 12)
-gj.plots.sheets({"": walk}, in_row=12, size=5)
+gj.plots.image_grids({"": walk}, in_row=12, size=5)
 
 # %%
 distance = series("score/frechet_distance")[1]

@@ -21,9 +21,9 @@ from gan_jax.data.source import (
   require_labels,
   table,
   take,
-  tell_unseen,
+  warn_unseen,
 )
-from gan_jax.data.sources.mixtures import GRID25, MIXTURES, RING8, Mixture, mixture_source
+from gan_jax.data.sources.endless import GRID25, MIXTURES, RING8, Mixture, mixture_source
 
 __all__ = [
   "GRID25",
@@ -46,8 +46,8 @@ __all__ = [
   "require_labels",
   "table",
   "take",
-  "tell_unseen",
   "to_float",
   "to_levels",
   "to_uint8",
+  "warn_unseen",
 ]

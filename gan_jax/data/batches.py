@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.checks import is_whole, shown
+from gan_jax.checks import is_integer, shown
 from gan_jax.data.permutation import Words, hash_words, permute
 from gan_jax.data.pixels import Range, to_float
 from gan_jax.data.source import Raw, Seed, Source, check_seed, draw_on_host, require_labels
@@ -100,7 +100,7 @@ class Batches:
     take: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
     seed: Seed | None = None,
   ) -> Batch:
-    """Makes batch t from arrays on the device; traceable.
+    """Computes batch t from arrays on the device; traceable.
 
     Args:
       arrays: `self.arrays`, as host or (traced) device arrays.
@@ -127,7 +127,7 @@ class Batches:
   def finish(
     self, raw: Mapping[str, Any], t: Words, rows: Words | None = None, seed: Seed | None = None
   ) -> Batch:
-    """Makes batch t from what `stream` read: scales pixels, mirrors images; traceable.
+    """Computes batch t from the raw batch of `stream`: scales pixels, mirrors images; traceable.
 
     Args:
       raw: {"x": uint8 [n, H, W, C] or float32 [n, d], "y": int32 [n] if there are labels}.
@@ -226,7 +226,7 @@ def _check(b: Batches) -> None:
   if not isinstance(source, Source):
     raise ValueError(f"source is {shown(source)}: expected a Source, as data.load('mnist10k')")
   for name in ("batch_size", "seed", "process_index", "process_count"):
-    if not is_whole(value := getattr(b, name)):
+    if not is_integer(value := getattr(b, name)):
       raise ValueError(f"{name} is {shown(value)}: expected an int")
   for name in ("flip", "resident", "labels"):
     given = isinstance(value := getattr(b, name), bool | np.bool_)
@@ -259,7 +259,7 @@ def _check(b: Batches) -> None:
 
 
 def _is_range(given: Any) -> bool:
-  """Tells two finite numbers, the lower one first, from anything else."""
+  """Checks for two finite numbers, the lower one first."""
   if not isinstance(given, tuple | list) or len(given) != 2:
     return False
   numbers = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in given)

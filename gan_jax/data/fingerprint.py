@@ -1,4 +1,4 @@
-"""What data are, wherever they lie: told without a name, so that moved ones are known again."""
+"""The fingerprint of a data set: of its contents, not its name, so that moved data match."""
 
 import zlib
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 from gan_jax.data.source import Source
 
-SAMPLE = 64  # examples that are looked at of a table that is not in memory
+SAMPLE = 64  # examples of a table that is not in memory
 
 
 def fingerprint(source: Source) -> dict[str, Any]:

@@ -47,9 +47,9 @@ def encode(
       f"the labels of {name} reach from {y.min()} to {y.max()}: expected numbers from 0. -1 often"
       " means that the class is not known: leave such examples out, or all labels"
     )
-  found = np.unique(y)
-  classes = found if classes is None else classes
-  if unknown := sorted(set(found.tolist()) - set(classes.tolist())):
+  present = np.unique(y)
+  classes = present if classes is None else classes
+  if unknown := sorted(set(present.tolist()) - set(classes.tolist())):
     raise ValueError(
       f"{name} has examples of {listed(unknown)} in one split that are no class of its training"
       f" split, which has {listed(classes.tolist())}: remove them there, or add some to it"
@@ -79,13 +79,13 @@ def encode_split(
 
 
 def class_names(classes: Sequence[object]) -> tuple[str, ...] | None:
-  """Names classes by their labels; None where these are 0, 1, ... and say no more than places."""
+  """Returns names of classes, their labels; None where these are 0, 1, ... and add nothing."""
   names = tuple(map(str, classes))
   return None if names == numbers(len(names)) else names
 
 
 def numbers(count: int) -> tuple[str, ...]:
-  """Names classes by their places."""
+  """Returns the names "0", "1", ... of classes."""
   return tuple(map(str, range(count)))
 
 

@@ -1,7 +1,7 @@
-"""What a data set is, once it has been opened: a name, a shape, and a way to get at examples.
+"""The source, an opened data set: its name, its shape, and functions to read examples.
 
 A source is either a finite table (`read` gives rows by index; small tables also sit in `arrays`) or
-endless (`draw` makes the example at any position out of thin air, inside jit). Everything is raw
+endless (`draw` computes the example at any position, inside jit). Everything is raw
 here: images are uint8 [H, W, C], points float32 [d], labels int32.
 """
 
@@ -88,15 +88,15 @@ def table(
   num_classes: int | None = None,
   class_names: Sequence[str] | None = None,
 ) -> Source:
-  """Makes a source of arrays in memory.
+  """Builds a source of arrays in memory.
 
   Args:
-    name: what error messages call it.
+    name: name of the data in error messages.
     x: uint8 [N, H, W, C] images or float32 [N, d] points.
     y: integers [N], or None.
     num_classes: number K of classes 0 .. K-1; None means those that occur in y, whose numbers
       become their names.
-    class_names: of the K classes.
+    class_names: names of the K classes.
 
   Raises:
     ValueError: no examples, or labels that do not fit them.
@@ -127,7 +127,7 @@ def require_labels(source: Source) -> None:
     )
 
 
-def tell_unseen(source: Source) -> None:
+def warn_unseen(source: Source) -> None:
   """Warns of classes that a data set declares, and has no example of: nobody can learn them."""
   if "y" in source.arrays and source.size is not None:
     absent = sorted({*range(source.num_classes or 0)} - {*source.arrays["y"].tolist()})
@@ -146,11 +146,11 @@ def check_seed(seed: int) -> None:
 
 
 def first(source: Source, n: int) -> Source:
-  """Keeps the first n examples of a table, in its own order.
+  """Returns a source of the first n examples of a table, in its own order.
 
   Args:
-    source: a finite source.
-    n: how many, from 1 to its size.
+    source: finite source.
+    n: number of examples, from 1 to its size.
 
   Returns:
     The smaller source, with the same classes.
@@ -165,29 +165,29 @@ def first(source: Source, n: int) -> Source:
       " another --config.data_options.examples, 0 for all"
     )
   arrays = {key: value[:n] for key, value in source.arrays.items()}
-  if "y" in arrays and (seen := len(np.unique(arrays["y"]))) < (source.num_classes or 0):
+  if "y" in arrays and (classes := len(np.unique(arrays["y"]))) < (source.num_classes or 0):
     _LOG.warning(
       "the first %d examples of %s are of %d of its %d classes",
       n,
       source.name,
-      seen,
+      classes,
       source.num_classes,
     )
   return source._replace(size=n, arrays=arrays)
 
 
 def hold_out(source: Source, share: float) -> tuple[Source, Source]:
-  """Keeps a share of a table back: a random choice, always the same, from all classes alike.
+  """Splits a table at random, always the same way: the share held out is that of every class.
 
   Where labels are in memory, every class gives its share to within one example and keeps at least
   one; otherwise the choice does not look at classes.
 
   Args:
-    source: a finite source.
-    share: of its examples, 0 < share < 1; the number is rounded down.
+    source: finite source.
+    share: share of its examples to hold out, 0 < share < 1; the number is rounded down.
 
   Returns:
-    (what is left to train on, what is held out), each in the order of the table.
+    (training source, held-out source), each in the order of the table.
 
   Raises:
     ValueError: the source is endless, or one of the two would be empty.
@@ -212,21 +212,21 @@ def hold_out(source: Source, share: float) -> tuple[Source, Source]:
 
 
 def _part(source: Source, places: np.ndarray) -> Source:
-  """Makes a source of the examples at some places of a table."""
+  """Builds a source of the examples at some places of a table."""
   arrays = {key: value[places] for key, value in source.arrays.items()}
-  whole = source.read
-  assert whole is not None
-  read = functools.partial(_rows, arrays) if arrays else lambda indices: whole(places[indices])
+  read_all = source.read
+  assert read_all is not None
+  read = functools.partial(_rows, arrays) if arrays else lambda indices: read_all(places[indices])
   return source._replace(size=len(places), arrays=arrays, read=read)
 
 
 def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:
-  """Takes examples out of a source as raw host arrays, for evaluation.
+  """Reads examples of a source as raw host arrays, for evaluation.
 
   Args:
     source: any source.
-    n: how many; None takes the whole table in its own order.
-    seed: which ones: a random choice without replacement, or fresh draws if the source is endless.
+    n: number of examples; None reads the whole table in its own order.
+    seed: seed of a random choice without replacement, or fresh draws if the source is endless.
       They are independent of the batches that training makes from the same seed.
 
   Returns:
@@ -253,7 +253,7 @@ def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:
 
 
 def draw_on_host(source: Source, positions: np.ndarray, seed: int) -> Raw:
-  """Draws the examples at the given positions of an endless source, as host arrays."""
+  """Computes the examples at the given positions of an endless source, as host arrays."""
   assert source.draw is not None
-  drawn = jax.jit(fixed(source.draw))(source.arrays, positions, np.uint32(seed))
-  return jax.tree.map(np.asarray, drawn)
+  examples = jax.jit(fixed(source.draw))(source.arrays, positions, np.uint32(seed))
+  return jax.tree.map(np.asarray, examples)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from gan_jax.checks import is_whole, shown
+from gan_jax.checks import is_integer, shown
 from gan_jax.game.random import (
   WHOLE_BATCH,
   AxisName,
@@ -64,29 +64,29 @@ Join = Callable[[PyTree], PyTree]  # leaves [microbatches, ...] -> leaves [...]
 
 
 def join_alike(stacked: PyTree) -> PyTree:
-  """Joins memory that is of the global batch, and so the same whichever part made it."""
+  """Joins memory computed from the global batch, which is the same on all devices."""
   return jax.tree.map(lambda x: x[0], stacked)
 
 
 def join_mean(stacked: PyTree) -> PyTree:
-  """Joins memory by its mean over parts; what is not floating point, as counts, is alike."""
+  """Joins memory by its mean; counts and other integers are the same on all devices."""
   mean = lambda x: jnp.mean(x, axis=0) if jnp.issubdtype(x.dtype, jnp.floating) else x[0]
   return jax.tree.map(mean, stacked)
 
 
 class Objective(NamedTuple):
-  """What a player minimises: first look, then judge.
+  """The loss of a player: a forward of the networks, and its value.
 
-  Players that move at once and look through the same `forward` share one evaluation of it.
+  Players that move at once and have the same `forward` share one evaluation of it.
 
   Attributes:
-    forward: (params, carried, batch, context) -> (seen, new statistics of networks and memory, by
-      name). Those of networks and players that do not move are dropped.
-    value: (seen, own params, carried, context) -> (loss, (memory, metrics)).
+    forward: (params, carried, batch, context) -> (outputs, new statistics of networks and memory,
+      by name). Those of networks and players that do not move are dropped.
+    value: (outputs, own params, carried, context) -> (loss, (memory, metrics)).
     memory: initial memory of terms and of the forward, by name; part of `State.carried`.
-    join: by name of a memory, how those of several parts of a batch become one. Without it a game
-      of several devices or microbatches is refused.
-    uses_real: whether its value depends on real data, not on the shape of the batch alone.
+    join: rule by which a memory of several devices or microbatches becomes one, by name. Without
+      one a game of several devices or microbatches is refused.
+    uses_real: whether the value depends on real data, not on the shape of the batch alone.
   """
 
   forward: Callable[[Params, Carried, Batch, StepContext], tuple[Any, Carried]]
@@ -101,11 +101,11 @@ class Player(NamedTuple):
 
   Attributes:
     owns: networks this player moves; gradients exist for these alone.
-    objective: what it minimises.
-    optimizer: any optax transformation; its state is kept by player. One that takes more than
-      gradients and parameters is given `round` as well, the number of complete rounds.
-    uses_data: whether its move consumes a minibatch of real data. The move of a player that does
-      not is still given one for its shape, and must not look at the values.
+    objective: loss of this player.
+    optimizer: any optax transformation; its state is kept by player. One with extra arguments is
+      given `round`, the number of complete rounds.
+    uses_data: whether its move consumes a minibatch of real data. Other moves are given one for
+      its shape, and must not depend on its values.
   """
 
   owns: tuple[str, ...]
@@ -114,15 +114,15 @@ class Player(NamedTuple):
   uses_data: bool = True
 
 
-Gradients = tuple[dict[str, Params], tuple[Carried, Metrics]]  # what `gradients` returns
-# Its gradients are of this device's examples; whoever plays the move averages them over devices.
+Gradients = tuple[dict[str, Params], tuple[Carried, Metrics]]  # as `gradients` returns them
+# The gradients are of this device's examples; the move averages them over devices.
 Rule = Callable[["Game", "Turn", "State", Batch, StepContext], Gradients]
 
 
 def gradient_descent(
   game: "Game", turn: "Turn", state: "State", batch: Batch, context: StepContext
 ) -> Gradients:
-  """Takes the gradients where the players stand: the rule of gradient descent."""
+  """Computes the gradients at the current parameters: the rule of gradient descent."""
   players = {name: game.players[name] for name in turn.players}
   return gradients(players, state.params, state.carried, batch, context)
 
@@ -133,8 +133,8 @@ class Turn(NamedTuple):
   Attributes:
     players: one name to move alone; several to move at once, from the same parameters and draw.
     repeat: how often in a row, each time on a fresh draw (k of Algorithm 1).
-    rule: finds the gradients that the players' optimizers are given; see `gan_jax.game.rules`.
-    opponents: players who do not move, but whose objectives the rule looks at.
+    rule: rule that computes the gradients for the optimizers; see `gan_jax.game.rules`.
+    opponents: players who do not move, but whose objectives the rule evaluates.
   """
 
   players: tuple[str, ...]
@@ -144,12 +144,12 @@ class Turn(NamedTuple):
 
 
 class Decay(NamedTuple):
-  """How fast a moving average of a network forgets.
+  """The decay of the moving average of a network.
 
   Attributes:
     rate: (images seen before this round, images of the global batch) -> decay of a move, in [0, 1].
-    corrected: whether the average is of the states seen alone, their weights divided by their sum;
-      otherwise it starts from the network at random, which it forgets at the same rate.
+    corrected: whether the average is bias-corrected, its weights divided by their sum; otherwise it
+      starts from the network at random, which it forgets at the same rate.
   """
 
   rate: Callable[[jax.Array, int], jax.Array]
@@ -161,11 +161,11 @@ class Game(NamedTuple):
 
   Attributes:
     init: (key, minibatch) -> (params, carried); reads the minibatch's shapes only.
-    prior: (key, n) -> what the generator starts from, e.g. latents [n, d].
+    prior: (key, n) -> inputs of the generator, e.g. latents [n, d].
     generate: (params, carried, z, labels or None) -> examples in the data's own range.
     players: by name.
-    turns: one round.
-    averages: networks of which a moving average is kept, each with its decay.
+    turns: turns of one round, in order.
+    averages: decay of the moving average, for each network that has one.
   """
 
   init: Callable[[jax.Array, Batch], tuple[Params, Carried]]
@@ -177,14 +177,14 @@ class Game(NamedTuple):
 
 
 class Ema(struct.PyTreeNode):
-  """The moving average of a network: all that it is sampled with.
+  """The moving average of a network, from which examples are sampled.
 
-  Statistics that were averaged otherwise than the parameters they were made by would not fit them.
+  Statistics are averaged with the parameters: those of one state would not fit the mean of many.
 
   Attributes:
     params: averaged parameters.
     carried: averaged statistics, of batch norm for instance.
-    weight: float32 scalar, the sum of the weights of the states seen.
+    weight: float32 scalar, the sum of the weights of the states averaged.
   """
 
   params: PyTree
@@ -199,8 +199,8 @@ class State(struct.PyTreeNode):
     round: int32 scalar, rounds played.
     images: uint32 scalar, examples in the batches of these rounds, whatever the size of each.
     key: typed PRNG key; it never changes, every draw folds round, turn and purpose into it.
-    params: by network.
-    carried: by network, and memory of terms by "player.term".
+    params: parameters, by network.
+    carried: statistics by network, and memory of terms by "player.term".
     opt: optimizer states, by player.
     ema: moving averages, by network.
   """
@@ -226,18 +226,18 @@ def images_a_round(game: Game, batch_size: int) -> int:
 
 @fixed
 def init(game: Game, key: jax.Array, batch: Batch) -> State:
-  """Makes the state before the first round.
+  """Builds the state before the first round.
 
   Args:
     game: the game.
     key: typed PRNG key.
-    batch: as for `play_round`, of which only shapes and dtypes are read: `jax.ShapeDtypeStruct` do.
+    batch: batch as for `play_round`, or its `jax.ShapeDtypeStruct`s: values are not read.
 
   Returns:
     The initial state.
 
   Raises:
-    ValueError: if one of them is not what it should be.
+    ValueError: if one of them is of another type or shape.
   """
   check_game(game)
   check_key(key)
@@ -278,7 +278,7 @@ def play_round(
     state: the state before the round.
     batch: real data, leaves [minibatches(game), B, ...].
     axis_name: name of the mapped axis, or axes, when called under `pmap` or `shard_map`, where B is
-      this device's share. Under `jit` on sharded arrays leave it out.
+      this device's share; None under `jit`, on sharded arrays too.
 
   Returns:
     The state after the round and the metrics of each player's last move.
@@ -292,16 +292,16 @@ def play_round(
   _check_batch(game, batch)
   batch = jax.tree.map(in_32_bits, dict(batch))
   needed = max(1, minibatches(game))  # one at least: moves without data read its shape
+  # Derived from the round, never split off: a resumed run draws the same numbers.
   key = jax.random.fold_in(state.key, state.round)
   metrics: Metrics = {}
-  first = 0
+  first = 0  # the first minibatch that no turn has consumed
   for index, turn in enumerate(game.turns):
     share = slice(first, first + turn.repeat) if _uses_data(game, turn) else slice(1)
     first = share.stop if _uses_data(game, turn) else first
-    mine = jax.tree.map(lambda x, share=share: x[share], batch)
-    state, new_metrics = _play_turn(
-      game, state, turn, mine, jax.random.fold_in(key, index), axis_name
-    )
+    turn_batch = jax.tree.map(lambda x, share=share: x[share], batch)
+    turn_key = jax.random.fold_in(key, index)
+    state, new_metrics = _play_turn(game, state, turn, turn_batch, turn_key, axis_name)
     metrics |= new_metrics
   images = state.images + jnp.uint32(needed * _global_size(batch, axis_name, axis=1))
   return state.replace(round=state.round + 1, images=images), metrics
@@ -317,25 +317,25 @@ def sample(
   *,
   ema: bool = True,
 ) -> jax.Array:
-  """Draws n examples in the data's own range, from averaged networks where there are any.
+  """Samples n examples in the data's own range, from averaged networks where there are any.
 
   Args:
     game: the game.
-    state: its state.
+    state: state of the game.
     key: typed PRNG key.
-    n: how many.
-    labels: int32 [n] for a conditional game.
+    n: number of examples.
+    labels: int32 [n], for a conditional game.
     ema: whether to use averaged networks.
 
   Returns:
     [n, ...] examples.
 
   Raises:
-    ValueError: for what is no key, no number, or not a label for each example.
+    ValueError: if the key, the number or the labels are of another type or shape.
   """
   _check_state(state)
   check_key(key)
-  if not is_whole(n) or n < 1:
+  if not is_integer(n) or n < 1:
     raise ValueError(f"n is {shown(n)}: expected how many examples to draw, an int >= 1")
   if labels is not None and jnp.shape(labels) != (n,):
     raise ValueError(f"labels are {shown(labels)}: expected int32 [{n}], one for each example")
@@ -343,17 +343,17 @@ def sample(
 
 
 def networks(state: State, ema: bool = True) -> tuple[Params, Carried]:
-  """Picks (params, carried) to sample with: averages where they are kept, if `ema`."""
-  kept = state.ema if ema else {}
-  params = {net: average.params for net, average in kept.items()}
-  carried = {net: average.carried for net, average in kept.items()}
+  """Returns (params, carried) to sample with: averages of the networks that have one, if `ema`."""
+  averages = state.ema if ema else {}
+  params = {net: average.params for net, average in averages.items()}
+  carried = {net: average.carried for net, average in averages.items()}
   return {**state.params, **params}, {**state.carried, **carried}
 
 
 def _play_turn(
   game: Game, state: State, turn: Turn, batch: Batch, key: jax.Array, axis_name: AxisName
 ) -> tuple[State, Metrics]:
-  """Plays a turn as often as it repeats, each time on a fresh draw; tells the last."""
+  """Plays the repeats of a turn, each on a fresh draw; returns the metrics of the last."""
 
   def once(state: State, r: int | jax.Array) -> tuple[State, Metrics]:
     minibatch = jax.tree.map(lambda x: x[r if _uses_data(game, turn) else 0], batch)
@@ -372,30 +372,31 @@ def losses(
   batch: Batch,
   context: StepContext,
 ) -> tuple[dict[str, jax.Array], tuple[Carried, Metrics]]:
-  """Computes each player's loss at one place and draw, with one forward for all.
+  """Computes each player's loss at given parameters and draw, with one forward for all.
 
   Args:
-    players: those who look, by name.
-    params: of all networks.
-    carried: of the state.
+    players: players, by name.
+    params: parameters of all networks.
+    carried: `State.carried`.
     batch: one minibatch, leaves [B, ...].
     context: key and round.
 
   Returns:
-    ({player: loss}, (what the look leaves in `carried`, metrics)).
+    ({player: loss}, (new statistics and memory in `carried`, metrics)).
   """
-  kept = {*_owned(players), *(name for p in players.values() for name in p.objective.memory)}
-  seen: dict[Any, Any] = {}
+  # Statistics of networks that do not move are dropped: only moves of their owner update them.
+  movable = {*_owned(players), *(name for p in players.values() for name in p.objective.memory)}
+  outputs: dict[Any, Any] = {}  # by forward
   values: dict[str, jax.Array] = {}
   new_carried: Carried = {}
   metrics: Metrics = {}
   for name, (owns, objective, *_) in players.items():
-    if objective.forward not in seen:
-      seen[objective.forward], new = objective.forward(params, carried, batch, context)
+    if objective.forward not in outputs:
+      outputs[objective.forward], new = objective.forward(params, carried, batch, context)
       _check_names(name, new, {*params, *carried})
-      new_carried |= _pick(new, tuple(key for key in new if key in kept))
+      new_carried |= _pick(new, tuple(key for key in new if key in movable))
     values[name], (memory, new_metrics) = objective.value(
-      seen[objective.forward], _pick(params, owns), carried, context
+      outputs[objective.forward], _pick(params, owns), carried, context
     )
     _check_names(name, memory, set(objective.memory))
     new_carried |= memory
@@ -410,40 +411,45 @@ def gradients(
   batch: Batch,
   context: StepContext,
 ) -> Gradients:
-  """Takes each player's gradient at one place and draw; arguments as for `losses`.
+  """Computes each player's gradient at given parameters and draw; arguments as for `losses`.
+
+  Each player's loss is differentiated in its own networks alone. This is what `stop_gradient` is
+  used for elsewhere, and needs no mark in the losses.
 
   Returns:
-    ({player: gradients of what it owns}, (what the look leaves in `carried`, metrics)), of this
+    ({player: gradients of its own networks}, (new statistics and memory, metrics)), of this
     device's examples: `mean` over devices makes them those of the batch.
   """
-  own = _pick(params, _owned(players))
-  at = lambda own: losses(players, {**params, **own}, carried, batch, context)
-  _, push, new_carried = jax.linearize(at, own, has_aux=True)
+  owned_params = _pick(params, _owned(players))
+  loss_of = lambda owned: losses(players, {**params, **owned}, carried, batch, context)
+  # Linearised once: players that move at once share the forward and its activations.
+  _, jvp, new_carried = jax.linearize(loss_of, owned_params, has_aux=True)
   grads = {}
   for name, player in players.items():
     # Transposing one output alone leaves no trace of the other players' losses.
-    pull = jax.linear_transpose(lambda tangent, name=name: push(tangent)[name], own)
-    grads[name] = _pick(pull(jnp.ones(()))[0], player.owns)
+    vjp = jax.linear_transpose(lambda tangent, name=name: jvp(tangent)[name], owned_params)
+    grads[name] = _pick(vjp(jnp.ones(()))[0], player.owns)
   return grads, new_carried
 
 
 def update(game: Game, state: State, grads: Mapping[str, Params]) -> State:
-  """Lets optimizers move their players.
+  """Applies the optimizers of the players that move.
 
   Args:
     game: the game.
-    state: where they stand.
-    grads: gradients of what a player owns, for each player that is to move.
+    state: state before the update.
+    grads: gradients of a player's own networks, for each player that moves.
 
   Returns:
-    The state with their parameters and optimizer states anew.
+    The state with new parameters and optimizer states.
   """
   params, opt = dict(state.params), dict(state.opt)
   for name, gradient in grads.items():
-    before = _pick(state.params, game.players[name].owns)
+    # Of the state, not of `params`: players that move at once all start from the same point.
+    old_params = _pick(state.params, game.players[name].owns)
     optimizer = optax.with_extra_args_support(game.players[name].optimizer)
-    updates, opt[name] = optimizer.update(gradient, state.opt[name], before, round=state.round)
-    params |= optax.apply_updates(before, updates)
+    updates, opt[name] = optimizer.update(gradient, state.opt[name], old_params, round=state.round)
+    params |= optax.apply_updates(old_params, updates)
   return state.replace(params=params, opt=opt)
 
 
@@ -454,6 +460,7 @@ def _move(
   grads, (new_carried, metrics) = turn.rule(
     game, turn, state, batch, StepContext(key, state.round, axis_name)
   )
+  # Each device has the mean over its own examples, and all as many: the mean of means is exact.
   grads, new_carried = mean(grads, axis_name), join_devices(game, new_carried, axis_name)
   metrics |= {f"{name}/gradient_norm": optax.tree.norm(grads[name]) for name in grads}
   state = update(game, state, grads).replace(carried={**state.carried, **new_carried})
@@ -462,7 +469,8 @@ def _move(
 
 
 def _first_ema(params: Params, carried: Carried, net: str, decay: Decay) -> Ema:
-  """Makes the average of a network that has not moved yet: a copy, whose weight may be 0."""
+  """Builds the average of a network that has not moved yet: a copy, of weight 0 if corrected."""
+  # Copies, since two names for one buffer could not be donated.
   own, statistics = jax.tree.map(jnp.copy, (params[net], carried.get(net, {})))
   return Ema(own, statistics, weight=jnp.full((), not decay.corrected, jnp.float32))
 
@@ -482,13 +490,17 @@ def _average(
 
 
 def _updated(ema: Ema, decay: jax.Array, params: PyTree, carried: PyTree) -> Ema:
-  """Adds a state to an average; of a state that never changes it is that state to the bit."""
+  """Adds a state to an average; the average of a constant is that constant, bit for bit."""
+  # Adam's bias correction (arXiv:1412.6980) as a running mean: with w_n = β w_{n-1} + (1 - β) from
+  # w_0 = 0, the mean of n states moves by (1 - β) / w_n of the difference to the newest, and from
+  # w_0 = 1, where w_n = 1, by the usual 1 - β.
   weight = decay * ema.weight + (1 - decay)
-  share = (1 - decay) / weight  # 1 of the first state, where only states seen count
+  share = (1 - decay) / weight  # 1 for the first state, if corrected
 
   def add(mean: jax.Array, x: jax.Array) -> jax.Array:
     if not jnp.issubdtype(x.dtype, jnp.floating):
       return x
+    # mean + 1 (x - mean) would round, and not be x.
     return jnp.where(share < 1, mean + share * (x - mean), x).astype(x.dtype)
 
   new_params = jax.tree.map(add, ema.params, params)
@@ -496,22 +508,22 @@ def _updated(ema: Ema, decay: jax.Array, params: PyTree, carried: PyTree) -> Ema
 
 
 def _global_size(batch: Batch, axis_name: AxisName, axis: int = 0) -> int:
-  """Counts the examples of a minibatch over all devices; `axis` of its leaves is that of them."""
+  """Counts the examples of a minibatch, along `axis` of its leaves, over all devices."""
   leaves = jax.tree.leaves(dict(batch))
   devices = 1 if axis_name is None else jax.lax.psum(1, axis_name)
   return devices * leaves[0].shape[axis] if leaves else 1
 
 
 def join_devices(game: Game, new_carried: Carried, axis_name: AxisName) -> Carried:
-  """Makes what a move leaves in `carried` the same on all devices that share a batch."""
+  """Joins the new statistics and memory of all devices that share a batch."""
   if axis_name is None:
     return new_carried
   how = joins(game, new_carried)
   of = lambda *kinds: {name: tree for name, tree in new_carried.items() if how[name] in kinds}
   averaged = _mean_floats(of(join_mean), axis_name)
-  others = set(how.values()) - {join_mean, join_alike}
-  gathered = jax.lax.all_gather(of(*others), axis_name)
-  return new_carried | averaged | {name: how[name](tree) for name, tree in gathered.items()}
+  custom = set(how.values()) - {join_mean, join_alike}
+  stacked = jax.lax.all_gather(of(*custom), axis_name)  # any other rule needs those of each device
+  return new_carried | averaged | {name: how[name](tree) for name, tree in stacked.items()}
 
 
 def _mean_floats(tree: PyTree, axis_name: AxisName) -> PyTree:
@@ -524,7 +536,7 @@ def _mean_floats(tree: PyTree, axis_name: AxisName) -> PyTree:
 
 
 def joins(game: Game, new_carried: Carried) -> dict[str, Join]:
-  """Finds how each of what a move leaves joins; refuses memory that does not say."""
+  """Returns the rule by which each statistic and memory joins; refuses memory without one."""
   declared = {name: how for p in game.players.values() for name, how in p.objective.join.items()}
   networks = _owned(game.players)
   for name, tree in new_carried.items():
@@ -558,7 +570,7 @@ def mean(tree: PyTree, axis_name: AxisName) -> PyTree:
 
 
 def check_game(game: Game) -> None:
-  """Refuses turns of unknown players, and averages of networks that nobody owns."""
+  """Checks that players of turns exist, and that averaged networks have an owner."""
   if not isinstance(game, Game):
     raise ValueError(f"game is {shown(game)}: expected a Game, such as two_player(...) makes")
   check_turns(game.turns)
@@ -577,7 +589,7 @@ def check_game(game: Game) -> None:
 
 
 def check_turns(turns: Any) -> None:
-  """Refuses what are no turns."""
+  """Checks that `turns` are turns, of players and repeated at least once."""
   of_turns = isinstance(turns, tuple | list) and all(isinstance(turn, Turn) for turn in turns)
   if not of_turns or not turns:
     raise ValueError(f"turns is {shown(turns)}: expected turns, such as turns.alternating(k=1)")
@@ -587,12 +599,12 @@ def check_turns(turns: Any) -> None:
         f"the players of a turn are {turn.players!r}: expected a tuple of names, such as "
         "Turn(('generator',))"
       )
-    if not is_whole(turn.repeat) or turn.repeat < 1:
+    if not is_integer(turn.repeat) or turn.repeat < 1:
       raise ValueError(f"a turn is repeated {shown(turn.repeat)} times: expected an int >= 1")
 
 
 def _check_names(player: str, new_carried: Carried, known: set[str]) -> None:
-  """Refuses what a forward or a value leaves under a name that nobody declared."""
+  """Checks that new statistics and memory have the name of a network or a declared memory."""
   if unknown := set(new_carried) - known:
     raise ValueError(
       f"the objective of {player!r} leaves {', '.join(map(repr, sorted(unknown)))} in `carried`, "
@@ -611,7 +623,7 @@ def _check_state(state: Any) -> None:
 
 
 def _check_complete(game: Game, state: State) -> None:
-  """Refuses a state that lacks what a game moves: that of another game."""
+  """Checks that a state has all networks, memory and averages of the game."""
   memory = [name for player in game.players.values() for name in player.objective.memory]
   needs = {
     "params": _owned(game.players),
@@ -632,7 +644,7 @@ def _is_array(x: Any) -> bool:
 
 
 def _check_batch(game: Game, batch: Any) -> None:
-  """Refuses anything but the minibatches of a round, stacked; `minibatches` says how many."""
+  """Checks that a batch holds the minibatches of a round, stacked."""
   if not isinstance(batch, Mapping):
     raise ValueError(f'batch is {shown(batch)}: expected a dict of arrays, such as {{"x": x}}')
   for name, x in batch.items():

@@ -1,30 +1,30 @@
-"""Latents: what generators start from, each from a key of its own."""
+"""Latents: the inputs of generators, each drawn from a key of its own."""
 
 from collections.abc import Callable
 
 import jax
 
-from gan_jax.checks import is_number, is_whole, shown
+from gan_jax.checks import is_integer, is_number, shown
 
 Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
 
 
 def normal(dim: int, scale: float = 1.0) -> Latent:
-  """Draws z ~ N(0, scale²) of `dim` dimensions."""
+  """Samples z ~ N(0, scale²) of `dim` dimensions."""
   _require_dimensions(dim)
   _require_scale(scale)
   return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
 
 
 def uniform(dim: int, scale: float = 1.0) -> Latent:
-  """Draws z ~ U(-scale, scale) of `dim` dimensions."""
+  """Samples z ~ U(-scale, scale) of `dim` dimensions."""
   _require_dimensions(dim)
   _require_scale(scale)
   return jax.vmap(lambda key: jax.random.uniform(key, (dim,), minval=-scale, maxval=scale))
 
 
 def truncated(dim: int, bound: float = 2.0) -> Latent:
-  """Draws z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
+  """Samples z ~ N(0, 1) of `dim` dimensions, each redrawn until within ±bound."""
   _require_dimensions(dim)
   if not is_number(bound, lambda x: x > 0):
     raise ValueError(f"latents are kept within ±bound with bound > 0, got {shown(bound)}")
@@ -32,7 +32,7 @@ def truncated(dim: int, bound: float = 2.0) -> Latent:
 
 
 def _require_dimensions(dim: int) -> None:
-  if not is_whole(dim) or dim < 1:
+  if not is_integer(dim) or dim < 1:
     raise ValueError(f"a latent has at least 1 dimension, got dim = {shown(dim)}")
 
 

@@ -16,9 +16,7 @@ from gan_jax.losses.adversarial import AdversarialLoss
 from gan_jax.losses.objectives import Match, logits_for
 
 EXAMPLES = 64  # examples of each kind whose distances are compared
-EVERY = (
-  10  # rounds between two comparisons: they would take a fair share of a small network's round
-)
+EVERY = 10  # rounds between comparisons, which cost a fair share of a small network's round
 COMPARED = ("coverage", "diversity", "generator_jacobian", "precision")
 UNMEASURED = dict.fromkeys(COMPARED, np.float32(0))  # memory before round 0, which is measured
 NEIGHBOURS = 5  # the neighbourhood of a real example reaches to its fifth neighbour
@@ -119,7 +117,7 @@ def of_generator(loss: AdversarialLoss, match: Match) -> Metrics:
   real, fake = jax.lax.stop_gradient(logits_for(loss, match))
   # Of the sum, so that the slopes do not depend on the batch size.
   slopes = jax.grad(lambda fake: jnp.sum(loss.generator(real, fake)))(fake)
-  trusted, distrusted = (match.seen_mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
+  trusted, distrusted = (match.microbatch_mean(jax.nn.sigmoid(x)) for x in (fake, -fake))
   return {
     f"{MONITOR}slope": jnp.mean(jnp.abs(slopes)),
     f"{MONITOR}slope_ratio": trusted / jnp.maximum(distrusted, 1e-30),

@@ -12,25 +12,25 @@ from gan_jax.game.core import PyTree
 
 
 def clip_weights(bound: float) -> optax.GradientTransformation:
-  """Keeps every parameter within ±bound right after the update; chain it last.
+  """Clips every parameter to ±bound right after the update; chain it last.
 
   Arjovsky, Chintala, Bottou 2017 (arXiv:1701.07875), Algorithm 1.
 
   Args:
-    bound: > 0.
+    bound: largest magnitude of a parameter, > 0.
 
   Returns:
-    A transformation that cuts updates short at the bound, or the last number of the parameter's
-    dtype before it, so that none passes it by rounding.
+    A transformation that shortens updates, such that parameters end at the bound, or at the last
+    number of their dtype before it: none exceeds it by rounding.
   """
   if not is_number(bound, lambda x: x > 0):
     raise ValueError(f"weights are clipped to ±bound with bound > 0, got {shown(bound)}")
 
-  def cut(u: jax.Array, p: jax.Array) -> jax.Array:
+  def clip(u: jax.Array, p: jax.Array) -> jax.Array:
     most = _at_most(bound, p.dtype)
-    # What the sum rounds to counts: compilers keep bfloat16 in float32 unless told not to.
-    about = jnp.finfo(p.dtype)
-    rounded = lambda x: jax.lax.reduce_precision(x, about.nexp, about.nmant)
+    # Rounded explicitly: compilers may keep bfloat16 sums in float32.
+    dtype = jnp.finfo(p.dtype)
+    rounded = lambda x: jax.lax.reduce_precision(x, dtype.nexp, dtype.nmant)
     u = rounded(jnp.clip(p + u, -most, most).astype(p.dtype) - p)
     # p + u may round past the bound. The next number toward -p does not, but for a p so large that
     # there is none between: 0 is within any bound.
@@ -39,24 +39,24 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
     return jnp.where(outside(u), -p, u)
 
   def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
-    return jax.tree.map(cut, updates, params), state
+    return jax.tree.map(clip, updates, params), state
 
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
 def _at_most(bound: float, dtype: Any) -> np.ndarray:
-  """Finds the largest number of a dtype that is at most `bound`."""
-  near = np.asarray(bound, dtype)
-  return near if float(near) <= bound else np.nextafter(near, np.zeros_like(near))
+  """Computes the largest number of a dtype that is at most `bound`."""
+  nearest = np.asarray(bound, dtype)
+  return nearest if float(nearest) <= bound else np.nextafter(nearest, np.zeros_like(nearest))
 
 
 class Lookahead(NamedTuple):
   """State of `lookahead`.
 
   Attributes:
-    inner: of the optimizer inside.
-    slow: parameters that were last agreed on.
-    updates: int32, how many so far.
+    inner: state of the inner optimizer, which makes the fast updates.
+    slow: slow parameters, as of the last synchronisation.
+    updates: int32 scalar, number of fast updates so far.
   """
 
   inner: PyTree
@@ -67,7 +67,7 @@ class Lookahead(NamedTuple):
 def lookahead(
   optimizer: optax.GradientTransformation, *, every: int, share: float = 0.5
 ) -> optax.GradientTransformation:
-  """Goes back, every k updates, to a point on the way from where it was k updates ago.
+  """Moves back, every k fast updates, to a point between the slow parameters and the fast ones.
 
   Lookahead-minmax, Chavdarova et al. 2021, arXiv:2006.14567, after Zhang et al. 2019,
   arXiv:1907.08610: an average along the trajectory, which lies inside where it rotates. Give it to
@@ -75,9 +75,9 @@ def lookahead(
   second sees the first already back, in the paper both go back after both have moved.
 
   Args:
-    optimizer: that moves in between.
-    every: k >= 1 updates.
-    share: of the way that is kept, in (0, 1]; 1 is the optimizer alone.
+    optimizer: inner optimizer, of the fast updates.
+    every: number k >= 1 of fast updates between two synchronisations.
+    share: step size α of the slow parameters, in (0, 1]; 1 is the inner optimizer alone.
 
   Returns:
     The optimizer.
@@ -107,11 +107,12 @@ def lookahead(
   ) -> tuple[PyTree, Lookahead]:
     updates, inner = fast_step(updates, state.inner, params, **more)
     count = state.updates + 1
-    back = count % every == 0
+    synchronise = count % every == 0
     fast = optax.apply_updates(params, updates)
-    agreed = jax.tree.map(lambda slow, fast: slow + share * (fast - slow), state.slow, fast)
-    choose = lambda a, b: jax.tree.map(lambda a, b: jnp.where(back, a, b), a, b)
-    updates = choose(jax.tree.map(jnp.subtract, agreed, params), updates)
-    return updates, Lookahead(inner, choose(agreed, state.slow), count)
+    slow = jax.tree.map(lambda slow, fast: slow + share * (fast - slow), state.slow, fast)
+    select = lambda a, b: jax.tree.map(lambda a, b: jnp.where(synchronise, a, b), a, b)
+    # An update, and not new parameters, is what optax adds: back is the difference to here.
+    updates = select(jax.tree.map(jnp.subtract, slow, params), updates)
+    return updates, Lookahead(inner, select(slow, state.slow), count)
 
   return optax.GradientTransformationExtraArgs(init, step)

@@ -1,4 +1,4 @@
-"""Update rules that theory brought: what the optimizers are given instead of the plain gradients.
+"""Update rules of theory: gradients for the optimizers, in the place of the plain ones.
 
 A rule is data, a transformation of a game's turns:
 
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.checks import is_number, is_whole, shown
+from gan_jax.checks import is_integer, is_number, shown
 from gan_jax.game.core import (
   Batch,
   Game,
@@ -40,11 +40,11 @@ Turns = tuple[Turn, ...]
 
 
 def extragradient(turns: Turns) -> Turns:
-  """Takes the gradients a step ahead: where the players would go, and moves from here by those.
+  """Builds turns by extragradient: gradients at the next point, applied at the present one.
 
   Korpelevich 1976; for GANs Gidel et al. 2019, arXiv:1802.10551. The step ahead is the optimizers'
-  own, on the same draw; what they remember of it is forgotten. With SGD this is the method as it
-  was published; the paper's ExtraAdam lets Adam remember both gradients.
+  own, on the same draw, and leaves their state as it was. With SGD this is the method as published;
+  the paper's ExtraAdam updates Adam's moments with both gradients.
 
   Args:
     turns: one turn, in which all players move at once.
@@ -58,6 +58,7 @@ def extragradient(turns: Turns) -> Turns:
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
     grads, _ = gradient_descent(game, turn, state, batch, context)
+    # Averaged here: on every device the extrapolation must be that of the whole batch.
     ahead = update(game, state, mean(grads, context.axis_name))
     return gradient_descent(game, turn, ahead, batch, context)
 
@@ -65,7 +66,7 @@ def extragradient(turns: Turns) -> Turns:
 
 
 def consensus(turns: Turns, *, weight: float) -> Turns:
-  """Lets every player descend ½‖v‖² as well, v being the gradients of all of them.
+  """Builds turns in which players descend ½‖v‖² as well, v being the gradients of all of them.
 
   Consensus optimisation, Mescheder et al. 2017, arXiv:1705.10461: g + γ ∇½‖v‖² for each player. It
   costs about a second forward and backward.
@@ -84,17 +85,17 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
     raise ValueError(f"consensus optimisation has a weight >= 0, got {shown(weight)}")
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
-    def half_square(own: Params) -> tuple[jax.Array, Gradients]:
-      grads, new_carried = gradient_descent(game, turn, _at(state, own), batch, context)
-      whole = mean(grads, context.axis_name)
-      return optax.tree.norm(whole, squared=True) / 2, (grads, new_carried)
+    def half_square(params: Params) -> tuple[jax.Array, Gradients]:
+      grads, new_carried = gradient_descent(game, turn, _at(state, params), batch, context)
+      v = mean(grads, context.axis_name)  # the norm is not linear: it is of the mean, not a mean
+      return optax.tree.norm(v, squared=True) / 2, (grads, new_carried)
 
     owned = {net: state.params[net] for name in turn.players for net in game.players[name].owns}
     slope, (grads, new_carried) = jax.grad(half_square, has_aux=True)(owned)
     add = lambda g, s: g + weight * s
     return {
-      name: {net: jax.tree.map(add, g, slope[net]) for net, g in own.items()}
-      for name, own in grads.items()
+      name: {net: jax.tree.map(add, g, slope[net]) for net, g in nets.items()}
+      for name, nets in grads.items()
     }, new_carried
 
   return (_at_once(turns, "consensus")._replace(rule=rule),)
@@ -103,7 +104,7 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
 def unrolled(
   turns: Turns, *, steps: int, player: str = "generator", opponent: str = "discriminator"
 ) -> Turns:
-  """Lets one player see where its move sends the other in the next k moves.
+  """Builds turns in which one player moves against the opponent k updates ahead.
 
   Unrolled GANs, Metz et al. 2017, arXiv:1611.02163: the generator's gradient is that of its loss
   against the discriminator k updates on, differentiated through these updates. They are of the
@@ -111,52 +112,54 @@ def unrolled(
   differentiate through Adam, give it an `eps_root` > 0: its square root has no slope at 0.
 
   Args:
-    turns: of the game; those in which the player does not move are left as they are.
-    steps: k >= 0; 0 is no look-ahead, the paper takes 5 to 10.
-    player: who looks ahead.
-    opponent: who is looked through.
+    turns: turns of the game; those in which the player does not move stay as they are.
+    steps: number k >= 0 of unrolled updates, 5 to 10 in the paper; 0 unrolls none.
+    player: player whose gradients are unrolled.
+    opponent: player whose updates are unrolled.
 
   Returns:
-    The turns. One that looks ahead consumes real data if the opponent's objective does.
+    The turns. An unrolled one consumes real data if the opponent's objective does.
 
   Raises:
     ValueError: if k is negative, or the player never moves.
   """
   check_turns(turns)
-  if not is_whole(steps) or steps < 0:
+  if not is_integer(steps) or steps < 0:
     raise ValueError(f"unrolling takes k >= 0 steps, got {shown(steps)}")
   if not any(player in turn.players for turn in turns):
     raise ValueError(f"unrolling is for {player!r}, who has no turn")
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
     grads, new_carried = gradient_descent(game, turn, state, batch, context)
-    me = {player: game.players[player]}
+    unrolled_player = {player: game.players[player]}
 
-    def ahead(own: Params) -> jax.Array:
+    def unrolled_loss(params: Params) -> jax.Array:
       def step(state: State, _: None) -> tuple[State, None]:
         grads, _aux = gradient_descent(game, Turn((opponent,)), state, batch, context)
         return update(game, state, mean(grads, context.axis_name)), None
 
-      then, _ = jax.lax.scan(step, _at(state, own), length=steps)
-      return losses(me, {**then.params, **own}, state.carried, batch, context)[0][player]
+      # The unrolled updates depend on `params`, and are differentiated through as well.
+      later, _ = jax.lax.scan(step, _at(state, params), length=steps)
+      of_all = {**later.params, **params}
+      return losses(unrolled_player, of_all, state.carried, batch, context)[0][player]
 
-    own = {net: state.params[net] for net in game.players[player].owns}
-    return {**grads, player: jax.grad(ahead)(own)}, new_carried
+    owned = {net: state.params[net] for net in game.players[player].owns}
+    return {**grads, player: jax.grad(unrolled_loss)(owned)}, new_carried
 
-  looks = lambda turn: turn._replace(rule=rule, opponents=(opponent,))
-  return tuple(looks(turn) if player in turn.players else turn for turn in turns)
+  unroll = lambda turn: turn._replace(rule=rule, opponents=(opponent,))
+  return tuple(unroll(turn) if player in turn.players else turn for turn in turns)
 
 
 def microbatches(turns: Turns, count: int) -> Turns:
-  """Lets moves look at their minibatch in parts, one after the other, to take less memory.
+  """Builds turns that accumulate gradients over microbatches, to take less memory.
 
-  The gradients are those of the whole minibatch, and so are all draws. What an objective sees of
-  the whole at once has no parts: batch norm, packing, and terms that look across the batch are
-  refused when the game is played. Monitors compare the examples of a part.
+  The gradients are those of the whole minibatch, and so are all draws. Batch norm, packing, and
+  terms across the batch cannot be computed by microbatch, and are refused when the game is played.
+  Monitors compare the examples of a microbatch.
 
   Args:
-    turns: of the game, by gradient descent.
-    count: of the parts, >= 1; it divides each device's share of the batch.
+    turns: turns of the game, by gradient descent.
+    count: number of microbatches, >= 1; it divides each device's share of the batch.
 
   Returns:
     The turns.
@@ -165,7 +168,7 @@ def microbatches(turns: Turns, count: int) -> Turns:
     ValueError: for another rule than gradient descent, or a count out of range.
   """
   check_turns(turns)
-  if not is_whole(count) or count < 1:
+  if not is_integer(count) or count < 1:
     raise ValueError(f"a minibatch is seen in one part or more, got microbatches = {shown(count)}")
   if count > 1 and any(turn.rule is not gradient_descent for turn in turns):
     raise ValueError(
@@ -176,24 +179,26 @@ def microbatches(turns: Turns, count: int) -> Turns:
   def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
     players = {name: game.players[name] for name in turn.players}
 
-    def look(total: PyTree, given: tuple[jax.Array, Batch]) -> tuple[PyTree, PyTree]:
-      seen = context._replace(microbatch=Microbatch(given[0], count))
-      grads, new_carried = gradients(players, state.params, state.carried, given[1], seen)
+    def add(total: PyTree, indexed: tuple[jax.Array, Batch]) -> tuple[PyTree, PyTree]:
+      index, examples = indexed
+      part = context._replace(microbatch=Microbatch(index, count))
+      grads, new_carried = gradients(players, state.params, state.carried, examples, part)
       return jax.tree.map(jnp.add, total, grads), new_carried
 
     owned = {name: {net: state.params[net] for net in p.owns} for name, p in players.items()}
-    parts = jnp.arange(count), jax.tree.map(lambda x: _apart(x, count), dict(batch))
-    total, new_carried = jax.lax.scan(look, jax.tree.map(jnp.zeros_like, owned), parts)
-    carried, metrics = new_carried
-    how = joins(game, carried)
-    carried = {name: how[name](stacked) for name, stacked in carried.items()}
-    return jax.tree.map(lambda x: x / count, total), (carried, join_mean(metrics))
+    indexed = jnp.arange(count), jax.tree.map(lambda x: _split(x, count), dict(batch))
+    zeros = jax.tree.map(jnp.zeros_like, owned)
+    total, (new_carried, metrics) = jax.lax.scan(add, zeros, indexed)
+    how = joins(game, new_carried)
+    new_carried = {name: how[name](stacked) for name, stacked in new_carried.items()}
+    # Microbatches have equally many examples, so that the mean of their means is the batch's.
+    return jax.tree.map(lambda x: x / count, total), (new_carried, join_mean(metrics))
 
   return turns if count == 1 else tuple(turn._replace(rule=rule) for turn in turns)
 
 
-def _apart(x: jax.Array, count: int) -> jax.Array:
-  """Takes every `count`th example together: [B, ...] -> [count, B / count, ...]."""
+def _split(x: jax.Array, count: int) -> jax.Array:
+  """Groups every `count`th example: [B, ...] -> [count, B / count, ...]."""
   if x.shape[0] % count:
     raise ValueError(
       f"microbatches = {count} does not divide a device's {x.shape[0]} examples; choose a divisor"
@@ -211,5 +216,5 @@ def _at_once(turns: Turns, rule: str) -> Turn:
   return turns[0]
 
 
-def _at(state: State, own: Params) -> State:
-  return state.replace(params={**state.params, **own})
+def _at(state: State, params: Params) -> State:
+  return state.replace(params={**state.params, **params})

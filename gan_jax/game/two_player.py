@@ -24,7 +24,7 @@ import optax
 from flax import linen as nn
 from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
-from gan_jax.checks import is_whole, shown, takes
+from gan_jax.checks import is_integer, shown, takes
 from gan_jax.game import monitors
 from gan_jax.game.core import (
   Batch,
@@ -72,35 +72,35 @@ def two_player(
   instance_noise: Weight = 0.0,
   remat: bool = False,
 ) -> Game:
-  """Wires a generator and a discriminator into a game.
+  """Builds a game of a generator and a discriminator.
 
   Args:
     generator: module called as `net(z, y, train=)`, to examples.
     discriminator: module called as `net(x, y, train=)`, to logits [B].
     loss: both players' adversarial loss.
-    optimizers: for "discriminator" and "generator".
-    latent: what the generator starts from.
-    regularizers: the discriminator's, name -> (weight, term).
-    generator_regularizers: the generator's, likewise.
+    optimizers: optimizers of "discriminator" and "generator".
+    latent: prior of the generator's inputs.
+    regularizers: terms of the discriminator's loss, name -> (weight, term).
+    generator_regularizers: terms of the generator's loss, likewise.
     turns: `alternating(k)`, `simultaneous()`, or any turns of "discriminator" and "generator".
     averages: moving averages by network, `{"generator": decay(0.999)}`.
-    conditional: whether batches hold labels "y" that both networks get. Fakes take the labels of
+    conditional: whether batches hold labels "y", which both networks take. Fakes take the labels of
       the real examples that they are matched with.
-    packing: m, how many examples the discriminator sees at once, stacked on the channel axis
+    packing: number m of examples that the discriminator takes at once, stacked on the channel axis
       (PacGAN, Lin et al. 2018, arXiv:1712.04086). The batch size must be a multiple of m.
-    joint: whether the discriminator sees real and fake examples in one batch, which shares batch
-      statistics between them; otherwise they go through one after the other.
+    joint: whether real and fake examples pass the discriminator in one batch, which shares batch
+      statistics between them; otherwise they pass one after the other.
     instance_noise: standard deviation, in units of the data, of Gaussian noise that is added to
-      all the discriminator sees, real and fake; a number, or a schedule over rounds (Sønderby et
+      all inputs of the discriminator; a number, or a schedule over rounds (Sønderby et
       al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862).
-    remat: whether networks are run again for their gradients, which takes time, instead of keeping
-      their activations, which take memory.
+    remat: whether activations are recomputed for gradients, which takes time, instead of kept,
+      which takes memory.
 
   Returns:
     The game.
 
   Raises:
-    ValueError: for combinations that have no meaning, and for what is not what it should be.
+    ValueError: for arguments of another kind, and combinations that have no meaning.
   """
   _check_network("generator", generator, "z", conditional)
   _check_network("discriminator", discriminator, "x", conditional)
@@ -111,19 +111,20 @@ def two_player(
     _check_terms(f"{name}regularizers", terms)
   _check_averages(averages)
   _check_noise(instance_noise)
-  if not is_whole(packing) or packing < 1 or (packing > 1 and conditional):
+  if not is_integer(packing) or packing < 1 or (packing > 1 and conditional):
     raise ValueError(
       f"packing = {shown(packing)}: expected m >= 1, and m = 1 for a conditional game, "
       "where the packed examples would have m different labels"
     )
   noise = None if isinstance(instance_noise, int | float) and not instance_noise else instance_noise
   nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise, remat)
-  look = functools.partial(_look, nets)  # one function for both, so a joint move looks once
+  # One function object for both players: moves at once share its evaluation (see `game.losses`).
+  forward = functools.partial(_forward, nets)
 
   def player(name: str, extra: Terms | None, observe: Observe, observed: PyTree = ()) -> Player:
     terms = {"adversarial": (1.0, adversarial(loss, name)), **(extra or {})}
-    objective = minimise(look, terms, player=name, observe=observe, observed=observed)
-    # Labels are real data, and batch statistics that real and fake examples share show them.
+    objective = minimise(forward, terms, player=name, observe=observe, observed=observed)
+    # Labels are real data; so are batch statistics that real and fake examples share.
     uses_data = objective.uses_real or conditional or joint
     return Player((name,), objective, optimizers[name], uses_data)
 
@@ -166,7 +167,7 @@ class _Networks(NamedTuple):
 
 
 def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
-  """Makes parameters and statistics for the shapes of a minibatch."""
+  """Initialises parameters and statistics for the shapes of a minibatch."""
   _check_batch(nets, batch)
   z_key, g_key, d_key = jax.random.split(key, 3)
   x = _pack(jnp.zeros(batch["x"].shape), nets.packing)
@@ -180,18 +181,18 @@ def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carrie
     raise
   logits, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
   _check_logits(logits, x)
-  made = {"generator": generator, "discriminator": discriminator}
+  initial = {"generator": generator, "discriminator": discriminator}
   without = lambda v: {name: tree for name, tree in v.items() if name != "params"}
   return (
-    {name: variables["params"] for name, variables in made.items()},
-    {name: without(variables) for name, variables in made.items()},
+    {name: variables["params"] for name, variables in initial.items()},
+    {name: without(variables) for name, variables in initial.items()},
   )
 
 
 def _generate(
   nets: _Networks, params: Params, carried: Carried, z: jax.Array, labels: jax.Array | None
 ) -> jax.Array:
-  """Makes examples as in evaluation."""
+  """Generates examples in evaluation mode."""
   if nets.conditional != (labels is not None):
     raise ValueError(
       "this game is conditional: give labels, int32 [n], one for each example"
@@ -199,53 +200,56 @@ def _generate(
       else "this game is not conditional, and its generator takes no labels: leave them out"
     )
   variables = {"params": params["generator"], **carried["generator"]}
-  with _fitting("generator"):
+  with _check_shapes("generator"):
     return jnp.asarray(nets.generator.apply(variables, z, labels, train=False), jnp.float32)
 
 
-def _look(
+def _forward(
   nets: _Networks, params: Params, carried: Carried, batch: Batch, context: StepContext
 ) -> tuple[Match, Carried]:
-  """Makes fakes, lets the discriminator see them and the real examples, and keeps what it saw."""
+  """Generates fakes and computes the logits of real and fake examples: one move's forward."""
   if nets.packing > 1 and context.microbatch.count > 1:
     raise ValueError(
       f"packing = {nets.packing} shows consecutive examples together, and microbatches take them "
       "apart: set one of them to 1"
     )
   _check_batch(nets, batch)
+  # One key for each use: packing, noise or another order would else change unrelated draws.
   latent_key, generator_key, real_key, fake_key = jax.random.split(context.key, 4)
   y, stats = nets.labels(batch), carried["discriminator"]
-  real = _pack(_blur(nets.instance_noise, batch["x"], "real", context), nets.packing)
+  real = _pack(_add_noise(nets.instance_noise, batch["x"], "real", context), nets.packing)
   z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
 
-  def make(z: jax.Array) -> tuple[jax.Array, PyTree]:
+  def generate(z: jax.Array) -> tuple[jax.Array, PyTree]:
     g, g_stats = params["generator"], carried["generator"]
-    x, left = _train(nets, "generator", g, g_stats, z, y, generator_key, context)
-    x = _blur(nets.instance_noise, x.astype(jnp.float32), "fake", context)
-    return _pack(x, nets.packing), left
+    x, new_stats = _apply(nets, "generator", g, g_stats, z, y, generator_key, context)
+    x = _add_noise(nets.instance_noise, x.astype(jnp.float32), "fake", context)
+    return _pack(x, nets.packing), new_stats
 
-  def see(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
+  def discriminate(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
     d = params["discriminator"]
-    logits, left = _train(nets, "discriminator", d, stats, x, y, key, context)
+    logits, new_stats = _apply(nets, "discriminator", d, stats, x, y, key, context)
     _check_logits(logits, x)
-    return logits.astype(jnp.float32), left
+    return logits.astype(jnp.float32), new_stats
 
-  fake, g_left = make(z)
+  fake, g_stats = generate(z)
   _check_fakes(fake, real)
   if nets.joint:
     both_y = None if y is None else jnp.concatenate([y, y])
-    both, d_left = see(jnp.concatenate([real, fake]), both_y, stats, real_key)
+    both, d_stats = discriminate(jnp.concatenate([real, fake]), both_y, stats, real_key)
     real_logits, fake_logits = jnp.split(both, 2)
   else:
-    real_logits, d_left = see(real, y, stats, real_key)
-    fake_logits, d_left = see(fake, y, d_left, fake_key)
+    # Running statistics move twice, by real examples and then by fakes.
+    real_logits, d_stats = discriminate(real, y, stats, real_key)
+    fake_logits, d_stats = discriminate(fake, y, d_stats, fake_key)
   match = Match(
     real=real,
     fake=fake,
     real_logits=real_logits,
     fake_logits=fake_logits,
-    discriminator=lambda x: see(x, y, stats, real_key)[0],
-    generator=lambda z: make(z)[0],
+    # With the key of the real pass: the dropout mask at real examples is that of their logits.
+    discriminator=lambda x: discriminate(x, y, stats, real_key)[0],
+    generator=lambda z: generate(z)[0],
     latents=z,
     params=params,
     keys=context.example_keys(context.key, fake_logits.shape[0]),
@@ -253,11 +257,11 @@ def _look(
     axis_name=context.axis_name,
     microbatch=context.microbatch,
   )
-  return match, {"generator": g_left, "discriminator": d_left}
+  return match, {"generator": g_stats, "discriminator": d_stats}
 
 
-def _blur(std: Weight | None, x: jax.Array, kind: str, context: StepContext) -> jax.Array:
-  """Adds instance noise, each example from a key of its own."""
+def _add_noise(std: Weight | None, x: jax.Array, kind: str, context: StepContext) -> jax.Array:
+  """Adds instance noise, drawn for each example from a key of its own."""
   if std is None:
     return x
   key = jax.random.fold_in(context.key, zlib.crc32(kind.encode()))
@@ -266,7 +270,7 @@ def _blur(std: Weight | None, x: jax.Array, kind: str, context: StepContext) -> 
   return x + scale * draw(context.example_keys(key, x.shape[0]))
 
 
-def _train(
+def _apply(
   nets: _Networks,
   name: str,
   params: PyTree,
@@ -276,7 +280,7 @@ def _train(
   key: jax.Array,
   context: StepContext,
 ) -> tuple[jax.Array, PyTree]:
-  """Runs a network in training mode; returns its output and the statistics it leaves."""
+  """Applies a network in training mode; returns its output and new statistics."""
   net = getattr(nets, name)
   if context.axis_name is not None and hasattr(net, "axis_name"):
     net = net.clone(axis_name=context.axis_name)
@@ -285,21 +289,21 @@ def _train(
 
   def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **extra}
-    with _fitting(name):
+    with _check_shapes(name):
       return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
 
-  out, left = (jax.checkpoint(apply) if nets.remat else apply)(params, stats, x, y, key)
-  if extra and _has_batch_norm(left):
+  out, new_stats = (jax.checkpoint(apply) if nets.remat else apply)(params, stats, x, y, key)
+  if extra and _has_batch_norm(new_stats):
     raise ValueError(
       f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
       "another norm"
     )
-  return out, {**stats, **left}
+  return out, {**stats, **new_stats}
 
 
 @contextlib.contextmanager
-def _fitting(name: str) -> Iterator[None]:
-  """Refuses parameters that are of another network, or of one for other shapes."""
+def _check_shapes(name: str) -> Iterator[None]:
+  """Raises one line for parameters of another network, or of one for other shapes."""
   try:
     yield
   except (ScopeParamShapeError, ScopeParamNotFoundError) as error:
@@ -344,11 +348,11 @@ def _check_network(name: str, net: Any, given: str, conditional: bool) -> None:
 
 
 def _check_not_exchanged(nets: _Networks, z: jax.Array, x: jax.Array, y: Any) -> None:
-  """Refuses a discriminator that makes the data's examples, and a generator that makes logits."""
-  look = lambda net, x: net.init_with_output(jax.random.key(0), x, y, train=False)[0]
+  """Checks that the generator does not make logits while the discriminator makes examples."""
+  output = lambda net, x: net.init_with_output(jax.random.key(0), x, y, train=False)[0]
   try:
-    fake = jax.eval_shape(lambda: _pack(look(nets.discriminator, z), nets.packing))
-    logits = jax.eval_shape(lambda: look(nets.generator, x))
+    fake = jax.eval_shape(lambda: _pack(output(nets.discriminator, z), nets.packing))
+    logits = jax.eval_shape(lambda: output(nets.generator, x))
   except Exception:  # whatever a network raises of what it is not for
     return
   if fake.shape == x.shape and logits.shape == x.shape[:1]:
@@ -366,10 +370,11 @@ def _check_optimizers(optimizers: Any) -> None:
       f'optimizers are {given}: expected {{"discriminator": ..., "generator": ...}}, such as '
       "optax.adam(2e-4, b1=0.5) each"
     )
-  for name, made in optimizers.items():
-    if isinstance(made, type) or not (hasattr(made, "init") and hasattr(made, "update")):
+  for name, optimizer in optimizers.items():
+    methods = hasattr(optimizer, "init") and hasattr(optimizer, "update")
+    if isinstance(optimizer, type) or not methods:
       raise ValueError(
-        f"the optimizer of the {name} is {shown(made)}: expected one of optax, such as "
+        f"the optimizer of the {name} is {shown(optimizer)}: expected one of optax, such as "
         "optax.adam(2e-4, b1=0.5)"
       )
 
@@ -392,7 +397,7 @@ def _no_latent(latent: Any) -> str:
 
 
 def _check_terms(kind: str, terms: Any) -> None:
-  """Refuses names that are taken, and penalties that reward; `minimise` looks at the rest."""
+  """Checks the names of terms, and that no weight is negative; `minimise` checks the rest."""
   if not isinstance(terms, Mapping | None):
     raise ValueError(f'{kind} are {shown(terms)}: expected {{"name": (weight, term)}}')
   if taken := {"adversarial", "loss", "gradient_norm", "D_fake"} & set(terms or ()):
@@ -411,10 +416,10 @@ def _check_averages(averages: Any) -> None:
     raise ValueError(
       f'averages are {shown(averages)}: expected them by network, {{"generator": decay(0.999)}}'
     )
-  for name, kept in (averages or {}).items():
-    if not isinstance(kept, Decay):
+  for name, decay in (averages or {}).items():
+    if not isinstance(decay, Decay):
       raise ValueError(
-        f"the average of {name!r} is {shown(kept)}: expected a decay: schedules.decay(0.999)"
+        f"the average of {name!r} is {shown(decay)}: expected a decay: schedules.decay(0.999)"
       )
 
 
@@ -427,7 +432,7 @@ def _check_noise(std: Any) -> None:
 
 
 def _check_batch(nets: _Networks, batch: Batch) -> None:
-  """Refuses what networks cannot be shown, or would be shown in silence: levels, one-hot labels."""
+  """Checks that x are floats and y integers: levels or one-hot labels would pass in silence."""
   needed = ("x", "y") if nets.conditional else ("x",)
   if missing := set(needed) - set(batch):
     why = ", the labels of a conditional game" if missing == {"y"} else ""
@@ -444,7 +449,7 @@ def _check_batch(nets: _Networks, batch: Batch) -> None:
 
 
 def _check_fakes(fake: Any, real: jax.Array) -> None:
-  """Refuses a generator that does not make what the data are."""
+  """Checks that fakes have the shape of the data."""
   if jnp.shape(fake) != real.shape:
     raise ValueError(
       f"the generator makes examples {jnp.shape(fake)[1:]}, the data has {real.shape[1:]}; "
@@ -453,7 +458,7 @@ def _check_fakes(fake: Any, real: jax.Array) -> None:
 
 
 def _check_logits(logits: Any, x: jax.Array) -> None:
-  """Refuses a discriminator that does not return a logit for each example."""
+  """Checks that the discriminator returns one logit for each example."""
   if getattr(logits, "shape", None) != x.shape[:1]:
     raise ValueError(
       f"the discriminator returns {shown(logits)} for {x.shape[0]} examples: expected logits "

@@ -22,7 +22,7 @@ Side = Callable[[jax.Array, jax.Array], jax.Array]  # (real_logits [B], fake_log
 
 
 class AdversarialLoss(NamedTuple):
-  """What the two players minimise.
+  """The losses of the two players.
 
   Attributes:
     discriminator: (real_logits [B], fake_logits [B]) -> [B].
@@ -127,13 +127,13 @@ arXiv:2501.05441) is this with `r1` and `r2`.
 
 
 def _relativistic_average(cost: Callable[[jax.Array], jax.Array]) -> AdversarialLoss:
-  """Judges each example against the average of the other kind.
+  """Builds a loss of each logit relative to the mean logit of the other kind.
 
   Jolicoeur-Martineau 2018, arXiv:1807.00734. The means are over the arrays given, which are to be
   the logits of the global batch. The two parts add up; they are not halved.
 
   Args:
-    cost: what it costs that a logit exceeds the average of the other kind by t, decreasing at 0.
+    cost: cost of a logit t above the mean of the other kind, decreasing at 0.
 
   Returns:
     The loss.
@@ -157,7 +157,7 @@ relativistic_average_least_squares = _relativistic_average(lambda t: 0.5 * (t - 
 
 
 class Divergence(NamedTuple):
-  """An f-divergence D_f(p‖q) = Σ q f(p/q) and what its variational bound needs.
+  """An f-divergence D_f(p‖q) = Σ q f(p/q) and the functions of its variational bound.
 
   Nowozin, Cseke, Tomioka 2016, arXiv:1606.00709, tables 2 and 6; f is convex with f(1) = 0. Every
   discriminator T has E_p T - E_q f*(T) <= D_f(p‖q), with equality at T = f'(p/q). T = g_f(v) is the
@@ -258,7 +258,7 @@ DIVERGENCES: dict[str, Divergence] = {
 
 
 def f_gan(divergence: Divergence, alternative: bool = False) -> AdversarialLoss:
-  """Makes the variational bound of an f-divergence a loss.
+  """Builds the loss of the variational bound of an f-divergence.
 
   Nowozin, Cseke, Tomioka 2016, arXiv:1606.00709. D minimises -g_f(a) + f*(g_f(b)), whose optimum is
   -D_f(p‖q) at g_f = f'(p/q); G minimises -f*(g_f(b)), the exact negative of D's fake term.
@@ -318,7 +318,7 @@ def smooth(loss: AdversarialLoss, real_target: float) -> AdversarialLoss:
 
 
 def check_loss(loss: Any) -> None:
-  """Refuses anything but a loss: its name, one side of it, a factory that was not called."""
+  """Checks that `loss` is an AdversarialLoss, and declares its dependencies."""
   if not isinstance(loss, AdversarialLoss):
     hint = f", such as losses.{loss}" if isinstance(loss, str) and loss in LOSSES else ""
     raise ValueError(f"loss is {shown(loss)}: expected an AdversarialLoss{hint}")

@@ -1,7 +1,7 @@
-"""From what the discriminator saw to what a player minimises.
+"""From the forward of a discriminator to the loss of a player.
 
-A `Match` is what came of one look: real and fake examples and their logits. A term of a player's
-loss is a function of it, `match -> [B]`: an adversarial loss, a penalty, a consistency term.
+A `Match` holds the outputs of one forward: real and fake examples and their logits. A term of a
+player's loss is a function `match -> [B]`: an adversarial loss, a penalty, a consistency term.
 `minimise` adds weighted terms up to an `Objective` and logs each of them by name.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import is_number, is_whole, shown, takes
+from gan_jax.checks import is_integer, is_number, shown, takes
 from gan_jax.game.core import (
   Carried,
   Join,
@@ -28,24 +28,24 @@ from gan_jax.game.core import (
 from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch
 from gan_jax.losses.adversarial import AdversarialLoss
 
-OBSERVED = "observed"  # name of the memory of what is observed of a player's match
+OBSERVED = "observed"  # name of the memory of a player's `Observe` function
 
 
 class Match(NamedTuple):
-  """What the discriminator saw, and the means to look again.
+  """The outputs of one forward of the discriminator, and functions to apply the networks again.
 
-  B is this device's share of the batch; `mean` and `gather` speak of all of it.
+  B is this device's share of the batch; `mean` and `gather` are over all of it.
 
   Attributes:
-    real: [B, ...] real examples, as the discriminator saw them (packed, if it is packed).
+    real: [B, ...] real examples, as the discriminator takes them: with noise, and packed.
     fake: [B, ...] fakes, likewise.
     real_logits: [B] float32.
     fake_logits: [B] float32.
     discriminator: x [B, ...] -> logits [B]; labels, statistics and dropout closed over.
-    generator: z -> fakes as the discriminator sees them; labels and statistics closed over.
-    latents: z that `fake` was made from.
-    params: parameters of the networks that the player of this term owns, by network.
-    keys: [B] typed PRNG keys, one per example, this term's own.
+    generator: z -> fakes as the discriminator takes them; labels and statistics closed over.
+    latents: latents z of `fake`.
+    params: parameters of the player's own networks, by network.
+    keys: [B] typed PRNG keys, one per example, of this term alone.
     round: int32 scalar, complete rounds before this one.
     axis_name: mapped axis that splits the batch, or None.
     microbatch: microbatch that these examples form, where they are not the whole batch.
@@ -67,10 +67,10 @@ class Match(NamedTuple):
   def mean(self, x: jax.Array) -> jax.Array:
     """Averages over axis 0 of the global batch."""
     self._require_all()
-    return self.seen_mean(x)
+    return self.microbatch_mean(x)
 
-  def seen_mean(self, x: jax.Array) -> jax.Array:
-    """Averages over axis 0 of what all devices look at now; their mean over parts is `mean`'s."""
+  def microbatch_mean(self, x: jax.Array) -> jax.Array:
+    """Averages over axis 0 of the microbatch on all devices; `mean` is the mean of these."""
     local = jnp.mean(x, axis=0)
     return local if self.axis_name is None else jax.lax.pmean(local, self.axis_name)
 
@@ -90,18 +90,18 @@ class Match(NamedTuple):
 
 
 class Term(NamedTuple):
-  """A term of a loss, what it looks at, and what it remembers from move to move.
+  """A term of a loss, its dependencies, and its memory from move to move.
 
   Attributes:
     value: (match, memory) -> ([B], memory).
-    memory: what it remembers at first, a pytree of arrays; kept in `State.carried`.
-    shown: (values [B], memory after) -> what is logged.
-    uses_real: whether its value depends on real data; a player that has such a term is given
+    memory: initial memory, a pytree of arrays; kept in `State.carried`.
+    shown: (values [B], new memory) -> logged scalar.
+    uses_real: whether the value depends on real data; a player with such a term consumes
       minibatches of its own.
-    couples: whether it looks across the batch, by `Match.mean` or `Match.gather`. Its memory is
-      then the same on all devices.
-    join: how memory that several devices or microbatches made of their own examples becomes one,
-      such as `game.join_mean`; None where there is none, or it couples.
+    couples: whether the value depends on the whole batch, by `Match.mean` or `Match.gather`. Its
+      memory is then the same on all devices.
+    join: rule by which memories of several devices or microbatches become one, such as
+      `game.join_mean`; None without memory, or if it couples.
   """
 
   value: Callable[[Match, PyTree], tuple[jax.Array, PyTree]]
@@ -120,12 +120,12 @@ TermLike = Term | Callable[[Match], jax.Array]
 def stateless(
   value: Callable[[Match], jax.Array], *, uses_real: bool = True, couples: bool = False
 ) -> Term:
-  """Makes a term of a function of the match alone; see `Term` for what it declares."""
+  """Builds a term of a function of the match alone; see `Term` for the options."""
   return Term(lambda match, memory: (value(match), memory), uses_real=uses_real, couples=couples)
 
 
 def as_term(term: TermLike) -> Term:
-  """Makes a term of anything that can be one; refuses the rest, such as a factory not called."""
+  """Converts a function of the match to a term, or raises a ValueError."""
   if isinstance(term, Term):
     return term
   if not takes(term, "match"):
@@ -137,11 +137,11 @@ def as_term(term: TermLike) -> Term:
 
 
 def adversarial(loss: AdversarialLoss, player: str) -> Term:
-  """Makes a term of one side of an adversarial loss.
+  """Builds the term of one side of an adversarial loss.
 
   Args:
-    loss: of both players.
-    player: "discriminator" or "generator", whose side it is.
+    loss: loss of both players.
+    player: player whose side it is, "discriminator" or "generator".
 
   Returns:
     The term.
@@ -155,7 +155,7 @@ def adversarial(loss: AdversarialLoss, player: str) -> Term:
 
 
 def logits_for(loss: AdversarialLoss, match: Match) -> tuple[jax.Array, jax.Array]:
-  """Picks the logits that a loss has to see, [B] or the global batch's if it couples examples."""
+  """Returns the logits of a loss, [B], or the global batch's if it couples examples."""
   pair = match.real_logits, match.fake_logits
   return (match.gather(pair[0]), match.gather(pair[1])) if loss.couples else pair
 
@@ -170,44 +170,44 @@ def every(rounds: int, term: TermLike) -> Term:
   R3GAN (Huang et al. 2025, arXiv:2501.05441) reports that lazy R1 + R2 fails on multi-modal toys.
 
   Args:
-    rounds: k >= 1.
-    term: the term.
+    rounds: number k >= 1 of rounds between applications.
+    term: term to apply.
 
   Returns:
-    The lazy term. Its memory moves only when it is applied, and what it was then, without the
+    The lazy term. Its memory moves only when it is applied, and its value then, without the
     weight k, is logged until it is applied again.
 
   Raises:
     ValueError: if k < 1.
   """
-  if not is_whole(rounds) or rounds < 1:
+  if not is_integer(rounds) or rounds < 1:
     raise ValueError(f"a lazy term is applied every k >= 1 rounds, got k = {shown(rounds)}")
   inner = as_term(term)
 
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
     def apply(memory: PyTree) -> tuple[jax.Array, PyTree]:
-      values, after = inner.value(match, memory["term"])
-      return rounds * values, {"term": after, "last": match.seen_mean(values)}
+      values, new_memory = inner.value(match, memory["term"])
+      return rounds * values, {"term": new_memory, "last": match.microbatch_mean(values)}
 
     shapes = jax.eval_shape(apply, memory)
     skip = lambda memory: (jnp.zeros(shapes[0].shape, shapes[0].dtype), memory)
     return jax.lax.cond(match.round % rounds == 0, apply, skip, memory)
 
-  inside = _join(inner)
+  inner_join = _join(inner)
   join = lambda stacked: {
-    "term": inside(stacked["term"]) if inside else None,
+    "term": inner_join(stacked["term"]) if inner_join else None,
     "last": join_mean(stacked["last"]),
   }
   return inner._replace(
     value=value,
     memory={"term": inner.memory, "last": jnp.zeros(())},
     shown=lambda values, memory: memory["last"],
-    join=join if inside else None,
+    join=join if inner_join else None,
   )
 
 
 def is_weight(value: Any, least: float = -math.inf) -> bool:
-  """Tells a finite number that is not below `least`, or a schedule over rounds."""
+  """Checks for a finite number >= `least`, or a schedule over rounds."""
   is_schedule = not isinstance(value, type) and takes(value, "round")
   return is_schedule or is_number(value, lambda x: x >= least)
 
@@ -220,40 +220,39 @@ def minimise(
   observe: Observe = lambda match, memory: ({}, memory),
   observed: PyTree = (),
 ) -> Objective:
-  """Adds weighted terms up to what a player minimises.
+  """Builds the objective of a player, the sum of weighted terms.
 
   Args:
     forward: (params, carried, batch, context) -> (match, new statistics by network).
     terms: name -> (weight, term). A term is per example; it is averaged here and nowhere else. It
       is logged as "player/name" before its weight.
-    player: whose objective this is; prefix of what is logged and of memory.
-    observe: (match, memory) -> (further metrics, logged under the names it gives; memory).
-    observed: what `observe` remembers at first, kept in `State.carried`, by the mean over parts of
-      a batch; () for nothing.
+    player: name of the player; prefix of metrics and of memory.
+    observe: (match, memory) -> (further metrics, logged under their own names; new memory).
+    observed: initial memory of `observe`, in `State.carried`, joined by its mean; () for none.
 
   Returns:
     The objective.
 
   Raises:
-    ValueError: for what is no weight or no term.
+    ValueError: if a weight or a term is of another kind.
   """
   weighted = {name: _weighted(f"{player}/{name}", pair) for name, pair in terms.items()}
-  remembers = {name for name, (_, term) in weighted.items() if jax.tree.leaves(term.memory)}
-  memory = {f"{player}.{name}": weighted[name][1].memory for name in remembers}
+  with_memory = {name for name, (_, term) in weighted.items() if jax.tree.leaves(term.memory)}
+  memory = {f"{player}.{name}": weighted[name][1].memory for name in with_memory}
   if jax.tree.leaves(observed):
     memory[f"{player}.{OBSERVED}"] = observed
-  hows = {f"{player}.{name}": _join(weighted[name][1]) for name in remembers}
-  hows[f"{player}.{OBSERVED}"] = join_mean
-  join = {name: how for name, how in hows.items() if how is not None}
+  joins = {f"{player}.{name}": _join(weighted[name][1]) for name in with_memory}
+  joins[f"{player}.{OBSERVED}"] = join_mean
+  join = {name: how for name, how in joins.items() if how is not None}
 
   def value(
     match: Match, params: Params, carried: Carried, context: StepContext
   ) -> tuple[jax.Array, tuple[Carried, Metrics]]:
     loss = jnp.zeros(())
     new_carried: Carried = {}
-    metrics, after = observe(match, carried.get(f"{player}.{OBSERVED}", ()))
+    metrics, observed = observe(match, carried.get(f"{player}.{OBSERVED}", ()))
     if f"{player}.{OBSERVED}" in memory:
-      new_carried[f"{player}.{OBSERVED}"] = after
+      new_carried[f"{player}.{OBSERVED}"] = observed
     for name, (weight, term) in weighted.items():
       # The key is a term's own: adding another term does not change what this one draws.
       key = jax.random.fold_in(context.key, zlib.crc32(name.encode()))
@@ -263,15 +262,15 @@ def minimise(
           f"{player}/{name} looks across the batch, which is seen in {context.microbatch.count} "
           "microbatches: set microbatches = 1"
         )
-      seen = match._replace(params=params, keys=keys)
-      values, after = term.value(seen, carried.get(f"{player}.{name}", ()))
+      own_match = match._replace(params=params, keys=keys)
+      values, new_memory = term.value(own_match, carried.get(f"{player}.{name}", ()))
       if not hasattr(values, "dtype"):
         raise ValueError(
           f"{player}/{name} returned {shown(values)}: expected an array [B]; call what makes a term"
         )
-      if name in remembers:
-        new_carried[f"{player}.{name}"] = after
-      metrics[f"{player}/{name}"] = term.shown(values, after)
+      if name in with_memory:
+        new_carried[f"{player}.{name}"] = new_memory
+      metrics[f"{player}/{name}"] = term.shown(values, new_memory)
       loss += (weight(context.round) if callable(weight) else weight) * jnp.mean(values)
     return loss, (new_carried, metrics | {f"{player}/loss": loss})
 
@@ -280,7 +279,7 @@ def minimise(
 
 
 def _join(term: Term) -> Join | None:
-  """Says how a term's memory joins, if it is known."""
+  """Returns the rule by which the memory of a term joins, if there is one."""
   alike = term.couples or not jax.tree.leaves(term.memory)
   return term.join or (join_alike if alike else None)
 

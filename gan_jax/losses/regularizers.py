@@ -1,4 +1,4 @@
-"""Penalties and consistency terms: functions of what the discriminator saw.
+"""Penalties and consistency terms: functions of the discriminator's forward, a `Match`.
 
 A regularizer is a function of a `Match`, match -> [B], or a `Term` where it has a memory. The
 weight is outside. The conventions are pinned here, since libraries disagree on each of them:
@@ -32,7 +32,7 @@ def r1(match: Match) -> jax.Array:
   With the weight γ this is the paper's γ/2 E‖g‖².
 
   Args:
-    match: what the discriminator saw.
+    match: examples and logits of the discriminator's forward.
 
   Returns:
     [B] float32.
@@ -44,7 +44,7 @@ def r2(match: Match) -> jax.Array:
   """Penalises the gradient at fakes, ½‖g‖². Mescheder et al. 2018, arXiv:1801.04406.
 
   Args:
-    match: what the discriminator saw.
+    match: examples and logits of the discriminator's forward.
 
   Returns:
     [B] float32.
@@ -189,7 +189,7 @@ def flip_and_shift(keys: jax.Array, images: jax.Array) -> jax.Array:
 
 
 def jitter(*, scale: float) -> Transform:
-  """Makes a transform that adds Gaussian noise, for points and other data that are not images.
+  """Builds a transform that adds Gaussian noise, for points and other data that are not images.
 
   Args:
     scale: standard deviation of the noise, in units of the data, >= 0.
@@ -208,7 +208,7 @@ def jitter(*, scale: float) -> Transform:
 
 
 def consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
-  """Asks for the same logit after a transform, (D(x) - D(T(x)))² (CR-GAN).
+  """Penalises a change of the logit under a transform, (D(x) - D(T(x)))² (CR-GAN).
 
   Zhang et al. 2020, arXiv:1910.12027. The gradient reaches D through both logits.
 
@@ -223,7 +223,7 @@ def consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
 
 
 def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
-  """Asks for it of fakes as well, (D(x) - D(T(x)))² + (D(x̃) - D(T(x̃)))² (bCR).
+  """Penalises the change at fakes as well, (D(x) - D(T(x)))² + (D(x̃) - D(T(x̃)))² (bCR).
 
   Zhao et al. 2021, arXiv:2002.04724, with its λ_real = λ_fake as the weight outside.
 
@@ -245,7 +245,7 @@ def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularize
 
 
 def latent_consistency(*, scale: float = 0.03) -> Term:
-  """Asks for the same logit after a small step in the latents, (D(G(z)) - D(G(z + δ)))² (zCR).
+  """Penalises a change of the logit under a step of the latents, (D(G(z)) - D(G(z + δ)))² (zCR).
 
   Zhao et al. 2021, arXiv:2002.04724: the discriminator's part, δ ~ N(0, scale²) per latent. It
   costs one more forward of G.
@@ -299,7 +299,7 @@ def orthogonal() -> Term:
   return stateless(penalty, uses_real=False)
 
 
-BY_CLASS = {"embedding", "scale", "shift"}  # parts of the networks that look labels up
+BY_CLASS = {"embedding", "scale", "shift"}  # layers of networks that embed labels
 
 
 REGULARIZERS: dict[str, Callable[..., TermLike]] = {
@@ -317,7 +317,7 @@ REGULARIZERS: dict[str, Callable[..., TermLike]] = {
 
 
 def _input_gradient(match: Match, x: jax.Array) -> jax.Array:
-  """Takes the gradient of the sum of the logits; its forward is shared with D(x) under jit."""
+  """Computes the gradient of the sum of the logits; jit shares its forward with D(x)."""
   return jax.grad(lambda x: jnp.sum(match.discriminator(x)))(x)
 
 
@@ -326,22 +326,22 @@ def _squared_norm(g: jax.Array) -> jax.Array:
 
 
 def _norm(g: jax.Array) -> jax.Array:
-  """Takes the norm per example, whose derivative at 0 is 0 instead of the root's NaN."""
+  """Computes the norm per example, with the derivative 0 at 0 instead of the root's NaN."""
   square = _squared_norm(g)
   return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
 
 
 def _change(match: Match, logits: jax.Array, x: jax.Array) -> jax.Array:
-  """Compares logits with those of x.
+  """Computes the squared change of logits to those of x.
 
-  Those of fakes are to be looked up anew: `match.fake_logits` may owe a difference to another
-  dropout mask or spectral norm than `match.discriminator` has.
+  Logits of fakes must be computed anew: `match.fake_logits` may be of another dropout mask or
+  spectral norm than `match.discriminator`.
   """
   return (logits - match.discriminator(x)) ** 2
 
 
 def _per_example(draw: Callable[..., jax.Array], keys: jax.Array, x: jax.Array) -> jax.Array:
-  """Draws an array like x, each example from its own key."""
+  """Samples an array like x, each example from its own key."""
   return jax.vmap(lambda key: draw(key, x.shape[1:], x.dtype))(keys)
 
 

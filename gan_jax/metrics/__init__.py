@@ -1,11 +1,16 @@
 """Scores: one a file, each a pure function of arrays on the host, in float64.
 
-`features/` holds the networks that look at images. What a score was made from is for
-`gan_jax.run.evaluation.evaluate` to say.
+`features/` holds the feature extractors. `gan_jax.run.evaluation.evaluate` computes scores of runs
+by these, and writes the card of each.
 """
 
-from gan_jax.metrics.accuracy_score import classification_accuracy_score
-from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl, class_shares
+from gan_jax.metrics.coverage import (
+  class_accuracy,
+  class_coverage,
+  class_kl,
+  class_shares,
+  mode_coverage,
+)
 from gan_jax.metrics.diversity import (
   Average,
   feature_diversity,
@@ -13,6 +18,7 @@ from gan_jax.metrics.diversity import (
   random_pairs,
   unit_channels,
 )
+from gan_jax.metrics.features.classifier import classification_accuracy_score
 from gan_jax.metrics.frechet import (
   Gaussian,
   Moments,
@@ -22,10 +28,14 @@ from gan_jax.metrics.frechet import (
   moments,
 )
 from gan_jax.metrics.inception_score import InceptionScore, inception_score
-from gan_jax.metrics.kernel import KernelDistance, kernel_distance, polynomial_mmd
 from gan_jax.metrics.memorisation import DataCopying, Neighbours, data_copying, nearest_neighbours
-from gan_jax.metrics.mmd import rbf_mmd, squared_mmd
-from gan_jax.metrics.modes import mode_coverage
+from gan_jax.metrics.mmd import (
+  KernelDistance,
+  kernel_distance,
+  polynomial_mmd,
+  rbf_mmd,
+  squared_mmd,
+)
 from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
 from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
 from gan_jax.metrics.path_length import lerp, perceptual_path_length, slerp

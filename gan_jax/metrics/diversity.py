@@ -34,7 +34,7 @@ def average(values: np.ndarray) -> Average:
 
 
 def random_pairs(n: int, count: int, *, seed: int) -> np.ndarray:
-  """Draws pairs of different examples, all equally likely.
+  """Samples pairs of different examples, all equally likely.
 
   Args:
     n: number of examples, >= 2.
@@ -111,7 +111,7 @@ def feature_diversity(batches: Iterable[np.ndarray]) -> float:
 
 
 def unit_channels(maps: Any) -> Any:
-  """Turns feature maps into vectors whose squared distance is that of LPIPS.
+  """Converts feature maps to vectors whose squared distance is that of LPIPS.
 
   At each place the channels are scaled to length 1; the squared distances of places are averaged
   (Zhang et al. 2018, arXiv:1801.03924).

@@ -146,7 +146,7 @@ def class_frechet_distances(
       raise ValueError(
         f"{len(features)} {name} features have labels {list(labels.shape)}: expected one for each"
       )
-  found = {}
+  distances = {}
   for label in map(int, np.union1d(real_labels, fake_labels)):
     of_class = real[real_labels == label], fake[fake_labels == label]
     if min(map(len, of_class)) < 2:
@@ -154,8 +154,8 @@ def class_frechet_distances(
         f"class {label} has {len(of_class[0])} real and {len(of_class[1])} fake examples: expected"
         " at least 2 of each"
       )
-    found[label] = frechet_distance(*map(moments, of_class))
-  return found
+    distances[label] = frechet_distance(*map(moments, of_class))
+  return distances
 
 
 def _factor(covariance: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ class DataCopying(NamedTuple):
 
 
 def nearest_neighbours(train: np.ndarray, fake: np.ndarray, *, k: int = 1) -> Neighbours:
-  """Finds the nearest training examples of each generated one.
+  """Computes the nearest training examples of each generated one.
 
   Args:
     train: features [n, d], n >= k.
@@ -88,21 +88,24 @@ def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> D
     ValueError: shapes that do not fit, or numbers that are not finite.
   """
   held_out = feature_set(held_out, "held-out")
-  seen = np.sort(nearest_neighbours(train, held_out).distances[:, 0])
-  made = nearest_neighbours(train, fake).distances[:, 0]
-  below, upto = np.searchsorted(seen, made, "left"), np.searchsorted(seen, made, "right")
-  pairs = len(seen) * len(made)
+  of_held_out = np.sort(nearest_neighbours(train, held_out).distances[:, 0])
+  of_fakes = nearest_neighbours(train, fake).distances[:, 0]
+  below, upto = (
+    np.searchsorted(of_held_out, of_fakes, "left"),
+    np.searchsorted(of_held_out, of_fakes, "right"),
+  )
+  pairs = len(of_held_out) * len(of_fakes)
   further = float((below + upto).sum()) / 2  # Mann & Whitney's U of the generated examples
-  spread = np.sqrt(pairs * (len(seen) + len(made) + 1) / 12)
+  spread = np.sqrt(pairs * (len(of_held_out) + len(of_fakes) + 1) / 12)
   return DataCopying(1 - further / pairs, float((further - pairs / 2) / spread))
 
 
 def _smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-  """Takes the k smallest out of each row: their places [n, k] and values, smallest first."""
+  """Computes places [n, k] and values of the k smallest of each row, which it overwrites."""
   each, places = np.arange(len(values)), np.empty((len(values), k), np.int64)
-  found = np.empty((len(values), k), values.dtype)
+  smallest = np.empty((len(values), k), values.dtype)
   for j in range(k):
     places[:, j] = values.argmin(axis=1)
-    found[:, j] = values[each, places[:, j]]
+    smallest[:, j] = values[each, places[:, j]]
     values[each, places[:, j]] = np.inf
-  return places, found
+  return places, smallest

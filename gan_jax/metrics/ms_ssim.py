@@ -65,7 +65,7 @@ def _terms(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _windows(size: int) -> np.ndarray:
-  """Makes the matrix [size - 10, size] that takes every Gaussian mean inside a line."""
+  """Computes the matrix [size - 10, size] of all Gaussian windows inside a line."""
   start = np.arange(size - WINDOW + 1)[:, None]
   distance = np.arange(size) - start - WINDOW // 2
   bells = np.where(np.abs(distance) <= WINDOW // 2, np.exp(-(distance**2) / (2 * SIGMA**2)), 0)

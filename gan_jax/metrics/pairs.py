@@ -90,8 +90,8 @@ def distance_tiles(
     The rows of x and of y, and their distances: computed in float64, and float32 where all
     features are.
   """
-  kept = np.result_type(x, y)
+  dtype = np.result_type(x, y)
   x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
   for rows, columns in tiles(len(x), len(y), upper=upper):
-    squared = squared_distances(x[rows], y[columns]).astype(kept, copy=False)
+    squared = squared_distances(x[rows], y[columns]).astype(dtype, copy=False)
     yield rows, columns, np.sqrt(squared, out=squared)

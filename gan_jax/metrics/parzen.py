@@ -52,15 +52,15 @@ def log_density(x: np.ndarray, samples: np.ndarray, widths: np.ndarray) -> np.nd
     raise ValueError(f"widths of the kernel are {widths}: expected positive numbers")
   if not (np.isfinite(x).all() and np.isfinite(samples).all()):
     raise ValueError("some examples or samples are NaN or infinite: they have no density")
-  lengths, found = (samples**2).sum(axis=1), np.empty((len(widths), len(x)))
+  lengths, densities = (samples**2).sum(axis=1), np.empty((len(widths), len(x)))
   for first in range(0, len(x), BLOCK):
     rows = x[first : first + BLOCK]
     squared = (rows**2).sum(axis=1)[:, None] + lengths - 2 * rows @ samples.T
     nearest = squared.min(axis=1)
     for s, width in enumerate(widths):
       terms = np.exp((nearest[:, None] - squared) / (2 * width**2))
-      found[s, first : first + BLOCK] = np.log(terms.mean(axis=1)) - nearest / (2 * width**2)
-  return found - x.shape[1] * np.log(widths * np.sqrt(2 * np.pi))[:, None]
+      densities[s, first : first + BLOCK] = np.log(terms.mean(axis=1)) - nearest / (2 * width**2)
+  return densities - x.shape[1] * np.log(widths * np.sqrt(2 * np.pi))[:, None]
 
 
 def parzen_log_likelihood(
@@ -84,7 +84,9 @@ def parzen_log_likelihood(
   if len(test) < 2:
     raise ValueError(f"{len(test)} test examples: expected at least 2, for a standard error")
   flat = lambda a: np.reshape(a, (len(a), -1))
-  chosen = log_density(flat(validation), flat(samples), widths).mean(axis=1).argmax()
-  width = np.asarray(widths)[chosen]
-  found = log_density(flat(test), flat(samples), np.array([width]))[0]
-  return LogLikelihood(float(found.mean()), float(found.std() / np.sqrt(len(found))), float(width))
+  best = log_density(flat(validation), flat(samples), widths).mean(axis=1).argmax()
+  width = np.asarray(widths)[best]
+  densities = log_density(flat(test), flat(samples), np.array([width]))[0]
+  return LogLikelihood(
+    float(densities.mean()), float(densities.std() / np.sqrt(len(densities))), float(width)
+  )

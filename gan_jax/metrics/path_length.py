@@ -63,8 +63,8 @@ def perceptual_path_length(
   Args:
     generate: latents [b, d], and labels [b] if they are given -> float images [b, H, W, C] from 0
       to 255, not rounded and not computed in half precision, in which so small a step is lost.
-    embed: these images -> features [b, k]: `lambda x: look(extractor, x)["features"]`, where `look`
-      is that of `gan_jax.metrics.features.extractor`.
+    embed: these images -> features [b, k]: `lambda x: forward(extractor, x)["features"]`,
+      `forward` being that of `gan_jax.metrics.features.extractor`.
     start: latents, [n, d].
     end: latents, [n, d].
     positions: t on each path, [n]: uniform in [0, 1] for whole paths, 0 for their ends.
@@ -83,13 +83,13 @@ def perceptual_path_length(
   """
   start, end, t = (np.asarray(a, np.float64) for a in (start, end, positions))
   _check(start, end, t, epsilon, discard)
-  look = lambda *latents: np.asarray(embed(_images(generate(*latents))), np.float64)
+  features = lambda *latents: np.asarray(embed(_images(generate(*latents))), np.float64)
   steps = []
   for first in range(0, len(t), batch_size):
     rows = slice(first, first + batch_size)
     at = [interpolate(start[rows], end[rows], t[rows] + shift) for shift in (0, epsilon)]
     y = [] if labels is None else [labels[rows]]
-    steps.append(((look(at[1], *y) - look(at[0], *y)) ** 2).sum(axis=1) / epsilon**2)
+    steps.append(((features(at[1], *y) - features(at[0], *y)) ** 2).sum(axis=1) / epsilon**2)
   lengths = np.concatenate(steps)
   if not np.isfinite(lengths).all():
     raise ValueError("some features are NaN or infinite: check the generator and the network")

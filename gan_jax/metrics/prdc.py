@@ -81,9 +81,9 @@ def _radii(x: np.ndarray, k: int) -> np.ndarray:
   return nearest.max(axis=1)
 
 
-def _smallest(kept: np.ndarray, new: np.ndarray) -> np.ndarray:
-  """Finds the k smallest of [n, k] and [n, m] in each row, in any order."""
-  k = kept.shape[1]
-  together = np.concatenate([kept, new], axis=1)
-  together.partition(k - 1, axis=1)
-  return together[:, :k]
+def _smallest(nearest: np.ndarray, new: np.ndarray) -> np.ndarray:
+  """Computes the k smallest of [n, k] and [n, m] in each row, in any order."""
+  k = nearest.shape[1]
+  both = np.concatenate([nearest, new], axis=1)
+  both.partition(k - 1, axis=1)
+  return both[:, :k]

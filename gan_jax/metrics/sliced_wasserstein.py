@@ -6,7 +6,7 @@ BLOCK = 64  # directions in memory at once
 
 
 def random_directions(width: int, count: int, *, seed: int) -> np.ndarray:
-  """Draws directions evenly from the unit sphere.
+  """Samples directions evenly from the unit sphere.
 
   Args:
     width: of the space, d >= 1.
@@ -16,8 +16,8 @@ def random_directions(width: int, count: int, *, seed: int) -> np.ndarray:
   Returns:
     Float64 [count, d], each of length 1.
   """
-  drawn = np.random.default_rng(seed).normal(size=(count, width))
-  return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+  directions = np.random.default_rng(seed).normal(size=(count, width))
+  return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def sliced_wasserstein_distance(

@@ -257,7 +257,7 @@ def _matrix(k: jax.Array, dtype: Any) -> jax.Array:
 
 
 def _kernel(window: Window, matrix: jax.Array, x: jax.Array) -> jax.Array:
-  """Turns [D, h w C] back into a kernel [h, w, C, D]."""
+  """Reshapes [D, h w C] to a kernel [h, w, C, D]."""
   return matrix.reshape(-1, window.height, window.width, x.shape[3]).transpose(1, 2, 3, 0)
 
 

@@ -29,7 +29,7 @@ STAGES = {28: 2, 32: 3, 64: 4}  # doublings of the smallest map, which is 7x7 or
 
 
 class DCGANGenerator(nn.Module):
-  """Turns latents into a small map, which transposed convolutions double until it is an image.
+  """Maps latents to a small map, which transposed convolutions double until it is an image.
 
   Attributes:
     shape: of one example, (H, W, C) with H = W in `STAGES`.

@@ -309,7 +309,7 @@ class Norm(nn.Module):
 
 
 class SelfAttention(nn.Module):
-  """Lets every place of a feature map attend to every other (Zhang et al. 2019, arXiv:1805.08318).
+  """Self-attention between all places of a feature map (Zhang et al. 2019, arXiv:1805.08318).
 
   x + gamma v(h(x) softmax(f(x) g(x))), with 1x1 convolutions f, g, h to an eighth of the channels
   and gamma starting at 0.

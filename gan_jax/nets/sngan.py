@@ -62,7 +62,7 @@ BLOCK_INIT = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 
 
 class SNGANGenerator(nn.Module):
-  """Turns latents into a small map, which residual blocks double until it is an image.
+  """Maps latents to a small map, which residual blocks double until it is an image.
 
   Attributes:
     shape: of one example, (H, W, C) with H = W in `GENERATORS`.

@@ -170,8 +170,8 @@ def all_gather(tree: PyTree) -> PyTree:
   Returns:
     The tree, every array whole on the devices of this process.
   """
-  is_whole = lambda x: x.is_fully_addressable or x.is_fully_replicated
-  sharded = [x for x in jax.tree.leaves(tree) if not is_whole(x)]
+  is_local = lambda x: x.is_fully_addressable or x.is_fully_replicated
+  sharded = [x for x in jax.tree.leaves(tree) if not is_local(x)]
   return _gather(sharded[0].sharding.mesh)(tree) if sharded else tree
 
 

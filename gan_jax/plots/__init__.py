@@ -2,22 +2,25 @@
 
     figure = curves({"modes": {"hinge": modes}}, x=rounds)     # [n, seeds]: a line within its band
     save(figure, "modes.svg")                                  # or .png
-    clouds({"hinge": points}, real=data, style="dark")
+    scatter_density({"hinge": points}, real=data, style="dark")
 
 A figure that is the value of a notebook's cell is shown. For panels of one's own there is
 `with style("dark"): figure, panels = panels([...])`. Colours can be told apart by colour-blind
 readers, and have a contrast of at least 3 to 1 with the background in both styles.
 """
 
-from gan_jax.plots.judged import Judged, judged
+from gan_jax.plots.discriminator import DiscriminatorPlot, discriminator_curves
+from gan_jax.plots.images import Animation, animation, grid, image_grids, picture
 from gan_jax.plots.lines import curves, history
-from gan_jax.plots.look import (
+from gan_jax.plots.matrices import matrix
+from gan_jax.plots.points import Field, PhasePortrait, phase_portraits, scatter, scatter_density
+from gan_jax.plots.theme import (
   BLUE,
   GREEN,
   GREY,
-  LOOKS,
   ORANGE,
   PURPLE,
+  THEMES,
   Style,
   legend,
   panels,
@@ -25,36 +28,33 @@ from gan_jax.plots.look import (
   save,
   style,
 )
-from gan_jax.plots.matrices import matrix
-from gan_jax.plots.points import Field, Portrait, clouds, portraits, scatter
-from gan_jax.plots.sheets import Animation, animation, grid, picture, sheets
 
 __all__ = [
   "BLUE",
   "GREEN",
   "GREY",
-  "LOOKS",
   "ORANGE",
   "PURPLE",
+  "THEMES",
   "Animation",
+  "DiscriminatorPlot",
   "Field",
-  "Judged",
-  "Portrait",
+  "PhasePortrait",
   "Style",
   "animation",
-  "clouds",
   "curves",
+  "discriminator_curves",
   "grid",
   "history",
-  "judged",
+  "image_grids",
   "legend",
   "matrix",
   "panels",
+  "phase_portraits",
   "picture",
   "pixels",
-  "portraits",
   "save",
   "scatter",
-  "sheets",
+  "scatter_density",
   "style",
 ]

@@ -11,8 +11,8 @@ class Shown(Figure):
   def _repr_png_(self) -> bytes:
     from PIL import Image
 
-    drawn, file = io.BytesIO(), io.BytesIO()
-    self.savefig(drawn, format="png", dpi=80)
+    png, file = io.BytesIO(), io.BytesIO()
+    self.savefig(png, format="png", dpi=80)
     # 256 colours are enough, and a third of the size: notebooks are kept with their figures.
-    Image.open(drawn).convert("RGB").quantize(256).save(file, "PNG", optimize=True)
+    Image.open(png).convert("RGB").quantize(256).save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gan_jax.game.monitors import MONITOR
-from gan_jax.plots import look
-from gan_jax.plots.look import GREY, Style
+from gan_jax.plots import theme
+from gan_jax.plots.theme import GREY, Style
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -73,9 +73,9 @@ def curves(
   """
   if band not in BANDS:
     raise ValueError(f"unknown band {band!r}: expected one of {', '.join(BANDS)}")
-  with look.style(style):
-    figure, made = look.panels(list(panels), columns, size)
-    for title, axes in made.items():
+  with theme.style(style):
+    figure, axes_by_title = theme.panels(list(panels), columns, size)
+    for title, axes in axes_by_title.items():
       for label, values in panels[title].items():
         _draw(axes, label, *_pair(label, values, x), band)
       if lines and title in lines:
@@ -84,7 +84,7 @@ def curves(
       axes.set_yscale("log" if title in log else "linear")
       axes.set_xlabel(xlabel)
       axes.grid()
-    look.legend(figure)
+    theme.legend(figure)
   return figure
 
 
@@ -117,7 +117,7 @@ def _draw(axes: "Axes", label: str, x: np.ndarray, y: np.ndarray, band: str) -> 
 def history(
   rows: Sequence[Mapping[str, Any]], scores: Mapping[str, str] | None = None
 ) -> np.ndarray | None:
-  """Draws what a run measured over its rounds.
+  """Draws the metrics of a run over its rounds.
 
   Args:
     rows: as `read_rows` returns them.
@@ -126,18 +126,18 @@ def history(
   Returns:
     uint8 [H, W, 3], or None if there are fewer than two rows.
   """
-  found = measured(rows, scores)
-  if len(rows) < 2 or not found:
+  series = measured(rows, scores)
+  if len(rows) < 2 or not series:
     return None
   lines = {"D(x) and D(G(z))": ("1/2", 0.5), "V(D, G)": ("-log 4", -math.log(4))}
   log = ("gradient norm",)
-  return look.pixels(curves(found, log=log, lines=lines, columns=2, size=(5.2, 2.9)))
+  return theme.pixels(curves(series, log=log, lines=lines, columns=2, size=(5.2, 2.9)))
 
 
 def measured(
   rows: Sequence[Mapping[str, Any]], scores: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, Any]]:
-  """Sorts what a run measured into panels, without what is not finite.
+  """Groups the finite metrics of a run into panels.
 
   Args:
     rows: as `read_rows` returns them.
@@ -146,14 +146,14 @@ def measured(
   Returns:
     {title: {label: (rounds [n], values [n])}}; what was never measured is left out.
   """
-  drawn = {title: _series(rows, names) for title, names in _names(rows).items()}
+  panels = {title: _series(rows, names) for title, names in _names(rows).items()}
   for label, name in (scores or {}).items():
-    drawn[label.replace("_", " ")] = _series(rows, {label: name})
-  return {title: series for title, series in drawn.items() if series}
+    panels[label.replace("_", " ")] = _series(rows, {label: name})
+  return {title: series for title, series in panels.items() if series}
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-  """Says what belongs into which panel: {title: {label: name}}."""
+  """Returns the metrics of each panel: {title: {label: name}}."""
   names = sorted({name for row in rows for name in row})
   players = lambda what: {
     name.removesuffix(what): name
@@ -171,9 +171,9 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
 
 
 def _series(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, Any]:
-  found = {}
+  series = {}
   for label, name in names.items():
     pairs = [(row["round"], float(row[name])) for row in rows if name in row]
     if finite := [(x, y) for x, y in pairs if math.isfinite(y)]:
-      found[label] = tuple(np.array(part) for part in zip(*finite, strict=True))
-  return found
+      series[label] = tuple(np.array(part) for part in zip(*finite, strict=True))
+  return series

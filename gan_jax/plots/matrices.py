@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gan_jax.plots import look
-from gan_jax.plots.look import GREY, Style
+from gan_jax.plots import theme
+from gan_jax.plots.theme import GREY, Style
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -56,9 +56,9 @@ def matrix(
     )
   if better not in ("max", "min"):
     raise ValueError(f"better is {better!r}: expected 'max' or 'min'")
-  with look.style(style):
-    figure, made = look.panels([title], size=(2.6 + 1.1 * shape[1], 1.0 + 0.5 * shape[0]))
-    axes = made[title]
+  with theme.style(style):
+    figure, panels = theme.panels([title], size=(2.6 + 1.1 * shape[1], 1.0 + 0.5 * shape[0]))
+    axes = panels[title]
     shown = _colors(middle, better)
     axes.imshow(shown, aspect="auto")
     for row, column in np.ndindex(shape):
@@ -74,7 +74,7 @@ def matrix(
 
 
 def cell(mean: float, low: float, high: float) -> str:
-  """Writes a mean and its interval, to as many digits as the interval leaves certain, and one."""
+  """Formats a mean and its interval, to as many digits as the interval leaves certain, and one."""
   if not np.isfinite(mean):
     return f"{mean}"
   width = high - low if np.isfinite(high - low) else 0.0
@@ -85,7 +85,7 @@ def cell(mean: float, low: float, high: float) -> str:
 
 
 def _colors(mean: np.ndarray, better: str) -> np.ndarray:
-  """Finds the colour of each cell: [rows, columns, 3] from 0 to 1."""
+  """Computes the colour of each cell: [rows, columns, 3] from 0 to 1."""
   import matplotlib
   from matplotlib.colors import to_rgb
 
@@ -98,7 +98,7 @@ def _colors(mean: np.ndarray, better: str) -> np.ndarray:
 
 
 def readable(background: np.ndarray) -> str:
-  """Picks black or white, whichever has the higher contrast with a colour [3] from 0 to 1."""
+  """Returns black or white, whichever has the higher contrast with a colour [3] from 0 to 1."""
   return "black" if luminance(background) > 0.179 else "white"
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gan_jax.plots import look
-from gan_jax.plots.look import BLUE, GREY, ORANGE, Style
+from gan_jax.plots import theme
+from gan_jax.plots.theme import BLUE, GREY, ORANGE, Style
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ Limits = tuple[tuple[float, float], tuple[float, float]]  # of the panel, (x, y)
 BINS = 120  # of a density, along each side of a panel
 
 
-def clouds(
+def scatter_density(
   samples: Mapping[str, ArrayLike],
   real: ArrayLike | None = None,
   *,
@@ -46,24 +46,24 @@ def clouds(
   Raises:
     ValueError: for points that are not of the plane.
   """
-  drawn = {title: _finite(title, x) for title, x in samples.items()}
+  points = {title: _finite(title, x) for title, x in samples.items()}
   data = None if real is None else _finite("real", real)
-  limits = limits or around(data if data is not None else np.concatenate(list(drawn.values())))
-  with look.style(style):
-    figure, made = look.panels(list(drawn), columns, (size, size + 0.2))
-    for title, axes in made.items():
+  limits = limits or around(data if data is not None else np.concatenate(list(points.values())))
+  with theme.style(style):
+    figure, panels = theme.panels(list(points), columns, (size, size + 0.2))
+    for title, axes in panels.items():
       if data is not None:
         _dots(axes, data, BLUE, "data", size=9, alpha=0.35)
-      _density(axes, drawn[title], limits)
-      _dots(axes, drawn[title], ORANGE, "samples", size=2, alpha=0.5)
+      _density(axes, points[title], limits)
+      _dots(axes, points[title], ORANGE, "samples", size=2, alpha=0.5)
       axes.set(xlim=limits[0], ylim=limits[1], xticks=[], yticks=[], aspect="equal")
     if data is not None:
-      look.legend(figure, markerscale=3)
+      theme.legend(figure, markerscale=3)
   return figure
 
 
 def around(points: np.ndarray, margin: float = 0.3) -> Limits:
-  """Finds limits that leave a margin about points [n, 2], as a share of their range."""
+  """Computes limits with a margin about points [n, 2], as a share of their range."""
   points = points if len(points) else np.array([[0.0, 0.0], [1.0, 1.0]])
   low, high = points.min(axis=0), points.max(axis=0)
   space = margin * np.maximum(high - low, 1e-6)
@@ -117,8 +117,8 @@ class Field(NamedTuple):
   velocity: ArrayLike
 
 
-class Portrait(NamedTuple):
-  """Play in the plane of two parameters.
+class PhasePortrait(NamedTuple):
+  """Paths of play in the plane of two parameters.
 
   Attributes:
     paths: {label: [t, 2]}, from their start, which is marked.
@@ -129,8 +129,8 @@ class Portrait(NamedTuple):
   field: Field | None = None
 
 
-def portraits(
-  games: Mapping[str, Portrait],
+def phase_portraits(
+  games: Mapping[str, PhasePortrait],
   *,
   rest: tuple[float, float] = (0.0, 0.0),
   reach: float | None = None,
@@ -160,11 +160,11 @@ def portraits(
     title: {label: _path(label, path) for label, path in portrait.paths.items()}
     for title, portrait in games.items()
   }
-  far = [np.abs(path - rest).max() for drawn in paths.values() for path in drawn.values()]
+  far = [np.abs(path - rest).max() for of_game in paths.values() for path in of_game.values()]
   reach = reach or 1.1 * float(np.max([x for x in far if np.isfinite(x)], initial=1e-6))
-  with look.style(style) as colors:
-    figure, made = look.panels(list(games), columns, (size, size))
-    for title, axes in made.items():
+  with theme.style(style) as colors:
+    figure, panels = theme.panels(list(games), columns, (size, size))
+    for title, axes in panels.items():
       if (field := games[title].field) is not None:
         _arrows(axes, field)
       for label, path in paths[title].items():
@@ -180,15 +180,15 @@ def portraits(
       )
       axes.label_outer()
     if max(map(len, paths.values())) > 1:
-      look.legend(figure)
+      theme.legend(figure)
   return figure
 
 
 def _path(label: str, path: ArrayLike) -> np.ndarray:
-  found = np.asarray(path, np.float64)
-  if found.ndim != 2 or found.shape[1] != 2 or not len(found):
-    raise ValueError(f"path {label!r}: expected [t, 2], got {list(found.shape)}")
-  return found
+  points = np.asarray(path, np.float64)
+  if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+    raise ValueError(f"path {label!r}: expected [t, 2], got {list(points.shape)}")
+  return points
 
 
 def _arrows(axes: "Axes", field: Field) -> None:
@@ -223,7 +223,7 @@ def scatter(fake: np.ndarray, real: np.ndarray | None = None, size: int = 480) -
   figure = Figure(figsize=(size / 100, size / 100), dpi=100)
   axes = figure.add_axes((0.09, 0.07, 0.88, 0.88))
   (_heights if fake.shape[1] == 1 else _spots)(axes, fake, real)
-  return look.pixels(figure)
+  return theme.pixels(figure)
 
 
 def _heights(axes: "Axes", fake: np.ndarray, real: np.ndarray | None) -> None:

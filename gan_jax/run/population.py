@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.checks import is_whole, shown, takes
+from gan_jax.checks import is_integer, shown, takes
 from gan_jax.data import Batches
 from gan_jax.game.core import (
   Game,
@@ -103,7 +103,7 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
     ValueError: for data that have to be streamed, and for what is no population.
   """
   _check_batches(batches)
-  if at_once is not None and (not is_whole(at_once) or at_once < 1):
+  if at_once is not None and (not is_integer(at_once) or at_once < 1):
     raise ValueError(
       f"at_once is {shown(at_once)}: expected how many members, an int >= 1, or None"
     )
@@ -176,7 +176,7 @@ def play(
     ValueError: as `player`, and for what are no states of these members.
   """
   for name, value, least in (("rounds", rounds, 0), ("every", every, 1)):
-    if not is_whole(value) or value < least:
+    if not is_integer(value) or value < least:
       raise ValueError(f"{name} is {shown(value)}: expected a number of rounds, an int >= {least}")
   played = player(people, batches, at_once)
   _check_states(people, state)
@@ -237,7 +237,7 @@ def member(state: State, i: int) -> State:
     ValueError: for what are no states of a population, or have no member i.
   """
   _check_stacked(state)
-  if not is_whole(i) or not -len(state.round) <= i < len(state.round):
+  if not is_integer(i) or not -len(state.round) <= i < len(state.round):
     raise ValueError(f"i is {shown(i)}: expected a member, an int in [0, {len(state.round)})")
   return jax.tree.map(lambda x: x[i], jax.device_get(state))
 

@@ -20,7 +20,7 @@ TABLE = np.linspace(-16, 16, 2001, dtype=np.float32)  # where quantiles are look
 
 
 class Mixture(nn.Module):
-  """Makes a mixture of two Gaussians on the line, by its quantile function of u = (z+1)/2.
+  """A mixture of two Gaussians on the line, by its quantile function of u = (z+1)/2.
 
   Attributes:
     mean: of both, within ±8.
@@ -61,7 +61,7 @@ class Mixture(nn.Module):
 
 
 class BentGaussian(nn.Module):
-  """Makes a Gaussian in the plane, x = z W + b, bent along a parabola: x₂ + bend x₁².
+  """A Gaussian in the plane, x = z W + b, bent along a parabola: x₂ + bend x₁².
 
   Attributes:
     kernel: W, by rows; not singular.

@@ -113,7 +113,7 @@ def f_divergence(
 
 
 def _at_zero(f: Callable[[Array], Array], tiny: Array) -> Array:
-  """Finds f(0+) of a convex f: what it has settled to near 0, or inf if it still grows there."""
+  """Estimates f(0+) of a convex f: its value near 0, or inf if it still grows there."""
   near, nearer = f(tiny**0.25), f(tiny**0.5)  # the squares of neither under- or overflow
   xp = _namespace(nearer)
   settled = xp.isfinite(nearer) & (xp.abs(nearer - near) < 0.02 * (1 + xp.abs(near)))
@@ -224,6 +224,6 @@ def wasserstein_of_samples(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _namespace(*arrays: Array) -> Any:
-  """Finds the library of the arrays: JAX's if one of them is JAX's."""
-  found = [array.__array_namespace__() for array in arrays]
-  return next((xp for xp in found if xp is not np), np)
+  """Returns the library of the arrays: JAX's if one of them is JAX's."""
+  namespaces = [array.__array_namespace__() for array in arrays]
+  return next((xp for xp in namespaces if xp is not np), np)

@@ -37,7 +37,7 @@ def flatten(game: Game, state: State) -> tuple[jax.Array, Callable[[jax.Array], 
 
 
 def field(game: Game, state: State, batch: Batch) -> Flat:
-  """Makes the vector field of simultaneous gradient descent, v = -(each player's own gradient).
+  """Builds the vector field of simultaneous gradient descent, v = -(each player's own gradient).
 
   Args:
     game: the game.
@@ -51,9 +51,9 @@ def field(game: Game, state: State, batch: Batch) -> Flat:
   context = StepContext(jax.random.fold_in(state.key, state.round), state.round, None)
 
   def velocity(x: jax.Array) -> jax.Array:
-    found, _ = gradients(game.players, back(x), state.carried, batch, context)
-    own = [found[name][net] for name, player in game.players.items() for net in player.owns]
-    return -ravel_pytree(own)[0]
+    grads, _ = gradients(game.players, back(x), state.carried, batch, context)
+    ordered = [grads[name][net] for name, player in game.players.items() for net in player.owns]
+    return -ravel_pytree(ordered)[0]
 
   return velocity
 
@@ -88,8 +88,8 @@ def round_jacobian(game: Game, state: State, batch: Batch) -> jax.Array:
 
 def eigenvalues(matrix: jax.Array) -> np.ndarray:
   """Computes the eigenvalues [n] of a square matrix, largest real part first."""
-  found = np.linalg.eigvals(np.asarray(matrix))
-  return found[np.lexsort((found.imag, -found.real))]
+  values = np.linalg.eigvals(np.asarray(matrix))
+  return values[np.lexsort((values.imag, -values.real))]
 
 
 def top_eigenvalues(game: Game, state: State, batch: Batch, k: int = 1) -> np.ndarray:
@@ -120,25 +120,25 @@ def top_eigenvalues(game: Game, state: State, batch: Batch, k: int = 1) -> np.nd
 
   operator: Any = LinearOperator((x.size, x.size), product, dtype=np.dtype(x.dtype))
   start = np.random.default_rng(0).normal(size=x.size).astype(x.dtype)
-  found = eigs(operator, k, v0=start, return_eigenvectors=False)
-  return found[np.lexsort((found.imag, -found.real))]
+  values = eigs(operator, k, v0=start, return_eigenvectors=False)
+  return values[np.lexsort((values.imag, -values.real))]
 
 
-def classify(found: np.ndarray, tolerance: float = 1e-6) -> str:
-  """Names what an equilibrium does, from the eigenvalues of the field there.
+def classify(eigenvalues: np.ndarray, tolerance: float = 1e-6) -> str:
+  """Classifies an equilibrium by the eigenvalues of the field there.
 
   Args:
-    found: [n] complex.
+    eigenvalues: [n] complex.
     tolerance: real parts within it count as zero.
 
   Returns:
     "stable" (all real parts negative), "unstable" (one is positive), "rotating" (on the imaginary
     axis, so that linear theory does not decide), or "degenerate" (an eigenvalue is zero).
   """
-  real = np.asarray(found).real
+  real = np.asarray(eigenvalues).real
   if (real > tolerance).any():
     return "unstable"
-  on_axis = np.asarray(found)[np.abs(real) <= tolerance]
+  on_axis = np.asarray(eigenvalues)[np.abs(real) <= tolerance]
   if not len(on_axis):
     return "stable"
   return "rotating" if (np.abs(on_axis.imag) > tolerance).all() else "degenerate"

@@ -1,4 +1,4 @@
-"""Discriminators at their best, and what the generator then minimises.
+"""Optimal discriminators, and the criterion of the generator there.
 
 On K points with probabilities p (data) and q (fakes) a discriminator is K free logits, and the
 theorems are exact. `OPTIMA` is the table of them, by the name of the loss in `gan_jax.losses`.
@@ -116,7 +116,7 @@ def kantorovich(p: Array, q: Array, x: Array) -> Array:
 
 
 def lipschitz(x: Array) -> Optimum:
-  """Makes the theorem of `wasserstein` over 1-Lipschitz discriminators on the line.
+  """Builds the theorem of `wasserstein` over 1-Lipschitz discriminators on the line.
 
   Kantorovich & Rubinstein 1958; Arjovsky, Chintala, Bottou 2017, arXiv:1701.07875, theorem 3.
 
@@ -181,7 +181,7 @@ def _relativistic_average_least_squares() -> Optimum:
 
 
 def _table() -> dict[str, Optimum]:
-  """Makes `OPTIMA`; each criterion is an integral over q, cell by cell, of G's loss."""
+  """Builds `OPTIMA`; each criterion is an integral over q, cell by cell, of G's loss."""
   # Of a fake with v = log p/q, G's loss exceeds D's by log q/p: softplus(-v) = softplus(v) - v. So
   # the criterion exceeds D's loss by KL(q‖p); the same for pairs.
   cross_entropy = _cross_entropy(_two_jensen_shannon)

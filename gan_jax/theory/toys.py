@@ -56,19 +56,19 @@ def dirac(
   theta: float = 1.0,
   psi: float = 1.0,
 ) -> Game:
-  """Makes the Dirac-GAN: all data at 0, all fakes at theta, logits psi x.
+  """Builds the Dirac-GAN: all data at 0, all fakes at theta, logits psi x.
 
   Mescheder, Geiger, Nowozin 2018 (arXiv:1801.04406). Its one equilibrium is (0, 0). With
   `losses.wasserstein` it is the bilinear game, theta psi.
 
   Args:
-    loss: both players'.
-    optimizers: for "discriminator" and "generator".
-    regularizers: the discriminator's, name -> (weight, term).
-    turns: their order.
-    instance_noise: standard deviation of noise on all that D sees.
-    theta: of the generator, at first.
-    psi: of the discriminator, at first.
+    loss: adversarial loss of both players.
+    optimizers: optimizers of "discriminator" and "generator".
+    regularizers: terms of the discriminator's loss, name -> (weight, term).
+    turns: turns of a round.
+    instance_noise: standard deviation of noise on all inputs of D.
+    theta: initial parameter of the generator.
+    psi: initial parameter of the discriminator.
 
   Returns:
     The game; its batches are `dirac_batch`.
@@ -86,5 +86,5 @@ def dirac(
 
 
 def dirac_batch(minibatches: int = 1, size: int = 1) -> dict[str, Any]:
-  """Makes the data of the Dirac-GAN: {"x": zeros [minibatches, size, 1]}."""
+  """Returns the data of the Dirac-GAN: {"x": zeros [minibatches, size, 1]}."""
   return {"x": jnp.zeros((minibatches, size, 1))}

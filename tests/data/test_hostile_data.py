@@ -204,7 +204,7 @@ def test_an_image_in_a_zip_that_unfolds_is_not_unfolded(tmp_path):
 
 
 def test_labels_that_unfold_are_not_unfolded(tmp_path, monkeypatch):
-  monkeypatch.setattr("gan_jax.data.sources.layout.JSON_LIMIT", 1 << 20)
+  monkeypatch.setattr("gan_jax.data.sources.folders.layout.JSON_LIMIT", 1 << 20)
   with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
     archive.writestr("a.png", png(8, 8, zeros(25 * 8)))
     archive.writestr("dataset.json", b" " * (70 << 20))

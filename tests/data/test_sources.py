@@ -22,9 +22,9 @@ from gan_jax.data import (
   require_labels,
   table,
   take,
-  tell_unseen,
+  warn_unseen,
 )
-from gan_jax.data.sources.bundle import bundle, choose
+from gan_jax.data.sources.bundle import bundle, evenly_spaced
 
 # name: shape, sizes of train and test, classes
 EXPECTED = {
@@ -164,9 +164,9 @@ def test_classes_are_those_there_are_and_keep_their_names(labels, y, names):
 
 def test_classes_without_an_example_are_told(caplog):
   with caplog.at_level("WARNING", logger="gan_jax"):
-    tell_unseen(table("all", images(3, 2, 2, 1), np.arange(3)))
+    warn_unseen(table("all", images(3, 2, 2, 1), np.arange(3)))
     assert not caplog.text
-    tell_unseen(table("some", images(2, 2, 2, 1), np.array([2, 0]), 4, "abcd"))
+    warn_unseen(table("some", images(2, 2, 2, 1), np.array([2, 0]), 4, "abcd"))
   assert "some has no example of classes b, d to train on" in caplog.text
 
 
@@ -272,7 +272,7 @@ def test_bundle_is_what_the_script_makes(test_data):
 
 def test_choice_is_even_and_in_order():
   y = np.repeat(np.arange(10), 7)
-  assert (choose(y, 2).reshape(10, 2) == 7 * np.arange(10)[:, None] + [0, 3]).all()
+  assert (evenly_spaced(y, 2).reshape(10, 2) == 7 * np.arange(10)[:, None] + [0, 3]).all()
 
 
 # MNIST's own format.

@@ -13,7 +13,7 @@ import pytest
 from allowance import at_most
 from test_weights import ARRAYS, FORMATS, Storage, Tensor, tensors, written
 
-from gan_jax.metrics.features.cache import kept
+from gan_jax.metrics.features.cache import load_or_make
 from gan_jax.metrics.features.weights import Weights, load, save
 
 MOST = 30 << 20  # bytes that reading a small file may take at any time
@@ -122,8 +122,8 @@ def test_a_kept_file_with_a_right_checksum_of_harm_is_made_again(tmp_path: pathl
   path = tmp_path / "seen.msgpack"
   kept_file(path, data)
   with at_most(MOST):
-    assert kept(path, "features", lambda: {"a": np.ones(2)})["a"].sum() == 2
-  assert kept(path, "features", lambda: pytest.fail("made again"))["a"].sum() == 2
+    assert load_or_make(path, "features", lambda: {"a": np.ones(2)})["a"].sum() == 2
+  assert load_or_make(path, "features", lambda: pytest.fail("made again"))["a"].sum() == 2
 
 
 def test_an_npz_that_announces_much_is_refused(tmp_path: pathlib.Path):

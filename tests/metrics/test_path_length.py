@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.metrics import lerp, perceptual_path_length, slerp
-from gan_jax.metrics.features.extractor import look
+from gan_jax.metrics.features.extractor import forward
 from gan_jax.metrics.features.pixels import pixels
 
 RNG = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def test_the_largest_and_smallest_steps_may_be_left_out():
 def test_an_extractor_in_float32_is_enough_for_the_papers_step():
   single = lambda z: jnp.asarray(z, jnp.float32) @ A.astype(np.float32)
   images = jax.jit(lambda z: 128 + single(z).reshape(-1, 2, 2, 3))
-  embed = lambda x: look(pixels(), x)["features"]
+  embed = lambda x: forward(pixels(), x)["features"]
   found = length(interpolate=lerp, generate=images, embed=embed)
   exact = (((END - START) @ A / 255) ** 2).sum(axis=1).mean()
   assert found.mean == pytest.approx(exact, rel=0.01)

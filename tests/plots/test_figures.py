@@ -18,21 +18,29 @@ from gan_jax.plots import matrices
 SVG = "{http://www.w3.org/2000/svg}"
 STYLES = ("light", "dark")
 RING = np.stack([np.cos(np.arange(64)), np.sin(np.arange(64))], axis=1)
-CIRCLE = plots.Portrait({"play": RING}, plots.Field([-1, 0, 1], [-1, 1], np.ones((2, 3, 2))))
-LINE = plots.Judged([0, 1, 2], [0.2, 0.5, 0.001], [0.2, 0.1, 0.002], {"D": [0.5, 0.8, 0.3]})
+CIRCLE = plots.PhasePortrait({"play": RING}, plots.Field([-1, 0, 1], [-1, 1], np.ones((2, 3, 2))))
+LINE = plots.DiscriminatorPlot(
+  [0, 1, 2], [0.2, 0.5, 0.001], [0.2, 0.1, 0.002], {"D": [0.5, 0.8, 0.3]}
+)
 
 FIGURES = {
   "curves": lambda style: plots.curves(
     {"modes": {"a": np.arange(6).reshape(3, 2), "b": [1, 2, 3]}, "kl": {"a": [3, 2, 1]}},
     style=style,
   ),
-  "clouds": lambda style: plots.clouds({"a": RING, "b": RING / 2}, real=RING, style=style),
-  "portraits": lambda style: plots.portraits({"a": CIRCLE, "b": CIRCLE}, style=style),
-  "judged": lambda style: plots.judged({"a": LINE, "b": LINE}, style=style),
+  "scatter_density": lambda style: plots.scatter_density(
+    {"a": RING, "b": RING / 2}, real=RING, style=style
+  ),
+  "phase_portraits": lambda style: plots.phase_portraits({"a": CIRCLE, "b": CIRCLE}, style=style),
+  "discriminator_curves": lambda style: plots.discriminator_curves(
+    {"a": LINE, "b": LINE}, style=style
+  ),
   "matrix": lambda style: plots.matrix(
     [[1.0, np.inf]], [[0.5, 0.0]], [[1.5, 9.0]], rows=["x"], columns=["a", "b"], style=style
   ),
-  "sheets": lambda style: plots.sheets({"a": np.zeros((4, 5, 5, 3), np.uint8)}, style=style),
+  "image_grids": lambda style: plots.image_grids(
+    {"a": np.zeros((4, 5, 5, 3), np.uint8)}, style=style
+  ),
 }
 
 
@@ -77,13 +85,13 @@ def lab(color, eye) -> np.ndarray:
 @pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize("style", STYLES)
 def test_colours_can_be_told_apart(style: str, eye: str):
-  seen = [lab(color, EYES[eye]) for color in plots.LOOKS[style].series]
+  seen = [lab(color, EYES[eye]) for color in plots.THEMES[style].series]
   assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 16
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_colours_stand_out(style: str):
-  look = plots.LOOKS[style]
+  look = plots.THEMES[style]
   assert contrast(look.text, look.background) > 7
   for color in (*look.series, plots.GREY):
     assert contrast(color, look.background) >= 3
@@ -91,7 +99,7 @@ def test_colours_stand_out(style: str):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_figure_is_in_its_style(style: str):
-  look = plots.LOOKS[style]
+  look = plots.THEMES[style]
   for name, make in FIGURES.items():
     figure = make(style)
     assert figure.get_facecolor()[:3] == pytest.approx(to_rgb(look.background)), name
@@ -173,7 +181,7 @@ def test_one_legend_for_panels_that_show_the_same():
 
 def test_clouds_share_a_scale_and_leave_out_what_is_not_finite():
   broken = np.concatenate([RING, [[np.nan, 0.0]]])
-  figure = plots.clouds({"a": broken, "none": np.full((3, 2), np.inf)}, real=2 * RING)
+  figure = plots.scatter_density({"a": broken, "none": np.full((3, 2), np.inf)}, real=2 * RING)
   left, right = figure.axes
   assert left.get_xlim() == right.get_xlim() == pytest.approx((-3.2, 3.2), abs=0.05)
   data, samples = left.collections
@@ -186,13 +194,13 @@ def test_clouds_share_a_scale_and_leave_out_what_is_not_finite():
 
 def test_a_density_is_where_the_points_are():
   points = np.full((50, 2), (0.5, -0.5))
-  axes = plots.clouds({"a": points}, limits=((-1, 1), (-1, 1))).axes[0]
+  axes = plots.scatter_density({"a": points}, limits=((-1, 1), (-1, 1))).axes[0]
   row, column = np.unravel_index(np.argmax(axes.images[0].get_array()), (120, 120))
   assert (column / 120 * 2 - 1, row / 120 * 2 - 1) == pytest.approx((0.5, -0.5), abs=0.03)
 
 
 def test_portraits_have_paths_arrows_and_the_equilibrium():
-  axes = plots.portraits({"a": CIRCLE}, rest=(0.0, 1.0)).axes[0]
+  axes = plots.phase_portraits({"a": CIRCLE}, rest=(0.0, 1.0)).axes[0]
   path, start, rest = axes.lines
   np.testing.assert_array_equal(path.get_xydata(), RING)
   np.testing.assert_array_equal(start.get_xydata(), RING[:1])
@@ -204,12 +212,14 @@ def test_portraits_have_paths_arrows_and_the_equilibrium():
 
 
 def test_a_discriminator_is_drawn_where_there_are_examples():
-  axes = plots.judged({"a": LINE}).axes[0]
+  axes = plots.discriminator_curves({"a": LINE}).axes[0]
   drawn = {line.get_label(): line for line in axes.lines}
   np.testing.assert_array_equal(drawn["D"].get_ydata(), [0.5, 0.8, np.nan])
   np.testing.assert_array_equal(drawn["data"].get_ydata(), [0.2, 0.5, 0.001])
   np.testing.assert_array_equal(drawn["model"].get_ydata(), [0.2, 0.1, 0.002])
-  mapped = plots.judged({"a": LINE._replace(made=([-1.0, 1.0], [0.5, 5.0]))}).axes[0]
+  mapped = plots.discriminator_curves({"a": LINE._replace(mapping=([-1.0, 1.0], [0.5, 5.0]))}).axes[
+    0
+  ]
   (arrow,) = mapped.texts  # the other ends outside of the panel
   assert arrow.xy == (0.5, -0.12) and arrow.xyann == (0, -0.42)
 
@@ -252,7 +262,7 @@ def test_the_brightest_cell_is_the_best_and_all_can_be_read(better: str):
 
 def test_images_are_shown_as_they_are():
   images = np.random.default_rng(0).integers(256, size=(4, 6, 5, 1)).astype(np.uint8)
-  axes = plots.sheets({"round 7": images}, in_row=4).axes[0]
+  axes = plots.image_grids({"round 7": images}, in_row=4).axes[0]
   np.testing.assert_array_equal(axes.images[0].get_array(), plots.grid(images, 4)[..., 0])
   assert axes.images[0].get_clim() == (0, 255) and axes.get_title(loc="left") == "round 7"
 
@@ -277,7 +287,7 @@ def test_figures_become_files(tmp_path: pathlib.Path, name: str):
 
 def test_the_same_figure_is_the_same_file(tmp_path: pathlib.Path):
   for name in ("a", "b"):
-    plots.save(FIGURES["clouds"]("dark"), tmp_path / f"{name}.svg")
+    plots.save(FIGURES["scatter_density"]("dark"), tmp_path / f"{name}.svg")
   assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
   assert {path.name for path in tmp_path.iterdir()} == {"a.svg", "b.svg"}
 
@@ -288,7 +298,7 @@ def test_a_notebook_shows_a_figure():
 
 
 def test_figures_move(tmp_path: pathlib.Path):
-  frames = [plots.clouds({"a": scale * RING}, real=RING) for scale in (1.0, 0.5, 0.1)]
+  frames = [plots.scatter_density({"a": scale * RING}, real=RING) for scale in (1.0, 0.5, 0.1)]
   moving = plots.animation(frames, seconds=0.25)
   moving.save(tmp_path / "a.gif")
   with Image.open(tmp_path / "a.gif") as image:
@@ -318,14 +328,26 @@ FLAT = np.zeros((2, 2))
     (lambda: plots.curves({"a": {"x": [1]}}, band="wide"), "unknown band 'wide': expected one of"),
     (lambda: plots.curves({}), "panels need titles"),
     (lambda: plots.panels(["a", "a"]), "each of them once"),
-    (lambda: plots.clouds({"a": np.zeros((4, 3))}), r"'a': expected points \[n, 2\], got \[4, 3\]"),
-    (lambda: plots.portraits({"a": plots.Portrait({"p": [1, 2]})}), r"path 'p': expected \[t, 2\]"),
     (
-      lambda: plots.portraits({"a": plots.Portrait({}, plots.Field([1], [1], FLAT))}),
+      lambda: plots.scatter_density({"a": np.zeros((4, 3))}),
+      r"'a': expected points \[n, 2\], got \[4, 3\]",
+    ),
+    (
+      lambda: plots.phase_portraits({"a": plots.PhasePortrait({"p": [1, 2]})}),
+      r"path 'p': expected \[t, 2\]",
+    ),
+    (
+      lambda: plots.phase_portraits({"a": plots.PhasePortrait({}, plots.Field([1], [1], FLAT))}),
       r"expected velocities \[1, 1, 2\]",
     ),
-    (lambda: plots.judged({"a": LINE._replace(data=[1])}), r"expected x, data and model \[n\]"),
-    (lambda: plots.judged({"a": LINE._replace(found={"D": [1]})}), r"'D': expected \[3\]"),
+    (
+      lambda: plots.discriminator_curves({"a": LINE._replace(data=[1])}),
+      r"expected x, data and model \[n\]",
+    ),
+    (
+      lambda: plots.discriminator_curves({"a": LINE._replace(discriminators={"D": [1]})}),
+      r"'D': expected \[3\]",
+    ),
     (
       lambda: plots.matrix(FLAT, FLAT, FLAT, rows=["a"], columns=["b", "c"]),
       "a matrix of 1 rows and 2 columns",
@@ -334,8 +356,11 @@ FLAT = np.zeros((2, 2))
       lambda: plots.matrix(FLAT, FLAT, FLAT, rows="ab", columns="cd", better="up"),
       "expected 'max' or 'min'",
     ),
-    (lambda: plots.sheets({"a": np.zeros((2, 4, 4, 1))}), r"expected images uint8 \[n, H, W, C\]"),
-    (lambda: plots.save(FIGURES["sheets"]("light"), "a.pdf"), r"written as .png or .svg"),
+    (
+      lambda: plots.image_grids({"a": np.zeros((2, 4, 4, 1))}),
+      r"expected images uint8 \[n, H, W, C\]",
+    ),
+    (lambda: plots.save(FIGURES["image_grids"]("light"), "a.pdf"), r"written as .png or .svg"),
     (lambda: plots.curves({"a": {"x": [1]}}, style="sepia"), "unknown style 'sepia'"),
     (lambda: plots.animation([]), "figures of one size"),
   ],
@@ -348,6 +373,6 @@ def test_what_cannot_be_drawn_is_said(draw, message: str):
 def test_a_legend_of_many_long_names_stays_within_the_figure():
   names = [f"f_gan_squared_hellinger_alternative_{i}" for i in range(24)]
   figure = plots.curves({title: {name: [1.0, 2.0] for name in names} for title in "abcdefg"})
-  plots.look.pixels(figure)
+  plots.pixels(figure)
   (legend,) = figure.legends
   assert 0 <= legend.get_window_extent().x0 < legend.get_window_extent().x1 <= figure.bbox.width

@@ -65,7 +65,7 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
       f"{name} has the arrays {sorted(arrays)}: the {split} split must be called {expected}{hint}"
     )
   if split == "train":
-    _tell_left_out(name, arrays, [*train, *(test if test[0] else validation), _CLASS_NAMES])
+    _warn_left_out(name, arrays, [*train, *(test if test[0] else validation), _CLASS_NAMES])
   labels, training = (None if key is None else arrays[key] for key in (y_key, train[1]))
   if split == "test" and train[0] is None:
     training = labels
@@ -77,26 +77,27 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
 
 
 def _only(name: str, arrays: Raw, names: Sequence[str]) -> str | None:
-  """Finds the one array that has one of some names; None if there is none."""
-  found = [key for key in names if key in arrays]
-  if len(found) > 1:
+  """Returns the one of some names that an array has; None if none has."""
+  present = [key for key in names if key in arrays]
+  if len(present) > 1:
     raise ValueError(
-      f"{name} has both {found[0]} and {found[1]}, and nobody knows which is meant: leave one out"
+      f"{name} has both {present[0]} and {present[1]}, and nobody knows which is meant: leave one"
+      " out"
     )
-  return found[0] if found else None
+  return present[0] if present else None
 
 
-def _tell_left_out(name: str, arrays: Raw, used: Sequence[str | None]) -> None:
-  """Says which arrays look like examples or their labels, and are not used."""
+def _warn_left_out(name: str, arrays: Raw, used: Sequence[str | None]) -> None:
+  """Warns of arrays that look like examples or labels, and are not used."""
   size = len(arrays[str(used[0])]) if arrays[str(used[0])].ndim else 0
   images = {key for names, _ in _NAMES.values() for key in names}
-  left = [
+  unused = [
     f"{key} {list(array.shape)}"
     for key, array in arrays.items()
     if key not in used and array.ndim and (key in images or len(array) == size)
   ]
-  if left:
-    _LOG.warning("%s: left out %s; used are %s", name, ", ".join(left), _used(used))
+  if unused:
+    _LOG.warning("%s: left out %s; used are %s", name, ", ".join(unused), _used(used))
 
 
 def _used(names: Sequence[str | None]) -> str:
@@ -104,7 +105,7 @@ def _used(names: Sequence[str | None]) -> str:
 
 
 def _names(name: str, arrays: Raw, classes: np.ndarray) -> Sequence[str]:
-  """Names classes by the file's own names if it has them, else by their labels."""
+  """Returns names of classes: the file's own names if it has them, else the labels."""
   names = arrays.get(_CLASS_NAMES)
   if names is None or classes.dtype.kind == "U":
     return [str(label) for label in classes.tolist()]

@@ -19,20 +19,20 @@ from gan_jax.data.sources.mnist import BUNDLED, find_idx, read_idx
 PER_CLASS = {"train": 1000, "test": 200}
 
 
-def choose(y: np.ndarray, per_class: int) -> np.ndarray:
-  """Chooses evenly spaced examples of each class: labels [N] -> sorted indices."""
+def evenly_spaced(y: np.ndarray, per_class: int) -> np.ndarray:
+  """Returns evenly spaced examples of each class: labels [N] -> sorted indices."""
   members = [np.flatnonzero(y == label) for label in range(10)]
   spaced = [m[np.arange(per_class) * len(m) // per_class] for m in members]
   return np.sort(np.concatenate(spaced))
 
 
 def bundle(folder: pathlib.Path) -> Raw:
-  """Makes the bundled arrays {x,y}_{train,test} from a folder of idx files."""
+  """Builds the bundled arrays {x,y}_{train,test} from a folder of idx files."""
   arrays: Raw = {}
   for split, per_class in PER_CLASS.items():
     x, y = (read_idx(find_idx(folder, split, kind)) for kind in ("images", "labels"))
-    chosen = choose(y, per_class)
-    arrays |= {f"x_{split}": x[chosen], f"y_{split}": y[chosen]}
+    index = evenly_spaced(y, per_class)
+    arrays |= {f"x_{split}": x[index], f"y_{split}": y[index]}
   return arrays
 
 

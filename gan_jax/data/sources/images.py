@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gan_jax.data.source import Options
-from gan_jax.data.sources.trees import File
+from gan_jax.data.sources.folders.trees import File
 
 if TYPE_CHECKING:
   from PIL import Image
@@ -75,7 +75,7 @@ def read_header(path: File) -> Header:
 
 
 def _raw_mode(image: "Image.Image") -> str:
-  """Says how pixels lie in the file, which Pillow may turn into fewer bits without a word."""
+  """Returns how pixels lie in the file, which Pillow may turn into fewer bits without a word."""
   tiles: Any = getattr(image, "tile", None)
   args = tiles[0].args if tiles else ""
   return str(args[0] if isinstance(args, tuple) and args else args)
@@ -93,7 +93,7 @@ def _orientation(image: "Image.Image") -> int:
 
 
 def _late_exif(image: "Image.Image") -> "Image.Exif":
-  """Looks for the EXIF data of a PNG behind its pixels, where some programs write them."""
+  """Reads the EXIF data of a PNG behind its pixels, where some programs write them."""
   from PIL import Image
 
   exif, file = Image.Exif(), image.fp  # type: ignore[attr-defined]

@@ -79,7 +79,7 @@ def open_idx(argument: str, split: str, options: Options) -> Source:
 
 
 def _set(name: str, path: pathlib.Path) -> tuple[pathlib.Path, str]:
-  """Finds which set of a folder is meant: (the folder, what its files' names begin with)."""
+  """Returns which set of a folder is named: (the folder, the prefix of its files)."""
   if not path.is_dir() and any(path.parent.glob(f"{glob.escape(path.name)}-*-images*")):
     return path.parent, path.name
   names = sorted(p.name for p in path.iterdir()) if path.is_dir() else []
@@ -127,7 +127,7 @@ def _mapping(folder: pathlib.Path, of: str) -> _Mapping | None:
 
 
 def find_idx(folder: pathlib.Path, split: str, kind: str, of: str = "") -> pathlib.Path:
-  """Finds the file of "images" or "labels" of a split of a set; uncompressed ones come first."""
+  """Returns the file of "images" or "labels" of a split of a set; uncompressed ones come first."""
   dimensions = {"images": 3, "labels": 1}[kind]
   names = [
     f"{of}{'-' if of else ''}{prefix}-{kind}{separator}idx{dimensions}-ubyte{suffix}"

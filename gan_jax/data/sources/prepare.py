@@ -141,18 +141,18 @@ def prepare(name: str, data_dir: str | None = None, manual_dir: str | None = Non
   """
   import tensorflow_datasets as tfds
 
-  found = builder(name, data_dir)
-  check(found, name, data_dir, manual_dir)
+  dataset = builder(name, data_dir)
+  check(dataset, name, data_dir, manual_dir)
   # A folder for each data set: TFDS names extracted files by base name alone, so that in a common
   # folder Fashion-MNIST would silently become a copy of MNIST.
-  extracted = pathlib.Path(found.data_dir_root) / "downloads" / "extracted" / found.name
+  extracted = pathlib.Path(dataset.data_dir_root) / "downloads" / "extracted" / dataset.name
   config = tfds.download.DownloadConfig(
     manual_dir=manual_dir,
     extract_dir=extracted,
     try_download_gcs=False,
-    force_checksums_validation=bool(found.url_infos),
+    force_checksums_validation=bool(dataset.url_infos),
   )
-  found.download_and_prepare(download_config=config, file_format="array_record")
+  dataset.download_and_prepare(download_config=config, file_format="array_record")
 
 
 def main() -> None:

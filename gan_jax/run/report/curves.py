@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.game.monitors import MONITOR
 from gan_jax.run.report.markup import Markup, tag
-from gan_jax.run.report.tables import MONITOR, number, swatch, table, text, title
+from gan_jax.run.report.tables import number, swatch, table, text, title
 from gan_jax.run.results.records import RunRecord
 from gan_jax.run.results.rows import NO_CURVES, SCORE
 

@@ -109,10 +109,10 @@ def check_same_data(
 
 def _changed(old: ConfigDict, new: ConfigDict) -> dict[str, str]:
   """Lists the keys that differ and may not change as they like, each with a line that says how."""
-  found = differences(config_values(old), config_values(new))
+  lines = differences(config_values(old), config_values(new))
   return {
     key: line.replace(key, f"--config.{key}", 1)
-    for key, line in found.items()
+    for key, line in lines.items()
     if not is_within(key, EVALUATION + LAYOUT + COURSE)
   }
 
@@ -144,8 +144,8 @@ def start_over(experiment: Experiment, workdir: pathlib.Path) -> None:
   with contextlib.suppress(ValueError):  # a damaged one is as good as another
     if not _changed(read_config(workdir), experiment.config):
       return
-  left = [workdir / name for name in ("rollbacks.json", "summary.json", "curves.png")]
-  for path in [*left, *(workdir / "samples").glob("*.png")]:
+  files = [workdir / name for name in ("rollbacks.json", "summary.json", "curves.png")]
+  for path in [*files, *(workdir / "samples").glob("*.png")]:
     path.unlink(missing_ok=True)
 
 
@@ -187,13 +187,13 @@ def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:
   Returns:
     The lines; none of what the run does not remember.
   """
-  here, then = {"switches": remembered(), "made_with": made_with()}[key], {}
+  current, then = {"switches": remembered(), "made_with": made_with()}[key], {}
   # No run, or a damaged file, is told where it is read for its config.
   with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
     then = dict(read_json(pathlib.Path(workdir) / "config.json")[key])
   return "\n".join(
     f"  {name}: {then[name]} there, {value} here"
-    for name, value in here.items()
+    for name, value in current.items()
     if name in then and then[name] != value
   )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from gan_jax.checks import is_whole, shown, takes
+from gan_jax.checks import is_integer, shown, takes
 from gan_jax.game.core import State
 from gan_jax.run.results.rows import Row
 
@@ -39,7 +39,7 @@ class Every(NamedTuple):
 def check_hooks(hooks: Sequence[Every]) -> None:
   """Refuses hooks that cannot be called, before a run is begun."""
   for hook in hooks:
-    if not isinstance(hook, Every) or not is_whole(hook.rounds) or hook.rounds < 0:
+    if not isinstance(hook, Every) or not is_integer(hook.rounds) or hook.rounds < 0:
       raise ValueError(f"a hook is {shown(hook)}: expected Every(rounds, action), rounds >= 0")
     if not takes(hook.action, None):
       raise ValueError(f"the action {shown(hook.action)}: expected a function of one moment")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from gan_jax.data import MIXTURES, Source, load, table, take
-from gan_jax.data.sources.stacked import stack
+from gan_jax.data.sources.endless import stack
 from gan_jax.metrics import frechet_distance, moments
-from gan_jax.metrics.features import cache, classifier
+from gan_jax.metrics.features import classifier, extractor
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.evaluation import evaluate, features, suite
@@ -485,7 +485,7 @@ def test_real_images_are_looked_at_once(judged, monkeypatch: pytest.MonkeyPatch)
   train, test = stripes(100, 0), stripes(100, 1)
   first = evaluator_for(train, test, num_fake=50)(sampler(train))
   seen = []
-  monkeypatch.setattr(cache, "extract", lambda *_, **__: seen.append(1))
+  monkeypatch.setattr(extractor, "extract", lambda *_, **__: seen.append(1))
   assert evaluator_for(train, test, num_fake=50)(sampler(train)) == first and not seen
 
 

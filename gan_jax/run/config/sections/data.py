@@ -74,7 +74,7 @@ def load(config: ConfigDict) -> Splits:
   if options.hold_out:
     train, test = _hold_out(train, test, options.hold_out, config.batch_size)
   if config.conditional:
-    data.tell_unseen(train)
+    data.warn_unseen(train)
   return Splits(train, test)
 
 

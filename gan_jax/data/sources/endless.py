@@ -1,8 +1,7 @@
-"""Two-dimensional Gaussian mixtures, the classic test for mode collapse.
+"""Endless sources, of which example p is a pure function of (seed, p): mixtures, stacked digits.
 
 Ring as in Metz et al. 2017 (arXiv:1611.02163), grid as in Srivastava et al. 2017
-(arXiv:1705.07761). They are endless: example p is a pure function of (seed, p). The label of a
-point is its mode.
+(arXiv:1705.07761): two-dimensional Gaussian mixtures, the classic test for mode collapse.
 """
 
 from collections.abc import Mapping
@@ -48,18 +47,18 @@ POINTS = MIXTURES | {"dirac": DIRAC}
 
 
 def position_keys(seed: Seed, positions: jax.Array) -> jax.Array:
-  """Makes one key for each position [n] of an endless source."""
+  """Derives one key for each position [n]."""
   key = make_key(jnp.asarray(seed, jnp.uint32))
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)
 
 
 def below(n: int, bits: jax.Array) -> jax.Array:
-  """Turns random uint32 into random int32 below n, uniform but for a bias of n / 2**32."""
+  """Maps random uint32 to random int32 below n, uniform but for a bias of n / 2**32."""
   return (bits % np.uint32(n)).astype(jnp.int32)
 
 
 def mixture_source(name: str, mixture: Mixture) -> Source:
-  """Makes the endless source of points {"x": float32 [n, 2], "y": int32 [n]} of a mixture."""
+  """Builds the source of points {"x": float32 [n, 2], "y": int32 [n], the mode} of a mixture."""
   modes, dimension = mixture.centers.shape
 
   def point(key: jax.Array) -> dict[str, jax.Array]:
@@ -75,3 +74,36 @@ def mixture_source(name: str, mixture: Mixture) -> Source:
     return jax.vmap(point)(position_keys(seed, positions))
 
   return Source(name, (dimension,), None, modes, {}, draw=draw)
+
+
+def stack(name: str, digits: Source) -> Source:
+  """Builds the source of three random digits as the channels of an image, labelled 100a + 10b + c.
+
+  Stacked MNIST, hence 1000 modes: Metz et al. 2017 (arXiv:1611.02163), Srivastava et al. 2017
+  (arXiv:1705.07761).
+
+  Args:
+    name: name of the new source.
+    digits: grayscale images of ten classes, in memory.
+
+  Raises:
+    ValueError: the digits are something else.
+  """
+  if digits.num_classes != 10 or digits.shape[2:] != (1,) or "x" not in digits.arrays:
+    raise ValueError(
+      f"{name} stacks grayscale digits of 10 classes that are in memory; {digits.name} has shape"
+      f" {digits.shape}, {digits.num_classes} classes, and is"
+      f" {'' if digits.arrays else 'not '}in memory. Use stacked:mnist10k, stacked:tfds:mnist or"
+      " stacked:idx:<dir>"
+    )
+  size = len(digits.arrays["x"])
+
+  def draw(
+    arrays: Mapping[str, jax.Array], positions: jax.Array, seed: Seed
+  ) -> dict[str, jax.Array]:
+    bits = jax.vmap(lambda key: jax.random.bits(key, (3,)))(position_keys(seed, positions))
+    index = below(size, bits)  # [n, 3]
+    x, y = jnp.asarray(arrays["x"])[index, :, :, 0], jnp.asarray(arrays["y"])[index]
+    return {"x": jnp.moveaxis(x, 1, -1), "y": 100 * y[:, 0] + 10 * y[:, 1] + y[:, 2]}
+
+  return Source(name, (*digits.shape[:2], 3), None, 1000, digits.arrays, draw=draw)

@@ -24,9 +24,9 @@ import numpy as np
 
 from gan_jax.data.labels import class_names, encode_split, listed
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
+from gan_jax.data.sources.folders.layout import listing, splits_of
+from gan_jax.data.sources.folders.trees import File
 from gan_jax.data.sources.images import RECOLOUR, RESIZE, Header, read_header, read_image
-from gan_jax.data.sources.layout import listing, splits_of
-from gan_jax.data.sources.trees import File
 
 _LOG = logging.getLogger(__name__)
 
@@ -47,16 +47,16 @@ def open_folder(argument: str, split: str, options: Options, *, kind: str = "fol
   splits = splits_of(name, options.path(argument), split)
   if split not in splits:
     raise NoSplitError(_no_split(name, options.path(argument), split))
-  found = listing(splits[split])
+  images = listing(splits[split])
   training = (
-    listing(splits["train"], tell=False) if split == "test" and "train" in splits else found
+    listing(splits["train"], tell=False) if split == "test" and "train" in splits else images
   )
-  y, classes = encode_split(name, found.labels, len(found.names), training.labels)
-  return _source(name, [splits[split].file(n) for n in found.names], y, classes, options)
+  y, classes = encode_split(name, images.labels, len(images.names), training.labels)
+  return _source(name, [splits[split].file(n) for n in images.names], y, classes, options)
 
 
 def _no_split(name: str, root: pathlib.Path, split: str) -> str:
-  """Says what to do about a split that there is not."""
+  """Formats the message that a split is missing."""
   what = (
     f"{name} has no folder {split}/, so there is no {split} split: put images into {root / split}"
   )
@@ -72,7 +72,7 @@ def _source(
   classes: np.ndarray | None,
   options: Options,
 ) -> Source:
-  """Makes a source of image files and the classes they are of."""
+  """Builds a source of image files and their classes."""
   shape = _common_shape(files, _in_threads(read_header, files), options)
   decode = functools.partial(_decode, shape=shape, size=options.image_size)
   names = None if classes is None else classes.tolist()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gan_jax.files import Path, atomic_write
-from gan_jax.plots import look
-from gan_jax.plots.look import Style
+from gan_jax.plots import theme
 from gan_jax.plots.points import scatter
+from gan_jax.plots.theme import Style
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -22,7 +22,7 @@ def grid(images: np.ndarray, columns: int | None = None) -> np.ndarray:
 
   Args:
     images: uint8 [n, H, W, C].
-    columns: how many in a row; by default about as many as rows.
+    columns: number of images in a row; by default about as many as rows.
 
   Returns:
     uint8 [rows (H + 1) - 1, columns (W + 1) - 1, C].
@@ -41,7 +41,7 @@ def picture(x: np.ndarray, *, columns: int | None = None, real: np.ndarray | Non
 
   Args:
     x: uint8 [n, H, W, C] or float [n, d].
-    columns: of a grid.
+    columns: number of images in a row of a grid.
     real: points to draw behind the others.
 
   Returns:
@@ -50,7 +50,7 @@ def picture(x: np.ndarray, *, columns: int | None = None, real: np.ndarray | Non
   return grid(x, columns) if x.ndim == 4 else scatter(x, real)
 
 
-def sheets(
+def image_grids(
   images: Mapping[str, np.ndarray],
   *,
   in_row: int | None = None,
@@ -74,10 +74,10 @@ def sheets(
     ValueError: for arrays that are no images.
   """
   tiled = {title: grid(_images(title, x), in_row) for title, x in images.items()}
-  with look.style(style):
+  with theme.style(style):
     height = max((x.shape[0] / x.shape[1] for x in tiled.values()), default=1.0)
-    figure, made = look.panels(list(tiled), columns, (size, size * height + 0.25))
-    for title, axes in made.items():
+    figure, panels = theme.panels(list(tiled), columns, (size, size * height + 0.25))
+    for title, axes in panels.items():
       gray = tiled[title].shape[-1] == 1
       axes.imshow(tiled[title][..., 0] if gray else tiled[title], cmap="gray", vmin=0, vmax=255)
       axes.set_axis_off()
@@ -115,10 +115,10 @@ class Animation(NamedTuple):
 
 
 def animation(figures: Iterable["Figure"], seconds: float = 0.3, dpi: float = 72) -> Animation:
-  """Makes an animation of figures of one size, each shown for so long, the last for 2 s more."""
+  """Builds an animation of figures of one size, each shown for `seconds`, the last for 2 s more."""
   from PIL import Image
 
-  frames = [Image.fromarray(look.pixels(figure, dpi)).quantize(64) for figure in figures]
+  frames = [Image.fromarray(theme.pixels(figure, dpi)).quantize(64) for figure in figures]
   if not frames or len({frame.size for frame in frames}) > 1:
     raise ValueError(f"an animation is of figures of one size; got {[f.size for f in frames]}")
   times = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * seconds) + 2000]

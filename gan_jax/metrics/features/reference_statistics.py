@@ -67,18 +67,20 @@ def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
   with path.open("rb") as file:
     arrays = read_npz(str(path), file, LIMIT, only=wanted)
   n = _count(path, arrays)
-  found = {kind: _gaussian(path, arrays, pair, n) for kind, pair in pairs.items()}
-  if found["features"] is None and FEATURES in arrays:
-    found["features"] = _of_features(path, arrays[FEATURES])
-  kept = {name: x for name, x in arrays.items() if name not in COUNTS}
+  gaussians = {kind: _gaussian(path, arrays, pair, n) for kind, pair in pairs.items()}
+  if gaussians["features"] is None and FEATURES in arrays:
+    gaussians["features"] = _of_features(path, arrays[FEATURES])
+  used = {name: x for name, x in arrays.items() if name not in COUNTS}
   others = tuple(sorted(there - wanted))
-  return Statistics(**found, names=tuple(sorted(kept)), sha256=content_hash(kept), others=others)
+  return Statistics(
+    **gaussians, names=tuple(sorted(used)), sha256=content_hash(used), others=others
+  )
 
 
 def _pair(kind: str, there: set[str]) -> tuple[str, str]:
-  """Finds by which names a mean and a covariance go, the usual ones if by none."""
-  whole = [pair for pair in PAIRS[kind] if set(pair) <= there]
-  return whole[0] if whole else PAIRS[kind][0]
+  """Returns the names of a mean and a covariance, the usual ones if the file has neither."""
+  complete = [pair for pair in PAIRS[kind] if set(pair) <= there]
+  return complete[0] if complete else PAIRS[kind][0]
 
 
 def _gaussian(
@@ -119,8 +121,8 @@ def _of_features(path: pathlib.Path, features: np.ndarray) -> Gaussian:
     raise ValueError(
       f"{path}: {FEATURES} has shape {list(features.shape)}: expected [n, d] with n >= 2"
     )
-  found = moments(features)
-  return Gaussian(found.n, found.mean, found.covariance)
+  total = moments(features)
+  return Gaussian(total.n, total.mean, total.covariance)
 
 
 def _check_numbers(path: pathlib.Path, name: str, values: np.ndarray) -> None:

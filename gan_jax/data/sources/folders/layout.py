@@ -1,7 +1,6 @@
-"""What the files of a user's folder are: which split they belong to, and which class.
+"""The split and the class of each file of a user's folder; `folder.py` lists the forms.
 
-See `gan_jax.data.sources.folder` for the forms. Where names alone do not tell, it is said how they
-were taken, or they are refused.
+Where names alone do not decide, a warning says how they were taken, or they are refused.
 """
 
 import collections
@@ -14,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.data.sources.folders.trees import Tree, folder_tree, zip_tree
 from gan_jax.data.sources.images import SUFFIXES
-from gan_jax.data.sources.trees import Tree, folder_tree, zip_tree
 from gan_jax.files import JSON_LIMIT
 
 _LOG = logging.getLogger(__name__)
@@ -43,11 +42,11 @@ class Listing(NamedTuple):
 
 
 def splits_of(name: str, root: pathlib.Path, split: str) -> Mapping[str, Tree]:
-  """Finds the splits of what a user named.
+  """Returns the splits of a folder or zip.
 
   Args:
-    name: what error messages call it.
-    root: a folder or a zip.
+    name: name of the data in error messages.
+    root: folder or zip.
     split: that will be opened; what is odd or left out is told for "train" alone.
 
   Returns:
@@ -72,12 +71,12 @@ def splits_of(name: str, root: pathlib.Path, split: str) -> Mapping[str, Tree]:
   else:
     raise FileNotFoundError(f"{name}: there is no folder {root.absolute()}, nor a zip")
   if split == "train":
-    _tell_left_out(name, tree)
+    _warn_left_out(name, tree)
   return _splits(_unwrapped(tree, split == "train"), split)
 
 
 def _other_split(root: pathlib.Path) -> pathlib.Path | None:
-  """Finds testA beside trainA."""
+  """Returns the folder testA beside trainA, if any."""
   if not (match := _DOMAIN.fullmatch(root.name)) or match[1].lower() != "train":
     return None
   wanted = f"test{match[2]}".lower()
@@ -98,7 +97,7 @@ def _unwrapped(tree: Tree, tell: bool) -> Tree:
 
 
 def _splits(tree: Tree, split: str) -> Mapping[str, Tree]:
-  """Tells folders of splits from folders of classes: {"train" or "test": what is in it}."""
+  """Returns the splits, told by names from classes: {"train" or "test": its files}."""
   folders, loose = _folders(tree), _loose(tree)
   if domains := [folder for folder in folders if _DOMAIN.fullmatch(folder)]:
     first = next((folder for folder in domains if folder.lower() == "traina"), domains[0])
@@ -106,29 +105,29 @@ def _splits(tree: Tree, split: str) -> Mapping[str, Tree]:
       f"{tree.where} has images of two domains, in {', '.join(domains)}: name one of them, such as"
       f" folder:{tree.where}/{first}"
     )
-  found = {folder: _SPLITS[folder.lower()] for folder in folders if folder.lower() in _SPLITS}
-  others = [folder for folder in folders if folder not in found]
-  if not found or _STYLEGAN in tree.names:
+  kinds = {folder: _SPLITS[folder.lower()] for folder in folders if folder.lower() in _SPLITS}
+  rest = [folder for folder in folders if folder not in kinds]
+  if not kinds or _STYLEGAN in tree.names:
     return {"train": tree}
-  if others and "train" in found.values() and len(found) > 1:
+  if rest and "train" in kinds.values() and len(kinds) > 1:
     raise ValueError(
-      f"{tree.where} has folders {', '.join(found)} beside {', '.join(others[:3])}, so that nobody"
+      f"{tree.where} has folders {', '.join(kinds)} beside {', '.join(rest[:3])}, so that nobody"
       f" knows whether they are splits or classes: if splits, move the others away; if classes, put"
       f" all of them into {tree.where}/train"
     )
-  if others or loose:
+  if rest or loose:
     if split == "train":
       _LOG.warning(
         "%s: the folder %s is taken for a class, as %s beside it are; if it is the training split,"
         " name it: folder:%s/%s",
-        *(tree.where, ", ".join(found), ", ".join(others[:3]) or "images", tree.where),
-        next(iter(found)),
+        *(tree.where, ", ".join(kinds), ", ".join(rest[:3]) or "images", tree.where),
+        next(iter(kinds)),
       )
     return {"train": tree}
-  by_kind = {kind: folder for folder, kind in found.items()}
-  if len(by_kind) < len(found):
+  by_kind = {kind: folder for folder, kind in kinds.items()}
+  if len(by_kind) < len(kinds):
     raise ValueError(
-      f"{tree.where} has folders {', '.join(found)}, some for the same split: rename or remove one"
+      f"{tree.where} has folders {', '.join(kinds)}, some for the same split: rename or remove one"
     )
   if split == "train" and {"validation", "test"} <= by_kind.keys():
     _LOG.warning(
@@ -142,7 +141,7 @@ def _splits(tree: Tree, split: str) -> Mapping[str, Tree]:
 
 
 def listing(tree: Tree, tell: bool = True) -> Listing:
-  """Finds the images of a split and their labels.
+  """Lists the images of a split and their labels.
 
   Args:
     tree: the files of the split.
@@ -174,13 +173,13 @@ def listing(tree: Tree, tell: bool = True) -> Listing:
   if all(map(_IN_SHARD.fullmatch, images)):
     return Listing(images, None)
   if tell:
-    _tell_classes(tree.where, folders, images)
+    _warn_of_classes(tree.where, folders, images)
   by_class = sorted(images, key=lambda n: (n.split("/")[0], n))
   return Listing(by_class, np.array([n.split("/")[0] for n in by_class]))
 
 
-def _tell_classes(where: str, folders: Sequence[str], images: Sequence[str]) -> None:
-  """Says of folders that are taken for classes where they may be none."""
+def _warn_of_classes(where: str, folders: Sequence[str], images: Sequence[str]) -> None:
+  """Warns of folders that are taken for classes, and may be none."""
   if len(folders) == 1:
     _LOG.warning("%s: all images are in %s, and so of one class", where, folders[0])
   if all(map(_SHARD.fullmatch, folders)):
@@ -207,7 +206,7 @@ def _loose(tree: Tree) -> list[str]:
 
 
 def _folders(tree: Tree) -> list[str]:
-  """Names the folders that have images in them or below."""
+  """Lists the folders that have images in them or below."""
   return sorted({n.split("/")[0] for n in _images(tree) if "/" in n})
 
 
@@ -224,11 +223,11 @@ def _stylegan_labels(tree: Tree) -> Callable[[Sequence[str]], np.ndarray | None]
       content = file.read(JSON_LIMIT + 1)
     if len(content) > JSON_LIMIT:
       raise ValueError(f"it has more than {JSON_LIMIT} bytes")
-    found: Any = json.loads(content)
-    if not isinstance(found, dict) or "labels" not in found:
+    values: Any = json.loads(content)
+    if not isinstance(values, dict) or "labels" not in values:
       return None  # of another program
-    pairs = None if found["labels"] is None else dict(found["labels"])
-    if pairs is not None and len(pairs) < len(found["labels"]):
+    pairs = None if values["labels"] is None else dict(values["labels"])
+    if pairs is not None and len(pairs) < len(values["labels"]):
       raise ValueError("it names an image twice")
   except Exception as error:  # no JSON, too deep, no pairs, or a damaged zip
     raise ValueError(
@@ -256,21 +255,21 @@ def _stylegan_labels(tree: Tree) -> Callable[[Sequence[str]], np.ndarray | None]
   return labels
 
 
-def _tell_left_out(name: str, tree: Tree) -> None:
-  """Says which files are no images that can be read."""
+def _warn_left_out(name: str, tree: Tree) -> None:
+  """Warns of files that are no images of a known format."""
   skipped = {*_images(tree), _STYLEGAN}
-  kinds: dict[str, list[str]] = collections.defaultdict(list)
+  by_kind: dict[str, list[str]] = collections.defaultdict(list)
   for file in tree.names:
     if file not in skipped and not file.endswith(("/", f"/{_STYLEGAN}")):
-      kinds[pathlib.PurePosixPath(file).suffix.lower() or "no ending"].append(file)
-  if not kinds:
+      by_kind[pathlib.PurePosixPath(file).suffix.lower() or "no ending"].append(file)
+  if not by_kind:
     return
-  most = sorted(kinds.items(), key=lambda item: -len(item[1]))
-  told = ", ".join(f"{len(files)} of {kind} ({files[0]})" for kind, files in most[:5])
+  most = sorted(by_kind.items(), key=lambda item: -len(item[1]))
+  listed = ", ".join(f"{len(files)} of {kind} ({files[0]})" for kind, files in most[:5])
   more = f" and {len(most) - 5} other kinds" if len(most) > 5 else ""
   _LOG.warning(
     "%s: files left out, as their endings are of no image that is read here: %s%s; those are %s",
-    *(name, told, more, " ".join(SUFFIXES)),
+    *(name, listed, more, " ".join(SUFFIXES)),
   )
 
 

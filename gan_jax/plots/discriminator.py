@@ -1,4 +1,4 @@
-"""The discriminator beside the best one, over data on a line. Goodfellow et al. 2014, figure 1."""
+"""The discriminator beside the optimal one, on a line, as Goodfellow et al. 2014, figure 1."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -6,43 +6,43 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gan_jax.plots import look
-from gan_jax.plots.look import BLUE, GREEN, GREY, ORANGE, Style
+from gan_jax.plots import theme
+from gan_jax.plots.theme import BLUE, GREEN, GREY, ORANGE, Style
 
 if TYPE_CHECKING:
   from matplotlib.axes import Axes
   from matplotlib.figure import Figure
 
-# What a line is of; without a colour it takes that of the text.
+# Styles of the lines by label; without a colour a line takes that of the text.
 LINES: dict[str, dict[str, Any]] = {
   "model": dict(color=GREEN, linewidth=2.2, linestyle="-"),
   "data": dict(linewidth=1.8, linestyle=(0, (1, 1.3))),
   "D*": dict(color=ORANGE, linewidth=3.6, linestyle="-"),
   "D": dict(color=BLUE, linewidth=1.6, linestyle=(0, (4, 1.5))),
 }
-FLOOR = 0.01  # of the densities' sum: where there are no examples D is not judged
+FLOOR = 0.01  # of the densities' sum: where there are no examples D is not discriminator_curves
 
 
-class Judged(NamedTuple):
-  """What a discriminator says of the points of a line.
+class DiscriminatorPlot(NamedTuple):
+  """Densities and discriminators over the points of a line.
 
   Attributes:
     x: [n].
     data: [n], density of the data.
     model: [n], density of the fakes.
-    found: {label: [n]}, probabilities from 0 to 1, as "D" and "D*".
-    made: latents [m] and what the generator makes of them [m], drawn as arrows; None for none.
+    discriminators: {label: [n]}, probabilities from 0 to 1, as "D" and "D*".
+    mapping: latents [m] and their fakes [m], drawn as arrows; None for none.
   """
 
   x: ArrayLike
   data: ArrayLike
   model: ArrayLike
-  found: Mapping[str, ArrayLike]
-  made: tuple[ArrayLike, ArrayLike] | None = None
+  discriminators: Mapping[str, ArrayLike]
+  mapping: tuple[ArrayLike, ArrayLike] | None = None
 
 
-def judged(
-  looks: Mapping[str, Judged],
+def discriminator_curves(
+  plots: Mapping[str, DiscriminatorPlot],
   *,
   limits: tuple[float, float] | None = None,
   columns: int | None = None,
@@ -52,10 +52,10 @@ def judged(
   """Draws densities of data and fakes, and discriminators where either is above 0.01.
 
   Args:
-    looks: {title: what is seen}, as of several rounds.
-    limits: of x.
-    columns: panels in a row.
-    size: of a panel, in inches.
+    plots: {title: plot}, such as of several rounds.
+    limits: lower and upper end of x.
+    columns: number of panels in a row.
+    size: width and height of a panel, in inches.
     style: "light" or "dark".
 
   Returns:
@@ -64,21 +64,23 @@ def judged(
   Raises:
     ValueError: shapes that do not fit.
   """
-  with look.style(style):
-    figure, made = look.panels(list(looks), columns, size)
-    for title, axes in made.items():
-      on_the_line(axes, looks[title], limits)
-    look.legend(figure)
+  with theme.style(style):
+    figure, panels = theme.panels(list(plots), columns, size)
+    for title, axes in panels.items():
+      draw_panel(axes, plots[title], limits)
+    theme.legend(figure)
   return figure
 
 
-def on_the_line(axes: "Axes", seen: Judged, limits: tuple[float, float] | None = None) -> None:
-  """Draws one panel of `judged`; arguments as there."""
-  x, data, model = _lines(seen)
-  somewhere = data + model > FLOOR
+def draw_panel(
+  axes: "Axes", plot: DiscriminatorPlot, limits: tuple[float, float] | None = None
+) -> None:
+  """Draws one panel of `discriminator_curves`; arguments as there."""
+  x, data, model = _lines(plot)
+  has_examples = data + model > FLOOR
   limits = limits or (float(x[0]), float(x[-1]))
-  for label, y in {"model": model, "data": data, **_found(seen, len(x))}.items():
-    shown = somewhere | (label in ("model", "data"))
+  for label, y in {"model": model, "data": data, **_discriminators(plot, len(x))}.items():
+    shown = has_examples | (label in ("model", "data"))
     text = axes.spines["left"].get_edgecolor()
     axes.plot(x, np.where(shown, y, np.nan), label=label, **{"color": text, **LINES.get(label, {})})
   for height in (0, 0.5, 1):
@@ -86,13 +88,13 @@ def on_the_line(axes: "Axes", seen: Judged, limits: tuple[float, float] | None =
   top = 1.05 * max(1.0, float(data.max()), float(model.max()))
   axes.set(xlim=limits, ylim=(0, top), xlabel="x")
   axes.set_yticks((0, 0.5, 1), ("0", "½", "1"))
-  if seen.made is not None:
-    z, made = (np.asarray(part, np.float64) for part in seen.made)
-    _mapping(axes, z, made, limits)
+  if plot.mapping is not None:
+    z, fakes = (np.asarray(part, np.float64) for part in plot.mapping)
+    _draw_mapping(axes, z, fakes, limits)
 
 
-def _lines(seen: Judged) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  x, data, model = (np.asarray(part, np.float64) for part in seen[:3])
+def _lines(plot: DiscriminatorPlot) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  x, data, model = (np.asarray(part, np.float64) for part in plot[:3])
   if x.ndim != 1 or not x.shape == data.shape == model.shape:
     raise ValueError(
       f"expected x, data and model [n], got {list(x.shape)}, {list(data.shape)} and "
@@ -101,21 +103,23 @@ def _lines(seen: Judged) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   return x, data, model
 
 
-def _found(seen: Judged, n: int) -> dict[str, np.ndarray]:
-  found = {label: np.asarray(y, np.float64) for label, y in seen.found.items()}
-  for label, y in found.items():
+def _discriminators(plot: DiscriminatorPlot, n: int) -> dict[str, np.ndarray]:
+  lines = {label: np.asarray(y, np.float64) for label, y in plot.discriminators.items()}
+  for label, y in lines.items():
     if y.shape != (n,):
       raise ValueError(f"{label!r}: expected [{n}], a value for each x, got {list(y.shape)}")
-  return found
+  return lines
 
 
-def _mapping(axes: "Axes", z: np.ndarray, made: np.ndarray, limits: tuple[float, float]) -> None:
+def _draw_mapping(
+  axes: "Axes", z: np.ndarray, fakes: np.ndarray, limits: tuple[float, float]
+) -> None:
   """Draws the generator below the panel: arrows from latents, spread evenly, to where they go."""
   top, bottom = -0.12, -0.42
   low, high = axes.get_xlim()
-  spread = low + (z - z.min()) / max(float(np.ptp(z)), 1e-9) * (high - low)
+  starts = low + (z - z.min()) / max(float(np.ptp(z)), 1e-9) * (high - low)
   arrow = dict(arrowstyle="-|>", color=GREEN, linewidth=0.7, shrinkA=0, shrinkB=0, mutation_scale=6)
-  for start, end in zip(spread, made, strict=True):
+  for start, end in zip(starts, fakes, strict=True):
     if limits[0] < end < limits[1]:
       axes.annotate("", (end, top), (start, bottom), arrowprops=arrow)
   axes.axhline(top, color=axes.spines["left"].get_edgecolor(), linewidth=0.8)

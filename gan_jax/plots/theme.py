@@ -1,4 +1,4 @@
-"""How figures look: colours, light and dark, panels; and the files they become.
+"""The theme of figures: colours, light and dark, panels, legends; and the files they are saved to.
 
 matplotlib is imported when it is used, and by its objects: no figure is the current one, and none
 is kept.
@@ -26,7 +26,7 @@ BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", 
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.3)))
 
 
-class Look(NamedTuple):
+class Theme(NamedTuple):
   """The colours of a style.
 
   Attributes:
@@ -42,17 +42,17 @@ class Look(NamedTuple):
 
 
 _BOTH = (BLUE, ORANGE, GREEN, PURPLE)
-LOOKS: dict[Style, Look] = {
-  "light": Look("#FFFFFF", "#1A1A1A", (*_BOTH, "#000000", "#4010E0", "#5C4300", "#8A0030")),
-  "dark": Look("#15191D", "#E8E8E8", (*_BOTH, "#F0E442", "#56B4E9", "#E69F00", "#FFFFFF")),
+THEMES: dict[Style, Theme] = {
+  "light": Theme("#FFFFFF", "#1A1A1A", (*_BOTH, "#000000", "#4010E0", "#5C4300", "#8A0030")),
+  "dark": Theme("#15191D", "#E8E8E8", (*_BOTH, "#F0E442", "#56B4E9", "#E69F00", "#FFFFFF")),
 }
 
 
 @contextlib.contextmanager
-def style(name: Style = "light") -> Iterator[Look]:
-  """Draws what is drawn within it in a style.
+def style(name: Style = "light") -> Iterator[Theme]:
+  """Sets the style of all figures drawn within the context.
 
-    with plots.style("dark") as look:
+    with plots.style("dark") as theme:
       figure, panels = plots.panels(["left", "right"])
 
   Args:
@@ -64,26 +64,26 @@ def style(name: Style = "light") -> Iterator[Look]:
   Raises:
     ValueError: for another name.
   """
-  if name not in LOOKS:
-    raise ValueError(f"unknown style {name!r}: expected one of {', '.join(LOOKS)}")
+  if name not in THEMES:
+    raise ValueError(f"unknown style {name!r}: expected one of {', '.join(THEMES)}")
   import matplotlib
 
-  with matplotlib.rc_context(_settings(LOOKS[name])):
-    yield LOOKS[name]
+  with matplotlib.rc_context(_settings(THEMES[name])):
+    yield THEMES[name]
 
 
-def _settings(look: Look) -> Any:
+def _settings(theme: Theme) -> Any:
   from cycler import cycler
 
   again = len(DASHES)  # the colours come round once for each kind of dash
-  dashes = [dash for dash in DASHES for _ in look.series]
+  dashes = [dash for dash in DASHES for _ in theme.series]
   drawn_in_text = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
   return {
-    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor"), look.background),
-    **dict.fromkeys(drawn_in_text, look.text),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "legend.facecolor"), theme.background),
+    **dict.fromkeys(drawn_in_text, theme.text),
     **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
     **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "axes.labelsize"), 8),
-    "axes.prop_cycle": cycler(color=look.series * again) + cycler(linestyle=dashes),
+    "axes.prop_cycle": cycler(color=theme.series * again) + cycler(linestyle=dashes),
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "grid.color": GREY,
@@ -103,13 +103,13 @@ def panels(
   size: tuple[float, float] = (3.6, 2.8),
   **shared: Any,
 ) -> tuple["Figure", dict[str, "Axes"]]:
-  """Makes a figure of panels, row by row.
+  """Builds a figure of panels, row by row.
 
   Args:
-    titles: of the panels.
-    columns: how many in a row; by default all, up to four.
-    size: of one panel, in inches.
-    shared: what panels share, as `sharex` and `sharey` of `Figure.subplots`.
+    titles: titles of the panels.
+    columns: number of panels in a row; by default all, up to four.
+    size: width and height of one panel, in inches.
+    shared: options of `Figure.subplots`, such as `sharex` and `sharey`.
 
   Returns:
     (the figure, {title: panel}).
@@ -125,18 +125,18 @@ def panels(
   rows = math.ceil(len(titles) / columns)
   figure = Shown(figsize=(size[0] * columns, size[1] * rows), dpi=100, layout="constrained")
   every = list(figure.subplots(rows, columns, squeeze=False, **shared).flat)
-  made = dict(zip(titles, every, strict=False))
-  for title, axes in made.items():
+  panels = dict(zip(titles, every, strict=False))
+  for title, axes in panels.items():
     axes.set_title(title)
   for axes in every[len(titles) :]:
     axes.remove()
-  return figure, made
+  return figure, panels
 
 
 def legend(figure: "Figure", markerscale: float = 1.0) -> None:
-  """Names what is drawn: once for all panels if they show the same, and else in each of them."""
-  found = [(axes, *axes.get_legend_handles_labels()) for axes in figure.axes]
-  named = [(axes, handles, labels) for axes, handles, labels in found if labels]
+  """Draws one legend for all panels if their labels are the same, else one in each of them."""
+  entries = [(axes, *axes.get_legend_handles_labels()) for axes in figure.axes]
+  named = [(axes, handles, labels) for axes, handles, labels in entries if labels]
   if named and all(labels == named[0][2] for _, _, labels in named):
     _, handles, labels = named[0]
     width = 0.6 + 0.08 * max(map(len, labels))  # inches of a column: a line, and its name
@@ -162,9 +162,9 @@ def save(figure: "Figure", path: Path, dpi: float = 150) -> None:
   """Writes a figure as PNG or SVG, whole or not at all.
 
   Args:
-    figure: what to write.
-    path: its suffix says which.
-    dpi: pixels an inch of a PNG, and of the clouds and images within an SVG.
+    figure: figure to save.
+    path: path of the file, with the suffix of its format.
+    dpi: pixels an inch of a PNG, and of rasterized points and images within an SVG.
 
   Raises:
     ValueError: for another suffix.

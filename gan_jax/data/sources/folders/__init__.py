@@ -1,0 +1,1 @@
+"""Images in folders and zips: their files, the split and class of each, and the source of them."""
