@@ -49,7 +49,6 @@ REPLACED = {  # anywhere in the library
   "rounds_program": "jit_rounds",
   "experiment_of": "RunFolder.experiment",
   "OUR_OPTIONS": "EXTRA_OPTIONS",
-  "LEAST": "at_least"
   "Judged": "DiscriminatorPlot",
   "clouds": "scatter_density",
   "sheets": "image_grids",
