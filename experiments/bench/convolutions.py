@@ -38,10 +38,10 @@ from typing import Any, NamedTuple
 import jax
 from jax import lax
 
+from gan_jax.data.example import Example
 from gan_jax.game.core import Game, init, minibatches, play_round
 from gan_jax.nets import convolution
 from gan_jax.run.config import default_config, network, replaced
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.experiment import build_game
 
 

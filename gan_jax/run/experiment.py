@@ -12,6 +12,7 @@ import optax
 
 from gan_jax import data, losses
 from gan_jax.checks import SCHEDULE, shown, takes
+from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Game, Turn
 from gan_jax.game.latents import Latent, normal, truncated, uniform
@@ -50,7 +51,6 @@ from gan_jax.run.evaluation.evaluate import (
   suited,
 )
 from gan_jax.run.evaluation.features import FEATURES
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.evaluation.suite import METRICS
 
 LATENTS = {"normal": normal, "uniform": uniform, "truncated": truncated}

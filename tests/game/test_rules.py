@@ -14,12 +14,12 @@ import pytest
 from layouts import on_every_layout
 
 from gan_jax import losses
+from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Turn, init, minibatches, play_round
 from gan_jax.game.optimizers import lookahead
 from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.run.config import default_config, network, optimizer
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.experiment import build_game
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch

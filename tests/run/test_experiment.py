@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from gan_jax import losses
+from gan_jax.data.example import Example
 from gan_jax.game.core import init, minibatches, play_round
 from gan_jax.losses import regularizers
 from gan_jax.run.config import (
@@ -19,7 +20,6 @@ from gan_jax.run.config import (
   optimizer,
   schedule,
 )
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.experiment import _optimizer, build, build_game
 
 POINTS = Example((2,), None, None)

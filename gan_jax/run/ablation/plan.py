@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gan_jax.data.example import Example
 from gan_jax.game.core import images_a_round
 from gan_jax.run.config import aliases
 from gan_jax.run.config.config import canonical, free_numbers, known, replaced
 from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.experiment import build_game
 from gan_jax.run.results import rows as report
 

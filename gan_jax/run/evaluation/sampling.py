@@ -1,8 +1,6 @@
 """Examples as a user wants them: many, quantised like saved images, by class, interpolated."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,61 +8,12 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from gan_jax.data import to_levels, to_uint8
-from gan_jax.data.labels import listed, numbers, values
+from gan_jax.data.example import Example
 from gan_jax.game.core import Game, State, networks
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
 
 CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for
-
-
-class Example(NamedTuple):
-  """What a game has to know of its data.
-
-  Attributes:
-    shape: of one example.
-    num_classes: how many classes a conditional game has; None for an unconditional one.
-    pixel_range: what 0 and 255 are scaled to; None for data that are not images.
-    class_names: of a conditional game; None if classes are called by their numbers.
-  """
-
-  shape: tuple[int, ...]
-  num_classes: int | None
-  pixel_range: tuple[float, float] | None
-  class_names: tuple[str, ...] | None = None
-
-  @property
-  def classes(self) -> tuple[str, ...]:
-    """What to call each class; () of an unconditional game."""
-    return self.class_names or numbers(self.num_classes or 0)
-
-  def class_places(self, names: Sequence[str]) -> np.ndarray:
-    """Finds classes by name, or by number where names are none: int [m].
-
-    Raises:
-      ValueError: for a class that there is not.
-    """
-    if not self.classes:
-      raise ValueError(f"labels {', '.join(names)} are of classes, and this run has none")
-    places = {name: i for i, name in enumerate(self.classes)}
-    if not any(name.isdecimal() for name in places):
-      places |= {str(i): i for i in range(len(self.classes))}
-    if unknown := [name for name in names if name not in places]:
-      raise ValueError(f"there is no class {unknown[0]!r}: expected some of {listed(self.classes)}")
-    return np.array([places[name] for name in names])
-
-  def written(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Turns classes [n] into what a file holds: y as in the data, class_names if those are text."""
-    known = values(self.classes)
-    named = {"class_names": np.array(self.classes)}
-    return {"y": known[labels], **({} if tuple(map(str, known)) == self.classes else named)}
-
-  def batch(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
-    """Describes a batch of examples with these leading sizes."""
-    spec = {"x": jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)}
-    if self.num_classes is not None:
-      spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
-    return spec
 
 
 class Sampler:

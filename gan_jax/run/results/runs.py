@@ -18,6 +18,7 @@ import numpy as np
 
 from gan_jax.checks import shown
 from gan_jax.data import fingerprint
+from gan_jax.data.example import Example
 from gan_jax.files import read_json
 from gan_jax.game.core import Game, State, init, minibatches
 from gan_jax.game.random import make_key
@@ -26,7 +27,7 @@ from gan_jax.run.config.config import canonical, check, default_config, free_num
 from gan_jax.run.config.register import check_registered, read_source
 from gan_jax.run.config.switches import made_with, remembered
 from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.evaluation.sampling import Example, Sampler, by_class, row_of_class
+from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment, build, build_game
 from gan_jax.run.results.rows import save_arrays, save_images, save_png, write_json
 from gan_jax.run.training.checkpoint import BEST, Checkpoints

@@ -2,11 +2,11 @@
 
 import pytest
 
+from gan_jax.data.example import Example
 from gan_jax.losses.adversarial import LOSSES
 from gan_jax.run.ablation.plan import ablation, axis, members
 from gan_jax.run.config import aliases, default_config
 from gan_jax.run.config.config import canonical
-from gan_jax.run.evaluation.sampling import Example
 from gan_jax.run.evaluation.suite import METRICS, score_name
 from gan_jax.run.experiment import DTYPES, build_game, evaluation_spec
 from gan_jax.run.results.runs import config_values
