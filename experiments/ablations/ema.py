@@ -13,8 +13,7 @@ Score:    KL over modes after 3,000 rounds, five seeds, over both penalties: 0.6
 
 from ml_collections import ConfigDict
 
-from gan_jax.run.ablation import Axis, axis
-from gan_jax.run.ablation.plan import ablation
+from gan_jax.run.ablation import Axis, ablation, axis
 from gan_jax.run.config import from_file
 
 

@@ -17,8 +17,7 @@ Score:    Fréchet distance after 1,000 rounds, three seeds, without a penalty a
 from ml_collections import ConfigDict
 
 from gan_jax.losses.adversarial import LOSSES
-from gan_jax.run.ablation import Axis, axis
-from gan_jax.run.ablation.plan import ablation
+from gan_jax.run.ablation import Axis, ablation, axis
 from gan_jax.run.config import from_file, network
 
 

@@ -16,8 +16,7 @@ Score:    KL over modes after 3,000 rounds, five seeds. Over all losses: none 0.
 from ml_collections import ConfigDict
 
 from gan_jax.losses.adversarial import LOSSES
-from gan_jax.run.ablation import Axis, axis
-from gan_jax.run.ablation.plan import ablation
+from gan_jax.run.ablation import Axis, ablation, axis
 from gan_jax.run.config import from_file, network, optimizer, schedule
 
 ROUNDS = 3000

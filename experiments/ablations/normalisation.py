@@ -15,8 +15,7 @@ Score:    Fréchet distance after 1,000 rounds, three seeds, without a penalty. 
 
 from ml_collections import ConfigDict
 
-from gan_jax.run.ablation import axis
-from gan_jax.run.ablation.plan import ablation
+from gan_jax.run.ablation import ablation, axis
 from gan_jax.run.config import from_file
 
 

@@ -15,8 +15,7 @@ Score:    KL over modes after 192,000 images, five seeds, over both losses and p
 
 from ml_collections import ConfigDict
 
-from gan_jax.run.ablation import Axis
-from gan_jax.run.ablation.plan import ablation
+from gan_jax.run.ablation import Axis, ablation
 from gan_jax.run.config import from_file
 
 TURNS = {

@@ -17,8 +17,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.run.ablation import Axis
-from gan_jax.run.ablation.plan import ablation
+from gan_jax.run.ablation import Axis, ablation
 from gan_jax.run.config import from_file, network, optimizer
 
 

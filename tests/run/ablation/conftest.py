@@ -2,8 +2,7 @@
 
 import pytest
 
-from gan_jax.run.ablation import Axis, axis
-from gan_jax.run.ablation.plan import ablation
+from gan_jax.run.ablation import Axis, ablation, axis
 from gan_jax.run.config import default_config, network
 
 
