@@ -245,6 +245,7 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
   minibatch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), dict(batch))
 
   def make(key: jax.Array) -> State:
+    # Two keys: what a run draws later has no part in where its networks start.
     params, carried = game.init(jax.random.fold_in(key, 0), minibatch)
     for player in game.players.values():
       carried = {**carried, **player.objective.memory}
@@ -297,9 +298,11 @@ def play_round(
   metrics: Metrics = {}
   first = 0  # the first minibatch that no turn has consumed
   for index, turn in enumerate(game.turns):
+    # Real data that no other turn of this round has seen, as in Algorithm 1.
     share = slice(first, first + turn.repeat) if _uses_data(game, turn) else slice(1)
     first = share.stop if _uses_data(game, turn) else first
     turn_batch = jax.tree.map(lambda x, share=share: x[share], batch)
+    # By place, not by player: who has two turns in a round draws anew in the second.
     turn_key = jax.random.fold_in(key, index)
     state, new_metrics = _play_turn(game, state, turn, turn_batch, turn_key, axis_name)
     metrics |= new_metrics
@@ -361,6 +364,7 @@ def _play_turn(
 
   if turn.repeat == 1:
     return once(state, 0)
+  # A loop: the program, and the time to compile it, do not grow with k.
   state, history = jax.lax.scan(once, state, jnp.arange(turn.repeat))
   return state, jax.tree.map(lambda x: x[-1], history)
 
@@ -391,10 +395,12 @@ def losses(
   new_carried: Carried = {}
   metrics: Metrics = {}
   for name, (owns, objective, *_) in players.items():
+    # The same function is the same computation, and is evaluated once.
     if objective.forward not in outputs:
       outputs[objective.forward], new = objective.forward(params, carried, batch, context)
       _check_names(name, new, {*params, *carried})
       new_carried |= _pick(new, tuple(key for key in new if key in movable))
+    # Of its own networks: a term on parameters, such as a decay, sees no other player's.
     values[name], (memory, new_metrics) = objective.value(
       outputs[objective.forward], _pick(params, owns), carried, context
     )
@@ -447,6 +453,7 @@ def update(game: Game, state: State, grads: Mapping[str, Params]) -> State:
   for name, gradient in grads.items():
     # Of the state, not of `params`: players that move at once all start from the same point.
     old_params = _pick(state.params, game.players[name].owns)
+    # Schedules are functions of the round, which optax's own transformations are not given.
     optimizer = optax.with_extra_args_support(game.players[name].optimizer)
     updates, opt[name] = optimizer.update(gradient, state.opt[name], old_params, round=state.round)
     params |= optax.apply_updates(old_params, updates)
@@ -462,7 +469,9 @@ def _move(
   )
   # Each device has the mean over its own examples, and all as many: the mean of means is exact.
   grads, new_carried = mean(grads, axis_name), join_devices(game, new_carried, axis_name)
+  # The norm of the mean, which the optimizer sees, and not a mean of the devices' norms.
   metrics |= {f"{name}/gradient_norm": optax.tree.norm(grads[name]) for name in grads}
+  # Statistics are of the forward, before the update, as frameworks of deep learning have it.
   state = update(game, state, grads).replace(carried={**state.carried, **new_carried})
   owned = _owned({name: game.players[name] for name in turn.players})
   return _average(game, state, owned, batch, axis_name), mean(metrics, axis_name)
@@ -518,6 +527,7 @@ def join_devices(game: Game, new_carried: Carried, axis_name: AxisName) -> Carri
   """Joins the new statistics and memory of all devices that share a batch."""
   if axis_name is None:
     return new_carried
+  # One message for all means: a message costs more than what is in it.
   how = joins(game, new_carried)
   of = lambda *kinds: {name: tree for name, tree in new_carried.items() if how[name] in kinds}
   averaged = _mean_floats(of(join_mean), axis_name)

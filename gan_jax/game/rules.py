@@ -60,6 +60,7 @@ def extragradient(turns: Turns) -> Turns:
     grads, _ = gradient_descent(game, turn, state, batch, context)
     # Averaged here: on every device the extrapolation must be that of the whole batch.
     ahead = update(game, state, mean(grads, context.axis_name))
+    # The same draw: with another the two gradients would differ by noise as well.
     return gradient_descent(game, turn, ahead, batch, context)
 
   return (_at_once(turns, "extragradient")._replace(rule=rule),)
@@ -91,6 +92,7 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
       return optax.tree.norm(v, squared=True) / 2, (grads, new_carried)
 
     owned = {net: state.params[net] for name in turn.players for net in game.players[name].owns}
+    # ∇½‖v‖² = (∂v/∂w)ᵀ v, by reverse mode through the gradients: no Hessian is formed.
     slope, (grads, new_carried) = jax.grad(half_square, has_aux=True)(owned)
     add = lambda g, s: g + weight * s
     return {
@@ -130,6 +132,7 @@ def unrolled(
     raise ValueError(f"unrolling is for {player!r}, who has no turn")
 
   def rule(game: Game, turn: Turn, state: State, batch: Batch, context: StepContext) -> Gradients:
+    # At the present point: of the others, the statistics and the metrics.
     grads, new_carried = gradient_descent(game, turn, state, batch, context)
     unrolled_player = {player: game.players[player]}
 
@@ -140,6 +143,7 @@ def unrolled(
 
       # The unrolled updates depend on `params`, and are differentiated through as well.
       later, _ = jax.lax.scan(step, _at(state, params), length=steps)
+      # The player's own parameters stay where they are; the opponent's are k updates on.
       of_all = {**later.params, **params}
       return losses(unrolled_player, of_all, state.carried, batch, context)[0][player]
 

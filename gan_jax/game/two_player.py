@@ -170,6 +170,7 @@ def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carrie
   """Initialises parameters and statistics for the shapes of a minibatch."""
   _check_batch(nets, batch)
   z_key, g_key, d_key = jax.random.split(key, 3)
+  # Shapes alone: where networks start depends on the seed, and on no data.
   x = _pack(jnp.zeros(batch["x"].shape), nets.packing)
   y = jnp.zeros(batch["y"].shape, jnp.int32) if nets.conditional else None
   z = nets.latent(example_keys(z_key, batch["x"].shape[0]))
@@ -223,6 +224,7 @@ def _forward(
   def generate(z: jax.Array) -> tuple[jax.Array, PyTree]:
     g, g_stats = params["generator"], carried["generator"]
     x, new_stats = _apply(nets, "generator", g, g_stats, z, y, generator_key, context)
+    # Noise is added before packing: each example has its own, in a pack as well.
     x = _add_noise(nets.instance_noise, x.astype(jnp.float32), "fake", context)
     return _pack(x, nets.packing), new_stats
 
@@ -230,6 +232,7 @@ def _forward(
     d = params["discriminator"]
     logits, new_stats = _apply(nets, "discriminator", d, stats, x, y, key, context)
     _check_logits(logits, x)
+    # Losses and penalties are in float32, whatever dtype the network computes in.
     return logits.astype(jnp.float32), new_stats
 
   fake, g_stats = generate(z)
@@ -264,6 +267,7 @@ def _add_noise(std: Weight | None, x: jax.Array, kind: str, context: StepContext
   """Adds instance noise, drawn for each example from a key of its own."""
   if std is None:
     return x
+  # A hash that is the same in every process, which that of Python's strings is not.
   key = jax.random.fold_in(context.key, zlib.crc32(kind.encode()))
   draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
   scale = std(context.round) if callable(std) else std
@@ -283,6 +287,7 @@ def _apply(
   """Applies a network in training mode; returns its output and new statistics."""
   net = getattr(nets, name)
   if context.axis_name is not None and hasattr(net, "axis_name"):
+    # Batch norm averages its statistics over the devices of this axis.
     net = net.clone(axis_name=context.axis_name)
   microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
   extra = {} if microbatch.count == 1 else {"microbatch": vars(microbatch)}
