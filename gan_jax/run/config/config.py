@@ -85,6 +85,8 @@ def _completed(values: Mapping[str, Any], keys: Keys, path: str) -> dict[str, An
     elif isinstance(key, Section):
       filled[name] = key.complete(where, value)
     else:
+      if value is None and not key.default:  # another word for 0, or for an empty name
+        value = key.default
       check_type(where, value, key.default)
       if key.check is not None:
         key.check(where, value)
