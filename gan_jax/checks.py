@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 LONGEST = 60  # characters of a value in an error
-# A whole one, for errors and docs.
-SCHEDULE = "{'schedule': 'cosine_decay_schedule', 'init_value': 2e-4, 'decay_steps': 9000}"
 
 
 def shown(value: Any) -> str:

@@ -543,7 +543,7 @@ def test_mistake_in_a_config_file_is_one_plain_message(gan_jax, tmp_path, text, 
 )
 def test_help_imports_nothing_heavy(asked):
   show = f"import sys; sys.argv[1:] = {asked}; from gan_jax.run.cli import app; app.main();"
-  show += "print({'jax', 'flax', 'optax', 'orbax'} & set(sys.modules))"
+  show += "print({'numpy', 'jax', 'flax', 'optax', 'orbax'} & set(sys.modules))"
   done = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True, check=True)
   assert "gan_jax" in done.stdout and done.stdout.splitlines()[-1] == "set()"
   assert asked == ["--version"] or f"gan_jax {asked[-1].replace('--help', 'train')}" in done.stdout

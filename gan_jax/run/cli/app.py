@@ -14,10 +14,10 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from gan_jax import __version__
-from gan_jax.checks import SCHEDULE
 from gan_jax.run.cli import commands, usage
 from gan_jax.run.cli.commands import COMMANDS, FLAGS, FROM_RUN, SYNOPSES, WITH_FOLDERS
 from gan_jax.run.config import aliases
+from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.flag import ConfigFileError
 
 

@@ -7,6 +7,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# A whole schedule, for errors and docs.
+SCHEDULE = "{'schedule': 'cosine_decay_schedule', 'init_value': 2e-4, 'decay_steps': 9000}"
 METRICS = {
   "fid": "frechet",
   "kid": "kernel",

@@ -13,8 +13,8 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict
 
-from gan_jax.checks import SCHEDULE
 from gan_jax.run.config import aliases
+from gan_jax.run.config.aliases import SCHEDULE
 
 
 class ConfigFileError(Exception):

@@ -14,11 +14,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.checks import SCHEDULE
 from gan_jax.files import atomic_write
 from gan_jax.nets import NETWORKS
 from gan_jax.nets.layers import ACTIVATIONS, NORMS, OUTPUTS
 from gan_jax.run.config import aliases
+from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.config import keys
 from gan_jax.run.config.sections.key import Key, Section, argument_docs
 from gan_jax.run.config.sections.networks import network

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from gan_jax.checks import SCHEDULE, is_number
+from gan_jax.checks import is_number
 from gan_jax.run.config import aliases
+from gan_jax.run.config.aliases import SCHEDULE
 
 Check = Callable[[str, Any], None]  # (dotted key, value); raises ValueError
 

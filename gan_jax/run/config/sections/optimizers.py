@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from gan_jax.checks import SCHEDULE
 from gan_jax.game.optimizers import clip_weights, lookahead
+from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.sections.key import (
   Section,
   check_known,
