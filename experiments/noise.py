@@ -24,9 +24,9 @@ from absl import app, flags
 from matplotlib.figure import Figure
 
 from gan_jax import data, plots
+from gan_jax.files import write_json
 from gan_jax.run.evaluation.evaluate import EvaluationSpec, evaluator_for
 from gan_jax.run.evaluation.suite import METRICS
-from gan_jax.run.results.rows import write_json
 
 LEVELS = (0, 16, 32, 64, 96, 128)  # standard deviation of the noise, in gray levels of 255
 IMAGES, TRIPLES = 2000, 26_000

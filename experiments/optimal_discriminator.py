@@ -31,6 +31,7 @@ from PIL import Image
 from scipy.special import expit as sigmoid
 
 from gan_jax import losses, plots, theory
+from gan_jax.files import write_json
 from gan_jax.game.core import Game, Params, State, init, play_round
 from gan_jax.game.latents import Latent, normal, uniform
 from gan_jax.game.turns import alternating
@@ -38,7 +39,6 @@ from gan_jax.game.two_player import two_player
 from gan_jax.nets import MLPDiscriminator
 from gan_jax.plots import BLUE, ORANGE
 from gan_jax.plots.discriminator import LINES
-from gan_jax.run.results.rows import write_json
 from gan_jax.theory.densities import BentGaussian, Mixture
 
 FLAGS = flags.FLAGS

@@ -11,7 +11,7 @@ import os
 import pathlib
 import tempfile
 import zipfile
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -131,6 +131,41 @@ def read_json(path: Path, limit: int = JSON_LIMIT) -> dict[str, Any]:
   if not isinstance(values, dict):
     raise ValueError(f"{path} is damaged (it holds no names); restore it from a copy")
   return values
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+  """Writes a JSON file that is never seen half written."""
+  with atomic_write(path) as temporary:
+    temporary.write_text(json.dumps(plain(values), indent=2) + "\n")
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+  """Writes arrays by name to an .npz file."""
+  with atomic_write(path) as temporary, temporary.open("wb") as file:
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def plain(value: Any) -> Any:
+  """Returns numpy numbers as Python's, and NaN and infinities, which JSON lacks, as names."""
+  if isinstance(value, Mapping):
+    return {str(key): plain(item) for key, item in value.items()}
+  if isinstance(value, list | tuple):
+    return [plain(item) for item in value]
+  if isinstance(value, np.ndarray | np.generic):
+    return plain(value.tolist())
+  if isinstance(value, float) and not math.isfinite(value):
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+  return value
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Flattens nested keys to dotted ones."""
+  leaves: dict[str, Any] = {}
+  for key, value in tree.items():
+    leaves |= (
+      flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    )
+  return leaves
 
 
 class TooLargeError(ValueError):

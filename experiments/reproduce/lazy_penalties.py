@@ -31,6 +31,7 @@ from absl import app, flags
 from experiments.means import lost, mean_and_error
 from gan_jax import losses
 from gan_jax.data import GRID25, Batches, Source, load
+from gan_jax.files import write_json
 from gan_jax.game.core import Game, sample
 from gan_jax.game.latents import normal
 from gan_jax.game.schedules import decay
@@ -40,7 +41,6 @@ from gan_jax.losses.regularizers import r1, r2
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.run.population import Population, member, player, start
-from gan_jax.run.results.rows import write_json
 
 FLAGS = flags.FLAGS
 

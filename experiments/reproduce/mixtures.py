@@ -43,6 +43,7 @@ from absl import app, flags
 
 from gan_jax import losses
 from gan_jax.data import MIXTURES, Mixture
+from gan_jax.files import save_arrays, write_json
 from gan_jax.game.core import Game, State, Turn, init, play_round, sample
 from gan_jax.game.latents import normal
 from gan_jax.game.rules import unrolled
@@ -53,7 +54,7 @@ from gan_jax.losses.regularizers import r1, r2
 from gan_jax.metrics import mode_coverage
 from gan_jax.nets import NETWORKS
 from gan_jax.plots import BLUE, ORANGE
-from gan_jax.run.results.rows import machine, save_arrays, write_json
+from gan_jax.run.results.summary import machine
 
 EPOCHS, SEEDS, POINTS = 400, 10, 100_000  # of the protocol
 BATCH, SAMPLES = 100, 2500  # packs in an update, samples that are scored

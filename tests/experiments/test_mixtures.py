@@ -16,9 +16,9 @@ from absl import app, flags
 
 from experiments.reproduce import mixtures
 from gan_jax.data import RING8
+from gan_jax.files import save_arrays, write_json
 from gan_jax.game.core import State, play_round
 from gan_jax.metrics import mode_coverage
-from gan_jax.run.results.rows import save_arrays, write_json
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHORT = ("--points=200", "--epochs=2", "--seeds=2", "--mixtures=ring8")

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax.files import plain, write_json
+from gan_jax.plots.png import save_png
 from gan_jax.run.config import default_config
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.evaluation.cards import Card, protocol_hash, write_card
-from gan_jax.run.results.rows import plain, save_png, write_json
 
 BETTER = {"modes": "max", "kl": "min"}
 MADE = {

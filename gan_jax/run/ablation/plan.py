@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
+from gan_jax.files import flat, plain
 from gan_jax.game.core import images_a_round
 from gan_jax.run.ablation.results import Labels, variant_name
 from gan_jax.run.config import aliases
 from gan_jax.run.config.config import canonical, complete, free_numbers, replaced
 from gan_jax.run.config.sections.key import check_known
 from gan_jax.run.config.sections.two_player import build_game
-from gan_jax.run.evaluation.cards import flat
-from gan_jax.run.results.rows import plain
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {"<": operator.lt, ">": operator.gt}
 

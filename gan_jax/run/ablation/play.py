@@ -30,7 +30,7 @@ from gan_jax.run.evaluation.sampling import Sampler
 from gan_jax.run.evaluation.scoring import drawn_from
 from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.population import Population, failures, play, start
-from gan_jax.run.results.rows import last_and_best, machine
+from gan_jax.run.results.summary import last_and_best, machine
 from gan_jax.run.training.lock import hold
 
 Rows = list[dict[str, Any]]

@@ -18,8 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from scipy import stats
 
-from gan_jax.files import atomic_write, read_json
-from gan_jax.run.results.rows import plain, write_json
+from gan_jax.files import atomic_write, plain, read_json, write_json
 
 PLAN, ROWS = "ablation.json", "rows.jsonl"
 LEVEL = 0.05  # of a comparison, after correction for their number

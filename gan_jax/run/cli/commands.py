@@ -500,8 +500,8 @@ _NO_PICTURES = {
 def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots
+  from gan_jax.plots.png import save_png
   from gan_jax.run.evaluation import scoring
-  from gan_jax.run.results.rows import save_png
 
   if _LABELS.value:
     raise UsageError("--labels and --neighbours: neighbours are shown of all classes; give one")

@@ -5,8 +5,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax.files import flat
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.evaluation.cards import flat
 
 # Keys of the config, and sections of it, that may change when a run goes on: no number of a round
 # depends on them. All others need --allow_config_change.

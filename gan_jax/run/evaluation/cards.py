@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.files import read_json
-from gan_jax.run.results.rows import machine, write_json
+from gan_jax.files import read_json, write_json
+from gan_jax.run.results.summary import machine
 
 if TYPE_CHECKING:
   from gan_jax.run.evaluation.evaluate import Evaluator
@@ -280,13 +280,3 @@ def format_value(value: Any) -> str:
   if value is None:
     return "not said"
   return f"{value:,}" if type(value) is int else str(value)
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-  """Flattens nested keys to dotted ones."""
-  leaves: dict[str, Any] = {}
-  for key, value in tree.items():
-    leaves |= (
-      flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    )
-  return leaves

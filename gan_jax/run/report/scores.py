@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.run.evaluation.cards import Card, flat, format_value, protocol_hash
+from gan_jax.files import flat
+from gan_jax.run.evaluation.cards import Card, format_value, protocol_hash
 from gan_jax.run.report.markup import Markup, tag
 from gan_jax.run.report.tables import (
   Axis,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from gan_jax.files import flat
 from gan_jax.run.config.roles import LAYOUT
 from gan_jax.run.config.stored import SEED, config_values, read_config
-from gan_jax.run.evaluation.cards import FOLDER, Card, flat, format_value
+from gan_jax.run.evaluation.cards import FOLDER, Card, format_value
 from gan_jax.run.results.columns import align
 
 ONE_RUN = """\

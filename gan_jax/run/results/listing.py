@@ -8,13 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gan_jax.files import read_json
+from gan_jax.files import flat, read_json
 from gan_jax.run.cli.usage import UsageError
 from gan_jax.run.config.aliases import canonical
 from gan_jax.run.config.stored import config_values, read_run
-from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.evaluation.suite import BETTER, score_name
-from gan_jax.run.results.rows import last_and_best, read_rows, scored_rounds, scores_of
+from gan_jax.run.results.rows import read_rows, scored_rounds, scores_of
+from gan_jax.run.results.summary import last_and_best
 from gan_jax.run.training.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one

@@ -17,9 +17,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax.checks import shown
+from gan_jax.files import save_arrays
 from gan_jax.game.core import Game, State, init, minibatches
 from gan_jax.game.random import make_key
 from gan_jax.plots import picture
+from gan_jax.plots.png import save_images, save_png
 from gan_jax.run.config.config import complete
 from gan_jax.run.config.register import check_registered
 from gan_jax.run.config.roles import EVALUATION, PLACE, is_of_scores, is_place
@@ -27,7 +29,6 @@ from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.config.stored import read_run
 from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment, assemble
-from gan_jax.run.results.rows import save_arrays, save_images, save_png
 from gan_jax.run.results.same_run import check_same_data
 from gan_jax.run.training.checkpoint import BEST, Checkpoints
 

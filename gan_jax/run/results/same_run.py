@@ -8,15 +8,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.data import fingerprint
-from gan_jax.files import read_json
+from gan_jax.files import flat, read_json, write_json
 from gan_jax.run.config.config import free_numbers
 from gan_jax.run.config.register import read_source
 from gan_jax.run.config.roles import COURSE, EVALUATION, LAYOUT, PLACE, is_within
 from gan_jax.run.config.stored import config_values, read_config, read_fields
 from gan_jax.run.config.switches import made_with, remembered
-from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.rows import write_json
 
 
 def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:

@@ -5,8 +5,8 @@ import pathlib
 import shlex
 from collections.abc import Iterable, Sequence
 
+from gan_jax.files import flat
 from gan_jax.run.config.stored import config_values, read_config, without_seed
-from gan_jax.run.evaluation.cards import flat
 from gan_jax.run.results.listing import RUN, summarise_run
 
 JOBS = "jobs.txt"

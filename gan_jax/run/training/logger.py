@@ -11,8 +11,9 @@ from jax.sharding import Mesh
 
 from gan_jax import plots
 from gan_jax.data import take
-from gan_jax.files import read_json
+from gan_jax.files import read_json, write_json
 from gan_jax.game.core import State, images_a_round
+from gan_jax.plots.png import save_png
 from gan_jax.run.evaluation.cards import (
   TRAINING_DRAW,
   Card,
@@ -25,22 +26,12 @@ from gan_jax.run.evaluation.held_out import held_out_probe
 from gan_jax.run.evaluation.sampling import Sampler, by_class
 from gan_jax.run.evaluation.scoring import card_of, chosen_by, drawn_from
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.rows import (
-  SCORE,
-  Progress,
-  Row,
-  Writer,
-  last_and_best,
-  machine,
-  read_rows,
-  save_png,
-  scored_rounds,
-  scores_of,
-  write_json,
-)
+from gan_jax.run.results.rows import SCORE, Row, Writer, read_rows, scored_rounds, scores_of
+from gan_jax.run.results.summary import last_and_best, machine
 from gan_jax.run.training.diagnostics import Rows, Warning_, diagnose
 from gan_jax.run.training.history import History
 from gan_jax.run.training.hooks import Every, Moment, is_due
+from gan_jax.run.training.progress import Progress
 from gan_jax.run.training.rollback import read_rollbacks
 
 

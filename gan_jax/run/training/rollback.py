@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
+from gan_jax.files import write_json
 from gan_jax.game.core import State
 from gan_jax.game.random import make_key
-from gan_jax.run.results.rows import write_json
 from gan_jax.run.training.diagnostics import Warning_
 
 FILE = "rollbacks.json"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gan_jax.files import flat
 from gan_jax.run.config import complete, default_config, network, optimizer, schedule
-from gan_jax.run.evaluation.cards import flat
 
 
 def test_unknown_keys_are_refused_in_the_file():

@@ -9,9 +9,10 @@ from made_cards import card
 from made_runs import made_run
 from scipy import stats
 
+from gan_jax.files import flat
 from gan_jax.run.config import default_config
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.evaluation.cards import flat, write_card
+from gan_jax.run.evaluation.cards import write_card
 from gan_jax.run.results.comparing import (
   board,
   compare,

@@ -13,20 +13,12 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_jax.files import error_context
+from gan_jax.files import error_context, save_arrays, write_json
 from gan_jax.plots import grid
-from gan_jax.run.results.rows import (
-  Progress,
-  Writer,
-  _duration,
-  last_and_best,
-  machine,
-  read_rows,
-  save_arrays,
-  save_png,
-  scored_rounds,
-  write_json,
-)
+from gan_jax.plots.png import save_png
+from gan_jax.run.results.rows import Writer, read_rows, scored_rounds
+from gan_jax.run.results.summary import last_and_best, machine
+from gan_jax.run.training.progress import Progress, _duration
 
 
 def write(workdir: pathlib.Path, rounds, first: int = 0, **values: float) -> None:
