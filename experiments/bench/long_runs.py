@@ -32,10 +32,10 @@ from gan_jax import parallel
 from gan_jax.parallel.mesh import make_mesh
 from gan_jax.run.experiment import build
 from gan_jax.run.training import train
-from gan_jax.run.training.checkpoint import Checkpoints
 from gan_jax.run.training.interruption import Interrupted
-from gan_jax.run.training.logger import Logger
-from gan_jax.run.training.metrics_buffer import MetricsBuffer
+from gan_jax.run.training.log.logger import Logger
+from gan_jax.run.training.log.metrics_buffer import MetricsBuffer
+from gan_jax.run.training.saving.checkpoint import Checkpoints
 
 
 def megabytes() -> float:

@@ -37,7 +37,7 @@ from gan_jax.run.config import network, schedule
 from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.training.checkpoint import Checkpoints
+from gan_jax.run.training.saving.checkpoint import Checkpoints
 from gan_jax.run.training.train import fit
 
 FLAGS = flags.FLAGS

@@ -2,7 +2,7 @@
 
 Monitors are scalars named "monitor/...", computed from the forward that a move does anyway, and of
 at most `EXAMPLES` examples of the global batch, so that the cost does not grow with it.
-`gan_jax.run.training.diagnostics` holds what they mean and when they are alarming.
+`gan_jax.run.training.log.diagnostics` holds what they mean and when they are alarming.
 """
 
 import math

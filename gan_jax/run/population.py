@@ -37,7 +37,7 @@ from gan_jax.game.core import (
 from gan_jax.game.monitors import MONITOR
 from gan_jax.game.random import make_key
 from gan_jax.losses.objectives import OBSERVED
-from gan_jax.run.training.diagnostics import first_not_finite
+from gan_jax.run.training.log.diagnostics import first_not_finite
 
 AXIS = "members"
 Numbers = Mapping[str, Any]

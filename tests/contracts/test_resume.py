@@ -18,7 +18,7 @@ from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train
-from gan_jax.run.training.checkpoint import Checkpoints
+from gan_jax.run.training.saving.checkpoint import Checkpoints
 
 HERE = pathlib.Path(__file__).parent
 ROUNDS, SAVED = 18, 9  # three rounds a dispatch, a row after every sixth: 9 is between two

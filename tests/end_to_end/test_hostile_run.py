@@ -24,7 +24,7 @@ from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.results.runs import load
 from gan_jax.run.results.same_run import write_config
-from gan_jax.run.training.checkpoint import Checkpoints, DamagedError
+from gan_jax.run.training.saving.checkpoint import Checkpoints, DamagedError
 
 MOST = 60 << 20
 DEEP = "[" * 100_000

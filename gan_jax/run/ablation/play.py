@@ -31,7 +31,7 @@ from gan_jax.run.evaluation.scoring import drawn_from
 from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.population import Population, failures, play, start
 from gan_jax.run.results.summary import last_and_best, machine
-from gan_jax.run.training.lock import hold
+from gan_jax.run.training.saving.lock import hold
 
 Rows = list[dict[str, Any]]
 # (runs of one program, rounds they have played, their rows once they have ended)

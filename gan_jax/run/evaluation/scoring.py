@@ -36,8 +36,8 @@ from gan_jax.run.evaluation.features import bounded, name_of
 from gan_jax.run.evaluation.sampling import Sampler, truncated
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.runs import NO_BEST, RULES, Run, RunFolder, check_truncation
-from gan_jax.run.training.checkpoint import BEST, Checkpoints
-from gan_jax.run.training.lock import is_live
+from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
+from gan_jax.run.training.saving.lock import is_live
 
 Draws = Sequence[Mapping[str, float]]  # the scores of each
 

@@ -15,7 +15,7 @@ from gan_jax.run.config.stored import config_values, read_run
 from gan_jax.run.evaluation.suite import BETTER, score_name
 from gan_jax.run.results.rows import read_rows, scored_rounds, scores_of
 from gan_jax.run.results.summary import last_and_best
-from gan_jax.run.training.lock import is_live
+from gan_jax.run.training.saving.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
 FAILED = "failed"  # file in a run's folder of a launcher that failed, as `launch/sweep` does

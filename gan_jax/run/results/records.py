@@ -16,8 +16,8 @@ from gan_jax.run.evaluation.suite import BETTER
 from gan_jax.run.results.comparing import names_of
 from gan_jax.run.results.listing import RunSummary, comparable_rows, summarise_run
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.training.diagnostics import Warning_, diagnose
-from gan_jax.run.training.rollback import read_rollbacks
+from gan_jax.run.training.log.diagnostics import Warning_, diagnose
+from gan_jax.run.training.saving.rollback import read_rollbacks
 
 
 class RunRecord(NamedTuple):

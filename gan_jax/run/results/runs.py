@@ -30,7 +30,7 @@ from gan_jax.run.config.stored import read_run
 from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.results.same_run import check_same_data
-from gan_jax.run.training.checkpoint import BEST, Checkpoints
+from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 
 STEPS = 10  # of an interpolation
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"

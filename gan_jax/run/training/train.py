@@ -21,7 +21,6 @@ from gan_jax.game.random import fixed, make_key
 from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.same_run import other_arrays, other_switches, start_over, write_config
-from gan_jax.run.training.checkpoint import BEST, Checkpoints, Look, OtherGameError
 from gan_jax.run.training.hooks import Every, check_hooks, is_due, next_stop
 from gan_jax.run.training.interruption import (
   GRACE,
@@ -29,11 +28,12 @@ from gan_jax.run.training.interruption import (
   Interruption,
   interruption,
 )
-from gan_jax.run.training.lock import hold
-from gan_jax.run.training.logger import Logger, NullLogger, write_stopped
-from gan_jax.run.training.metrics_buffer import MetricsBuffer, NotFiniteError
-from gan_jax.run.training.rollback import read_rollbacks, record_rollback, reseed
+from gan_jax.run.training.log.logger import Logger, NullLogger, write_stopped
+from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import make_dispatch
+from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints, Look, OtherGameError
+from gan_jax.run.training.saving.lock import hold
+from gan_jax.run.training.saving.rollback import read_rollbacks, record_rollback, reseed
 
 _LOG = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from gan_jax.run.evaluation.scoring import evaluate, follow
 from gan_jax.run.experiment import build
 from gan_jax.run.results.comparing import compare
 from gan_jax.run.results.runs import RunFolder
-from gan_jax.run.training.lock import hold
+from gan_jax.run.training.saving.lock import hold
 from gan_jax.run.training.train import fit
 
 

@@ -15,7 +15,7 @@ from gan_jax.run.results.listing import (
   summarise_run,
   table,
 )
-from gan_jax.run.training import lock
+from gan_jax.run.training.saving import lock
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gan_jax.run.config.stored import read_config, read_run
 from gan_jax.run.experiment import build
 from gan_jax.run.results.runs import Run, RunFolder, load
 from gan_jax.run.results.same_run import check_same_run, start_over, write_config
-from gan_jax.run.training.checkpoint import Checkpoints, DamagedError
+from gan_jax.run.training.saving.checkpoint import Checkpoints, DamagedError
 
 
 @pytest.fixture

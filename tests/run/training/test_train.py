@@ -36,14 +36,15 @@ from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.results.runs import load
-from gan_jax.run.training import diagnostics, history, train
-from gan_jax.run.training.checkpoint import Checkpoints
+from gan_jax.run.training import train
 from gan_jax.run.training.hooks import next_stop
 from gan_jax.run.training.interruption import Interrupted
-from gan_jax.run.training.lock import BusyError, hold, is_live
-from gan_jax.run.training.logger import Logger
-from gan_jax.run.training.metrics_buffer import MetricsBuffer, NotFiniteError
+from gan_jax.run.training.log import diagnostics, history
+from gan_jax.run.training.log.logger import Logger
+from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import jit_rounds, make_dispatch
+from gan_jax.run.training.saving.checkpoint import Checkpoints
+from gan_jax.run.training.saving.lock import BusyError, hold, is_live
 from gan_jax.run.training.train import fit
 
 

@@ -34,7 +34,7 @@ from gan_jax.game.core import State
 from gan_jax.game.random import as_key
 from gan_jax.parallel.mesh import all_gather, copy, to_host
 from gan_jax.parallel.processes import any_process, is_first
-from gan_jax.run.training.tensorstore_leak import without_leak
+from gan_jax.run.training.saving.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written

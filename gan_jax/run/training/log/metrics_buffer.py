@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.game.monitors import MONITOR
-from gan_jax.run.training.checkpoint import Leaves, Look
-from gan_jax.run.training.diagnostics import (
+from gan_jax.run.training.log.diagnostics import (
   GRADIENT,
   Warning_,
   first_not_finite,
   not_finite,
   summarise,
 )
+from gan_jax.run.training.saving.checkpoint import Leaves, Look
 
 LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
 

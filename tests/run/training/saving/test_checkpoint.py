@@ -20,7 +20,7 @@ import pytest
 from elsewhere import environment
 
 from gan_jax.game.core import Ema, State
-from gan_jax.run.training.checkpoint import Checkpoints, DamagedError, SaveError
+from gan_jax.run.training.saving.checkpoint import Checkpoints, DamagedError, SaveError
 
 HERE = pathlib.Path(__file__).parent
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gan_jax.run.training import history
-from gan_jax.run.training.history import History, Thinned
+from gan_jax.run.training.log import history
+from gan_jax.run.training.log.history import History, Thinned
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gan_jax.run.training.lock import BusyError, hold, is_live
+from gan_jax.run.training.saving.lock import BusyError, hold, is_live
 
 
 def test_a_folder_is_held_by_one(tmp_path):
@@ -35,7 +35,7 @@ def test_asking_does_not_keep_a_run_from_starting(tmp_path, monkeypatch):
 
 
 def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path):
-  head = "import time\nfrom gan_jax.run.training.lock import hold\n"
+  head = "import time\nfrom gan_jax.run.training.saving.lock import hold\n"
   code = f"{head}with hold({str(tmp_path)!r}): print(1, flush=True); time.sleep(3600)"
   with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
     process.stdout.readline()

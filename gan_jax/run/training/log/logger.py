@@ -28,11 +28,11 @@ from gan_jax.run.evaluation.scoring import card_of, chosen_by, drawn_from
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.rows import SCORE, Row, Writer, read_rows, scored_rounds, scores_of
 from gan_jax.run.results.summary import last_and_best, machine
-from gan_jax.run.training.diagnostics import Rows, Warning_, diagnose
-from gan_jax.run.training.history import History
 from gan_jax.run.training.hooks import Every, Moment, is_due
-from gan_jax.run.training.progress import Progress
-from gan_jax.run.training.rollback import read_rollbacks
+from gan_jax.run.training.log.diagnostics import Rows, Warning_, diagnose
+from gan_jax.run.training.log.history import History
+from gan_jax.run.training.log.progress import Progress
+from gan_jax.run.training.saving.rollback import read_rollbacks
 
 
 class Logger:

@@ -18,7 +18,7 @@ from gan_jax.run.evaluation.held_out import auc, held_out_probe
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train
-from gan_jax.run.training.diagnostics import (
+from gan_jax.run.training.log.diagnostics import (
   DETECTORS,
   PATH,
   PATIENCE,
@@ -30,9 +30,9 @@ from gan_jax.run.training.diagnostics import (
   summarise,
   update,
 )
-from gan_jax.run.training.logger import Logger
+from gan_jax.run.training.log.logger import Logger
 
-EXPERIMENTS = pathlib.Path(__file__).parents[3] / "experiments"
+EXPERIMENTS = pathlib.Path(__file__).parents[4] / "experiments"
 
 
 # --- closed forms ---------------------------------------------------------------------------------
