@@ -146,7 +146,7 @@ def main(argv: list[str]) -> None:
 
 
 def study(row: Row, rate: float, rounds: int) -> Found:
-  """Finds the spectrum at the equilibrium, and plays from (1, 1) in each order of turns."""
+  """Computes the spectrum at the equilibrium, and plays from (1, 1) in each order of turns."""
   orders = {"simultaneous": simultaneous(), "alternating": alternating()}
   if getattr(row.turns, "func", row.turns) in (rules.extragradient, rules.consensus):
     del orders["alternating"]
@@ -157,7 +157,7 @@ def study(row: Row, rate: float, rounds: int) -> Found:
 
 
 def spectrum(row: Row, rate: float) -> np.ndarray | None:
-  """Finds the eigenvalues of the field at the equilibrium, in which time is rounds times rate."""
+  """Computes eigenvalues of the field at the equilibrium, in which time is rounds times rate."""
   if row.optimizer not in (optax.sgd, clipped):
     return None
   of_round = dynamics.round_jacobian(*at(row, simultaneous(), rate, 0.0, 0.0))
@@ -165,7 +165,7 @@ def spectrum(row: Row, rate: float) -> np.ndarray | None:
 
 
 def at(row: Row, turns: Any, rate: float, theta: float, psi: float) -> tuple[Game, State, Any]:
-  """Makes a game at a place."""
+  """Builds a game at a point: the game, its state and its data."""
   optimizers = {"discriminator": row.optimizer(rate), "generator": optax.sgd(rate)}
   if row.optimizer is not clipped:
     optimizers["generator"] = row.optimizer(rate)
@@ -196,7 +196,7 @@ def distance(path: np.ndarray, end: float = 1.0) -> float:
 
 
 def converges(found: Found) -> bool:
-  """Tells whether it arrives, or approaches at a rate, in every order of turns."""
+  """Checks whether play arrives, or approaches at a rate, in every order of turns."""
   arrives = lambda path: distance(path) < max(NEAR, GEOMETRIC * min(1.0, distance(path, 0.5)))
   return all(arrives(path) for path in found.paths.values())
 
@@ -240,7 +240,7 @@ def numbers(found: Found) -> dict[str, Any]:
 
 
 def critical_penalties(rate: float) -> dict[float, tuple[np.ndarray | None, float]]:
-  """Finds, for weights of R1, the spectrum and the rate at which play approaches (0, 0)."""
+  """Computes, for weights of R1, the spectrum and the rate at which play approaches (0, 0)."""
   found = {}
   for gamma in (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0):
     row = Row(gan, penalty(gamma, regularizers.r1))

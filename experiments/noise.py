@@ -83,7 +83,7 @@ def perfect_triples(count: int) -> dict[str, float]:
 
 
 def direction(values: list[float]) -> str:
-  """Says whether values rise or fall all the way; equal neighbours are allowed."""
+  """Checks whether values rise or fall all the way; equal neighbours are allowed."""
   steps = np.diff(values)
   if (steps >= 0).all():
     return "rises"

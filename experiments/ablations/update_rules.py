@@ -22,7 +22,7 @@ from gan_jax.run.config import from_file, network, optimizer
 
 
 def both(name: str = "adam", **options: Any) -> dict[str, ConfigDict]:
-  """Gives both players an optimizer."""
+  """Builds the options of an optimizer for both players."""
   make = lambda: optimizer(name, learning_rate=1e-3, b1=0.5, b2=0.99, **options)
   return {f"optimizers.{player}": make() for player in ("discriminator", "generator")}
 

@@ -50,7 +50,7 @@ class Kill(NamedTuple):
 
 
 def config(rounds: int) -> ConfigDict:
-  """Makes a small game with all that a run writes, often."""
+  """Builds the config of a small game that writes all files of a run, often."""
   from gan_jax.run.config import default_config, network
 
   made = default_config()
@@ -167,9 +167,9 @@ def kill_again_and_again(folder: pathlib.Path, kills: int, seed: int) -> list[Ki
   """Plays a run to its end, killed so often on the way.
 
   Args:
-    folder: for the runs, `whole` and `killed`, and a cache of compiled programs.
-    kills: how often.
-    seed: of the moments.
+    folder: folder of the runs, `whole` and `killed`, and a cache of compiled programs.
+    kills: number of kills.
+    seed: seed of the moments.
 
   Returns:
     The kills.
@@ -206,7 +206,7 @@ def kill_again_and_again(folder: pathlib.Path, kills: int, seed: int) -> list[Ki
 
 
 def is_saving(workdir: pathlib.Path) -> bool:
-  """Tells whether a checkpoint is being written."""
+  """Checks whether a checkpoint is being written."""
   return any((workdir / "checkpoints").glob("*-tmp"))
 
 
@@ -217,7 +217,7 @@ def _play_out(process: Any, reached: Any) -> None:
 
 
 def told(kills: list[Kill]) -> str:
-  """Says how much was lost by kills."""
+  """Formats the losses by kills."""
   lost = [kill.reached - kill.complete for kill in kills if kill.reached is not None]
   return (
     f"{len(kills)} kills survived, {len(lost)} of them while rounds were played,"

@@ -78,7 +78,7 @@ def make(
   discriminator: nn.Module | None = None,
   **options: Any,
 ) -> Game:
-  """Makes a game of tiny networks, with stochastic gradient descent if nothing else is said."""
+  """Builds a game of tiny networks, by default with stochastic gradient descent."""
   optimizer = optimizer or optax.sgd(0.05)
   return two_player(
     generator or Generator(),
@@ -144,7 +144,7 @@ GAMES: dict[str, Callable[[], Game]] = {
 
 
 def batches(game: Game, rounds: int) -> dict[str, jax.Array]:
-  """Makes the data of so many rounds: leaves [rounds, n, B, ...]."""
+  """Builds the data of so many rounds: leaves [rounds, n, B, ...]."""
   shape = (rounds, max(1, minibatches(game)), BATCH)
   x = jax.random.normal(jax.random.key(1), (*shape, 2)) + 1
   return {"x": x, "y": jax.random.randint(jax.random.key(2), shape, 0, CLASSES)}
@@ -210,7 +210,7 @@ LAYOUTS: dict[str, Callable[[Game, State, Any], tuple[State, Metrics]]] = {
 
 
 def difference(a: Any, b: Any) -> float:
-  """Finds the largest difference of two networks, relative to the largest entry of the first.
+  """Computes the largest difference of two networks, relative to the largest entry of the first.
 
   Not of each array: some have no gradient but rounding, such as biases before a batch norm, and the
   discriminator's last under a loss that looks at differences of logits.
@@ -230,7 +230,7 @@ def compare(name: str, rounds: int) -> dict[str, float]:
 
 
 def state_difference(a: State, b: State) -> float:
-  """Finds the largest difference of networks and of their averages."""
+  """Computes the largest difference of networks and of their averages."""
   pairs = [(x[net], y[net]) for x, y in ((a.params, b.params), (a.ema, b.ema)) for net in x]
   return max(difference(*pair) for pair in pairs)
 

@@ -29,7 +29,7 @@ from gan_jax.run.training.rounds import make_dispatch
 
 
 def start(experiment: Experiment, mesh: Mesh) -> State:
-  """Makes the state before the first round."""
+  """Builds the state before the first round."""
   game = experiment.game
   spec = experiment.example.batch(minibatches(game), experiment.config.batch_size)
   make = lambda: init(game, jax.random.key(0), spec)

@@ -30,7 +30,7 @@ CHANGES = 3  # of the first parameters, each from a seed of its own
 
 
 def telling(game: Game) -> Game:
-  """Lets each player tell its parameters before its move, as a metric."""
+  """Adds each player's parameters before its move to the metrics."""
 
   def tell(name: str, player: Player) -> Player:
     def value(seen: Any, params: Any, carried: Any, context: Any) -> Any:
@@ -44,7 +44,7 @@ def telling(game: Game) -> Game:
 
 
 def difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> np.ndarray:
-  """Finds the largest relative difference of parameters in each round: [rounds]."""
+  """Computes the largest relative difference of parameters in each round: [rounds]."""
   names = [name for name in a if name.endswith("/parameters")]
   apart = lambda x, y: np.max(np.abs(x - y), axis=1) / np.max(np.abs(x), axis=1)
   return np.max([apart(a[name], b[name]) for name in names], axis=0)

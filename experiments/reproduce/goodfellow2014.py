@@ -83,7 +83,7 @@ def main(argv: list[str]) -> None:
 
 
 def get_config(name: str, epochs: int, weight: float, seed: int, images: np.ndarray) -> ConfigDict:
-  """Makes the paper's protocol of the config that has its networks and its optimizer."""
+  """Builds the paper's protocol from the config that has its networks and its optimizer."""
   config = goodfellow2014_mnist.get_config()
   config.seed, config.data, config.data_options.examples = seed, name, len(images)
   config.rounds = epochs * EPOCH

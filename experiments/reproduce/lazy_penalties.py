@@ -75,7 +75,7 @@ def main(argv: list[str]) -> None:
 
 
 def game_of(weight: float, rounds: int, length: int) -> Game:
-  """Makes RpGAN with R1 and R2, applied every so many rounds."""
+  """Builds RpGAN with R1 and R2, applied every so many rounds."""
   adam = optax.adam(optax.cosine_decay_schedule(2e-3, length), b1=0.0, b2=0.99)
   return two_player(
     MLPGenerator(shape=(2,), hidden=(128, 128, 128)),
@@ -112,7 +112,7 @@ def line(weight: float, rounds: int, scores: Scores) -> str:
 
 
 def verdict(weight: float, rounds: int, eager: Scores, lazy: Scores) -> str:
-  """Says whether lazy penalties lose modes or samples of high quality."""
+  """Formats whether lazy penalties lose modes or samples of high quality."""
   modes, error, fewer = lost(eager["modes"], lazy["modes"])
   share, share_error, poorer = lost(100 * eager["high_quality"], 100 * lazy["high_quality"])
   said = "it fails, by more than two standard errors" if fewer or poorer else "not shown to fail"

@@ -157,12 +157,12 @@ def reproduce(table: str, rows: Mapping[str, Row]) -> Results:
 
 
 def settings(row: Row) -> dict[str, Any]:
-  """Says by what a result is known."""
+  """Returns the settings by which a result is known."""
   return {"row": row.title, "epochs": FLAGS.epochs, "seeds": FLAGS.seeds, "points": FLAGS.points}
 
 
 def game_of(row: Row) -> Game:
-  """Makes the game of a row."""
+  """Builds the game of a row."""
   adam = partial(optax.adam, 1e-4, b1=0.8)
   return two_player(
     NETWORKS["pacgan_generator"]((2,)),
@@ -270,7 +270,7 @@ def spread(values: np.ndarray) -> float:
 
 
 def label(results: Iterable[Result]) -> str:
-  """Says whether results are the protocol's, or how they were shortened."""
+  """Formats whether results are the protocol's, or how they were shortened."""
   results, short = list(results), []
   for key, full in (("epochs", EPOCHS), ("seeds", SEEDS), ("points", POINTS)):
     found = sorted({result["settings"][key] for result in results})
@@ -343,7 +343,7 @@ def _read(out: pathlib.Path, key: Key) -> Result:
 
 
 def _is_there(out: pathlib.Path, key: Key, asked: Mapping[str, Any]) -> bool:
-  """Tells whether a result is there; refuses to write over one of other settings."""
+  """Checks whether a result is there; refuses to write over one of other settings."""
   if not (path := _path(out, key, ".json")).exists():
     path.parent.mkdir(parents=True, exist_ok=True)
     return False

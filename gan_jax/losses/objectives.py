@@ -280,8 +280,8 @@ def minimise(
 
 def _join(term: Term) -> Join | None:
   """Returns the rule by which the memory of a term joins, if there is one."""
-  alike = term.couples or not jax.tree.leaves(term.memory)
-  return term.join or (join_alike if alike else None)
+  joinable = term.couples or not jax.tree.leaves(term.memory)
+  return term.join or (join_alike if joinable else None)
 
 
 def _weighted(name: str, pair: Any) -> tuple[Weight, Term]:

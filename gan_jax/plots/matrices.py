@@ -46,8 +46,8 @@ def matrix(
   """
   middle, least, most = (np.asarray(x, np.float64) for x in (mean, low, high))
   shape = (len(rows), len(columns))
-  said = [["" for _ in columns] for _ in rows] if notes is None else [list(row) for row in notes]
-  if {x.shape for x in (middle, least, most)} != {shape} or {len(row) for row in said} != {
+  texts = [["" for _ in columns] for _ in rows] if notes is None else [list(row) for row in notes]
+  if {x.shape for x in (middle, least, most)} != {shape} or {len(row) for row in texts} != {
     shape[1]
   }:
     raise ValueError(
@@ -63,7 +63,7 @@ def matrix(
     axes.imshow(shown, aspect="auto")
     for row, column in np.ndindex(shape):
       numbers = cell(*(float(x[row, column]) for x in (middle, least, most)))
-      color, note = readable(shown[row, column]), said[row][column]
+      color, note = readable(shown[row, column]), texts[row][column]
       text = note if note and numbers == "nan" else f"{numbers}\n{note}".rstrip()
       axes.text(column, row, text, ha="center", va="center", fontsize=7, color=color)
     axes.set_xticks(range(shape[1]), columns)

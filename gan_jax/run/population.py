@@ -49,8 +49,8 @@ class Population(NamedTuple):
   Attributes:
     make: the numbers of one member, by name -> its game. They are scalars that may be traced: they
       can be weights, learning rates and decays, not sizes, and no Python `if` can ask for them.
-    seeds: [n], of the members: of their networks, latents and order of data.
-    numbers: by name, [n] each.
+    seeds: [n], seeds of the members: of their networks, latents and order of data.
+    numbers: {name: [n]}.
   """
 
   make: Callable[[Numbers], Game]
@@ -62,17 +62,17 @@ Play = Callable[[State, int], tuple[State, Metrics]]
 
 
 def start(people: Population, batches: Batches) -> State:
-  """Makes the states before the first round: leaves [n, ...], split over devices by member.
+  """Builds the states before the first round: leaves [n, ...], split over devices by member.
 
   Args:
     people: the population, of n members.
-    batches: their data.
+    batches: minibatches of their data.
 
   Returns:
-    The states. Member i is what `game.init` makes of its seed.
+    The states. Member i is `game.init` with its seed.
 
   Raises:
-    ValueError: for what is no population, such as numbers that are not one for each member.
+    ValueError: for no population, such as numbers that are not one for each member.
   """
   _check_batches(batches)
   spec = batches.spec(_minibatches(people))
@@ -86,21 +86,20 @@ def start(people: Population, batches: Batches) -> State:
 def player(people: Population, batches: Batches, at_once: int | None = None) -> Play:
   """Compiles several rounds of all members into one dispatch.
 
-  Members are split over as many devices as divide their number; nothing goes from one to another,
-  so what becomes of one leaves the others as they are.
+  Members are split over as many devices as divide their number; none depends on the others.
 
   Args:
     people: the population, of n members.
     batches: their data, which each member sees in the order of its own seed; they must fit the
       device. The seed of `batches` itself is not used.
-    at_once: how many members of a device `vmap` plays at once, the others after them; None for all.
-      Convolutions are slow in a `vmap` on a CPU: there 1 is best.
+    at_once: members of a device in one `vmap`, the others after them; None for all. Convolutions
+      are slow in a `vmap` on a CPU: there 1 is best.
 
   Returns:
-    (states, how many rounds) -> (states, metrics [n, rounds]), which donates the states.
+    (states, number of rounds) -> (states, metrics [n, rounds]), which donates the states.
 
   Raises:
-    ValueError: for data that have to be streamed, and for what is no population.
+    ValueError: for data that have to be streamed, and for no population.
   """
   _check_batches(batches)
   if at_once is not None and (not is_integer(at_once) or at_once < 1):
@@ -122,8 +121,7 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
       t = state.round.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
       batch = jax.vmap(lambda t: batches.at(table, t, rows, seed=seed))(t)
       after, metrics = play_round(game, state, batch)
-      # Monitors are for the eye of who watches a single run; what is not asked for, nor remembered,
-      # costs nothing.
+      # Monitors are for single runs; outputs that are dropped here cost nothing.
       before = {name: x for name, x in state.carried.items() if name.endswith(f".{OBSERVED}")}
       after = after.replace(carried={**after.carried, **before})
       return after, {k: x for k, x in metrics.items() if not k.startswith(MONITOR)}
@@ -158,22 +156,22 @@ def play(
   every: int = 100,
   at_once: int | None = None,
 ) -> Iterator[tuple[int, State, dict[str, np.ndarray]]]:
-  """Plays rounds, and shows how it goes.
+  """Plays rounds, and yields states and metrics after each dispatch.
 
   Args:
     people: the population, of n members.
-    batches: their data, as for `player`.
-    state: of `start`, or of an earlier `play`; it is given away.
-    rounds: how many to play.
+    batches: minibatches of their data, as for `player`.
+    state: states of `start`, or of an earlier `play`; donated.
+    rounds: number of rounds.
     every: rounds in one dispatch.
-    at_once: as for `player`.
+    at_once: members in one `vmap`, as for `player`.
 
   Yields:
     (rounds played in all, states, metrics of the rounds since the last time, [rounds, n] each). The
-    states are given away when the next are asked for.
+    states are donated when the next are asked for.
 
   Raises:
-    ValueError: as `player`, and for what are no states of these members.
+    ValueError: as `player`, and for states of other members.
   """
   for name, value, least in (("rounds", rounds, 0), ("every", every, 1)):
     if not is_integer(value) or value < least:
@@ -184,8 +182,8 @@ def play(
   def go_on(state: State) -> Iterator[tuple[int, State, dict[str, np.ndarray]]]:
     for first in range(0, rounds, every):
       state, metrics = played(state, min(every, rounds - first))
-      told = {name: np.asarray(x).T for name, x in jax.device_get(metrics).items()}
-      yield int(state.round[0]), state, told
+      fetched = {name: np.asarray(x).T for name, x in jax.device_get(metrics).items()}
+      yield int(state.round[0]), state, fetched
 
   return go_on(state)
 
@@ -203,9 +201,9 @@ def samples(
 
   Args:
     people: the population.
-    state: of its members.
-    n: how many.
-    seed: of the latents.
+    state: states of its members.
+    n: number of examples.
+    seed: seed of the latents.
     labels: int [n] for conditional games.
     ema: whether to use averaged parameters, where they are kept.
 
@@ -213,7 +211,7 @@ def samples(
     [members, n, ...], in the data's own range.
 
   Raises:
-    ValueError: for what are no states of these members, and as `game.sample`.
+    ValueError: for states of other members, and as `game.sample`.
   """
   numbers = _own(people)[1]
   _check_states(people, state)
@@ -228,13 +226,13 @@ def _drawer(make: Callable[[Numbers], Game], n: int, ema: bool) -> Callable[...,
 
 
 def member(state: State, i: int) -> State:
-  """Takes the state of one member, on the host: that of its single run.
+  """Returns the state of one member, on the host: that of its single run.
 
-  What monitors compared last is as it was at the start, `monitors.UNMEASURED`: a population does
-  not compare, and a run that goes on from here does so in its next round of `monitors.EVERY`.
+  The memory of monitors is as it was at the start, `monitors.UNMEASURED`: a population does not
+  compare, and a run that goes on from here does so in its next round of `monitors.EVERY`.
 
   Raises:
-    ValueError: for what are no states of a population, or have no member i.
+    ValueError: for no states of a population, or without a member i.
   """
   _check_stacked(state)
   if not is_integer(i) or not -len(state.round) <= i < len(state.round):
@@ -243,33 +241,33 @@ def member(state: State, i: int) -> State:
 
 
 def failures(metrics: Mapping[str, np.ndarray]) -> dict[int, tuple[int, str, float]]:
-  """Finds the members whose numbers are not finite any more.
+  """Lists the members whose numbers are not finite any more.
 
   Args:
-    metrics: [rounds, n] each, as `play` yields them.
+    metrics: {name: [rounds, n]}, as `play` yields them.
 
   Returns:
-    {member: what `diagnostics.first_not_finite` says}.
+    {member: result of `diagnostics.first_not_finite`}.
 
   Raises:
     ValueError: for metrics of another shape.
   """
-  told = list(metrics.values()) if isinstance(metrics, Mapping) else []
-  if not told or any(np.ndim(x) != 2 or np.shape(x) != np.shape(told[0]) for x in told):
-    given = {k: list(np.shape(x)) for k, x in metrics.items()} if told else shown(metrics)
+  arrays = list(metrics.values()) if isinstance(metrics, Mapping) else []
+  if not arrays or any(np.ndim(x) != 2 or np.shape(x) != np.shape(arrays[0]) for x in arrays):
+    given = {k: list(np.shape(x)) for k, x in metrics.items()} if arrays else shown(metrics)
     raise ValueError(
       f"metrics are {shown(given)}: expected arrays [rounds, n], as play yields them"
     )
   n = next(iter(metrics.values())).shape[1]
-  found = {i: first_not_finite({k: x[:, i] for k, x in metrics.items()}) for i in range(n)}
-  return {i: bad for i, bad in found.items() if bad is not None}
+  first = {i: first_not_finite({k: x[:, i] for k, x in metrics.items()}) for i in range(n)}
+  return {i: bad for i, bad in first.items() if bad is not None}
 
 
 # --- members on devices -------------------------------------------------------------------------
 
 
 def _own(people: Population) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-  """Lists what members differ in: seeds [n], numbers [n] each; refuses what is no population."""
+  """Returns seeds [n] and numbers {name: [n]} of the members; refuses anything but a population."""
   if not isinstance(people, Population):
     raise ValueError(f"people is {shown(people)}: expected a Population(make, seeds, numbers)")
   seeds, numbers = np.asarray(people.seeds), people.numbers
@@ -309,7 +307,7 @@ def _minibatches(people: Population) -> int:
 
 
 def _game(make: Callable[[Numbers], Game], numbers: Numbers) -> Game:
-  """Makes a member's game; says what its numbers cannot be used for."""
+  """Builds a member's game; refuses uses of its numbers that tracing does not allow."""
   try:
     game = make(numbers)
   except KeyError as error:
@@ -356,7 +354,7 @@ def _check_stacked(state: Any) -> None:
 
 
 def _mesh(people: Population) -> Mesh:
-  """Makes the mesh of as many devices as can share the members evenly."""
+  """Builds the mesh of as many devices as can share the members evenly."""
   devices, n = jax.local_devices(), len(people.seeds)
   used = max(d for d in range(1, len(devices) + 1) if n % d == 0)
   return Mesh(np.array(devices[:used]), (AXIS,))
@@ -373,7 +371,7 @@ def _each(
 
   Args:
     people: the population.
-    f: of arrays [members of a device, ...], to such arrays.
+    f: function of arrays [members of a device, ...] that returns such arrays.
     given: whether each of `more` is split by member; the first is donated.
 
   Returns:

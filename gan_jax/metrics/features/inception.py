@@ -60,7 +60,7 @@ class Unit(nn.Module):
 
 
 class Block(nn.Module):
-  """Gives the units of a layer a name in common."""
+  """A scope that prefixes the names of a layer's units."""
 
   layer: Layer
 

@@ -35,20 +35,21 @@ from gan_jax.run.training.saving.lock import hold
 
 Rows = list[dict[str, Any]]
 # (runs of one program, rounds they have played, their rows once they have ended)
-Tell = Callable[[Sequence[Member], int, Rows | None], None]
-MetricsBuffer = Callable[[Results], Tell]
+Log = Callable[[Sequence[Member], int, Rows | None], None]
 
 
-def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: MetricsBuffer) -> Results:
-  """Plays what has no row yet.
+def run(
+  asked: ConfigDict, workdir: str | pathlib.Path, make_log: Callable[[Results], Log]
+) -> Results:
+  """Plays the runs of an ablation that have no row yet.
 
   Args:
     asked: an `ablation`.
-    workdir: its folder: `ablation.json`, `rows.jsonl`, `lock`.
-    watch: is given the rows there are, and makes what is told how it goes on.
+    workdir: folder of the ablation: `ablation.json`, `rows.jsonl`, `lock`.
+    make_log: rows so far -> the function that logs progress.
 
   Returns:
-    All there is.
+    The results of all runs.
 
   Raises:
     ValueError: for a variant that cannot be built, data without scores, or a folder of another
@@ -62,15 +63,15 @@ def run(asked: ConfigDict, workdir: str | pathlib.Path, watch: MetricsBuffer) ->
     write_plan(workdir, _plan(asked, runs[0], experiments[runs[0].name].evaluator()))
     before = read(workdir)
     done = {key_of(row["changes"], row["seed"]) for row in before.rows}
-    left = groups([one for one in runs if one.key not in done], asked.together)
-    tell = _one_at_a_time(watch(before))
+    waiting = groups([one for one in runs if one.key not in done], asked.together)
+    log = _one_at_a_time(make_log(before))
     with ThreadPoolExecutor(_threads()) as pool:
-      playing = {pool.submit(_play, group, asked, experiments, tell): group for group in left}
+      playing = {pool.submit(_play, group, asked, experiments, log): group for group in waiting}
       try:
         for ended in as_completed(playing):
           rows, members_of = ended.result(), playing[ended].members
           add_rows(workdir, rows)
-          tell(members_of, members_of[0].config.rounds, rows)
+          log(members_of, members_of[0].config.rounds, rows)
       except BaseException:
         pool.shutdown(cancel_futures=True)
         raise
@@ -87,13 +88,13 @@ def _threads() -> int:
   return (os.cpu_count() or 1) if alone else 1
 
 
-def _one_at_a_time(tell: Tell) -> Tell:
-  """Lets one thread tell at a time."""
+def _one_at_a_time(log: Log) -> Log:
+  """Wraps a log in a lock: one thread at a time."""
   lock = threading.Lock()
 
   def locked(runs: Sequence[Member], round: int, rows: Rows | None) -> None:
     with lock:
-      tell(runs, round, rows)
+      log(runs, round, rows)
 
   return locked
 
@@ -102,7 +103,7 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
   """Builds an experiment of each variant, so that nothing is played before all can be.
 
   Args:
-    runs: of an ablation.
+    runs: runs of an ablation.
 
   Returns:
     Experiments by the names of the variants, each of the seed of its first run; those that are
@@ -120,8 +121,8 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
         evaluator = evaluators.setdefault(_scoring(one.config), experiment.evaluator)
         built[one.name] = experiment._replace(evaluator=evaluator)
       except ValueError as error:
-        told = str(error).replace("--config.", "--config.base.")  # where an ablation has the key
-        raise ValueError(f"{one.name}: {told}") from error
+        message = str(error).replace("--config.", "--config.base.")  # where an ablation has the key
+        raise ValueError(f"{one.name}: {message}") from error
   return built
 
 
@@ -139,20 +140,20 @@ def population(group: Group, experiment: Experiment) -> Population:
 
 
 class _Track(NamedTuple):
-  """What is known of one run while it is played: curves, and what was not finite, and when."""
+  """One run while it is played: its curves, and the failure that has ended them."""
 
   curve: dict[str, list[float]]
   failed: str | None = None
 
 
 def _scoring(config: ConfigDict) -> str:
-  """Lists what an evaluator depends on, but for the seed."""
+  """Formats the keys of a config that an evaluator depends on, but for the seed."""
   keys = ("data", "data_options", "conditional", "evaluation", "num_fake")
   return ConfigDict({key: config[key] for key in keys}).to_json(sort_keys=True)
 
 
-def _play(group: Group, asked: ConfigDict, built: Mapping[str, Experiment], tell: Tell) -> Rows:
-  """Plays the runs of a group to their end; what happens to one does not touch the others."""
+def _play(group: Group, asked: ConfigDict, built: Mapping[str, Experiment], log: Log) -> Rows:
+  """Plays the runs of a group to their end, each independent of the others, and returns rows."""
   began, config = time.monotonic(), group.members[0].config
   experiments = [built[one.name].with_seed(one.config.seed) for one in group.members]
   evaluators = [experiment.evaluator() for experiment in experiments]
@@ -160,20 +161,20 @@ def _play(group: Group, asked: ConfigDict, built: Mapping[str, Experiment], tell
   people, sampler = population(group, first), Sampler(first.game, first.example)
   tracks = [_Track({}) for _ in group.members]
   every = min(config.evaluate_every or config.rounds, config.rounds)
-  tell(group.members, 0, None)
+  log(group.members, 0, None)
   states = start(people, first.batches)
   options = {"rounds": config.rounds, "every": every, "at_once": asked.at_once or None}
   for round, after, metrics in play(people, first.batches, states, **options):
-    here, bad = jax.device_get(after), failures(metrics)
+    current, bad = jax.device_get(after), failures(metrics)
     length = len(next(iter(metrics.values())))
     for i, track in enumerate(tracks):
       if i in bad and not track.failed:
         tracks[i] = track._replace(failed=_failure(round, length, *bad[i]))
       elif not track.failed:
-        drawn = drawn_from(experiments[i], sampler, _own(here, i))
-        told = {name: x[:, i].mean(dtype=np.float64) for name, x in metrics.items()}
-        _look(track, round, evaluators[i](*drawn) | told)
-    tell(group.members, round, None)
+        samples = drawn_from(experiments[i], sampler, _own(current, i))
+        means = {name: x[:, i].mean(dtype=np.float64) for name, x in metrics.items()}
+        _extend(track, round, evaluators[i](*samples) | means)
+    log(group.members, round, None)
   seconds = (time.monotonic() - began) / len(group.members)
   triples = zip(group.members, experiments, tracks, strict=True)
   return [_row(*triple, asked.collapse, seconds) for triple in triples]
@@ -183,9 +184,9 @@ def _own(states: State, i: int) -> State:
   return jax.tree.map(lambda x: x[i], states)
 
 
-def _look(track: _Track, round: int, seen: Mapping[str, float]) -> None:
-  """Adds to a run's curves how it stands."""
-  for name, value in {"round": round, **seen}.items():
+def _extend(track: _Track, round: int, values: Mapping[str, float]) -> None:
+  """Appends the values of a round to a run's curves."""
+  for name, value in {"round": round, **values}.items():
     track.curve.setdefault(name, []).append(float(value))
 
 
@@ -200,14 +201,14 @@ def _row(
   collapse: str,
   seconds: float,
 ) -> dict[str, Any]:
-  """Sums a run up."""
+  """Builds the row of a run."""
   better, curve, config = experiment.evaluator().better, track.curve, one.config
   looks = [
     (int(round), {name: curve[name][i] for name in better if name in curve})
     for i, round in enumerate(curve.get("round", ()))
   ]
   scores = last_and_best(looks, better)
-  last = {name: found["last"] for name, found in scores.items()}
+  last = {name: values["last"] for name, values in scores.items()}
   return {
     "variant": one.labels,
     "changes": dict(one.changes),

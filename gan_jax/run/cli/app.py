@@ -49,7 +49,7 @@ def main() -> None:
 
 
 class _Plain(logging.PythonFormatter):
-  """Tells what this project warns of as commands tell things, and what others do as absl does."""
+  """Formats warnings of this project as commands print them, and those of others as absl does."""
 
   def format(self, record: Any) -> str:
     if pathlib.Path(__file__).parents[2] not in pathlib.Path(record.pathname).parents:
@@ -58,7 +58,7 @@ class _Plain(logging.PythonFormatter):
 
 
 def _asked(command: str, rest: list[str]) -> str:
-  """Says what was asked for in the place of a command's work: help, or the version."""
+  """Formats what is printed in the place of a command's work: help, or the version."""
   if command in ("--version", "version"):
     return f"gan_jax {__version__}"
   helps = {"-h", "--help", "--helpfull", "--helpshort"}
@@ -98,7 +98,7 @@ class _WholeNumber(flags.ArgumentParser):
 
 
 def _with_stored_config(command: str, arguments: list[str]) -> list[str]:
-  """Lets overrides change the config that a run was started with, where no --config=FILE does."""
+  """Adds the config that a run was started with, where there are overrides and no --config=FILE."""
   flag = lambda argument: argument.lstrip("-").split("=")[0]
   given = [flag(argument) for argument in arguments]
   overrides = any(name.startswith("config.") for name in given)
@@ -142,7 +142,7 @@ def _parse(argv: list[str]) -> list[str]:
   config_flags.register_flag_parser_for_type(int, _WholeNumber())
   command = sys.argv[1]
   try:
-    left = FLAGS(argv)
+    arguments = FLAGS(argv)
   except flags.Error as error:
     hint = (
       "" if FLAGS["config"].present or "'config." not in str(error) else " without --config=FILE"
@@ -153,10 +153,10 @@ def _parse(argv: list[str]) -> list[str]:
       raise
     text = str(error.args[0] if isinstance(error, KeyError) else error)
     _fail(text if isinstance(error, ConfigFileError) else f"--config: {text}", code=2)
-  if left[1:] and COMMANDS[command] not in WITH_FOLDERS:
-    meant = "--config" if left[1].endswith(".py") else "--workdir"
+  if arguments[1:] and COMMANDS[command] not in WITH_FOLDERS:
+    meant = "--config" if arguments[1].endswith(".py") else "--workdir"
     _fail(
-      f"unexpected argument {left[1]!r}; flags look like {meant}={left[1]}: "
+      f"unexpected argument {arguments[1]!r}; flags look like {meant}={arguments[1]}: "
       f"gan_jax {command} --help",
       code=2,
     )
@@ -166,7 +166,7 @@ def _parse(argv: list[str]) -> list[str]:
       _fail(
         f"--{name} is no flag of {command}, but of {', '.join(of)}; see gan_jax {command} --help", 2
       )
-  return left
+  return arguments
 
 
 def _together(command: Callable[..., None], arguments: list[str]) -> None:
@@ -184,7 +184,7 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   from gan_jax.run.config import switches
   from gan_jax.run.training.interruption import is_busy
 
-  sys.unraisablehook = _tell_unraisable
+  sys.unraisablehook = _print_unraisable
   try:
     switches.check()
     if command is commands.train:  # the others are for one process
@@ -220,21 +220,21 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
     if commands.TRACEBACK.value or not _finds_no_devices(error):
       raise
     asked = f"JAX_PLATFORMS={os.environ['JAX_PLATFORMS']}"
-    told = f"gan_jax: {asked}: JAX finds no such devices here; leave it out, or set it to cpu"
-    print(told, file=sys.stderr, flush=True)
+    message = f"gan_jax: {asked}: JAX finds no such devices here; leave it out, or set it to cpu"
+    print(message, file=sys.stderr, flush=True)
     os._exit(1)  # whoever asks whether other processes wait would ask these devices
 
 
 def _finds_no_devices(error: Exception) -> bool:
-  """Tells whether JAX has failed to find the devices that JAX_PLATFORMS names."""
-  told = "".join(traceback.format_exception(error))  # with the frames that JAX leaves out of others
-  return bool(os.environ.get("JAX_PLATFORMS")) and "in backends" in told
+  """Checks whether JAX has failed to find the devices that JAX_PLATFORMS names."""
+  text = "".join(traceback.format_exception(error))  # with the frames that JAX leaves out of others
+  return bool(os.environ.get("JAX_PLATFORMS")) and "in backends" in text
 
 
-def _tell_unraisable(found: Any) -> None:
-  """Tells what cannot be raised; not that Orbax, when a save failed, let go of other writes."""
-  if str(found.exc_value) != "Event loop is closed":
-    sys.__unraisablehook__(found)
+def _print_unraisable(unraisable: Any) -> None:
+  """Prints an error that cannot be raised, but not Orbax's of other writes when a save failed."""
+  if str(unraisable.exc_value) != "Event loop is closed":
+    sys.__unraisablehook__(unraisable)
 
 
 def _prepare_jax() -> None:

@@ -282,8 +282,8 @@ def _own_file(*workdirs: str | pathlib.Path) -> dict[str, str] | None:
       register.check_registered(workdir)
     return None
   for workdir in workdirs:
-    if told := register.change_of_source(workdir, file):
-      print(f"gan_jax: warning: {told}", file=sys.stderr)
+    if change := register.change_of_source(workdir, file):
+      print(f"gan_jax: warning: {change}", file=sys.stderr)
   return register.source_of(file)
 
 
@@ -305,13 +305,13 @@ def ablate() -> None:
   if _CONFIG.value is not None:
     check_folder("--workdir", workdir, new=False)
     runs = plan.members(_CONFIG.value)
-    play.run(_CONFIG.value, workdir, lambda found: table.Board(found, runs))
-  found = results.read(workdir)
+    play.run(_CONFIG.value, workdir, lambda before: table.Board(before, runs))
+  outcome = results.read(workdir)
   score = _SCORE.value and score_name(_SCORE.value)
-  print(table.table(found, score))
-  if found.rows:
+  print(table.table(outcome, score))
+  if outcome.rows:
     for name, draw in (("matrix", picture.matrix), ("curves", picture.curves)):
-      plots.save(draw(found, score), workdir / f"{name}.png")
+      plots.save(draw(outcome, score), workdir / f"{name}.png")
 
 
 def evaluate(*folders: str) -> None:
@@ -342,10 +342,10 @@ def evaluate(*folders: str) -> None:
     given["evaluation.metrics"] = ("auto",)  # what classes there are a classifier alone can tell
   changes = {key: value for key, value in given.items() if value is not None} | _overrides()
   if _FOLLOW.value:
-    found = scoring.follow(workdir, changes=changes, **options)
+    scored = scoring.follow(workdir, changes=changes, **options)
   else:
-    found = scoring.evaluate(workdir, at=at, changes=changes, **options)
-  for card, path in found:
+    scored = scoring.evaluate(workdir, at=at, changes=changes, **options)
+  for card, path in scored:
     print(format_card(card) + (f"\nwrote {path}" if path else ""), flush=True)
 
 
@@ -393,17 +393,17 @@ def compare(*arguments: str) -> None:
       f"expected gan_jax compare A B, got {len(arguments)} methods: each is the folder of a run or"
       " a score card, several with commas between, or the folder of a sweep"
     )
-  methods, left = sweeps.methods(arguments)
-  for told in left:
-    print(f"gan_jax: {told}", file=sys.stderr)
+  methods, messages = sweeps.methods(arguments)
+  for message in messages:
+    print(f"gan_jax: {message}", file=sys.stderr)
   read = iter(cards.read_cards([path for paths in methods.values() for path in paths]))
-  found = [[next(read) for _ in paths] for paths in methods.values()]
+  groups = [[next(read) for _ in paths] for paths in methods.values()]
   configs = [[comparing.config_of(path) for path in paths] for paths in methods.values()]
   names = comparing.names_of(configs, [paths[0] for paths in methods.values()])
-  if len(found) == 2:
-    print(comparing.compare(*found, names=(names[0], names[1]), despite=_DESPITE.value))
+  if len(groups) == 2:
+    print(comparing.compare(*groups, names=(names[0], names[1]), despite=_DESPITE.value))
   else:
-    print(comparing.board(dict(zip(names, found, strict=True)), despite=_DESPITE.value))
+    print(comparing.board(dict(zip(names, groups, strict=True)), despite=_DESPITE.value))
   print(f"\n{comparing.config_differences(*configs, names=names)}")
 
 
@@ -444,12 +444,12 @@ def sample(*folders: str) -> None:
       truncation=bounds,
       classes=_LABELS.value,
     )
-    _say_classes(run)
+    _print_classes(run)
   print("\n".join(f"wrote {path}" for path in written))
 
 
-def _say_classes(run: Any) -> None:
-  """Says in which order the examples of classes come."""
+def _print_classes(run: Any) -> None:
+  """Prints the order in which the examples of classes come."""
   from gan_jax.data.labels import listed
 
   example = run.sampler.example
@@ -543,7 +543,7 @@ def _check_asked(*names: str) -> None:
 
 @contextlib.contextmanager
 def _of_flag(name: str) -> Iterator[None]:
-  """Takes an error for one of a flag, and names it and its value."""
+  """Raises a ValueError as one of a flag, with its name and its value."""
   try:
     yield
   except ValueError as error:
@@ -561,11 +561,11 @@ def runs(*folders: str) -> None:
   if not all("=" in pair for pair in _FILTER.value):
     raise UsageError(f"--filter={','.join(_FILTER.value)}: expected KEY=VALUE, such as state=done")
   wanted = dict(pair.split("=", 1) for pair in _FILTER.value)
-  found = listing.filter_runs(
+  chosen = listing.filter_runs(
     [listing.summarise_run(path) for path in listing.find_runs(folders[0])], wanted
   )
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-  shown = listing.sort_runs(found, _SORT.value)
+  shown = listing.sort_runs(chosen, _SORT.value)
   print(listing.table(shown, folders[0], first=listing.score_of(_SORT.value), width=width))
 
 

@@ -1,4 +1,4 @@
-"""What `gan_jax --help` and `gan_jax COMMAND --help` say, and which flags a command takes."""
+"""Help of `gan_jax --help` and `gan_jax COMMAND --help`, and the flags of each command."""
 
 import json
 import pathlib
@@ -18,11 +18,11 @@ COLUMN = 34  # of flags, beside what they mean
 
 
 class Flag(NamedTuple):
-  """What a flag is for one command.
+  """The meaning of a flag for one command.
 
   Attributes:
-    meaning: in a sentence.
-    example: as it is typed; "" if there is none.
+    meaning: a sentence.
+    example: the flag as it is typed; "" if there is none.
   """
 
   meaning: str
@@ -42,7 +42,7 @@ def overview(commands: Mapping[str, Callable[..., None]], synopses: Mapping[str,
 
 
 def of_command(name: str, function: Callable[..., None], synopsis: str) -> str:
-  """Says what a command does, its flags with an example of each, and the keys of its config."""
+  """Formats the help of a command: its flags with an example of each, the keys of its config."""
   rows = [(flag.example or f"--{key}", flag.meaning) for key, flag in takes(name).items()]
   parts = [f"{_summary(function)}\n\n{synopsis}", "Flags:\n" + _rows(rows)]
   keys = json.loads(TABLE.read_text(encoding="utf-8"))
@@ -58,12 +58,12 @@ def of_command(name: str, function: Callable[..., None], synopsis: str) -> str:
 
 def takes(command: str) -> dict[str, Flag]:
   """Lists the flags of a command by name; those whose help names no command are every one's."""
-  found = {}
+  taken = {}
   for name, help in _helps().items():
     uses = _uses(help)
     if flag := uses.get(command, uses.get("")):
-      found[name] = flag
-  return found
+      taken[name] = flag
+  return taken
 
 
 def takers(flag: str) -> list[str]:
@@ -86,10 +86,10 @@ _USE = re.compile(rf"(?:^|(?<= ))((?:{_NAMES})(?:, (?:{_NAMES}))*): ")
 def _uses(help: str) -> dict[str, Flag]:
   """Reads "evaluate, sample: text. E.g. --flag=value. score: ...": {command: flag}."""
   before, *parts = _USE.split(help)
-  found = {"": _flag(before)} if before.strip() else {}
+  uses = {"": _flag(before)} if before.strip() else {}
   for names, text in zip(parts[::2], parts[1::2], strict=True):
-    found |= dict.fromkeys(names.split(", "), _flag(text))
-  return found
+    uses |= dict.fromkeys(names.split(", "), _flag(text))
+  return uses
 
 
 def _flag(text: str) -> Flag:
@@ -110,13 +110,13 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
   """Lays out two columns, the second one wrapped."""
   width = max(60, min(shutil.get_terminal_size().columns, 110))
   lines = []
-  for left, right in rows:
-    first, *more = textwrap.wrap(right, width - COLUMN) or [""]
-    if len(left) > COLUMN - 4:
-      lines.append(f"  {left}")
-      more, left = [first, *more], ""
+  for example, meaning in rows:
+    first, *more = textwrap.wrap(meaning, width - COLUMN) or [""]
+    if len(example) > COLUMN - 4:
+      lines.append(f"  {example}")
+      more, example = [first, *more], ""
     else:
-      lines.append(f"  {left:{COLUMN - 2}}{first}")
+      lines.append(f"  {example:{COLUMN - 2}}{first}")
     lines += [f"{'':{COLUMN}}{line}" for line in more]
   return "\n".join(lines)
 
@@ -164,8 +164,8 @@ def named_by_flags(message: str, command: str) -> str:
   these as `--config.data_options.image_size=...`, or as `--image_size=...` of `score`.
 
   Args:
-    message: of the error.
-    command: that was run.
+    message: text of the error.
+    command: name of the command.
 
   Returns:
     The message.
@@ -175,8 +175,8 @@ def named_by_flags(message: str, command: str) -> str:
   flags_ = {
     name: f"--{own[name]}" if name in own else f"--config.{key}" for name, key in KEYS.items()
   }
-  message = _KEY.sub(lambda found: keys.get(found[0], f"--{found[0]}"), message)
-  return _ARGUMENT.sub(lambda found: flags_[found[0]], message)
+  message = _KEY.sub(lambda match: keys.get(match[0], f"--{match[0]}"), message)
+  return _ARGUMENT.sub(lambda match: flags_[match[0]], message)
 
 
 # No part of a path or a longer name; a word that is English too only where a value follows.

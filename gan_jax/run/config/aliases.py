@@ -60,8 +60,8 @@ def canonical(key: str, value: Any) -> Any:
   """Replaces a short name by ours, where a key of the config holds such names.
 
   Args:
-    key: dotted.
-    value: its value.
+    key: dotted key of the config.
+    value: value at the key.
 
   Returns:
     The value, with our names.
@@ -77,7 +77,7 @@ def canonical(key: str, value: Any) -> Any:
 
 
 def unknown(name: str, names: Iterable[str], kind: str) -> str:
-  """Says that there is no such name, with all there are, and what may have been meant."""
+  """Formats the error of an unknown name: the valid ones, and the nearest of them."""
   valid = sorted(names)
   hint = ELSEWHERE.get(_plain(str(name)))
   hint = f"; {hint}" if hint else near(name, [*valid, *_SHORT.get(kind, ())])
@@ -91,8 +91,8 @@ def near(name: str, names: Iterable[str]) -> str:
   valid = sorted(names)
   close = difflib.get_close_matches(str(name), valid, n=2)
   close = close or [other for other in valid if len(str(name)) > 2 and str(name) in other][:2]
-  told = " or ".join(f'"{other}"' for other in close)
-  return f". Did you mean {told}?" if close else ""
+  guesses = " or ".join(f'"{other}"' for other in close)
+  return f". Did you mean {guesses}?" if close else ""
 
 
 def metric_name(name: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a config holds: the keys of all subjects, and the one door that completes and checks it.
+"""The keys of a config, and the one function that completes and checks it.
 
 A config file defines `get_config()`, which starts from `default_config()` and changes what it is
 about. Everything can be overridden on the command line: `--config.loss=hinge --config.k=5`. It is
@@ -48,10 +48,10 @@ def complete(config: ConfigDict) -> ConfigDict:
   """Fills in what a config leaves out, and refuses what has no meaning: once, before all else.
 
   Args:
-    config: of `default_config()` and changes to it; sections may have been given anew.
+    config: `default_config()` with changes; sections may have been replaced.
 
   Returns:
-    A config that has every key, with our names for short ones. Who is given it checks nothing.
+    A config that has every key, with our names for short ones; functions that take it trust it.
 
   Raises:
     ValueError: for an unknown key or name, or a value of another type or out of range.
@@ -94,28 +94,28 @@ def _completed(values: Mapping[str, Any], keys: Keys, path: str) -> dict[str, An
   return filled
 
 
-def _check_own(section: ConfigDict, path: str, seen: dict[int, str]) -> None:
+def _check_own(section: ConfigDict, path: str, paths: dict[int, str]) -> None:
   """Refuses one section in two places, where a flag for the one would change the other too."""
-  if id(section) in seen:
+  if id(section) in paths:
     raise ValueError(
-      f"{seen[id(section)]} and {path} are one object: overriding a key of one would change "
+      f"{paths[id(section)]} and {path} are one object: overriding a key of one would change "
       "both; make each by its own call in the config file"
     )
-  seen[id(section)] = path
+  paths[id(section)] = path
   for key, value in section.items():
     if isinstance(value, ConfigDict):
-      _check_own(value, f"{path}.{key}", seen)
+      _check_own(value, f"{path}.{key}", paths)
 
 
 def from_file(path: str | pathlib.Path, beside: str = "") -> ConfigDict:
   """Reads the config of a file, to change it in another file.
 
   Args:
-    path: of the file.
+    path: path of the file.
     beside: a file from whose folder a relative path starts: `__file__`.
 
   Returns:
-    What its get_config() returns.
+    The config that its get_config() returns.
   """
   return runpy.run_path(str(pathlib.Path(beside).parent / path))["get_config"]()
 
@@ -124,8 +124,7 @@ def from_values(values: Mapping[str, Any]) -> ConfigDict:
   """Builds the config of values that JSON has kept; `complete` checks it.
 
   Args:
-    values: of a config, by key; keys that there were not yet have their defaults, which change
-      nothing.
+    values: values of a config, by key; newer keys get their defaults, which change nothing.
 
   Returns:
     The config, whose keys can be overridden as those of the config file could.
@@ -134,7 +133,7 @@ def from_values(values: Mapping[str, Any]) -> ConfigDict:
 
 
 def _like(value: Any, default: Any) -> Any:
-  """Gives a value the type that it has in the default config."""
+  """Converts a value to the type that it has in the default config."""
   if isinstance(value, list):
     return tuple(_like(item, None) for item in value)
   if not isinstance(value, Mapping):
@@ -158,16 +157,16 @@ def free_numbers(config: ConfigDict) -> dict[str, float]:
   Returns:
     {dotted key: number}.
   """
-  found: dict[str, float] = {}
+  numbers: dict[str, float] = {}
   for name in ("regularizers", "generator_regularizers", "instance_noise"):
-    found |= {k: v for k, v in _leaves(config[name], name) if v}
+    numbers |= {k: v for k, v in _leaves(config[name], name) if v}
   for player, options in config.optimizers.items():
     ours = {f"optimizers.{player}.{key}" for key in EXTRA_OPTIONS}
-    found |= {k: v for k, v in _leaves(options, f"optimizers.{player}") if k not in ours}
-  found["average.decay"] = config.average.decay
+    numbers |= {k: v for k, v in _leaves(options, f"optimizers.{player}") if k not in ours}
+  numbers["average.decay"] = config.average.decay
   if config.rule.name == "consensus":
-    found["rule.weight"] = config.rule.weight
-  return found
+    numbers["rule.weight"] = config.rule.weight
+  return numbers
 
 
 def _leaves(section: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:

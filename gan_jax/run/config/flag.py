@@ -29,8 +29,8 @@ class ConfigFileParser(flags.ArgumentParser):
     config = load(argument)
     if isinstance(config, ConfigDict):
       given = overrides(sys.argv)
-      for told in rename(config, given):
-        print(f"gan_jax: {told}", file=sys.stderr)
+      for message in rename(config, given):
+        print(f"gan_jax: {message}", file=sys.stderr)
       for path, value in given.items():
         _check_key(config, path)
         _check_section(config, path, value)
@@ -53,8 +53,8 @@ def load(argument: str) -> Any:
   file, colon, given = argument.partition(":")
   if not pathlib.Path(file).is_file():
     is_folder = pathlib.Path(file).is_dir()
-    said = f"{file} is a folder" if is_folder else f"there is no file {file}"
-    raise ConfigFileError(f"--config: {said}; expected a Python file that defines get_config()")
+    problem = f"{file} is a folder" if is_folder else f"there is no file {file}"
+    raise ConfigFileError(f"--config: {problem}; expected a Python file that defines get_config()")
   try:
     loader = importlib.machinery.SourceFileLoader("config", file)
     spec = importlib.util.spec_from_loader("config", loader)
@@ -100,7 +100,7 @@ def _place(error: Exception, file: str) -> str:
 
 
 def _said(error: Exception) -> str:
-  """Says an error in a line: ours without their type."""
+  """Formats an error as one line; errors of this project without their type."""
   if isinstance(error, SyntaxError):
     return error.msg
   text = " ".join(str(error.args[0] if error.args else error).split()) or "failed"
@@ -113,61 +113,61 @@ def _said(error: Exception) -> str:
 
 def overrides(argv: Sequence[str]) -> dict[str, str]:
   """Lists the overrides of a command line, `--config.KEY=VALUE`: {dotted key: value}."""
-  found = {}
+  given = {}
   for i, word in enumerate(argv):
     flag, equals, value = word.lstrip("-").partition("=")
     if word.startswith("-") and flag.startswith("config."):
       following = argv[i + 1] if i + 1 < len(argv) else ""
-      found[flag.removeprefix("config.")] = value if equals else following
-  return found
+      given[flag.removeprefix("config.")] = value if equals else following
+  return given
 
 
 def rename(config: ConfigDict, given: Mapping[str, str]) -> list[str]:
-  """Gives sections whose name is overridden the defaults of the network or optimizer of that name.
+  """Resets sections whose name is overridden to the defaults of that network or optimizer.
 
   Of an optimizer, those options stay that every optimizer has.
 
   Args:
-    config: is changed.
+    config: the config, changed in place.
     given: {dotted key: value}, of `overrides`.
 
   Returns:
-    What has changed, a line for each section.
+    Messages that list the new options, one for each section.
 
   Raises:
     ConfigFileError: for an unknown name.
   """
-  told = []
+  messages = []
   for path, name in given.items():
     *parents, key = path.split(".")
     section = _at(config, parents)
     if key != "name" or not isinstance(section, ConfigDict) or section.get("name") in (None, name):
       continue
     try:
-      made = _named(parents, name, section)
+      replacement = _named(parents, name, section)
     except ValueError as error:
       raise ConfigFileError(f"--config.{path}={name}: {error}") from error
-    if made is not None:
+    if replacement is not None:
       with config.unlocked(), config.ignore_type():
-        _at(config, parents[:-1])[parents[-1]] = made
-      options = ", ".join(f"{k}={v!r}" for k, v in made.items() if k != "name")
-      told.append(f"--config.{path}={name} comes with its own defaults: {options}")
-  return told
+        _at(config, parents[:-1])[parents[-1]] = replacement
+      options = ", ".join(f"{k}={v!r}" for k, v in replacement.items() if k != "name")
+      messages.append(f"--config.{path}={name} comes with its own defaults: {options}")
+  return messages
 
 
 def _named(parents: Sequence[str], name: str, old: ConfigDict) -> ConfigDict | None:
-  """Makes the section of a network or an optimizer; None for a section that is of neither."""
+  """Builds the section of a network or an optimizer; None for a section that is of neither."""
   from gan_jax.run.config.sections.networks import network
   from gan_jax.run.config.sections.optimizers import EXTRA_OPTIONS, optimizer
 
   if list(parents[-2:-1]) == ["optimizers"]:
-    kept = {key: old[key] for key in ("learning_rate", *EXTRA_OPTIONS) if key in old}
-    return optimizer(name, **kept)
+    shared = {key: old[key] for key in ("learning_rate", *EXTRA_OPTIONS) if key in old}
+    return optimizer(name, **shared)
   return network(name) if parents[-1] in ("generator", "discriminator") else None
 
 
 def _at(config: Any, path: Sequence[str]) -> Any:
-  """Looks a section up; None where there is none."""
+  """Returns the section at a path; None where there is none."""
   for key in path:
     if not isinstance(config, ConfigDict) or key not in config:
       return None

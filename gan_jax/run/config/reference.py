@@ -40,7 +40,7 @@ def lines() -> dict[str, list[Line]]:
 
 
 def _named(text: str) -> str:
-  """Says the names that a docstring means by those of a table."""
+  """Replaces the name of a table in a docstring by the names in the table."""
   tables = {"ACTIVATIONS": ACTIVATIONS, "NORMS": NORMS, "OUTPUTS": OUTPUTS}
   return re.sub(r"`([A-Z]+)`", lambda m: ", ".join(tables.get(m[1], [m[0]])), text)
 
@@ -75,13 +75,13 @@ def table() -> str:
 
 def page() -> str:
   """Writes docs/config.md."""
-  found = lines()
+  keys_of = lines()
   parts = [
     "# Keys of a config",
     "Written by `python -m gan_jax.run.config.reference` from `gan_jax/run/config/sections/` and"
     " docstrings.\nOn the command line a key is a flag: `--config.k=5`,"
     ' `--config.generator.hidden="(64, 64)"`.',
-    _markdown("key", found["train"]),
+    _markdown("key", keys_of["train"]),
     "## Networks",
     "`--config.generator.name=dcgan_generator` takes that network with its own defaults, and what"
     " other flags override.\nEach name has these options:",
@@ -92,7 +92,7 @@ def page() -> str:
     f' `--config.optimizers.generator.learning_rate="{SCHEDULE}"`.',
     "## Keys of an ablation",
     "`gan_jax ablate` takes these, and every key above as `--config.base.KEY`.",
-    _markdown("key", found["ablate"]),
+    _markdown("key", keys_of["ablate"]),
     "## Short names",
     "They stand for ours where they are typed; configs, rows and cards hold ours.",
     "\n".join(

@@ -35,11 +35,11 @@ OURS = {kind: frozenset(table) for kind, table in TABLES.items()}
 
 
 def register(kind: str, name: str, value: Any) -> None:
-  """Gives something of a user's own a name that configs can use; again, and it is replaced.
+  """Registers an object of a user's own under a name that configs can use, or replaces it.
 
   Args:
     kind: "network", "loss", "regularizer" or "data".
-    name: one that ours have not; for data what comes before the colon.
+    name: a name that gan_jax has not; for data the part before the colon.
     value: a class of `flax.linen` modules with a field `num_classes`, and `shape` if it is a
       generator; an `AdversarialLoss`; a function that makes a term and whose options are keywords
       with defaults; a `data.registry.Kind`.
@@ -108,28 +108,28 @@ def source_of(config_flag: str) -> dict[str, str]:
 
 
 def read_source(workdir: str | pathlib.Path) -> Mapping[str, str] | None:
-  """Reads what file a run was last trained with; None if it was of none, or nobody knows."""
-  source = _kept(workdir).get("source")
+  """Loads path and hash of the file a run was last trained with; None if they are not known."""
+  source = _read_fields(workdir).get("source")
   if not isinstance(source, dict) or not all(type(source.get(k)) is str for k in _OF_SOURCE):
     return None
   return source
 
 
 def change_of_source(workdir: str | pathlib.Path, config_flag: str) -> str | None:
-  """Says that --config gives another file than a run was trained with; None if it does not."""
-  kept, given = read_source(workdir), source_of(config_flag)
-  if kept is None or kept["sha256"] == given["sha256"]:
+  """Formats the difference between the file of --config and a run's; None if there is none."""
+  trained, given = read_source(workdir), source_of(config_flag)
+  if trained is None or trained["sha256"] == given["sha256"]:
     return None
   return (
     f"--config={config_flag} (sha256 {given['sha256'][:12]}) is not the file that {workdir} was "
-    f"trained with, {kept['path']} (sha256 {kept['sha256'][:12]}); what it registers is used as it "
-    "is now"
+    f"trained with, {trained['path']} (sha256 {trained['sha256'][:12]}); what it registers is used"
+    " as it is now"
   )
 
 
 def check_registered(workdir: str | pathlib.Path) -> None:
-  """Refuses a run of which something is not registered here, and says what file does it."""
-  for kind, name in names(_kept(workdir).get("config", {})):
+  """Refuses a run that uses a name which is not registered; the error names the file to give."""
+  for kind, name in names(_read_fields(workdir).get("config", {})):
     if name not in TABLES[kind]:
       source = read_source(workdir)
       file = "" if source is None else f" of {source['path']} (sha256 {source['sha256'][:12]})"
@@ -172,12 +172,12 @@ def _value(config: Any, key: str) -> Any:
 
 
 def _section(config: Any, name: str) -> Mapping[str, Any]:
-  found = _value(config, name)
-  return found if isinstance(found, _SECTION) else {}
+  section = _value(config, name)
+  return section if isinstance(section, _SECTION) else {}
 
 
-def _kept(workdir: str | pathlib.Path) -> Mapping[str, Any]:
-  """Reads what a run has kept; {} where it is damaged, as who loads it says."""
+def _read_fields(workdir: str | pathlib.Path) -> Mapping[str, Any]:
+  """Loads config.json of a run; {} where it is damaged, which the loader of the run reports."""
   path = pathlib.Path(workdir) / "config.json"
   with contextlib.suppress(ValueError, OSError):
     return read_json(path)
@@ -185,7 +185,7 @@ def _kept(workdir: str | pathlib.Path) -> Mapping[str, Any]:
 
 
 def _is_own(kind: str, name: str) -> bool:
-  """Tells what a user has registered; what came into a table before this file, by its code."""
+  """Checks whether a user has registered a name; before this file was loaded, by its module."""
   if name not in OURS[kind]:
     return True
   value = TABLES[kind].get(name)

@@ -1,4 +1,4 @@
-"""What each key of a config has a part in: which of them may change when a run goes on."""
+"""Roles of the keys of a config: which of them may change when a run goes on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,12 +34,12 @@ def is_within(key: str, sections: Sequence[str]) -> bool:
 
 
 def is_place(key: str) -> bool:
-  """Tells whether a dotted key of the config says where the data lie."""
+  """Checks whether a dotted key of the config names the place of the data."""
   return is_within(key, PLACE)
 
 
 def is_of_scores(key: str) -> bool:
-  """Tells whether a dotted key of the config says how a run is scored."""
+  """Checks whether a dotted key of the config is an option of evaluation."""
   return is_within(key, EVALUATION)
 
 

@@ -1,8 +1,7 @@
-"""Score cards: numbers that never travel without how they were made.
+"""Score cards: scores with the protocol by which they were computed.
 
-A card holds the scores of one checkpoint, several draws of each if they were asked for, and their
-protocol: everything that would have made them come out otherwise. Two cards are compared only if
-their protocols are equal; nothing else decides.
+A card holds the scores of one checkpoint, for one or several draws, and their protocol: all that
+they depend on. Two cards are compared only if their protocols are equal; nothing else decides.
 """
 
 import hashlib

@@ -1,11 +1,11 @@
-"""Evaluators: what a generator is scored by on each kind of data, and how the number was made.
+"""Evaluators: scores of a generator on each kind of data, and the card of their protocol.
 
     evaluator = evaluator_for(train, test, num_fake=10_000)
     scores = evaluator(lambda n, seed: {"x": uint8 images [n, H, W, C]})
     card = {**evaluator.card, "ema": True, "checkpoint": "last"}
 
-A score without its card cannot be compared with another, so the two travel together; whoever drew
-the examples adds what only they know. Scores do not depend on the order that examples come in.
+A score without its card cannot be compared with another, so the two travel together; the sampler's
+own options are added by its caller. Scores do not depend on the order of the examples.
 """
 
 import functools
@@ -52,8 +52,8 @@ class Walk(NamedTuple):
       255, not rounded.
     start: latents, [n, d].
     end: latents, [n, d].
-    positions: where on each path it is looked at, [n] from 0 to 1.
-    labels: of the paths, int [n]; None without classes.
+    positions: position on each path, [n] from 0 to 1.
+    labels: class of each path, int [n]; None without classes.
   """
 
   generate: Callable[..., Any]
@@ -67,13 +67,13 @@ WalkFn = Callable[[int, int], Walk]  # (n, seed) -> n paths
 
 
 class EvaluationSpec(NamedTuple):
-  """How images are to be scored; what is None is left to what suits the data.
+  """Options of an evaluation; None is replaced by what suits the data.
 
   Attributes:
-    features: what looks at them.
-    metrics: by name; the first chooses the best checkpoint.
-    real: the split that fakes are held against, "train" or "test".
-    weights: file of the network's weights; None for where it is looked for.
+    features: extractor of features.
+    metrics: {name: metric}; the first chooses the best checkpoint.
+    real: the split that fakes are compared with, "train" or "test".
+    weights: file of the network's weights; None for its default path.
   """
 
   features: ExtractorFactory | None = None
@@ -83,11 +83,11 @@ class EvaluationSpec(NamedTuple):
 
 
 class Suited(NamedTuple):
-  """How examples are scored: `Asked` with nothing left open.
+  """A complete `EvaluationSpec`.
 
   Attributes:
-    features, metrics, real, weights: as there.
-    notes: where that is not what the best of data would have, a line each that says why.
+    features, metrics, real, weights: fields of `EvaluationSpec`.
+    notes: reasons, a line each, for options that a better data set would not have.
   """
 
   features: ExtractorFactory
@@ -98,15 +98,15 @@ class Suited(NamedTuple):
 
 
 class Evaluator(NamedTuple):
-  """A way to score a generator.
+  """A function that scores a generator, and its protocol.
 
   Attributes:
-    name: of the kind of evaluation.
+    name: kind of evaluation.
     better: {score: "min" or "max"}, which way each is better; "none" where neither is.
     headline: names of the scores that choose the best checkpoint: the first decides, the next
       breaks ties. Empty if there are none that can.
-    card: how the numbers are made.
-    score: what `evaluator(sample)` does.
+    card: protocol of the scores.
+    score: function of `__call__`.
   """
 
   name: str
@@ -142,7 +142,7 @@ class Evaluator(NamedTuple):
     return self._replace(card={**self.card, "fake": fake}, score=score)
 
   def improves(self, new: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
-    """Tells whether scores are better than the best so far, by the headline; NaN never is."""
+    """Checks whether scores are better than the best so far, by the headline; NaN never is."""
     if not self.headline or any(math.isnan(new[name]) for name in self.headline):
       return False
     rank = lambda scores: [
@@ -152,22 +152,22 @@ class Evaluator(NamedTuple):
 
 
 def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = None) -> Suited:
-  """Completes how a data set is scored.
+  """Completes the options of an evaluation by those that suit a data set.
 
-  Examples are held against the test split, if there is one, else against the training split.
-  Images are looked at by a classifier of their own classes, if these are known, and else by
-  features that need no labels; points are looked at as they are.
+  Examples are compared with the test split, if there is one, else with the training split. Features
+  of images are those of a classifier of their own classes, if these are known, and else such as
+  need no labels; points are scored as they are.
 
   Args:
     train: the training split.
     test: the test split; None if there is none.
-    spec: what is to be so, and not as it suits the data.
+    spec: options that are given.
 
   Returns:
-    How.
+    The complete options.
 
   Raises:
-    ValueError: the data lack what was asked for; says how to get it, or what to ask for instead.
+    ValueError: the data lack what was asked for; the message names a remedy.
   """
   spec = spec or EvaluationSpec()
   if (train.name in MIXTURES or _is_stacked(train)) and spec != EvaluationSpec():
@@ -214,7 +214,7 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
 
 
 def _usable(train: Source, test: Source | None) -> Source | None:
-  """Takes the test split if it is of the same kind as the training split."""
+  """Returns the test split if it is of the same kind as the training split."""
   return test if test is not None and test.shape == train.shape else None
 
 
@@ -227,7 +227,7 @@ def _named(*names: str) -> dict[str, Metric]:
 
 
 def _unclassified(train: Source, test: Source | None) -> str | None:
-  """Says why no classifier can be trained on images; None if one can be."""
+  """Formats the reason why no classifier can be trained on images; None if one can be."""
   if train.num_classes is None:
     return "there are no labels to train a classifier with"
   if train.num_classes < 2:
@@ -250,22 +250,22 @@ def evaluator_for(
   seed: int = 0,
   batch_size: int = 100,
 ) -> Evaluator:
-  """Makes the evaluator that suits a data set; may train a classifier, once.
+  """Builds the evaluator that suits a data set; may train a classifier, once.
 
   Two-dimensional mixtures are scored by modes, high_quality and kl; stacked digits by modes and kl
   of the digits a classifier reads; labelled images, unless something else is asked for, by the
-  Fréchet distance of a classifier's features to the test split, and by the classes it sees. Where
-  data lack what that needs, `suited` says what is done instead, and so does the card.
+  Fréchet distance of a classifier's features to the test split, and by the classes it predicts.
+  `suited` lists the alternatives for other data, and the card notes them.
 
   Args:
     train: the training split.
-    test: what the generator is compared with; None if there is no such split.
+    test: the test split; None if there is none.
     num_fake: examples to draw for a score, >= 2.
-    spec: how images are to be scored.
+    spec: options of the evaluation.
     learned: the part of the training split that the generator learns from; None for all of it.
-    cache_dir: where classifiers are kept; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
-    seed: of the generated examples.
-    batch_size: images that the classifier looks at in one go.
+    cache_dir: folder of trained classifiers; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
+    seed: seed of the generated examples.
+    batch_size: images in one batch of the extractor.
 
   Returns:
     The evaluator.
@@ -284,12 +284,12 @@ def evaluator_for(
   for note in how.notes:
     print_message(note)
   if _is_stacked(train):
-    found = _stacked(train, test or train, fake, cache_dir, batch_size)
+    evaluator = _stacked(train, test or train, fake, cache_dir, batch_size)
   else:
-    found = _compared(train, test, learned, how, fake, cache_dir, batch_size)
+    evaluator = _compared(train, test, learned, how, fake, cache_dir, batch_size)
   if how.notes:
-    found.card["notes"] = list(how.notes)
-  return found
+    evaluator.card["notes"] = list(how.notes)
+  return evaluator
 
 
 def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
@@ -317,7 +317,7 @@ def _compared(
   cache_dir: str | None,
   batch_size: int,
 ) -> Evaluator:
-  """Scores images by what a network sees in them, or points as they are."""
+  """Builds the evaluator of images by their features, or of points as they are."""
   splits = {"train": train, "test": test}
   real, other = splits.pop(how.real), next(iter(splits.values()))
   assert real is not None
@@ -326,7 +326,7 @@ def _compared(
   extractor = how.features.make(ExtractorInputs(train, test, cache_dir, how.weights))
   see = lambda x: {"features": x} if points else extract(extractor, x, batch_size=batch_size)
   once = lambda x: extract_cached(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
-  see_real = lambda split: _seen(split, (see if points else once)(split["x"]))
+  see_real = lambda split: _feature_set(split, (see if points else once)(split["x"]))
   labels = bounded(train).get("y")
   reference = Reference(
     real=see_real(examples),
@@ -342,9 +342,9 @@ def _compared(
   embed = lambda x: forward(extractor, x)["features"]
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
-    drawn = _ordered(_draw(sample, fake, real.shape, np.float32 if points else np.uint8))
-    made = _seen(drawn, see(drawn["x"]))._replace(paths=_paths(how, walk, embed, fake))
-    return {name: value for score in prepared.values() for name, value in score(made).items()}
+    fakes = _ordered(_draw(sample, fake, real.shape, np.float32 if points else np.uint8))
+    samples = _feature_set(fakes, see(fakes["x"]))._replace(paths=_paths(how, walk, embed, fake))
+    return {name: value for score in prepared.values() for name, value in score(samples).items()}
 
   card = _card_of(extractor, how, reference, real.name, fake)
   if train.class_names and reference.shares is not None:
@@ -352,8 +352,8 @@ def _compared(
   first, metric = next(iter(how.metrics.items()))
   if other is not None and other.size and not metric.walks:
     stand_in = _ordered(take(other, min(other.size, fake["count"])))  # as many as will be drawn
-    found = prepared[first](see_real(stand_in))
-    card["floor"] = {**found, "split": next(iter(splits)), "count": len(stand_in["x"])}
+    floor = prepared[first](see_real(stand_in))
+    card["floor"] = {**floor, "split": next(iter(splits)), "count": len(stand_in["x"])}
   better = {k: v for metric in how.metrics.values() for k, v in metric.better.items()}
   name = "points" if points else "images"
   ranking = tuple(score for score, way in metric.better.items() if way != "none")
@@ -361,10 +361,7 @@ def _compared(
 
 
 def _ordered(examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Puts examples in an order that depends on what they are, and not on how they came.
-
-  Splits, subsets and pairs are drawn by place, and are the same ones then.
-  """
+  """Sorts examples by hash, so that splits, subsets and pairs, drawn by place, are the same."""
   rows = zip(*(examples[name] for name in sorted(examples)), strict=True)
   keys = [hashlib.sha256(b"".join(part.tobytes() for part in row)).digest() for row in rows]
   order = sorted(range(len(keys)), key=keys.__getitem__)
@@ -402,7 +399,7 @@ def _check_examples(
 def _guarded(
   metric: Metric, score: Callable[[FeatureSet], Scores]
 ) -> Callable[[FeatureSet], Scores]:
-  """Lets a metric that cannot be computed of some examples cost no more than its own scores."""
+  """Wraps a metric: where it cannot be computed of some examples, its own scores are NaN."""
 
   def guarded(fake: FeatureSet) -> Scores:
     try:
@@ -435,7 +432,7 @@ def _paths(
 def _card_of(
   extractor: Extractor, how: Suited, reference: Reference, name: str, fake: Mapping[str, int]
 ) -> dict[str, Any]:
-  """Says how examples are scored."""
+  """Builds the card of an evaluation by features."""
   real = reference.real
   card = {
     "evaluator": "points" if how.features is POINTS else "images",
@@ -463,22 +460,22 @@ def _card_of(
 def extractor_for(
   train: Source, test: Source | None, spec: EvaluationSpec, cache_dir: str | None = None
 ) -> Extractor:
-  """Makes what looks at the images of a data set; may train a classifier, once.
+  """Builds the extractor of features of a data set; may train a classifier, once.
 
   Raises:
-    ValueError: there is no way to make a classifier for the data.
+    ValueError: no classifier can be trained on the data.
   """
   how = suited(train, test, spec)
   return how.features.make(ExtractorInputs(train, _usable(train, test), cache_dir, how.weights))
 
 
-def _seen(examples: Mapping[str, np.ndarray], outputs: Outputs) -> FeatureSet:
+def _feature_set(examples: Mapping[str, np.ndarray], outputs: Outputs) -> FeatureSet:
   logits, spatial = outputs.get("logits"), outputs.get("spatial")
   return FeatureSet(examples["x"], outputs["features"], logits, spatial, examples.get("y"))
 
 
-# What has what a metric needs.
-_HAVING = {
+# Extractors whose outputs a metric needs.
+_PROVIDERS = {
   "logits": ", such as --features=classifier",
   "spatial": ": --features=inception alone keeps where in an image it saw what",
 }
@@ -487,12 +484,12 @@ _HAVING = {
 def _prepared(
   name: str, metric: Metric, reference: Reference, backbone: str
 ) -> Callable[[FeatureSet], Scores]:
-  """Prepares a metric, if what it needs is there."""
+  """Prepares a metric on real images, and checks that they have what it needs."""
   for need in metric.needs:
     if getattr(reference.real, need) is None:
       raise ValueError(
         f"metric {name!r} needs {need}, which {backbone} of this data has not: leave it out, or"
-        f" give data or features that have them{_HAVING.get(need, '')}"
+        f" give data or features that have them{_PROVIDERS.get(need, '')}"
       )
   return metric.prepare(reference)
 
@@ -529,11 +526,11 @@ def _draw(
   sample: SampleFn, fake: Mapping[str, int], shape: tuple[int, ...], dtype: type
 ) -> Mapping[str, np.ndarray]:
   """Draws the examples to be scored and checks that they look like the data."""
-  drawn = sample(fake["count"], fake["seed"])
-  x = drawn["x"]
+  samples = sample(fake["count"], fake["seed"])
+  x = samples["x"]
   if x.shape != (fake["count"], *shape) or x.dtype != dtype:
     raise ValueError(
       f"the sampler returned {x.dtype} {list(x.shape)}: expected {np.dtype(dtype)}"
       f" {[fake['count'], *shape]}"
     )
-  return drawn
+  return samples

@@ -1,4 +1,4 @@
-"""What may look at the images of a data set: networks with weights of a file, or learned here."""
+"""Extractors of the features of a data set's images, by name."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,25 +12,25 @@ from gan_jax.metrics.features.inception import inception
 from gan_jax.metrics.features.pixels import pixels, random_projection
 from gan_jax.metrics.features.vgg16 import vgg16
 
-REAL_LIMIT = 60_000  # real examples of a split that are looked at
+REAL_LIMIT = 60_000  # real examples of a split that are scored against
 DRAWN = 10_000  # of an endless one
 
 
 def bounded(source: Source) -> dict[str, np.ndarray]:
-  """Takes a split in its own order, or a random choice of it if it is large or endless."""
+  """Reads a split in its own order, or a random choice of it if it is large or endless."""
   if source.size is None:
     return take(source, DRAWN)
   return take(source, REAL_LIMIT if source.size > REAL_LIMIT else None)
 
 
 class ExtractorInputs(NamedTuple):
-  """What a way to look at images may be made of.
+  """Inputs from which an extractor may be built.
 
   Attributes:
     train: the data that the generator learns from.
     test: held-out data; None if there are none.
-    cache_dir: where classifiers are kept; None for the default.
-    weights: file of a network's weights; None for where it is looked for.
+    cache_dir: folder of trained classifiers; None for the default.
+    weights: file of a network's weights; None for its default path.
   """
 
   train: Source
@@ -42,7 +42,7 @@ class ExtractorInputs(NamedTuple):
 def _classifier(given: ExtractorInputs) -> Extractor:
   assert given.train.num_classes is not None  # `suited` refuses it otherwise
   train = bounded(given.train)
-  test = train if given.test is None else bounded(given.test)  # its accuracy is told, no more
+  test = train if given.test is None else bounded(given.test)  # for the accuracy it prints
   classes = given.train.num_classes
   return classifier_for(train, test, classes, cache_dir=given.cache_dir).extractor
 
@@ -53,12 +53,12 @@ def _points(given: ExtractorInputs) -> Extractor:
 
 
 class ExtractorFactory(NamedTuple):
-  """A way to look at images.
+  """A function that builds an extractor of features.
 
   Attributes:
-    make: (what there is) -> the extractor; may train a classifier, once.
+    make: inputs -> the extractor; may train a classifier, once.
     reads_file: whether its weights are in a file, which can be named.
-    needs_labels: whether it takes labels of the data themselves.
+    needs_labels: whether it needs labels of the data.
   """
 
   make: Callable[[ExtractorInputs], Extractor]
@@ -79,6 +79,6 @@ FEATURES = {
 
 
 def name_of(features: ExtractorFactory) -> str:
-  """Names a way to look at examples."""
-  names = [name for name, found in FEATURES.items() if found is features]
+  """Returns the name of a factory."""
+  names = [name for name, factory in FEATURES.items() if factory is features]
   return names[0] if names else "points"

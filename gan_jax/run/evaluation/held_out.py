@@ -1,4 +1,4 @@
-"""A discriminator that remembers its examples, told by others of the same kind."""
+"""Probe for a discriminator that remembers its examples, by held-out ones of the same kind."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,25 +12,25 @@ from gan_jax.game.core import Game, State, StepContext
 from gan_jax.game.monitors import MONITOR
 from gan_jax.parallel.mesh import split
 
-PROBE = 256  # examples of each kind that a discriminator is tried on
+PROBE = 256  # examples of each kind whose logits are compared
 
 
 def held_out_probe(
   game: Game, batches: Batches, held_out: Source | None, mesh: Mesh
 ) -> Callable[[State], Mapping[str, float]]:
-  """Makes what compares a discriminator's logits on examples it is trained on and on others.
+  """Builds a probe that compares a discriminator's logits on training and held-out examples.
 
-  The state is only looked at, and keys are the probe's own: a run plays the same with and without.
+  The probe changes no state and has keys of its own: a run plays the same with and without.
 
   Args:
     game: the game; one without a player "discriminator" is not probed.
-    batches: what it is trained on; of an endless source nothing can be remembered.
+    batches: training data; of an endless source nothing can be remembered.
     held_out: examples of the same kind that are not trained on; None if there are none.
     mesh: devices to share the work.
 
   Returns:
     state -> {"monitor/held_out_auc": probability that a logit of a training example exceeds that of
-    a held-out one, 1/2 of a discriminator that tells no difference}; {} where there is no telling.
+    a held-out one, 1/2 where the two are alike}; {} where there is nothing to compare.
   """
   sizes = [source.size or 0 for source in (batches.source, held_out) if source is not None]
   size = batches.batch_size
@@ -38,22 +38,24 @@ def held_out_probe(
   player = game.players.get("discriminator")
   if held_out is None or player is None or n == 0 or held_out.shape != batches.source.shape:
     return lambda state: {}
-  look = player.objective.forward
+  forward = player.objective.forward
 
   def logits(state: State, batch: Any) -> jax.Array:
     context = StepContext(jax.random.fold_in(state.key, 2**32 - 1), state.round, None)
-    return look(state.params, state.carried, batch, context)[0].real_logits  # no fake is computed
+    return forward(state.params, state.carried, batch, context)[
+      0
+    ].real_logits  # no fake is computed
 
   compiled = jax.jit(logits)
-  made: list[Any] = []  # read when first needed
+  probes: list[Any] = []  # read when first needed
 
   def probe(state: State) -> Mapping[str, float]:
-    if not made:
+    if not probes:
       rows = np.arange(n, dtype=np.uint32)
       for source in (batches.source, held_out):
-        made.append(split(batches.finish(take(source, n), 0, rows), mesh))
-    seen, unseen = (np.asarray(compiled(state, batch)) for batch in made)
-    return {f"{MONITOR}held_out_auc": auc(seen, unseen)}
+        probes.append(split(batches.finish(take(source, n), 0, rows), mesh))
+    trained, others = (np.asarray(compiled(state, batch)) for batch in probes)
+    return {f"{MONITOR}held_out_auc": auc(trained, others)}
 
   return probe
 

@@ -1,4 +1,4 @@
-"""Examples as a user wants them: many, quantised like saved images, by class, interpolated."""
+"""Samples of a generator: many, quantised like saved images, by class, interpolated."""
 
 import math
 
@@ -38,8 +38,8 @@ class Sampler:
     """Draws n examples.
 
     Args:
-      state: of the game.
-      n: how many.
+      state: state of the game.
+      n: number of examples.
       seed: the first m of n examples are the m examples of the same seed.
       labels: int [n], for a conditional game.
       ema: whether to use averaged networks.
@@ -53,7 +53,7 @@ class Sampler:
     return self.generate(state, z, labels=labels, ema=ema)
 
   def latents(self, n: int, seed: int = 0) -> np.ndarray:
-    """Draws what n examples start from: [n, d]."""
+    """Draws the latents of n examples: [n, d]."""
     return np.asarray(self._prior(make_key(seed), n))
 
   def generate(
@@ -68,14 +68,14 @@ class Sampler:
     """Generates one example for each z.
 
     Args:
-      state: of the game.
-      z: [n, d].
+      state: state of the game.
+      z: latents [n, d].
       labels: int [n], for a conditional game.
       ema: whether to use averaged networks.
       rounded: whether images are uint8; else they are float32 from 0 to 255.
 
     Returns:
-      As a call does.
+      [n, ...]: uint8 or float32 images, or float32 data that are not images.
     """
     params, carried = networks(state, ema)
     parts = []
@@ -97,17 +97,17 @@ class Sampler:
     labels: np.ndarray | None = None,
     ema: bool = True,
   ) -> np.ndarray:
-    """Walks from one latent to another, a row each; a row keeps one class.
+    """Draws walks from one latent to another, a row each; a row keeps one class.
 
     The walk is along the great circle, which keeps the length that normal latents of many
     dimensions have; near the origin or between parallel latents it is the straight line.
 
     Args:
-      state: of the game.
-      rows: how many walks.
-      steps: examples in each.
-      seed: of the ends.
-      labels: of the rows, int [rows], for a conditional game; by default one class after another.
+      state: state of the game.
+      rows: number of walks.
+      steps: number of examples in each.
+      seed: seed of the ends.
+      labels: int [rows], for a conditional game; by default one class after another.
       ema: whether to use averaged networks.
 
     Returns:
@@ -123,12 +123,12 @@ class Sampler:
 
 
 def by_class(n: int, num_classes: int) -> np.ndarray:
-  """Shares n examples out to the classes, class by class: labels [n]."""
+  """Computes labels [n] that share n examples out to the classes, class by class."""
   return np.arange(n) * num_classes // n if n >= num_classes else np.arange(n)
 
 
 def truncated(z: np.ndarray, bound: float) -> np.ndarray:
-  """Turns normal latents into latents of the normal distribution within a bound.
+  """Computes latents of the normal distribution within a bound from normal latents.
 
   The truncation trick of Brock et al. 2019 (arXiv:1809.11096): fewer kinds of examples, and better
   ones. They draw again what is beyond; here each entry keeps its rank, so that one seed gives

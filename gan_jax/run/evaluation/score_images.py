@@ -37,9 +37,9 @@ def score_images(
   `gan_jax.metrics.features.reference_statistics`.
 
   Args:
-    real: a data set as `gan_jax.data.load` knows it, or the path of a folder or an .npz file.
+    real: data set as `gan_jax.data.load` knows it, or the path of a folder or an .npz file.
     fakes: the same of the images; several are draws of one generator, for a standard error.
-    spec: how they are to be scored, with which split of `real`.
+    spec: features, metrics, and the split of `real`.
     count: fakes of each draw that are scored, a random choice; None for as many as the smallest
       draw has.
     **options: `image_size`, `channels` and others of `gan_jax.data.load`, for all of them.
@@ -50,11 +50,11 @@ def score_images(
   Raises:
     FileNotFoundError: there is no such folder or file.
     NoSplitError: `real` has no such split.
-    ValueError: images that do not fit each other, too few, or a metric that has not what it needs.
+    ValueError: images that do not fit each other, too few, or a metric whose needs are not met.
   """
   sampled = {"quantised": "uint8", "options": {k: v for k, v in options.items() if v}}
-  found = {name: _statistics(name) for name in (real, *fakes)}
-  statistics = {name: x for name, x in found.items() if x is not None}
+  names = (real, *fakes)
+  statistics = {name: x for name in names if (x := _statistics(name)) is not None}
   beside = all(x.others for x in statistics.values())  # images, perhaps, of which these are more
   if statistics and not (beside and spec.metrics and DISTANCES.keys().isdisjoint(spec.metrics)):
     return score_statistics(
@@ -86,21 +86,21 @@ def score_images(
   # Without a training split the held-out one says what the data are: shape, and no classes.
   train = against if train is None else train
   evaluator = evaluator_for(train, test, num_fake=count, spec=spec)
-  drawn = [_take(source, count, train.classes) for source in sets]
+  draws = [_take(source, count, train.classes) for source in sets]
   return make_card(
     evaluator,
-    [evaluator(_those(images)) for images in drawn],
+    [evaluator(_constant(images)) for images in draws],
     checkpoint=ELSEWHERE,
     sampled=sampled,
     run={
       "images": [source.name for source in sets],
-      "draws": [content_hash({"x": images["x"]})[:16] for images in drawn],
+      "draws": [content_hash({"x": images["x"]})[:16] for images in draws],
     },
   )
 
 
 def _statistics(name: str) -> Statistics | None:
-  """Reads a file's statistics; None of what names images."""
+  """Loads the statistics of a file; None for a name of images."""
   path = pathlib.Path(name.removeprefix("npz:")).expanduser()
   if path.suffix in PICKLES and path.is_file():
     raise ValueError(
@@ -118,32 +118,32 @@ def _images(
   count: int | None,
   options: Mapping[str, Any],
 ) -> dict[str, tuple[Source, Examples]]:
-  """Opens the sets that are images, where others are statistics."""
-  found: dict[str, tuple[Source, Examples]] = {}
+  """Opens the sets of images beside those of statistics."""
+  examples: dict[str, tuple[Source, Examples]] = {}
   if real not in statistics:
     source = load(data_name(real), spec.real or "train", **options)
-    found[real] = source, functools.partial(bounded, source)
+    examples[real] = source, functools.partial(bounded, source)
   sets = {
     name: load(data_name(name), "train", **options) for name in fakes if name not in statistics
   }
   size = min(map(_size, sets.values()), default=0) if count is None else count
-  found |= {
+  examples |= {
     name: (source, functools.partial(_take, source, size, ())) for name, source in sets.items()
   }
-  sources = [source for source, _ in found.values()]
+  sources = [source for source, _ in examples.values()]
   if sources:
     _check(sources[0], sources)
-  return found
+  return examples
 
 
 def data_name(name: str) -> str:
-  """Tells what a user names by a bare path: a folder of images, or an .npz file of arrays."""
+  """Returns the data set of a bare path: a folder of images, or an .npz file of arrays."""
   if ":" in name or name in KINDS:
     return name
   if name.endswith((".npz", ".zip")):
     return f"{name[-3:]}:{name}"
   if name.endswith(".npy"):
-    return f"npz:{name}"  # which says what to write instead
+    return f"npz:{name}"  # whose error names the file to write instead
   is_folder = "/" in name or pathlib.Path(name).is_dir()
   return f"folder:{name}" if is_folder else name
 
@@ -162,7 +162,7 @@ def _size(source: Source) -> int:
 
 
 def _check(real: Source, sets: Sequence[Source]) -> None:
-  """Refuses images that cannot be held against each other."""
+  """Refuses images that cannot be compared."""
   for source in (real, *sets):
     if len(source.shape) != 3:
       raise ValueError(f"{source.name} has points {list(source.shape)}: expected images")
@@ -174,7 +174,7 @@ def _check(real: Source, sets: Sequence[Source]) -> None:
 
 
 def _take(source: Source, count: int, classes: Sequence[str]) -> Mapping[str, np.ndarray]:
-  """Takes images; labels become those that the real data have for classes of the same names."""
+  """Reads images, with the labels that the real data have for classes of the same names."""
   images = take(source, None if count == source.size else count)
   places = {name: place for place, name in enumerate(classes)}
   if "y" not in images or not classes:
@@ -188,5 +188,5 @@ def _take(source: Source, count: int, classes: Sequence[str]) -> Mapping[str, np
   return {**images, "y": np.array([places[name] for name in source.classes])[images["y"]]}
 
 
-def _those(images: Mapping[str, np.ndarray]) -> SampleFn:
+def _constant(images: Mapping[str, np.ndarray]) -> SampleFn:
   return lambda n, seed: images

@@ -13,7 +13,7 @@ from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator
 from gan_jax.run.evaluation.features import FEATURES, ExtractorInputs
 from gan_jax.run.evaluation.suite import METRICS
 
-KINDS = {"frechet": "features", "spatial_frechet": "spatial"}  # what each metric is a distance of
+KINDS = {"frechet": "features", "spatial_frechet": "spatial"}  # features of each metric
 
 Examples = Callable[[], Mapping[str, Any]]
 
@@ -22,9 +22,9 @@ class Side(NamedTuple):
   """One of the two sets.
 
   Attributes:
-    name: as it was given.
+    name: name or path that the user gave.
     kinds: moments of its "features", and of its "spatial" ones if there are any.
-    card: what a card says of it.
+    card: its entry in a card.
   """
 
   name: str
@@ -32,15 +32,15 @@ class Side(NamedTuple):
   card: Mapping[str, Any]
 
   def kind(self, metric: str) -> Gaussian | Moments:
-    """Takes the moments that a metric compares."""
-    found = self.kinds.get(KINDS[metric])
-    if found is None:
+    """Returns the moments that a metric compares."""
+    gaussian = self.kinds.get(KINDS[metric])
+    if gaussian is None:
       raise ValueError(
         f"metric {metric!r} needs {KINDS[metric]} features of {self.name}, and there are"
         f" {' and '.join(name for name, x in self.kinds.items() if x is not None) or 'none'} alone:"
         " leave it out, or give images that --features=inception looks at"
       )
-    return found
+    return gaussian
 
 
 def score_statistics(
@@ -56,10 +56,10 @@ def score_statistics(
   Args:
     real: name of the real set.
     fakes: names of the fakes.
-    statistics: those of the sets that are statistics, by name.
-    images: of the others, their source, and what takes the examples to be looked at.
-    spec: what looks at images, and the metrics.
-    sampled: how images were made to be what they are, for the card.
+    statistics: statistics, by name of the set.
+    images: source of each other set, and the function that reads its examples.
+    spec: extractor of features, and the metrics.
+    sampled: preprocessing of the images, for the card.
 
   Returns:
     The card.
@@ -68,22 +68,22 @@ def score_statistics(
     ValueError: another metric, or features that do not fit.
   """
   metrics = spec.metrics or {"frechet": METRICS["frechet"]}
-  told = " and ".join(statistics)
+  names = " and ".join(statistics)
   for name in metrics:
     if name not in KINDS:
       raise ValueError(
-        f"metric {name!r} needs images, and {told} has statistics, which are for"
+        f"metric {name!r} needs images, and {names} has statistics, which are for"
         f" {' and '.join(KINDS)} alone: leave it out, or name images (those beside statistics are"
         " taken where no Fréchet distance is asked for)"
       )
   if not statistics.keys().isdisjoint(fakes) and not images.keys().isdisjoint(fakes):
     raise ValueError("--fake has statistics and images: expected draws of one kind")
-  extractor = _extractor(images, spec, told)
-  sides = {name: _of_file(name, found) for name, found in statistics.items()}
+  extractor = _extractor(images, spec, names)
+  sides = {name: _of_file(name, x) for name, x in statistics.items()}
   for name, (_, examples) in images.items():
     assert extractor is not None
     sides[name] = _of_images(name, examples(), extractor)
-  note = f"which network looked at the images of {told}, and at which size, is not said there"
+  note = f"which network looked at the images of {names}, and at which size, is not said there"
   print_message(note)
   better = {score: way for metric in metrics.values() for score, way in metric.better.items()}
   card: dict[str, Any] = {
@@ -112,35 +112,35 @@ def _score(metric: str) -> Sequence[str]:
 
 
 def _extractor(
-  images: Mapping[str, tuple[Source, Examples]], spec: EvaluationSpec, told: str
+  images: Mapping[str, tuple[Source, Examples]], spec: EvaluationSpec, names: str
 ) -> Extractor | None:
-  """Makes what looks at the images, if there are any."""
+  """Builds the extractor of features, if there are images."""
   if not images:
     return None
   features, (first, _) = spec.features or FEATURES["inception"], next(iter(images.values()))
   if features.needs_labels:
     raise ValueError(
-      f"{told} has statistics of the features of another network than a classifier of these images:"
-      " ask for the features it was made with, such as --features=inception"
+      f"{names} has statistics of the features of another network than a classifier of these"
+      " images: ask for the features it was made with, such as --features=inception"
     )
   return features.make(ExtractorInputs(first, None, None, spec.weights))
 
 
-def _of_file(name: str, found: Statistics) -> Side:
-  known = found.features or found.spatial
+def _of_file(name: str, statistics: Statistics) -> Side:
+  known = statistics.features or statistics.spatial
   card = {
     "data": name,
-    "statistics": list(found.names),
+    "statistics": list(statistics.names),
     "count": (known and known.n) or "n unknown",
-    "sha256": found.sha256[:16],
+    "sha256": statistics.sha256[:16],
   }
-  return Side(name, {"features": found.features, "spatial": found.spatial}, card)
+  return Side(name, {"features": statistics.features, "spatial": statistics.spatial}, card)
 
 
 def _of_images(name: str, examples: Mapping[str, Any], extractor: Extractor) -> Side:
   x = examples["x"]
-  seen = extract(extractor, x)
-  kinds = {kind: moments(seen[kind]) for kind in KINDS.values() if kind in seen}
+  features = extract(extractor, x)
+  kinds = {kind: moments(features[kind]) for kind in KINDS.values() if kind in features}
   card = {"data": name, "count": len(x), "sha256": content_hash({"x": x})[:16]}
   return Side(name, kinds, card)
 

@@ -1,4 +1,4 @@
-"""Scores of runs: of the last checkpoint and the best, or of each as it is saved.
+"""Scores of a run: of its last and best checkpoints, or of each as it is saved.
 
 for card, path in evaluate("runs/mnist_dcgan", draws=3):
   print(format_card(card))
@@ -50,10 +50,10 @@ class Scored(NamedTuple):
 
 
 class SamplingOptions(NamedTuple):
-  """How examples are drawn.
+  """Options of sampling.
 
   Attributes:
-    ema: whether from the averaged generator.
+    ema: whether to use the averaged generator.
     truncation: bound on the entries of normal latents; None for none.
   """
 
@@ -76,17 +76,17 @@ def evaluate(
   of other seeds that were scored before, but none of training, in which the best looks too good.
 
   Args:
-    workdir: of the run.
-    at: which, as for `load`; by default the last and, where there is one, the best, which alone
-      would hide that a run has collapsed since.
-    seed: of the first draw; the next has the next. None of them is the draw of training.
-    draws: how many sets of samples are scored.
-    how: examples are drawn.
+    workdir: folder of the run.
+    at: checkpoint, as for `load`; by default the last and, where there is one, the best, which
+      alone would hide that a run has collapsed since.
+    seed: seed of the first draw; the next has the next. None of them is the draw of training.
+    draws: number of sets of samples that are scored.
+    how: options of sampling.
     changes: {dotted key of the config: value}, to score otherwise than while training: of
       `EVALUATION`, or of `PLACE` where the data have moved.
 
   Yields:
-    A card of these draws, and where it was written.
+    A card of these draws, and its file.
 
   Raises:
     FileNotFoundError: there is no run, or no such checkpoint.
@@ -132,18 +132,18 @@ def follow(
   it has its summary, or when no process holds its folder any more.
 
   Args:
-    workdir: of the run.
-    seed, draws, how, changes: as for `evaluate`.
-    pause: seconds between two looks.
+    workdir: folder of the run.
+    seed, draws, how, changes: arguments of `evaluate`.
+    pause: seconds between two looks at the folder.
 
   Yields:
-    A card, and where it was written.
+    A card, and its file.
   """
   folder = RunFolder(workdir, changes)
   evaluator = folder.experiment.evaluator()
   seeds, last = _seeds(seed, draws), -1
   while True:
-    # Asked before looking, so that nothing that comes meanwhile is missed.
+    # Asked before the rounds are listed, so that none that comes meanwhile is missed.
     ended = _ended(folder) or not is_live(folder.workdir)
     with Checkpoints(folder.workdir / "checkpoints") as checkpoints:
       new = [round for round in checkpoints.rounds() if round > last]
@@ -183,8 +183,8 @@ def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = N
 
   Args:
     run: the run.
-    seeds: of the latents, one for each draw.
-    how: examples are drawn.
+    seeds: seeds of the latents, one for each draw.
+    how: options of sampling.
 
   Returns:
     The scores of each draw.
@@ -195,12 +195,12 @@ def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = N
   how = how or SamplingOptions()
   check_truncation(run.config, how.truncation)
   evaluator = run.experiment.evaluator()
-  drawn = lambda seed: drawn_from(run.experiment, run.sampler, run.state, seed, how)
-  return [evaluator(*drawn(seed)) for seed in seeds]
+  sampling = lambda seed: drawn_from(run.experiment, run.sampler, run.state, seed, how)
+  return [evaluator(*sampling(seed)) for seed in seeds]
 
 
 def _keep(run: Run, card: Card) -> tuple[pathlib.Path | None, OSError | None]:
-  """Writes a card, whose scores are known all the same where that fails: its path, or the error."""
+  """Writes a card; returns its path, or the error, since the scores are good without a file."""
   try:
     return save_card(card, run.folder.workdir)[1], None
   except OSError as error:
@@ -208,7 +208,7 @@ def _keep(run: Run, card: Card) -> tuple[pathlib.Path | None, OSError | None]:
 
 
 def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) -> str:
-  """Says how training chooses the best checkpoint, whatever the evaluator scores it by now."""
+  """Formats training's choice of the best checkpoint, whatever the evaluator scores it by now."""
   asked, headline = config.evaluation, ", ".join(evaluator.headline)
   if evaluator.name in ("images", "points"):
     suited = experiment.suited(config)
@@ -241,7 +241,7 @@ def card_of(
   images: int | None = None,
   chosen: str | None = None,
 ) -> Card:
-  """Makes the card of what was drawn by `drawn_from`: the one place that knows how."""
+  """Builds the card of scores of samples of `drawn_from`."""
   config, how = experiment.config, how or SamplingOptions()
   return make_card(
     evaluator,
@@ -271,14 +271,14 @@ def drawn_from(
   seed: int = TRAINING_DRAW,
   how: SamplingOptions | None = None,
 ) -> tuple[SampleFn, WalkFn]:
-  """Makes what an evaluator draws from; labels have the shares they have in the training data."""
+  """Builds an evaluator's samplers; labels have the shares they have in the training data."""
   source, how = experiment.batches.source, how or SamplingOptions()
 
   def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
     if experiment.example.num_classes is None:
       return None
-    drawn = rng.integers(source.size or 2**31, size=n)
-    return source.read(drawn)["y"] if source.read else take(source, n, int(drawn[0]))["y"]
+    places = rng.integers(source.size or 2**31, size=n)
+    return source.read(places)["y"] if source.read else take(source, n, int(places[0]))["y"]
 
   def draw(n: int, offset: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, offset])
@@ -301,7 +301,7 @@ def drawn_from(
 
 
 def _in_float32(experiment: Experiment) -> Sampler:
-  """Makes a sampler whose generator computes in float32, whatever it was trained in."""
+  """Builds a sampler whose generator computes in float32, whatever it was trained in."""
   config, example = experiment.config, experiment.example
   if config.generator.get("dtype", "float32") != "float32":
     config = replaced(config, {"generator.dtype": "float32"})
@@ -319,12 +319,12 @@ def with_neighbours(
   """Draws examples, each before the training images that are nearest to it; needs the data.
 
   Args:
-    run: of images, which are near in the features of its experiment: of a run that was loaded with
-      changes={"evaluation.features": "pixels"}, in pixels.
-    n: how many examples.
-    k: neighbours of each.
-    seed: of the latents.
-    how: examples are drawn.
+    run: run of images; near is by the features of its experiment, by pixels for a run that was
+      loaded with changes={"evaluation.features": "pixels"}.
+    n: number of examples.
+    k: number of neighbours of each.
+    seed: seed of the latents.
+    how: options of sampling.
 
   Returns:
     uint8 [n (1 + k), H, W, C], the example and its neighbours, nearest first.

@@ -1,7 +1,7 @@
 """The scores of images that an evaluator may be asked for, by name.
 
-A metric is prepared once, on real images, and then scores fakes as often as wanted; what it needs
-of them beside their features, it says. All options are here, so that a name means one number.
+A metric is prepared once, on real images, and then scores fakes as often as wanted. All options are
+here, so that a name means one number.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,8 +36,8 @@ class FeatureSet(NamedTuple):
     features: [n, d].
     logits: [n, classes]; None if the extractor has none.
     spatial: [n, s], features that keep places; None if the network has none.
-    labels: int [n], of real images, or what fakes were asked for; None if there are none.
-    paths: of fakes, where steps of their latents lead; None for images alone.
+    labels: int [n], classes of real images, or those that fakes were drawn for; None without.
+    paths: paths between latents of fakes; None for images alone.
   """
 
   images: np.ndarray
@@ -49,13 +49,13 @@ class FeatureSet(NamedTuple):
 
 
 class Reference(NamedTuple):
-  """What fakes are held against.
+  """Real images, which fakes are compared with.
 
   Attributes:
-    real: real images.
+    real: real images and their features.
     train_features: function that computes those of the generator's training images, on first use.
-    shares: of the classes among the training images; None without labels.
-    names: of these classes.
+    shares: [classes], shares of the classes in the training images; None without labels.
+    names: names of the classes.
   """
 
   real: FeatureSet
@@ -68,7 +68,7 @@ Options = Callable[[Reference], Mapping[str, Any]]
 
 
 def fixed(**options: Any) -> Options:
-  """Names options that are the same for all data."""
+  """Builds options that are the same for all data."""
   return lambda reference: options
 
 
@@ -77,13 +77,13 @@ class Metric(NamedTuple):
 
   Attributes:
     better: {score: "min" or "max"}, of each score it gives; "none" where neither is.
-    prepare: (reference) -> what scores fakes.
-    options: that the numbers depend on; part of every score card.
+    prepare: reference -> (fakes -> scores).
+    options: reference -> the options that scores depend on; part of every score card.
     needs: fields of `FeatureSet` that fakes and real images must have.
     walks: whether fakes must have `paths`, so that a generator is scored and not images alone.
-    covariances: (reference, fakes) -> the examples and the width of each it estimates, at worst.
-    held_out: whether the real images must be others than those that were trained on.
-    of_images: whether it looks at pixels itself, so that points have no such score.
+    covariances: (reference, fakes) -> (examples, width) of each it estimates, at worst.
+    held_out: whether the real images must not be trained on.
+    of_images: whether it reads pixels itself, so that points have no such score.
     least: the fewest real examples and the fewest fakes that it can be computed from.
   """
 
@@ -121,17 +121,17 @@ def _spatial_frechet(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
 def _class_frechet(reference: Reference) -> Callable[[FeatureSet], Scores]:
   real, labels = reference.real, _there(reference.real.labels)
-  found, counts = np.unique(labels, return_counts=True)
+  classes, counts = np.unique(labels, return_counts=True)
   if (fewest := int(counts.min())) < 2:
-    rarest = int(found[counts.argmin()])
+    rarest = int(classes[counts.argmin()])
     raise ValueError(
       "metric 'class_frechet' needs at least 2 real images of every class, and of"
       f" {reference.names[rarest] if reference.names else rarest} there is {fewest}: leave it out"
     )
 
   def score(fake: FeatureSet) -> Scores:
-    found = class_frechet_distances(real.features, labels, fake.features, _there(fake.labels))
-    return {"class_frechet_distance": float(np.mean(list(found.values())))}
+    distances = class_frechet_distances(real.features, labels, fake.features, _there(fake.labels))
+    return {"class_frechet_distance": float(np.mean(list(distances.values())))}
 
   return score
 
@@ -155,8 +155,8 @@ def _kernel(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
   def score(fake: FeatureSet) -> Scores:
     size = min(SUBSET, len(real), len(fake.features))
-    found = kernel_distance(real, fake.features, subsets=SUBSETS, subset_size=size, seed=SEED)
-    return {"kernel_distance": found.mean}
+    estimate = kernel_distance(real, fake.features, subsets=SUBSETS, subset_size=size, seed=SEED)
+    return {"kernel_distance": estimate.mean}
 
   return score
 
@@ -167,8 +167,8 @@ def _rbf_mmd(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
 def _prdc(reference: Reference) -> Callable[[FeatureSet], Scores]:
   def score(fake: FeatureSet) -> Scores:
-    found = prdc(reference.real.features, fake.features, k=K)
-    return {name: getattr(found, name) for name in ("precision", "recall", "density", "coverage")}
+    scores = prdc(reference.real.features, fake.features, k=K)
+    return {name: getattr(scores, name) for name in ("precision", "recall", "density", "coverage")}
 
   return score
 
@@ -212,7 +212,7 @@ def _classes(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
 def _accuracy_score(reference: Reference) -> Callable[[FeatureSet], Scores]:
   _need_pixels("accuracy_score", reference, classifier.SMALLEST)
-  pairs = lambda seen: {"x": seen.images, "y": _there(seen.labels)}
+  pairs = lambda data: {"x": data.images, "y": _there(data.labels)}
   return lambda fake: {
     "accuracy_score": classification_accuracy_score(
       pairs(reference.real), pairs(fake), len(_there(reference.shares))
@@ -271,7 +271,7 @@ def _path_length(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
 
 def _there(value: T | None) -> T:
-  assert value is not None, "a metric was prepared for what it needs and has not got"
+  assert value is not None, "a metric was prepared without one of its inputs"
   return value
 
 
@@ -352,6 +352,6 @@ BETTER = MODES | {k: way for metric in METRICS.values() for k, way in metric.bet
 
 
 def score_name(name: str) -> str:
-  """Replaces a short name by that of the score it stands for: "fid" by "frechet_distance"."""
+  """Returns the score that a short name stands for: "frechet_distance" for "fid"."""
   metric = aliases.METRICS.get(name.lower())
   return next(iter(METRICS[metric].better)) if metric else name

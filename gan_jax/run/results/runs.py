@@ -43,8 +43,8 @@ class RunFolder:
 
   Attributes:
     workdir: the folder.
-    config: what the run was started with, complete.
-    example: what the game knows of its data.
+    config: complete config that the run was started with.
+    example: shape, classes and pixel range of the data.
   """
 
   def __init__(self, workdir: str | pathlib.Path, changes: Mapping[str, Any] | None = None):
@@ -91,7 +91,7 @@ class RunFolder:
 
   @contextlib.contextmanager
   def _damage(self) -> Iterator[None]:
-    """Says of what no config that was checked can bring about that the file is damaged."""
+    """Raises errors that no checked config brings about as those of a damaged file."""
     try:
       yield
     except (TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
@@ -137,9 +137,9 @@ class Run(NamedTuple):
   """A run at one of its checkpoints.
 
   Attributes:
-    folder: what all checkpoints of the run share.
-    state: of the checkpoint that was loaded.
-    rule: how the checkpoint was chosen: "last", "best", or a round.
+    folder: folder of the run, which all of its checkpoints share.
+    state: state of the checkpoint.
+    rule: choice of the checkpoint: "last", "best", or a round.
   """
 
   folder: RunFolder
@@ -148,7 +148,7 @@ class Run(NamedTuple):
 
   @property
   def config(self) -> ConfigDict:
-    """What the run was started with."""
+    """The config that the run was started with."""
     return self.folder.config
 
   @property
@@ -178,7 +178,7 @@ class Run(NamedTuple):
     """Draws n examples.
 
     Args:
-      n: how many.
+      n: number of examples.
       seed: the first m of n examples are the m examples of the same seed.
       labels: [n] for a conditional game, names of classes, or their places from 0; by default class
         by class.
@@ -198,21 +198,21 @@ class Run(NamedTuple):
     return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
 
   def _places(self, labels: Any, n: int) -> np.ndarray:
-    """Finds the places of classes that are given by name or by place."""
-    found, example = np.asarray(labels), self.sampler.example
-    if found.dtype.kind == "U":
-      found = example.class_places(found.tolist())
+    """Returns the places of classes that are given by name or by place."""
+    places, example = np.asarray(labels), self.sampler.example
+    if places.dtype.kind == "U":
+      places = example.class_places(places.tolist())
     classes = len(example.classes)
     if (
-      found.shape != (n,)
-      or found.dtype.kind not in "iu"
-      or not np.isin(found, range(classes)).all()
+      places.shape != (n,)
+      or places.dtype.kind not in "iu"
+      or not np.isin(places, range(classes)).all()
     ):
       raise ValueError(
         f"labels are {shown(labels)}: expected {n} names of classes, or places from 0 below"
         f" {classes}, one for each example"
       )
-    return found
+    return places
 
   def sweep(
     self,
@@ -243,12 +243,12 @@ class Run(NamedTuple):
     """Draws examples and writes them as a picture, as arrays, as files of their own.
 
     Args:
-      n: how many; interpolated, they are walks of ten.
-      png: where to write a picture; class by class when conditional, as its description says.
-      npz: where to write arrays x, and when conditional y, as the labels of the data are, and
-        class_names if these are text.
-      folder: where to write a PNG of each, by class when conditional; see `report.save_images`.
-      seed: of the latents.
+      n: number of examples; interpolated, they are walks of ten.
+      png: file of a picture; class by class when conditional, as its description says.
+      npz: file of arrays x, and when conditional y, as the labels of the data are, and class_names
+        if these are text.
+      folder: folder of a PNG of each, by class when conditional; see `report.save_images`.
+      seed: seed of the latents.
       ema: whether to use the averaged generator.
       interpolate: whether to walk between latents, a row each.
       truncation: bound on the entries of normal latents; of several bounds each makes a row of ten.
@@ -311,7 +311,7 @@ def load(
   """Loads a run from its folder; needs no data.
 
   Args:
-    workdir: where it was trained.
+    workdir: folder of the run.
     at: "last" for the last undamaged checkpoint, "best" for that with the best scores while
       training, or a round.
     changes: {dotted key of the config: value}, for its experiment: how the run is scored, or where
@@ -335,12 +335,12 @@ def _restore(folder: pathlib.Path, like: State, round: int | None) -> State | No
 def rebuilt(
   config: ConfigDict, workdir: str | pathlib.Path, game: Game | None = None
 ) -> Experiment:
-  """Builds the experiment of a run, or of a new one; says what to do where its data have moved.
+  """Builds the experiment of a run, or of a new one.
 
   Args:
-    config: of the run.
-    workdir: its folder.
-    game: the run's, where there is one already.
+    config: config of the run.
+    workdir: folder of the run.
+    game: game of the run, if it has been built.
 
   Returns:
     The experiment.
@@ -360,10 +360,10 @@ def rebuilt(
 
 
 def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | None]:
-  """Finds the folder a checkpoint is in, and its round if that was asked for."""
+  """Returns the folder of a checkpoint, and its round if that was asked for."""
   if at in RULES:
     return workdir / RULES[at], None
   if not str(at).isdecimal():
     raise ValueError(f"checkpoint is {at!r}: expected last, best, or a round")
-  kept = (workdir / BEST / str(at)).is_dir()
-  return workdir / (BEST if kept else "checkpoints"), int(at)
+  is_best = (workdir / BEST / str(at)).is_dir()
+  return workdir / (BEST if is_best else "checkpoints"), int(at)

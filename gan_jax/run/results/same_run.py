@@ -46,11 +46,11 @@ def check_same_run(
   """Refuses to go on with a run under another config or on other data, unless told to.
 
   Keys of `EVALUATION`, `LAYOUT` and `COURSE` may change, and those of `PLACE` if the data are the
-  same. A start that has saved nothing binds nobody.
+  same. A run without a checkpoint may change at will.
 
   Args:
-    experiment: to go on with.
-    workdir: of the run; nothing is checked if it has no checkpoint.
+    experiment: experiment to go on with.
+    workdir: folder of the run; nothing is checked if it has no checkpoint.
     allow: whether any difference is meant.
 
   Raises:
@@ -82,9 +82,9 @@ def check_same_data(
   """Refuses other data than a run was trained on, wherever they lie.
 
   Args:
-    experiment: with the data.
-    workdir: of the run.
-    moved: lines that say where data lay and lie; with none they need not be known.
+    experiment: experiment with the data.
+    workdir: folder of the run.
+    moved: lines of the places that have changed; without any the run may not know its data.
 
   Raises:
     ValueError: saying what differs, or that the run does not know its data.
@@ -106,7 +106,7 @@ def check_same_data(
 
 
 def _changed(old: ConfigDict, new: ConfigDict) -> dict[str, str]:
-  """Lists the keys that differ and may not change as they like, each with a line that says how."""
+  """Lists the keys that differ and may not change freely: {key: line with both values}."""
   lines = differences(config_values(old), config_values(new))
   return {
     key: line.replace(key, f"--config.{key}", 1)
@@ -116,13 +116,11 @@ def _changed(old: ConfigDict, new: ConfigDict) -> dict[str, str]:
 
 
 def other_arrays(workdir: pathlib.Path, config: ConfigDict) -> str:
-  """Lists keys in which a run's config differs from another and that may make its state another.
-
-  Numbers that decide no more than how much do not.
+  """Lists keys in which a run's config differs from another and on which its arrays may depend.
 
   Args:
-    workdir: of the run.
-    config: the other.
+    workdir: folder of the run.
+    config: the other config.
 
   Returns:
     A line of each.
@@ -136,7 +134,7 @@ def other_arrays(workdir: pathlib.Path, config: ConfigDict) -> str:
 
 
 def start_over(experiment: Experiment, workdir: pathlib.Path) -> None:
-  """Deletes what a start under another config has left that saved nothing; rows are dropped too."""
+  """Deletes files and rows of a start under another config that has saved no checkpoint."""
   if has_checkpoint(workdir) or not (workdir / "config.json").is_file():
     return
   with contextlib.suppress(ValueError):  # a damaged one is as good as another
@@ -151,7 +149,7 @@ def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> 
   """Refuses to go on with a run under other switches of JAX, unless told to.
 
   Args:
-    workdir: of the run; nothing is checked if there is none yet.
+    workdir: folder of the run; nothing is checked if there is none yet.
     allow: whether any difference is meant.
 
   Raises:
@@ -166,7 +164,7 @@ def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> 
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
-  """Lists the dotted keys of which values differ, each with a line that says how."""
+  """Lists the dotted keys whose values differ: {key: line with both values}."""
   a, b = flat(old), flat(new)
   return {
     key: f"  {key}: {a.get(key, 'not set')} there, {b.get(key, 'not set')} here"
@@ -179,14 +177,14 @@ def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:
   """Lists JAX's switches under which a run was started and that differ here, a line each.
 
   Args:
-    workdir: of the run, if there is one.
-    key: "switches", or "made_with" for what bits depend on and rounded numbers do not.
+    workdir: folder of the run, if there is one.
+    key: "switches", or "made_with" for versions and devices, which change no more than rounding.
 
   Returns:
-    The lines; none of what the run does not remember.
+    The lines; none of a switch that the run does not remember.
   """
   current, then = {"switches": remembered(), "made_with": made_with()}[key], {}
-  # No run, or a damaged file, is told where it is read for its config.
+  # No run, or a damaged file, is reported where its config is read.
   with contextlib.suppress(OSError, LookupError, TypeError, ValueError):
     then = dict(read_json(pathlib.Path(workdir) / "config.json")[key])
   return "\n".join(
@@ -197,5 +195,5 @@ def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:
 
 
 def has_checkpoint(workdir: pathlib.Path) -> bool:
-  """Tells whether there is anything to go on from."""
+  """Checks whether a run has a checkpoint to go on from."""
   return any(path.name.isdecimal() for path in (workdir / "checkpoints").glob("*"))

@@ -28,8 +28,8 @@ class Every(NamedTuple):
   """An action that is due every so many rounds, and at the last.
 
   Attributes:
-    rounds: between two; 0 for the last round alone.
-    action: is given the moment.
+    rounds: rounds between two; 0 for the last round alone.
+    action: function of the moment.
   """
 
   rounds: int

@@ -53,7 +53,7 @@ class Interruption:
 
   @contextlib.contextmanager
   def immediately(self) -> Iterator[None]:
-    """Lets signals raise Interrupted, where the state is at hand and work can be done again."""
+    """Returns a context in which signals raise Interrupted: for work that can be done again."""
     self._raises = not _several()
     try:
       if self._signaled and self._raises:

@@ -35,14 +35,13 @@ def make_dispatch(
 
   Args:
     game: the game.
-    batches: its data.
+    batches: minibatches of its data.
     mesh: devices to share the work, of `parallel.make_mesh`.
     start: the round that streamed data start from.
-    compiling: makes the context in which the program of so many rounds is compiled, which is when
-      so many are first asked for.
+    compiling: number of rounds -> the context in which their program is compiled, on first use.
 
   Returns:
-    A function that donates the state it is given, sharded as by `parallel.state_sharding`.
+    A function that donates its state, which is sharded as by `parallel.state_sharding`.
   """
   n = max(1, minibatches(game))
   rounds = jit_rounds(game, batches, mesh)
@@ -75,7 +74,7 @@ class JittedRounds(NamedTuple):
     play: jitted (state, table, raw, how many) -> (state, metrics [how many]); raw are the leaves
       [how many, n, B, ...] of streamed data, None of others.
     table: data that stay on the devices, {} of streamed ones.
-    like: shapes of the state, and where they lie.
+    like: shapes and shardings of the state.
   """
 
   play: Any
@@ -84,7 +83,7 @@ class JittedRounds(NamedTuple):
 
 
 def jit_rounds(game: Game, batches: Batches, mesh: Mesh) -> JittedRounds:
-  """Makes the program of `make_dispatch`; arguments as there."""
+  """Builds the program of `make_dispatch`, which describes the arguments."""
   n = max(1, minibatches(game))
   put = parallel.replicate if batches.source.draw else parallel.put_table
   table = put(batches.arrays, mesh)
@@ -116,7 +115,7 @@ def jit_rounds(game: Game, batches: Batches, mesh: Mesh) -> JittedRounds:
 
 
 def _batch_maker(batches: Batches, mesh: Mesh, table: Mapping[str, jax.Array]) -> Callable:
-  """Makes batches of (table, raw [n, B, ...] or None, t [n]), each device its own rows.
+  """Builds the function (table, raw [n, B, ...] or None, t [n]) -> batches, sharded by rows.
 
   Nothing is sent, unless the table is in parts.
   """
@@ -136,6 +135,6 @@ def _batch_maker(batches: Batches, mesh: Mesh, table: Mapping[str, jax.Array]) -
 
 
 def _stack(stream: Iterator[Mapping[str, np.ndarray]], length: int, n: int) -> Any:
-  """Takes the minibatches of so many rounds: leaves [length, n, B, ...]."""
+  """Stacks the next minibatches of `length` rounds: leaves [length, n, B, ...]."""
   taken = [next(stream) for _ in range(length * n)]
   return jax.tree.map(lambda *x: np.stack(x).reshape(length, n, *x[0].shape), *taken)

@@ -31,7 +31,7 @@ from gan_jax.run.training.interruption import (
 from gan_jax.run.training.log.logger import Logger, NullLogger, write_stopped
 from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import make_dispatch
-from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints, Look, OtherGameError
+from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints, Inspect, OtherGameError
 from gan_jax.run.training.saving.lock import hold
 from gan_jax.run.training.saving.rollback import read_rollbacks, record_rollback, reseed
 
@@ -49,15 +49,15 @@ def fit(
   """Trains from the last checkpoint in a folder, or from the start, to the last round.
 
   Args:
-    experiment: what to train.
+    experiment: experiment to train.
     workdir: folder of the run: `checkpoints/`, `metrics.jsonl`, TensorBoard events, `samples/`,
       `curves.png`, `config.json`, `summary.json`, `lock`.
-    hooks: actions beside those that the config asks for; the first process takes them, before it
-      writes the row of their round; a round that is played again after a stop comes again.
-    grace_seconds: time in which to save and end after SIGINT or SIGTERM.
+    hooks: actions beside those of the config; the first process takes them, before it writes the
+      row of their round, and again for a round that is played again after a stop.
+    grace_seconds: seconds in which to save and end after SIGINT or SIGTERM.
 
   Returns:
-    What `summary.json` says.
+    The contents of `summary.json`.
 
   Raises:
     BusyError: if another run uses the folder.
@@ -72,7 +72,7 @@ def fit(
   switches.check()
   check_hooks(hooks)
   if parallel.is_first():
-    _tell_switches(workdir)
+    _warn_of_switches(workdir)
   alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
   with interruption(grace_seconds) as interrupted, alone:
     begin = lambda: start_over(experiment, workdir) if parallel.is_first() else None
@@ -86,13 +86,13 @@ def fit(
           if parallel.is_first():
             write_stopped(workdir, error.warning)
           raise
-        seen = error.warning.seen
-        _LOG.warning("%s: going back to the last checkpoint, and on with other noise", seen)
+        numbers = error.warning.seen
+        _LOG.warning("%s: going back to the last checkpoint, and on with other noise", numbers)
         rollbacks = record_rollback(workdir, error.warning, rollbacks)
 
 
-def _tell_switches(workdir: pathlib.Path) -> None:
-  """Says what numbers depend on and has changed since a run was started."""
+def _warn_of_switches(workdir: pathlib.Path) -> None:
+  """Warns of changes since a run was started on which its numbers depend."""
   for key, same in (("switches", "other numbers"), ("made_with", "other rounding")):
     if other := other_switches(workdir, key):
       _LOG.warning("the run in %s goes on with %s than before:\n%s", workdir, same, other)
@@ -209,8 +209,8 @@ class _Loop:
     return any(is_due(rounds, self._round, self._last) for rounds in periods)
 
   def _log(self) -> None:
-    self._best.looked()
-    self._checkpoints.looked()
+    self._best.inspected()
+    self._checkpoints.inspected()
     metrics, mine = self._buffer.summary(), parallel.local(self._state, self._mesh)
     log = lambda: self._logger.log(self._round, mine, metrics)
     is_best = parallel.run_on_all_or_fail(log)
@@ -221,7 +221,7 @@ class _Loop:
   def _save(self) -> None:
     self._checkpoints.save(self._state, self._check())
 
-  def _check(self) -> Look:
+  def _check(self) -> Inspect:
     """Builds what a state has to pass before it is written, and what is noted beside it."""
     is_finite, config = self._buffer.finite_check(), self._config
     return lambda leaves: {**is_finite(leaves), OPTIMIZERS: _optimizers(config)}

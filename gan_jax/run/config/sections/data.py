@@ -81,7 +81,7 @@ def load(config: ConfigDict) -> Splits:
 def _hold_out(
   source: data.Source, test: data.Source | None, share: float, batch_size: int
 ) -> Splits:
-  """Makes the test split that data lack of a share of the training split."""
+  """Splits a share of the training split off, as the test split of data without one."""
   check_number("config.data_options.hold_out", share, fixed=True)
   if test is not None:
     has = "is endless" if test.size is None else f"has a test split of {test.size} examples"

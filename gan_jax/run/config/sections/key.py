@@ -1,4 +1,4 @@
-"""What a key of a config is, and what all subjects check alike."""
+"""The types of a config's keys and sections, and the checks that all subjects share."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ class Key(NamedTuple):
   """A key of the config.
 
   Attributes:
-    default: its value; a value has to be of the same type.
+    default: the default value; other values have the same type.
     meaning: one line, which --help and docs/config.md show.
     check: refuses values out of range.
   """
@@ -35,8 +35,8 @@ class Section(NamedTuple):
   """A section whose options depend on a name, or whose numbers may be schedules.
 
   Attributes:
-    default: its values.
-    meanings: of its options, one line each.
+    default: the default values.
+    meanings: {option: one line}.
     complete: (dotted key, values) -> the section with nothing left out; refuses what cannot be.
   """
 
@@ -93,9 +93,9 @@ def check_type(key: str, value: Any, default: Any) -> None:
     if type(value) is not bool:
       raise WrongTypeError(f"{key} is {value!r}: expected True or False")
   elif isinstance(default, int | float):
-    whole = isinstance(default, int)
-    if not is_number(value) or (whole and value != int(value)):
-      raise WrongTypeError(f"{key} is {value!r}: expected {'an integer' if whole else 'a number'}")
+    is_int = isinstance(default, int)
+    if not is_number(value) or (is_int and value != int(value)):
+      raise WrongTypeError(f"{key} is {value!r}: expected {'an integer' if is_int else 'a number'}")
   elif isinstance(default, str) and not isinstance(value, str):
     raise WrongTypeError(f"{key} is {value!r}: expected a name, such as {default!r}")
 
@@ -115,7 +115,7 @@ def is_schedule(value: Any) -> bool:
 
 
 def lookup(table: Mapping[str, Any], name: str, kind: str) -> Any:
-  """Looks a name up; an unknown one is refused with those there are."""
+  """Returns the entry of a name; refuses an unknown name with a list of the known ones."""
   if name not in table:
     raise ValueError(aliases.unknown(name, table, kind))
   return table[name]

@@ -62,7 +62,7 @@ def build_network(
 
   Args:
     options: the complete section.
-    num_classes: of the data; None for an unconditional network.
+    num_classes: number of classes of the data; None for an unconditional network.
     **provided: fields that the data decide, such as a generator's shape.
 
   Returns:

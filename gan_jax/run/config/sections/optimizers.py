@@ -118,7 +118,7 @@ def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTra
 
   Args:
     options: the complete section.
-    moves: of the player in a round.
+    moves: number of the player's moves in a round.
 
   Returns:
     The optimizer.

@@ -124,9 +124,9 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game alone, which needs no data.
 
   Args:
-    config: complete; `replaced` may have put traced scalars in the place of some of its
+    config: complete config; `replaced` may have put traced scalars in the place of some of its
       `free_numbers`. Nobody can check these, so a game with each as a number comes first.
-    example: what the game has to know of its data.
+    example: shape, classes and pixel range of the data.
 
   Returns:
     The game.

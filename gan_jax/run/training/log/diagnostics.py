@@ -209,8 +209,8 @@ def update(state: DetectorState, rows: Rows, rounds: int) -> DetectorState:
     in_a_row.append(after)
     if at is None:
       continue
-    seen = "; ".join(t.format(float(columns[t.column][at])) for t in detector.thresholds)
-    warning = Warning_(int(columns["round"][at]), detector.name, seen, detector.remedy)
+    numbers = "; ".join(t.format(float(columns[t.column][at])) for t in detector.thresholds)
+    warning = Warning_(int(columns["round"][at]), detector.name, numbers, detector.remedy)
     warnings[detector.name] = min(warnings.get(detector.name, warning), warning)
   return DetectorState(warnings | dict(state.warnings), tuple(in_a_row), peaks, path)
 

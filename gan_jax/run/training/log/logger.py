@@ -51,11 +51,11 @@ class Logger:
 
     Args:
       experiment: the run's.
-      workdir: its folder.
-      first: the round it goes on from; what was logged of later ones is dropped.
+      workdir: folder of the run.
+      first: the round it goes on from; the log of later ones is dropped.
       mesh: devices that share the work.
-      hooks: actions beside those that the config asks for.
-      immediately: makes the context of work that takes long and may be interrupted at any place.
+      hooks: actions beside those of the config.
+      immediately: returns a context for long work that may be interrupted anywhere.
     """
     self._experiment, self._workdir, self._first = experiment, workdir, first
     self._immediately = immediately
@@ -175,7 +175,7 @@ class Logger:
 
   @contextlib.contextmanager
   def _aside(self) -> Iterator[None]:
-    """Does what is no training, and may be interrupted; its time is left out of the pace."""
+    """Returns a context for work that is no training: its time is left out of the pace."""
     began = time.monotonic()
     with self._immediately():
       yield
@@ -184,7 +184,7 @@ class Logger:
     self._progress.leave_out(seconds)
 
   def _card(self, evaluator: Evaluator, rule: str, *rows: Mapping[str, Any]) -> Card:
-    """Makes the card of a row's scores; without a row, one that says how they are made."""
+    """Builds the card of a row's scores; without a row, one of the protocol alone."""
     draws = [
       {k: float(v) for k, v in scores_of(row).items() if k in evaluator.better} for row in rows
     ]
@@ -208,16 +208,16 @@ class Logger:
     return is_best
 
   def summary(self) -> dict[str, Any]:
-    """Writes summary.json and returns what it says; a run that had ended already keeps its own."""
+    """Writes and returns summary.json; a run that had ended already keeps its own."""
     rows, path = read_rows(self._workdir), self._workdir / "summary.json"
-    kept = {}
+    old = {}
     with contextlib.suppress(OSError, ValueError):
-      kept = read_json(path)
-    if not self._logged and kept.get("rounds") == self._last:
+      old = read_json(path)
+    if not self._logged and old.get("rounds") == self._last:
       self._progress.say(f"{self._workdir} has played its {self._last} rounds already")
-      return kept
+      return old
     evaluator = self.prepare()
-    found = {
+    summary = {
       "rounds": self._last,
       "images": int(rows[-1]["images"]) if rows else 0,
       "wall_seconds": self._before + time.monotonic() - self._start,
@@ -228,14 +228,14 @@ class Logger:
       "final": rows[-1] if rows else {},
       "machine": machine(),
     }
-    write_json(path, found)
+    write_json(path, summary)
     self._write_cards(rows, evaluator)
-    return found
+    return summary
 
   def _scored(self, rows: Rows) -> Rows:
-    """Picks the rows that were scored as the config has it now; old ones do not say how."""
-    alike = lambda row: row.get("evaluation", self._evaluation) == self._evaluation
-    return [row for row in rows if alike(row) and scores_of(row)]
+    """Lists the rows that were scored as the config has it now, or do not say how."""
+    is_current = lambda row: row.get("evaluation", self._evaluation) == self._evaluation
+    return [row for row in rows if is_current(row) and scores_of(row)]
 
   def _write_cards(self, rows: Rows, evaluator: Evaluator) -> None:
     """Writes the cards of the last scores and, where training looked for them, of the best."""
@@ -252,7 +252,7 @@ class NullLogger:
   """Logs nothing, in a process other than the first."""
 
   def __init__(self, *_: Any):
-    """Takes the arguments of `Logger`."""
+    """Accepts the arguments of `Logger`."""
 
   def __enter__(self) -> Self:
     return self
@@ -281,7 +281,7 @@ class NullLogger:
 
 
 def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
-  """Finds the first row with the best scores, by the evaluator's headline."""
+  """Returns the first row with the best scores, by the evaluator's headline."""
   best, at = None, None
   for row in rows:
     scores = _headline(scores_of(row), evaluator)
@@ -297,12 +297,12 @@ def _headline(scores: Mapping[str, Any], evaluator: Evaluator) -> dict[str, floa
 def write_stopped(workdir: pathlib.Path, warning: Warning_) -> None:
   """Writes the summary of a run that cannot go on."""
   rows = read_rows(workdir)
-  found = {
+  summary = {
     "rounds": rows[-1]["round"] if rows else 0,
     "stopped": warning.seen,
-    "warnings": [found._asdict() for found in (*diagnose(rows), warning)],
+    "warnings": [each._asdict() for each in (*diagnose(rows), warning)],
     "rollbacks": read_rollbacks(workdir),
     "final": rows[-1] if rows else {},
     "machine": machine(),
   }
-  write_json(workdir / "summary.json", found)
+  write_json(workdir / "summary.json", summary)

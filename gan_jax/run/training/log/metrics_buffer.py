@@ -16,7 +16,7 @@ from gan_jax.run.training.log.diagnostics import (
   not_finite,
   summarise,
 )
-from gan_jax.run.training.saving.checkpoint import Leaves, Look
+from gan_jax.run.training.saving.checkpoint import Inspect, Leaves
 
 LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
 
@@ -39,18 +39,18 @@ class MetricsBuffer:
     """Starts empty, or as a checkpoint's notes say.
 
     Args:
-      notes: of the buffer of a run that goes on, as `finite_check` lists them.
+      notes: notes that `finite_check` returned, of a run that goes on.
     """
     notes = {"last": {}, "totals": {}, "count": 0, "seen": {}, **(notes or {})}
     self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
     self._last: dict[str, float] = dict(notes["last"])
     self._totals: dict[str, float] = dict(notes["totals"])  # over the rounds since the last row
     self._count: int = notes["count"]  # of these rounds
-    seen = {name: np.asarray(x, np.float32) for name, x in notes["seen"].items()}
-    self._watched = [seen] if seen else []  # what monitors saw since the last row
+    monitored = {name: np.asarray(x, np.float32) for name, x in notes["seen"].items()}
+    self._monitored = [monitored] if monitored else []  # what monitors saw since the last row
 
   def add(self, first: int, metrics: Mapping[str, jax.Array]) -> None:
-    """Takes the metrics of a dispatch that starts at round `first`; checks the one before."""
+    """Adds the metrics of a dispatch that starts at round `first`; checks the one before."""
     self.latest()
     self._waiting = (first, metrics)
 
@@ -60,49 +60,49 @@ class MetricsBuffer:
       return self._last
     (first, metrics), self._waiting = jax.device_get(self._waiting), None
     _check_finite(first, {k: x for k, x in metrics.items() if not _is_monitor(k)})
-    self._watched.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
+    self._monitored.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
     shown = {name: x for name, x in metrics.items() if not _is_monitor(name)}
     self._last = {name: float(x[-1]) for name, x in shown.items()}
     self._totals = {name: _added(self._totals.get(name, 0.0), x) for name, x in shown.items()}
     self._count += len(next(iter(metrics.values())))
-    if sum(len(next(iter(x.values()), ())) for x in self._watched) > 2 * LIMIT:
-      self._watched = [self._seen()]
+    if sum(len(next(iter(x.values()), ())) for x in self._monitored) > 2 * LIMIT:
+      self._monitored = [self._joined()]
     return self._last
 
   def summary(self) -> dict[str, float]:
-    """Returns means over all rounds since the row before, and what the monitors saw in them."""
-    last, seen = self.latest(), self._seen()
+    """Returns means over all rounds since the row before, and a summary of the monitors."""
+    last, monitored = self.latest(), self._joined()
     means = {name: total / self._count for name, total in self._totals.items()}
-    return (means or last) | (summarise(seen) if seen else {})
+    return (means or last) | (summarise(monitored) if monitored else {})
 
   def reset(self) -> None:
     """Empties the sums: the row has been written."""
-    self._watched, self._totals, self._count = [], {}, 0
+    self._monitored, self._totals, self._count = [], {}, 0
 
-  def finite_check(self) -> Look:
+  def finite_check(self) -> Inspect:
     """Builds the check that a state of this round has to pass before it is saved.
 
     Another thread may call the check while the buffer goes on.
 
     Returns:
       A function of the state's leaves. It raises NotFiniteError where a leaf, or a metric of the
-      rounds up to here, is not finite, and lists what the next row needs of these rounds.
+      rounds up to this one, is not finite, and returns their sums for the next row.
     """
     then = copy.copy(self)
-    then._watched = list(self._watched)
+    then._monitored = list(self._monitored)
 
-    def look(leaves: Leaves) -> dict[str, Any]:
+    def check(leaves: Leaves) -> dict[str, Any]:
       last = then.latest()
       check_leaves(leaves)
-      seen = {name: x.tolist() for name, x in then._seen().items()}
-      return {"last": last, "totals": then._totals, "count": then._count, "seen": seen}
+      monitored = {name: x.tolist() for name, x in then._joined().items()}
+      return {"last": last, "totals": then._totals, "count": then._count, "seen": monitored}
 
-    return look
+    return check
 
-  def _seen(self) -> dict[str, np.ndarray]:
-    """Joins what monitors saw: arrays [rounds], the latest of them."""
-    names = self._watched[0] if self._watched else ()
-    return {name: np.concatenate([x[name] for x in self._watched])[-LIMIT:] for name in names}
+  def _joined(self) -> dict[str, np.ndarray]:
+    """Concatenates the outputs of monitors: arrays [rounds], the latest of them."""
+    names = self._monitored[0] if self._monitored else ()
+    return {name: np.concatenate([x[name] for x in self._monitored])[-LIMIT:] for name in names}
 
 
 def _added(total: float, x: np.ndarray) -> float:
@@ -119,12 +119,12 @@ def check_leaves(leaves: Leaves) -> None:
 
 
 def _is_monitor(name: str) -> bool:
-  """Tells a number that judges a run, and must never end it, from those that it is made of."""
+  """Checks whether a number is of a monitor, which must never end a run."""
   return name.startswith(MONITOR)
 
 
 def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:
   """Raises NotFiniteError at the first round, of those from `first` on, that is not finite."""
-  if (found := first_not_finite(metrics)) is not None:
-    at, name, value = found
+  if (failure := first_not_finite(metrics)) is not None:
+    at, name, value = failure
     raise NotFiniteError(not_finite(first + at + 1, name, value))

@@ -40,7 +40,7 @@ BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
 
 Leaves = Mapping[str, np.ndarray]  # of a state, whole, on the host
-Look = Callable[[Leaves], Mapping[str, Any]]
+Inspect = Callable[[Leaves], Mapping[str, Any]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,15 +70,15 @@ class Checkpoints:
     """Opens the folder.
 
     Args:
-      folder: where they are; made when first saved to.
-      keep: how many to keep, the newest.
-      every: those of each so many rounds are kept as well; 0 for none.
+      folder: folder of the checkpoints; created by the first save.
+      keep: number of newest checkpoints that are kept.
+      every: rounds between older checkpoints that are kept as well; 0 for none.
       thread: one that does one thing after the other, of other checkpoints as well, which are then
         on disk in the order in which they were saved; by default one of its own.
     """
     self.folder = pathlib.Path(folder).resolve()
     self._begin = (thread or ThreadPoolExecutor(max_workers=1)).submit
-    self._looking: Future[_Looked] | None = None
+    self._inspecting: Future[_Inspected] | None = None
     self._writing: Future[None] | None = None  # until it is known how it ended
     options = ocp.CheckpointManagerOptions(
       max_to_keep=keep,
@@ -96,39 +96,39 @@ class Checkpoints:
     """Lists the rounds that are saved, oldest first."""
     return sorted(self._manager.all_steps()) if self._manager else []
 
-  def save(self, state: State, look: Look = lambda leaves: {}) -> None:
+  def save(self, state: State, inspect: Inspect = lambda leaves: {}) -> None:
     """Copies a state, which may be changed then, and saves the copy. A round is saved once.
 
     A save before it that is not done is waited for.
 
     Args:
-      state: what to save.
-      look: looks at the leaves, and returns values for JSON to keep beside them. What it raises is
-        raised by `looked`, `wait`, `close` or the next save; nothing is written.
+      state: state to save.
+      inspect: function of the leaves that returns notes, values for JSON to keep beside them. Its
+        errors are raised by `inspected`, `wait`, `close` or the next save; nothing is written.
 
     Raises:
       SaveError: if this or the save before could not be written.
     """
     self.wait()
-    kept = copy(state)
-    self._looking = self._begin(_look_at, all_gather(kept), look)
-    self._writing = self._begin(self._write, kept, self._looking)
+    saved = copy(state)
+    self._inspecting = self._begin(_inspect, all_gather(saved), inspect)
+    self._writing = self._begin(self._write, saved, self._inspecting)
 
-  def _write(self, state: State, looking: "Future[_Looked]") -> None:
-    """Writes a state that has been looked at."""
-    looked = looking.result()
-    with self._telling(), without_leak():
+  def _write(self, state: State, inspecting: "Future[_Inspected]") -> None:
+    """Writes a state that has passed its inspection."""
+    inspected = inspecting.result()
+    with self._one_error(), without_leak():
       if self._manager is None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = self._make()
       self._tidy()
-      if looked.round in self.rounds():
+      if inspected.round in self.rounds():
         return
       args = ocp.args.Composite(
         state=ocp.args.StandardSave(state),
-        leaves=ocp.args.JsonSave({**looked.about, "crc32": _checksum(looked.about)}),
+        leaves=ocp.args.JsonSave({**inspected.about, "crc32": _checksum(inspected.about)}),
       )
-      self._manager.save(looked.round, args=args, force=True)
+      self._manager.save(inspected.round, args=args, force=True)
 
   def notes(self, at: int) -> dict[str, Any]:
     """Reads the notes beside the checkpoint of a round that has been restored."""
@@ -188,23 +188,23 @@ class Checkpoints:
       "move the folder away to start over"
     )
 
-  def looked(self) -> None:
-    """Waits until the state saved last has been looked at; raises what looking has raised."""
-    if self._looking is not None and self._looking.exception():
+  def inspected(self) -> None:
+    """Waits until the state saved last has been inspected; raises the inspection's error."""
+    if self._inspecting is not None and self._inspecting.exception():
       self.wait()
 
   def wait(self) -> None:
     """Waits until everything is on disk; raises SaveError if it cannot be."""
     if self._writing is not None:
       error = self._writing.exception()
-      self._looking = self._writing = None
+      self._inspecting = self._writing = None
       if error is not None:
         raise error
 
   def check(self) -> None:
     """Raises SaveError if the last save could not be written; waits for nothing.
 
-    What was found by looking is raised elsewhere, where several processes find it together.
+    An inspection's error is raised elsewhere, by several processes together.
     """
     writing = self._writing
     if writing and writing.done() and isinstance(writing.exception(), SaveError):
@@ -220,13 +220,13 @@ class Checkpoints:
         self._manager = None
 
   def _tidy(self) -> None:
-    """Deletes what saves have left that were killed or failed; only the run itself may."""
-    for left in self.folder.glob(f"*{UNFINISHED}"):
-      shutil.rmtree(left, ignore_errors=True)
+    """Deletes folders of saves that were killed or failed; only the run itself may."""
+    for unfinished in self.folder.glob(f"*{UNFINISHED}"):
+      shutil.rmtree(unfinished, ignore_errors=True)
 
   @contextlib.contextmanager
-  def _telling(self) -> Iterator[None]:
-    """Makes one plain error of whatever Orbax raises when it cannot write."""
+  def _one_error(self) -> Iterator[None]:
+    """Raises any error of Orbax while writing as a SaveError of one line."""
     try:
       yield
     except Exception as error:
@@ -255,7 +255,7 @@ class Checkpoints:
     return self.folder / str(step)
 
   def _read(self, step: int, like: State) -> tuple[State | None, str]:
-    """Reads one checkpoint; gives None and what is wrong with it if it is damaged."""
+    """Loads one checkpoint; returns None and the damage if it is damaged."""
     try:
       leaves = self._about(step)["leaves"]
       like = _with_key_of(leaves, like)
@@ -269,8 +269,8 @@ class Checkpoints:
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
       return None, f"{type(error).__name__}: {_reason(error)}"
-    found = _describe(state, on_host(all_gather(state)))
-    wrong = [name for name, leaf in leaves.items() if found[name] != leaf]
+    restored = _describe(state, on_host(all_gather(state)))
+    wrong = [name for name, leaf in leaves.items() if restored[name] != leaf]
     if wrong:
       return None, f"checksum of {wrong[0]} does not match"
     if like.key.dtype != (key := as_key(state.key)).dtype:
@@ -278,13 +278,13 @@ class Checkpoints:
     return state.replace(key=key), ""
 
   def _about(self, step: int) -> dict[str, Any]:
-    """Reads what a checkpoint says of its leaves, and its notes."""
+    """Loads the descriptions of a checkpoint's leaves, and its notes."""
     args = ocp.args.Composite(leaves=ocp.args.JsonRestore())
-    found = self._manager.restore(step, args=args)["leaves"]
-    if all(name.startswith(".") for name in found):  # as it was written before there were notes
-      return {"leaves": found, "notes": {}}
-    about = {key: found[key] for key in ("leaves", "notes")}
-    if _checksum(about) != found["crc32"]:
+    values = self._manager.restore(step, args=args)["leaves"]
+    if all(name.startswith(".") for name in values):  # as it was written before there were notes
+      return {"leaves": values, "notes": {}}
+    about = {key: values[key] for key in ("leaves", "notes")}
+    if _checksum(about) != values["crc32"]:
       raise ValueError("checksum of what it says of itself does not match")
     return about
 
@@ -297,7 +297,7 @@ class _Manager(ocp.CheckpointManager):
 
 
 def _waiting_in_threads() -> ocp.options.MultiprocessingOptions:
-  """Lets several processes wait for each other without their devices, which are the loop's."""
+  """Builds the options by which processes wait for each other without the loop's devices."""
   count = jax.process_count()
   return ocp.options.MultiprocessingOptions(
     active_processes=set(range(count)) if count > 1 else None
@@ -318,15 +318,15 @@ def _check_sizes(folder: pathlib.Path, like: State) -> None:
 
 
 def _somewhere(leaf: Any) -> Any:
-  """Puts a leaf that has no sharding on the first device; Orbax would want where it was saved."""
+  """Puts a leaf that has no sharding on the first device; Orbax would want the saved one."""
   if getattr(leaf, "sharding", None) is not None:
     return leaf
-  here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+  first = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=first)
 
 
 def _with_key_of(leaves: Mapping[str, Any], like: State) -> State:
-  """Lets a key be of the kind it was saved as, of runs from when JAX's default was taken."""
+  """Replaces the kind of key by the saved one, for runs from when JAX's default was taken."""
   kinds = {"key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}
   saved = leaves.get(".key", {}).get("dtype")
   if saved not in kinds:
@@ -353,18 +353,18 @@ def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path
       )
 
 
-class _Looked(NamedTuple):
-  """What is known of a state that may be written: its round, and what lies beside it."""
+class _Inspected(NamedTuple):
+  """An inspected state: its round, and the JSON beside its leaves."""
 
   round: int
   about: dict[str, Any]
 
 
-def _look_at(state: State, look: Look) -> _Looked:
+def _inspect(state: State, inspect: Inspect) -> _Inspected:
   leaves = on_host(state)
-  notes = look(leaves)
+  notes = inspect(leaves)
   about = {"leaves": _describe(state, leaves), "notes": dict(notes)}
-  return _Looked(int(leaves[".round"]), about)
+  return _Inspected(int(leaves[".round"]), about)
 
 
 def on_host(state: State) -> dict[str, np.ndarray]:
@@ -397,8 +397,8 @@ def _checksum(values: Mapping[str, Any]) -> int:
 
 
 def _reason(error: Exception) -> str:
-  """Cuts what Orbax and TensorStore say, which goes on for pages, to what went wrong."""
-  if found := re.search(r"os_error_code='(\d+)'", str(error)):
-    return os.strerror(int(found[1]))
+  """Shortens an error of Orbax or TensorStore, which may have pages, to its cause."""
+  if match := re.search(r"os_error_code='(\d+)'", str(error)):
+    return os.strerror(int(match[1]))
   text = (str(error).splitlines() or [type(error).__name__])[0].split(" [tensorstore_spec")[0]
   return text if len(text) < 300 else text[:300] + " ..."

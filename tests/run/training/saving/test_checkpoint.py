@@ -224,7 +224,7 @@ def test_a_save_waits_for_nothing_and_the_state_may_be_donated(tmp_path):
     checkpoints.check()
     assert not checkpoints.rounds() and not list(tmp_path.iterdir())
     gate.set()
-    checkpoints.looked()
+    checkpoints.inspected()
     checkpoints.wait()
     assert checkpoints.rounds() == [1]
   assert threads and threading.main_thread() not in threads
@@ -252,8 +252,8 @@ def refuse(leaves):
   raise FloatingPointError(f"round {leaves['.round']} is bad")
 
 
-@pytest.mark.parametrize("asked", ["looked", "wait", "close", "save"])
-def test_what_looking_raises_is_raised_once_and_nothing_is_written(tmp_path, asked):
+@pytest.mark.parametrize("asked", ["inspected", "wait", "close", "save"])
+def test_what_inspecting_raises_is_raised_once_and_nothing_is_written(tmp_path, asked):
   checkpoints = Checkpoints(tmp_path / "c")
   checkpoints.save(make(1), refuse)
   while not checkpoints._writing.done():
@@ -261,7 +261,7 @@ def test_what_looking_raises_is_raised_once_and_nothing_is_written(tmp_path, ask
   with pytest.raises(FloatingPointError, match="round 1 is bad"):
     checkpoints.save(make(2)) if asked == "save" else getattr(checkpoints, asked)()
   checkpoints.check()
-  checkpoints.looked()
+  checkpoints.inspected()
   checkpoints.wait()
   assert not (tmp_path / "c").exists()
   checkpoints.save(make(3))
