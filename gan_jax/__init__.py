@@ -2,8 +2,8 @@
 
     import gan_jax as gj
 
-`dir(gj)` lists what there is, and `gan_jax.game` is the file to read first. A name is imported when
-it is first asked for, so that the command line answers at once.
+`dir(gj)` lists what there is; the file to read first is `gan_jax/game/core.py`. A name is imported
+when it is first asked for, so that the command line answers at once.
 """
 
 import importlib

@@ -86,7 +86,7 @@ def play(workdir: str, rounds: int, cache: str, reached: Any, limit: int) -> Non
     return next_stop(config, round)
 
   drawn = {
-    "history": lambda rows: None,
+    "history": lambda *_: None,
     "picture": lambda x, **_: np.uint8(40 * x + 128)[..., None],
   }
   with mock.patch.object(train, "_next_stop", noting), mock.patch.multiple(plots, **drawn):

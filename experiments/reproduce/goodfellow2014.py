@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
     summary = fit(build(config)._replace(evaluator=judge), FLAGS.workdir)
   if FLAGS.anneal:
     config = annealed(config, FLAGS.anneal)
-    summary = fit(build(config)._replace(evaluator=judge), FLAGS.workdir)
+    summary = fit(build(config)._replace(evaluator=judge), FLAGS.workdir, allow_config_change=True)
 
   print("\n   epoch   log-likelihood, nats")
   for row in read_rows(FLAGS.workdir):

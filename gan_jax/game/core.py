@@ -81,7 +81,8 @@ class Objective(NamedTuple):
 
   Attributes:
     forward: (params, carried, batch, context) -> (outputs, new statistics of networks and memory,
-      by name). Those of networks and players that do not move are dropped.
+      by name). New statistics of networks, and memory of players, that do not
+      move are dropped.
     value: (outputs, own params, carried, context) -> (loss, (memory, metrics)).
     memory: initial memory of terms and of the forward, by name; part of `State.carried`.
     join: rule by which a memory of several devices or microbatches becomes one, by name. Without
@@ -104,8 +105,8 @@ class Player(NamedTuple):
     objective: loss of this player.
     optimizer: any optax transformation; its state is kept by player. One with extra arguments is
       given `round`, the number of complete rounds.
-    uses_data: whether its move consumes a minibatch of real data. Other moves are given one for
-      its shape, and must not depend on its values.
+    uses_data: whether its move consumes a minibatch of real data: its objective `uses_real`, or it
+      sees labels or statistics of real examples. Other moves are given one for its shape alone.
   """
 
   owns: tuple[str, ...]
@@ -231,7 +232,7 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
   Args:
     game: the game.
     key: typed PRNG key.
-    batch: batch as for `play_round`, or its `jax.ShapeDtypeStruct`s: values are not read.
+    batch: batch as for `play_round`, or `jax.ShapeDtypeStruct` leaves: values are not read.
 
   Returns:
     The initial state.

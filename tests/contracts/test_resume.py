@@ -117,7 +117,7 @@ def runs(tmp_path_factory, cache):
   """Every game in one go; and from its first checkpoint on, in a new process."""
   whole, parts = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("parts")
   with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(plots, "history", lambda rows: None)
+    patched.setattr(plots, "history", lambda *_: None)
     for kind in KINDS:
       workdir = whole / kind
       workdir.mkdir()

@@ -1,6 +1,7 @@
 """The optimal discriminator, the value of the game, and the critic on the line.
 
-That each loss is smallest at its row of `OPTIMA`, and descent ends there, is in test_losses.py.
+That each loss is smallest at its row of `OPTIMA`, and descent ends there, is held by
+tests/losses/test_adversarial.py.
 """
 
 import jax

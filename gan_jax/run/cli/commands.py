@@ -244,7 +244,6 @@ def train() -> None:
   from gan_jax.files import check_folder
   from gan_jax.run.config.stored import read_config
   from gan_jax.run.results.runs import rebuilt
-  from gan_jax.run.results.same_run import check_same_run, check_same_switches
   from gan_jax.run.training.train import fit
 
   workdir = _workdir()
@@ -264,9 +263,7 @@ def train() -> None:
   source = _own_file(workdir)
   # A mistake in the flags is told before a difference.
   experiment = rebuilt(config, workdir)._replace(source=source)
-  check_same_run(experiment, workdir, allow=_ALLOW.value)
-  check_same_switches(workdir, allow=_ALLOW.value)
-  fit(experiment, workdir, grace_seconds=_GRACE.value)
+  fit(experiment, workdir, grace_seconds=_GRACE.value, allow_config_change=_ALLOW.value)
 
 
 def _own_file(*workdirs: str | pathlib.Path) -> dict[str, str] | None:

@@ -61,7 +61,7 @@ def complete(config: ConfigDict) -> ConfigDict:
       f"config is {shown(config)}: expected a config, such as config.default_config() or "
       "config.from_file('experiments/ring.py')"
     )
-  _check_own(config, "config", {})
+  _check_not_shared(config, "config", {})
   known = keys()
   check_known(config, known, "config keys")
   values = canonical(config).copy_and_resolve_references()
@@ -94,7 +94,7 @@ def _completed(values: Mapping[str, Any], keys: Keys, path: str) -> dict[str, An
   return filled
 
 
-def _check_own(section: ConfigDict, path: str, paths: dict[int, str]) -> None:
+def _check_not_shared(section: ConfigDict, path: str, paths: dict[int, str]) -> None:
   """Refuses one section in two places, where a flag for the one would change the other too."""
   if id(section) in paths:
     raise ValueError(
@@ -104,7 +104,7 @@ def _check_own(section: ConfigDict, path: str, paths: dict[int, str]) -> None:
   paths[id(section)] = path
   for key, value in section.items():
     if isinstance(value, ConfigDict):
-      _check_own(value, f"{path}.{key}", paths)
+      _check_not_shared(value, f"{path}.{key}", paths)
 
 
 def from_file(path: str | pathlib.Path, beside: str = "") -> ConfigDict:

@@ -36,7 +36,7 @@ class Row:
     evaluation: number of how the scores are made; None without any.
   """
 
-  metrics: Mapping[str, float]
+  metrics: dict[str, float]
   progress: Mapping[str, float]
   scores: dict[str, float] = dataclasses.field(default_factory=dict)
   evaluation: int | None = None

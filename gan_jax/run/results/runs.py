@@ -1,7 +1,8 @@
 """Runs as they lie in their folders: load one, sample from it, compare its config.
 
-from gan_jax.run.results.runs import load
-run = load("runs/mnist_dcgan")
+import gan_jax as gj
+
+run = gj.load("runs/mnist_dcgan")
 images = run.sample(64)
 """
 
@@ -123,7 +124,7 @@ class RunFolder:
 
   def restore(self, at: int | str = "last") -> "Run":
     """Restores a checkpoint; arguments and errors as of `load`."""
-    folder, round = _place(self.workdir, at)
+    folder, round = _checkpoint_folder(self.workdir, at)
     try:
       state = _restore(folder, self.shapes, round)
     except (ValueError, OSError):  # training may have put another in its place while it was read
@@ -193,11 +194,11 @@ class Run(NamedTuple):
     """
     if n < 1:
       raise ValueError(f"n is {n}: expected how many examples to draw, at least 1")
-    labels = self.labels(n) if labels is None else self._places(labels, n)
+    labels = self.labels(n) if labels is None else self._class_indices(labels, n)
     check_truncation(self.config, truncation)
     return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
 
-  def _places(self, labels: Any, n: int) -> np.ndarray:
+  def _class_indices(self, labels: Any, n: int) -> np.ndarray:
     """Returns the places of classes that are given by name or by place."""
     places, example = np.asarray(labels), self.sampler.example
     if places.dtype.kind == "U":
@@ -247,7 +248,7 @@ class Run(NamedTuple):
       png: file of a picture; class by class when conditional, as its description says.
       npz: file of arrays x, and when conditional y, as the labels of the data are, and class_names
         if these are text.
-      folder: folder of a PNG of each, by class when conditional; see `report.save_images`.
+      folder: folder of a PNG of each, by class when conditional; see `plots.png.save_images`.
       seed: seed of the latents.
       ema: whether to use the averaged generator.
       interpolate: whether to walk between latents, a row each.
@@ -359,7 +360,7 @@ def rebuilt(
     ) from error
 
 
-def _place(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | None]:
+def _checkpoint_folder(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | None]:
   """Returns the folder of a checkpoint, and its round if that was asked for."""
   if at in RULES:
     return workdir / RULES[at], None

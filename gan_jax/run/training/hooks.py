@@ -14,8 +14,8 @@ class Moment(NamedTuple):
   Attributes:
     round: rounds that have been played.
     last: rounds that the run ends with.
-    state: the game's state, as it lies on the first process's devices; it is looked at alone.
-    row: measurements since the row before; an action may add to its scores and its numbers.
+    state: the game's state, on the first process's devices; to read, not to change.
+    row: measurements since the row before; `row.metrics["name"] = x` adds a column.
   """
 
   round: int
@@ -28,18 +28,20 @@ class Every(NamedTuple):
   """An action that is due every so many rounds, and at the last.
 
   Attributes:
-    rounds: rounds between two; 0 for the last round alone.
+    rounds: rounds between two, each of which has a row then; 0 for the last round alone, None for
+      every round that has a row anyway.
     action: function of the moment.
   """
 
-  rounds: int
+  rounds: int | None
   action: Callable[[Moment], None]
 
 
 def check_hooks(hooks: Sequence[Every]) -> None:
   """Refuses hooks that cannot be called, before a run is begun."""
   for hook in hooks:
-    if not isinstance(hook, Every) or not is_integer(hook.rounds) or hook.rounds < 0:
+    rounds = hook.rounds if isinstance(hook, Every) else -1
+    if rounds is not None and not (is_integer(rounds) and rounds >= 0):
       raise ValueError(f"a hook is {shown(hook)}: expected Every(rounds, action), rounds >= 0")
     if not takes(hook.action, None):
       raise ValueError(f"the action {shown(hook.action)}: expected a function of one moment")

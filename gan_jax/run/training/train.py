@@ -20,7 +20,14 @@ from gan_jax.game.core import State, init, minibatches
 from gan_jax.game.random import fixed, make_key
 from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.same_run import other_arrays, other_switches, start_over, write_config
+from gan_jax.run.results.same_run import (
+  check_same_run,
+  check_same_switches,
+  other_arrays,
+  other_switches,
+  start_over,
+  write_config,
+)
 from gan_jax.run.training.hooks import Every, check_hooks, is_due, next_stop
 from gan_jax.run.training.interruption import (
   GRACE,
@@ -36,6 +43,7 @@ from gan_jax.run.training.saving.lock import hold
 from gan_jax.run.training.saving.rollback import read_rollbacks, record_rollback, reseed
 
 _LOG = logging.getLogger(__name__)
+NOTE_OPTIMIZERS = "optimizers"  # note beside a checkpoint: whose state it holds, by player
 
 
 @fixed
@@ -45,6 +53,7 @@ def fit(
   *,
   hooks: Sequence[Every] = (),
   grace_seconds: float = GRACE,
+  allow_config_change: bool = False,
 ) -> dict[str, Any]:
   """Trains from the last checkpoint in a folder, or from the start, to the last round.
 
@@ -55,14 +64,16 @@ def fit(
     hooks: actions beside those of the config; the first process takes them, before it writes the
       row of their round, and again for a round that is played again after a stop.
     grace_seconds: seconds in which to save and end after SIGINT or SIGTERM.
+    allow_config_change: whether a run may go on under another config, on other data, or with other
+      switches of JAX than it was started with.
 
   Returns:
     The contents of `summary.json`.
 
   Raises:
     BusyError: if another run uses the folder.
-    ValueError: if hooks are none, the devices or a checkpoint do not fit the config, or JAX forbids
-      transfers.
+    ValueError: if a hook is not an `Every`, the run was started with another config, the devices or
+      a checkpoint do not fit the config, or JAX forbids transfers.
     NotFiniteError: when something is NaN or infinite, and has been too often if config.on_nan is
       "rollback".
     OSError: if the folder cannot be written to.
@@ -71,6 +82,8 @@ def fit(
   workdir, config = pathlib.Path(workdir), experiment.config
   switches.check()
   check_hooks(hooks)
+  check_same_run(experiment, workdir, allow=allow_config_change)
+  check_same_switches(workdir, allow=allow_config_change)
   if parallel.is_first():
     _warn_of_switches(workdir)
   alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
@@ -119,8 +132,9 @@ def _play(
     if parallel.is_first():
       write_config(experiment, workdir)
     make_logger = Logger if parallel.is_first() else NullLogger
-    given = (experiment, workdir, first, parallel.local_mesh(mesh), hooks, interrupted.immediately)
-    with make_logger(*given) as logger:
+    with make_logger(
+      experiment, workdir, first, parallel.local_mesh(mesh), hooks, interrupted.immediately
+    ) as logger:
       loop = _Loop(experiment, state, mesh, hooks, logger, checkpoints, best)
       loop.run(interrupted)
       best.wait()
@@ -151,8 +165,8 @@ class _Loop:
     self._state, self._round = state, int(state.round)
     self._first, self._last = self._round, self._config.rounds
     config = self._config
-    self._rows = [config.log_every, config.sample_every, config.evaluate_every]
-    self._rows += [hook.rounds for hook in hooks]
+    self._row_periods = [config.log_every, config.sample_every, config.evaluate_every]
+    self._row_periods += [hook.rounds for hook in hooks if hook.rounds is not None]
     is_saved = self._first in checkpoints.rounds()
     self._buffer = MetricsBuffer(checkpoints.notes(self._first) if is_saved else None)
     self._dispatch = make_dispatch(
@@ -186,7 +200,7 @@ class _Loop:
       parallel.run_on_all_or_fail(self._logger.prepare)
     if parallel.any_process(self._logger.already_logged(self._first)):
       self._buffer.reset()
-    elif self._first and self._is_due(*self._rows):
+    elif self._first and self._is_due(*self._row_periods):
       self._log()
 
   def _advance(self) -> None:
@@ -194,13 +208,12 @@ class _Loop:
     self._best.check()
     self._checkpoints.check()
     config, start = self._config, self._round
-    stop = next_stop(
-      start, config.rounds_per_call, self._last, *self._rows, config.checkpoint_every
-    )
+    periods = (*self._row_periods, config.checkpoint_every)
+    stop = next_stop(start, config.rounds_per_call, self._last, *periods)
     self._state, metrics = self._dispatch(self._state, stop - start)
     self._buffer.add(start, metrics)
     self._round = stop
-    if self._is_due(*self._rows):
+    if self._is_due(*self._row_periods):
       self._log()
     if self._is_due(config.checkpoint_every):
       self._save()
@@ -224,10 +237,7 @@ class _Loop:
   def _check(self) -> Inspect:
     """Builds what a state has to pass before it is written, and what is noted beside it."""
     is_finite, config = self._buffer.finite_check(), self._config
-    return lambda leaves: {**is_finite(leaves), OPTIMIZERS: _optimizers(config)}
-
-
-OPTIMIZERS = "optimizers"  # key of the notes beside a checkpoint: whose state it holds, by player
+    return lambda leaves: {**is_finite(leaves), NOTE_OPTIMIZERS: _optimizers(config)}
 
 
 def _optimizers(config: ConfigDict) -> dict[str, str]:
@@ -236,7 +246,7 @@ def _optimizers(config: ConfigDict) -> dict[str, str]:
 
 def _check_optimizers(experiment: Experiment, checkpoints: Checkpoints, round: int) -> None:
   """Refuses to read what one optimizer remembers as another's, where both call it the same."""
-  saved = checkpoints.notes(round).get(OPTIMIZERS, {})
+  saved = checkpoints.notes(round).get(NOTE_OPTIMIZERS, {})
   for player, name in _optimizers(experiment.config).items():
     was = saved.get(player, name)
     if was != name:

@@ -6,6 +6,7 @@ import re
 import sys
 import types
 
+import optax
 import pytest
 
 import gan_jax as gj
@@ -22,6 +23,13 @@ def tiny(**changes):
   config.update(rounds=8, rounds_per_call=8, log_every=4, sample_every=0, checkpoint_every=4)
   config.update(changes)
   return gj.build(config)
+
+
+def block(heading):
+  """Returns the code below a heading of the page, and all that is below it."""
+  section = PAGE.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+  (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+  return code, section
 
 
 class Tracker(types.ModuleType):
@@ -46,8 +54,7 @@ def tracker(request, monkeypatch):
   """The stand-in, and what the page defines with it."""
   module = Tracker(request.param)
   monkeypatch.setitem(sys.modules, request.param, module)
-  section = PAGE.read_text().split("## Your own writer")[1].split("\n## ")[0]
-  (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+  code, section = block("Your own writer")
   if request.param == "trackio":
     assert "`import trackio as wandb`" in section
     code = code.replace("import wandb", "import trackio as wandb")
@@ -58,12 +65,11 @@ def tracker(request, monkeypatch):
 
 def test_the_writer_of_the_page_is_given_the_rows_of_the_run(tracker, tmp_path):
   module, train = tracker
-  train(tiny(), tmp_path, every=2)
+  train(tiny(sample_every=6), tmp_path)
   first, *logged, last = module.calls
   assert first == ("init", 8) and last == ("finish", None)
   rows = {row["round"]: row for row in gj.read_rows(tmp_path)}
-  # A round in which something is due has a row, and a dispatch ends there.
-  assert [step for step, _ in logged] == list(rows) == [2, 4, 6, 8]
+  assert [step for step, _ in logged] == list(rows) == [4, 6, 8]  # every row, and no other
   for step, columns in logged:
     assert {"round": step, **columns} == rows[step]
   assert all(math.isfinite(columns["discriminator/loss"]) for _, columns in logged)
@@ -108,3 +114,21 @@ def test_what_is_no_hook_is_refused_before_anything_is_played(hook, tmp_path):
   with pytest.raises(ValueError, match="expected a function of one moment"):
     gj.fit(tiny(), tmp_path, hooks=[gj.Every(2, lambda: None)])
   assert not list(tmp_path.iterdir())
+
+
+def test_a_hook_adds_a_column_as_the_page_has_it(tmp_path):
+  defined: dict = {}
+  exec(block("A column")[0], defined)
+  gj.fit(tiny(), tmp_path, hooks=[defined["norm"]])
+  norms = [row["generator/parameter_norm"] for row in gj.read_rows(tmp_path)]
+  state = gj.load(tmp_path).state
+  assert len(norms) == 2 and norms[-1] == float(optax.tree.norm(state.params["generator"]))
+
+
+def test_a_run_does_not_go_on_with_another_config_unless_told_to(tmp_path):
+  gj.fit(tiny(), tmp_path)
+  with pytest.raises(ValueError, match="config.loss: non_saturating there, hinge here"):
+    gj.fit(tiny(loss="hinge", rounds=12), tmp_path)
+  assert gj.fit(tiny(rounds=10), tmp_path)["rounds"] == 10  # more of the same may be played
+  summary = gj.fit(tiny(loss="hinge", rounds=12), tmp_path, allow_config_change=True)
+  assert summary["rounds"] == 12 and gj.load(tmp_path).config.loss == "hinge"

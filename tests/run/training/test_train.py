@@ -232,7 +232,7 @@ def test_watch_names_the_term_before_what_it_spoils():
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-  monkeypatch.setattr(plots, "history", lambda rows: None)
+  monkeypatch.setattr(plots, "history", lambda *_: None)
   monkeypatch.setattr(Logger, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
 
 
@@ -368,11 +368,12 @@ def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path, no_pictu
   config.rounds = 4
   config.optimizers.generator = optimizer("adabelief")
   with pytest.raises(ValueError, match="holds what 'adam' remembers of the generator, and config"):
-    fit(scored(build(config), 1.0), tmp_path)
+    fit(scored(build(config), 1.0), tmp_path, allow_config_change=True)
   assert read_config(tmp_path).optimizers.generator.name == "adam"
   falling = schedule("linear_schedule", init_value=1e-3, end_value=0.0, transition_steps=9)
   config.optimizers.generator = optimizer("adam", falling)
-  assert fit(scored(build(config), 1.0), tmp_path)["rounds"] == 4
+  summary = fit(scored(build(config), 1.0), tmp_path, allow_config_change=True)
+  assert summary["rounds"] == 4
 
 
 # --- what stops a run -----------------------------------------------------------------------------
@@ -390,7 +391,7 @@ def test_what_makes_it_another_game_is_named(tmp_path, no_pictures, key, value, 
   fit(scored(build(config), 1.0), tmp_path)
   config.update_from_flattened_dict({key: value, "optimizers.generator.learning_rate": 0.1})
   with pytest.raises(ValueError, match="differ in\n  --config." + told + "\nset these"):
-    fit(scored(build(config), 1.0), tmp_path)
+    fit(scored(build(config), 1.0), tmp_path, allow_config_change=True)
 
 
 def rows_of(workdir):
@@ -632,7 +633,7 @@ def growth(workdir):
     return is_best
 
   with (
-    mock.patch.object(plots, "history", lambda rows: None),
+    mock.patch.object(plots, "history", lambda *_: None),
     mock.patch.object(history, "LIMIT", 4),  # so that what is kept of rows is soon all there
     mock.patch.object(diagnostics, "PATH", 8),
     mock.patch.object(train, "Checkpoints", noted),

@@ -20,7 +20,11 @@ KEYS: Keys = {
     1, "parts in which a batch is seen, one by one, for less memory", at_least(1)
   ),
   "remat": Key(False, "run networks again for their gradients: less memory, more time"),
-  "log_every": Key(100, "rounds between two rows; 0 for never", rounds_or_never),
+  "log_every": Key(
+    100,
+    "rounds between two rows; 0 for rows of other events alone",
+    rounds_or_never,
+  ),
   "sample_every": Key(1000, "rounds between two pictures; 0 for the end alone", rounds_or_never),
   "evaluate_every": Key(0, "rounds between two evaluations; 0 for the end alone", rounds_or_never),
   "checkpoint_every": Key(
@@ -30,10 +34,10 @@ KEYS: Keys = {
   "keep_every": Key(0, "rounds whose checkpoints are kept for good; 0 for none", rounds_or_never),
   "on_nan": Key(
     "stop",
-    "stop, or rollback to the last checkpoint and on with other noise",
+    "stop, or rollback: go back to the last checkpoint, and on with another seed of the noise",
     one_of("stop", "rollback"),
   ),
-  "max_rollbacks": Key(3, "times it is gone back at most", at_least(1)),
+  "max_rollbacks": Key(3, "most rollbacks of a run", at_least(1)),
   "num_samples": Key(64, "examples in a picture", at_least(1)),
 }
 

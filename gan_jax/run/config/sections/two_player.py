@@ -52,11 +52,11 @@ def keys() -> Keys:
     "regularizer_options": {name: _options(factory) for name, factory in names.items()},
     "jitter": Key(0.05, "how far a consistency term moves points"),
     "generator_regularizers": weights(
-      {"orthogonal": 0.0}, {"orthogonal": "weight of the same for the generator"}
+      {"orthogonal": 0.0}, {"orthogonal": "weight of orthogonal on the generator"}
     ),
     "k": Key(1, "moves of the discriminator in a round, each with a fresh minibatch", at_least(1)),
     "simultaneous": Key(False, "whether both players move at once, from one draw"),
-    # What the optimizers are given; see `gan_jax.game.rules`.
+    # How the gradients that optimizers are given are computed; see `gan_jax.game.rules`.
     "rule": {
       "name": Key("gradient", "gradient; extragradient, consensus (simultaneous); unrolled"),
       "weight": Key(1.0, "of consensus: weight of the gradients' squared norm"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 from jax.sharding import Mesh
 
 from gan_jax import plots
@@ -100,7 +101,7 @@ class Logger:
     """
     moment = Moment(round, self._experiment.config.rounds, state, self._row(round, state, metrics))
     for hook in self._hooks:
-      if is_due(hook.rounds, round, moment.last):
+      if hook.rounds is None or is_due(hook.rounds, round, moment.last):
         hook.action(moment)
     columns = moment.row.columns()
     self._writer.row(round, columns)
@@ -138,14 +139,16 @@ class Logger:
     moment.row.evaluation = self._evaluation
 
   def _draw_samples(self, moment: Moment) -> None:
-    """Draws a picture of samples, real examples beside them."""
+    self._writer.picture(moment.round, self._picture(moment.state))
+
+  def _picture(self, state: State) -> np.ndarray:
+    """Draws samples; of points, the data beside them."""
     experiment = self._experiment
     n, classes = experiment.config.num_samples, experiment.example.num_classes
     labels = None if classes is None else by_class(n, classes)
-    x = self._sampler(moment.state, n, seed=experiment.config.seed, labels=labels)
+    x = self._sampler(state, n, seed=experiment.config.seed, labels=labels)
     source = experiment.batches.source
-    real = take(source, n)["x"] if source.size is None else None
-    self._writer.picture(moment.round, plots.picture(x, real=real))
+    return plots.picture(x, real=take(source, n)["x"] if source.size is None else None)
 
   def _draw_curves(self) -> None:
     rows = self._history.rows()

@@ -248,7 +248,7 @@ def play(tmp_path, monkeypatch, capsys):
   """Plays a config on one device, without scores and pictures; returns what was told."""
   one = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), parallel.AXES)
   monkeypatch.setattr(parallel, "make_mesh", lambda batch_size, **_: one)
-  monkeypatch.setattr(plots, "history", lambda rows: None)
+  monkeypatch.setattr(plots, "history", lambda *_: None)
   monkeypatch.setattr(Logger, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
   unscored = Evaluator("none", {}, (), {}, lambda *_: {})
 
