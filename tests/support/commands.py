@@ -3,12 +3,14 @@
 They are copies of one that has done so once, as that takes longer than what most commands do.
 """
 
+import atexit
 import multiprocessing
 import os
 import pathlib
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing.process import BaseProcess
 
 PRELOAD = [
   "gan_jax.run.training.train",
@@ -32,15 +34,36 @@ def run(
   Returns:
     (exit code, what it wrote to stdout and stderr).
   """
-  context = multiprocessing.get_context("forkserver")
-  context.set_forkserver_preload(PRELOAD)
   with tempfile.NamedTemporaryFile() as told:
-    given = (list(arguments), {**os.environ, **environment}, str(cwd), told.name)
-    process = context.Process(target=_play, args=given)
-    process.start()
+    process = start(arguments, environment, cwd, told.name)
     process.join()
     assert process.exitcode is not None
     return process.exitcode, pathlib.Path(told.name).read_text()
+
+
+def start(
+  arguments: Sequence[str],
+  environment: Mapping[str, str],
+  cwd: str | pathlib.Path,
+  told: str | pathlib.Path,
+) -> BaseProcess:
+  """Starts `gan_jax ARGUMENTS`.
+
+  Args:
+    arguments: of the command line.
+    environment: what is added to that of this process.
+    cwd: the folder to run it in.
+    told: the file, which is there, that it writes stdout and stderr to.
+
+  Returns:
+    The process.
+  """
+  context = multiprocessing.get_context("forkserver")
+  context.set_forkserver_preload(PRELOAD)
+  given = (list(arguments), {**os.environ, **environment}, str(cwd), str(told))
+  process = context.Process(target=_play, args=given)
+  process.start()
+  return process
 
 
 def _play(arguments: list[str], environment: dict[str, str], cwd: str, told: str) -> None:
@@ -60,4 +83,7 @@ def _play(arguments: list[str], environment: dict[str, str], cwd: str, told: str
   jax.config.update("jax_disable_most_optimizations", quick)
   jax.config.update("jax_num_cpu_devices", int(environment.get("JAX_NUM_CPU_DEVICES", "1")))
   sys.argv = ["gan_jax", *arguments]
-  app.main()
+  try:
+    app.main()
+  finally:
+    atexit._run_exitfuncs()  # without it JAX would not take leave of other processes
