@@ -112,8 +112,9 @@ with tqdm(total=len(LOSSES) * LOOKS) as bar:
     for _, states, _ in gj.population.play(people[name], batches, state, **several):
       drawn = [gj.data.to_uint8(x) for x in draw(states)]
       images[name].append(drawn[0][:25])
+      scores = [score(x) for x in drawn]
       for what, values in seen[name].items():
-        values.append([score(x)[what] for x in drawn])
+        values.append([found[what] for found in scores])
       bar.update()
 
 # %% [markdown]

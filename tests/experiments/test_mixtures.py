@@ -2,12 +2,10 @@
 
 import contextlib
 import json
-import os
 import pathlib
-import subprocess
-import sys
 from functools import partial
 
+import commands
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,13 +108,10 @@ def played(tmp_path_factory):
   out = tmp_path_factory.mktemp("mixtures")
   with parsed(out):
     keep(out, "ring8", "pacgan2", mixtures.ROWS["pacgan2"], scores(8, 7))
-  command = [sys.executable, "-m", "experiments.reproduce.mixtures", f"--out={out}"]
-  command += [*SHORT, "--rows=gan,pacgan2"]
-  # Most of the time goes to compiling.
-  environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-  done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
-  assert done.returncode == 0, done.stderr
-  return out, done.stdout
+  flags = [f"--out={out}", *SHORT, "--rows=gan,pacgan2"]
+  code, told = commands.run(flags, {}, ROOT, "experiments.reproduce.mixtures")
+  assert code == 0, told
+  return out, told
 
 
 def test_the_command_plays_what_is_not_there_and_tells_all(played):

@@ -73,7 +73,10 @@ SMALLER = {  # of a notebook, what is kept as it ran being larger: (what it says
     ("SEEDS, ROUNDS, LOOKS, WIDTH = 2, 400, 4, 8", "SEEDS, ROUNDS, LOOKS, WIDTH = 1, 240, 4, 8"),
     ('  "hinge": gj.losses.hinge,\n', ""),
   ),
-  "04_your_own": (("COUNT, ROUNDS = 16, 400, 600", "COUNT, ROUNDS = 16, 400, 320"),),
+  "04_your_own": (
+    ("COUNT, ROUNDS = 16, 400, 600", "COUNT, ROUNDS = 16, 400, 320"),
+    ('"pixel_by_pixel", hidden=48', '"pixel_by_pixel", hidden=16'),
+  ),
 }
 COMPILED = {"02_losses"}  # most of whose time goes to the compiler, with little to gain from it
 

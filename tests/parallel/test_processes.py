@@ -6,13 +6,12 @@ import re
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import time
 
+import commands
 import jax
 import pytest
-from patience import HANG
+from patience import HANG, until
 
 from experiments.bench.layouts import state_difference
 from gan_jax import parallel
@@ -42,7 +41,7 @@ SMALL = [
 
 
 @pytest.fixture
-def start(cache):
+def start(cache, tmp_path_factory):
   """Starts a command in two processes of four devices each, that know of each other."""
   running = []
 
@@ -50,27 +49,38 @@ def start(cache):
     with socket.socket() as free:
       free.bind(("127.0.0.1", 0))
       address = f"127.0.0.1:{free.getsockname()[1]}"
-    environment = {**os.environ, "GAN_JAX_CACHE": str(cache), "JAX_NUM_CPU_DEVICES": "4"}
+    environment = {"GAN_JAX_CACHE": str(cache), "JAX_NUM_CPU_DEVICES": "4"}
     environment |= {"GAN_JAX_COORDINATOR": address, "GAN_JAX_NUM_PROCESSES": "2"}
     for index in range(2):
-      command = [sys.executable, "-m", "gan_jax.run.cli.app", *arguments, f"--process_id={index}"]
-      running.append(
-        subprocess.Popen(
-          command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-        )
-      )
+      told = tmp_path_factory.mktemp("told") / "told"
+      told.touch()
+      command = [*arguments, f"--process_id={index}"]
+      running.append((commands.start(command, environment, ROOT, told), told))
     return running[-2:]
 
   yield begin
-  for process in running:
+  for process, _ in running:
     process.kill()
 
 
 def ends(running):
   """Waits for processes; returns their exit codes and what they said, without Gloo's own."""
-  told = [process.communicate(timeout=HANG)[0] for process in running]
+  for process, _ in running:
+    process.join(HANG)
   ours = lambda text: "".join(x for x in text.splitlines(True) if not x.startswith("[Gloo]"))
-  return [process.returncode for process in running], [ours(text) for text in told]
+  codes = [process.exitcode for process, _ in running]
+  return codes, [ours(told.read_text()) for _, told in running]
+
+
+def reaches(line, running):
+  """Waits for a line of the first process, while all go on."""
+  told = running[0][1]
+
+  def there():
+    assert all(process.exitcode is None for process, _ in running), told.read_text()
+    return f"\n{line}" in told.read_text()
+
+  until(there)
 
 
 def train(workdir, rounds, *more):
@@ -107,10 +117,11 @@ def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(
 def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
   """Killed, the other has nobody to go on with; asked to stop, both save and stop together."""
   endless = train(tmp_path, 1_000_000, "--config.mesh.fsdp=2")  # it saves all the time
+  if number == signal.SIGKILL:  # of whose death in a save JAX hears after 100 s without a heartbeat
+    endless.append("--config.checkpoint_every=0")
   running = start(*endless, f"--grace_seconds={HANG}")  # to save takes what it takes
-  while not (line := running[0].stdout.readline()).startswith("round 40/"):
-    assert line, running[0].wait()
-  running[1].send_signal(number)
+  reaches("round 40/", running)
+  os.kill(running[1][0].pid, number)
   codes, told = ends(running)
   if number == signal.SIGKILL:  # in the middle of what they do together, Gloo itself may abort
     assert codes[0] in (1, -signal.SIGABRT), told
@@ -125,9 +136,10 @@ def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
 def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_path):
   """JAX would end the other as if it had crashed; both wait for the first in their own way."""
   running = start(*train(tmp_path, 1_000_000))
-  while not (line := running[0].stdout.readline()).startswith("round 30/"):  # 10 is saved by then
-    assert line, running[0].wait()
-  resource.prlimit(running[0].pid, resource.RLIMIT_FSIZE, (30_000, 30_000))  # a disk that is full
+  reaches("round 30/", running)  # 10 is saved by then
+  resource.prlimit(
+    running[0][0].pid, resource.RLIMIT_FSIZE, (30_000, 30_000)
+  )  # a disk that is full
   codes, told = ends(running)
   assert codes == [1, 1] and "another process has ended; it says why" in told[1], told
   assert re.search(r"checkpoints|metrics.jsonl", told[0]) and "too large" in told[0]
@@ -141,23 +153,15 @@ def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   endless = ["--config.rounds_per_call=1_000_000", "--config.log_every=1_000_000"]
   more = [*endless, "--config.checkpoint_every=0", "--grace_seconds=5"]
   running = start(*train(tmp_path, 1_000_000, *more))
-  wait_for(
-    tmp_path / "config.json", running
-  )  # all that is left is to compile it, and that dispatch
+  reaches("compiling", running)  # all that is left is to do so, and that dispatch
   time.sleep(3)  # it may not be in the dispatch by then; see `early`
-  running[1].send_signal(signal.SIGTERM)
+  os.kill(running[1][0].pid, signal.SIGTERM)
   codes, told = ends(running)
   assert codes == [75, 75], told  # played to its end, the dispatch would take longer than HANG
   early = "stopped at round 0"  # on a slow machine, where it had not begun
   left = "left with another process"  # or was so late that JAX was first to tell it
   late = "not done 5 s after being asked to stop"
   assert all(re.search(f"{late}|{left}|{early}", x) for x in told), told
-
-
-def wait_for(path, running):
-  while not path.exists():
-    assert all(process.poll() is None for process in running)
-    time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -1,11 +1,9 @@
 """The experiment that trains discriminators to their optimum, as a user runs it but shorter."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
+import commands
 import numpy as np
 from PIL import Image
 
@@ -13,14 +11,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def test_a_short_run_nears_the_optimum_and_says_what_it_missed(tmp_path):
-  command = [sys.executable, "-m", "experiments.optimal_discriminator", f"--out={tmp_path}"]
-  done = subprocess.run(
-    [*command, "--rounds=2", "--k=120", "--batch=256"],
-    capture_output=True,
-    text=True,
-    cwd=ROOT,
-    env={**os.environ, "JAX_PLATFORMS": "cpu"},
-  )
+  flags = [f"--out={tmp_path}", "--rounds=2", "--k=120", "--batch=256"]
+  code, told = commands.run(flags, {}, ROOT, "experiments.optimal_discriminator")
   numbers = json.loads((tmp_path / "numbers.json").read_text())
   for name in ("1d", "2d"):
     rows = numbers[name]
@@ -40,6 +32,6 @@ def test_a_short_run_nears_the_optimum_and_says_what_it_missed(tmp_path):
         assert np.ptp(np.asarray(image.convert("L"))) > 200, file  # not blank
 
   # Two moves are too few for G: the run says so, and fails.
-  assert done.returncode == 1, done.stderr
-  assert "1d: |V + log 4|, at the end" in done.stderr
-  assert "MISSED" in done.stdout and numbers["missed"]
+  assert code == 1, told
+  assert "1d: |V + log 4|, at the end" in told
+  assert "MISSED" in told and numbers["missed"]
