@@ -60,7 +60,7 @@ class StepContext(NamedTuple):
     return example_keys(key, n, self.axis_name, self.microbatch)
 
 
-Join = Callable[[PyTree], PyTree]  # leaves [microbatches, ...] -> leaves [...]
+JoinRule = Callable[[PyTree], PyTree]  # leaves [microbatches, ...] -> leaves [...]
 
 
 def join_alike(stacked: PyTree) -> PyTree:
@@ -93,7 +93,7 @@ class Objective(NamedTuple):
   forward: Callable[[Params, Carried, Batch, StepContext], tuple[Any, Carried]]
   value: Callable[[Any, Params, Carried, StepContext], tuple[jax.Array, tuple[Carried, Metrics]]]
   memory: Mapping[str, PyTree] = {}
-  join: Mapping[str, "Join"] = {}
+  join: Mapping[str, "JoinRule"] = {}
   uses_real: bool = True
 
 
@@ -370,7 +370,7 @@ def _play_turn(
   return state, jax.tree.map(lambda x: x[-1], history)
 
 
-def losses(
+def losses_of(
   players: Mapping[str, Player],
   params: Params,
   carried: Carried,
@@ -418,7 +418,7 @@ def gradients(
   batch: Batch,
   context: StepContext,
 ) -> Gradients:
-  """Computes each player's gradient at given parameters and draw; arguments as for `losses`.
+  """Computes each player's gradient at given parameters and draw; arguments as for `losses_of`.
 
   Each player's loss is differentiated in its own networks alone. This is what `stop_gradient` is
   used for elsewhere, and needs no mark in the losses.
@@ -428,7 +428,7 @@ def gradients(
     device's examples: `mean` over devices makes them those of the batch.
   """
   owned_params = _pick(params, _owned(players))
-  loss_of = lambda owned: losses(players, {**params, **owned}, carried, batch, context)
+  loss_of = lambda owned: losses_of(players, {**params, **owned}, carried, batch, context)
   # Linearised once: players that move at once share the forward and its activations.
   _, jvp, new_carried = jax.linearize(loss_of, owned_params, has_aux=True)
   grads = {}
@@ -529,7 +529,7 @@ def join_devices(game: Game, new_carried: Carried, axis_name: AxisName) -> Carri
   if axis_name is None:
     return new_carried
   # One message for all means: a message costs more than what is in it.
-  how = joins(game, new_carried)
+  how = join_rules(game, new_carried)
   of = lambda *kinds: {name: tree for name, tree in new_carried.items() if how[name] in kinds}
   averaged = _mean_floats(of(join_mean), axis_name)
   custom = set(how.values()) - {join_mean, join_alike}
@@ -546,7 +546,7 @@ def _mean_floats(tree: PyTree, axis_name: AxisName) -> PyTree:
   return jax.tree.unflatten(kind, [next(means) if yes else x for x, yes in pairs])
 
 
-def joins(game: Game, new_carried: Carried) -> dict[str, Join]:
+def join_rules(game: Game, new_carried: Carried) -> dict[str, JoinRule]:
   """Returns the rule by which each statistic and memory joins; refuses memory without one."""
   declared = {name: how for p in game.players.values() for name, how in p.objective.join.items()}
   networks = _owned(game.players)

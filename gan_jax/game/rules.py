@@ -29,8 +29,8 @@ from gan_jax.game.core import (
   gradient_descent,
   gradients,
   join_mean,
-  joins,
-  losses,
+  join_rules,
+  losses_of,
   mean,
   update,
 )
@@ -145,7 +145,7 @@ def unrolled(
       later, _ = jax.lax.scan(step, _at(state, params), length=steps)
       # The player's own parameters stay where they are; the opponent's are k updates on.
       of_all = {**later.params, **params}
-      return losses(unrolled_player, of_all, state.carried, batch, context)[0][player]
+      return losses_of(unrolled_player, of_all, state.carried, batch, context)[0][player]
 
     owned = {net: state.params[net] for net in game.players[player].owns}
     return {**grads, player: jax.grad(unrolled_loss)(owned)}, new_carried
@@ -193,7 +193,7 @@ def microbatches(turns: Turns, count: int) -> Turns:
     indexed = jnp.arange(count), jax.tree.map(lambda x: _split(x, count), dict(batch))
     zeros = jax.tree.map(jnp.zeros_like, owned)
     total, (new_carried, metrics) = jax.lax.scan(add, zeros, indexed)
-    how = joins(game, new_carried)
+    how = join_rules(game, new_carried)
     new_carried = {name: how[name](stacked) for name, stacked in new_carried.items()}
     # Microbatches have equally many examples, so that the mean of their means is the batch's.
     return jax.tree.map(lambda x: x / count, total), (new_carried, join_mean(metrics))

@@ -47,7 +47,7 @@ from gan_jax.losses.objectives import (
   Observe,
   TermLike,
   Weight,
-  adversarial,
+  adversarial_term,
   is_weight,
   minimise,
 )
@@ -118,11 +118,11 @@ def two_player(
     )
   noise = None if isinstance(instance_noise, int | float) and not instance_noise else instance_noise
   nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise, remat)
-  # One function object for both players: moves at once share its evaluation (see `game.losses`).
+  # One function object for both players: moves at once share its evaluation (see `core.losses_of`).
   forward = functools.partial(_forward, nets)
 
   def player(name: str, extra: Terms | None, observe: Observe, observed: PyTree = ()) -> Player:
-    terms = {"adversarial": (1.0, adversarial(loss, name)), **(extra or {})}
+    terms = {"adversarial": (1.0, adversarial_term(loss, name)), **(extra or {})}
     objective = minimise(forward, terms, player=name, observe=observe, observed=observed)
     # Labels are real data; so are batch statistics that real and fake examples share.
     uses_data = objective.uses_real or conditional or joint

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from gan_jax.checks import is_integer, is_number, shown, takes
 from gan_jax.game.core import (
   Carried,
-  Join,
+  JoinRule,
   Metrics,
   Objective,
   Params,
@@ -109,7 +109,7 @@ class Term(NamedTuple):
   shown: Callable[[jax.Array, PyTree], jax.Array] = lambda values, memory: jnp.mean(values)
   uses_real: bool = True
   couples: bool = False
-  join: Join | None = None
+  join: JoinRule | None = None
 
 
 Observe = Callable[[Match, PyTree], tuple[Metrics, PyTree]]
@@ -136,7 +136,7 @@ def as_term(term: TermLike) -> Term:
   return stateless(term)
 
 
-def adversarial(loss: AdversarialLoss, player: str) -> Term:
+def adversarial_term(loss: AdversarialLoss, player: str) -> Term:
   """Builds the term of one side of an adversarial loss.
 
   Args:
@@ -278,7 +278,7 @@ def minimise(
   return Objective(forward, value, memory, join, uses_real)
 
 
-def _join(term: Term) -> Join | None:
+def _join(term: Term) -> JoinRule | None:
   """Returns the rule by which the memory of a term joins, if there is one."""
   joinable = term.couples or not jax.tree.leaves(term.memory)
   return term.join or (join_alike if joinable else None)

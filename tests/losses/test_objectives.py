@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 from gan_jax import losses
 from gan_jax.game.core import Game, Player, StepContext, Turn, init, play_round
 from gan_jax.game.random import example_keys
-from gan_jax.losses.objectives import Match, Term, adversarial, every, minimise, stateless
+from gan_jax.losses.objectives import Match, Term, adversarial_term, every, minimise, stateless
 from gan_jax.losses.regularizers import lecam, r1
 
 REAL = jnp.asarray([[1.0, 2.0], [-1.0, 3.0], [0.5, 0.0], [2.0, 2.0]])
@@ -252,9 +252,9 @@ NOISE = stateless(lambda match: match.real_logits * jax.vmap(jax.random.normal)(
 @pytest.mark.parametrize(
   "terms",
   [
-    {"adversarial": (1.0, adversarial(losses.relativistic_average, "discriminator"))},
-    {"adversarial": (1.0, adversarial(losses.relativistic_average_hinge, "generator"))},
-    {"adversarial": (1.0, adversarial(losses.non_saturating, "discriminator"))},
+    {"adversarial": (1.0, adversarial_term(losses.relativistic_average, "discriminator"))},
+    {"adversarial": (1.0, adversarial_term(losses.relativistic_average_hinge, "generator"))},
+    {"adversarial": (1.0, adversarial_term(losses.non_saturating, "discriminator"))},
     {"r1": (2.0, r1), "lecam": (1.0, every(1, lecam())), "noise": (1.0, NOISE)},
   ],
   ids=["averages", "averages of the generator", "pairwise", "regularizers"],

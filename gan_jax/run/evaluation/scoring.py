@@ -35,7 +35,7 @@ from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.features import bounded, name_of
 from gan_jax.run.evaluation.sampling import Sampler, truncated
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.runs import NO_BEST, RULES, Run, RunFolder, check_truncation
+from gan_jax.run.results.runs import FOLDERS, NO_BEST, Run, RunFolder, check_truncation
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 from gan_jax.run.training.saving.lock import is_live
 
@@ -107,7 +107,7 @@ def evaluate(
     run = folder.restore(which)
     evaluator, round = folder.experiment.evaluator(), int(run.state.round)
     scores[round] = scores.get(round) or score(run, seeds, how)
-    chosen = chosen_by(run.experiment, run.config, evaluator) if run.rule == "best" else None
+    chosen = chosen_by(run.experiment, run.config, evaluator) if run.checkpoint == "best" else None
     card = _card(run, scores[round], seeds, how, chosen)
     path, error = _keep(run, card)
     unwritten = unwritten or error
@@ -225,7 +225,7 @@ def _card(
   chosen: str | None = None,
 ) -> Card:
   round, images = int(run.state.round), int(run.state.images)
-  about = (run.experiment, run.experiment.evaluator(), draws, run.rule, round, seeds, how)
+  about = (run.experiment, run.experiment.evaluator(), draws, run.checkpoint, round, seeds, how)
   return card_of(*about, images=images, chosen=chosen)
 
 
@@ -233,7 +233,7 @@ def card_of(
   experiment: Experiment,
   evaluator: Evaluator,
   draws: Draws,
-  rule: str,
+  checkpoint: str,
   round: int,
   seeds: Sequence[int],
   how: SamplingOptions | None = None,
@@ -246,7 +246,7 @@ def card_of(
   return make_card(
     evaluator,
     draws,
-    checkpoint=rule if rule in RULES else "asked for",
+    checkpoint=checkpoint if checkpoint in FOLDERS else "asked for",
     sampled={
       "ema": how.ema and bool(experiment.game.averages),
       "truncation": how.truncation,

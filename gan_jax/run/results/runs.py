@@ -36,7 +36,7 @@ from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 STEPS = 10  # of an interpolation
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
-RULES: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
+FOLDERS: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
 
 
 class RunFolder:
@@ -140,12 +140,12 @@ class Run(NamedTuple):
   Attributes:
     folder: folder of the run, which all of its checkpoints share.
     state: state of the checkpoint.
-    rule: choice of the checkpoint: "last", "best", or a round.
+    checkpoint: choice of the checkpoint: "last", "best", or a round.
   """
 
   folder: RunFolder
   state: State
-  rule: str
+  checkpoint: str
 
   @property
   def config(self) -> ConfigDict:
@@ -362,8 +362,8 @@ def rebuilt(
 
 def _checkpoint_folder(workdir: pathlib.Path, at: int | str) -> tuple[pathlib.Path, int | None]:
   """Returns the folder of a checkpoint, and its round if that was asked for."""
-  if at in RULES:
-    return workdir / RULES[at], None
+  if at in FOLDERS:
+    return workdir / FOLDERS[at], None
   if not str(at).isdecimal():
     raise ValueError(f"checkpoint is {at!r}: expected last, best, or a round")
   is_best = (workdir / BEST / str(at)).is_dir()

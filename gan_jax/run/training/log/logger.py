@@ -186,19 +186,19 @@ class Logger:
     self._clock += seconds
     self._progress.leave_out(seconds)
 
-  def _card(self, evaluator: Evaluator, rule: str, *rows: Mapping[str, Any]) -> Card:
+  def _card(self, evaluator: Evaluator, checkpoint: str, *rows: Mapping[str, Any]) -> Card:
     """Builds the card of a row's scores; without a row, one of the protocol alone."""
     draws = [
       {k: float(v) for k, v in scores_of(row).items() if k in evaluator.better} for row in rows
     ]
     round = rows[0]["round"] if rows else 0
     chosen = None
-    if rule == "best":
+    if checkpoint == "best":
       chosen = chosen_by(self._experiment, self._experiment.config, evaluator)
     seeds = [TRAINING_DRAW]
     images = int(rows[0]["images"]) if rows else None
     return card_of(
-      self._experiment, evaluator, draws, rule, round, seeds, images=images, chosen=chosen
+      self._experiment, evaluator, draws, checkpoint, round, seeds, images=images, chosen=chosen
     )
 
   def _is_best(self, scores: Mapping[str, float]) -> bool:
@@ -246,9 +246,9 @@ class Logger:
     chosen = {"last": scored[-1] if scored else None, "best": best_row(scored, evaluator)}
     if not self._experiment.config.evaluate_every:
       del chosen["best"]
-    for rule, row in chosen.items():
+    for checkpoint, row in chosen.items():
       if row is not None:
-        save_card(self._card(evaluator, rule, row), self._workdir)
+        save_card(self._card(evaluator, checkpoint, row), self._workdir)
 
 
 class NullLogger:
