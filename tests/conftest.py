@@ -32,6 +32,14 @@ jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute or more each
+
+
+def pytest_collection_modifyitems(items):
+  """Begins with what takes long: at the end it would be left to one worker, and one core idle."""
+  items.sort(key=lambda item: item.path.name not in FIRST)
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> pathlib.Path:
   """One cache of compiled programs and classifiers; JAX does not let two processes write to one."""
