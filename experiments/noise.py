@@ -65,7 +65,7 @@ def under_noise(count: int) -> dict[int, Mapping[str, float]]:
     for name, metric in METRICS.items()
     if name not in LEFT_OUT and not metric.walks  # here is no generator
   }
-  evaluator = evaluator_for(train, test, num_fake=count, asked=EvaluationSpec(metrics=metrics))
+  evaluator = evaluator_for(train, test, num_fake=count, spec=EvaluationSpec(metrics=metrics))
   clean, noise = data.take(train, count), np.random.default_rng(0)
   found = {}
   for level in LEVELS:

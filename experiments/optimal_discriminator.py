@@ -216,8 +216,8 @@ def look(problem: Problem, round: int, *seen: jax.Array) -> Look:
     "mean |D - 1/2|": np.sum(mass * np.abs(d - 0.5)),
   }
   shape = [len(axis) for axis in problem.axes]
-  fields = (a.reshape(shape) for a in (p, q, d, best))
-  return Look(round, {name: float(a) for name, a in numbers.items()}, *fields, z, x)
+  p, q, d, best = (a.reshape(shape) for a in (p, q, d, best))
+  return Look(round, {name: float(a) for name, a in numbers.items()}, p, q, d, best, z, x)
 
 
 # --- numbers --------------------------------------------------------------------------------------

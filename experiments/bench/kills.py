@@ -77,19 +77,19 @@ def play(workdir: str, rounds: int, cache: str, reached: Any, limit: int) -> Non
   os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the progress line
   jax.config.update("jax_compilation_cache_dir", cache)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-  next_stop = train._next_stop
+  next_stop = train.next_stop
 
-  def noting(config: ConfigDict, round: int) -> int:
+  def noting(round: int, *rest: int) -> int:
     reached.value = round
     while round >= limit:
       time.sleep(0.001)
-    return next_stop(config, round)
+    return next_stop(round, *rest)
 
   drawn = {
     "history": lambda *_: None,
     "picture": lambda x, **_: np.uint8(40 * x + 128)[..., None],
   }
-  with mock.patch.object(train, "_next_stop", noting), mock.patch.multiple(plots, **drawn):
+  with mock.patch.object(train, "next_stop", noting), mock.patch.multiple(plots, **drawn):
     train.fit(experiment.build(config(rounds)), workdir)
 
 

@@ -293,7 +293,7 @@ def main() -> None:
       if parallel.is_first():
         print(f"| {name} | {found:.0e} |", flush=True)
     return
-  if jax.config.jax_num_cpu_devices < DEVICES:
+  if jax.config.jax_num_cpu_devices < DEVICES:  # type: ignore[attr-defined]
     jax.config.update("jax_num_cpu_devices", DEVICES)
   print(f"| after {options.rounds} rounds | {' | '.join(LAYOUTS)} |\n|---|{'---|' * len(LAYOUTS)}")
   for name in options.games:

@@ -82,7 +82,7 @@ def main() -> None:
   parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs/layouts.png"))
   options = parser.parse_args()
   sharding.SMALL = 1  # else nothing here were large enough to be split
-  if jax.config.jax_num_cpu_devices < DEVICES:
+  if jax.config.jax_num_cpu_devices < DEVICES:  # type: ignore[attr-defined]
     jax.config.update("jax_num_cpu_devices", DEVICES)
   found = measure(options.rounds)
   shown = [round for round in (1, 10, 20, 40, 60, 80, 100, 149) if round < options.rounds]

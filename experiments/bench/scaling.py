@@ -147,7 +147,7 @@ def main() -> None:
   parser.add_argument("--fsdp", type=int, default=2, help="also with the state in so many parts")
   parser.add_argument("--counts", type=int, nargs="*", default=COUNTS)
   options = parser.parse_args()
-  if jax.config.jax_num_cpu_devices < max(options.counts):
+  if jax.config.jax_num_cpu_devices < max(options.counts):  # type: ignore[attr-defined]
     jax.config.update("jax_num_cpu_devices", max(options.counts))
   devices = jax.devices()
   counts = [n for n in options.counts if n <= len(devices)]

@@ -119,7 +119,8 @@ def annealed(config: ConfigDict, epochs: int) -> ConfigDict:
 def parzen_evaluator(score) -> Evaluator:
   """Scores samples by the log-likelihood of test images under them."""
 
-  def evaluate(sample: SampleFn) -> dict[str, float]:
+  def evaluate(sample: SampleFn, walk: object) -> dict[str, float]:
+    del walk  # images alone are scored
     found: LogLikelihood = score(sample(SAMPLES, 0)["x"])
     return {"log_likelihood": found.mean, "error": found.error, "width": found.width}
 
