@@ -13,9 +13,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 
 # XLA's newer code generator takes two and a half times as long as the one before it, which is as
-# exact; commands are run with either. Small programs are not worth being split among threads. Of
-# LLVM's levels the first gives the same bits as the last, and first parameters in a fifth of the
-# time that their compilation took.
+# exact; commands are run with either. Small programs are not worth being split among threads. At
+# LLVM's first level a first state, whose bits are the same, is compiled in a fifth of the time.
 QUICKER = (
   "--xla_cpu_use_fusion_emitters=false",
   "--xla_cpu_parallel_codegen_split_count=1",
