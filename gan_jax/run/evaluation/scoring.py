@@ -93,14 +93,18 @@ def evaluate(
     ValueError: for a key or a value that there is not.
     OSError: cards could not be written; all of them have been yielded.
   """
-  folder = RunFolder(workdir, changes)
+  yield from _evaluate(RunFolder(workdir, changes), at, _seeds(seed, draws), how)
+
+
+def _evaluate(
+  folder: RunFolder, at: int | str | None, seeds: Sequence[int], how: SamplingOptions | None
+) -> Iterator[Scored]:
   wanted: list[int | str] = ["last"] if at is None else [at]
   if at in (None, "best"):
     with Checkpoints(folder.workdir / BEST) as best:
       if at and not best.rounds():
-        raise FileNotFoundError(NO_BEST.format(workdir))
+        raise FileNotFoundError(NO_BEST.format(folder.workdir))
       wanted += ["best"] if best.rounds() and not at else []
-  seeds = _seeds(seed, draws)
   scores: dict[int, Draws] = {}
   unwritten = None
   for which in wanted:
@@ -160,7 +164,7 @@ def follow(
     if ended:
       break
     time.sleep(pause)
-  yield from evaluate(workdir, seed=seed, draws=draws, how=how, changes=changes)
+  yield from _evaluate(folder, None, seeds, how)
 
 
 def _seeds(seed: int, draws: int) -> range:

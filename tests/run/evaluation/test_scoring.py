@@ -77,14 +77,16 @@ def test_one_checkpoint_has_one_set_of_draws_and_those_that_were_asked_for(workd
   assert kept == [[1, 2, 3, 4, 5]] * 2  # what was scored before is not thrown away
 
 
-def test_a_run_is_built_once_whatever_is_scored_of_it(workdir, monkeypatch):
+@pytest.mark.parametrize("way", [evaluate, follow])
+def test_a_run_is_built_once_whatever_is_scored_of_it(workdir, monkeypatch, way):
   counted = {
     function.__name__: count(monkeypatch, function)
     for function in (default_config, complete, build_game, evaluator_for, data.load)
   }
-  assert len(list(evaluate(workdir, draws=2, changes={"num_fake": 60}))) == 2  # last and best
+  scored = list(way(workdir, draws=2, changes={"num_fake": 60}))
+  assert [card.protocol["checkpoint"] for card, _ in scored][-2:] == ["last", "best"]
   calls = {name: len(found) for name, found in counted.items()}
-  assert calls["default_config"] <= 2 and calls["complete"] <= 3
+  assert calls["default_config"] <= 2 and calls["complete"] <= 4
   assert calls["build_game"] == calls["evaluator_for"] == 1
   assert calls["load"] == 2  # the two splits
 
