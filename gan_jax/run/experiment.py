@@ -68,12 +68,15 @@ def build(config: ConfigDict) -> Experiment:
   return assemble(complete(config))
 
 
-def assemble(config: ConfigDict, game: Game | None = None) -> Experiment:
+def assemble(
+  config: ConfigDict, game: Game | None = None, splits: data_of_config.Splits | None = None
+) -> Experiment:
   """Builds the experiment of a complete config.
 
   Args:
     config: complete.
     game: that the config is of, where there is one already.
+    splits: its data, where they have been loaded already.
 
   Returns:
     The experiment.
@@ -81,7 +84,7 @@ def assemble(config: ConfigDict, game: Game | None = None) -> Experiment:
   Raises:
     As `build`.
   """
-  train, test = data_of_config.load(config)
+  train, test = splits or data_of_config.load(config)
   spec = evaluation_spec(**config.evaluation)
   suited(train, test, spec)  # before anything is trained, it is refused if it cannot be had
   batches = data_of_config.batches(config, train)

@@ -24,6 +24,7 @@ from gan_jax.run.ablation.plan import (
 )
 from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.run.config.config import canonical, replaced
+from gan_jax.run.config.sections import data
 from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.evaluation.sampling import Sampler
@@ -106,19 +107,25 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
     runs: runs of an ablation.
 
   Returns:
-    Experiments by the names of the variants, each of the seed of its first run; those that are
-    scored alike share one evaluator, as one that looks at images is dear to make.
+    Experiments by the names of the variants, each of the seed of its first run. Those of the same
+    data share these, and those that are scored alike the evaluator, which may be dear to build.
 
   Raises:
     ValueError: for one that cannot be built, or scored as it is to be; names it.
   """
   built: dict[str, Experiment] = {}
+  splits: dict[str, data.Splits] = {}  # of many variants, data are in memory once
   evaluators: dict[str, Callable[[], Evaluator]] = {}
   for one in runs:
     if one.name not in built:
       try:
-        experiment = assemble(one.config)
-        evaluator = evaluators.setdefault(_scoring(one.config), experiment.evaluator)
+        where = _values(one.config, "data", "data_options", "conditional", "batch_size")
+        splits[where] = splits.get(where) or data.load(one.config)
+        experiment = assemble(one.config, splits=splits[where])
+        scoring = _values(
+          one.config, "data", "data_options", "conditional", "evaluation", "num_fake"
+        )
+        evaluator = evaluators.setdefault(scoring, experiment.evaluator)
         built[one.name] = experiment._replace(evaluator=evaluator)
       except ValueError as error:
         message = str(error).replace("--config.", "--config.base.")  # where an ablation has the key
@@ -146,9 +153,8 @@ class _Track(NamedTuple):
   failed: str | None = None
 
 
-def _scoring(config: ConfigDict) -> str:
-  """Formats the keys of a config that an evaluator depends on, but for the seed."""
-  keys = ("data", "data_options", "conditional", "evaluation", "num_fake")
+def _values(config: ConfigDict, *keys: str) -> str:
+  """Formats the values of some keys of a config."""
   return ConfigDict({key: config[key] for key in keys}).to_json(sort_keys=True)
 
 

@@ -52,7 +52,7 @@ def test_variants_are_built_once_and_their_seeds_share_an_evaluator(tmp_path, mo
   asked = tiny(axes=axes, baseline={"loss": "hinge"}, seeds=range(5), rounds=2)
   assert len(play.run(asked, tmp_path, quiet).rows) == 10
   calls = {name: len(found) for name, found in counted.items()}
-  assert calls == {"assemble": 2, "evaluator_for": 1, "load": 4}  # two splits of each
+  assert calls == {"assemble": 2, "evaluator_for": 1, "load": 2}  # the splits, once for both
 
 
 def test_row_is_that_of_a_single_run(played, tmp_path):
