@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import tempfile
+import threading
 import zipfile
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import IO, Any
@@ -31,8 +32,8 @@ def atomic_write(path: Path) -> Iterator[pathlib.Path]:
   """Yields a temporary path that replaces `path` once it is written without an error."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  # Hidden: a glob for *.png does not match it while it is half written.
-  temporary = path.with_name(f".{path.name}.{os.getpid()}")
+  # Hidden: a glob for *.png does not match it while it is half written. Each thread has its own.
+  temporary = path.with_name(f".{path.name}.{threading.get_native_id()}")
   try:
     with error_context(path, temporary):
       yield temporary

@@ -10,6 +10,8 @@ import commands
 import jax
 import pytest
 
+from gan_jax.run.cli.compilation_cache import keep_programs
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 # XLA's newer code generator takes two and a half times as long as the one before it, which is as
@@ -41,15 +43,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> pathlib.Path:
-  """One cache of compiled programs and classifiers; JAX does not let two processes write to one."""
+  """One cache of compiled programs and classifiers, for a worker and the processes it starts."""
   return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(cache):
   """Keeps every compiled program, as many tests make the same ones."""
-  jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+  keep_programs(cache / "xla")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -67,16 +67,14 @@ def config(rounds: int) -> ConfigDict:
 
 def play(workdir: str, rounds: int, cache: str, reached: Any, limit: int) -> None:
   """Trains in a process of its own, tells which rounds it dispatches, and waits at a limit."""
-  import jax
-
   from gan_jax import plots
   from gan_jax.run import experiment
+  from gan_jax.run.cli.compilation_cache import keep_programs
   from gan_jax.run.training import train
 
   logging.disable(logging.WARNING)
   os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the progress line
-  jax.config.update("jax_compilation_cache_dir", cache)
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+  keep_programs(cache)
   next_stop = train.next_stop
 
   def noting(round: int, *rest: int) -> int:

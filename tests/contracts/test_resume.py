@@ -13,6 +13,7 @@ from elsewhere import environment
 
 from gan_jax import plots
 from gan_jax.files import write_json
+from gan_jax.run.cli.compilation_cache import keep_programs
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.experiment import build
@@ -103,10 +104,8 @@ def fit(kind, workdir):
 def go_on(folder):
   """Plays what is left of every run in a folder; called in a process of its own."""
   import conftest  # noqa: F401  (eight devices)
-  import jax
 
-  jax.config.update("jax_compilation_cache_dir", os.environ["XLA_CACHE"])
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+  keep_programs(os.environ["XLA_CACHE"])
   plots.history = lambda *_: None
   for kind in KINDS:
     fit(kind, pathlib.Path(folder) / kind)

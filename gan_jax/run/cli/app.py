@@ -238,17 +238,17 @@ def _print_unraisable(unraisable: Any) -> None:
 
 
 def _prepare_jax() -> None:
-  """Sets JAX's switches, and keeps compiled programs, in its own cache or this project's."""
-  import jax
-
+  """Sets JAX's switches, and keeps compiled programs, in JAX's own cache or this project's."""
+  from gan_jax.run.cli import compilation_cache
   from gan_jax.run.config import switches
 
   switches.fix_all()
-  if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+  if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    compilation_cache.write_whole()
+  else:
     cache = os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")
-    jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(cache, "xla").expanduser()))
     # Small programs too: a short run has a dozen, of 0.1 to 1 s each.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    compilation_cache.keep_programs(pathlib.Path(cache, "xla"), seconds=0.1)
 
 
 def _leave(number: int, frame: Any) -> None:

@@ -1,0 +1,66 @@
+"""Compiled programs on disk: none is ever half there."""
+
+import multiprocessing
+import os
+import pathlib
+import signal
+
+import jax
+from jax._src import lru_cache
+from jax.experimental.compilation_cache import compilation_cache
+
+from gan_jax.run.cli.compilation_cache import keep_programs
+
+SOME = b"a program" * 1000
+
+
+def be_killed_while_writing(folder):
+  """Writes an entry, and is killed with half of it written; called in a process of its own."""
+  keep_programs(folder)
+  write = pathlib.Path.write_bytes
+
+  def write_half(path, content):
+    write(path, content[: len(content) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+  pathlib.Path.write_bytes = write_half
+  lru_cache.LRUCache(folder, max_size=-1).put("key", SOME)
+
+
+def test_a_killed_process_leaves_no_part_of_a_program(tmp_path):
+  process = multiprocessing.get_context("spawn").Process(
+    target=be_killed_while_writing, args=(str(tmp_path),)
+  )
+  process.start()
+  process.join()
+  assert process.exitcode == -signal.SIGKILL
+  kept = lru_cache.LRUCache(str(tmp_path), max_size=-1)
+  assert kept.get("key") is None
+  kept.put("key", SOME)
+  assert kept.get("key") == SOME
+
+
+def test_an_entry_that_is_there_stays(tmp_path):
+  kept = lru_cache.LRUCache(str(tmp_path), max_size=-1)
+  kept.put("key", SOME)
+  kept.put("key", b"another")
+  assert kept.get("key") == SOME
+
+
+def test_programs_are_found_again(tmp_path):
+  hits = []
+  listen = lambda event, **_: hits.append(event) if event.endswith("/cache_hits") else None
+  before = jax.config.jax_compilation_cache_dir
+  jax.monitoring.register_event_listener(listen)
+  try:
+    keep_programs(tmp_path / "xla")
+    compilation_cache.reset_cache()
+    for _ in range(2):
+      jax.clear_caches()
+      assert jax.jit(lambda x: 3 * x + 1)(2.0) == 7.0
+    assert hits
+    assert all(path.name.endswith("-cache") for path in (tmp_path / "xla").iterdir())
+  finally:
+    jax.monitoring.unregister_event_listener(listen)
+    keep_programs(before)
+    compilation_cache.reset_cache()
