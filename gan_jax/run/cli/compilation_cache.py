@@ -1,7 +1,8 @@
 """Compiled programs, kept on disk: each is written whole or not at all.
 
 JAX (0.10 to 0.12) writes them in place, and never over one that is there: a process killed in
-between leaves a part, which every later process reads, warns of, and compiles again.
+between, or a full disk, leaves a part, which every later process reads, warns of, and compiles
+again.
 """
 
 import functools
@@ -43,9 +44,8 @@ def _written_whole(put: Callable[[Any, str, bytes], None]) -> Callable[[Any, str
     folder = str(cache.path)
     if cache.eviction_enabled or "://" in folder:  # under a lock; or no files, and whole already
       return put(cache, key, value)
-    entry = pathlib.Path(folder, f"{key}-cache")
-    if not entry.exists():
-      with atomic_write(entry) as path:
-        path.write_bytes(value)
+    # Over one that is there: JAX could not read it, else it would not have compiled.
+    with atomic_write(pathlib.Path(folder, f"{key}-cache")) as path:
+      path.write_bytes(value)
 
   return put_whole
