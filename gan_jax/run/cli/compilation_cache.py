@@ -1,8 +1,7 @@
 """Compiled programs, kept on disk: each is written whole or not at all.
 
-JAX (0.10 to 0.12) writes them in place, and never over one that is there: a process killed in
-between, or a full disk, leaves a part, which every later process reads, warns of, and compiles
-again.
+JAX 0.10.2 writes them in place, and never over one that is there: a process killed in between, or a
+full disk, leaves a part, which every later process reads, warns of, and compiles again.
 """
 
 import functools
