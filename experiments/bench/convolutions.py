@@ -39,7 +39,8 @@ import jax
 from jax import lax
 
 from gan_jax.data.example import Example
-from gan_jax.game.core import Game, init, minibatches, play_round
+from gan_jax.game.core import Game, minibatches
+from gan_jax.game.play import init, play_round
 from gan_jax.nets import convolution
 from gan_jax.run.config import complete, default_config, network, replaced
 from gan_jax.run.config.sections.two_player import build_game

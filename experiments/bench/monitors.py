@@ -20,7 +20,8 @@ from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
 from gan_jax.game import monitors
-from gan_jax.game.core import State, init, minibatches
+from gan_jax.game.core import State, minibatches
+from gan_jax.game.play import init
 from gan_jax.parallel.mesh import make_mesh
 from gan_jax.parallel.sharding import state_sharding
 from gan_jax.run.evaluation.held_out import held_out_probe

@@ -24,7 +24,8 @@ from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
 from gan_jax import parallel
-from gan_jax.game.core import init, minibatches
+from gan_jax.game.core import minibatches
+from gan_jax.game.play import init
 from gan_jax.run import population
 from gan_jax.run.config import from_file
 from gan_jax.run.experiment import Experiment, build

@@ -21,7 +21,8 @@ from jax.flatten_util import ravel_pytree
 from experiments import ring
 from experiments.bench.layouts import DEVICES, LAYOUTS, one
 from gan_jax import plots
-from gan_jax.game.core import Game, Player, State, init, minibatches
+from gan_jax.game.core import Game, Player, State, minibatches
+from gan_jax.game.play import init
 from gan_jax.game.random import make_key
 from gan_jax.parallel import sharding
 from gan_jax.run.experiment import build

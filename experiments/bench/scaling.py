@@ -22,7 +22,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gan_jax import parallel
-from gan_jax.game.core import init
+from gan_jax.game.play import init
 from gan_jax.run.experiment import Experiment, build
 from gan_jax.run.training.rounds import JittedRounds, jit_rounds
 

@@ -32,8 +32,9 @@ from experiments.means import lost, mean_and_error
 from gan_jax import losses
 from gan_jax.data import GRID25, Batches, Source, load
 from gan_jax.files import write_json
-from gan_jax.game.core import Game, sample
+from gan_jax.game.core import Game
 from gan_jax.game.latents import normal
+from gan_jax.game.play import sample
 from gan_jax.game.schedules import decay
 from gan_jax.game.two_player import two_player
 from gan_jax.losses.objectives import every

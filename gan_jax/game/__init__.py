@@ -17,21 +17,13 @@ from gan_jax.game.core import (
   State,
   StepContext,
   Turn,
-  check_game,
-  check_turns,
   gradient_descent,
   gradients,
   images_a_round,
-  init,
-  join_alike,
-  join_devices,
-  join_mean,
-  join_rules,
   losses_of,
-  mean,
   minibatches,
-  networks,
-  play_round,
-  sample,
   update,
 )
+from gan_jax.game.memory import join_alike, join_devices, join_mean, join_rules, mean
+from gan_jax.game.play import init, networks, play_round, sample
+from gan_jax.game.validation import check_game, check_turns

@@ -25,16 +25,14 @@ from gan_jax.game.core import (
   State,
   StepContext,
   Turn,
-  check_turns,
   gradient_descent,
   gradients,
-  join_mean,
-  join_rules,
   losses_of,
-  mean,
   update,
 )
+from gan_jax.game.memory import join_mean, join_rules, mean
 from gan_jax.game.random import Microbatch
+from gan_jax.game.validation import check_turns
 
 Turns = tuple[Turn, ...]
 

@@ -26,21 +26,11 @@ from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from gan_jax.checks import is_integer, shown, takes
 from gan_jax.game import monitors
-from gan_jax.game.core import (
-  Batch,
-  Carried,
-  Decay,
-  Game,
-  Params,
-  Player,
-  PyTree,
-  StepContext,
-  Turn,
-  check_game,
-)
+from gan_jax.game.core import Batch, Carried, Decay, Game, Params, Player, PyTree, StepContext, Turn
 from gan_jax.game.latents import Latent
 from gan_jax.game.random import example_keys
 from gan_jax.game.turns import alternating
+from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (
   Match,

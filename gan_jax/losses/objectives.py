@@ -14,17 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import is_integer, is_number, shown, takes
-from gan_jax.game.core import (
-  Carried,
-  JoinRule,
-  Metrics,
-  Objective,
-  Params,
-  PyTree,
-  StepContext,
-  join_alike,
-  join_mean,
-)
+from gan_jax.game.core import Carried, JoinRule, Metrics, Objective, Params, PyTree, StepContext
+from gan_jax.game.memory import join_alike, join_mean
 from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch
 from gan_jax.losses.adversarial import AdversarialLoss
 

@@ -13,18 +13,8 @@ from typing import Any
 import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.game.core import (
-  Batch,
-  Game,
-  Gradients,
-  Params,
-  PyTree,
-  Rule,
-  State,
-  StepContext,
-  Turn,
-  join_devices,
-)
+from gan_jax.game.core import Batch, Game, Gradients, Params, PyTree, Rule, State, StepContext, Turn
+from gan_jax.game.memory import join_devices
 from gan_jax.parallel.mesh import AXES, replicated
 
 SMALL = 2**14  # elements: a smaller array is cheaper kept on every device than gathered

@@ -23,19 +23,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.checks import is_integer, shown, takes
 from gan_jax.data import Batches
-from gan_jax.game.core import (
-  Game,
-  Metrics,
-  PyTree,
-  State,
-  check_game,
-  init,
-  minibatches,
-  play_round,
-  sample,
-)
+from gan_jax.game.core import Game, Metrics, PyTree, State, minibatches
 from gan_jax.game.monitors import MONITOR
+from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.random import make_key
+from gan_jax.game.validation import check_game
 from gan_jax.losses.objectives import OBSERVED
 from gan_jax.run.training.log.diagnostics import first_not_finite
 

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from gan_jax.game.core import Batch, Game, Params, State, StepContext, gradients, play_round
+from gan_jax.game.core import Batch, Game, Params, State, StepContext, gradients
+from gan_jax.game.play import play_round
 
 Flat = Callable[[jax.Array], jax.Array]  # [n] -> [n]
 

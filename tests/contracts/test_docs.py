@@ -104,7 +104,7 @@ def resolves(dotted: str) -> bool:
 
 
 def test_names_in_prose_are_there():
-  assert resolves(".game.core.play_round") and not resolves(".games")
+  assert resolves(".game.play.play_round") and not resolves(".games")
   for path in TEXTS:
     for name in set(NAME.findall(prose(path))):  # the code of pages may be of what is to be written
       assert resolves(name), f"{path.relative_to(ROOT)}: there is no gan_jax{name}"

@@ -25,7 +25,7 @@ from experiments.bench import layouts
 from experiments.bench.scaling import collectives
 from gan_jax import data, parallel
 from gan_jax.game import rules
-from gan_jax.game.core import init, play_round
+from gan_jax.game.play import init, play_round
 from gan_jax.game.random import example_keys
 from gan_jax.losses.objectives import Term
 from gan_jax.parallel import mesh as mesh_module

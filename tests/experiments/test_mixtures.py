@@ -15,7 +15,8 @@ from absl import app, flags
 from experiments.reproduce import mixtures
 from gan_jax.data import RING8
 from gan_jax.files import save_arrays, write_json
-from gan_jax.game.core import State, play_round
+from gan_jax.game.core import State
+from gan_jax.game.play import play_round
 from gan_jax.metrics import mode_coverage
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -18,12 +18,10 @@ from gan_jax.game.core import (
   Player,
   State,
   Turn,
-  _updated,
-  init,
-  join_mean,
   minibatches,
-  play_round,
 )
+from gan_jax.game.memory import join_mean
+from gan_jax.game.play import _updated_ema, init, play_round
 
 RATE = 0.1
 
@@ -232,7 +230,7 @@ def test_average_of_a_state_that_never_changes_is_that_state(decay):
   state = {"w": jnp.float32(1 / 3)}, {"mean": jnp.float32(0.1), "count": jnp.int32(7)}
   ema = Ema(*jax.tree.map(lambda x: x + 99, state), weight=jnp.zeros(()))
   for _ in range(50):
-    ema = _updated(ema, jnp.float32(decay), *state)
+    ema = _updated_ema(ema, jnp.float32(decay), *state)
     assert (ema.params, ema.carried) == state
 
 

@@ -16,8 +16,9 @@ from layouts import on_every_layout
 from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game import rules
-from gan_jax.game.core import Turn, init, minibatches, play_round
+from gan_jax.game.core import Turn, minibatches
 from gan_jax.game.optimizers import lookahead
+from gan_jax.game.play import init, play_round
 from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.run.config import complete, default_config, network, optimizer
 from gan_jax.run.config.sections.two_player import build_game

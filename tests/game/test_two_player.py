@@ -11,10 +11,11 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import losses
-from gan_jax.game.core import init, minibatches, networks, play_round, sample
+from gan_jax.game.core import minibatches
 from gan_jax.game.latents import normal, truncated, uniform
 from gan_jax.game.monitors import discriminator_metrics
 from gan_jax.game.optimizers import clip_weights
+from gan_jax.game.play import init, networks, play_round, sample
 from gan_jax.game.schedules import decay, half_life, ramped_decay
 from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.game.two_player import two_player

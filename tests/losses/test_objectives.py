@@ -11,7 +11,8 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from gan_jax import losses
-from gan_jax.game.core import Game, Player, StepContext, Turn, init, play_round
+from gan_jax.game.core import Game, Player, StepContext, Turn
+from gan_jax.game.play import init, play_round
 from gan_jax.game.random import example_keys
 from gan_jax.losses.objectives import Match, Term, adversarial_term, every, minimise, stateless
 from gan_jax.losses.regularizers import lecam, r1

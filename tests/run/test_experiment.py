@@ -10,7 +10,8 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.data.example import Example
-from gan_jax.game.core import init, minibatches, play_round
+from gan_jax.game.core import minibatches
+from gan_jax.game.play import init, play_round
 from gan_jax.losses import regularizers
 from gan_jax.run.config import (
   OPTIMIZERS,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gan_jax import parallel
-from gan_jax.game.core import init, minibatches, sample
+from gan_jax.game.core import minibatches
+from gan_jax.game.play import init, sample
 from gan_jax.run import experiment, population
 from gan_jax.run.config import (
   OPTIMIZERS,

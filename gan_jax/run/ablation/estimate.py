@@ -8,7 +8,8 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.game.core import Game, init, minibatches, play_round
+from gan_jax.game.core import Game, minibatches
+from gan_jax.game.play import init, play_round
 from gan_jax.game.random import make_key
 from gan_jax.run.ablation.plan import Group, groups, members, programs
 from gan_jax.run.ablation.play import check, population

@@ -9,7 +9,8 @@ from scipy.special import ndtr, ndtri
 
 from gan_jax.data import to_levels, to_uint8
 from gan_jax.data.example import Example
-from gan_jax.game.core import Game, State, networks
+from gan_jax.game.core import Game, State
+from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
 

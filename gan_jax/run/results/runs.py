@@ -19,7 +19,8 @@ from ml_collections import ConfigDict
 
 from gan_jax.checks import shown
 from gan_jax.files import save_arrays
-from gan_jax.game.core import Game, State, init, minibatches
+from gan_jax.game.core import Game, State, minibatches
+from gan_jax.game.play import init
 from gan_jax.game.random import make_key
 from gan_jax.plots import picture
 from gan_jax.plots.png import save_images, save_png

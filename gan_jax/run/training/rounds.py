@@ -12,7 +12,8 @@ from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax import parallel
 from gan_jax.data import Batches
-from gan_jax.game.core import Game, State, init, minibatches, play_round
+from gan_jax.game.core import Game, State, minibatches
+from gan_jax.game.play import init, play_round
 from gan_jax.game.random import make_key
 from gan_jax.parallel.mesh import AXES
 from gan_jax.run.training.interruption import interruptible

@@ -16,7 +16,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gan_jax import parallel
-from gan_jax.game.core import State, init, minibatches
+from gan_jax.game.core import State, minibatches
+from gan_jax.game.play import init
 from gan_jax.game.random import fixed, make_key
 from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment

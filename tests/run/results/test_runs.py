@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.game.core import init, minibatches
+from gan_jax.game.core import minibatches
+from gan_jax.game.play import init
 from gan_jax.run.config import default_config, network, replaced, schedule
 from gan_jax.run.config.stored import read_config, read_run
 from gan_jax.run.experiment import build

@@ -26,7 +26,8 @@ import pytest
 from patience import HANG
 
 from gan_jax import data, parallel, plots
-from gan_jax.game.core import init, minibatches, play_round
+from gan_jax.game.core import minibatches
+from gan_jax.game.play import init, play_round
 from gan_jax.parallel import sharding
 from gan_jax.parallel.mesh import make_mesh
 from gan_jax.run.config import default_config, network, optimizer, schedule

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gan_jax import data, parallel, plots
-from gan_jax.game.core import init
+from gan_jax.game.play import init
 from gan_jax.run.config import network, optimizer
 from gan_jax.run.evaluation.evaluate import Evaluator
 from gan_jax.run.evaluation.held_out import auc, held_out_probe

@@ -1,0 +1,99 @@
+"""Checks of a game, its state and its batches, in one line and before anything is computed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax.checks import is_integer, shown
+from gan_jax.game.core import Game, State, Turn, minibatches, owned_by
+
+
+def check_game(game: Game) -> None:
+  """Checks that players of turns exist, and that averaged networks have an owner."""
+  if not isinstance(game, Game):
+    raise ValueError(f"game is {shown(game)}: expected a Game, such as two_player(...) makes")
+  check_turns(game.turns)
+  for turn in game.turns:
+    if unknown := {*turn.players, *turn.opponents} - set(game.players):
+      raise ValueError(
+        f"a turn is of {', '.join(map(repr, sorted(unknown)))}, who does not play; "
+        f"the players are {', '.join(map(repr, game.players))}"
+      )
+  owned = owned_by(game.players)
+  if unknown := set(game.averages) - set(owned):
+    raise ValueError(
+      f"averages of {', '.join(map(repr, sorted(unknown)))}, which no player owns; "
+      f"the networks are {', '.join(map(repr, owned))}"
+    )
+
+
+def check_turns(turns: Any) -> None:
+  """Checks that `turns` are turns, of players and repeated at least once."""
+  of_turns = isinstance(turns, tuple | list) and all(isinstance(turn, Turn) for turn in turns)
+  if not of_turns or not turns:
+    raise ValueError(f"turns is {shown(turns)}: expected turns, such as turns.alternating(k=1)")
+  for turn in turns:
+    if isinstance(turn.players, str) or not turn.players:
+      raise ValueError(
+        f"the players of a turn are {turn.players!r}: expected a tuple of names, such as "
+        "Turn(('generator',))"
+      )
+    if not is_integer(turn.repeat) or turn.repeat < 1:
+      raise ValueError(f"a turn is repeated {shown(turn.repeat)} times: expected an int >= 1")
+
+
+def check_state(state: Any) -> None:
+  if not isinstance(state, State):
+    raise ValueError(f"state is {shown(state)}: expected the State that init(game, ...) returns")
+  if jnp.ndim(state.round):
+    raise ValueError(
+      f"state is of {len(state.round)} members of a population: expected that of one, "
+      "population.member(state, i)"
+    )
+
+
+def check_complete(game: Game, state: State) -> None:
+  """Checks that a state has all networks, memory and averages of the game."""
+  memory = [name for player in game.players.values() for name in player.objective.memory]
+  needs = {
+    "params": owned_by(game.players),
+    "carried": memory,
+    "opt": game.players,
+    "ema": game.averages,
+  }
+  for part, names in needs.items():
+    if missing := [name for name in names if name not in getattr(state, part)]:
+      raise ValueError(
+        f"state.{part} has no {missing[0]!r}, which this game plays with: expected the State that "
+        "init(game, ...) returns of this game"
+      )
+
+
+def check_batch(game: Game, batch: Any) -> None:
+  """Checks that a batch holds the minibatches of a round, stacked."""
+  if not isinstance(batch, Mapping):
+    raise ValueError(f'batch is {shown(batch)}: expected a dict of arrays, such as {{"x": x}}')
+  for name, x in batch.items():
+    if not all(_is_array(leaf) for leaf in jax.tree.leaves(x)):
+      raise ValueError(f"batch[{name!r}] is {shown(x)}: expected an array of numbers")
+  leaves = jax.tree.leaves(dict(batch))
+  needed = max(1, minibatches(game))  # one at least: moves without data read its shape
+  if len({x.shape[:2] for x in leaves}) > 1 or any(
+    x.ndim < 2 or x.shape[0] != needed for x in leaves
+  ):
+    given = ", ".join(
+      f"{name} {jax.tree.map(lambda x: list(x.shape), x)}" for name, x in batch.items()
+    )
+    stack = "; if it is one minibatch, pass jax.tree.map(lambda x: x[None], batch)"
+    raise ValueError(
+      f"a round of this game consumes {minibatches(game)} minibatches, so the leaves of `batch` "
+      f"must be [{needed}, B, ...], all of one B; they are {given}{stack if needed == 1 else ''}"
+    )
+  if leaves and not leaves[0].shape[1]:
+    raise ValueError("batch has no examples: expected leaves [n, B, ...] with B >= 1, got B = 0")
+
+
+def _is_array(x: Any) -> bool:
+  return hasattr(x, "shape") and getattr(x.dtype, "kind", "f") not in "OSUmM"
