@@ -150,12 +150,14 @@ def main(argv: list[str]) -> None:
 def train(problem: Problem, k: int, rounds: int, batch: int, seed: int) -> Iterator[Look]:
   """Plays all rounds, and looks at each when its inner loop has ended."""
   game = make_game(problem, k, rounds)
+  draw = game.samplers["generator"].inputs
+  assert draw is not None
   key = jax.random.key(seed)
-  truth = jax.jit(lambda key: problem.data.init(key, game.prior(key, 1), train=False))(key)
+  truth = jax.jit(lambda key: problem.data.init(key, draw(key, 1), train=False))(key)
 
   @functools.partial(jax.jit, donate_argnums=0)
   def play(state: State) -> State:
-    z = game.prior(jax.random.fold_in(state.key, -1 - state.round), k * batch)
+    z = draw(jax.random.fold_in(state.key, -1 - state.round), k * batch)
     x = problem.data.apply(truth, z, train=False).reshape(k, batch, -1)
     return play_round(game, state, {"x": x})[0]
 

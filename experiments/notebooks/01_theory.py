@@ -256,7 +256,7 @@ density = lambda net, params: net.apply({"params": params}, points, method="log_
 
 @jax.jit
 def play(state):
-  z = game.prior(jax.random.fold_in(state.key, 10_000 + state.round), K * BATCH)
+  z = game.sampler().inputs(jax.random.fold_in(state.key, 10_000 + state.round), K * BATCH)
   data = truth.apply(variables, z, train=False).reshape(K, BATCH, 1)
   return gj.play_round(game, state, {"x": data})[0]
 

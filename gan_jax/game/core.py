@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
 
@@ -134,24 +135,53 @@ class Decay(NamedTuple):
   corrected: bool = True
 
 
+class Sampler(NamedTuple):
+  """How examples are made of inputs.
+
+  Attributes:
+    generate: (params, carried, inputs, labels or None) -> examples in the data's own range.
+    inputs: (key, n) -> inputs of n examples, such as latents [n, d]; None if they are given, as the
+      images that a translator starts from.
+    truncate: (inputs, bound) -> inputs that are nearer to their mean; None if they cannot be.
+    source: entry of a batch that given inputs are of.
+    target: entry of a batch whose kind of examples it makes.
+    back: name of the sampler from the target to the source, if there is one.
+  """
+
+  generate: Callable[[Params, Carried, PyTree, jax.Array | None], jax.Array]
+  inputs: Callable[[jax.Array, int], PyTree] | None = None
+  truncate: Callable[[np.ndarray, float], np.ndarray] | None = None
+  source: str | None = None
+  target: str = "x"
+  back: str | None = None
+
+
 class Game(NamedTuple):
   """An immutable description of a game.
 
   Attributes:
     init: (key, minibatch) -> (params, carried); reads the minibatch's shapes only.
-    prior: (key, n) -> inputs of the generator, e.g. latents [n, d].
-    generate: (params, carried, z, labels or None) -> examples in the data's own range.
+    samplers: by name; the first is the one that is meant where none is named.
     players: by name.
     turns: turns of one round, in order.
     averages: decay of the moving average, for each network that has one.
+    headline: {what it is called: metric} to show while it is played.
   """
 
   init: Callable[[jax.Array, Batch], tuple[Params, Carried]]
-  prior: Callable[[jax.Array, int], jax.Array]
-  generate: Callable[[Params, Carried, jax.Array, jax.Array | None], jax.Array]
+  samplers: Mapping[str, Sampler]
   players: Mapping[str, Player]
   turns: tuple[Turn, ...]
   averages: Mapping[str, Decay] = {}
+  headline: Mapping[str, str] = {}
+
+  def sampler(self, name: str | None = None) -> Sampler:
+    """Returns a sampler by its name, or the first."""
+    if name is None:
+      return next(iter(self.samplers.values()))
+    if name not in self.samplers:
+      raise ValueError(f"there is no sampler {name!r}: expected one of {', '.join(self.samplers)}")
+    return self.samplers[name]
 
 
 class Ema(struct.PyTreeNode):

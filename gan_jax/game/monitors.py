@@ -44,6 +44,13 @@ def observe_generator(
   return {**means, **of_generator(loss, match)}, memory
 
 
+def headline(loss: AdversarialLoss) -> dict[str, str]:
+  """Returns what to show of a game while it is played: {what it is called: metric}."""
+  means = {"D(x)": "D_real", "D(G(z))": "D_fake"} if loss.probability else {"margin": "margin"}
+  distance = {"distance": "distance"} if loss.distance else {}
+  return {"D": "discriminator/loss", "G": "generator/loss", **means, **distance}
+
+
 def discriminator_metrics(loss: AdversarialLoss, match: Match) -> Metrics:
   """Computes how well the discriminator tells real from fake, in terms that the loss gives meaning.
 
@@ -89,8 +96,11 @@ def of_discriminator(match: Match, memory: Metrics) -> tuple[Metrics, Metrics]:
   """
   position = parameter_projection(match.params["discriminator"])
   metrics = {f"{MONITOR}position_discriminator": position}
-  flatten = lambda x: x.reshape(match.fake.shape[0], -1)  # a packed fake has several latents
-  arrays = [jax.lax.stop_gradient(flatten(x)) for x in (match.real, match.fake, match.latents)]
+  arrays = [
+    # A packed fake has several latents; and latents may have several parts.
+    jnp.concatenate([x.reshape(len(match.fake), -1) for x in jax.tree.leaves(tree)], axis=1)
+    for tree in jax.lax.stop_gradient((match.real, match.fake, match.latents))
+  ]
 
   def measure() -> Metrics:
     real, fake, z = (_first(x, EXAMPLES, match) for x in arrays)

@@ -123,6 +123,8 @@ def sample(
   labels: jax.Array | None = None,
   *,
   ema: bool = True,
+  sampler: str | None = None,
+  inputs: PyTree = None,
 ) -> jax.Array:
   """Samples n examples in the data's own range, from averaged networks where there are any.
 
@@ -133,12 +135,14 @@ def sample(
     n: number of examples.
     labels: int32 [n], for a conditional game.
     ema: whether to use averaged networks.
+    sampler: name of one of the game's samplers; by default the first.
+    inputs: leaves [n, ...] to start from; by default the sampler draws them, if it can.
 
   Returns:
     [n, ...] examples.
 
   Raises:
-    ValueError: if the key, the number or the labels are of another type or shape.
+    ValueError: if the key, the number, the labels or the inputs are of another type or shape.
   """
   check_state(state)
   check_key(key)
@@ -146,7 +150,13 @@ def sample(
     raise ValueError(f"n is {shown(n)}: expected how many examples to draw, an int >= 1")
   if labels is not None and jnp.shape(labels) != (n,):
     raise ValueError(f"labels are {shown(labels)}: expected int32 [{n}], one for each example")
-  return game.generate(*networks(state, ema), game.prior(key, n), labels)
+  how = game.sampler(sampler)
+  if inputs is None and how.inputs is None:
+    raise ValueError(f"this sampler starts from {how.source!r}: give inputs=..., [{n}, ...]")
+  inputs = how.inputs(key, n) if inputs is None and how.inputs is not None else inputs
+  if any(jnp.shape(leaf)[:1] != (n,) for leaf in jax.tree.leaves(inputs)):
+    raise ValueError(f"inputs are {shown(inputs)}: expected leaves [{n}, ...], one an example")
+  return how.generate(*networks(state, ema), inputs, labels)
 
 
 def networks(state: State, ema: bool = True) -> tuple[Params, Carried]:

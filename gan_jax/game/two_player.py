@@ -12,22 +12,32 @@ A game is built once, outside any jit, from values: networks are linen modules, 
     )
 """
 
-import contextlib
 import functools
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from gan_jax.checks import is_integer, shown, takes
 from gan_jax.game import monitors
-from gan_jax.game.core import Batch, Carried, Decay, Game, Params, Player, PyTree, StepContext, Turn
-from gan_jax.game.latents import Latent
+from gan_jax.game.core import (
+  Batch,
+  Carried,
+  Decay,
+  Game,
+  Params,
+  Player,
+  PyTree,
+  Sampler,
+  StepContext,
+  Turn,
+)
+from gan_jax.game.forward import sample_network, split_variables, train_network
+from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys
 from gan_jax.game.turns import alternating
 from gan_jax.game.validation import check_game
@@ -40,9 +50,11 @@ from gan_jax.losses.objectives import (
   adversarial_term,
   is_weight,
   minimise,
+  per_example,
 )
 
 Terms = Mapping[str, tuple[Weight, TermLike]]
+Outputs = dict[str, jax.Array]  # of a discriminator, by name
 
 
 def two_player(
@@ -52,6 +64,7 @@ def two_player(
   loss: AdversarialLoss,
   optimizers: Mapping[str, optax.GradientTransformation],
   latent: Latent,
+  truncate: Truncate | None = None,
   regularizers: Terms | None = None,
   generator_regularizers: Terms | None = None,
   turns: tuple[Turn, ...] = alternating(),
@@ -66,10 +79,13 @@ def two_player(
 
   Args:
     generator: module called as `net(z, y, train=)`, to examples.
-    discriminator: module called as `net(x, y, train=)`, to logits [B].
+    discriminator: module called as `net(x, y, train=)`, to logits [B], or [B, ...] of patches, or
+      {"logits": logits, ...} with further outputs for terms of one's own.
     loss: both players' adversarial loss.
     optimizers: optimizers of "discriminator" and "generator".
     latent: prior of the generator's inputs.
+    truncate: function of inputs and a bound, for `sample` near the prior's mean, such as
+      `latents.truncate_normal`; None for none.
     regularizers: terms of the discriminator's loss, name -> (weight, term).
     generator_regularizers: terms of the generator's loss, likewise.
     turns: `alternating(k)`, `simultaneous()`, or any turns of "discriminator" and "generator".
@@ -120,8 +136,11 @@ def two_player(
 
   game = Game(
     init=functools.partial(_init, nets),
-    prior=lambda key, n: latent(example_keys(key, n)),
-    generate=functools.partial(_generate, nets),
+    samplers={
+      "generator": Sampler(
+        functools.partial(_generate, nets), lambda key, n: latent(example_keys(key, n)), truncate
+      )
+    },
     players={
       "discriminator": player(
         "discriminator",
@@ -135,6 +154,7 @@ def two_player(
     },
     turns=turns,
     averages=averages or {},
+    headline=monitors.headline(loss),
   )
   check_game(game)
   return game
@@ -171,13 +191,8 @@ def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carrie
     _check_not_exchanged(nets, z, x, y)
     raise
   logits, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
-  _check_logits(logits, x)
-  initial = {"generator": generator, "discriminator": discriminator}
-  without = lambda v: {name: tree for name, tree in v.items() if name != "params"}
-  return (
-    {name: variables["params"] for name, variables in initial.items()},
-    {name: without(variables) for name, variables in initial.items()},
-  )
+  _check_logits(logits["logits"] if isinstance(logits, Mapping) else logits, x)
+  return split_variables({"generator": generator, "discriminator": discriminator})
 
 
 def _generate(
@@ -190,9 +205,7 @@ def _generate(
       if nets.conditional
       else "this game is not conditional, and its generator takes no labels: leave them out"
     )
-  variables = {"params": params["generator"], **carried["generator"]}
-  with _check_shapes("generator"):
-    return jnp.asarray(nets.generator.apply(variables, z, labels, train=False), jnp.float32)
+  return sample_network(nets.generator, "generator", params, carried, z, labels)
 
 
 def _forward(
@@ -211,44 +224,53 @@ def _forward(
   real = _pack(_add_noise(nets.instance_noise, batch["x"], "real", context), nets.packing)
   z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
 
+  def apply(
+    name: str, params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array
+  ) -> tuple[Any, PyTree]:
+    net = getattr(nets, name)
+    return train_network(net, name, params, stats, x, y, key, context, nets.remat)
+
   def generate(z: jax.Array) -> tuple[jax.Array, PyTree]:
     g, g_stats = params["generator"], carried["generator"]
-    x, new_stats = _apply(nets, "generator", g, g_stats, z, y, generator_key, context)
+    x, new_stats = apply("generator", g, g_stats, z, y, generator_key)
     # Noise is added before packing: each example has its own, in a pack as well.
     x = _add_noise(nets.instance_noise, x.astype(jnp.float32), "fake", context)
     return _pack(x, nets.packing), new_stats
 
-  def discriminate(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
-    d = params["discriminator"]
-    logits, new_stats = _apply(nets, "discriminator", d, stats, x, y, key, context)
-    _check_logits(logits, x)
+  def discriminate(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[Outputs, PyTree]:
+    out, new_stats = apply("discriminator", params["discriminator"], stats, x, y, key)
+    outputs = out if isinstance(out, Mapping) else {"logits": out}
+    _check_logits(outputs.get("logits"), x)
     # Losses and penalties are in float32, whatever dtype the network computes in.
-    return logits.astype(jnp.float32), new_stats
+    return jax.tree.map(lambda x: x.astype(jnp.float32), dict(outputs)), new_stats
 
   fake, g_stats = generate(z)
   _check_fakes(fake, real)
   if nets.joint:
     both_y = None if y is None else jnp.concatenate([y, y])
     both, d_stats = discriminate(jnp.concatenate([real, fake]), both_y, stats, real_key)
-    real_logits, fake_logits = jnp.split(both, 2)
+    real_outputs, fake_outputs = ({k: jnp.split(x, 2)[i] for k, x in both.items()} for i in (0, 1))
   else:
     # Running statistics move twice, by real examples and then by fakes.
-    real_logits, d_stats = discriminate(real, y, stats, real_key)
-    fake_logits, d_stats = discriminate(fake, y, d_stats, fake_key)
+    real_outputs, d_stats = discriminate(real, y, stats, real_key)
+    fake_outputs, d_stats = discriminate(fake, y, d_stats, fake_key)
   match = Match(
     real=real,
     fake=fake,
-    real_logits=real_logits,
-    fake_logits=fake_logits,
+    real_logits=real_outputs.pop("logits"),
+    fake_logits=fake_outputs.pop("logits"),
     # With the key of the real pass: the dropout mask at real examples is that of their logits.
-    discriminator=lambda x: discriminate(x, y, stats, real_key)[0],
+    discriminator=lambda x: per_example(discriminate(x, y, stats, real_key)[0]["logits"]),
     generator=lambda z: generate(z)[0],
     latents=z,
     params=params,
-    keys=context.example_keys(context.key, fake_logits.shape[0]),
+    keys=context.example_keys(context.key, len(fake)),
     round=context.round,
     axis_name=context.axis_name,
     microbatch=context.microbatch,
+    labels=y,
+    real_outputs=real_outputs,
+    fake_outputs=fake_outputs,
   )
   return match, {"generator": g_stats, "discriminator": d_stats}
 
@@ -262,55 +284,6 @@ def _add_noise(std: Weight | None, x: jax.Array, kind: str, context: StepContext
   draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
   scale = std(context.round) if callable(std) else std
   return x + scale * draw(context.example_keys(key, x.shape[0]))
-
-
-def _apply(
-  nets: _Networks,
-  name: str,
-  params: PyTree,
-  stats: PyTree,
-  x: jax.Array,
-  y: Any,
-  key: jax.Array,
-  context: StepContext,
-) -> tuple[jax.Array, PyTree]:
-  """Applies a network in training mode; returns its output and new statistics."""
-  net = getattr(nets, name)
-  if context.axis_name is not None and hasattr(net, "axis_name"):
-    # Batch norm averages its statistics over the devices of this axis.
-    net = net.clone(axis_name=context.axis_name)
-  microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
-  extra = {} if microbatch.count == 1 else {"microbatch": vars(microbatch)}
-
-  def apply(params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array) -> Any:
-    variables = {"params": params, **stats, **extra}
-    with _check_shapes(name):
-      return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
-
-  out, new_stats = (jax.checkpoint(apply) if nets.remat else apply)(params, stats, x, y, key)
-  if extra and _has_batch_norm(new_stats):
-    raise ValueError(
-      f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
-      "another norm"
-    )
-  return out, {**stats, **new_stats}
-
-
-@contextlib.contextmanager
-def _check_shapes(name: str) -> Iterator[None]:
-  """Raises one line for parameters of another network, or of one for other shapes."""
-  try:
-    yield
-  except (ScopeParamShapeError, ScopeParamNotFoundError) as error:
-    raise ValueError(
-      f"the state is of another game, whose {name} has other parameters, or takes other shapes: "
-      "expected the State that init(game, ...) returns of this game"
-    ) from error
-
-
-def _has_batch_norm(stats: PyTree) -> bool:
-  paths = jax.tree_util.tree_leaves_with_path(stats)
-  return any(getattr(path[-1], "key", None) == "mean" for path, _ in paths)
 
 
 def _pack(x: jax.Array, m: int) -> jax.Array:
@@ -453,9 +426,10 @@ def _check_fakes(fake: Any, real: jax.Array) -> None:
 
 
 def _check_logits(logits: Any, x: jax.Array) -> None:
-  """Checks that the discriminator returns one logit for each example."""
-  if getattr(logits, "shape", None) != x.shape[:1]:
+  """Checks that the discriminator returns logits for each example; [B, 1] is taken for a slip."""
+  shape = getattr(logits, "shape", ())
+  if shape[:1] != x.shape[:1] or shape[1:] == (1,):
     raise ValueError(
       f"the discriminator returns {shown(logits)} for {x.shape[0]} examples: expected logits "
-      f"[{x.shape[0]}]; of [B, 1] take [:, 0]"
+      f"[{x.shape[0]}], or [{x.shape[0]}, ...] of patches; of [B, 1] take [:, 0]"
     )

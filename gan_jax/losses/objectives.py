@@ -2,13 +2,14 @@
 
 A `Match` holds the outputs of one forward: real and fake examples and their logits. A term of a
 player's loss is a function `match -> [B]`: an adversarial loss, a penalty, a consistency term.
-`minimise` adds weighted terms up to an `Objective` and logs each of them by name.
+`minimise` adds weighted terms up to an `Objective` and logs each of them by name. Where there are
+several discriminators, their matches make a `Scene`, and `lift` makes a term see one of them.
 """
 
 import math
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +31,10 @@ class Match(NamedTuple):
   Attributes:
     real: [B, ...] real examples, as the discriminator takes them: with noise, and packed.
     fake: [B, ...] fakes, likewise.
-    real_logits: [B] float32.
-    fake_logits: [B] float32.
-    discriminator: x [B, ...] -> logits [B]; labels, statistics and dropout closed over.
+    real_logits: [B] float32, or [B, ...] of a discriminator that judges patches.
+    fake_logits: likewise.
+    discriminator: x [B, ...] -> logits [B], means over patches; labels, statistics and dropout are
+      closed over.
     generator: z -> fakes as the discriminator takes them; labels and statistics closed over.
     latents: latents z of `fake`.
     params: parameters of the player's own networks, by network.
@@ -40,6 +42,9 @@ class Match(NamedTuple):
     round: int32 scalar, complete rounds before this one.
     axis_name: mapped axis that splits the batch, or None.
     microbatch: microbatch that these examples form, where they are not the whole batch.
+    labels: labels of real and fake examples alike; None of an unconditional game.
+    real_outputs: what the discriminator returns of real examples beside logits, by name.
+    fake_outputs: likewise of fakes.
   """
 
   real: jax.Array
@@ -54,6 +59,28 @@ class Match(NamedTuple):
   round: jax.Array
   axis_name: AxisName = None
   microbatch: Microbatch = WHOLE_BATCH
+  labels: PyTree = None
+  real_outputs: Mapping[str, PyTree] = {}
+  fake_outputs: Mapping[str, PyTree] = {}
+
+  @property
+  def size(self) -> int:
+    """Number of examples that the discriminator takes."""
+    return len(self.fake_logits)
+
+  @property
+  def real_scores(self) -> jax.Array:
+    """Logits of real examples, [B], means over patches."""
+    return per_example(self.real_logits)
+
+  @property
+  def fake_scores(self) -> jax.Array:
+    """Logits of fakes, [B], means over patches."""
+    return per_example(self.fake_logits)
+
+  def for_term(self, params: Params, keys: jax.Array) -> Self:
+    """Returns the match as a term of a player sees it."""
+    return self._replace(params=params, keys=keys)
 
   def mean(self, x: jax.Array) -> jax.Array:
     """Averages over axis 0 of the global batch."""
@@ -80,11 +107,32 @@ class Match(NamedTuple):
       )
 
 
+class Scene(NamedTuple):
+  """The matches of several discriminators in one forward.
+
+  Attributes:
+    pairs: matches, by name.
+    outputs: further outputs of the forward that terms are of, by name: leaves [B, ...].
+  """
+
+  pairs: Mapping[str, Match]
+  outputs: Mapping[str, PyTree] = {}
+
+  @property
+  def size(self) -> int:
+    """Number of examples of each pair."""
+    return next(iter(self.pairs.values())).size
+
+  def for_term(self, params: Params, keys: jax.Array) -> Self:
+    """Returns the scene as a term of a player sees it."""
+    return self._replace(pairs={k: pair.for_term(params, keys) for k, pair in self.pairs.items()})
+
+
 class Term(NamedTuple):
   """A term of a loss, its dependencies, and its memory from move to move.
 
   Attributes:
-    value: (match, memory) -> ([B], memory).
+    value: (match or scene, memory) -> ([B], memory).
     memory: initial memory, a pytree of arrays; kept in `State.carried`.
     shown: (values [B], new memory) -> logged scalar.
     uses_real: whether the value depends on real data; a player with such a term consumes
@@ -95,7 +143,7 @@ class Term(NamedTuple):
       `game.join_mean`; None without memory, or if it couples.
   """
 
-  value: Callable[[Match, PyTree], tuple[jax.Array, PyTree]]
+  value: Callable[[Any, PyTree], tuple[jax.Array, PyTree]]
   memory: PyTree = ()
   shown: Callable[[jax.Array, PyTree], jax.Array] = lambda values, memory: jnp.mean(values)
   uses_real: bool = True
@@ -103,13 +151,13 @@ class Term(NamedTuple):
   join: JoinRule | None = None
 
 
-Observe = Callable[[Match, PyTree], tuple[Metrics, PyTree]]
+Observe = Callable[[Any, PyTree], tuple[Metrics, PyTree]]  # of a match or a scene
 Weight = float | Callable[[jax.Array], jax.Array]  # a number, or a schedule over rounds
-TermLike = Term | Callable[[Match], jax.Array]
+TermLike = Term | Callable[[Any], jax.Array]
 
 
 def stateless(
-  value: Callable[[Match], jax.Array], *, uses_real: bool = True, couples: bool = False
+  value: Callable[[Any], jax.Array], *, uses_real: bool = True, couples: bool = False
 ) -> Term:
   """Builds a term of a function of the match alone; see `Term` for the options."""
   return Term(lambda match, memory: (value(match), memory), uses_real=uses_real, couples=couples)
@@ -127,6 +175,25 @@ def as_term(term: TermLike) -> Term:
   return stateless(term)
 
 
+def lift(pair: str, term: TermLike) -> Term:
+  """Builds the term of a scene that is a term of one of its pairs.
+
+  Args:
+    pair: name of the pair.
+    term: term of a match.
+
+  Returns:
+    The term.
+  """
+  inner = as_term(term)
+  return inner._replace(value=lambda scene, memory: inner.value(scene.pairs[pair], memory))
+
+
+def per_example(x: jax.Array) -> jax.Array:
+  """Averages over all axes but the first: [B, ...] -> [B]."""
+  return x if x.ndim == 1 else jnp.mean(x.reshape(len(x), -1), axis=1)
+
+
 def adversarial_term(loss: AdversarialLoss, player: str) -> Term:
   """Builds the term of one side of an adversarial loss.
 
@@ -139,14 +206,15 @@ def adversarial_term(loss: AdversarialLoss, player: str) -> Term:
   """
   side = getattr(loss, player)
   return stateless(
-    lambda match: side(*logits_for(loss, match)),
+    # A loss is of each patch by itself; an example's is the mean of them.
+    lambda match: per_example(side(*logits_for(loss, match))),
     uses_real=player == "discriminator" or loss.uses_real,
     couples=loss.couples,
   )
 
 
 def logits_for(loss: AdversarialLoss, match: Match) -> tuple[jax.Array, jax.Array]:
-  """Returns the logits of a loss, [B], or the global batch's if it couples examples."""
+  """Returns the logits of a loss, [B, ...], or the global batch's if it couples examples."""
   pair = match.real_logits, match.fake_logits
   return (match.gather(pair[0]), match.gather(pair[1])) if loss.couples else pair
 
@@ -204,7 +272,7 @@ def is_weight(value: Any, least: float = -math.inf) -> bool:
 
 
 def minimise(
-  forward: Callable[..., tuple[Match, Carried]],
+  forward: Callable[..., tuple[Match | Scene, Carried]],
   terms: Mapping[str, tuple[Weight, TermLike]],
   *,
   player: str,
@@ -214,7 +282,7 @@ def minimise(
   """Builds the objective of a player, the sum of weighted terms.
 
   Args:
-    forward: (params, carried, batch, context) -> (match, new statistics by network).
+    forward: (params, carried, batch, context) -> (match or scene, new statistics by network).
     terms: name -> (weight, term). A term is per example; it is averaged here and nowhere else. It
       is logged as "player/name" before its weight.
     player: name of the player; prefix of metrics and of memory.
@@ -237,7 +305,7 @@ def minimise(
   join = {name: how for name, how in joins.items() if how is not None}
 
   def value(
-    match: Match, params: Params, carried: Carried, context: StepContext
+    match: Match | Scene, params: Params, carried: Carried, context: StepContext
   ) -> tuple[jax.Array, tuple[Carried, Metrics]]:
     loss = jnp.zeros(())
     new_carried: Carried = {}
@@ -247,13 +315,13 @@ def minimise(
     for name, (weight, term) in weighted.items():
       # The key is a term's own: adding another term does not change what this one draws.
       key = jax.random.fold_in(context.key, zlib.crc32(name.encode()))
-      keys = context.example_keys(key, len(match.fake_logits))
+      keys = context.example_keys(key, match.size)
       if term.couples and context.microbatch.count > 1:
         raise ValueError(
           f"{player}/{name} looks across the batch, which is seen in {context.microbatch.count} "
           "microbatches: set microbatches = 1"
         )
-      own_match = match._replace(params=params, keys=keys)
+      own_match = match.for_term(params, keys)
       values, new_memory = term.value(own_match, carried.get(f"{player}.{name}", ()))
       if not hasattr(values, "dtype"):
         raise ValueError(

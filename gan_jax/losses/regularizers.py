@@ -145,9 +145,9 @@ def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
     updates = memory["updates"] + 1
     rate = (1 - decay) / (1 - decay ** updates.astype(jnp.float32))
     toward = lambda ema, logits: ema + rate * (match.mean(stop_gradient(logits)) - ema)
-    ema_real = toward(memory["ema_real"], match.real_logits)
-    ema_fake = toward(memory["ema_fake"], match.fake_logits)
-    tie = relu(match.real_logits - ema_fake) ** 2 + relu(ema_real - match.fake_logits) ** 2
+    ema_real = toward(memory["ema_real"], match.real_scores)
+    ema_fake = toward(memory["ema_fake"], match.fake_scores)
+    tie = relu(match.real_scores - ema_fake) ** 2 + relu(ema_real - match.fake_scores) ** 2
     after = {"ema_real": ema_real, "ema_fake": ema_fake, "updates": updates}
     return jnp.where(match.round < start, 0, tie), after
 
@@ -219,7 +219,7 @@ def consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
     The regularizer.
   """
   _require_transform(transform)
-  return lambda match: _change(match, match.real_logits, transform(match.keys, match.real))
+  return lambda match: _change(match, match.real_scores, transform(match.keys, match.real))
 
 
 def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
@@ -238,7 +238,7 @@ def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularize
   def penalty(match: Match) -> jax.Array:
     keys = jax.vmap(jax.random.split)(match.keys)
     fake = stop_gradient(match.fake)
-    real_change = _change(match, match.real_logits, transform(keys[:, 0], match.real))
+    real_change = _change(match, match.real_scores, transform(keys[:, 0], match.real))
     return real_change + _change(match, match.discriminator(fake), transform(keys[:, 1], fake))
 
   return penalty
@@ -294,7 +294,7 @@ def orthogonal() -> Term:
       if leaf.ndim >= 2 and not BY_CLASS & {getattr(key, "key", None) for key in path}
     ]
     total = sum((_off_diagonal(w) for w in weights), start=jnp.zeros(()))
-    return jnp.broadcast_to(total, match.fake_logits.shape)
+    return jnp.broadcast_to(total, (match.size,))
 
   return stateless(penalty, uses_real=False)
 

@@ -46,8 +46,8 @@ def test_the_average_is_never_worse_than_the_network_from_round_100_on():
     lambda *x: jnp.stack(x)[:, None], *(next(batches) for _ in range(n))
   )
   play = jax.jit(lambda state, some: jax.lax.scan(lambda s, x: play_round(game, s, x), state, some))
-  draw = jax.jit(lambda params, carried, z: game.generate(params, carried, z, None))
-  latents = [game.prior(jax.random.key(seed), 2000) for seed in range(4)]
+  draw = jax.jit(lambda params, carried, z: game.sampler().generate(params, carried, z, None))
+  latents = [game.sampler().inputs(jax.random.key(seed), 2000) for seed in range(4)]
 
   def scores(state, ema):
     drawn = [np.asarray(draw(*networks(state, ema), z), np.float64) for z in latents]

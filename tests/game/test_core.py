@@ -16,6 +16,7 @@ from gan_jax.game.core import (
   Game,
   Objective,
   Player,
+  Sampler,
   State,
   Turn,
   minibatches,
@@ -47,8 +48,11 @@ def bilinear(turns, *, uses_data=(True, True), averages=None, traces=None):
       {"a": jnp.ones(()), "b": jnp.full((), 2.0)},
       {"a": jnp.zeros(()), "b": jnp.zeros(())},
     ),
-    prior=lambda key, n: jnp.zeros(n),
-    generate=lambda params, carried, z, labels: params["a"] + z,
+    samplers={
+      "only": Sampler(
+        lambda params, carried, z, labels: params["a"] + z, lambda key, n: jnp.zeros(n)
+      )
+    },
     players={
       "min": Player(("a",), objective(1, "min"), optax.sgd(RATE), uses_data[0]),
       "max": Player(("b",), objective(-1, "max"), optax.sgd(RATE), uses_data[1]),
@@ -68,8 +72,7 @@ def keeping(leaves, *, memory=None, join=None):
   )
   return Game(
     init=lambda key, batch: ({"a": jnp.ones(())}, {}),
-    prior=lambda key, n: jnp.zeros(n),
-    generate=lambda params, carried, z, labels: z,
+    samplers={"only": Sampler(lambda params, carried, z, labels: z, lambda key, n: jnp.zeros(n))},
     players={"only": Player(("a",), objective, optax.sgd(RATE))},
     turns=(Turn(("only",)),),
   )
@@ -146,8 +149,7 @@ def test_three_players_two_of_them_at_once():
 
   game = Game(
     init=lambda key, batch: ({net: jnp.asarray(float(i)) for i, net in enumerate("abcd")}, {}),
-    prior=lambda key, n: jnp.zeros(n),
-    generate=lambda params, carried, z, labels: z,
+    samplers={"only": Sampler(lambda params, carried, z, labels: z, lambda key, n: jnp.zeros(n))},
     players={name: Player(nets, objective(nets), optax.sgd(RATE)) for name, nets in owns.items()},
     turns=(Turn(("first", "second")), Turn(("third",))),
   )

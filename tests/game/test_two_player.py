@@ -147,7 +147,7 @@ def test_first_moves_are_the_gradients_of_the_losses():
   after, metrics = play_round(game, state, data)
   move_key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.key, 0), 0), 0)
   latent_key = jax.random.split(move_key, 4)[0]
-  z, x = game.prior(latent_key, BATCH), data["x"][0]
+  z, x = game.sampler().inputs(latent_key, BATCH), data["x"][0]
   d = lambda params, x: D().apply({"params": params}, x, train=True)
   g = lambda params: G().apply({"params": params}, z, train=True)
 
@@ -220,11 +220,11 @@ def test_batch_statistics_see_real_and_fake_separately_or_jointly():
     state = init(game, jax.random.key(0), data)
     after, _ = play_round(game, state, data)
     move_key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.key, 0), 0), 0)
-    z = game.prior(jax.random.split(move_key, 4)[0], BATCH)
+    z = game.sampler().inputs(jax.random.split(move_key, 4)[0], BATCH)
     dense = state.params["discriminator"]["Dense_0"]
     hidden = lambda x, dense=dense: x @ dense["kernel"] + dense["bias"][None]
     real = hidden(data["x"][0]).mean(0)
-    fake = hidden(game.generate(state.params, state.carried, z, None)).mean(0)
+    fake = hidden(game.sampler().generate(state.params, state.carried, z, None)).mean(0)
     expected = 0.1 * (real + fake) / 2 if passes == 1 else 0.9 * 0.1 * real + 0.1 * fake
     got = after.carried["discriminator"]["batch_stats"]["BatchNorm_0"]["mean"]
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6)

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from gan_jax import losses
-from gan_jax.game.core import Game, Player, StepContext, Turn
+from gan_jax.game.core import Game, Player, Sampler, StepContext, Turn
 from gan_jax.game.play import init, play_round
 from gan_jax.game.random import example_keys
 from gan_jax.losses.objectives import Match, Term, adversarial_term, every, minimise, stateless
@@ -148,8 +148,9 @@ def test_memory_lives_in_the_state_of_a_game():
   objective = minimise(forward, terms, player="discriminator")
   game = Game(
     init=lambda key, batch: (jax.tree.map(jnp.copy, PARAMS), {}),
-    prior=lambda key, n: jnp.zeros((n, 2)),
-    generate=lambda params, carried, z, labels: z,
+    samplers={
+      "only": Sampler(lambda params, carried, z, labels: z, lambda key, n: jnp.zeros((n, 2)))
+    },
     players={"discriminator": Player(("discriminator",), objective, optax.sgd(0.0))},
     turns=(Turn(("discriminator",), 2),),
   )

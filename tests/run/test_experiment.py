@@ -255,7 +255,7 @@ def test_average_can_be_chosen(name):
 @pytest.mark.parametrize("name", ["normal", "uniform", "truncated"])
 def test_latent_can_be_chosen(name):
   game = build_game(complete(tiny(**{"latent.name": name, "latent.dim": 5})), POINTS)
-  z = game.prior(jax.random.key(0), 100)
+  z = game.sampler().inputs(jax.random.key(0), 100)
   assert z.shape == (100, 5)
   assert (float(jnp.abs(z).max()) <= 1) == (name == "uniform")
 

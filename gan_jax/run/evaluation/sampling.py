@@ -1,11 +1,12 @@
 """Samples of a generator: many, quantised like saved images, by class, interpolated."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from gan_jax.data import to_levels, to_uint8
 from gan_jax.data.example import Example
@@ -14,17 +15,31 @@ from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
 
+Inputs = Callable[[int, int], Any]  # (n, seed) -> inputs of n examples
 CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for
 
 
 class Sampler:
-  """Draws examples from a game's generator, in one compiled program."""
+  """Draws examples by one of a game's samplers, in one compiled program."""
 
-  def __init__(self, game: Game, example: Example):
-    """Prepares to draw; compiles on first use."""
-    self.example = example
-    self._prior = jax.jit(fixed(game.prior), static_argnums=1)
-    self._generate = jax.jit(fixed(game.generate))
+  def __init__(
+    self, game: Game, example: Example, name: str | None = None, given: Inputs | None = None
+  ):
+    """Prepares to draw; compiles on first use.
+
+    Args:
+      game: the game.
+      example: shape, classes and pixel range of the examples.
+      name: name of the sampler; by default the game's first.
+      given: (n, seed) -> inputs [n, ...], of a sampler that does not draw its own.
+    """
+    how = game.sampler(name)
+    self.example, self.truncate = example, how.truncate
+    self._generate = jax.jit(fixed(how.generate))
+    self._given = given
+    if how.inputs is not None:
+      draw = jax.jit(fixed(how.inputs), static_argnums=1)
+      self._given = lambda n, seed: jax.tree.map(np.asarray, draw(make_key(seed), n))
 
   def __call__(
     self,
@@ -50,17 +65,27 @@ class Sampler:
       [n, ...]: uint8 images, or float32 for data that are not images.
     """
     z = self.latents(n, seed)
-    z = z if truncation is None else truncated(z, truncation)
+    z = z if truncation is None else self.truncated(z, truncation)
     return self.generate(state, z, labels=labels, ema=ema)
 
-  def latents(self, n: int, seed: int = 0) -> np.ndarray:
-    """Draws the latents of n examples: [n, d]."""
-    return np.asarray(self._prior(make_key(seed), n))
+  def latents(self, n: int, seed: int = 0) -> Any:
+    """Draws the inputs of n examples, such as latents [n, d]."""
+    if self._given is None:
+      raise ValueError("this sampler starts from examples of the data, which have not been opened")
+    return self._given(n, seed)
+
+  def truncated(self, z: np.ndarray, bound: float) -> np.ndarray:
+    """Truncates latents; see `latents.truncate_normal`."""
+    if self.truncate is None:
+      raise ValueError(
+        "truncation is for normal latents of scale 1, and those of this run are none"
+      )
+    return self.truncate(z, bound)
 
   def generate(
     self,
     state: State,
-    z: np.ndarray,
+    z: Any,
     *,
     labels: np.ndarray | None = None,
     ema: bool = True,
@@ -70,7 +95,7 @@ class Sampler:
 
     Args:
       state: state of the game.
-      z: latents [n, d].
+      z: inputs of the sampler, such as latents [n, d].
       labels: int [n], for a conditional game.
       ema: whether to use averaged networks.
       rounded: whether images are uint8; else they are float32 from 0 to 255.
@@ -80,11 +105,13 @@ class Sampler:
     """
     params, carried = networks(state, ema)
     parts = []
-    for first in range(0, len(z), CHUNK):
+    n = len(jax.tree.leaves(z)[0])
+    for first in range(0, n, CHUNK):
       chunk = slice(first, first + CHUNK)
       y = None if labels is None else _fill(np.asarray(labels[chunk], np.int32))
-      out = self._generate(params, carried, jnp.asarray(_fill(z[chunk])), y)
-      parts.append(np.asarray(out)[: len(z[chunk])])
+      inputs = jax.tree.map(lambda x, chunk=chunk: jnp.asarray(_fill(x[chunk])), z)
+      out = self._generate(params, carried, inputs, y)
+      parts.append(np.asarray(out)[: min(CHUNK, n - first)])
     x, pixel_range = np.concatenate(parts), self.example.pixel_range
     return x if pixel_range is None else (to_uint8 if rounded else to_levels)(x, pixel_range)
 
@@ -115,40 +142,21 @@ class Sampler:
       [rows * steps, ...], row by row.
     """
     ends = self.latents(2 * rows, seed)
-    start, end = (np.repeat(part, steps, axis=0) for part in (ends[:rows], ends[rows:]))
-    z = slerp(start, end, np.tile(np.linspace(0, 1, steps), rows))
+    position = np.tile(np.linspace(0, 1, steps), rows)
+
+    def walk(ends: np.ndarray) -> np.ndarray:
+      start, end = (np.repeat(part, steps, axis=0) for part in (ends[:rows], ends[rows:]))
+      return slerp(start, end, position).astype(np.float32)
+
     if self.example.num_classes is not None:
       labels = np.arange(rows) % self.example.num_classes if labels is None else labels
       labels = np.repeat(labels, steps)
-    return self.generate(state, z.astype(np.float32), labels=labels, ema=ema)
+    return self.generate(state, jax.tree.map(walk, ends), labels=labels, ema=ema)
 
 
 def by_class(n: int, num_classes: int) -> np.ndarray:
   """Computes labels [n] that share n examples out to the classes, class by class."""
   return np.arange(n) * num_classes // n if n >= num_classes else np.arange(n)
-
-
-def truncated(z: np.ndarray, bound: float) -> np.ndarray:
-  """Computes latents of the normal distribution within a bound from normal latents.
-
-  The truncation trick of Brock et al. 2019 (arXiv:1809.11096): fewer kinds of examples, and better
-  ones. They draw again what is beyond; here each entry keeps its rank, so that one seed gives
-  examples that change little by little with the bound.
-
-  Args:
-    z: [n, d] from N(0, I).
-    bound: > 0, in standard deviations.
-
-  Returns:
-    [n, d], float32, each entry within ±bound.
-
-  Raises:
-    ValueError: for another bound.
-  """
-  if not bound > 0:
-    raise ValueError(f"latents are truncated at a bound > 0, got {bound}")
-  low, high = ndtr(-bound), ndtr(bound)
-  return ndtri(low + ndtr(z.astype(np.float64)) * (high - low)).clip(-bound, bound).astype(z.dtype)
 
 
 def _fill(x: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ from gan_jax.run.evaluation.cards import (
 )
 from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.features import bounded, name_of
-from gan_jax.run.evaluation.sampling import Sampler, truncated
+from gan_jax.run.evaluation.sampling import Sampler
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.runs import FOLDERS, NO_BEST, Run, RunFolder, check_truncation
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
@@ -295,7 +295,7 @@ def drawn_from(
     exact = _in_float32(experiment)
     labels, ends = labels_for(rng, n), exact.latents(2 * n, int(rng.integers(2**31)))
     if how.truncation is not None:
-      ends = truncated(ends, how.truncation)
+      ends = exact.truncated(ends, how.truncation)
     render = functools.partial(exact.generate, state, ema=how.ema, rounded=False)
     positions = np.random.default_rng(offset).uniform(size=n)
     generate = lambda z, labels=None: render(z, labels=labels)

@@ -27,7 +27,7 @@ from gan_jax.plots.png import save_images, save_png
 from gan_jax.run.config.config import complete
 from gan_jax.run.config.register import check_registered
 from gan_jax.run.config.roles import EVALUATION, PLACE, is_of_scores, is_place
-from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.sections.two_player import build_game, is_standard_normal
 from gan_jax.run.config.stored import read_run
 from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment, assemble
@@ -185,7 +185,7 @@ class Run(NamedTuple):
       labels: [n] for a conditional game, names of classes, or their places from 0; by default class
         by class.
       ema: whether to use the averaged generator.
-      truncation: bound on the entries of normal latents; see `sampling.truncated`.
+      truncation: bound on the entries of normal latents; see `latents.truncate_normal`.
 
     Returns:
       uint8 [n, H, W, C] images, or float32 [n, d] points.
@@ -299,12 +299,9 @@ class Run(NamedTuple):
 
 def check_truncation(config: ConfigDict, truncation: float | None = None) -> None:
   """Refuses to truncate latents that are not normal."""
-  latent = config.latent
-  if truncation is not None and (latent.name != "normal" or latent.scale != 1):
-    raise ValueError(
-      f"truncation is for normal latents of scale 1, and those of this run are {latent.name!r} of"
-      f" scale {latent.scale}"
-    )
+  if truncation is not None and not is_standard_normal(config):
+    of = "{name!r} of scale {scale}".format(**config.latent) if "latent" in config else "none"
+    raise ValueError(f"truncation is for normal latents of scale 1, and those of this run are {of}")
 
 
 def load(

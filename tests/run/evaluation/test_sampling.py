@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 
 from gan_jax.data.example import Example
+from gan_jax.game import core
 from gan_jax.game.core import Ema, Game, State
-from gan_jax.game.latents import normal
+from gan_jax.game.latents import normal, truncate_normal
 from gan_jax.game.random import example_keys
-from gan_jax.run.evaluation.sampling import CHUNK, Sampler, by_class, row_of_class, truncated
+from gan_jax.run.evaluation.sampling import CHUNK, Sampler, by_class, row_of_class
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 
@@ -22,10 +23,10 @@ def make(example=IMAGES, scale=1.0):
     x = params["generator"] * z.reshape(-1, *example.shape)
     return x if labels is None else x + labels.reshape(-1, *(1,) * len(example.shape))
 
+  draw = lambda key, n: normal(2)(example_keys(key, n))
   game = Game(
     init=lambda key, batch: ({}, {}),
-    prior=lambda key, n: normal(2)(example_keys(key, n)),
-    generate=generate,
+    samplers={"only": core.Sampler(generate, draw, truncate_normal)},
     players={},
     turns=(),
   )
@@ -150,7 +151,7 @@ def test_batch_describes_shapes():
 @pytest.mark.parametrize("bound", [0.1, 1.0, 3.0])
 def test_truncated_latents_are_those_of_the_truncated_normal(bound):
   z = np.random.default_rng(0).normal(size=(200, 50)).astype(np.float32)
-  found = truncated(z, bound)
+  found = truncate_normal(z, bound)
   assert found.dtype == np.float32 and abs(found).max() <= bound
   assert stats.kstest(found.ravel(), stats.truncnorm(-bound, bound).cdf).pvalue > 0.01  # seeded
   np.testing.assert_array_equal(np.argsort(found.ravel()), np.argsort(z.ravel()))  # ranks are kept
@@ -158,10 +159,10 @@ def test_truncated_latents_are_those_of_the_truncated_normal(bound):
 
 def test_a_wide_bound_changes_nothing_and_a_wrong_one_is_refused():
   z = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
-  np.testing.assert_allclose(truncated(z, 30.0), z, rtol=1e-5)
+  np.testing.assert_allclose(truncate_normal(z, 30.0), z, rtol=1e-5)
   for bound in (0.0, -1.0, float("nan")):
     with pytest.raises(ValueError, match="at a bound > 0"):
-      truncated(z, bound)
+      truncate_normal(z, bound)
   sampler, state = make()
   few = sampler(state, 100, truncation=0.01)
   assert (np.abs(few.astype(int) - 128) <= 4).all()  # 2 x 0.01 of 1 is 2.5 of 127.5

@@ -10,7 +10,7 @@ from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Game, Turn
-from gan_jax.game.latents import Latent, normal, truncated, uniform
+from gan_jax.game.latents import Latent, normal, truncate_normal, truncated, uniform
 from gan_jax.game.schedules import decay, half_life, ramped_decay
 from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.game.two_player import two_player
@@ -163,6 +163,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     generator_regularizers=_terms(config, "generator_regularizers", example),
     optimizers=built,
     latent=_latent(config.latent),
+    truncate=truncate_normal if is_standard_normal(config) else None,
     turns=_turns(config),
     averages=_averages(config.average),
     conditional=config.conditional,
@@ -206,6 +207,12 @@ def _turns(config: ConfigDict) -> tuple[Turn, ...]:
   with naming("config.rule"):
     turns = lookup(kinds, rule.name, "rule")()
   return rules.microbatches(turns, config.microbatches)
+
+
+def is_standard_normal(config: ConfigDict) -> bool:
+  """Checks whether latents are of N(0, I), which alone are truncated."""
+  latent = config.get("latent", {})
+  return latent.get("name") == "normal" and latent.get("scale") == 1
 
 
 def _latent(options: Mapping[str, Any]) -> Latent:

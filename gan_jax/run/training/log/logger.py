@@ -70,7 +70,7 @@ class Logger:
     self._sampler = Sampler(experiment.game, experiment.example)
     self._images_a_round = images_a_round(experiment.game, config.batch_size)
     self._writer = Writer(workdir, first)
-    self._progress = Progress(config.rounds, first)
+    self._progress = Progress(config.rounds, experiment.game.headline, first)
     self._probe = held_out_probe(experiment.game, experiment.batches, experiment.held_out, mesh)
     drop_cards_after(workdir, after=first)
     rows = read_rows(workdir)

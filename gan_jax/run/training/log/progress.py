@@ -13,15 +13,16 @@ from gan_jax.run.results.rows import scores_of
 class Progress:
   """A line that moves in a terminal or a notebook; plain lines, one for each report, elsewhere."""
 
-  def __init__(self, rounds: int, first: int = 0, stream: Any = None):
+  def __init__(self, rounds: int, headline: Mapping[str, str], first: int = 0, stream: Any = None):
     """Starts the line.
 
     Args:
       rounds: last round of training.
+      headline: {what it is called: column} of what is shown, the first of them a loss.
       first: first round.
       stream: output; standard error by default.
     """
-    self._rounds, self._first = rounds, first
+    self._rounds, self._first, self._headline = rounds, first, headline
     self._stream = stream or sys.stderr
     self._start = time.monotonic()
     self._bar: Any = None
@@ -38,18 +39,9 @@ class Progress:
 
   def show(self, round: int, row: Mapping[str, float]) -> None:
     """Prints the progress of training."""
-    facts = [
-      f"{label} {row[name]:.3f}"
-      for label, name in (
-        ("loss D" if self._bar is None else "D", "discriminator/loss"),
-        ("G", "generator/loss"),
-        ("D(x)", "D_real"),
-        ("D(G(z))", "D_fake"),
-        ("margin", "margin"),
-        ("distance", "distance"),
-      )
-      if name in row
-    ]
+    facts = [f"{label} {row[name]:.3f}" for label, name in self._headline.items() if name in row]
+    if self._bar is None and facts:
+      facts[0] = f"loss {facts[0]}"
     # In 80 columns it all fits; in fewer the speed is what is cut off.
     facts += [f"{row['images_per_second']:,.0f} img/s"] if "images_per_second" in row else []
     scores = [f"{name} {value:.4g}" for name, value in scores_of(row).items()]

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from gan_jax import losses
+from gan_jax.game import monitors
 from gan_jax.run.training.log.progress import Progress, _duration
 
 ROW = {
@@ -24,9 +26,12 @@ class Terminal(io.StringIO):
     return True
 
 
+HEADLINE = monitors.headline(losses.non_saturating)
+
+
 def test_plain_lines_where_there_is_no_terminal():
   stream = io.StringIO()
-  progress = Progress(1000, first=100, stream=stream)
+  progress = Progress(1000, HEADLINE, first=100, stream=stream)
   progress.show(200, ROW)
   progress.say("hello")
   progress.show(300, {})  # nothing is required
@@ -40,7 +45,7 @@ def test_plain_lines_where_there_is_no_terminal():
 
 def test_one_moving_line_in_a_terminal():
   stream = Terminal()
-  progress = Progress(1000, first=100, stream=stream)
+  progress = Progress(1000, HEADLINE, first=100, stream=stream)
   assert "100/1000" in stream.getvalue()  # goes on where it was
   progress.show(200, ROW)
   progress.say("hello")
@@ -52,7 +57,7 @@ def test_one_moving_line_in_a_terminal():
 
 def test_a_moving_line_in_a_notebook():
   stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
-  progress = Progress(1000, stream=stream)
+  progress = Progress(1000, HEADLINE, stream=stream)
   progress.show(200, ROW)
   progress.close()
   assert "200/1000 |" in stream.getvalue() and "round 200/1000  kl 0.0625" in stream.getvalue()
@@ -62,7 +67,7 @@ def test_the_moving_line_fits_80_columns(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((80, 24)))
   stream = Terminal()
   stream.fileno = lambda: 2
-  progress = Progress(10_000, stream=stream)
+  progress = Progress(10_000, HEADLINE, stream=stream)
   progress.show(9_900, ROW)
   progress.close()
   line = stream.getvalue().split("\r")[-1].rstrip("\n")
@@ -75,7 +80,7 @@ def test_plain_lines_in_a_terminal_without_width(monkeypatch: pytest.MonkeyPatch
   monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((0, 0)))
   stream = Terminal()
   stream.fileno = lambda: 2
-  progress = Progress(1000, stream=stream)
+  progress = Progress(1000, HEADLINE, stream=stream)
   progress.show(200, ROW)
   assert stream.getvalue().startswith("round 200/1000")
 

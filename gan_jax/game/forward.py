@@ -1,0 +1,99 @@
+"""One network in one forward: applied as it is trained, and as it is sampled from."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
+
+from gan_jax.game.core import Carried, Params, PyTree, StepContext
+
+Variables = Mapping[str, PyTree]  # as `init` of a linen module returns them
+
+
+def train_network(
+  net: nn.Module,
+  name: str,
+  params: PyTree,
+  stats: PyTree,
+  x: PyTree,
+  y: Any,
+  key: jax.Array,
+  context: StepContext,
+  remat: bool = False,
+) -> tuple[Any, PyTree]:
+  """Applies a network in training mode.
+
+  Args:
+    net: module called as `net(x, y, train=)`.
+    name: name of the network, for messages.
+    params: its parameters.
+    stats: its statistics.
+    x: inputs, leaves [B, ...].
+    y: labels, or None.
+    key: typed PRNG key of its dropout.
+    context: context of the move.
+    remat: whether activations are recomputed for gradients.
+
+  Returns:
+    (outputs, new statistics).
+
+  Raises:
+    ValueError: if parameters are of another network, or batch norm meets microbatches.
+  """
+  if context.axis_name is not None and hasattr(net, "axis_name"):
+    # Batch norm averages its statistics over the devices of this axis.
+    net = net.clone(axis_name=context.axis_name)
+  microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
+  extra = {} if microbatch.count == 1 else {"microbatch": vars(microbatch)}
+
+  def apply(params: PyTree, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
+    variables = {"params": params, **stats, **extra}
+    with check_shapes(name):
+      return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
+
+  out, new_stats = (jax.checkpoint(apply) if remat else apply)(params, stats, x, y, key)
+  if extra and _has_batch_norm(new_stats):
+    raise ValueError(
+      f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
+      "another norm"
+    )
+  return out, {**stats, **new_stats}
+
+
+def sample_network(
+  net: nn.Module, name: str, params: Params, carried: Carried, x: PyTree, y: Any = None
+) -> jax.Array:
+  """Applies a network in evaluation mode; arguments as of `train_network`, of all networks."""
+  variables = {"params": params[name], **carried[name]}
+  with check_shapes(name):
+    return jnp.asarray(net.apply(variables, x, y, train=False), jnp.float32)
+
+
+def split_variables(initial: Mapping[str, Variables]) -> tuple[Params, Carried]:
+  """Splits the variables of networks, by name, into (params, statistics)."""
+  without = lambda v: {name: tree for name, tree in v.items() if name != "params"}
+  return (
+    {name: variables["params"] for name, variables in initial.items()},
+    {name: without(variables) for name, variables in initial.items()},
+  )
+
+
+@contextlib.contextmanager
+def check_shapes(name: str) -> Iterator[None]:
+  """Raises one line for parameters of another network, or of one for other shapes."""
+  try:
+    yield
+  except (ScopeParamShapeError, ScopeParamNotFoundError) as error:
+    raise ValueError(
+      f"the state is of another game, whose {name} has other parameters, or takes other shapes: "
+      "expected the State that init(game, ...) returns of this game"
+    ) from error
+
+
+def _has_batch_norm(stats: PyTree) -> bool:
+  paths = jax.tree_util.tree_leaves_with_path(stats)
+  return any(getattr(path[-1], "key", None) == "mean" for path, _ in paths)
