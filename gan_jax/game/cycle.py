@@ -1,0 +1,339 @@
+"""Unpaired translation between two kinds of images: two translators, two discriminators, a pool.
+
+CycleGAN, Zhu, Park, Isola, Efros 2017, arXiv:1703.10593. G translates A to B, F translates B to A;
+each kind of image has a discriminator, and what is translated there and back is to be the same.
+
+    adam = optax.adam(2e-4, b1=0.5)
+    game = cycle_gan(
+      {"a_to_b": translator, "b_to_a": translator}, {"a": discriminator, "b": discriminator},
+      loss=losses.least_squares,
+      optimizers={"translators": adam, "discriminators": adam},
+      shape=(256, 256, 3),
+    )
+"""
+
+import functools
+import itertools
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from gan_jax.checks import is_integer, shown
+from gan_jax.game.core import (
+  Batch,
+  Carried,
+  Decay,
+  Game,
+  Metrics,
+  Params,
+  Player,
+  PyTree,
+  Sampler,
+  StepContext,
+  Turn,
+)
+from gan_jax.game.forward import sample_network, split_variables, train_network
+from gan_jax.game.memory import join_alike
+from gan_jax.game.validation import check_game
+from gan_jax.losses.adversarial import AdversarialLoss, check_loss
+from gan_jax.losses.objectives import (
+  Match,
+  Scene,
+  TermLike,
+  Weight,
+  adversarial_term,
+  lift,
+  minimise,
+  per_example,
+  stateless,
+)
+
+TRANSLATORS = {"a_to_b": ("a", "b"), "b_to_a": ("b", "a")}  # name -> (from, to)
+DISCRIMINATORS = {"a": "discriminator_a", "b": "discriminator_b"}  # whom they judge -> name
+PLAYERS = ("translators", "discriminators")
+AT_ONCE = (Turn(PLAYERS),)  # as published: the discriminators see fakes of before G's update
+Terms = Mapping[str, tuple[Weight, TermLike]]
+
+
+def cycle_gan(
+  translators: Mapping[str, nn.Module],
+  discriminators: Mapping[str, nn.Module],
+  *,
+  loss: AdversarialLoss,
+  optimizers: Mapping[str, optax.GradientTransformation],
+  shape: tuple[int, ...],
+  adversarial: Weight = 2.0,
+  cycle: Weight = 10.0,
+  identity: Weight = 5.0,
+  pool: int = 50,
+  regularizers: Terms | None = None,
+  turns: tuple[Turn, ...] = AT_ONCE,
+  averages: Mapping[str, Decay] | None = None,
+  remat: bool = False,
+) -> Game:
+  """Builds a game of two translators and two discriminators.
+
+  Args:
+    translators: modules "a_to_b" and "b_to_a", called as `net(x, None, train=)`, to images.
+    discriminators: modules "a" and "b" by whom they judge, called likewise, to logits [B, ...].
+    loss: adversarial loss of both pairs; the paper's is `least_squares`.
+    optimizers: optimizers of "translators" and "discriminators".
+    shape: (H, W, C) of the images of both kinds.
+    adversarial: weight of the translators' adversarial loss. The published code has no half in it,
+      and `least_squares` has, so that 2 is the published one.
+    cycle: weight of the mean absolute difference of an image and what is translated there and back.
+    identity: weight of that of an image and what the translator to its own kind makes of it; 0 is
+      off, and costs nothing.
+    pool: number of fakes of each kind that are kept to be shown again; 0 for none.
+    regularizers: terms of the discriminators' loss, of each pair: name -> (weight, term).
+    turns: turns of "translators" and "discriminators".
+    averages: moving averages by network: "a_to_b", "b_to_a".
+    remat: whether activations are recomputed for gradients.
+
+  Returns:
+    The game, whose batches are {"a": [n, B, H, W, C], "b": likewise}. Its samplers are "a_to_b" and
+    "b_to_a".
+
+  Raises:
+    ValueError: for arguments of another kind.
+  """
+  check_loss(loss)
+  for kind, given, names in (
+    ("translators", translators, TRANSLATORS),
+    ("discriminators", discriminators, DISCRIMINATORS),
+    ("optimizers", optimizers, PLAYERS),
+  ):
+    if not isinstance(given, Mapping) or set(given) != set(names):
+      raise ValueError(f"{kind} are {shown(given)}: expected them by name, {', '.join(names)}")
+  if not is_integer(pool) or pool < 0:
+    raise ValueError(f"pool is {shown(pool)}: expected how many fakes to keep, an int >= 0")
+  nets = {**translators, **{DISCRIMINATORS[name]: net for name, net in discriminators.items()}}
+  identities = not (isinstance(identity, int | float) and not identity)
+  forward = functools.partial(_forward, _Nets(nets, bool(pool), identities, remat))
+  of_translators: dict[str, tuple[Weight, TermLike]] = {
+    f"adversarial_{k}": (adversarial, lift(k, adversarial_term(loss, "generator"))) for k in "ab"
+  }
+  kept = ["cycle", "identity"] if identities else ["cycle"]
+  for name, weight in zip(kept, (cycle, identity), strict=False):
+    of_translators |= {f"{name}_{k}": (weight, _difference(f"{name}_{k}")) for k in "ab"}
+  of_discriminators: dict[str, tuple[Weight, TermLike]] = {}
+  for k in "ab":
+    terms = {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **(regularizers or {})}
+    of_discriminators |= {f"{n}_{k}": (w, lift(f"shown_{k}", t)) for n, (w, t) in terms.items()}
+  judge = minimise(forward, of_discriminators, player="discriminators", observe=_observe)
+  pools = {_pool_name(k): new_pool(pool, shape) for k in "ab"} if pool else {}
+  judge = judge._replace(
+    memory={**judge.memory, **pools}, join={**judge.join, **dict.fromkeys(pools, join_alike)}
+  )
+  translate = minimise(forward, of_translators, player="translators")
+  game = Game(
+    init=functools.partial(_init, nets),
+    samplers={
+      name: Sampler(
+        functools.partial(_translate, nets[name], name), source=a, target=b, back=f"{b}_to_{a}"
+      )
+      for name, (a, b) in TRANSLATORS.items()
+    },
+    players={
+      "translators": Player(tuple(TRANSLATORS), translate, optimizers["translators"]),
+      "discriminators": Player(tuple(DISCRIMINATORS.values()), judge, optimizers["discriminators"]),
+    },
+    turns=turns,
+    averages=averages or {},
+    headline={
+      "D": "discriminators/loss",
+      "G": "translators/loss",
+      "cycle a": "translators/cycle_a",
+      "b": "translators/cycle_b",
+    },
+  )
+  check_game(game)
+  return game
+
+
+class _Nets(NamedTuple):
+  """The networks by name, and what their forward has beside translations and judgements."""
+
+  nets: Mapping[str, nn.Module]
+  pool: bool
+  identity: bool
+  remat: bool
+
+
+def _pool_name(kind: str) -> str:
+  return f"discriminators.pool_{kind}"
+
+
+def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+  """Initialises parameters and statistics for the shapes of a minibatch."""
+  if missing := {"a", "b"} - set(batch):
+    raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too, images of a kind")
+  x = {k: jnp.zeros(batch[k].shape) for k in "ab"}
+  if x["a"].shape != x["b"].shape:
+    raise ValueError(f"images are {x['a'].shape[1:]} and {x['b'].shape[1:]}: expected one shape")
+  keys = dict(zip(nets, jax.random.split(key, len(nets)), strict=True))
+  initial = {}
+  for name, (a, b) in TRANSLATORS.items():
+    out, initial[name] = nets[name].init_with_output(keys[name], x[a], None, train=False)
+    if jnp.shape(out) != x[b].shape:
+      raise ValueError(f"{name} makes images {jnp.shape(out)[1:]}: expected {x[b].shape[1:]}")
+  for k, name in DISCRIMINATORS.items():
+    initial[name] = nets[name].init(keys[name], x[k], None, train=False)
+  return split_variables(initial)
+
+
+def _translate(
+  net: nn.Module, name: str, params: Params, carried: Carried, x: PyTree, labels: Any
+) -> jax.Array:
+  """Translates images in evaluation mode."""
+  if labels is not None:
+    raise ValueError("this game is not conditional, and its translators take no labels")
+  return sample_network(net, name, params, carried, x)
+
+
+def _forward(
+  of: _Nets, params: Params, carried: Carried, batch: Batch, context: StepContext
+) -> tuple[Scene, Carried]:
+  """Translates both kinds there and back, and judges them: one move's forward."""
+  stats, applications = dict(carried), itertools.count()
+
+  def apply(name: str, x: jax.Array, *, keep: bool = True) -> jax.Array:
+    # Each application has its own dropout, and moves the running statistics on.
+    key = jax.random.fold_in(context.key, next(applications))
+    net, own = of.nets[name], stats[name]
+    out, new = train_network(net, name, params[name], own, x, None, key, context, of.remat)
+    stats.update({name: new} if keep else {})
+    return jnp.asarray(out, jnp.float32)
+
+  real = {k: batch[k] for k in "ab"}
+  fake = {b: apply(name, real[a]) for name, (a, b) in TRANSLATORS.items()}
+  outputs = {f"cycle_{a}": (apply(f"{b}_to_{a}", fake[b]), real[a]) for a, b in ("ab", "ba")}
+  if of.identity:
+    outputs |= {f"identity_{b}": (apply(f"{a}_to_{b}", real[b]), real[b]) for a, b in ("ab", "ba")}
+  new_carried: Carried = {}
+  pairs = {}
+  for k, name in DISCRIMINATORS.items():
+    shown_fake = jax.lax.stop_gradient(fake[k])
+    if of.pool:
+      shown_fake, new_carried[_pool_name(k)] = _from_pool(carried, k, shown_fake, context)
+    real_logits = apply(name, real[k])
+    judged = {
+      k: (fake[k], apply(name, fake[k], keep=False)),
+      f"shown_{k}": (shown_fake, apply(name, shown_fake)),
+    }
+    (translator,) = (t for t, (_, b) in TRANSLATORS.items() if b == k)
+    judge = functools.partial(apply, name, keep=False)
+    for pair, (x, fake_logits) in judged.items():
+      pairs[pair] = Match(
+        real=real[k],
+        fake=x,
+        real_logits=real_logits,
+        fake_logits=fake_logits,
+        discriminator=functools.partial(_scores, judge),
+        generator=functools.partial(apply, translator, keep=False),
+        latents=real[TRANSLATORS[translator][0]],
+        params=params,
+        keys=context.example_keys(context.key, len(x)),
+        round=context.round,
+        axis_name=context.axis_name,
+        microbatch=context.microbatch,
+      )
+  return Scene(pairs, outputs), {**{name: stats[name] for name in of.nets}, **new_carried}
+
+
+def _scores(judge: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+  """Computes logits [B], means over patches."""
+  return per_example(judge(x))
+
+
+def _difference(output: str) -> TermLike:
+  """Builds the term of the mean absolute difference of two images, [B]."""
+
+  def value(scene: Scene) -> jax.Array:
+    made, real = scene.outputs[output]
+    return per_example(jnp.abs(made - real))
+
+  return stateless(value)
+
+
+def _observe(scene: Scene, memory: PyTree) -> tuple[Metrics, PyTree]:
+  """Computes mean logits of real images and of fresh fakes."""
+  means = {
+    f"logits_{which}_{k}": jnp.mean(getattr(scene.pairs[k], f"{which}_logits"))
+    for k in "ab"
+    for which in ("real", "fake")
+  }
+  return means, memory
+
+
+# --- the pool -------------------------------------------------------------------------------------
+
+
+def new_pool(size: int, shape: tuple[int, ...]) -> dict[str, jax.Array]:
+  """Builds an empty pool of `size` images: {"images": [size, ...], "count": int32}."""
+  return {"images": jnp.zeros((size, *shape)), "count": jnp.zeros((), jnp.int32)}
+
+
+def draw_from_pool(
+  pool: PyTree, images: jax.Array, swap: jax.Array, place: jax.Array
+) -> tuple[jax.Array, PyTree]:
+  """Exchanges images with a pool of earlier ones, one after the other.
+
+  Shrivastava et al. 2017, arXiv:1612.07828. While the pool has room an image is kept and shown.
+  Then either it takes the place of an earlier one, which is shown, or it is shown and not kept.
+
+  Args:
+    pool: the pool.
+    images: images [B, ...].
+    swap: bool [B], whether an image takes the place of an earlier one, once the pool is full.
+    place: int [B], the place that it takes.
+
+  Returns:
+    (images to show [B, ...], the pool after).
+  """
+  size = len(pool["images"])
+
+  def exchange(pool: PyTree, given: Any) -> tuple[PyTree, jax.Array]:
+    image, swap, place = given
+    has_room = pool["count"] < size
+    place = jnp.where(has_room, pool["count"], place)
+    earlier = pool["images"][place]
+    kept = jnp.where(has_room | swap, image, earlier)
+    new = {
+      "images": pool["images"].at[place].set(kept),
+      "count": jnp.minimum(pool["count"] + 1, size),
+    }
+    return new, jnp.where(swap & ~has_room, earlier, image)
+
+  pool, to_show = jax.lax.scan(exchange, pool, (images, swap, place))
+  return to_show, pool
+
+
+def _from_pool(
+  carried: Carried, kind: str, fake: jax.Array, context: StepContext
+) -> tuple[jax.Array, PyTree]:
+  """Exchanges the fakes of the global batch with the pool of their kind."""
+  if context.microbatch.count > 1:
+    raise ValueError(
+      "a pool exchanges the fakes of a batch one after the other: set microbatches = 1, or pool = 0"
+    )
+  pool, n = carried[_pool_name(kind)], len(fake)
+  key = jax.random.fold_in(context.key, zlib.crc32(_pool_name(kind).encode()))
+  size = len(pool["images"])
+  draw = lambda key: (
+    jax.random.uniform(jax.random.fold_in(key, 0)) > 0.5,
+    jax.random.randint(jax.random.fold_in(key, 1), (), 0, size),
+  )
+  given = fake, *jax.vmap(draw)(context.example_keys(key, n))
+  if context.axis_name is None:
+    return draw_from_pool(pool, *given)
+  # All devices exchange the fakes of all, in one order: the pool stays equal on them.
+  gathered = jax.lax.all_gather(given, context.axis_name, tiled=True)
+  to_show, pool = draw_from_pool(pool, *gathered)
+  first = n * jax.lax.axis_index(context.axis_name)
+  return jax.lax.dynamic_slice_in_dim(to_show, first, n), pool

@@ -1,0 +1,171 @@
+"""CycleGAN: the losses by hand, the pool as published, ownership, layouts."""
+
+import functools
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+from layouts import on_every_layout
+
+from gan_jax import losses
+from gan_jax.game.core import Turn
+from gan_jax.game.cycle import cycle_gan, draw_from_pool, new_pool
+from gan_jax.game.play import init, play_round, sample
+from gan_jax.losses import regularizers
+
+SHAPE = (4, 4, 1)
+B = 8
+CASES = json.loads(pathlib.Path(__file__).with_name("cyclegan.json").read_text())
+
+
+class Scale(nn.Module):
+  """A translator: one factor."""
+
+  factor: float
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    return x * self.param("factor", nn.initializers.constant(self.factor), ())
+
+
+class Patches(nn.Module):
+  """A discriminator: a logit of each row of pixels."""
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    weight = self.param("weight", nn.initializers.constant(0.5), ())
+    return weight * jnp.mean(x, axis=(2, 3)) + self.param("bias", nn.initializers.zeros, ())
+
+
+def make(**options):
+  given = {
+    "loss": losses.least_squares,
+    "optimizers": {"translators": optax.sgd(0.1), "discriminators": optax.sgd(0.1)},
+    "shape": SHAPE,
+    "pool": 0,
+  }
+  translators = {"a_to_b": Scale(2.0), "b_to_a": Scale(0.25)}
+  return cycle_gan(translators, {"a": Patches(), "b": Patches()}, **{**given, **options})
+
+
+def data(batch=B):
+  rng = np.random.default_rng(0)
+  return {k: jnp.asarray(rng.normal(size=(1, batch, *SHAPE)), jnp.float32) for k in "ab"}
+
+
+@functools.cache
+def start(pool=0):
+  return init(make(pool=pool), jax.random.key(0), data())
+
+
+def play(game, state, batch):
+  return jax.jit(functools.partial(play_round, game))(state, batch)
+
+
+def test_losses_by_hand():
+  """With G(a) = 2 a, F(b) = b / 4: the published sums, of mean squares and absolute values."""
+  _, metrics = play(make(), start(), data())
+  a, b = (np.asarray(data()[k][0], np.float64) for k in "ab")
+  logits = lambda x: 0.5 * x.mean((2, 3))
+  for k, real, fake, own in (("a", a, b / 4, 0.25), ("b", b, 2 * a, 2)):
+    expected = {
+      "discriminators/adversarial": 0.5 * ((logits(real) - 1) ** 2 + logits(fake) ** 2),
+      "translators/adversarial": 0.5 * (logits(fake) - 1) ** 2,
+      "translators/cycle": np.abs(real / 2 - real),
+      "translators/identity": np.abs(own * real - real),
+    }
+    for name, values in expected.items():  # float32 sums of 128 terms
+      np.testing.assert_allclose(metrics[f"{name}_{k}"], values.mean(), rtol=1e-5, err_msg=name)
+  total = sum(
+    weight * float(metrics[f"translators/{name}_{k}"])
+    for name, weight in (("adversarial", 2), ("cycle", 10), ("identity", 5))
+    for k in "ab"
+  )
+  np.testing.assert_allclose(metrics["translators/loss"], total, rtol=1e-5)
+
+
+def test_a_game_without_identity_has_no_such_term():
+  _, metrics = play(make(identity=0.0), start(), data())
+  assert not any("identity" in name for name in metrics)
+
+
+def test_both_sides_move_from_the_same_place():
+  """The discriminators see fakes of before the translators' update, as published."""
+  game = make()
+  together, _ = play(game, start(), data())
+  for player in game.players:
+    alone, _ = play(make(turns=(Turn((player,)),)), start(), data())
+    for net, params in alone.params.items():
+      moved = together if net in game.players[player].owns else start()
+      jax.tree.map(np.testing.assert_array_equal, params, moved.params[net])
+
+
+def test_samplers_translate_what_they_are_given():
+  x = data()["a"][0]
+  draw = functools.partial(sample, make(), start(), jax.random.key(1), B)
+  np.testing.assert_array_equal(draw(inputs=x), 2 * x)
+  np.testing.assert_array_equal(draw(inputs=x, sampler="b_to_a"), x / 4)
+  with pytest.raises(ValueError, match="starts from 'a': give inputs"):
+    draw()
+  with pytest.raises(ValueError, match="expected one of a_to_b, b_to_a"):
+    draw(inputs=x, sampler="c")
+
+
+@pytest.mark.parametrize("case", CASES["pools"])
+def test_the_pool_is_the_published_one(case):
+  """A trace of the published pool, given its draws."""
+  size = case["pool_size"]
+  pool = new_pool(size, ())
+  for row in case["rows"]:
+    # The published code draws only what it needs, in the order of the images.
+    draws, places = iter(row["uniform_draws"]), iter(row["index_draws"])
+    room = size - int(pool["count"])
+    swap = [i >= room and next(draws) > 0.5 for i in range(len(row["query"]))]
+    place = [next(places) if yes else 0 for yes in swap]
+    images = jnp.asarray(row["query"], jnp.float32)
+    shown, pool = draw_from_pool(pool, images, jnp.asarray(swap), jnp.asarray(place))
+    assert shown.tolist() == row["returned"]
+    assert pool["images"][: int(pool["count"])].tolist() == row["pool_after"]
+
+
+def test_the_pool_fills_with_fakes():
+  state, _ = play(make(pool=3), start(pool=3), data())
+  pool, fakes = state.carried["discriminators.pool_b"], np.asarray(2 * data()["a"][0])
+  assert int(pool["count"]) == 3
+  assert all(any((kept == fake).all() for fake in fakes) for kept in np.asarray(pool["images"]))
+
+
+@pytest.mark.parametrize("loss", ["wasserstein", "relativistic_average", "hinge"])
+def test_every_loss_and_penalty_plays(loss):
+  terms = {name: (1.0, regularizers.REGULARIZERS[name]()) for name in ("r1", "gradient_penalty")}
+  game = make(loss=losses.LOSSES[loss], regularizers=terms)
+  state, metrics = play(game, start(), data())
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves((state.params, metrics)))
+  assert float(metrics["discriminators/r1_a"]) > 0
+  assert float(metrics["discriminators/gradient_penalty_b"]) > 0
+
+
+def test_every_layout_gives_the_same_numbers():
+  """With the pool, which all devices see alike."""
+  game, batch = make(pool=5), data(16)
+  state = init(game, jax.random.key(0), batch)
+  state, _ = play(game, state, batch)  # so that the pool is full
+  expected, _ = play(game, state, batch)
+  for layout, after, _ in on_every_layout(game, state, batch):
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6, err_msg=layout)
+    jax.tree.map(close, (after.params, after.carried), (expected.params, expected.carried))
+
+
+def test_wrong_arguments_are_refused():
+  with pytest.raises(ValueError, match="optimizers are .*translators, discriminators"):
+    make(optimizers={"generator": optax.sgd(0.1)})
+  with pytest.raises(ValueError, match="pool is -1"):
+    make(pool=-1)
+  batch = {"a": jnp.zeros((1, 2, 4, 4, 1)), "b": jnp.zeros((1, 2, 8, 8, 1))}
+  with pytest.raises(ValueError, match="expected one shape"):
+    init(make(), jax.random.key(0), batch)
