@@ -30,7 +30,7 @@ Batch = dict[str, jax.Array]
 RESIDENT_LIMIT = 1 << 30  # bytes of device memory: tables above it are streamed
 LAST_BATCH = 2**31 - 1
 _THREADS = 8  # batches that are read at the same time, and kept ready, when streaming
-_ORDER, _FLIP = 0, 1  # what a hash of the seed is used for
+_ORDER, _FLIP, _CROP = 0, 1, 2  # what a hash of the seed is used for
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class Batches:
     batch_size: B, of the global batch over all processes.
     seed: 0 <= seed < 2**32; together with t it determines batch t.
     flip: mirror each image left to right with probability 1/2.
+    crop: pixels of a side to which each image is cropped, at a random place; 0 for none.
     pixel_range: (lo, hi) that uint8 images are scaled to.
     resident: keep the table on the device (True) or stream it (False). None decides: what is in
       memory and not above RESIDENT_LIMIT is kept, and so is whatever is endless.
@@ -57,6 +58,7 @@ class Batches:
   seed: int
   _: dataclasses.KW_ONLY
   flip: bool = False
+  crop: int = 0
   pixel_range: Range = (-1.0, 1.0)
   resident: bool | None = None
   labels: bool = False
@@ -73,6 +75,17 @@ class Batches:
     return self.source.arrays if self.resident else {}
 
   @property
+  def drawn(self) -> bool:
+    """Whether examples are computed by their position, and are no rows of a table."""
+    return self.source.draw is not None
+
+  @property
+  def shape(self) -> tuple[int, ...]:
+    """Shape of an example."""
+    shape = tuple(self.source.shape)
+    return (self.crop, self.crop, *shape[2:]) if self.crop else shape
+
+  @property
   def per_epoch(self) -> int | None:
     """Batches in an epoch; None if the source is endless."""
     return None if self.source.size is None else self.source.size // self.batch_size
@@ -80,7 +93,7 @@ class Batches:
   def spec(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Describes finished global batches with these leading sizes, by shape and dtype."""
     sizes = (*sizes, self.batch_size)
-    spec = {"x": jax.ShapeDtypeStruct((*sizes, *self.source.shape), jnp.float32)}
+    spec = {"x": jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)}
     if self.source.num_classes is not None:
       spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
     return spec
@@ -137,12 +150,22 @@ class Batches:
     x = jnp.asarray(raw["x"])
     if x.dtype == jnp.uint8:
       x = to_float(x, self.pixel_range)
-    if self.flip:
-      t = jnp.asarray(t).astype(jnp.uint32)
-      rows = self.rows if rows is None else rows
-      mirrored = (
-        hash_words(self.seed if seed is None else seed, _FLIP, t, rows) >> np.uint32(31) == 1
+    t = jnp.asarray(t).astype(jnp.uint32)
+    rows = self.rows if rows is None else rows
+    seed = self.seed if seed is None else seed
+    if self.crop:
+      # Of 16 bits a side: of up to 65,536 places each is as likely as the next.
+      word = hash_words(seed, _CROP, t, rows)
+      top, left = (
+        ((part & np.uint32(0xFFFF)) * np.uint32(size - self.crop + 1)) >> np.uint32(16)
+        for part, size in ((word, x.shape[1]), (word >> np.uint32(16), x.shape[2]))
       )
+      cut = lambda x, *place: jax.lax.dynamic_slice(
+        x, (*place, 0), (self.crop, self.crop, x.shape[-1])
+      )
+      x = jax.vmap(cut)(x, top.astype(jnp.int32), left.astype(jnp.int32))
+    if self.flip:
+      mirrored = hash_words(seed, _FLIP, t, rows) >> np.uint32(31) == 1
       x = jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
     return {**raw, "x": x}
 
@@ -254,6 +277,13 @@ def _check(b: Batches) -> None:
     )
   if b.flip and len(source.shape) != 3:
     raise ValueError(f"flip=True mirrors images, and {source.name} has points: use flip=False")
+  if not is_integer(b.crop) or b.crop < 0 or (b.crop and len(source.shape) != 3):
+    raise ValueError(f"crop is {shown(b.crop)}: expected pixels of a side, of images; 0 for none")
+  if b.crop > min(source.shape[:2]):
+    raise ValueError(
+      f"crop = {b.crop} pixels of images of {source.shape[0]} x {source.shape[1]}: choose"
+      " --config.data_options.crop of at most their shorter side"
+    )
   if not _is_range(b.pixel_range):
     raise ValueError(f"pixel_range is {shown(b.pixel_range)}: expected (lo, hi) with lo < hi")
 

@@ -1,0 +1,81 @@
+"""Unpaired data: each domain in its own order, streamed as resident; and crops at random places."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.data import Batches, Domains, table
+
+SEED = 3
+
+
+def indexed(n, size=4):
+  """Images that show their index and the place of each pixel."""
+  pixels = np.arange(size * size, dtype=np.uint8).reshape(size, size, 1)
+  return table(f"{n} images", np.stack([pixels + np.uint8(16 * (i % 8)) for i in range(n)]), None)
+
+
+def make(**options):
+  parts = {name: Batches(indexed(n), 4, SEED, **options) for name, n in (("a", 10), ("b", 7))}
+  return Domains(parts, SEED)
+
+
+def ways(batches, start=0):
+  """The same batches, gathered from arrays and streamed."""
+  raw = itertools.islice(batches.stream(start), 5)
+  streamed = [batches.finish(x, np.uint32(t)) for t, x in enumerate(raw, start)]
+  at = [batches.at(batches.arrays, np.uint32(t)) for t in range(start, start + 5)]
+  return jax.device_get((at, streamed))
+
+
+@pytest.mark.parametrize("options", [{}, {"flip": True, "crop": 3}])
+def test_streamed_are_resident_from_any_start(options):
+  at, streamed = ways(make(**options), start=2)
+  for x, y in zip(at, streamed, strict=True):
+    assert x.keys() == y.keys() == {"a", "b"}
+    jax.tree.map(np.testing.assert_array_equal, x, y)
+
+
+def test_each_domain_is_in_an_order_of_its_own():
+  domains = make()
+  at, _ = ways(domains)
+  first = Batches(indexed(10), 4, SEED)
+  for t, batch in enumerate(at):
+    np.testing.assert_array_equal(batch["a"], first.at(first.arrays, np.uint32(t))["x"])
+  same = table("10 images", indexed(10).arrays["x"], None)
+  both = Domains({name: Batches(same, 4, SEED) for name in "ab"}, SEED)
+  at, _ = ways(both)
+  assert any((batch["a"] != batch["b"]).any() for batch in at)
+
+
+def test_another_seed_is_that_of_the_run():
+  domains, other = make(), Domains(make().parts, SEED + 1)
+  t = np.uint32(1)
+  replaced = domains.at(domains.arrays, t, seed=np.uint32(SEED + 1))
+  jax.tree.map(np.testing.assert_array_equal, replaced, other.at(other.arrays, t))
+
+
+def test_domains_have_one_shape():
+  parts = {"a": Batches(indexed(8), 4, SEED), "b": Batches(indexed(8, size=6), 4, SEED)}
+  with pytest.raises(ValueError, match=r"a \(4, 4, 1\), b \(6, 6, 1\): expected one shape"):
+    Domains(parts, SEED)
+
+
+def test_crops_are_parts_of_their_image_from_every_place():
+  batches = Batches(indexed(8), 8, SEED, crop=3, pixel_range=(0.0, 255.0))
+  assert batches.spec()["x"].shape == (8, 3, 3, 1)
+  corners = set()
+  for t in range(20):
+    x = np.asarray(batches.at(batches.arrays, np.uint32(t))["x"]).round().astype(int)
+    corners |= {int(c) % 16 for c in x[:, 0, 0, 0]}
+    expected = x[:, :1, :1] + np.array([[0, 1, 2], [4, 5, 6], [8, 9, 10]])[None, :, :, None]
+    np.testing.assert_array_equal(x, expected)
+  assert corners == {0, 1, 4, 5}  # the places of 3 x 3 in 4 x 4
+
+
+@pytest.mark.parametrize("crop", [5, -1, 2.5])
+def test_a_crop_that_cannot_be_is_refused(crop):
+  with pytest.raises(ValueError, match="crop"):
+    Batches(indexed(8), 4, SEED, crop=crop)
