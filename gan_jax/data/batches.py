@@ -156,14 +156,13 @@ class Batches:
     if self.crop:
       # Of 16 bits a side: of up to 65,536 places each is as likely as the next.
       word = hash_words(seed, _CROP, t, rows)
-      top, left = (
+      corners = [
         ((part & np.uint32(0xFFFF)) * np.uint32(size - self.crop + 1)) >> np.uint32(16)
         for part, size in ((word, x.shape[1]), (word >> np.uint32(16), x.shape[2]))
-      )
-      cut = lambda x, *place: jax.lax.dynamic_slice(
-        x, (*place, 0), (self.crop, self.crop, x.shape[-1])
-      )
-      x = jax.vmap(cut)(x, top.astype(jnp.int32), left.astype(jnp.int32))
+      ]
+      size = (self.crop, self.crop, x.shape[-1])
+      cut = lambda x, row, column: jax.lax.dynamic_slice(x, (row, column, 0), size)
+      x = jax.vmap(cut)(x, *(corner.astype(jnp.int32) for corner in corners))
     if self.flip:
       mirrored = hash_words(seed, _FLIP, t, rows) >> np.uint32(31) == 1
       x = jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
