@@ -75,7 +75,7 @@ class Batches:
     return self.source.arrays if self.resident else {}
 
   @property
-  def drawn(self) -> bool:
+  def endless(self) -> bool:
     """Whether examples are computed by their position, and are no rows of a table."""
     return self.source.draw is not None
 

@@ -66,9 +66,9 @@ class Domains:
     return all(part.resident for part in self.parts.values())
 
   @property
-  def drawn(self) -> bool:
+  def endless(self) -> bool:
     """Whether examples are computed by their position, and are no rows of a table."""
-    return all(part.drawn for part in self.parts.values())
+    return all(part.endless for part in self.parts.values())
 
   @property
   def source(self) -> Source:

@@ -86,7 +86,7 @@ class JittedRounds(NamedTuple):
 def jit_rounds(game: Game, batches: Batches, mesh: Mesh) -> JittedRounds:
   """Builds the program of `make_dispatch`, which describes the arguments."""
   n = max(1, minibatches(game))
-  put = parallel.replicate if batches.drawn else parallel.put_table
+  put = parallel.replicate if batches.endless else parallel.put_table
   table = put(batches.arrays, mesh)
   make = _batch_maker(batches, mesh, table)
   sharded = parallel.shard_game(game, mesh)
