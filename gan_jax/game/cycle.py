@@ -118,17 +118,18 @@ def cycle_gan(
   of_translators: dict[str, tuple[Weight, TermLike]] = {
     f"adversarial_{k}": (adversarial, lift(k, adversarial_term(loss, "generator"))) for k in "ab"
   }
-  kept = ["cycle", "identity"] if identities else ["cycle"]
-  for name, weight in zip(kept, (cycle, identity), strict=False):
+  differences = {"cycle": cycle, **({"identity": identity} if identities else {})}
+  for name, weight in differences.items():
     of_translators |= {f"{name}_{k}": (weight, _difference(f"{name}_{k}")) for k in "ab"}
   of_discriminators: dict[str, tuple[Weight, TermLike]] = {}
   for k in "ab":
     terms = {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **(regularizers or {})}
     of_discriminators |= {f"{n}_{k}": (w, lift(f"shown_{k}", t)) for n, (w, t) in terms.items()}
-  judge = minimise(forward, of_discriminators, player="discriminators", observe=_observe)
+  discriminate = minimise(forward, of_discriminators, player="discriminators", observe=_observe)
   pools = {_pool_name(k): new_pool(pool, shape) for k in "ab"} if pool else {}
-  judge = judge._replace(
-    memory={**judge.memory, **pools}, join={**judge.join, **dict.fromkeys(pools, join_alike)}
+  discriminate = discriminate._replace(
+    memory={**discriminate.memory, **pools},
+    join={**discriminate.join, **dict.fromkeys(pools, join_alike)},
   )
   translate = minimise(forward, of_translators, player="translators")
   game = Game(
@@ -141,7 +142,9 @@ def cycle_gan(
     },
     players={
       "translators": Player(tuple(TRANSLATORS), translate, optimizers["translators"]),
-      "discriminators": Player(tuple(DISCRIMINATORS.values()), judge, optimizers["discriminators"]),
+      "discriminators": Player(
+        tuple(DISCRIMINATORS.values()), discriminate, optimizers["discriminators"]
+      ),
     },
     turns=turns,
     averages=averages or {},
@@ -222,19 +225,19 @@ def _forward(
     if of.pool:
       shown_fake, new_carried[_pool_name(k)] = _from_pool(carried, k, shown_fake, context)
     real_logits = apply(name, real[k])
-    judged = {
+    fakes = {
       k: (fake[k], apply(name, fake[k], keep=False)),
       f"shown_{k}": (shown_fake, apply(name, shown_fake)),
     }
     (translator,) = (t for t, (_, b) in TRANSLATORS.items() if b == k)
-    judge = functools.partial(apply, name, keep=False)
-    for pair, (x, fake_logits) in judged.items():
+    discriminate = functools.partial(apply, name, keep=False)
+    for pair, (x, fake_logits) in fakes.items():
       pairs[pair] = Match(
         real=real[k],
         fake=x,
         real_logits=real_logits,
         fake_logits=fake_logits,
-        discriminator=functools.partial(_scores, judge),
+        discriminator=functools.partial(_scores, discriminate),
         generator=functools.partial(apply, translator, keep=False),
         latents=real[TRANSLATORS[translator][0]],
         params=params,
@@ -246,9 +249,9 @@ def _forward(
   return Scene(pairs, outputs), {**{name: stats[name] for name in of.nets}, **new_carried}
 
 
-def _scores(judge: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+def _scores(discriminate: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
   """Computes logits [B], means over patches."""
-  return per_example(judge(x))
+  return per_example(discriminate(x))
 
 
 def _difference(output: str) -> TermLike:
@@ -303,9 +306,9 @@ def draw_from_pool(
     has_room = pool["count"] < size
     place = jnp.where(has_room, pool["count"], place)
     earlier = pool["images"][place]
-    kept = jnp.where(has_room | swap, image, earlier)
+    stored = jnp.where(has_room | swap, image, earlier)
     new = {
-      "images": pool["images"].at[place].set(kept),
+      "images": pool["images"].at[place].set(stored),
       "count": jnp.minimum(pool["count"] + 1, size),
     }
     return new, jnp.where(swap & ~has_room, earlier, image)
