@@ -89,7 +89,8 @@ def _open_tfds(argument: str, split: str, options: Options) -> Source:
 
 
 KINDS = {
-  "mnist10k": Kind("mnist10k", open_bundled),
+  "mnist10k": Kind("mnist10k", functools.partial(open_bundled, "mnist10k")),
+  "digits8x8": Kind("digits8x8", functools.partial(open_bundled, "digits8x8")),
   "tfds": Kind("tfds:<name>", _open_tfds),
   "idx": Kind("idx:<dir>", open_idx),
   "folder": Kind("folder:<dir>", open_folder),

@@ -14,6 +14,7 @@ from gan_jax.data import Source, load
 
 NAMES = (
   "mnist10k",
+  "digits8x8",
   "ring8",
   "grid25",
   "stacked:mnist10k",

@@ -1,4 +1,4 @@
-"""Digits: the 12,000 that come with the package, and files in MNIST's own format."""
+"""Digits: the sets that come with the package, and files in MNIST's own format."""
 
 import glob
 import gzip
@@ -21,24 +21,29 @@ from gan_jax.data.sources.images import fit_all
 
 _LOG = logging.getLogger(__name__)
 
-BUNDLED = "mnist10k.npz"
+BUNDLED = "mnist10k.npz"  # beside each set is what it is, and its checksum
 MOST_DEFLATED = 1032  # bytes that one byte of a gzip file can stand for
 _PREFIXES = {"train": ("train",), "test": ("t10k", "test")}
 _IMAGES = re.compile(r"(?:(.+)-)?(?:train|t10k|test)-images[-.]idx3-ubyte(?:\.gz)?")
 _MAPPING_LIMIT = 1 << 16  # bytes
 
 
-def open_bundled(argument: str, split: str, options: Options) -> Source:
-  """Opens `mnist10k`: 10,000 training or 2,000 test digits of MNIST, the classes equally often."""
+def open_bundled(name: str, argument: str, split: str, options: Options) -> Source:
+  """Opens digits that come with the package.
+
+  `mnist10k`: 10,000 training or 2,000 test digits of MNIST, the classes equally often; `digits8x8`:
+  1,500 and 297 digits of 8 x 8 pixels, of Alpaydin & Kaynak 1998.
+  """
   del argument
   folder = importlib.resources.files("gan_jax.data.sources") / "bundled"
-  content = (folder / BUNDLED).read_bytes()
-  expected = (folder / f"{BUNDLED}.sha256").read_text().split()[0]
+  file = folder / f"{name}.npz"
+  content = file.read_bytes()
+  expected = (folder / f"{name}.npz.sha256").read_text().split()[0]
   if hashlib.sha256(content).hexdigest() != expected:
-    raise ValueError(f"{folder / BUNDLED} is damaged (its sha256 is wrong): reinstall gan_jax")
-  arrays = read_npz("mnist10k", io.BytesIO(content), options.memory_limit)
-  x = fit_all("mnist10k", arrays[f"x_{split}"][..., None], options)
-  return table("mnist10k", x, arrays[f"y_{split}"], 10)
+    raise ValueError(f"{file} is damaged (its sha256 is wrong): reinstall gan_jax")
+  arrays = read_npz(name, io.BytesIO(content), options.memory_limit)
+  x = fit_all(name, arrays[f"x_{split}"][..., None], options)
+  return table(name, x, arrays[f"y_{split}"], 10)
 
 
 def open_idx(argument: str, split: str, options: Options) -> Source:
