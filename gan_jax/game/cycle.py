@@ -258,8 +258,8 @@ def _difference(output: str) -> TermLike:
   """Builds the term of the mean absolute difference of two images, [B]."""
 
   def value(scene: Scene) -> jax.Array:
-    made, real = scene.outputs[output]
-    return per_example(jnp.abs(made - real))
+    translated, real = scene.outputs[output]
+    return per_example(jnp.abs(translated - real))
 
   return stateless(value)
 
