@@ -29,6 +29,7 @@ from gan_jax.data.sources.bundle import bundle, evenly_spaced
 # name: shape, sizes of train and test, classes
 EXPECTED = {
   "mnist10k": ((28, 28, 1), (10000, 2000), 10),
+  "digits8x8": ((8, 8, 1), (1500, 297), 10),
   "ring8": ((2,), (None, None), 8),
   "grid25": ((2,), (None, None), 25),
   "stacked:mnist10k": ((28, 28, 3), (None, None), 1000),
