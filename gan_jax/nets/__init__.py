@@ -2,8 +2,9 @@
 
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
-where `num_classes` is given. State beside the parameters is in the collection "batch_stats";
-randomness in training comes from the key "dropout".
+where `num_classes` is given. A translator returns images of images; the discriminators beside it
+return maps of logits. State beside the parameters is in the collection "batch_stats"; randomness in
+training comes from the key "dropout".
 """
 
 import flax.linen as nn
@@ -17,6 +18,12 @@ from gan_jax.nets.mlp import (
 )
 from gan_jax.nets.pacgan import PacGANDiscriminator, PacGANGenerator
 from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_jax.nets.translation import (
+  PatchDiscriminator,
+  PixelDiscriminator,
+  ResnetTranslator,
+  UnetTranslator,
+)
 
 NETWORKS: dict[str, type[nn.Module]] = {
   "mlp_generator": MLPGenerator,

@@ -278,6 +278,7 @@ class Norm(nn.Module):
     dtype: computed in; statistics are float32.
     momentum: share of the running statistics that a training forward keeps.
     epsilon: added to variances.
+    scale_init: initialiser of the scale, where it does not belong to the class.
   """
 
   kind: str = "batch"
@@ -285,12 +286,14 @@ class Norm(nn.Module):
   dtype: Any = jnp.float32
   momentum: float = 0.9
   epsilon: float = 1e-5
+  scale_init: Callable = nn.initializers.ones
 
   @nn.compact
   def __call__(self, x: jax.Array, labels: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Normalises x [B, ..., C]; labels, if any, are one-hot, [B, num_classes]."""
     plain = labels is None
-    options = {"use_scale": plain, "use_bias": plain, "epsilon": self.epsilon, "dtype": self.dtype}
+    options: dict[str, Any] = {"use_scale": plain, "use_bias": plain, "epsilon": self.epsilon}
+    options |= {"scale_init": self.scale_init, "dtype": self.dtype}
     lookup(NORMS, self.kind, "norm")
     if self.kind == "batch":
       x = nn.BatchNorm(not train, momentum=self.momentum, axis_name=self.axis_name, **options)(x)
