@@ -16,9 +16,11 @@ import numpy as np
 from gan_jax.data import KINDS, NoSplitError, Source, load, take
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.reference_statistics import Statistics, read_statistics
-from gan_jax.run.evaluation.cards import ELSEWHERE, Card, make_card
-from gan_jax.run.evaluation.evaluate import EvaluationSpec, SampleFn, evaluator_for
-from gan_jax.run.evaluation.features import bounded
+from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
+from gan_jax.run.evaluation.evaluators.evaluator import SampleFn
+from gan_jax.run.evaluation.evaluators.features import bounded
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec
 from gan_jax.run.evaluation.score_statistics import KINDS as DISTANCES
 from gan_jax.run.evaluation.score_statistics import Examples, score_statistics
 

@@ -8,10 +8,11 @@ from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
 from gan_jax.metrics.features.reference_statistics import Statistics
 from gan_jax.metrics.frechet import Gaussian, Moments, frechet_distance, moments
-from gan_jax.run.evaluation.cards import ELSEWHERE, Card, make_card
-from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator
-from gan_jax.run.evaluation.features import FEATURES, ExtractorInputs
-from gan_jax.run.evaluation.suite import METRICS
+from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
+from gan_jax.run.evaluation.evaluators.features import FEATURES, ExtractorInputs
+from gan_jax.run.evaluation.evaluators.suite import METRICS
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec
 
 KINDS = {"frechet": "features", "spatial_frechet": "spatial"}  # features of each metric
 

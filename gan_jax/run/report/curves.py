@@ -8,8 +8,8 @@ import numpy as np
 
 from gan_jax.game.monitors import MONITOR
 from gan_jax.run.report.markup import Markup, tag
+from gan_jax.run.report.records import RunRecord
 from gan_jax.run.report.tables import number, swatch, table, text, title
-from gan_jax.run.results.records import RunRecord
 from gan_jax.run.results.rows import NO_CURVES, SCORE
 
 POINTS = 240  # of a curve: about one for each pixel of its picture

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import gan_jax
 from gan_jax.files import atomic_write, check_writable
 from gan_jax.run.cli.usage import UsageError
-from gan_jax.run.report import ablation, sections
-from gan_jax.run.report.ablation import Ablation
+from gan_jax.run.report.ablation import Ablation, read_ablation
 from gan_jax.run.report.curves import POINTS, Panel, chart, charts, drawn, panels
 from gan_jax.run.report.markup import Child, Markup, document, join, tag
-from gan_jax.run.report.samples import Thumbnails, samples, thumbnails
-from gan_jax.run.report.scores import cards, results
+from gan_jax.run.report.parts import ablation, sections
+from gan_jax.run.report.parts.samples import Thumbnails, samples, thumbnails
+from gan_jax.run.report.parts.scores import cards, results
+from gan_jax.run.report.records import RunRecord, comparable_groups, grouped, read_records
+from gan_jax.run.report.reproduce import report_command
 from gan_jax.run.results import sweeps
 from gan_jax.run.results.listing import ABLATION, RUN, find_runs
-from gan_jax.run.results.records import RunRecord, comparable_groups, grouped, read_records
-from gan_jax.run.results.reproduce import report_command
 
 LIMIT = 5_000_000  # bytes of a page
 PICTURES = 2_800_000  # of them for pictures
@@ -49,7 +49,7 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
   ablations = [folder for folder in folders if (folder / ABLATION).is_file()]
   content = Content(
     read_records([folder for folder in folders if folder not in ablations]),
-    [ablation.load(folder) for folder in ablations],
+    [read_ablation(folder) for folder in ablations],
     report_command(named, out),
     datetime.datetime.now(),
   )

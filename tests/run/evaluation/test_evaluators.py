@@ -16,10 +16,12 @@ from gan_jax.metrics import frechet_distance, moments
 from gan_jax.metrics.features import classifier, extractor
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.sections.evaluation import evaluation_spec
-from gan_jax.run.evaluation import evaluate, features, suite
-from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator, Walk, evaluator_for, suited
-from gan_jax.run.evaluation.features import FEATURES, ExtractorFactory, name_of
-from gan_jax.run.evaluation.suite import METRICS
+from gan_jax.run.evaluation.evaluators import build, features, suite
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator, Walk
+from gan_jax.run.evaluation.evaluators.features import FEATURES, ExtractorFactory, name_of
+from gan_jax.run.evaluation.evaluators.suite import METRICS
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec, extractor_for, suited
 
 CLASSES = 10
 
@@ -62,7 +64,7 @@ def named(source: Source) -> Source:
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
   monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
-  for module in (evaluate, features):
+  for module in (build, features):
     monkeypatch.setattr(module, "classifier_for", lambda *_, **__: Judge())
 
 
@@ -478,7 +480,7 @@ def test_a_metric_without_what_it_needs_is_refused(judged):
     with pytest.raises(ValueError, match=why):
       evaluator_for(unlabelled, unlabelled, num_fake=10, spec=spec)
   with pytest.raises(ValueError, match="no labels to train a classifier with"):
-    evaluate.extractor_for(unlabelled, unlabelled, EvaluationSpec(FEATURES["classifier"]))
+    extractor_for(unlabelled, unlabelled, EvaluationSpec(FEATURES["classifier"]))
 
 
 def test_real_images_are_looked_at_once(judged, monkeypatch: pytest.MonkeyPatch):
@@ -507,7 +509,7 @@ def test_stacked_digits(judged):
 
 def test_channels_are_read_in_the_order_of_the_labels(judged, monkeypatch: pytest.MonkeyPatch):
   seen = []
-  monkeypatch.setattr(evaluate, "class_kl", lambda labels, shares: seen.append(labels) or 0.0)
+  monkeypatch.setattr(build, "class_kl", lambda labels, shares: seen.append(labels) or 0.0)
   source = stack("stacked:a", stripes(500, 0))
   drawn = take(source, 50)
   evaluator_for(source, source, num_fake=50)(lambda n, seed: drawn)

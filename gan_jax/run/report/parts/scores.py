@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from gan_jax.files import flat
-from gan_jax.run.evaluation.cards import Card, format_value, protocol_hash
+from gan_jax.run.evaluation.cards.card import Card, format_value, protocol_hash
+from gan_jax.run.evaluation.cards.comparing import LEVEL, standard_error, welch
 from gan_jax.run.report.markup import Markup, tag
+from gan_jax.run.report.records import ComparableGroup, RunRecord
 from gan_jax.run.report.tables import (
   Axis,
   Cell,
@@ -26,8 +28,6 @@ from gan_jax.run.report.tables import (
   text,
   title,
 )
-from gan_jax.run.results.comparing import LEVEL, standard_error, welch
-from gan_jax.run.results.records import ComparableGroup, RunRecord
 
 
 def results(

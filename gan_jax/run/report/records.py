@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from gan_jax.files import read_json
 from gan_jax.run.config.stored import SEED, without_seed
-from gan_jax.run.evaluation.cards import FOLDER, Card, protocol_hash, read_card
-from gan_jax.run.evaluation.suite import BETTER
-from gan_jax.run.results.comparing import names_of
+from gan_jax.run.evaluation.cards.card import Card, protocol_hash
+from gan_jax.run.evaluation.cards.files import FOLDER, read_card
+from gan_jax.run.evaluation.evaluators.suite import BETTER
 from gan_jax.run.results.listing import RunSummary, comparable_rows, summarise_run
+from gan_jax.run.results.naming import names_of
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training.log.diagnostics import Warning_, diagnose
 from gan_jax.run.training.saving.rollback import read_rollbacks
@@ -183,7 +184,7 @@ class ComparableGroup(NamedTuple):
   """Runs whose last checkpoints were scored by one protocol.
 
   Attributes:
-    protocol_hash: hash of the protocol (see `gan_jax.run.evaluation.cards.protocol_hash`).
+    protocol_hash: hash of the protocol (see `gan_jax.run.evaluation.cards.card.protocol_hash`).
     protocol: the protocol; {} without a card.
     floor: scores of real examples, where a card has them.
     better: {score: "min", "max" or "none"}, the one that chooses the best checkpoint first.
