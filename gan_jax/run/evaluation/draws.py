@@ -31,15 +31,18 @@ class SamplingOptions(NamedTuple):
   truncation: float | None = None
 
 
+DEFAULT = SamplingOptions()
+
+
 def drawn_from(
   experiment: Experiment,
   sampler: Sampler,
   state: State,
   seed: int = TRAINING_DRAW,
-  how: SamplingOptions | None = None,
+  how: SamplingOptions = DEFAULT,
 ) -> tuple[SampleFn, WalkFn]:
   """Builds an evaluator's samplers; labels have the shares they have in the training data."""
-  source, how = experiment.batches.source, how or SamplingOptions()
+  source = experiment.batches.source
 
   def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
     if experiment.example.num_classes is None:
@@ -76,12 +79,7 @@ def _in_float32(experiment: Experiment) -> Sampler:
 
 
 def with_neighbours(
-  run: Run,
-  n: int,
-  k: int = 5,
-  *,
-  seed: int = 0,
-  how: SamplingOptions | None = None,
+  run: Run, n: int, k: int = 5, *, seed: int = 0, how: SamplingOptions = DEFAULT
 ) -> np.ndarray:
   """Draws examples, each before the training images that are nearest to it; needs the data.
 
@@ -101,7 +99,7 @@ def with_neighbours(
   """
   if run.sampler.example.pixel_range is None:
     raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
-  how, source = how or SamplingOptions(), run.experiment.batches.source
+  source = run.experiment.batches.source
   samples = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
   if source.size is None:
     raise ValueError(f"{source.name} is endless: it has no training images to be near to")

@@ -96,7 +96,7 @@ def score_statistics(
     "notes": [note],
   }
   draws = [
-    {score: _distance(sides[real], sides[fake], name) for name in metrics for score in _score(name)}
+    {s: _distance(sides[real], sides[fake], name) for name in metrics for s in metrics[name].better}
     for fake in fakes
   ]
   return make_card(
@@ -106,10 +106,6 @@ def score_statistics(
     sampled=sampled,
     run={"images": list(fakes), "draws": [sides[fake].card["sha256"] for fake in fakes]},
   )
-
-
-def _score(metric: str) -> Sequence[str]:
-  return tuple(METRICS[metric].better)
 
 
 def _extractor(

@@ -18,7 +18,7 @@ from gan_jax.run.config.sections.evaluation import AUTO
 from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, Card, make_card
 from gan_jax.run.evaluation.cards.files import has_card, save_card
-from gan_jax.run.evaluation.draws import SamplingOptions, drawn_from
+from gan_jax.run.evaluation.draws import DEFAULT, SamplingOptions, drawn_from
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.evaluators.features import name_of
 from gan_jax.run.experiment import Experiment
@@ -43,7 +43,7 @@ def evaluate(
   at: int | str | None = None,
   seed: int = 0,
   draws: int = 1,
-  how: SamplingOptions | None = None,
+  how: SamplingOptions = DEFAULT,
   changes: Mapping[str, Any] | None = None,
 ) -> Iterator[Scored]:
   """Scores checkpoints of a run and writes their cards.
@@ -73,7 +73,7 @@ def evaluate(
 
 
 def _evaluate(
-  folder: RunFolder, at: int | str | None, seeds: Sequence[int], how: SamplingOptions | None
+  folder: RunFolder, at: int | str | None, seeds: Sequence[int], how: SamplingOptions
 ) -> Iterator[Scored]:
   wanted: list[int | str] = ["last"] if at is None else [at]
   if at in (None, "best"):
@@ -85,13 +85,11 @@ def _evaluate(
   unwritten = None
   for which in wanted:
     run = folder.restore(which)
-    evaluator, round = folder.experiment.evaluator(), int(run.state.round)
+    round = int(run.state.round)
     scores[round] = scores.get(round) or score(run, seeds, how)
-    chosen = chosen_by(run.experiment, run.config, evaluator) if run.checkpoint == "best" else None
-    card = _card(run, scores[round], seeds, how, chosen)
-    path, error = _keep(run, card)
+    scored, error = _save(run, scores[round], seeds, how)
     unwritten = unwritten or error
-    yield Scored(card, path)
+    yield scored
   if unwritten is not None:
     raise OSError(f"the scores have no card, which could not be written: {unwritten}")
 
@@ -101,7 +99,7 @@ def follow(
   *,
   seed: int = 0,
   draws: int = 1,
-  how: SamplingOptions | None = None,
+  how: SamplingOptions = DEFAULT,
   changes: Mapping[str, Any] | None = None,
   pause: float = 5.0,
 ) -> Iterator[Scored]:
@@ -135,8 +133,7 @@ def follow(
         run = folder.restore(last)
       except (ValueError, FileNotFoundError):  # deleted since it was listed
         continue
-      card = _card(run, score(run, seeds, how), seeds, how)
-      yield Scored(card, _keep(run, card)[0])  # an error comes up again in the end
+      yield _save(run, score(run, seeds, how), seeds, how)[0]  # an error comes again in the end
     if ended:
       break
     time.sleep(pause)
@@ -158,7 +155,7 @@ def _ended(folder: RunFolder) -> bool:
     return False
 
 
-def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = None) -> Draws:
+def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions = DEFAULT) -> Draws:
   """Scores a run's loaded state by its experiment.
 
   Args:
@@ -172,19 +169,24 @@ def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = N
   Raises:
     ValueError: truncation of latents that are not normal.
   """
-  how = how or SamplingOptions()
   check_truncation(run.config, how.truncation)
   evaluator = run.experiment.evaluator()
   sampling = lambda seed: drawn_from(run.experiment, run.sampler, run.state, seed, how)
   return [evaluator(*sampling(seed)) for seed in seeds]
 
 
-def _keep(run: Run, card: Card) -> tuple[pathlib.Path | None, OSError | None]:
-  """Writes a card; returns its path, or the error, since the scores are good without a file."""
+def _save(
+  run: Run, draws: Draws, seeds: Sequence[int], how: SamplingOptions
+) -> tuple[Scored, OSError | None]:
+  """Writes the card of a run; returns an error as well, since scores are good without a file."""
+  experiment, evaluator = run.experiment, run.experiment.evaluator()
+  chosen = chosen_by(experiment, run.config, evaluator) if run.checkpoint == "best" else None
+  about = (experiment, evaluator, draws, run.checkpoint, int(run.state.round), seeds, how)
+  card = card_of(*about, images=int(run.state.images), chosen=chosen)
   try:
-    return save_card(card, run.folder.workdir)[1], None
+    return Scored(card, save_card(card, run.folder.workdir)[1]), None
   except OSError as error:
-    return None, error
+    return Scored(card, None), error
 
 
 def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) -> str:
@@ -197,18 +199,6 @@ def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) 
   return f"{headline}, {config.num_fake} fakes every {config.evaluate_every} rounds"
 
 
-def _card(
-  run: Run,
-  draws: Draws,
-  seeds: Sequence[int],
-  how: SamplingOptions | None,
-  chosen: str | None = None,
-) -> Card:
-  round, images = int(run.state.round), int(run.state.images)
-  about = (run.experiment, run.experiment.evaluator(), draws, run.checkpoint, round, seeds, how)
-  return card_of(*about, images=images, chosen=chosen)
-
-
 def card_of(
   experiment: Experiment,
   evaluator: Evaluator,
@@ -216,13 +206,13 @@ def card_of(
   checkpoint: str,
   round: int,
   seeds: Sequence[int],
-  how: SamplingOptions | None = None,
+  how: SamplingOptions = DEFAULT,
   *,
   images: int | None = None,
   chosen: str | None = None,
 ) -> Card:
   """Builds the card of scores of samples of `drawn_from`."""
-  config, how = experiment.config, how or SamplingOptions()
+  config = experiment.config
   return make_card(
     evaluator,
     draws,

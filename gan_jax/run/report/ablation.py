@@ -7,14 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.run.ablation.results import (
-  Outcome,
-  Results,
-  marginals,
-  outcomes,
-  read,
-  variant_name,
-)
+from gan_jax.run.ablation.results import Outcome, Results, marginals, outcomes, read, variant_name
 from gan_jax.run.ablation.table import conclusions
 from gan_jax.run.report.curves import PLAY, Curve, drawable
 from gan_jax.run.results.listing import RunSummary, summarise_run

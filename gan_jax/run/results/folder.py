@@ -30,9 +30,7 @@ from gan_jax.run.results.same_run import check_same_data
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 
 NOTHING = "{} has no checkpoint yet; train it first, or wait for one"
-
 NO_BEST = "{} has no best checkpoint: training keeps one if config.evaluate_every > 0"
-
 FOLDERS: dict[int | str, str] = {"last": "checkpoints", "best": BEST}  # where their checkpoints are
 
 

@@ -17,7 +17,6 @@ from gan_jax.run.results.summary import last_and_best
 from gan_jax.run.training.saving.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
-
 FAILED = "failed"  # file in a run's folder of a launcher that failed, as `launch/sweep` does
 
 

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
 
 VERSION = 2  # of a card's fields, and of how scores are computed
-
 TRAINING_DRAW = 0  # seed of the samples that are scored while training; later draws are others
-
 BESIDE = ("floor", "notes", "classes")  # facts of an evaluator that are no part of the protocol
-
 ELSEWHERE = "made elsewhere"  # the checkpoint of images that came without a run
 
 
@@ -50,10 +47,21 @@ class Card(NamedTuple):
 
   def error(self, name: str) -> float | None:
     """Computes the standard error of the mean over draws; None of one draw, or infinities."""
-    values = self.scores[name]
-    if len(values) < 2 or not np.isfinite(values).all():
-      return None
-    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+    error = standard_error(self.scores[name])
+    return None if math.isnan(error) else error
+
+
+def standard_error(values: np.ndarray | Sequence[float]) -> float:
+  """Computes the standard error of a mean; NaN of one value, or where one is not finite."""
+  if len(values) < 2 or not np.isfinite(values).all():
+    return math.nan
+  return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+
+
+def format_mean(values: np.ndarray | Sequence[float]) -> str:
+  """Formats a mean with its standard error, where it has one."""
+  error = standard_error(values)
+  return f"{np.mean(values):.4g}" + ("" if math.isnan(error) else f" ± {error:.2g}")
 
 
 def make_card(
@@ -89,7 +97,7 @@ def make_card(
 
 def format_card(card: Card) -> str:
   """Formats a card as one line."""
-  scores = "  ".join(f"{name} {_shown(card, name)}" for name in card.scores) or "no scores"
+  scores = "  ".join(f"{name} {format_mean(x)}" for name, x in card.scores.items()) or "no scores"
   protocol, run = card.protocol, card.run
   draws = max(map(len, card.scores.values()), default=0)
   real = protocol.get("real") or {}
@@ -114,11 +122,6 @@ def _backbone(backbone: Mapping[str, Any] | None) -> str:
     return ""
   checksum = backbone.get("sha256")
   return f"{backbone['name']}{f' {checksum[:8]}' if checksum else ''}"
-
-
-def _shown(card: Card, name: str) -> str:
-  error = card.error(name)
-  return f"{card.mean(name):.4g}" + (f" ± {error:.2g}" if error is not None else "")
 
 
 def protocol_hash(card: Card) -> str:

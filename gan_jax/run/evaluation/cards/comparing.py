@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from gan_jax.files import flat
-from gan_jax.run.evaluation.cards.card import Card, format_value
+from gan_jax.run.evaluation.cards.card import Card, format_mean, format_value
 from gan_jax.run.results.table import align
 
 ONE_RUN = """\
@@ -69,7 +69,7 @@ def compare(
   for name in _common_scores([*a, *b], despite):
     one, other = (_values(cards, name) for cards in (a, b))
     verdict = _verdict(one, other, a[0].better[name], names)
-    rows.append([name, _cell(one), _cell(other), verdict])
+    rows.append([name, format_mean(one), format_mean(other), verdict])
   lines = align(rows, right=(1, 2))
   for name, cards in zip(names, (a, b), strict=True):
     rounds = sorted({f"{card.run['round']:,}" for card in cards if "round" in card.run})
@@ -110,7 +110,7 @@ def board(methods: Mapping[str, Sequence[Card]], *, despite: Sequence[str] = ())
     best, own = means[order[0]][first], means[name][first]
     tested = name != order[0] and min(len(best), len(own)) > 1
     p = f"{value:.2g}" if tested and not math.isnan(value := welch(best, own)) else ""
-    rows.append([name, str(len(own)), *(_cell(means[name][score]) for score in scores), p])
+    rows.append([name, str(len(own)), *(format_mean(means[name][score]) for score in scores), p])
   note = f"± is the standard error over runs, p that of Welch's test against {order[0]}"
   return "\n".join([*align(rows, right=range(1, len(rows[0]))), note])
 
@@ -138,16 +138,6 @@ def _values(cards: Sequence[Card], name: str) -> np.ndarray:
   return np.array(
     [card.mean(name) for card in cards] if len(cards) > 1 else cards[0].scores[name], float
   )
-
-
-def _cell(values: np.ndarray) -> str:
-  error = standard_error(values)
-  return f"{values.mean():.4g}" + (f" ± {error:.2g}" if math.isfinite(error) else "")
-
-
-def standard_error(values: np.ndarray | Sequence[float]) -> float:
-  """Computes the standard error of a mean over runs; NaN of one, or where one is not finite."""
-  return float(stats.sem(values)) if len(values) > 1 and np.isfinite(values).all() else math.nan
 
 
 def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) -> str:

@@ -7,7 +7,6 @@ from gan_jax.files import read_json, write_json
 from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, VERSION, Card, protocol_hash
 
 FOLDER = "cards"  # in a run's
-
 _KEYS = ("scores", "better", "made", "run", "software")  # of a card's fields in its file
 
 

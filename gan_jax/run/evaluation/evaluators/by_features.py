@@ -14,11 +14,7 @@ from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, extract_cached, forward
 from gan_jax.metrics.path_length import Paths
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator, SampleFn, WalkFn, draw_samples
-from gan_jax.run.evaluation.evaluators.features import (
-  POINTS,
-  ExtractorInputs,
-  bounded,
-)
+from gan_jax.run.evaluation.evaluators.features import POINTS, ExtractorInputs, bounded
 from gan_jax.run.evaluation.evaluators.metric import FeatureSet, Metric, Reference, Scores
 from gan_jax.run.evaluation.evaluators.suited import HOLD_OUT, Suited
 
@@ -53,8 +49,7 @@ def by_features(
   )
   backbone = extractor.card["name"]
   prepared = {
-    name: _guarded(metric, _prepared(name, metric, reference, backbone))
-    for name, metric in how.metrics.items()
+    name: _prepared(name, metric, reference, backbone) for name, metric in how.metrics.items()
   }
   embed = lambda x: forward(extractor, x)["features"]
 
@@ -113,24 +108,6 @@ def _check_examples(
       )
 
 
-def _guarded(
-  metric: Metric, score: Callable[[FeatureSet], Scores]
-) -> Callable[[FeatureSet], Scores]:
-  """Wraps a metric: where it cannot be computed of some examples, its own scores are NaN."""
-
-  def guarded(fake: FeatureSet) -> Scores:
-    try:
-      for need in metric.needs:
-        if getattr(fake, need) is None:
-          raise ValueError(f"the generated examples have no {need}")
-      return score(fake)
-    except FAILURES as error:
-      print_message(f"no {', '.join(metric.better)}: {error}")
-      return dict.fromkeys(metric.better, math.nan)
-
-  return guarded
-
-
 def _paths(
   how: Suited, walk: WalkFn | None, embed: Callable[[Any], Any], fake: Mapping[str, int]
 ) -> Paths | None:
@@ -142,8 +119,8 @@ def _paths(
     raise ValueError(
       f"metric {walkers[0]!r} is of a generator, and here are images alone: leave it out"
     )
-  paths = walk(fake["count"], fake["seed"])
-  return Paths(paths.generate, embed, *paths[1:])
+  generate, *ends = walk(fake["count"], fake["seed"])
+  return Paths(generate, embed, *ends)
 
 
 def _card_of(
@@ -189,11 +166,23 @@ _PROVIDERS = {
 def _prepared(
   name: str, metric: Metric, reference: Reference, backbone: str
 ) -> Callable[[FeatureSet], Scores]:
-  """Prepares a metric on real images, and checks that they have what it needs."""
+  """Prepares a metric on real images; of fakes that it cannot be computed from it gives NaN."""
   for need in metric.needs:
     if getattr(reference.real, need) is None:
       raise ValueError(
         f"metric {name!r} needs {need}, which {backbone} of this data has not: leave it out, or"
         f" give data or features that have them{_PROVIDERS.get(need, '')}"
       )
-  return metric.prepare(reference)
+  score = metric.prepare(reference)
+
+  def guarded(fake: FeatureSet) -> Scores:
+    try:
+      for need in metric.needs:
+        if getattr(fake, need) is None:
+          raise ValueError(f"the generated examples have no {need}")
+      return score(fake)
+    except FAILURES as error:
+      print_message(f"no {', '.join(metric.better)}: {error}")
+      return dict.fromkeys(metric.better, math.nan)
+
+  return guarded

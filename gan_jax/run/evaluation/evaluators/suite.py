@@ -26,19 +26,12 @@ from gan_jax.run.config import aliases
 from gan_jax.run.evaluation.evaluators.metric import FeatureSet, Metric, Reference, Scores, fixed
 
 T = TypeVar("T")
-
 K = 5  # neighbours
-
 SUBSETS, SUBSET = 100, 1000  # of the kernel distance; smaller where there are fewer images
-
 SPLITS = 10  # of the Inception score
-
 SEED = 0  # of shuffles, subsets and pairs
-
 DIRECTIONS = 512
-
 PAIRS = 1000
-
 EPSILON, DISCARD = 1e-4, 0.01  # of path length: the step, and the share left out at either end
 
 
@@ -282,7 +275,6 @@ METRICS = {
 
 # Of data that are scored by their modes, mixtures and stacked digits.
 MODES = {"modes": "max", "high_quality": "max", "kl": "min"}
-
 # Which way each score is better; cards, rows and plans are written with it.
 BETTER = MODES | {k: way for metric in METRICS.values() for k, way in metric.better.items()}
 

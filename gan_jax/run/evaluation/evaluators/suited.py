@@ -16,7 +16,6 @@ from gan_jax.run.evaluation.evaluators.metric import Metric
 from gan_jax.run.evaluation.evaluators.suite import METRICS
 
 HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"
-
 OTHER_FEATURES = (
   "ask for features that need none, --config.evaluation.features=random_projection (evaluate and"
   " score: --features=random_projection)"

@@ -6,13 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.run.ablation.results import (
-  APART,
-  Outcome,
-  arrange,
-  plan_order,
-  variant_name,
-)
+from gan_jax.run.ablation.results import APART, Outcome, arrange, plan_order, variant_name
 from gan_jax.run.report.ablation import Ablation
 from gan_jax.run.report.curves import Chart, band, charts, is_log
 from gan_jax.run.report.markup import Child, Markup, tag
@@ -33,11 +27,8 @@ from gan_jax.run.report.tables import (
 )
 
 SHOWN = 6  # variants whose curves are shown before a reader asks for others
-
 SHADES = 4  # of a matrix
-
 COLUMNS = 16  # most columns of a matrix; an ablation with more is shown as a table alone
-
 MARKS = {"better": "▲ better", "worse": "▼ worse", APART: "≈ baseline"}
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gan_jax.files import flat
-from gan_jax.run.evaluation.cards.card import Card, format_value, protocol_hash
-from gan_jax.run.evaluation.cards.comparing import LEVEL, standard_error, welch
+from gan_jax.run.evaluation.cards.card import Card, format_value, protocol_hash, standard_error
+from gan_jax.run.evaluation.cards.comparing import LEVEL, welch
 from gan_jax.run.report.markup import Markup, tag
 from gan_jax.run.report.records import ComparableGroup, RunRecord
 from gan_jax.run.report.tables import (
