@@ -212,13 +212,15 @@ def _curves(view: View) -> Child:
   """Builds charts by kind; all take their curves from one set of data."""
   if not view.panels:
     return tag("p", "No run has two rows yet.")
-  built = [chart(panel, i, view.runs) for i, panel in enumerate(view.panels)]
+  figures = {
+    heading: [chart(p, i, view.runs) for i, p in enumerate(view.panels) if p.kind == kind]
+    for kind, heading in KINDS.items()
+  }
   several = any(len(members) > 1 for members in view.groups.values())
-  shown = [i < SHOWN for i in range(len(view.groups))]
   longest = max(len(curve.x) for panel in view.panels for curve in panel.curves.values())
   note = f"Of longer curves the highest and lowest of neighbours are drawn, {view.points} points."
   return [
-    charts(0, list(view.groups), shown, built, KINDS, toggle=several),
+    charts(0, list(view.groups), SHOWN, figures, toggle=several),
     tag("p", note, class_="note") if longest > view.points else None,
   ]
 

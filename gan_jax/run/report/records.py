@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from gan_jax.files import read_json
 from gan_jax.run.config.stored import SEED, without_seed
 from gan_jax.run.evaluation.cards.card import Card, protocol_hash
-from gan_jax.run.evaluation.cards.files import FOLDER, read_card
+from gan_jax.run.evaluation.cards.files import card_files, last_cards, read_card
 from gan_jax.run.evaluation.evaluators.suite import BETTER
 from gan_jax.run.results.listing import RunSummary, comparable_rows, summarise_run
 from gan_jax.run.results.naming import names_of
@@ -110,8 +110,7 @@ def _end(path: pathlib.Path, notes: list[str]) -> dict[str, Any]:
 
 def _cards(path: pathlib.Path, notes: list[str]) -> list[Card]:
   cards = []
-  files = sorted((path / FOLDER).glob("*.json"), key=lambda file: -file.stat().st_mtime)
-  for file in files:
+  for file in card_files(path):
     try:
       cards.append(read_card(file))
     except ValueError as error:
@@ -206,11 +205,8 @@ def comparable_groups(records: Sequence[RunRecord]) -> list[ComparableGroup]:
   """
   protocols: dict[str, dict[int, Card | None]] = {}
   for i, run in enumerate(records):
-    last = [card for card in run.cards if card.protocol["checkpoint"] == "last"]
-    newest = max((card.run.get("round", 0) for card in last), default=0)
-    for card in last:
-      if card.run.get("round", 0) == newest and run.summary.state != "running":
-        protocols.setdefault(protocol_hash(card), {}).setdefault(i, card)
+    for card in last_cards(run.cards) if run.summary.state != "running" else ():
+      protocols.setdefault(protocol_hash(card), {}).setdefault(i, card)
     if (key := _hash_of_rows(run)) and i not in protocols.get(key, {}):
       protocols.setdefault(key, {})[i] = None
   groups: list[ComparableGroup] = []

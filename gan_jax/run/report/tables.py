@@ -151,11 +151,13 @@ def strip(
   )
 
 
-def scale(axis: Axis) -> Markup:
-  """Draws the ends and the middle of the range of strips."""
-  middle = (axis.low + axis.high) / 2
-  ticks = (axis.low, middle, axis.high)
-  return tag("span", [tag("span", f"{tick:.3g}") for tick in ticks], class_="scale")
+def scale(axis: Axis | None, rest: int) -> Markup | None:
+  """Builds the row below strips: the ends and the middle of their range, and the rest empty."""
+  if axis is None:
+    return None
+  ticks = (axis.low, (axis.low + axis.high) / 2, axis.high)
+  drawn = tag("span", [tag("span", f"{tick:.3g}") for tick in ticks], class_="scale")
+  return tag("tr", tag("td"), tag("td", drawn, class_="drawing"), tag("td", colspan=rest))
 
 
 # --- colours --------------------------------------------------------------------------------------

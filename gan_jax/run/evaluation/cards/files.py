@@ -97,19 +97,27 @@ def read_cards(paths: Sequence[str | pathlib.Path]) -> list[Card]:
   return [cards[common[0]] if common else next(iter(cards.values())) for cards in choices]
 
 
+def card_files(workdir: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the files of a run's cards, the newest first."""
+  return sorted((workdir / FOLDER).glob("*.json"), key=lambda file: -file.stat().st_mtime)
+
+
+def last_cards(cards: Iterable[Card]) -> list[Card]:
+  """Returns the cards of the last checkpoint among those of a run."""
+  last = [card for card in cards if card.protocol["checkpoint"] == "last"]
+  newest = max((card.run.get("round", 0) for card in last), default=0)
+  return [card for card in last if card.run.get("round", 0) == newest]
+
+
 def _last_cards(workdir: pathlib.Path) -> dict[str, Card]:
   """Reads the cards of a run's last checkpoint: {hash of the protocol: card}, the newest first."""
-  files = sorted(
-    (workdir / FOLDER).glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True
-  )
-  cards = [card for card in map(read_card, files) if card.protocol["checkpoint"] == "last"]
+  cards = last_cards(map(read_card, card_files(workdir)))
   if not cards:
     raise FileNotFoundError(
       f"{workdir} has no card of its last checkpoint: gan_jax evaluate --workdir={workdir} makes"
       " one"
     )
-  newest = max(card.run.get("round", 0) for card in cards)
-  return _by_protocol(card for card in cards if card.run.get("round", 0) == newest)
+  return _by_protocol(cards)
 
 
 def _by_protocol(cards: Iterable[Card]) -> dict[str, Card]:

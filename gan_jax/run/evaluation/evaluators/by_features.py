@@ -119,8 +119,8 @@ def _paths(
     raise ValueError(
       f"metric {walkers[0]!r} is of a generator, and here are images alone: leave it out"
     )
-  generate, *ends = walk(fake["count"], fake["seed"])
-  return Paths(generate, embed, *ends)
+  paths = walk(fake["count"], fake["seed"])
+  return Paths(paths.generate, embed, *paths[1:])
 
 
 def _card_of(

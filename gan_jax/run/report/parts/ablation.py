@@ -8,7 +8,7 @@ import numpy as np
 
 from gan_jax.run.ablation.results import APART, Outcome, arrange, plan_order, variant_name
 from gan_jax.run.report.ablation import Ablation
-from gan_jax.run.report.curves import Chart, band, charts, is_log
+from gan_jax.run.report.curves import band, charts, figure, is_log
 from gan_jax.run.report.markup import Child, Markup, tag
 from gan_jax.run.report.tables import (
   Axis,
@@ -120,11 +120,8 @@ def _forest(choices: Sequence[Outcome], ablation: Ablation) -> Markup:
   (name,) = choices[0].variant
   on = _axis(choices)
   rows = [[text(o.variant[name]), *_cells(o, on)] for o in choices]
-  foot = on and tag(
-    "tr", tag("td"), tag("td", scale(on), class_="drawing"), tag("td", colspan=len(HEADS) - 1)
-  )
   caption = f"{capital(title(ablation.score))} of each {name}"
-  return table(caption, [name, *HEADS], rows, foot=foot, class_="forest")
+  return table(caption, [name, *HEADS], rows, foot=scale(on, len(HEADS) - 1), class_="forest")
 
 
 def _axis(shown: Sequence[Outcome]) -> Axis | None:
@@ -178,13 +175,11 @@ def curves(ablation: Ablation, place: int) -> Child:
   """Builds the charts: the baseline and the best variants, and others when asked for."""
   if not ablation.curves:
     return tag("p", "No run has two rows yet.")
-  drawn = [
-    Chart("score" if name in ablation.outcomes else "play", title(name), i, _values(ablation, name))
-    for i, name in enumerate(ablation.curves)
-  ]
-  names = _names(ablation)
-  kinds = {"score": "Scores while training", "play": "The game"}
-  return charts(place, names, [i < SHOWN for i in range(len(names))], drawn, kinds, toggle=False)
+  figures: dict[str, list[Markup]] = {"Scores while training": [], "The game": []}
+  for i, name in enumerate(ablation.curves):
+    heading = "Scores while training" if name in ablation.outcomes else "The game"
+    figures[heading].append(figure(title(name), i, _values(ablation, name)))
+  return charts(place, _names(ablation), SHOWN, figures, toggle=False)
 
 
 def _names(ablation: Ablation) -> list[str]:

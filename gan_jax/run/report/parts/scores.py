@@ -138,10 +138,7 @@ def _forest(
     cells = [_mean_cell(values, strong=name == head) for name, values in scores.items()]
     row = [_method(method, members), Cell(drawn, class_="drawing"), *cells, number(len(members))]
     rows.append(row)
-  columns = len(group.values) + 1
-  foot = on and tag(
-    "tr", tag("td"), tag("td", scale(on), class_="drawing"), tag("td", colspan=columns)
-  )
+  foot = scale(on, len(group.values) + 1)
   heads = ["method", "", *map(title, group.values), "seeds"]
   caption = f"{capital(title(head))} and other scores, mean ± standard error over seeds"
   return table(caption, heads, rows, foot=foot, class_="forest")
