@@ -120,7 +120,7 @@ def _extractor(
       f"{names} has statistics of the features of another network than a classifier of these"
       " images: ask for the features it was made with, such as --features=inception"
     )
-  return features.make(ExtractorInputs(first, None, None, spec.weights))
+  return features.make(ExtractorInputs(first, None, spec.weights))
 
 
 def _of_file(name: str, statistics: Statistics) -> Side:

@@ -146,9 +146,11 @@ def _page(content: Content, share: float) -> tuple[str, list[str]]:
   view = _view(content.runs, int(share * PICTURES), budget)
   parts = [p for i, ab in enumerate(content.ablations, first) for p in _ablation(ab, i, content)]
   parts += _runs(view) if view.runs else []
+  machines = [(ab.name, ab.results.plan.get("machine", {})) for ab in content.ablations]
+  machines += [(run.name, run.machine) for run in content.runs]
   parts += [
     ("reproduce", "Reproduce", _reproduce(content, view.groups)),
-    ("machines", "Machines", sections.machines(_machines(content))),
+    ("machines", "Machines", sections.machines(machines)),
   ]
   main = tag("main", [sections.section(id, name, inside) for id, name, inside in parts])
   sets = [_data(view)] if view.runs else []
@@ -163,11 +165,6 @@ def _view(records: Sequence[RunRecord], pictures: int, budget: int) -> View:
   curves = sum(len(panel.curves) for panel in shown)
   points = max(20, min(POINTS, budget // POINT // max(1, curves)))
   return View(records, grouped(records), thumbnails(records, pictures), shown, points)
-
-
-def _machines(content: Content) -> list[tuple[str, Mapping[str, Any]]]:
-  plans = [(ab.name, ab.results.plan.get("machine", {})) for ab in content.ablations]
-  return plans + [(run.name, run.machine) for run in content.runs]
 
 
 def _ablation(ab: Ablation, place: int, content: Content) -> list[Part]:

@@ -26,11 +26,11 @@ class Cell(NamedTuple):
   class_: str | None = None
 
 
-def number(value: Any, shown: Child = None, class_: str = NUMBER) -> Cell:
+def number(value: Any, shown: Child = None) -> Cell:
   """Builds a cell of a number; a dash of None, and NaN as text."""
   if value is None or math.isnan(float(value)):
-    return Cell("–" if value is None else "nan", None, class_)
-  return Cell(format_number(value) if shown is None else shown, float(value), class_)
+    return Cell("–" if value is None else "nan", None, NUMBER)
+  return Cell(format_number(value) if shown is None else shown, float(value), NUMBER)
 
 
 def text(value: Any) -> Cell:

@@ -148,6 +148,7 @@ class Run(NamedTuple):
     columns: int | None = STEPS
     example = self.sampler.example
     chosen = example.class_places(classes) if classes else np.arange(example.num_classes or 0)
+    spread = lambda n: chosen[by_class(n, len(chosen))] if len(chosen) else None
     if folder and example.pixel_range is None:
       raise ValueError(
         f"examples of {self.config.data} are points, and no images: a picture of them is"
@@ -160,10 +161,9 @@ class Run(NamedTuple):
       of = np.resize(chosen, rows) if len(chosen) else None
       x = self.sampler.interpolate(self.state, rows, STEPS, seed=seed, labels=of, ema=ema)
     elif len(truncation) > 1:
-      of = chosen[by_class(STEPS, len(chosen))] if len(chosen) else None
-      x = self.sweep(truncation, STEPS, seed=seed, labels=of, ema=ema)
+      x = self.sweep(truncation, STEPS, seed=seed, labels=spread(STEPS), ema=ema)
     else:
-      labels = chosen[by_class(n, len(chosen))] if len(chosen) else None
+      labels = spread(n)
       bound = truncation[0] if truncation else None
       x = self.sample(n, seed=seed, labels=labels, ema=ema, truncation=bound)
       columns = None if labels is None else row_of_class(n, len(chosen))

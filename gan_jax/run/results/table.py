@@ -47,24 +47,17 @@ def table(
     A line for each, and one that counts them.
   """
   now = time.time() if now is None else now
-  rows = [
-    (_name(run.path, below), run.state, _progress(run), format_age(now - run.changed))
-    for run in summaries
-  ]
-  if not rows:
+  if not summaries:
     return "no run was found"
-  rows = [("run", "state", "rounds", "age"), *rows]
-  ends = [
-    "scores",
-    *("  ".join(filter(None, (run.note, format_scores(run, first)))) for run in summaries),
-  ]
-  name, state, progress, age = (max(len(row[i]) for row in rows) for i in range(4))
+  rows = [["run", "state", "rounds", "age", "scores"]]
+  for run in summaries:
+    age, scores = format_age(now - run.changed), format_scores(run, first)
+    end = "  ".join(filter(None, (run.note, scores)))
+    rows.append([_name(run.path, below), run.state, _progress(run), age, end])
   if width is not None:
-    name = min(name, max(LEAST_NAME, width - state - progress - age - SCORE))
-  lines = [
-    _cut(f"{_end(a, name):{name}}  {b:{state}}  {c:>{progress}}  {d:>{age}}  {end}", width)
-    for (a, b, c, d), end in zip(rows, ends, strict=True)
-  ]
+    others = sum(max(len(row[i]) for row in rows) for i in (1, 2, 3))
+    rows = [[_end(row[0], max(LEAST_NAME, width - others - SCORE)), *row[1:]] for row in rows]
+  lines = [_cut(line, width) for line in align(rows, right=(2, 3))]
   states = [run.state for run in summaries]
   counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
   return "\n".join([*lines, f"{len(summaries)} in all: {counts}"])
@@ -96,7 +89,6 @@ def _end(name: str, width: int) -> str:
 
 
 def _cut(line: str, width: int | None) -> str:
-  line = line.rstrip()
   return line if width is None or len(line) <= width else line[: width - 1] + "…"
 
 

@@ -50,7 +50,7 @@ class Judge(NamedTuple):
   def extractor(self) -> Extractor:
     return Extractor({"name": "stripes", "version": 1, "sha256": "0"}, bright)
 
-  def __call__(self, images: np.ndarray, *, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+  def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     assert images.dtype == np.uint8 and images.shape[1:] == self.shape
     found = np.asarray(bright(images)["features"])
     return found, found
@@ -339,7 +339,7 @@ def test_the_test_split_is_what_counts_and_the_floor_has_as_many_images(judged):
   assert (real["data"], real["split"], real["count"]) == ("stripes", "test", 200)
   assert len(real["sha256"]) == 16
   assert judge.card["floor"]["count"] == 120
-  look = lambda x: moments(Judge()(x, batch_size=1)[0])
+  look = lambda x: moments(Judge()(x)[0])
   real = look(test.arrays["x"])
   floor = frechet_distance(real, look(take(train, 120)["x"]))
   assert judge.card["floor"]["frechet_distance"] == pytest.approx(
@@ -354,8 +354,9 @@ def test_the_test_split_is_what_counts_and_the_floor_has_as_many_images(judged):
 
 def test_with_a_real_classifier(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(classifier, "STEPS", 60)
+  monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
   train, test = stripes(200, 0), stripes(100, 1)
-  judge = evaluator_for(train, test, num_fake=100, cache_dir=str(tmp_path))
+  judge = evaluator_for(train, test, num_fake=100)
   scores = judge(sampler(stripes(200, 2)))
   assert set(scores) == set(judge.better)
   assert scores["frechet_distance"] < 20 * judge.card["floor"]["frechet_distance"]

@@ -91,8 +91,7 @@ def read_cards(paths: Sequence[str | pathlib.Path]) -> list[Card]:
     FileNotFoundError: there is none.
     ValueError: a file is no card, or a damaged one.
   """
-  of = lambda path: _last_cards(path) if path.is_dir() else _by_protocol([read_card(path)])
-  choices = [of(path) for path in map(pathlib.Path, paths)]
+  choices = [_by_protocol(path) for path in map(pathlib.Path, paths)]
   common = [key for key in choices[0] if all(key in cards for cards in choices)] if choices else []
   return [cards[common[0]] if common else next(iter(cards.values())) for cards in choices]
 
@@ -109,22 +108,17 @@ def last_cards(cards: Iterable[Card]) -> list[Card]:
   return [card for card in last if card.run.get("round", 0) == newest]
 
 
-def _last_cards(workdir: pathlib.Path) -> dict[str, Card]:
-  """Reads the cards of a run's last checkpoint: {hash of the protocol: card}, the newest first."""
-  cards = last_cards(map(read_card, card_files(workdir)))
+def _by_protocol(path: pathlib.Path) -> dict[str, Card]:
+  """Reads a card, or those of a run's last checkpoint: {hash of the protocol: the newest card}."""
+  cards = last_cards(map(read_card, card_files(path))) if path.is_dir() else [read_card(path)]
   if not cards:
     raise FileNotFoundError(
-      f"{workdir} has no card of its last checkpoint: gan_jax evaluate --workdir={workdir} makes"
-      " one"
+      f"{path} has no card of its last checkpoint: gan_jax evaluate --workdir={path} makes one"
     )
-  return _by_protocol(cards)
-
-
-def _by_protocol(cards: Iterable[Card]) -> dict[str, Card]:
-  first: dict[str, Card] = {}
+  newest: dict[str, Card] = {}
   for card in cards:
-    first.setdefault(protocol_hash(card), card)
-  return first
+    newest.setdefault(protocol_hash(card), card)
+  return newest
 
 
 def read_card(path: str | pathlib.Path) -> Card:

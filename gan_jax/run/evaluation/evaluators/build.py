@@ -32,9 +32,7 @@ def evaluator_for(
   num_fake: int,
   spec: EvaluationSpec | None = None,
   learned: Source | None = None,
-  cache_dir: str | None = None,
   seed: int = 0,
-  batch_size: int = 100,
 ) -> Evaluator:
   """Builds the evaluator that suits a data set; may train a classifier, once.
 
@@ -49,9 +47,7 @@ def evaluator_for(
     num_fake: examples to draw for a score, >= 2.
     spec: options of the evaluation.
     learned: the part of the training split that the generator learns from; None for all of it.
-    cache_dir: folder of trained classifiers; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
     seed: seed of the generated examples.
-    batch_size: images in one batch of the extractor.
 
   Returns:
     The evaluator.
@@ -70,9 +66,9 @@ def evaluator_for(
   for note in how.notes:
     print_message(note)
   if is_stacked(train):
-    evaluator = _stacked(train, test or train, fake, cache_dir, batch_size)
+    evaluator = _stacked(train, test or train, fake)
   else:
-    evaluator = by_features(train, test, learned, how, fake, cache_dir, batch_size)
+    evaluator = by_features(train, test, learned, how, fake)
   if how.notes:
     evaluator.card["notes"] = list(how.notes)
   return evaluator
@@ -94,10 +90,8 @@ def _mixture(source: Source, fake: Mapping[str, int]) -> Evaluator:
   return Evaluator("mixture", MODES, ("modes", "high_quality"), card, score)
 
 
-def _stacked(
-  train: Source, test: Source, fake: Mapping[str, int], cache_dir: str | None, batch_size: int
-) -> Evaluator:
-  digit_classifier = classifier_for(train.arrays, test.arrays, DIGITS, cache_dir=cache_dir)
+def _stacked(train: Source, test: Source, fake: Mapping[str, int]) -> Evaluator:
+  digit_classifier = classifier_for(train.arrays, test.arrays, DIGITS)
   one = class_shares(train.arrays["y"], DIGITS)
   shares = np.einsum("i,j,k->ijk", one, one, one).ravel()  # of the class 100a + 10b + c
   card = {
@@ -111,12 +105,10 @@ def _stacked(
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
     images = draw_samples(sample, fake, train.shape, np.uint8)["x"]
     channels = np.moveaxis(images, -1, 1).reshape(-1, *digit_classifier.shape)  # [3n, H, W, 1]
-    digits = digit_classifier(channels, batch_size=batch_size)[1].argmax(axis=1).reshape(-1, 3)
+    digits = digit_classifier(channels)[1].argmax(axis=1).reshape(-1, 3)
     labels = digits @ np.array([100, 10, 1])
-    return {
-      "modes": float(class_coverage(labels, shares, least=0)),
-      "kl": class_kl(labels, shares),
-    }
+    covered = float(class_coverage(labels, shares, least=0))
+    return {"modes": covered, "kl": class_kl(labels, shares)}
 
   better = {name: MODES[name] for name in ("modes", "kl")}
   return Evaluator("stacked digits", better, ("modes", "kl"), card, score)

@@ -27,8 +27,6 @@ def by_features(
   learned: Source | None,
   how: Suited,
   fake: Mapping[str, int],
-  cache_dir: str | None,
-  batch_size: int,
 ) -> Evaluator:
   """Builds the evaluator of images by their features, or of points as they are."""
   splits = {"train": train, "test": test}
@@ -36,10 +34,10 @@ def by_features(
   assert real is not None
   points, examples = how.features is POINTS, _ordered(bounded(real))
   _check_examples(how, examples, fake["count"], other)
-  extractor = how.features.make(ExtractorInputs(train, test, cache_dir, how.weights))
-  see = lambda x: {"features": x} if points else extract(extractor, x, batch_size=batch_size)
-  once = lambda x: extract_cached(extractor, x, cache_dir=cache_dir, batch_size=batch_size)
-  see_real = lambda split: _feature_set(split, (see if points else once)(split["x"]))
+  extractor = how.features.make(ExtractorInputs(train, test, how.weights))
+  see = lambda x: {"features": x} if points else extract(extractor, x)
+  once = lambda x: {"features": x} if points else extract_cached(extractor, x)
+  see_real = lambda split: _feature_set(split, once(split["x"]))
   labels = bounded(train).get("y")
   reference = Reference(
     real=see_real(examples),

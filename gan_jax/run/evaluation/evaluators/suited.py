@@ -141,13 +141,11 @@ def _unclassified(train: Source, test: Source | None) -> str | None:
   return None
 
 
-def extractor_for(
-  train: Source, test: Source | None, spec: EvaluationSpec, cache_dir: str | None = None
-) -> Extractor:
+def extractor_for(train: Source, test: Source | None, spec: EvaluationSpec) -> Extractor:
   """Builds the extractor of features of a data set; may train a classifier, once.
 
   Raises:
     ValueError: no classifier can be trained on the data.
   """
   how = suited(train, test, spec)
-  return how.features.make(ExtractorInputs(train, usable(train, test), cache_dir, how.weights))
+  return how.features.make(ExtractorInputs(train, usable(train, test), how.weights))
