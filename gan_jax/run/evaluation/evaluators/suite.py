@@ -4,6 +4,7 @@ A metric is prepared once, on real images, and then scores fakes as often as wan
 here, so that a name means one number.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -64,12 +65,9 @@ def _class_frechet(reference: Reference) -> Callable[[FeatureSet], Scores]:
   return score
 
 
-def _whole(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
-  return [(min(len(reference.real.features), fakes), reference.real.features.shape[1])]
-
-
-def _of_places(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
-  return [(min(len(reference.real.features), fakes), _there(reference.real.spatial).shape[1])]
+def _of_all(reference: Reference, fakes: int, kind: str = "features") -> Sequence[tuple[int, int]]:
+  features = getattr(reference.real, kind)
+  return [(min(len(features), fakes), features.shape[1])]
 
 
 def _of_classes(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
@@ -126,14 +124,13 @@ def _classes(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
   def score(fake: FeatureSet) -> Scores:
     predicted = _there(fake.logits).argmax(axis=1)
-    asked = (
-      {} if fake.labels is None else {"class_accuracy": class_accuracy(predicted, fake.labels)}
-    )
-    return {
+    scores = {
       "classes": float(class_coverage(predicted, shares)),
       "class_kl": class_kl(predicted, shares),
-      **asked,
     }
+    if fake.labels is not None:
+      scores["class_accuracy"] = class_accuracy(predicted, fake.labels)
+    return scores
 
   return score
 
@@ -191,11 +188,8 @@ def _training_images(reference: Reference) -> Mapping[str, Any]:
 
 
 def _path_length(reference: Reference) -> Callable[[FeatureSet], Scores]:
-  def score(fake: FeatureSet) -> Scores:
-    paths = _there(fake.paths)
-    return {"path_length": perceptual_path_length(*paths, epsilon=EPSILON, discard=DISCARD).mean}
-
-  return score
+  length = functools.partial(perceptual_path_length, epsilon=EPSILON, discard=DISCARD)
+  return lambda fake: {"path_length": length(*_there(fake.paths)).mean}
 
 
 def _there(value: T | None) -> T:
@@ -204,12 +198,12 @@ def _there(value: T | None) -> T:
 
 
 METRICS = {
-  "frechet": Metric({"frechet_distance": "min"}, _frechet, covariances=_whole),
+  "frechet": Metric({"frechet_distance": "min"}, _frechet, covariances=_of_all),
   "spatial_frechet": Metric(
     {"spatial_frechet_distance": "min"},
     _spatial_frechet,
     needs=("spatial",),
-    covariances=_of_places,
+    covariances=functools.partial(_of_all, kind="spatial"),
   ),
   "class_frechet": Metric(
     {"class_frechet_distance": "min"}, _class_frechet, needs=("labels",), covariances=_of_classes
