@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import math
-import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from gan_jax.run.evaluation.cards.card import Card, protocol_hash
 from gan_jax.run.evaluation.cards.files import card_files, last_cards, read_card
 from gan_jax.run.evaluation.evaluators.suite import BETTER
 from gan_jax.run.results.listing import RunSummary, comparable_rows, summarise_run
-from gan_jax.run.results.naming import names_of
+from gan_jax.run.results.naming import names, names_of
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training.log.diagnostics import Warning_, diagnose
 from gan_jax.run.training.saving.rollback import read_rollbacks
@@ -139,16 +138,6 @@ def _warnings(
       for back in read_rollbacks(path)
     ]
   return warnings
-
-
-def names(paths: Sequence[pathlib.Path]) -> list[str]:
-  """Returns the last parts of paths, as many as are needed for different names."""
-  parts = [pathlib.Path(os.path.abspath(path)).parts for path in paths]
-  for depth in range(1, max(map(len, parts), default=1) + 1):
-    ends = ["/".join(part[-depth:]) for part in parts]
-    if len(set(ends)) == len(ends):
-      break
-  return ends
 
 
 def _methods(records: Sequence[RunRecord]) -> list[str]:

@@ -1,5 +1,6 @@
 """Names of runs and methods, by the differences of their configs or by their folders."""
 
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -82,6 +83,16 @@ def _short(key: str, keys: Sequence[str]) -> str:
     if sum(other[-depth:] == end for other in parts.values()) == 1:
       return ".".join(end)
   return key
+
+
+def names(paths: Sequence[pathlib.Path]) -> list[str]:
+  """Returns the last parts of paths, as many as are needed for different names."""
+  parts = [pathlib.Path(os.path.abspath(path)).parts for path in paths]
+  for depth in range(1, max(map(len, parts), default=1) + 1):
+    ends = ["/".join(part[-depth:]) for part in parts]
+    if len(set(ends)) == len(ends):
+      break
+  return ends
 
 
 def _names_of_folders(paths: Sequence[str]) -> list[str]:

@@ -5,7 +5,8 @@ import math
 import pytest
 from made_runs import made_card, made_run
 
-from gan_jax.run.report.records import comparable_groups, grouped, names, read_records
+from gan_jax.run.report.records import comparable_groups, grouped, read_records
+from gan_jax.run.results.naming import names
 
 
 def test_runs_that_differ_in_their_seed_are_of_one_method(tmp_path):
