@@ -57,7 +57,7 @@ def drawn_from(
     return {"x": x} if labels is None else {"x": x, "y": labels}
 
   def walk(n: int, offset: int) -> Walk:
-    rng = np.random.default_rng([seed, offset, 1])
+    rng = np.random.default_rng([seed, offset, 1])  # 1: apart from the images of `draw`
     exact = _in_float32(experiment)
     labels, ends = labels_for(rng, n), exact.latents(2 * n, int(rng.integers(2**31)))
     if how.truncation is not None:

@@ -1,1 +1,1 @@
-"""Evaluators: what scores a generator on each kind of data, and the metrics by name."""
+"""Evaluators: the scores of a generator on each kind of data, and the metrics by name."""

@@ -70,6 +70,7 @@ def _of_all(reference: Reference, fakes: int, kind: str = "features") -> Sequenc
   return [(min(len(features), fakes), features.shape[1])]
 
 
+# The covariance of the rarest class is estimated from the fewest images.
 def _of_classes(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
   shares = _there(reference.shares)
   fewest = np.bincount(_there(reference.real.labels), minlength=len(shares)).min()
