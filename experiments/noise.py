@@ -1,9 +1,9 @@
 """Shows what every metric says of images that get worse, and the floor of stacked digits.
 
 Paper:    none; the figure that Heusel et al. 2017 (arXiv:1706.08500) drew of the Fréchet distance,
-          of all metrics of `gan_jax.run.evaluation.suite` that need no download. Training images of
-          the bundled MNIST, clean and under Gaussian noise of growing strength, are held against
-          its test images as samples would be.
+          of all metrics of `gan_jax.run.evaluation.evaluators.suite` that need no download.
+          Training images of the bundled MNIST, clean and under Gaussian noise of growing
+          strength, are held against its test images as samples would be.
 Command:  python -m experiments.noise --out=runs/noise
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2, one of them, beside other runs
 Time:     3.2 minutes of CPU, without the triples
@@ -25,8 +25,9 @@ from matplotlib.figure import Figure
 
 from gan_jax import data, plots
 from gan_jax.files import write_json
-from gan_jax.run.evaluation.evaluate import EvaluationSpec, evaluator_for
-from gan_jax.run.evaluation.suite import METRICS
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
+from gan_jax.run.evaluation.evaluators.suite import METRICS
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec
 
 LEVELS = (0, 16, 32, 64, 96, 128)  # standard deviation of the noise, in gray levels of 255
 IMAGES, TRIPLES = 2000, 26_000

@@ -37,11 +37,11 @@ _MEMBERS = {  # name -> where it stands
   "build": "run.experiment.build",
   "fit": "run.training.train.fit",
   "Every": "run.training.hooks.Every",
-  "load": "run.results.runs.load",
+  "load": "run.results.folder.load",
   "score": "run.evaluation.scoring.evaluate",
-  "evaluator_for": "run.evaluation.evaluate.evaluator_for",
+  "evaluator_for": "run.evaluation.evaluators.build.evaluator_for",
   "read_rows": "run.results.rows.read_rows",
-  "compare": "run.results.comparing.compare",
+  "compare": "run.evaluation.cards.comparing.compare",
 }
 
 

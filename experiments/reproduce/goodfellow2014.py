@@ -34,7 +34,7 @@ from experiments import goodfellow2014_mnist
 from gan_jax import data
 from gan_jax.metrics import LogLikelihood, parzen_log_likelihood
 from gan_jax.run.config import network, schedule
-from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator, SampleFn
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training.saving.checkpoint import Checkpoints

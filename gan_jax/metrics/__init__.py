@@ -1,7 +1,7 @@
 """Scores: one a file, each a pure function of arrays on the host, in float64.
 
-`features/` holds the feature extractors. `gan_jax.run.evaluation.evaluate` computes scores of runs
-by these, and writes the card of each.
+`features/` holds the feature extractors. `gan_jax.run.evaluation.evaluators` scores runs by
+these, and writes the card of each.
 """
 
 from gan_jax.metrics.coverage import (

@@ -20,7 +20,7 @@ LINES: dict[str, dict[str, Any]] = {
   "D*": dict(color=ORANGE, linewidth=3.6, linestyle="-"),
   "D": dict(color=BLUE, linewidth=1.6, linestyle=(0, (4, 1.5))),
 }
-FLOOR = 0.01  # of the densities' sum: where there are no examples D is not discriminator_curves
+FLOOR = 0.01  # of the densities' sum: where there are no examples D is not drawn
 
 
 class DiscriminatorPlot(NamedTuple):
@@ -67,15 +67,12 @@ def discriminator_curves(
   with theme.style(style):
     figure, panels = theme.panels(list(plots), columns, size)
     for title, axes in panels.items():
-      draw_panel(axes, plots[title], limits)
+      _draw_panel(axes, plots[title], limits)
     theme.legend(figure)
   return figure
 
 
-def draw_panel(
-  axes: "Axes", plot: DiscriminatorPlot, limits: tuple[float, float] | None = None
-) -> None:
-  """Draws one panel of `discriminator_curves`; arguments as there."""
+def _draw_panel(axes: "Axes", plot: DiscriminatorPlot, limits: tuple[float, float] | None) -> None:
   x, data, model = _lines(plot)
   has_examples = data + model > FLOOR
   limits = limits or (float(x[0]), float(x[-1]))

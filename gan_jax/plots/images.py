@@ -114,11 +114,11 @@ class Animation(NamedTuple):
     return f'<img src="data:image/gif;base64,{base64.b64encode(self.gif).decode()}">'
 
 
-def animation(figures: Iterable["Figure"], seconds: float = 0.3, dpi: float = 72) -> Animation:
+def animation(figures: Iterable["Figure"], seconds: float = 0.3) -> Animation:
   """Builds an animation of figures of one size, each shown for `seconds`, the last for 2 s more."""
   from PIL import Image
 
-  frames = [Image.fromarray(theme.pixels(figure, dpi)).quantize(64) for figure in figures]
+  frames = [Image.fromarray(theme.pixels(figure, 72)).quantize(64) for figure in figures]
   if not frames or len({frame.size for frame in frames}) > 1:
     raise ValueError(f"an animation is of figures of one size; got {[f.size for f in frames]}")
   times = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * seconds) + 2000]

@@ -171,9 +171,12 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
 
 
 def _series(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, Any]:
-  series = {}
-  for label, name in names.items():
-    pairs = [(row["round"], float(row[name])) for row in rows if name in row]
-    if finite := [(x, y) for x, y in pairs if math.isfinite(y)]:
-      series[label] = tuple(np.array(part) for part in zip(*finite, strict=True))
-  return series
+  series = {label: finite(rows, name) for label, name in names.items()}
+  return {label: pair for label, pair in series.items() if len(pair[0])}
+
+
+def finite(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a metric where it is finite: rounds [n] and values [n]."""
+  pairs = [(row["round"], float(row[name])) for row in rows if name in row]
+  pairs = [(x, y) for x, y in pairs if math.isfinite(y)]
+  return np.array([x for x, _ in pairs], int), np.array([y for _, y in pairs], float)

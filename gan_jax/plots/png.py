@@ -1,14 +1,11 @@
 """Images as PNG files."""
 
-import os
 import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from gan_jax.files import atomic_write
-
-Path = str | os.PathLike[str]
+from gan_jax.files import Path, atomic_write
 
 
 def save_png(path: Path, image: np.ndarray, about: str = "") -> None:

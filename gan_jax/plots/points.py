@@ -62,11 +62,11 @@ def scatter_density(
   return figure
 
 
-def around(points: np.ndarray, margin: float = 0.3) -> Limits:
-  """Computes limits with a margin about points [n, 2], as a share of their range."""
+def around(points: np.ndarray) -> Limits:
+  """Computes limits about points [n, 2], with a margin of 0.3 of their range."""
   points = points if len(points) else np.array([[0.0, 0.0], [1.0, 1.0]])
   low, high = points.min(axis=0), points.max(axis=0)
-  space = margin * np.maximum(high - low, 1e-6)
+  space = 0.3 * np.maximum(high - low, 1e-6)
   (left, bottom), (right, top) = (low - space).tolist(), (high + space).tolist()
   return (left, right), (bottom, top)
 
@@ -134,7 +134,6 @@ def phase_portraits(
   *,
   rest: tuple[float, float] = (0.0, 0.0),
   reach: float | None = None,
-  labels: tuple[str, str] = ("θ, the generator", "ψ, the discriminator"),
   columns: int | None = None,
   size: float = 2.7,
   style: Style = "light",
@@ -145,7 +144,6 @@ def phase_portraits(
     games: {title: portrait}.
     rest: the equilibrium, marked by a cross and in the middle of every panel.
     reach: of the panels, from there; by default of the longest path.
-    labels: of the two axes.
     columns: panels in a row.
     size: of a panel, in inches.
     style: "light" or "dark".
@@ -175,8 +173,8 @@ def phase_portraits(
         xlim=(rest[0] - reach, rest[0] + reach),
         ylim=(rest[1] - reach, rest[1] + reach),
         aspect="equal",
-        xlabel=labels[0],
-        ylabel=labels[1],
+        xlabel="θ, the generator",
+        ylabel="ψ, the discriminator",
       )
       axes.label_outer()
     if max(map(len, paths.values())) > 1:

@@ -15,7 +15,9 @@ from gan_jax.run.config.config import complete, replaced
 from gan_jax.run.config.sections import data as data_of_config
 from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.config.sections.two_player import build_game
-from gan_jax.run.evaluation.evaluate import Evaluator, Suited, evaluator_for, extractor_for, suited
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
+from gan_jax.run.evaluation.evaluators.suited import Suited, extractor_for, suited
 
 
 class Experiment(NamedTuple):

@@ -15,7 +15,7 @@ from gan_jax import plots
 from gan_jax.files import write_json
 from gan_jax.run.cli.compilation_cache import keep_programs
 from gan_jax.run.config import default_config, network, optimizer, schedule
-from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train

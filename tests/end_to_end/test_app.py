@@ -17,7 +17,7 @@ from patience import HANG
 from PIL import Image
 
 from gan_jax.data import load as load_data
-from gan_jax.run.evaluation.cards import read_card
+from gan_jax.run.evaluation.cards.files import read_card
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["--config.generator.width=8", "--config.discriminator.width=8", "--config.batch_size=32"]
@@ -308,8 +308,8 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
 
 @pytest.mark.slow
 def test_three_lines_of_python(digits):
-  from gan_jax.run.evaluation.scoring import with_neighbours
-  from gan_jax.run.results.runs import load
+  from gan_jax.run.evaluation.draws import with_neighbours
+  from gan_jax.run.results.folder import load
 
   run = load(digits, changes={"evaluation.features": "pixels"})
   images = run.sample(12)
@@ -560,7 +560,7 @@ def test_a_pipe_that_is_closed_ends_quietly(tmp_path):
 
 def test_importing_costs_little():
   code = (
-    "import gan_jax.run.cli.app, gan_jax.run.results.runs, gan_jax.run.training.train, sys;"
+    "import gan_jax.run.cli.app, gan_jax.run.results.folder, gan_jax.run.training.train, sys;"
     "print({'tensorflow', 'tensorflow_datasets', 'matplotlib'} & set(sys.modules))"
   )
   done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -18,11 +18,12 @@ from gan_jax.files import read_json
 from gan_jax.game.core import State
 from gan_jax.run.config import default_config, network
 from gan_jax.run.config.stored import read_config
-from gan_jax.run.evaluation.cards import format_card, read_card
+from gan_jax.run.evaluation.cards.card import format_card
+from gan_jax.run.evaluation.cards.files import read_card
 from gan_jax.run.evaluation.scoring import _ended
 from gan_jax.run.experiment import build
+from gan_jax.run.results.folder import load
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.results.runs import load
 from gan_jax.run.results.same_run import write_config
 from gan_jax.run.training.saving.checkpoint import Checkpoints, DamagedError
 

@@ -18,8 +18,8 @@ from gan_jax import parallel
 from gan_jax.parallel import processes
 from gan_jax.run.config.stored import read_config
 from gan_jax.run.experiment import build
+from gan_jax.run.results.folder import load
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.results.runs import load
 from gan_jax.run.training.log.metrics_buffer import NotFiniteError
 from gan_jax.run.training.saving.rollback import read_rollbacks
 from gan_jax.run.training.train import fit

@@ -1,7 +1,7 @@
 """Score cards made by hand."""
 
-from gan_jax.run.evaluation.cards import Card, make_card
-from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.evaluation.cards.card import Card, make_card
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 
 JUDGE = Evaluator(
   "points",

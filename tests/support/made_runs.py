@@ -12,7 +12,8 @@ from gan_jax.files import plain, write_json
 from gan_jax.plots.png import save_png
 from gan_jax.run.config import default_config
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.evaluation.cards import Card, protocol_hash, write_card
+from gan_jax.run.evaluation.cards.card import Card, protocol_hash
+from gan_jax.run.evaluation.cards.files import write_card
 
 BETTER = {"modes": "max", "kl": "min"}
 MADE = {

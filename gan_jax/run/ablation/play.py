@@ -26,9 +26,9 @@ from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.run.config.config import canonical, replaced
 from gan_jax.run.config.sections import data
 from gan_jax.run.config.sections.two_player import build_game
-from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.evaluation.draws import drawn_from
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.sampling import Sampler
-from gan_jax.run.evaluation.scoring import drawn_from
 from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.population import Population, failures, play, start
 from gan_jax.run.results.summary import last_and_best, machine

@@ -19,7 +19,7 @@ from gan_jax.run.ablation.results import (
   outcomes,
   variant_name,
 )
-from gan_jax.run.results.columns import align
+from gan_jax.run.results.table import align
 
 if TYPE_CHECKING:
   from gan_jax.run.ablation.plan import Member

@@ -243,7 +243,7 @@ def train() -> None:
   """Trains, or goes on training."""
   from gan_jax.files import check_folder
   from gan_jax.run.config.stored import read_config
-  from gan_jax.run.results.runs import rebuilt
+  from gan_jax.run.results.folder import rebuilt
   from gan_jax.run.training.train import fit
 
   workdir = _workdir()
@@ -289,7 +289,7 @@ def ablate() -> None:
   from gan_jax import plots
   from gan_jax.files import check_folder
   from gan_jax.run.ablation import estimate, picture, plan, play, results, table
-  from gan_jax.run.evaluation.suite import score_name
+  from gan_jax.run.evaluation.evaluators.suite import score_name
 
   if _CONFIG.value is None and not _WORKDIR.value:
     raise UsageError("ablate: expected --config=FILE.py, or --workdir of an ablation to look at")
@@ -315,8 +315,9 @@ def evaluate(*folders: str) -> None:
   """Scores checkpoints of a run: prints a line of each, and writes their cards."""
   from gan_jax.run.config.stored import read_config
   from gan_jax.run.evaluation import scoring
-  from gan_jax.run.evaluation.cards import format_card
-  from gan_jax.run.results.runs import check_truncation
+  from gan_jax.run.evaluation.cards.card import format_card
+  from gan_jax.run.evaluation.draws import SamplingOptions
+  from gan_jax.run.results.run import check_truncation
 
   workdir, bounds, at = _workdir(folders), _truncation(), _checkpoint()
   if len(bounds) > 1:
@@ -327,7 +328,7 @@ def evaluate(*folders: str) -> None:
   _own_file(workdir)
   with _of_flag("truncation"):
     check_truncation(read_config(workdir), *bounds)
-  how = scoring.SamplingOptions(_EMA.value, *bounds)
+  how = SamplingOptions(_EMA.value, *bounds)
   options: dict[str, Any] = {"seed": _SEED.value, "draws": _DRAWS.value, "how": how}
   given = {
     "evaluation.features": _FEATURES.value,
@@ -351,7 +352,8 @@ def score() -> None:
   from gan_jax.data import check_name
   from gan_jax.files import check_writable
   from gan_jax.run.config.sections.evaluation import evaluation_spec
-  from gan_jax.run.evaluation import cards
+  from gan_jax.run.evaluation.cards.card import format_card
+  from gan_jax.run.evaluation.cards.files import write_card
   from gan_jax.run.evaluation.score_images import PICKLES, data_name, score_images
 
   if not (_REAL.value and _FAKE.value):
@@ -374,16 +376,16 @@ def score() -> None:
   )
   options = {"image_size": _IMAGE_SIZE.value, "channels": _CHANNELS.value}
   card = score_images(_REAL.value, _FAKE.value, spec, count=_NUM_FAKE.value, **options)
-  print(cards.format_card(card))
+  print(format_card(card))
   if _CARD.value:
-    cards.write_card(_CARD.value, card)
+    write_card(_CARD.value, card)
     print(f"wrote {_CARD.value}")
 
 
 def compare(*arguments: str) -> None:
   """Compares methods by their score cards."""
-  from gan_jax.run.evaluation import cards
-  from gan_jax.run.results import comparing, sweeps
+  from gan_jax.run.evaluation.cards import comparing, files
+  from gan_jax.run.results import naming, sweeps
 
   if not arguments or (len(arguments) == 1 and not sweeps.is_sweep(arguments[0])):
     raise UsageError(
@@ -393,20 +395,21 @@ def compare(*arguments: str) -> None:
   methods, messages = sweeps.methods(arguments)
   for message in messages:
     print(f"gan_jax: {message}", file=sys.stderr)
-  read = iter(cards.read_cards([path for paths in methods.values() for path in paths]))
+  read = iter(files.read_cards([path for paths in methods.values() for path in paths]))
   groups = [[next(read) for _ in paths] for paths in methods.values()]
-  configs = [[comparing.config_of(path) for path in paths] for paths in methods.values()]
-  names = comparing.names_of(configs, [paths[0] for paths in methods.values()])
+  configs = [[naming.config_of(path) for path in paths] for paths in methods.values()]
+  names = naming.names_of(configs, [paths[0] for paths in methods.values()])
   if len(groups) == 2:
     print(comparing.compare(*groups, names=(names[0], names[1]), despite=_DESPITE.value))
   else:
     print(comparing.board(dict(zip(names, groups, strict=True)), despite=_DESPITE.value))
-  print(f"\n{comparing.config_differences(*configs, names=names)}")
+  print(f"\n{naming.config_differences(*configs, names=names)}")
 
 
 def sample(*folders: str) -> None:
   """Draws examples from a run."""
-  from gan_jax.run.results import runs
+  from gan_jax.run.results.folder import load
+  from gan_jax.run.results.run import check_truncation
 
   workdir, bounds, at = _workdir(folders), _truncation(), _checkpoint()
   if _FEATURES.value and not _NEIGHBOURS.value:
@@ -421,9 +424,9 @@ def sample(*folders: str) -> None:
   changes = _overrides()
   if _NEIGHBOURS.value:
     changes = {"evaluation.features": _FEATURES.value or "pixels", **changes}
-  run = runs.load(workdir, at=at or "last", changes=changes)
+  run = load(workdir, at=at or "last", changes=changes)
   with _of_flag("truncation"):
-    runs.check_truncation(run.config, max(bounds, default=None))
+    check_truncation(run.config, max(bounds, default=None))
   if _LABELS.value:
     with _of_flag("labels"):
       run.sampler.example.class_places(_LABELS.value)
@@ -498,16 +501,16 @@ def _save_neighbours(run: Any) -> list[str]:
   """Writes examples, each at the head of a row of its nearest training images."""
   from gan_jax import plots
   from gan_jax.plots.png import save_png
-  from gan_jax.run.evaluation import scoring
+  from gan_jax.run.evaluation.draws import SamplingOptions, with_neighbours
 
   if _LABELS.value:
     raise UsageError("--labels and --neighbours: neighbours are shown of all classes; give one")
   if not _OUT.value or _NPZ.value or _OUT_DIR.value or _INTERPOLATE.value or len(_truncation()) > 1:
     raise UsageError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
-  k, how = _NEIGHBOURS.value, scoring.SamplingOptions(_EMA.value, *_truncation())
+  k, how = _NEIGHBOURS.value, SamplingOptions(_EMA.value, *_truncation())
   if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
-  images = scoring.with_neighbours(run, _NUM.value, k, seed=_SEED.value, how=how)
+  images = with_neighbours(run, _NUM.value, k, seed=_SEED.value, how=how)
   save_png(_OUT.value, plots.grid(images, 1 + k))
   return [_OUT.value]
 
@@ -551,7 +554,7 @@ def _of_flag(name: str) -> Iterator[None]:
 
 def runs(*folders: str) -> None:
   """Lists the runs below a folder."""
-  from gan_jax.run.results import listing
+  from gan_jax.run.results import listing, table
 
   if len(folders) != 1:
     raise UsageError(f"expected gan_jax runs DIR, got {len(folders)} folders")
@@ -563,7 +566,7 @@ def runs(*folders: str) -> None:
   )
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
   shown = listing.sort_runs(chosen, _SORT.value)
-  print(listing.table(shown, folders[0], first=listing.score_of(_SORT.value), width=width))
+  print(table.table(shown, folders[0], first=listing.score_of(_SORT.value), width=width))
 
 
 def report(*folders: str) -> None:

@@ -1,5 +1,6 @@
 """Probe for a discriminator that remembers its examples, by held-out ones of the same kind."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,19 +43,18 @@ def held_out_probe(
 
   def logits(state: State, batch: Any) -> jax.Array:
     context = StepContext(jax.random.fold_in(state.key, 2**32 - 1), state.round, None)
-    return forward(state.params, state.carried, batch, context)[
-      0
-    ].real_logits  # no fake is computed
+    match, _ = forward(state.params, state.carried, batch, context)
+    return match.real_logits  # no fake is computed
 
   compiled = jax.jit(logits)
-  probes: list[Any] = []  # read when first needed
+
+  @functools.cache  # read when first needed
+  def examples() -> list[Any]:
+    rows, sources = np.arange(n, dtype=np.uint32), (batches.source, held_out)
+    return [split(batches.finish(take(source, n), 0, rows), mesh) for source in sources]
 
   def probe(state: State) -> Mapping[str, float]:
-    if not probes:
-      rows = np.arange(n, dtype=np.uint32)
-      for source in (batches.source, held_out):
-        probes.append(split(batches.finish(take(source, n), 0, rows), mesh))
-    trained, others = (np.asarray(compiled(state, batch)) for batch in probes)
+    trained, others = (np.asarray(compiled(state, batch)) for batch in examples())
     return {f"{MONITOR}held_out_auc": auc(trained, others)}
 
   return probe

@@ -16,9 +16,11 @@ import numpy as np
 from gan_jax.data import KINDS, NoSplitError, Source, load, take
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.reference_statistics import Statistics, read_statistics
-from gan_jax.run.evaluation.cards import ELSEWHERE, Card, make_card
-from gan_jax.run.evaluation.evaluate import EvaluationSpec, SampleFn, evaluator_for
-from gan_jax.run.evaluation.features import bounded
+from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
+from gan_jax.run.evaluation.evaluators.evaluator import SampleFn
+from gan_jax.run.evaluation.evaluators.features import bounded
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec
 from gan_jax.run.evaluation.score_statistics import KINDS as DISTANCES
 from gan_jax.run.evaluation.score_statistics import Examples, score_statistics
 
@@ -57,14 +59,8 @@ def score_images(
   statistics = {name: x for name in names if (x := _statistics(name)) is not None}
   beside = all(x.others for x in statistics.values())  # images, perhaps, of which these are more
   if statistics and not (beside and spec.metrics and DISTANCES.keys().isdisjoint(spec.metrics)):
-    return score_statistics(
-      real,
-      fakes,
-      statistics,
-      _images(real, fakes, statistics, spec, count, options),
-      spec,
-      sampled,
-    )
+    images = _images(real, fakes, statistics, spec, count, options)
+    return score_statistics(real, fakes, statistics, images, spec, sampled)
   sets = [load(data_name(name), "train", **options) for name in fakes]
   for name in fakes:
     if _split(data_name(name), "test", options) is not None:
@@ -123,15 +119,12 @@ def _images(
   if real not in statistics:
     source = load(data_name(real), spec.real or "train", **options)
     examples[real] = source, functools.partial(bounded, source)
-  sets = {
-    name: load(data_name(name), "train", **options) for name in fakes if name not in statistics
-  }
+  others = [name for name in fakes if name not in statistics]
+  sets = {name: load(data_name(name), "train", **options) for name in others}
   size = min(map(_size, sets.values()), default=0) if count is None else count
-  examples |= {
-    name: (source, functools.partial(_take, source, size, ())) for name, source in sets.items()
-  }
-  sources = [source for source, _ in examples.values()]
-  if sources:
+  for name, source in sets.items():
+    examples[name] = source, functools.partial(_take, source, size, ())
+  if sources := [source for source, _ in examples.values()]:
     _check(sources[0], sources)
   return examples
 

@@ -8,10 +8,11 @@ from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
 from gan_jax.metrics.features.reference_statistics import Statistics
 from gan_jax.metrics.frechet import Gaussian, Moments, frechet_distance, moments
-from gan_jax.run.evaluation.cards import ELSEWHERE, Card, make_card
-from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator
-from gan_jax.run.evaluation.features import FEATURES, ExtractorInputs
-from gan_jax.run.evaluation.suite import METRICS
+from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
+from gan_jax.run.evaluation.evaluators.features import FEATURES, ExtractorInputs
+from gan_jax.run.evaluation.evaluators.suite import METRICS
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec
 
 KINDS = {"frechet": "features", "spatial_frechet": "spatial"}  # features of each metric
 
@@ -95,7 +96,7 @@ def score_statistics(
     "notes": [note],
   }
   draws = [
-    {score: _distance(sides[real], sides[fake], name) for name in metrics for score in _score(name)}
+    {s: _distance(sides[real], sides[fake], name) for name in metrics for s in metrics[name].better}
     for fake in fakes
   ]
   return make_card(
@@ -105,10 +106,6 @@ def score_statistics(
     sampled=sampled,
     run={"images": list(fakes), "draws": [sides[fake].card["sha256"] for fake in fakes]},
   )
-
-
-def _score(metric: str) -> Sequence[str]:
-  return tuple(METRICS[metric].better)
 
 
 def _extractor(
@@ -123,7 +120,7 @@ def _extractor(
       f"{names} has statistics of the features of another network than a classifier of these"
       " images: ask for the features it was made with, such as --features=inception"
     )
-  return features.make(ExtractorInputs(first, None, None, spec.weights))
+  return features.make(ExtractorInputs(first, None, spec.weights))
 
 
 def _of_file(name: str, statistics: Statistics) -> Side:

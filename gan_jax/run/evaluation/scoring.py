@@ -4,38 +4,26 @@ for card, path in evaluate("runs/mnist_dcgan", draws=3):
   print(format_card(card))
 """
 
-import functools
 import json
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.data import take
-from gan_jax.game.core import State
-from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.cache import content_hash
-from gan_jax.metrics.features.extractor import extract
-from gan_jax.run.config.config import replaced
 from gan_jax.run.config.roles import deciding
 from gan_jax.run.config.sections.evaluation import AUTO
-from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.config.stored import read_config
-from gan_jax.run.evaluation.cards import (
-  TRAINING_DRAW,
-  Card,
-  has_card,
-  make_card,
-  save_card,
-)
-from gan_jax.run.evaluation.evaluate import Evaluator, SampleFn, Walk, WalkFn
-from gan_jax.run.evaluation.features import bounded, name_of
-from gan_jax.run.evaluation.sampling import Sampler
+from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, Card, make_card
+from gan_jax.run.evaluation.cards.files import has_card, save_card
+from gan_jax.run.evaluation.draws import DEFAULT, SamplingOptions, drawn_from
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
+from gan_jax.run.evaluation.evaluators.features import name_of
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.runs import FOLDERS, NO_BEST, Run, RunFolder, check_truncation
+from gan_jax.run.results.folder import FOLDERS, NO_BEST, RunFolder
+from gan_jax.run.results.run import Run, check_truncation
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 from gan_jax.run.training.saving.lock import is_live
 
@@ -49,25 +37,13 @@ class Scored(NamedTuple):
   path: pathlib.Path | None
 
 
-class SamplingOptions(NamedTuple):
-  """Options of sampling.
-
-  Attributes:
-    ema: whether to use the averaged generator.
-    truncation: bound on the entries of normal latents; None for none.
-  """
-
-  ema: bool = True
-  truncation: float | None = None
-
-
 def evaluate(
   workdir: str | pathlib.Path,
   *,
   at: int | str | None = None,
   seed: int = 0,
   draws: int = 1,
-  how: SamplingOptions | None = None,
+  how: SamplingOptions = DEFAULT,
   changes: Mapping[str, Any] | None = None,
 ) -> Iterator[Scored]:
   """Scores checkpoints of a run and writes their cards.
@@ -97,7 +73,7 @@ def evaluate(
 
 
 def _evaluate(
-  folder: RunFolder, at: int | str | None, seeds: Sequence[int], how: SamplingOptions | None
+  folder: RunFolder, at: int | str | None, seeds: Sequence[int], how: SamplingOptions
 ) -> Iterator[Scored]:
   wanted: list[int | str] = ["last"] if at is None else [at]
   if at in (None, "best"):
@@ -109,13 +85,11 @@ def _evaluate(
   unwritten = None
   for which in wanted:
     run = folder.restore(which)
-    evaluator, round = folder.experiment.evaluator(), int(run.state.round)
+    round = int(run.state.round)
     scores[round] = scores.get(round) or score(run, seeds, how)
-    chosen = chosen_by(run.experiment, run.config, evaluator) if run.checkpoint == "best" else None
-    card = _card(run, scores[round], seeds, how, chosen)
-    path, error = _keep(run, card)
+    scored, error = _save(run, scores[round], seeds, how)
     unwritten = unwritten or error
-    yield Scored(card, path)
+    yield scored
   if unwritten is not None:
     raise OSError(f"the scores have no card, which could not be written: {unwritten}")
 
@@ -125,7 +99,7 @@ def follow(
   *,
   seed: int = 0,
   draws: int = 1,
-  how: SamplingOptions | None = None,
+  how: SamplingOptions = DEFAULT,
   changes: Mapping[str, Any] | None = None,
   pause: float = 5.0,
 ) -> Iterator[Scored]:
@@ -159,8 +133,7 @@ def follow(
         run = folder.restore(last)
       except (ValueError, FileNotFoundError):  # deleted since it was listed
         continue
-      card = _card(run, score(run, seeds, how), seeds, how)
-      yield Scored(card, _keep(run, card)[0])  # an error comes up again in the end
+      yield _save(run, score(run, seeds, how), seeds, how)[0]  # an error comes again in the end
     if ended:
       break
     time.sleep(pause)
@@ -182,7 +155,7 @@ def _ended(folder: RunFolder) -> bool:
     return False
 
 
-def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = None) -> Draws:
+def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions = DEFAULT) -> Draws:
   """Scores a run's loaded state by its experiment.
 
   Args:
@@ -196,19 +169,24 @@ def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions | None = N
   Raises:
     ValueError: truncation of latents that are not normal.
   """
-  how = how or SamplingOptions()
   check_truncation(run.config, how.truncation)
   evaluator = run.experiment.evaluator()
   sampling = lambda seed: drawn_from(run.experiment, run.sampler, run.state, seed, how)
   return [evaluator(*sampling(seed)) for seed in seeds]
 
 
-def _keep(run: Run, card: Card) -> tuple[pathlib.Path | None, OSError | None]:
-  """Writes a card; returns its path, or the error, since the scores are good without a file."""
+def _save(
+  run: Run, draws: Draws, seeds: Sequence[int], how: SamplingOptions
+) -> tuple[Scored, OSError | None]:
+  """Writes the card of a run; returns an error as well, since scores are good without a file."""
+  experiment, evaluator = run.experiment, run.experiment.evaluator()
+  chosen = chosen_by(experiment, run.config, evaluator) if run.checkpoint == "best" else None
+  about = (experiment, evaluator, draws, run.checkpoint, int(run.state.round), seeds, how)
+  card = card_of(*about, images=int(run.state.images), chosen=chosen)
   try:
-    return save_card(card, run.folder.workdir)[1], None
+    return Scored(card, save_card(card, run.folder.workdir)[1]), None
   except OSError as error:
-    return None, error
+    return Scored(card, None), error
 
 
 def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) -> str:
@@ -221,18 +199,6 @@ def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) 
   return f"{headline}, {config.num_fake} fakes every {config.evaluate_every} rounds"
 
 
-def _card(
-  run: Run,
-  draws: Draws,
-  seeds: Sequence[int],
-  how: SamplingOptions | None,
-  chosen: str | None = None,
-) -> Card:
-  round, images = int(run.state.round), int(run.state.images)
-  about = (run.experiment, run.experiment.evaluator(), draws, run.checkpoint, round, seeds, how)
-  return card_of(*about, images=images, chosen=chosen)
-
-
 def card_of(
   experiment: Experiment,
   evaluator: Evaluator,
@@ -240,13 +206,13 @@ def card_of(
   checkpoint: str,
   round: int,
   seeds: Sequence[int],
-  how: SamplingOptions | None = None,
+  how: SamplingOptions = DEFAULT,
   *,
   images: int | None = None,
   chosen: str | None = None,
 ) -> Card:
   """Builds the card of scores of samples of `drawn_from`."""
-  config, how = experiment.config, how or SamplingOptions()
+  config = experiment.config
   return make_card(
     evaluator,
     draws,
@@ -266,83 +232,3 @@ def card_of(
       "config": content_hash({}, json.dumps(deciding(config), sort_keys=True))[:16],
     },
   )
-
-
-def drawn_from(
-  experiment: Experiment,
-  sampler: Sampler,
-  state: State,
-  seed: int = TRAINING_DRAW,
-  how: SamplingOptions | None = None,
-) -> tuple[SampleFn, WalkFn]:
-  """Builds an evaluator's samplers; labels have the shares they have in the training data."""
-  source, how = experiment.batches.source, how or SamplingOptions()
-
-  def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
-    if experiment.example.num_classes is None:
-      return None
-    places = rng.integers(source.size or 2**31, size=n)
-    return source.read(places)["y"] if source.read else take(source, n, int(places[0]))["y"]
-
-  def draw(n: int, offset: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng([seed, offset])
-    labels = labels_for(rng, n)
-    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, **how._asdict())
-    return {"x": x} if labels is None else {"x": x, "y": labels}
-
-  def walk(n: int, offset: int) -> Walk:
-    rng = np.random.default_rng([seed, offset, 1])
-    exact = _in_float32(experiment)
-    labels, ends = labels_for(rng, n), exact.latents(2 * n, int(rng.integers(2**31)))
-    if how.truncation is not None:
-      ends = exact.truncated(ends, how.truncation)
-    render = functools.partial(exact.generate, state, ema=how.ema, rounded=False)
-    positions = np.random.default_rng(offset).uniform(size=n)
-    generate = lambda z, labels=None: render(z, labels=labels)
-    return Walk(generate, ends[:n], ends[n:], positions, labels)
-
-  return draw, walk
-
-
-def _in_float32(experiment: Experiment) -> Sampler:
-  """Builds a sampler whose generator computes in float32, whatever it was trained in."""
-  config, example = experiment.config, experiment.example
-  if config.generator.get("dtype", "float32") != "float32":
-    config = replaced(config, {"generator.dtype": "float32"})
-  return Sampler(build_game(config, example), example)
-
-
-def with_neighbours(
-  run: Run,
-  n: int,
-  k: int = 5,
-  *,
-  seed: int = 0,
-  how: SamplingOptions | None = None,
-) -> np.ndarray:
-  """Draws examples, each before the training images that are nearest to it; needs the data.
-
-  Args:
-    run: run of images; near is by the features of its experiment, by pixels for a run that was
-      loaded with changes={"evaluation.features": "pixels"}.
-    n: number of examples.
-    k: number of neighbours of each.
-    seed: seed of the latents.
-    how: options of sampling.
-
-  Returns:
-    uint8 [n (1 + k), H, W, C], the example and its neighbours, nearest first.
-
-  Raises:
-    ValueError: for a run of other data.
-  """
-  if run.sampler.example.pixel_range is None:
-    raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
-  how, source = how or SamplingOptions(), run.experiment.batches.source
-  samples = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
-  if source.size is None:
-    raise ValueError(f"{source.name} is endless: it has no training images to be near to")
-  images, extractor = bounded(source)["x"], run.experiment.extractor()
-  features = lambda x: extract(extractor, x)["features"]
-  places = nearest_neighbours(features(images), features(samples), k=k).indices
-  return np.concatenate([samples[:, None], images[places]], axis=1).reshape(-1, *samples.shape[1:])

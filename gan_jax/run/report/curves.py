@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.game.monitors import MONITOR
+from gan_jax.plots.lines import finite
 from gan_jax.run.report.markup import Markup, tag
+from gan_jax.run.report.records import RunRecord
 from gan_jax.run.report.tables import number, swatch, table, text, title
-from gan_jax.run.results.records import RunRecord
 from gan_jax.run.results.rows import NO_CURVES, SCORE
 
 POINTS = 240  # of a curve: about one for each pixel of its picture
@@ -61,7 +62,8 @@ def panels(records: Sequence[RunRecord]) -> list[Panel]:
   names -= NO_CURVES | DERIVED | {"round"}
   built = []
   for name in sorted(names, key=lambda name: _order(name, records)):
-    curves = {i: c for i, run in enumerate(records) if len((c := curve(run, name)).x)}
+    curves = {i: Curve(*finite(run.rows, name)) for i, run in enumerate(records)}
+    curves = {i: curve for i, curve in curves.items() if len(curve.x)}
     built.append(Panel(name, _kind(name), curves))
   return [panel for panel in built if any(len(c.x) > 1 for c in panel.curves.values())]
 
@@ -74,13 +76,6 @@ def _order(name: str, records: Sequence[RunRecord]) -> tuple[int, int, str]:
   kind = ("score", "play", "monitor").index(_kind(name))
   first = [*(f"{SCORE}{score}" for run in records for score in run.summary.scores), *PLAY]
   return kind, first.index(name) if name in first else len(first), name
-
-
-def curve(run: RunRecord, name: str) -> Curve:
-  """Returns a metric of a run where it is finite."""
-  pairs = [(row["round"], float(row[name])) for row in run.rows if name in row]
-  finite = [(x, y) for x, y in pairs if math.isfinite(y)]
-  return Curve(np.array([x for x, _ in finite], int), np.array([y for _, y in finite], float))
 
 
 def drawable(curve: Curve) -> Curve:
@@ -148,7 +143,7 @@ def drawn(
   """
   curves_of = {i: drawable(curve) for i, curve in panel.curves.items()}
   thinned = {i: thin(curve, points) for i, curve in curves_of.items()}
-  runs = [{"run": i, **as_lists(curve)} for i, curve in thinned.items()]
+  runs = [{"run": i, "x": x.tolist(), "y": [*map(short, y)]} for i, (x, y) in thinned.items()]
   bands = []
   if any(len(members) > 1 for members in groups.values()):
     for method, members in enumerate(groups.values()):
@@ -164,11 +159,6 @@ def drawn(
   }
 
 
-def as_lists(curve: Curve) -> dict[str, list[Any]]:
-  """Returns a curve as lists for JSON."""
-  return {"x": curve.x.tolist(), "y": [short(y) for y in curve.y]}
-
-
 def short(value: Any) -> float:
   """Rounds to four digits, which is more than a picture shows."""
   return float(f"{float(value):.4g}")
@@ -177,28 +167,10 @@ def short(value: Any) -> float:
 # --- charts ---------------------------------------------------------------------------------------
 
 
-class Chart(NamedTuple):
-  """A chart.
-
-  Attributes:
-    kind: key of the heading that it stands below.
-    title: its title.
-    place: place of its curves in the page's data.
-    values: table of its values.
-    dashed: meaning of its dashed line; "" without one.
-  """
-
-  kind: str
-  title: str
-  place: int
-  values: Markup
-  dashed: str = ""
-
-
-def chart(panel: Panel, place: int, records: Sequence[RunRecord]) -> Chart:
+def chart(panel: Panel, place: int, records: Sequence[RunRecord]) -> Markup:
   """Builds the chart of a panel, whose curves are at a place in the page's data."""
   dashed = f"{EQUILIBRIUM[panel.name][0]}, at equilibrium" if panel.name in EQUILIBRIUM else ""
-  return Chart(panel.kind, title(panel.name), place, _values(panel, records), dashed)
+  return figure(title(panel.name), place, _values(panel, records), dashed)
 
 
 def _values(panel: Panel, records: Sequence[RunRecord]) -> Markup:
@@ -214,9 +186,8 @@ def _values(panel: Panel, records: Sequence[RunRecord]) -> Markup:
 def charts(
   place: int,
   names: Sequence[str],
-  shown: Sequence[bool],
-  drawn: Sequence[Chart],
-  kinds: Mapping[str, str],
+  shown: int,
+  figures: Mapping[str, Sequence[Markup]],
   toggle: bool,
 ) -> Markup:
   """Builds charts that share a legend; page.js draws into them.
@@ -224,21 +195,21 @@ def charts(
   Args:
     place: place of their data in the page's.
     names: [methods] names.
-    shown: [methods] whether each is shown before a reader asks for others.
-    drawn: the charts.
-    kinds: {kind: heading}.
+    shown: number of methods that are shown before a reader asks for others.
+    figures: {heading: charts below it}.
     toggle: whether single runs can be shown in place of bands.
   """
+  pressed = lambda i: "true" if i < shown else "false"
   legend = [
-    tag("button", swatch(i), name, type="button", aria_pressed=str(on).lower(), data_method=i)
-    for i, (name, on) in enumerate(zip(names, shown, strict=True))
+    tag("button", swatch(i), name, type="button", aria_pressed=pressed(i), data_method=i)
+    for i, name in enumerate(names)
   ]
   single = tag("button", "Single runs", type="button", class_="mode", aria_pressed="false")
   note = "Lines are means over seeds, bands go from the lowest to the highest of them."
   grids = [
-    (tag("h3", heading), tag("div", figures, class_="grid"))
-    for kind, heading in kinds.items()
-    if (figures := [_figure(chart) for chart in drawn if chart.kind == kind])
+    (tag("h3", heading), tag("div", below, class_="grid"))
+    for heading, below in figures.items()
+    if below
   ]
   return tag(
     "div",
@@ -250,9 +221,17 @@ def charts(
   )
 
 
-def _figure(chart: Chart) -> Markup:
-  label = f"{chart.title} over rounds; arrow keys read its values, and all are in the table below"
-  plot = tag("div", class_="plot", tabindex=0, role="img", data_panel=chart.place, aria_label=label)
-  dashed = tag("small", f"dashed: {chart.dashed}") if chart.dashed else None
-  values = tag("details", tag("summary", "Values"), chart.values)
-  return tag("figure", tag("figcaption", chart.title, dashed), plot, values, class_="chart")
+def figure(name: str, place: int, values: Markup, dashed: str = "") -> Markup:
+  """Builds a chart.
+
+  Args:
+    name: title.
+    place: place of its curves in the page's data.
+    values: table of its values.
+    dashed: meaning of its dashed line; "" without one.
+  """
+  label = f"{name} over rounds; arrow keys read its values, and all are in the table below"
+  plot = tag("div", class_="plot", tabindex=0, role="img", data_panel=place, aria_label=label)
+  key = tag("small", f"dashed: {dashed}") if dashed else None
+  details = tag("details", tag("summary", "Values"), values)
+  return tag("figure", tag("figcaption", name, key), plot, details, class_="chart")

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import gan_jax
 from gan_jax.files import atomic_write, check_writable
 from gan_jax.run.cli.usage import UsageError
-from gan_jax.run.report import ablation, sections
-from gan_jax.run.report.ablation import Ablation
+from gan_jax.run.report.ablation import Ablation, read_ablation
 from gan_jax.run.report.curves import POINTS, Panel, chart, charts, drawn, panels
 from gan_jax.run.report.markup import Child, Markup, document, join, tag
-from gan_jax.run.report.samples import Thumbnails, samples, thumbnails
-from gan_jax.run.report.scores import cards, results
+from gan_jax.run.report.parts import ablation, sections
+from gan_jax.run.report.parts.samples import Thumbnails, samples, thumbnails
+from gan_jax.run.report.parts.scores import cards, results
+from gan_jax.run.report.records import RunRecord, comparable_groups, grouped, read_records
+from gan_jax.run.report.reproduce import report_command
 from gan_jax.run.results import sweeps
 from gan_jax.run.results.listing import ABLATION, RUN, find_runs
-from gan_jax.run.results.records import RunRecord, comparable_groups, grouped, read_records
-from gan_jax.run.results.reproduce import report_command
 
 LIMIT = 5_000_000  # bytes of a page
 PICTURES = 2_800_000  # of them for pictures
@@ -49,7 +49,7 @@ def write(paths: Sequence[str | pathlib.Path], out: str | pathlib.Path) -> list[
   ablations = [folder for folder in folders if (folder / ABLATION).is_file()]
   content = Content(
     read_records([folder for folder in folders if folder not in ablations]),
-    [ablation.load(folder) for folder in ablations],
+    [read_ablation(folder) for folder in ablations],
     report_command(named, out),
     datetime.datetime.now(),
   )
@@ -146,9 +146,11 @@ def _page(content: Content, share: float) -> tuple[str, list[str]]:
   view = _view(content.runs, int(share * PICTURES), budget)
   parts = [p for i, ab in enumerate(content.ablations, first) for p in _ablation(ab, i, content)]
   parts += _runs(view) if view.runs else []
+  machines = [(ab.name, ab.results.plan.get("machine", {})) for ab in content.ablations]
+  machines += [(run.name, run.machine) for run in content.runs]
   parts += [
     ("reproduce", "Reproduce", _reproduce(content, view.groups)),
-    ("machines", "Machines", sections.machines(_machines(content))),
+    ("machines", "Machines", sections.machines(machines)),
   ]
   main = tag("main", [sections.section(id, name, inside) for id, name, inside in parts])
   sets = [_data(view)] if view.runs else []
@@ -163,11 +165,6 @@ def _view(records: Sequence[RunRecord], pictures: int, budget: int) -> View:
   curves = sum(len(panel.curves) for panel in shown)
   points = max(20, min(POINTS, budget // POINT // max(1, curves)))
   return View(records, grouped(records), thumbnails(records, pictures), shown, points)
-
-
-def _machines(content: Content) -> list[tuple[str, Mapping[str, Any]]]:
-  plans = [(ab.name, ab.results.plan.get("machine", {})) for ab in content.ablations]
-  return plans + [(run.name, run.machine) for run in content.runs]
 
 
 def _ablation(ab: Ablation, place: int, content: Content) -> list[Part]:
@@ -212,13 +209,15 @@ def _curves(view: View) -> Child:
   """Builds charts by kind; all take their curves from one set of data."""
   if not view.panels:
     return tag("p", "No run has two rows yet.")
-  built = [chart(panel, i, view.runs) for i, panel in enumerate(view.panels)]
+  figures = {
+    heading: [chart(p, i, view.runs) for i, p in enumerate(view.panels) if p.kind == kind]
+    for kind, heading in KINDS.items()
+  }
   several = any(len(members) > 1 for members in view.groups.values())
-  shown = [i < SHOWN for i in range(len(view.groups))]
   longest = max(len(curve.x) for panel in view.panels for curve in panel.curves.values())
   note = f"Of longer curves the highest and lowest of neighbours are drawn, {view.points} points."
   return [
-    charts(0, list(view.groups), shown, built, KINDS, toggle=several),
+    charts(0, list(view.groups), SHOWN, figures, toggle=several),
     tag("p", note, class_="note") if longest > view.points else None,
   ]
 

@@ -26,11 +26,11 @@ class Cell(NamedTuple):
   class_: str | None = None
 
 
-def number(value: Any, shown: Child = None, class_: str = NUMBER) -> Cell:
+def number(value: Any, shown: Child = None) -> Cell:
   """Builds a cell of a number; a dash of None, and NaN as text."""
   if value is None or math.isnan(float(value)):
-    return Cell("–" if value is None else "nan", None, class_)
-  return Cell(format_number(value) if shown is None else shown, float(value), class_)
+    return Cell("–" if value is None else "nan", None, NUMBER)
+  return Cell(format_number(value) if shown is None else shown, float(value), NUMBER)
 
 
 def text(value: Any) -> Cell:
@@ -151,11 +151,13 @@ def strip(
   )
 
 
-def scale(axis: Axis) -> Markup:
-  """Draws the ends and the middle of the range of strips."""
-  middle = (axis.low + axis.high) / 2
-  ticks = (axis.low, middle, axis.high)
-  return tag("span", [tag("span", f"{tick:.3g}") for tick in ticks], class_="scale")
+def scale(axis: Axis | None, rest: int) -> Markup | None:
+  """Builds the row below strips: the ends and the middle of their range, and the rest empty."""
+  if axis is None:
+    return None
+  ticks = (axis.low, (axis.low + axis.high) / 2, axis.high)
+  drawn = tag("span", [tag("span", f"{tick:.3g}") for tick in ticks], class_="scale")
+  return tag("tr", tag("td"), tag("td", drawn, class_="drawing"), tag("td", colspan=rest))
 
 
 # --- colours --------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import pathlib
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,14 +11,13 @@ from gan_jax.files import flat, read_json
 from gan_jax.run.cli.usage import UsageError
 from gan_jax.run.config.aliases import canonical
 from gan_jax.run.config.stored import config_values, read_run
-from gan_jax.run.evaluation.suite import BETTER, score_name
+from gan_jax.run.evaluation.evaluators.suite import BETTER, score_name
 from gan_jax.run.results.rows import read_rows, scored_rounds, scores_of
 from gan_jax.run.results.summary import last_and_best
 from gan_jax.run.training.saving.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
 FAILED = "failed"  # file in a run's folder of a launcher that failed, as `launch/sweep` does
-LEAST_NAME, SCORE = 12, 34  # least columns of a name, and columns left for scores if names are long
 
 
 class RunSummary(NamedTuple):
@@ -219,88 +217,3 @@ def _value(run: RunSummary, name: str) -> tuple[bool, float, str] | None:
   if isinstance(value, int | float):
     return None if math.isnan(value) else (False, float(value), "")
   return None if value is None else (True, 0.0, str(value))
-
-
-# --- a table --------------------------------------------------------------------------------------
-
-
-def table(
-  summaries: Sequence[RunSummary],
-  below: str | pathlib.Path,
-  *,
-  first: str = "",
-  width: int | None = None,
-  now: float | None = None,
-) -> str:
-  """Formats runs as a table for a terminal.
-
-  Args:
-    summaries: runs and ablations, in order.
-    below: folder that their names are relative to.
-    first: score to show first.
-    width: columns of the terminal; None for no limit.
-    now: time that ages are counted to, in seconds since the epoch; by default the present.
-
-  Returns:
-    A line for each, and one that counts them.
-  """
-  now = time.time() if now is None else now
-  rows = [
-    (_name(run.path, below), run.state, _progress(run), format_age(now - run.changed))
-    for run in summaries
-  ]
-  if not rows:
-    return "no run was found"
-  rows = [("run", "state", "rounds", "age"), *rows]
-  ends = [
-    "scores",
-    *("  ".join(filter(None, (run.note, format_scores(run, first)))) for run in summaries),
-  ]
-  name, state, progress, age = (max(len(row[i]) for row in rows) for i in range(4))
-  if width is not None:
-    name = min(name, max(LEAST_NAME, width - state - progress - age - SCORE))
-  lines = [
-    _cut(f"{_end(a, name):{name}}  {b:{state}}  {c:>{progress}}  {d:>{age}}  {end}", width)
-    for (a, b, c, d), end in zip(rows, ends, strict=True)
-  ]
-  states = [run.state for run in summaries]
-  counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-  return "\n".join([*lines, f"{len(summaries)} in all: {counts}"])
-
-
-def format_scores(run: RunSummary, first: str = "") -> str:
-  """Formats the scores of a run, last and, where there is one, best."""
-  names = sorted(run.scores, key=lambda name: name != first.removeprefix("best:"))
-  return "  ".join(_score(name, run.scores[name]) for name in names)
-
-
-def _score(name: str, score: Mapping[str, Any]) -> str:
-  last, best = score["last"], score.get("best", score["last"])
-  return f"{name} {float(last):.4g}" + (f" (best {float(best):.4g})" if best != last else "")
-
-
-def _progress(run: RunSummary) -> str:
-  unit = "" if run.unit == "rounds" else f" {run.unit}"
-  return f"{run.played:,}/{'?' if run.total is None else f'{run.total:,}'}{unit}"
-
-
-def _name(path: pathlib.Path, below: str | pathlib.Path) -> str:
-  name = os.path.relpath(path, below)
-  return path.resolve().name if name == "." else name
-
-
-def _end(name: str, width: int) -> str:
-  return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
-
-
-def _cut(line: str, width: int | None) -> str:
-  line = line.rstrip()
-  return line if width is None or len(line) <= width else line[: width - 1] + "…"
-
-
-def format_age(seconds: float) -> str:
-  """Formats an age in its largest unit."""
-  for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-    if seconds >= size:
-      return f"{seconds / size:.0f} {unit}"
-  return "now" if seconds >= 0 else ""

@@ -14,14 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.files import atomic_write, error_context, plain, remove_temporaries
+from gan_jax.files import Path, atomic_write, error_context, plain, remove_temporaries
 from gan_jax.plots.png import save_png
 
-Path = str | os.PathLike[str]
-
 NO_CURVES = {"evaluation"}  # columns that are numbers of things, not measured
-
-
 SCORE = "score/"  # what columns of scores begin with
 
 

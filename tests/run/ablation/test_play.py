@@ -11,7 +11,7 @@ from gan_jax import data
 from gan_jax.files import read_json
 from gan_jax.run import experiment
 from gan_jax.run.ablation import Axis, axis, picture, plan, play, results, table
-from gan_jax.run.evaluation.evaluate import evaluator_for
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.training.train import fit
 from tests.run.ablation.conftest import tiny
 

@@ -11,7 +11,7 @@ from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.config.sections.networks import DTYPES
 from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.evaluation.suite import METRICS, score_name
+from gan_jax.run.evaluation.evaluators.suite import METRICS, score_name
 
 
 def test_every_alias_stands_for_something_and_hides_nothing():

@@ -22,7 +22,7 @@ from gan_jax.run.config.register import (
 )
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.experiment import build
-from gan_jax.run.results.reproduce import config_file
+from gan_jax.run.report.reproduce import config_file
 from gan_jax.run.results.same_run import write_config
 
 FILE = """

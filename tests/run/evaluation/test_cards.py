@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 from made_cards import card
 
-from gan_jax.run.evaluation.cards import (
-  TRAINING_DRAW,
+from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, format_card, protocol_hash
+from gan_jax.run.evaluation.cards.files import (
   card_path,
   drop_cards_after,
-  format_card,
   has_card,
-  protocol_hash,
   read_card,
   read_cards,
   save_card,

@@ -7,9 +7,10 @@ from PIL import Image
 from gan_jax.data import NoSplitError, load
 from gan_jax.metrics import frechet_distance, moments
 from gan_jax.run.config.sections.evaluation import evaluation_spec
-from gan_jax.run.evaluation.cards import format_card, read_card, write_card
+from gan_jax.run.evaluation.cards.card import format_card
+from gan_jax.run.evaluation.cards.comparing import compare, differences
+from gan_jax.run.evaluation.cards.files import read_card, write_card
 from gan_jax.run.evaluation.score_images import _take, data_name, score_images
-from gan_jax.run.results.comparing import compare, differences
 
 PIXELS = evaluation_spec("pixels", ("frechet",), "train")
 

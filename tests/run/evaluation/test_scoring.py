@@ -13,12 +13,12 @@ from gan_jax.run.config import complete, default_config, network
 from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation import scoring
-from gan_jax.run.evaluation.cards import read_card
-from gan_jax.run.evaluation.evaluate import evaluator_for
+from gan_jax.run.evaluation.cards.comparing import compare
+from gan_jax.run.evaluation.cards.files import read_card
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.scoring import evaluate, follow
 from gan_jax.run.experiment import build
-from gan_jax.run.results.comparing import compare
-from gan_jax.run.results.runs import RunFolder
+from gan_jax.run.results.folder import RunFolder
 from gan_jax.run.training.saving.lock import hold
 from gan_jax.run.training.train import fit
 

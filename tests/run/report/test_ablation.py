@@ -10,13 +10,14 @@ from made_runs import made_ablation, made_run
 from gan_jax.run.ablation.plan import variants
 from gan_jax.run.ablation.results import read
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.report.ablation import SHOWN, curves, data, load, matrix
+from gan_jax.run.report.ablation import read_ablation
 from gan_jax.run.report.page import write
-from gan_jax.run.results.reproduce import ablation_file
+from gan_jax.run.report.parts.ablation import SHOWN, curves, data, matrix
+from gan_jax.run.report.reproduce import ablation_file
 
 
 def test_the_baseline_comes_first_and_then_the_best(tmp_path):
-  found = load(made_ablation(tmp_path / "losses"))
+  found = read_ablation(made_ablation(tmp_path / "losses"))
   assert [tuple(o.variant.values()) for o in found.variants] == [
     ("non_saturating", "none"),
     ("wasserstein", "r1"),
@@ -31,7 +32,7 @@ def test_the_baseline_comes_first_and_then_the_best(tmp_path):
 
 
 def test_the_matrix_says_means_intervals_and_what_can_be_told_apart(tmp_path):
-  found = load(made_ablation(tmp_path / "losses"))
+  found = read_ablation(made_ablation(tmp_path / "losses"))
   cells = re.findall(r"<t[dh].*?</t[dh]>", matrix(found.variants, found.results.plan, "min"))
   said = [" ".join(re.sub("<[^>]*>", " ", cell).split()) for cell in cells]
   assert said == [
@@ -45,7 +46,7 @@ def test_the_matrix_says_means_intervals_and_what_can_be_told_apart(tmp_path):
 
 def test_one_axis_and_too_many_columns_have_no_matrix(tmp_path):
   penalties = {f"r1 {i}": {"regularizers.r1": float(i)} for i in range(17)}
-  wide = load(
+  wide = read_ablation(
     made_ablation(tmp_path / "wide", penalties=penalties, seeds=(0, 1), losses=["a", "b"])
   )
   assert matrix(wide.variants, wide.results.plan, "min") is None
@@ -54,7 +55,7 @@ def test_one_axis_and_too_many_columns_have_no_matrix(tmp_path):
 
 
 def test_curves_are_bands_over_seeds_and_few_are_shown_at_first(tmp_path):
-  found = load(made_ablation(tmp_path / "losses", losses=[f"l{i}" for i in range(8)]))
+  found = read_ablation(made_ablation(tmp_path / "losses", losses=[f"l{i}" for i in range(8)]))
   drawn = data(found, 100_000, 24)
   first = drawn["panels"][0]
   assert first["title"] == "modes" and {p["title"] for p in drawn["panels"]} >= {"KL", "V(D, G)"}

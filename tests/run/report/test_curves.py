@@ -14,8 +14,8 @@ from gan_jax.run.report.curves import (
   short,
   thin,
 )
+from gan_jax.run.report.records import grouped, read_records
 from gan_jax.run.report.tables import title
-from gan_jax.run.results.records import grouped, read_records
 
 
 def curve(y, step=10):

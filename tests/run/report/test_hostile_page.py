@@ -7,7 +7,8 @@ import pytest
 from made_runs import made_ablation, made_run
 
 from gan_jax.run.report.page import write
-from gan_jax.run.results.listing import summarise_run, table
+from gan_jax.run.results.listing import summarise_run
+from gan_jax.run.results.table import table
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value")
 OTHERS = (None, [], {"a": {"b": 1}}, "x", 1e308)

@@ -9,8 +9,8 @@ from made_runs import made_run
 from PIL import Image
 
 from gan_jax.plots.png import save_png
-from gan_jax.run.report.samples import PICTURES, SIDE, evenly, thumbnails
-from gan_jax.run.results.records import read_records
+from gan_jax.run.report.parts.samples import PICTURES, SIDE, evenly, thumbnails
+from gan_jax.run.report.records import read_records
 
 
 def noise(path, side=64):

@@ -7,14 +7,8 @@ import re
 import pytest
 from made_runs import made_ablation, made_run
 
-from gan_jax.run.results.listing import (
-  filter_runs,
-  find_runs,
-  format_age,
-  sort_runs,
-  summarise_run,
-  table,
-)
+from gan_jax.run.results.listing import filter_runs, find_runs, sort_runs, summarise_run
+from gan_jax.run.results.table import format_age, table
 from gan_jax.run.training.saving import lock
 
 

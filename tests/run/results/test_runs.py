@@ -13,7 +13,8 @@ from gan_jax.game.play import init
 from gan_jax.run.config import default_config, network, replaced, schedule
 from gan_jax.run.config.stored import read_config, read_run
 from gan_jax.run.experiment import build
-from gan_jax.run.results.runs import Run, RunFolder, load
+from gan_jax.run.results.folder import RunFolder, load
+from gan_jax.run.results.run import Run
 from gan_jax.run.results.same_run import check_same_run, start_over, write_config
 from gan_jax.run.training.saving.checkpoint import Checkpoints, DamagedError
 

@@ -32,11 +32,11 @@ from gan_jax.parallel import sharding
 from gan_jax.parallel.mesh import make_mesh
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.config.stored import read_config
-from gan_jax.run.evaluation.cards import read_card
-from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.evaluation.cards.files import read_card
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.experiment import build
+from gan_jax.run.results.folder import load
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.results.runs import load
 from gan_jax.run.training import train
 from gan_jax.run.training.hooks import next_stop
 from gan_jax.run.training.interruption import Interrupted

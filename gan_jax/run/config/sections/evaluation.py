@@ -6,11 +6,11 @@ from ml_collections import ConfigDict
 
 from gan_jax.run.config import aliases
 from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup
-from gan_jax.run.evaluation.evaluate import EvaluationSpec
-from gan_jax.run.evaluation.features import FEATURES
-from gan_jax.run.evaluation.suite import METRICS
+from gan_jax.run.evaluation.evaluators.features import FEATURES
+from gan_jax.run.evaluation.evaluators.suite import METRICS
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec
 
-AUTO = "auto"  # what suits the data, see `gan_jax.run.evaluation.evaluate.suited`
+AUTO = "auto"  # what suits the data, see `evaluators.suited.suited`
 
 KEYS: Keys = {
   "num_fake": Key(2000, "examples that are made for a score", at_least(2)),

@@ -15,17 +15,13 @@ from gan_jax.data import take
 from gan_jax.files import read_json, write_json
 from gan_jax.game.core import State, images_a_round
 from gan_jax.plots.png import save_png
-from gan_jax.run.evaluation.cards import (
-  TRAINING_DRAW,
-  Card,
-  drop_cards_after,
-  protocol_hash,
-  save_card,
-)
-from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, Card, protocol_hash
+from gan_jax.run.evaluation.cards.files import drop_cards_after, save_card
+from gan_jax.run.evaluation.draws import drawn_from
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.held_out import held_out_probe
 from gan_jax.run.evaluation.sampling import Sampler, by_class
-from gan_jax.run.evaluation.scoring import card_of, chosen_by, drawn_from
+from gan_jax.run.evaluation.scoring import card_of, chosen_by
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.rows import SCORE, Row, Writer, read_rows, scored_rounds, scores_of
 from gan_jax.run.results.summary import last_and_best, machine

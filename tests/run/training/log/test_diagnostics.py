@@ -13,7 +13,7 @@ import pytest
 from gan_jax import data, parallel, plots
 from gan_jax.game.play import init
 from gan_jax.run.config import network, optimizer
-from gan_jax.run.evaluation.evaluate import Evaluator
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.held_out import auc, held_out_probe
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows

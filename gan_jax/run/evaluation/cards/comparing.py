@@ -1,7 +1,6 @@
-"""Comparisons of methods by their score cards, and the differences of their configs."""
+"""Comparisons of methods by their score cards."""
 
 import math
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,14 +8,13 @@ import numpy as np
 from scipy import stats
 
 from gan_jax.files import flat
-from gan_jax.run.config.roles import LAYOUT
-from gan_jax.run.config.stored import SEED, config_values, read_config
-from gan_jax.run.evaluation.cards import FOLDER, Card, format_value
-from gan_jax.run.results.columns import align
+from gan_jax.run.evaluation.cards.card import Card, format_mean, format_value
+from gan_jax.run.results.table import align
 
 ONE_RUN = """\
 over draws of one run each: this says whether two checkpoints differ, not whether the methods do,
 which takes several training seeds (name their folders with commas between)"""
+
 LEVEL = 0.05  # p of a test below which two methods differ
 
 
@@ -71,7 +69,7 @@ def compare(
   for name in _common_scores([*a, *b], despite):
     one, other = (_values(cards, name) for cards in (a, b))
     verdict = _verdict(one, other, a[0].better[name], names)
-    rows.append([name, _cell(one), _cell(other), verdict])
+    rows.append([name, format_mean(one), format_mean(other), verdict])
   lines = align(rows, right=(1, 2))
   for name, cards in zip(names, (a, b), strict=True):
     rounds = sorted({f"{card.run['round']:,}" for card in cards if "round" in card.run})
@@ -112,7 +110,7 @@ def board(methods: Mapping[str, Sequence[Card]], *, despite: Sequence[str] = ())
     best, own = means[order[0]][first], means[name][first]
     tested = name != order[0] and min(len(best), len(own)) > 1
     p = f"{value:.2g}" if tested and not math.isnan(value := welch(best, own)) else ""
-    rows.append([name, str(len(own)), *(_cell(means[name][score]) for score in scores), p])
+    rows.append([name, str(len(own)), *(format_mean(means[name][score]) for score in scores), p])
   note = f"± is the standard error over runs, p that of Welch's test against {order[0]}"
   return "\n".join([*align(rows, right=range(1, len(rows[0]))), note])
 
@@ -140,16 +138,6 @@ def _values(cards: Sequence[Card], name: str) -> np.ndarray:
   return np.array(
     [card.mean(name) for card in cards] if len(cards) > 1 else cards[0].scores[name], float
   )
-
-
-def _cell(values: np.ndarray) -> str:
-  error = standard_error(values)
-  return f"{values.mean():.4g}" + (f" ± {error:.2g}" if math.isfinite(error) else "")
-
-
-def standard_error(values: np.ndarray | Sequence[float]) -> float:
-  """Computes the standard error of a mean over runs; NaN of one, or where one is not finite."""
-  return float(stats.sem(values)) if len(values) > 1 and np.isfinite(values).all() else math.nan
 
 
 def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) -> str:
@@ -180,111 +168,3 @@ def welch(a: np.ndarray, b: np.ndarray) -> float:
     return float(step == 0)
   moments = [moment for x in (a, b) for moment in (x.mean(), x.std(ddof=1), len(x))]
   return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
-
-
-# --- configs --------------------------------------------------------------------------------------
-
-
-def config_of(path: str | pathlib.Path) -> dict[str, Any] | None:
-  """Loads the config behind a score: of a run's folder, or of the folder that a card lies in.
-
-  Args:
-    path: folder of a run, or file of a card.
-
-  Returns:
-    {dotted key: value}; None for a card that lies elsewhere.
-  """
-  path = pathlib.Path(path)
-  if path.is_file():
-    path = path.parent.parent if path.parent.name == FOLDER else path
-  return flat(config_values(read_config(path))) if (path / "config.json").is_file() else None
-
-
-def names_of(
-  configs: Sequence[Sequence[Mapping[str, Any] | None]], paths: Sequence[str]
-) -> list[str]:
-  """Returns names of methods by their differences, "loss=hinge", or by paths without configs.
-
-  Args:
-    configs: [methods][runs] configs, as of `config_of`.
-    paths: [methods] path of the first run.
-
-  Returns:
-    [methods] names, all different.
-  """
-  folders = _names_of_folders(paths)
-  if any(config is None for method in configs for config in method):
-    return folders
-  keys = _distinctive(differing(configs))
-  short = {key: _short(key, keys) for key in keys}
-  values = [{key: "/".join(_values_of(method, key)) for key in keys} for method in configs]
-  for count in (*range(min(SHOWN, len(keys)), 0, -1), *range(SHOWN + 1, len(keys) + 1)):
-    rest = " ..." if count < len(keys) else ""
-    names = [" ".join(f"{short[k]}={v[k]}" for k in keys[:count]) + rest for v in values]
-    if len(set(names)) == len(names) and max(map(len, names)) <= LONGEST:
-      return names
-  return folders
-
-
-SHOWN, LONGEST = 3, 60  # keys in a name at most, where they suffice, and characters
-
-
-def differing(configs: Sequence[Sequence[Mapping[str, Any] | None]]) -> list[str]:
-  """Returns the keys in which the configs of methods differ, without the seed."""
-  keys = sorted(set().union(*(config or {} for method in configs for config in method)) - {SEED})
-  return [key for key in keys if len({tuple(_values_of(m, key)) for m in configs}) > 1]
-
-
-def _values_of(method: Sequence[Mapping[str, Any] | None], key: str) -> list[str]:
-  """Returns the values of a key among the runs of a method."""
-  return list(dict.fromkeys(str((config or {}).get(key, "not set")) for config in method))
-
-
-def _distinctive(keys: Sequence[str]) -> list[str]:
-  """Returns the keys to name methods by, in order, without options of what itself differs."""
-  sections = [key.removesuffix("name") for key in keys if key.endswith(".name")]
-  options = lambda key: any(key.startswith(s) and key != f"{s}name" for s in sections)
-  distinctive = [key for key in keys if not options(key) and key.split(".")[0] not in LAYOUT]
-  return sorted(distinctive, key=lambda key: (key != "loss", not key.endswith(".name"), key))
-
-
-def _short(key: str, keys: Sequence[str]) -> str:
-  """Returns the shortest end of a key that no other has; of a section's name, the section's."""
-  parts = {k: k.removesuffix(".name").split(".") for k in keys}
-  for depth in range(1, len(parts[key]) + 1):
-    end = parts[key][-depth:]
-    if sum(other[-depth:] == end for other in parts.values()) == 1:
-      return ".".join(end)
-  return key
-
-
-def _names_of_folders(paths: Sequence[str]) -> list[str]:
-  """Returns names of methods by the folders of their first runs, after a letter if these repeat."""
-  ends = [
-    (p.parent.parent.name if p.parent.name == FOLDER else p.stem)[-18:]
-    for p in map(pathlib.Path, paths)
-  ]
-  letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-  if len(set(ends)) == len(ends):
-    return ends
-  return [f"{letters[i % 26]} {end}" for i, end in enumerate(ends)]
-
-
-def config_differences(*methods: Sequence[Mapping[str, Any] | None], names: Sequence[str]) -> str:
-  """Formats a table of the keys in which the configs of methods differ.
-
-  Args:
-    *methods: [runs] configs of each method, as of `config_of`.
-    names: names of the methods.
-
-  Returns:
-    A row for each key, with all values that a method has.
-  """
-  for name, configs in zip(names, methods, strict=True):
-    if None in configs:
-      return f"the config of {name} is not known: a score card away from its run has none"
-  rows = [[key, *(", ".join(_values_of(m, key)) for m in methods)] for key in differing(methods)]
-  if not rows:
-    return "their configs are the same"
-  rows.insert(0, ["configs differ in", *names])
-  return "\n".join(align(rows, right=range(1, len(names))))

@@ -5,7 +5,8 @@ import math
 import pytest
 from made_runs import made_card, made_run
 
-from gan_jax.run.results.records import comparable_groups, grouped, names, read_records
+from gan_jax.run.report.records import comparable_groups, grouped, read_records
+from gan_jax.run.results.naming import names
 
 
 def test_runs_that_differ_in_their_seed_are_of_one_method(tmp_path):
@@ -67,7 +68,7 @@ def test_only_what_was_scored_alike_is_compared(tmp_path):
 
 
 def test_scores_that_are_no_numbers_are_shown_as_such(tmp_path):
-  from gan_jax.run.report.scores import verdict
+  from gan_jax.run.report.parts.scores import verdict
 
   folders = [
     made_run(tmp_path / name, kl=kl, k=i + 1)
@@ -82,7 +83,7 @@ def test_scores_that_are_no_numbers_are_shown_as_such(tmp_path):
 
 
 def test_a_verdict_says_when_methods_cannot_be_told_apart(tmp_path):
-  from gan_jax.run.report.scores import verdict
+  from gan_jax.run.report.parts.scores import verdict
 
   values = {"a": (0.1, 0.2), "b": (0.12, 0.22), "c": (5.0, 5.1)}
   folders = [

@@ -8,8 +8,8 @@ from made_runs import made_card, made_run
 
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.results.records import read_records
-from gan_jax.run.results.reproduce import commands, config_file, file_name, report_command
+from gan_jax.run.report.records import read_records
+from gan_jax.run.report.reproduce import commands, config_file, file_name, report_command
 
 EXPERIMENTS = pathlib.Path(__file__).parents[3] / "experiments"
 

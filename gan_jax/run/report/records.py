@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import math
-import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,11 @@ from typing import Any, NamedTuple
 
 from gan_jax.files import read_json
 from gan_jax.run.config.stored import SEED, without_seed
-from gan_jax.run.evaluation.cards import FOLDER, Card, protocol_hash, read_card
-from gan_jax.run.evaluation.suite import BETTER
-from gan_jax.run.results.comparing import names_of
+from gan_jax.run.evaluation.cards.card import Card, protocol_hash
+from gan_jax.run.evaluation.cards.files import card_files, last_cards, read_card
+from gan_jax.run.evaluation.evaluators.suite import BETTER
 from gan_jax.run.results.listing import RunSummary, comparable_rows, summarise_run
+from gan_jax.run.results.naming import names, names_of
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training.log.diagnostics import Warning_, diagnose
 from gan_jax.run.training.saving.rollback import read_rollbacks
@@ -109,8 +109,7 @@ def _end(path: pathlib.Path, notes: list[str]) -> dict[str, Any]:
 
 def _cards(path: pathlib.Path, notes: list[str]) -> list[Card]:
   cards = []
-  files = sorted((path / FOLDER).glob("*.json"), key=lambda file: -file.stat().st_mtime)
-  for file in files:
+  for file in card_files(path):
     try:
       cards.append(read_card(file))
     except ValueError as error:
@@ -139,16 +138,6 @@ def _warnings(
       for back in read_rollbacks(path)
     ]
   return warnings
-
-
-def names(paths: Sequence[pathlib.Path]) -> list[str]:
-  """Returns the last parts of paths, as many as are needed for different names."""
-  parts = [pathlib.Path(os.path.abspath(path)).parts for path in paths]
-  for depth in range(1, max(map(len, parts), default=1) + 1):
-    ends = ["/".join(part[-depth:]) for part in parts]
-    if len(set(ends)) == len(ends):
-      break
-  return ends
 
 
 def _methods(records: Sequence[RunRecord]) -> list[str]:
@@ -183,7 +172,7 @@ class ComparableGroup(NamedTuple):
   """Runs whose last checkpoints were scored by one protocol.
 
   Attributes:
-    protocol_hash: hash of the protocol (see `gan_jax.run.evaluation.cards.protocol_hash`).
+    protocol_hash: hash of the protocol (see `gan_jax.run.evaluation.cards.card.protocol_hash`).
     protocol: the protocol; {} without a card.
     floor: scores of real examples, where a card has them.
     better: {score: "min", "max" or "none"}, the one that chooses the best checkpoint first.
@@ -205,11 +194,8 @@ def comparable_groups(records: Sequence[RunRecord]) -> list[ComparableGroup]:
   """
   protocols: dict[str, dict[int, Card | None]] = {}
   for i, run in enumerate(records):
-    last = [card for card in run.cards if card.protocol["checkpoint"] == "last"]
-    newest = max((card.run.get("round", 0) for card in last), default=0)
-    for card in last:
-      if card.run.get("round", 0) == newest and run.summary.state != "running":
-        protocols.setdefault(protocol_hash(card), {}).setdefault(i, card)
+    for card in last_cards(run.cards) if run.summary.state != "running" else ():
+      protocols.setdefault(protocol_hash(card), {}).setdefault(i, card)
     if (key := _hash_of_rows(run)) and i not in protocols.get(key, {}):
       protocols.setdefault(key, {})[i] = None
   groups: list[ComparableGroup] = []

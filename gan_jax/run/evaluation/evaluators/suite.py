@@ -4,8 +4,9 @@ A metric is prepared once, on real images, and then scores fakes as often as wan
 here, so that a name means one number.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,85 +20,13 @@ from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.memorisation import data_copying
 from gan_jax.metrics.mmd import kernel_distance, rbf_mmd
 from gan_jax.metrics.ms_ssim import WINDOW, scales_that_fit
-from gan_jax.metrics.path_length import Paths, perceptual_path_length
+from gan_jax.metrics.path_length import perceptual_path_length
 from gan_jax.metrics.prdc import prdc
 from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
 from gan_jax.run.config import aliases
+from gan_jax.run.evaluation.evaluators.metric import FeatureSet, Metric, Reference, Scores, fixed
 
-Scores = dict[str, float]
 T = TypeVar("T")
-
-
-class FeatureSet(NamedTuple):
-  """Images and their features.
-
-  Attributes:
-    images: uint8 [n, H, W, C].
-    features: [n, d].
-    logits: [n, classes]; None if the extractor has none.
-    spatial: [n, s], features that keep places; None if the network has none.
-    labels: int [n], classes of real images, or those that fakes were drawn for; None without.
-    paths: paths between latents of fakes; None for images alone.
-  """
-
-  images: np.ndarray
-  features: np.ndarray
-  logits: np.ndarray | None = None
-  spatial: np.ndarray | None = None
-  labels: np.ndarray | None = None
-  paths: Paths | None = None
-
-
-class Reference(NamedTuple):
-  """Real images, which fakes are compared with.
-
-  Attributes:
-    real: real images and their features.
-    train_features: function that computes those of the generator's training images, on first use.
-    shares: [classes], shares of the classes in the training images; None without labels.
-    names: names of the classes.
-  """
-
-  real: FeatureSet
-  train_features: Callable[[], FeatureSet]
-  shares: np.ndarray | None
-  names: Sequence[str] = ()
-
-
-Options = Callable[[Reference], Mapping[str, Any]]
-
-
-def fixed(**options: Any) -> Options:
-  """Builds options that are the same for all data."""
-  return lambda reference: options
-
-
-class Metric(NamedTuple):
-  """A metric.
-
-  Attributes:
-    better: {score: "min" or "max"}, of each score it gives; "none" where neither is.
-    prepare: reference -> (fakes -> scores).
-    options: reference -> the options that scores depend on; part of every score card.
-    needs: fields of `FeatureSet` that fakes and real images must have.
-    walks: whether fakes must have `paths`, so that a generator is scored and not images alone.
-    covariances: (reference, fakes) -> (examples, width) of each it estimates, at worst.
-    held_out: whether the real images must not be trained on.
-    of_images: whether it reads pixels itself, so that points have no such score.
-    least: the fewest real examples and the fewest fakes that it can be computed from.
-  """
-
-  better: Mapping[str, str]
-  prepare: Callable[[Reference], Callable[[FeatureSet], Scores]]
-  options: Options = fixed()
-  needs: tuple[str, ...] = ()
-  walks: bool = False
-  covariances: Callable[[Reference, int], Sequence[tuple[int, int]]] = lambda reference, fakes: ()
-  held_out: bool = False
-  of_images: bool = False
-  least: tuple[int, int] = (2, 2)
-
-
 K = 5  # neighbours
 SUBSETS, SUBSET = 100, 1000  # of the kernel distance; smaller where there are fewer images
 SPLITS = 10  # of the Inception score
@@ -136,14 +65,12 @@ def _class_frechet(reference: Reference) -> Callable[[FeatureSet], Scores]:
   return score
 
 
-def _whole(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
-  return [(min(len(reference.real.features), fakes), reference.real.features.shape[1])]
+def _of_all(reference: Reference, fakes: int, kind: str = "features") -> Sequence[tuple[int, int]]:
+  features = getattr(reference.real, kind)
+  return [(min(len(features), fakes), features.shape[1])]
 
 
-def _of_places(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
-  return [(min(len(reference.real.features), fakes), _there(reference.real.spatial).shape[1])]
-
-
+# The covariance of the rarest class is estimated from the fewest images.
 def _of_classes(reference: Reference, fakes: int) -> Sequence[tuple[int, int]]:
   shares = _there(reference.shares)
   fewest = np.bincount(_there(reference.real.labels), minlength=len(shares)).min()
@@ -198,14 +125,13 @@ def _classes(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
   def score(fake: FeatureSet) -> Scores:
     predicted = _there(fake.logits).argmax(axis=1)
-    asked = (
-      {} if fake.labels is None else {"class_accuracy": class_accuracy(predicted, fake.labels)}
-    )
-    return {
+    scores = {
       "classes": float(class_coverage(predicted, shares)),
       "class_kl": class_kl(predicted, shares),
-      **asked,
     }
+    if fake.labels is not None:
+      scores["class_accuracy"] = class_accuracy(predicted, fake.labels)
+    return scores
 
   return score
 
@@ -263,11 +189,8 @@ def _training_images(reference: Reference) -> Mapping[str, Any]:
 
 
 def _path_length(reference: Reference) -> Callable[[FeatureSet], Scores]:
-  def score(fake: FeatureSet) -> Scores:
-    paths = _there(fake.paths)
-    return {"path_length": perceptual_path_length(*paths, epsilon=EPSILON, discard=DISCARD).mean}
-
-  return score
+  length = functools.partial(perceptual_path_length, epsilon=EPSILON, discard=DISCARD)
+  return lambda fake: {"path_length": length(*_there(fake.paths)).mean}
 
 
 def _there(value: T | None) -> T:
@@ -276,12 +199,12 @@ def _there(value: T | None) -> T:
 
 
 METRICS = {
-  "frechet": Metric({"frechet_distance": "min"}, _frechet, covariances=_whole),
+  "frechet": Metric({"frechet_distance": "min"}, _frechet, covariances=_of_all),
   "spatial_frechet": Metric(
     {"spatial_frechet_distance": "min"},
     _spatial_frechet,
     needs=("spatial",),
-    covariances=_of_places,
+    covariances=functools.partial(_of_all, kind="spatial"),
   ),
   "class_frechet": Metric(
     {"class_frechet_distance": "min"}, _class_frechet, needs=("labels",), covariances=_of_classes

@@ -16,10 +16,12 @@ from gan_jax.metrics import frechet_distance, moments
 from gan_jax.metrics.features import classifier, extractor
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.sections.evaluation import evaluation_spec
-from gan_jax.run.evaluation import evaluate, features, suite
-from gan_jax.run.evaluation.evaluate import EvaluationSpec, Evaluator, Walk, evaluator_for, suited
-from gan_jax.run.evaluation.features import FEATURES, ExtractorFactory, name_of
-from gan_jax.run.evaluation.suite import METRICS
+from gan_jax.run.evaluation.evaluators import build, features, suite
+from gan_jax.run.evaluation.evaluators.build import evaluator_for
+from gan_jax.run.evaluation.evaluators.evaluator import Evaluator, Walk
+from gan_jax.run.evaluation.evaluators.features import FEATURES, ExtractorFactory, name_of
+from gan_jax.run.evaluation.evaluators.suite import METRICS
+from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec, extractor_for, suited
 
 CLASSES = 10
 
@@ -48,7 +50,7 @@ class Judge(NamedTuple):
   def extractor(self) -> Extractor:
     return Extractor({"name": "stripes", "version": 1, "sha256": "0"}, bright)
 
-  def __call__(self, images: np.ndarray, *, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+  def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     assert images.dtype == np.uint8 and images.shape[1:] == self.shape
     found = np.asarray(bright(images)["features"])
     return found, found
@@ -62,7 +64,7 @@ def named(source: Source) -> Source:
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
   monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
-  for module in (evaluate, features):
+  for module in (build, features):
     monkeypatch.setattr(module, "classifier_for", lambda *_, **__: Judge())
 
 
@@ -337,7 +339,7 @@ def test_the_test_split_is_what_counts_and_the_floor_has_as_many_images(judged):
   assert (real["data"], real["split"], real["count"]) == ("stripes", "test", 200)
   assert len(real["sha256"]) == 16
   assert judge.card["floor"]["count"] == 120
-  look = lambda x: moments(Judge()(x, batch_size=1)[0])
+  look = lambda x: moments(Judge()(x)[0])
   real = look(test.arrays["x"])
   floor = frechet_distance(real, look(take(train, 120)["x"]))
   assert judge.card["floor"]["frechet_distance"] == pytest.approx(
@@ -352,8 +354,9 @@ def test_the_test_split_is_what_counts_and_the_floor_has_as_many_images(judged):
 
 def test_with_a_real_classifier(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(classifier, "STEPS", 60)
+  monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
   train, test = stripes(200, 0), stripes(100, 1)
-  judge = evaluator_for(train, test, num_fake=100, cache_dir=str(tmp_path))
+  judge = evaluator_for(train, test, num_fake=100)
   scores = judge(sampler(stripes(200, 2)))
   assert set(scores) == set(judge.better)
   assert scores["frechet_distance"] < 20 * judge.card["floor"]["frechet_distance"]
@@ -478,7 +481,7 @@ def test_a_metric_without_what_it_needs_is_refused(judged):
     with pytest.raises(ValueError, match=why):
       evaluator_for(unlabelled, unlabelled, num_fake=10, spec=spec)
   with pytest.raises(ValueError, match="no labels to train a classifier with"):
-    evaluate.extractor_for(unlabelled, unlabelled, EvaluationSpec(FEATURES["classifier"]))
+    extractor_for(unlabelled, unlabelled, EvaluationSpec(FEATURES["classifier"]))
 
 
 def test_real_images_are_looked_at_once(judged, monkeypatch: pytest.MonkeyPatch):
@@ -507,7 +510,7 @@ def test_stacked_digits(judged):
 
 def test_channels_are_read_in_the_order_of_the_labels(judged, monkeypatch: pytest.MonkeyPatch):
   seen = []
-  monkeypatch.setattr(evaluate, "class_kl", lambda labels, shares: seen.append(labels) or 0.0)
+  monkeypatch.setattr(build, "class_kl", lambda labels, shares: seen.append(labels) or 0.0)
   source = stack("stacked:a", stripes(500, 0))
   drawn = take(source, 50)
   evaluator_for(source, source, num_fake=50)(lambda n, seed: drawn)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from gan_jax.files import flat
-from gan_jax.run.evaluation.cards import Card, format_value, protocol_hash
+from gan_jax.run.evaluation.cards.card import Card, format_value, protocol_hash, standard_error
+from gan_jax.run.evaluation.cards.comparing import LEVEL, welch
 from gan_jax.run.report.markup import Markup, tag
+from gan_jax.run.report.records import ComparableGroup, RunRecord
 from gan_jax.run.report.tables import (
   Axis,
   Cell,
@@ -26,8 +28,6 @@ from gan_jax.run.report.tables import (
   text,
   title,
 )
-from gan_jax.run.results.comparing import LEVEL, standard_error, welch
-from gan_jax.run.results.records import ComparableGroup, RunRecord
 
 
 def results(
@@ -138,10 +138,7 @@ def _forest(
     cells = [_mean_cell(values, strong=name == head) for name, values in scores.items()]
     row = [_method(method, members), Cell(drawn, class_="drawing"), *cells, number(len(members))]
     rows.append(row)
-  columns = len(group.values) + 1
-  foot = on and tag(
-    "tr", tag("td"), tag("td", scale(on), class_="drawing"), tag("td", colspan=columns)
-  )
+  foot = scale(on, len(group.values) + 1)
   heads = ["method", "", *map(title, group.values), "seeds"]
   caption = f"{capital(title(head))} and other scores, mean ± standard error over seeds"
   return table(caption, heads, rows, foot=foot, class_="forest")

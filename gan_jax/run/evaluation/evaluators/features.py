@@ -29,13 +29,11 @@ class ExtractorInputs(NamedTuple):
   Attributes:
     train: the data that the generator learns from.
     test: held-out data; None if there are none.
-    cache_dir: folder of trained classifiers; None for the default.
     weights: file of a network's weights; None for its default path.
   """
 
   train: Source
   test: Source | None
-  cache_dir: str | None
   weights: str | None
 
 
@@ -44,7 +42,7 @@ def _classifier(given: ExtractorInputs) -> Extractor:
   train = bounded(given.train)
   test = train if given.test is None else bounded(given.test)  # for the accuracy it prints
   classes = given.train.num_classes
-  return classifier_for(train, test, classes, cache_dir=given.cache_dir).extractor
+  return classifier_for(train, test, classes).extractor
 
 
 def _points(given: ExtractorInputs) -> Extractor:

@@ -12,16 +12,9 @@ from scipy import stats
 from gan_jax.files import flat
 from gan_jax.run.config import default_config
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.evaluation.cards import write_card
-from gan_jax.run.results.comparing import (
-  board,
-  compare,
-  config_differences,
-  config_of,
-  differences,
-  names_of,
-  welch,
-)
+from gan_jax.run.evaluation.cards.comparing import board, compare, differences, welch
+from gan_jax.run.evaluation.cards.files import write_card
+from gan_jax.run.results.naming import config_differences, config_of, names_of
 from gan_jax.run.results.sweeps import expanded, is_sweep, methods
 
 

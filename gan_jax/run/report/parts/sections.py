@@ -10,12 +10,12 @@ from gan_jax.run.ablation.results import Results
 from gan_jax.run.config.register import read_source
 from gan_jax.run.config.stored import SEED, config_values, read_config
 from gan_jax.run.report.markup import Child, Markup, tag
-from gan_jax.run.report.samples import Thumbnails
+from gan_jax.run.report.parts.samples import Thumbnails
+from gan_jax.run.report.records import RunRecord
+from gan_jax.run.report.reproduce import ablation_file, commands, config_file, file_name
 from gan_jax.run.report.tables import Cell, format_number, number, swatch, table, text, title
-from gan_jax.run.results.comparing import differing
-from gan_jax.run.results.listing import format_scores
-from gan_jax.run.results.records import RunRecord
-from gan_jax.run.results.reproduce import ablation_file, commands, config_file, file_name
+from gan_jax.run.results.naming import differing
+from gan_jax.run.results.table import format_scores
 
 HELP = "loss=hinge k=5 -failed"
 

@@ -11,7 +11,7 @@ from gan_jax.run.ablation.results import Results
 from gan_jax.run.config import OPTIMIZERS, default_config, network, optimizer
 from gan_jax.run.config.register import own
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.results.records import RunRecord
+from gan_jax.run.report.records import RunRecord
 
 SECTIONS = {"generator", "discriminator", "optimizers.generator", "optimizers.discriminator"}
 

@@ -11,8 +11,8 @@ import numpy as np
 from gan_jax.data.labels import listed
 from gan_jax.data.sources.images import read_header, read_image
 from gan_jax.run.report.markup import Markup, tag
+from gan_jax.run.report.records import RunRecord
 from gan_jax.run.report.tables import swatch
-from gan_jax.run.results.records import RunRecord
 
 PICTURES = 12  # most of a run: first, last, and evenly between
 SIDE = 480  # most pixels of the longer side

@@ -1,0 +1,1 @@
+"""Score cards: scores with their protocol, in files, and compared."""

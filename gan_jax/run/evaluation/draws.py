@@ -1,0 +1,109 @@
+"""Samples of a run: as an evaluator draws them, and beside the training images nearest to them."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_jax.data import take
+from gan_jax.game.core import State
+from gan_jax.metrics import nearest_neighbours
+from gan_jax.metrics.features.extractor import extract
+from gan_jax.run.config.config import replaced
+from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.evaluation.cards.card import TRAINING_DRAW
+from gan_jax.run.evaluation.evaluators.evaluator import SampleFn, Walk, WalkFn
+from gan_jax.run.evaluation.evaluators.features import bounded
+from gan_jax.run.evaluation.sampling import Sampler
+from gan_jax.run.experiment import Experiment
+from gan_jax.run.results.run import Run
+
+
+class SamplingOptions(NamedTuple):
+  """Options of sampling.
+
+  Attributes:
+    ema: whether to use the averaged generator.
+    truncation: bound on the entries of normal latents; None for none.
+  """
+
+  ema: bool = True
+  truncation: float | None = None
+
+
+DEFAULT = SamplingOptions()
+
+
+def drawn_from(
+  experiment: Experiment,
+  sampler: Sampler,
+  state: State,
+  seed: int = TRAINING_DRAW,
+  how: SamplingOptions = DEFAULT,
+) -> tuple[SampleFn, WalkFn]:
+  """Builds an evaluator's samplers; labels have the shares they have in the training data."""
+  source = experiment.batches.source
+
+  def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
+    if experiment.example.num_classes is None:
+      return None
+    places = rng.integers(source.size or 2**31, size=n)
+    return source.read(places)["y"] if source.read else take(source, n, int(places[0]))["y"]
+
+  def draw(n: int, offset: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng([seed, offset])
+    labels = labels_for(rng, n)
+    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, **how._asdict())
+    return {"x": x} if labels is None else {"x": x, "y": labels}
+
+  def walk(n: int, offset: int) -> Walk:
+    rng = np.random.default_rng([seed, offset, 1])  # 1: apart from the images of `draw`
+    exact = _in_float32(experiment)
+    labels, ends = labels_for(rng, n), exact.latents(2 * n, int(rng.integers(2**31)))
+    if how.truncation is not None:
+      ends = exact.truncated(ends, how.truncation)
+    render = functools.partial(exact.generate, state, ema=how.ema, rounded=False)
+    positions = np.random.default_rng(offset).uniform(size=n)
+    generate = lambda z, labels=None: render(z, labels=labels)
+    return Walk(generate, ends[:n], ends[n:], positions, labels)
+
+  return draw, walk
+
+
+def _in_float32(experiment: Experiment) -> Sampler:
+  """Builds a sampler whose generator computes in float32, whatever it was trained in."""
+  config, example = experiment.config, experiment.example
+  if config.generator.get("dtype", "float32") != "float32":
+    config = replaced(config, {"generator.dtype": "float32"})
+  return Sampler(build_game(config, example), example)
+
+
+def with_neighbours(
+  run: Run, n: int, k: int = 5, *, seed: int = 0, how: SamplingOptions = DEFAULT
+) -> np.ndarray:
+  """Draws examples, each before the training images that are nearest to it; needs the data.
+
+  Args:
+    run: run of images; near is by the features of its experiment, by pixels for a run that was
+      loaded with changes={"evaluation.features": "pixels"}.
+    n: number of examples.
+    k: number of neighbours of each.
+    seed: seed of the latents.
+    how: options of sampling.
+
+  Returns:
+    uint8 [n (1 + k), H, W, C], the example and its neighbours, nearest first.
+
+  Raises:
+    ValueError: for a run of other data.
+  """
+  if run.sampler.example.pixel_range is None:
+    raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
+  source = run.experiment.batches.source
+  samples = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
+  if source.size is None:
+    raise ValueError(f"{source.name} is endless: it has no training images to be near to")
+  images, extractor = bounded(source)["x"], run.experiment.extractor()
+  features = lambda x: extract(extractor, x)["features"]
+  places = nearest_neighbours(features(images), features(samples), k=k).indices
+  return np.concatenate([samples[:, None], images[places]], axis=1).reshape(-1, *samples.shape[1:])

@@ -1,0 +1,151 @@
+"""Options of an evaluation: those that were given, completed by what suits the data."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gan_jax.data import MIXTURES, Source
+from gan_jax.metrics.features import classifier
+from gan_jax.metrics.features.extractor import Extractor
+from gan_jax.run.evaluation.evaluators.features import (
+  FEATURES,
+  POINTS,
+  ExtractorFactory,
+  ExtractorInputs,
+)
+from gan_jax.run.evaluation.evaluators.metric import Metric
+from gan_jax.run.evaluation.evaluators.suite import METRICS
+
+HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"
+OTHER_FEATURES = (
+  "ask for features that need none, --config.evaluation.features=random_projection (evaluate and"
+  " score: --features=random_projection)"
+)
+
+
+class EvaluationSpec(NamedTuple):
+  """Options of an evaluation; None is replaced by what suits the data.
+
+  Attributes:
+    features: extractor of features.
+    metrics: {name: metric}; the first chooses the best checkpoint.
+    real: the split that fakes are compared with, "train" or "test".
+    weights: file of the network's weights; None for its default path.
+  """
+
+  features: ExtractorFactory | None = None
+  metrics: Mapping[str, Metric] | None = None
+  real: str | None = None
+  weights: str | None = None
+
+
+class Suited(NamedTuple):
+  """A complete `EvaluationSpec`.
+
+  Attributes:
+    features, metrics, real, weights: fields of `EvaluationSpec`.
+    notes: reasons, a line each, for options that a better data set would not have.
+  """
+
+  features: ExtractorFactory
+  metrics: Mapping[str, Metric]
+  real: str
+  weights: str | None
+  notes: tuple[str, ...]
+
+
+def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = None) -> Suited:
+  """Completes the options of an evaluation by those that suit a data set.
+
+  Examples are compared with the test split, if there is one, else with the training split. Features
+  of images are those of a classifier of their own classes, if these are known, and else such as
+  need no labels; points are scored as they are.
+
+  Args:
+    train: the training split.
+    test: the test split; None if there is none.
+    spec: options that are given.
+
+  Returns:
+    The complete options.
+
+  Raises:
+    ValueError: the data lack what was asked for; the message names a remedy.
+  """
+  spec = spec or EvaluationSpec()
+  if (train.name in MIXTURES or is_stacked(train)) and spec != EvaluationSpec():
+    raise ValueError(
+      f"{train.name} is scored by its modes: features, metrics and real are for other data; leave"
+      " them as they are, --config.evaluation.features=auto and so on"
+    )
+  notes, real = [], spec.real
+  lack = None
+  if usable(train, test) is None:
+    lack = "there is no test split"
+    if test is not None:
+      lack = f"the test split has examples {test.shape}, and the training split {train.shape}"
+  if real == "test" and lack:
+    raise ValueError(
+      f"{train.name}: {lack}, and scores against it were asked for: {HOLD_OUT}, or score against"
+      " the training split, --config.evaluation.real=train (evaluate: --real=train, score:"
+      " --split=train)"
+    )
+  if real is None:
+    real = "train" if lack else "test"
+    if lack and train.size is not None:  # no example of an endless source was trained on
+      ablate = "ablate: --config.base.data_options.hold_out=0.1"
+      notes.append(f"scores are against the training split: {lack}; {HOLD_OUT} ({ablate})")
+  features, metrics = spec.features, spec.metrics
+  if len(train.shape) == 1:
+    if features is not None:
+      raise ValueError(
+        f"{train.name} has points, which are scored as they are: features are for images; leave"
+        " out --features, or set --config.evaluation.features=auto"
+      )
+    features = POINTS
+    metrics = metrics or _named("sliced_wasserstein", "frechet")
+  if features is None or features.needs_labels:
+    reason = _unclassified(train, None if lack else test)
+    if reason and features is not None:
+      raise ValueError(f"{train.name}: {reason}; {OTHER_FEATURES}")
+    if reason:
+      notes.append(f"images are looked at by a random projection of their pixels: {reason}")
+    features = FEATURES["random_projection" if reason else "classifier"]
+  if metrics is None:
+    metrics = _named("frechet", *(["classes"] if features.needs_labels else []))
+  return Suited(features, metrics, real, spec.weights, tuple(notes))
+
+
+def usable(train: Source, test: Source | None) -> Source | None:
+  """Returns the test split if it is of the same kind as the training split."""
+  return test if test is not None and test.shape == train.shape else None
+
+
+def is_stacked(source: Source) -> bool:
+  return source.draw is not None and len(source.shape) == 3
+
+
+def _named(*names: str) -> dict[str, Metric]:
+  return {name: METRICS[name] for name in names}
+
+
+def _unclassified(train: Source, test: Source | None) -> str | None:
+  """Formats the reason why no classifier can be trained on images; None if one can be."""
+  if train.num_classes is None:
+    return "there are no labels to train a classifier with"
+  if train.num_classes < 2:
+    return "there is but one class, and a classifier has nothing to tell apart"
+  if test is not None and (test.num_classes is None or test.num_classes > train.num_classes):
+    return f"there are {train.num_classes} classes, and in the test split {test.num_classes}"
+  if min(train.shape[:2]) < classifier.SMALLEST:
+    return f"images of {train.shape[:2]} pixels are too small for the classifier"
+  return None
+
+
+def extractor_for(train: Source, test: Source | None, spec: EvaluationSpec) -> Extractor:
+  """Builds the extractor of features of a data set; may train a classifier, once.
+
+  Raises:
+    ValueError: no classifier can be trained on the data.
+  """
+  how = suited(train, test, spec)
+  return how.features.make(ExtractorInputs(train, usable(train, test), how.weights))

@@ -1,0 +1,190 @@
+"""A run at one of its checkpoints: sampled, and its samples written."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from gan_jax.checks import shown
+from gan_jax.files import save_arrays
+from gan_jax.game.core import Game, State
+from gan_jax.plots import picture
+from gan_jax.plots.png import save_images, save_png
+from gan_jax.run.config.sections.two_player import is_standard_normal
+from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
+from gan_jax.run.experiment import Experiment
+
+if TYPE_CHECKING:
+  from gan_jax.run.results.folder import RunFolder
+
+STEPS = 10  # of an interpolation
+
+
+class Run(NamedTuple):
+  """A run at one of its checkpoints.
+
+  Attributes:
+    folder: folder of the run, which all of its checkpoints share.
+    state: state of the checkpoint.
+    checkpoint: choice of the checkpoint: "last", "best", or a round.
+  """
+
+  folder: "RunFolder"
+  state: State
+  checkpoint: str
+
+  @property
+  def config(self) -> ConfigDict:
+    """The config that the run was started with."""
+    return self.folder.config
+
+  @property
+  def game(self) -> Game:
+    """The game."""
+    return self.folder.game
+
+  @property
+  def sampler(self) -> Sampler:
+    """Draws from the game; `run.sample(n)` does so from this state."""
+    return self.folder.sampler
+
+  @property
+  def experiment(self) -> Experiment:
+    """The experiment, which opens the data when it is first asked for."""
+    return self.folder.experiment
+
+  def sample(
+    self,
+    n: int = 64,
+    *,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    ema: bool = True,
+    truncation: float | None = None,
+  ) -> np.ndarray:
+    """Draws n examples.
+
+    Args:
+      n: number of examples.
+      seed: the first m of n examples are the m examples of the same seed.
+      labels: [n] for a conditional game, names of classes, or their places from 0; by default class
+        by class.
+      ema: whether to use the averaged generator.
+      truncation: bound on the entries of normal latents; see `latents.truncate_normal`.
+
+    Returns:
+      uint8 [n, H, W, C] images, or float32 [n, d] points.
+
+    Raises:
+      ValueError: n < 1, classes that there are not, or truncation of latents that are not normal.
+    """
+    if n < 1:
+      raise ValueError(f"n is {n}: expected how many examples to draw, at least 1")
+    labels = self.labels(n) if labels is None else self._class_indices(labels, n)
+    check_truncation(self.config, truncation)
+    return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
+
+  def _class_indices(self, labels: Any, n: int) -> np.ndarray:
+    """Returns the places of classes that are given by name or by place."""
+    places, example = np.asarray(labels), self.sampler.example
+    if places.dtype.kind == "U":
+      places = example.class_places(places.tolist())
+    classes = len(example.classes)
+    if (
+      places.shape != (n,)
+      or places.dtype.kind not in "iu"
+      or not np.isin(places, range(classes)).all()
+    ):
+      raise ValueError(
+        f"labels are {shown(labels)}: expected {n} names of classes, or places from 0 below"
+        f" {classes}, one for each example"
+      )
+    return places
+
+  def sweep(
+    self,
+    bounds: Sequence[float],
+    columns: int = 10,
+    *,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    ema: bool = True,
+  ) -> np.ndarray:
+    """Draws the same latents under several truncations, a row each: [rows * columns, ...]."""
+    draw = lambda bound: self.sample(columns, seed=seed, labels=labels, ema=ema, truncation=bound)
+    return np.concatenate([draw(bound) for bound in bounds])
+
+  def save_samples(
+    self,
+    n: int,
+    *,
+    png: str | None = None,
+    npz: str | None = None,
+    folder: str | None = None,
+    seed: int = 0,
+    ema: bool = True,
+    interpolate: bool = False,
+    truncation: Sequence[float] = (),
+    classes: Sequence[str] = (),
+  ) -> list[str]:
+    """Draws examples and writes them as a picture, as arrays, as files of their own.
+
+    Args:
+      n: number of examples; interpolated, they are walks of ten.
+      png: file of a picture; class by class when conditional, as its description says.
+      npz: file of arrays x, and when conditional y, as the labels of the data are, and class_names
+        if these are text.
+      folder: folder of a PNG of each, by class when conditional; see `plots.png.save_images`.
+      seed: seed of the latents.
+      ema: whether to use the averaged generator.
+      interpolate: whether to walk between latents, a row each.
+      truncation: bound on the entries of normal latents; of several bounds each makes a row of ten.
+      classes: names, or numbers, of those to draw from; by default all of a conditional game.
+
+    Returns:
+      The paths written.
+    """
+    labels: np.ndarray | None = None
+    columns: int | None = STEPS
+    example = self.sampler.example
+    chosen = example.class_places(classes) if classes else np.arange(example.num_classes or 0)
+    spread = lambda n: chosen[by_class(n, len(chosen))] if len(chosen) else None
+    if folder and example.pixel_range is None:
+      raise ValueError(
+        f"examples of {self.config.data} are points, and no images: a picture of them is"
+        " --out=FILE.png, arrays are --npz=FILE.npz"
+      )
+    if interpolate and truncation:
+      raise ValueError("an interpolation is not truncated: ask for one or the other")
+    if interpolate:
+      rows = max(1, n // STEPS)
+      of = np.resize(chosen, rows) if len(chosen) else None
+      x = self.sampler.interpolate(self.state, rows, STEPS, seed=seed, labels=of, ema=ema)
+    elif len(truncation) > 1:
+      x = self.sweep(truncation, STEPS, seed=seed, labels=spread(STEPS), ema=ema)
+    else:
+      labels = spread(n)
+      bound = truncation[0] if truncation else None
+      x = self.sample(n, seed=seed, labels=labels, ema=ema, truncation=bound)
+      columns = None if labels is None else row_of_class(n, len(chosen))
+    if png:
+      named = ", ".join(example.classes[i] for i in chosen)
+      save_png(png, picture(x, columns=columns), f"class by class: {named}" if named else "")
+    if npz:
+      save_arrays(npz, {"x": x} if labels is None else {"x": x, **example.written(labels)})
+    if folder:
+      save_images(folder, x, None if labels is None else [example.classes[i] for i in labels])
+    return [path for path in (png, npz, folder) if path]
+
+  def labels(self, n: int) -> np.ndarray | None:
+    """Lists n labels class by class; None for an unconditional game."""
+    classes = self.sampler.example.num_classes
+    return None if classes is None else by_class(n, classes)
+
+
+def check_truncation(config: ConfigDict, truncation: float | None = None) -> None:
+  """Refuses to truncate latents that are not normal."""
+  if truncation is not None and not is_standard_normal(config):
+    of = "{name!r} of scale {scale}".format(**config.latent) if "latent" in config else "none"
+    raise ValueError(f"truncation is for normal latents of scale 1, and those of this run are {of}")
