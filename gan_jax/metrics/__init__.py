@@ -19,7 +19,11 @@ from gan_jax.metrics.diversity import (
   unit_channels,
 )
 from gan_jax.metrics.features.classifier import classification_accuracy_score
-from gan_jax.metrics.frechet import (
+from gan_jax.metrics.inception_score import InceptionScore, inception_score
+from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
+from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
+from gan_jax.metrics.path_length import lerp, perceptual_path_length, slerp
+from gan_jax.metrics.two_sample.frechet import (
   Gaussian,
   Moments,
   class_frechet_distances,
@@ -27,17 +31,21 @@ from gan_jax.metrics.frechet import (
   merge,
   moments,
 )
-from gan_jax.metrics.inception_score import InceptionScore, inception_score
-from gan_jax.metrics.memorisation import DataCopying, Neighbours, data_copying, nearest_neighbours
-from gan_jax.metrics.mmd import (
+from gan_jax.metrics.two_sample.memorisation import (
+  DataCopying,
+  Neighbours,
+  data_copying,
+  nearest_neighbours,
+)
+from gan_jax.metrics.two_sample.mmd import (
   KernelDistance,
   kernel_distance,
   polynomial_mmd,
   rbf_mmd,
   squared_mmd,
 )
-from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
-from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
-from gan_jax.metrics.path_length import lerp, perceptual_path_length, slerp
-from gan_jax.metrics.prdc import PRDC, prdc
-from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
+from gan_jax.metrics.two_sample.prdc import PRDC, prdc
+from gan_jax.metrics.two_sample.sliced_wasserstein import (
+  random_directions,
+  sliced_wasserstein_distance,
+)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from gan_jax.metrics.pairs import feature_set, feature_sets
+from gan_jax.metrics.two_sample.pairs import feature_set, feature_sets
 
 
 class Moments(NamedTuple):

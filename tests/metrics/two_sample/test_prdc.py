@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_jax.metrics import pairs, prdc
+from gan_jax.metrics import prdc
+from gan_jax.metrics.two_sample import pairs
 
 
 def normal(seed: int, n: int, d: int = 8, std: float = 1.0) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.pairs import feature_sets, tiles
+from gan_jax.metrics.two_sample.pairs import feature_sets, tiles
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # [n, d], [m, d] -> [n, m]
 

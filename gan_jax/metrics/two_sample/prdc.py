@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.pairs import distance_tiles, feature_sets
+from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_sets
 
 
 class PRDC(NamedTuple):

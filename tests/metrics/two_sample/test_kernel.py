@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from gan_jax.metrics import kernel_distance, pairs, polynomial_mmd, squared_mmd
-from gan_jax.metrics.mmd import _shifted_cubes as cubes
+from gan_jax.metrics import kernel_distance, polynomial_mmd, squared_mmd
+from gan_jax.metrics.two_sample import pairs
+from gan_jax.metrics.two_sample.mmd import _shifted_cubes as cubes
 
 
 def normal(seed: int, n: int, d: int = 4, mean: float = 0.0) -> np.ndarray:
