@@ -34,7 +34,8 @@ from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
-from gan_jax.nets.layers import Dense, Dropout, Logit, Norm, WithLabels, labels_for
+from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for
+from gan_jax.nets.linear import Dense
 from gan_jax.parallel import sharding
 
 DEVICES, BATCH, CLASSES = 8, 32, 4
