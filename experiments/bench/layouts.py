@@ -92,7 +92,7 @@ def make(
   )
 
 
-jitter = regularizers.jitter(scale=0.1)
+jitter = losses.jitter(scale=0.1)
 labelled = {"conditional": True, "generator": Generator(num_classes=CLASSES)}
 GAMES: dict[str, Callable[[], Game]] = {
   "non-saturating": make,

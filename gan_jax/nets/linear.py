@@ -1,4 +1,4 @@
-"""Layers that are linear in their input: dense ones and convolutions, with spectral norm by choice."""
+"""Layers that are linear in their input, dense and convolutional, with or without spectral norm."""
 
 from collections.abc import Callable
 from typing import Any
