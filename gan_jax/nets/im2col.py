@@ -41,6 +41,11 @@ class Window(NamedTuple):
   def padding(self) -> tuple[int, int]:
     return (self.height - self.stride) // 2, (self.width - self.stride) // 2
 
+  @property
+  def runs(self) -> tuple[int, int]:
+    """Strides in a window, down and across: it is cut and put together in these."""
+    return self.height // self.stride, self.width // self.stride
+
 
 HALVING = Window(4, 4, 2)
 
@@ -154,7 +159,7 @@ def _rows(x: jax.Array) -> jax.Array:
   # XLA on CPU multiplies fast in bfloat16 only if the left factor is contracted along its rows, the
   # right one along its columns, and both are contiguous. The barrier keeps it from folding the
   # transposition into the product, the reshape makes the rows contiguous.
-  transposed = _from_bits(_bits(x).transpose(3, 0, 1, 2), x.dtype)
+  transposed = lax.bitcast_convert_type(_bits(x).transpose(3, 0, 1, 2), x.dtype)
   return lax.optimization_barrier(transposed).reshape(x.shape[3], -1)
 
 
@@ -168,14 +173,9 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
   return lax.optimization_barrier(product)
 
 
-def _runs(window: Window) -> tuple[int, int]:
-  """Counts the strides in a window, down and across: it is cut and put together in these."""
-  return window.height // window.stride, window.width // window.stride
-
-
 def _im2col(window: Window, x: jax.Array) -> jax.Array:
   """Copies the windows: [B, s H, s W, C] -> [B H W, h w C]."""
-  s, (down, across) = window.stride, _runs(window)
+  s, (down, across) = window.stride, window.runs
   b, h, w, c = x.shape[0], x.shape[1] // s, x.shape[2] // s, x.shape[3]
   top, left = window.padding
   padded = jnp.pad(_bits(x), ((0, 0), (top, top), (left, left), (0, 0)))
@@ -187,13 +187,13 @@ def _im2col(window: Window, x: jax.Array) -> jax.Array:
     for row in range(s)
     for j in range(across)
   ]
-  patches = _from_bits(jnp.stack(windows, 3), x.dtype)
+  patches = lax.bitcast_convert_type(jnp.stack(windows, 3), x.dtype)
   return patches.reshape(b * h * w, window.height * window.width * c)
 
 
 def _col2im(window: Window, patches: jax.Array) -> jax.Array:
   """Adds up what windows share: [B, H, W, h w C] -> [B, s H, s W, C]."""
-  s, (down, across), (top, left) = window.stride, _runs(window), window.padding
+  s, (down, across), (top, left) = window.stride, window.runs, window.padding
   b, h, w, c = *patches.shape[:3], patches.shape[3] // (window.height * window.width)
   pieces = patches.reshape(b, h, w, down, s, across, s * c)
   total = jnp.zeros((b, h + down - 1, s, w + across - 1, s * c), patches.dtype)
@@ -211,16 +211,9 @@ def _bits(x: jax.Array) -> jax.Array:
   return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
 
 
-def _from_bits(x: jax.Array, dtype: Any) -> jax.Array:
-  return lax.bitcast_convert_type(x, dtype)
-
-
-# Chunks of the batch.
-
-
 def _patch_bytes(window: Window, x: jax.Array) -> int:
   """Counts the bytes of one example's patches."""
-  return math.prod(_runs(window)) * math.prod(x.shape[1:]) * x.dtype.itemsize
+  return math.prod(window.runs) * math.prod(x.shape[1:]) * x.dtype.itemsize
 
 
 def _over_batch(

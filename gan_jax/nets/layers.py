@@ -203,18 +203,9 @@ class SelfAttention(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     b, h, w, c = x.shape
-
-    def dense(name: str, features: int, x: jax.Array) -> jax.Array:
-      layer = Dense(
-        features,
-        use_bias=False,
-        spectral=self.spectral,
-        kernel_init=self.kernel_init,
-        dtype=self.dtype,
-        name=name,
-      )
-      return layer(x, train=train)
-
+    options: dict[str, Any] = {"spectral": self.spectral, "kernel_init": self.kernel_init}
+    options |= {"use_bias": False, "dtype": self.dtype}
+    dense = lambda name, features, x: Dense(features, name=name, **options)(x, train=train)
     places = x.reshape(b, h * w, c)
     key, query, value = (dense(name, max(1, c // 8), places) for name in ("f", "g", "h"))
     scores = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=jnp.float32)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 from gan_jax.nets import convolution
 
+EPSILON = 1e-12  # a norm or singular value below it counts as 0
+
 
 class SpectralNorm(nn.Module):
   """Divides a weight by its largest singular value.
@@ -16,8 +18,6 @@ class SpectralNorm(nn.Module):
   Miyato et al. 2018 (arXiv:1802.05957): one step of the power iteration for each training forward,
   from the vector u that the last one left; the singular vectors count as constants in gradients.
   """
-
-  epsilon: float = 1e-12
 
   @nn.compact
   def __call__(self, weight: jax.Array, *, train: bool) -> jax.Array:
@@ -34,19 +34,20 @@ class SpectralNorm(nn.Module):
     constant = jax.lax.stop_gradient(matrix)
     start = lambda: jax.random.normal(self.make_rng("params"), matrix.shape[1:])
     u = self.variable("batch_stats", "u", start)
-    right = self._unit(u.value)
-    left = self._unit(constant @ right)
+    right = _unit(u.value)
+    left = _unit(constant @ right)
     if train:
-      new_right = self._unit(left @ constant)
+      new_right = _unit(left @ constant)
       # A weight of zeros would turn u to 0, from which the iteration could never recover.
       right = jnp.where(jnp.any(new_right != 0), new_right, right)
       if not self.is_initializing():
         u.value = right
     sigma = left @ matrix @ right
-    return weight / jnp.where(sigma > self.epsilon, sigma, 1.0)
+    return weight / jnp.where(sigma > EPSILON, sigma, 1.0)
 
-  def _unit(self, v: jax.Array) -> jax.Array:
-    return v / jnp.maximum(jnp.linalg.norm(v), self.epsilon)
+
+def _unit(v: jax.Array) -> jax.Array:
+  return v / jnp.maximum(jnp.linalg.norm(v), EPSILON)
 
 
 class Linear(nn.Module):
