@@ -38,7 +38,7 @@ def open_bundled(argument: str, split: str, options: Options) -> Source:
     raise ValueError(f"{folder / BUNDLED} is damaged (its sha256 is wrong): reinstall gan_jax")
   arrays = read_npz("mnist10k", io.BytesIO(content), options.memory_limit)
   x = fit_all("mnist10k", arrays[f"x_{split}"][..., None], options)
-  return table("mnist10k", x, arrays[f"y_{split}"], 10)
+  return table("mnist10k", x, arrays[f"y_{split}"], range(10))
 
 
 def open_idx(argument: str, split: str, options: Options) -> Source:
@@ -71,11 +71,9 @@ def open_idx(argument: str, split: str, options: Options) -> Source:
   mapping = _mapping(folder, of)
   if mapping is not None and labels is not None:
     known, _ = encode(f"{name} by {mapping.path.name}", labels, len(x), mapping.labels)
-    return table(name, x, known, len(mapping.labels), mapping.names)
+    return table(name, x, known, mapping.names)
   y, classes = encode_split(name, labels, len(x), training)
-  if y is None or classes is None:
-    return table(name, x, None)
-  return table(name, x, y, len(classes), [str(label) for label in classes.tolist()])
+  return table(name, x, y, None if classes is None else classes.tolist())
 
 
 def _set(name: str, path: pathlib.Path) -> tuple[pathlib.Path, str]:

@@ -43,20 +43,19 @@ def open_tfds(argument: str, split: str, options: Options) -> Source:
   image_key, label_key = _keys(name, dataset)
   records = _records(name, argument, dataset, split)
   shape = _shape(name, dataset.info.features[image_key], options)
-  num_classes = dataset.info.features[label_key].num_classes if label_key else None
   names = dataset.info.features[label_key].names if label_key else None
   read = functools.partial(_read, records, image_key, label_key, shape, options.image_size)
   size = len(records)
   if size * math.prod(shape) > options.memory_limit:
-    called = class_names(names) if names else None
-    return Source(name, shape, size, num_classes, {}, read=read, class_names=called)
+    count, called = (None, None) if names is None else (len(names), class_names(names))
+    return Source(name, shape, size, count, {}, read=read, class_names=called)
   _LOG.info("%s: reading %d images into memory", name, size)
   arrays: Raw = {"x": np.empty((size, *shape), np.uint8), "y": np.empty(size, np.int32)}
   for start in range(0, size, _CHUNK):
     chunk = np.arange(start, min(start + _CHUNK, size))
     for key, values in read(chunk).items():
       arrays[key][chunk] = values
-  return table(name, arrays["x"], arrays["y"] if label_key else None, num_classes, names)
+  return table(name, arrays["x"], arrays["y"] if label_key else None, names)
 
 
 def _prepare(argument: str, dataset: Any, options: Options) -> None:

@@ -80,8 +80,7 @@ def _source(
     _LOG.info("%s: %d images of %s", name, len(files), listed(names))
   if len(files) * math.prod(shape) > options.memory_limit:
     read = functools.partial(_read, files, y, decode)
-    count = None if names is None else len(names)
-    called = None if names is None else class_names(names)
+    count, called = (None, None) if names is None else (len(names), class_names(names))
     return Source(name, shape, len(files), count, {}, read=read, class_names=called)
   _LOG.info("%s: decoding %d images", name, len(files))
   x = np.empty((len(files), *shape), np.uint8)
@@ -90,7 +89,7 @@ def _source(
     x[i] = decode(files[i])
 
   _in_threads(put, range(len(files)))
-  return table(name, x, y, None if names is None else len(names), names)
+  return table(name, x, y, names)
 
 
 def _common_shape(
