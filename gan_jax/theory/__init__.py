@@ -16,7 +16,6 @@ from gan_jax.theory.divergences import (
   total_variation,
   variational_bound,
   wasserstein,
-  wasserstein_of_samples,
 )
 from gan_jax.theory.optimal import (
   OPTIMA,

@@ -200,29 +200,6 @@ def wasserstein(p: Array, q: Array, x: Array) -> Array:
   return xp.sum(xp.abs(xp.cumsum(p - q, axis=-1)[..., :-1]) * (x[1:] - x[:-1]), axis=-1)
 
 
-def wasserstein_of_samples(a: np.ndarray, b: np.ndarray) -> float:
-  """Computes W₁ between two empirical distributions on the line, exactly.
-
-  As an estimate of W₁ between what they were drawn from it is biased upwards by O(n^-½).
-
-  Args:
-    a: samples [n], n >= 1.
-    b: samples [m], m >= 1; n and m may differ.
-
-  Returns:
-    W₁, in units of the samples.
-
-  Raises:
-    ValueError: if either is empty or not a list of numbers.
-  """
-  a, b = (np.asarray(samples, np.float64) for samples in (a, b))
-  if a.ndim != 1 or b.ndim != 1 or not len(a) or not len(b):
-    raise ValueError(f"samples must be [n] and [m], not empty; got {a.shape} and {b.shape}")
-  x = np.sort(np.concatenate([a, b]))
-  share = lambda samples: np.searchsorted(np.sort(samples), x[:-1], side="right") / len(samples)
-  return float(np.sum(np.abs(share(a) - share(b)) * np.diff(x)))
-
-
 def _namespace(*arrays: Array) -> Any:
   """Returns the library of the arrays: JAX's if one of them is JAX's."""
   namespaces = [array.__array_namespace__() for array in arrays]

@@ -172,14 +172,3 @@ def test_wasserstein_is_that_of_scipy():
   want = scipy.stats.wasserstein_distance(x, x, p, q)
   np.testing.assert_allclose(theory.wasserstein(p, q, x), want, rtol=1e-12)
   np.testing.assert_allclose(theory.wasserstein(ONE, OTHER, np.array([-1.0, 3.0])), 4)
-
-
-def test_wasserstein_of_samples_of_any_number():
-  rng = np.random.default_rng(6)
-  a, b = rng.normal(size=30), rng.normal(1, 2, size=47).round(1)  # with ties
-  want = scipy.stats.wasserstein_distance(a, b)
-  np.testing.assert_allclose(theory.wasserstein_of_samples(a, b), want, rtol=1e-12)
-  assert theory.wasserstein_of_samples(a, rng.permutation(a)) == 0
-  np.testing.assert_allclose(theory.wasserstein_of_samples(a, a + 3), 3)
-  with pytest.raises(ValueError, match="not empty"):
-    theory.wasserstein_of_samples(a, [])
