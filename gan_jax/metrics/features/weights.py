@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan_jax.files import atomic_write, read_npz
+from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.inception.torch_file import read_torch
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -104,11 +105,10 @@ def save(path: str | os.PathLike[str], weights: Weights) -> None:
   path = pathlib.Path(path)
   if path.suffix != ".npz":
     raise ValueError(f"{path} should end in .npz, by which it will be known")
-  marks = {"sha256": np.array(weights.sha256), "content": np.array(_digest(weights))}
-  with (
-    atomic_write(path) as temporary,
-    temporary.open("wb") as file,
-  ):  # by its name numpy would add .npz
+  content = content_hash(weights.arrays, weights.sha256)
+  marks = {"sha256": np.array(weights.sha256), "content": np.array(content)}
+  # Opened here: to a name that does not end in .npz numpy would add it.
+  with atomic_write(path) as temporary, temporary.open("wb") as file:
     np.savez(file, allow_pickle=False, **weights.arrays, **marks)
 
 
@@ -125,10 +125,9 @@ def _read_npz(path: pathlib.Path) -> Weights:
     with path.open("rb") as file:
       arrays = read_npz(str(path), file, LIMIT)
     sha256, content = str(arrays.pop("sha256")), str(arrays.pop("content"))
-    weights = Weights(arrays, sha256)
-    if _digest(weights) != content:
+    if content_hash(arrays, sha256) != content:
       raise ValueError("its arrays are not those that were written")
-    return weights
+    return Weights(arrays, sha256)
 
 
 @contextlib.contextmanager
@@ -138,15 +137,6 @@ def _plainly(path: pathlib.Path, what: str) -> Iterator[None]:
   except Exception as error:  # a damaged file can fail in any way
     reason = str(error) or type(error).__name__
     raise ValueError(f"{path} cannot be read as {what} ({reason}): {_GET_IT}") from error
-
-
-def _digest(weights: Weights) -> str:
-  """Computes a checksum of names, types, shapes and values."""
-  digest = hashlib.sha256(weights.sha256.encode())
-  for name, array in sorted(weights.arrays.items()):
-    digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
-  return digest.hexdigest()
 
 
 def main() -> None:

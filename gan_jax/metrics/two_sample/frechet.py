@@ -33,14 +33,6 @@ class Moments(NamedTuple):
       raise ValueError(f"a covariance needs at least 2 feature vectors, and there is {self.n}")
     return self.scatter / (self.n - 1)
 
-  @property
-  def rank_deficient(self) -> bool:
-    """Whether there are too few vectors for a covariance of full rank, n <= d.
-
-    A distance from such moments is finite and well-defined, but mostly bias.
-    """
-    return self.n <= len(self.mean)
-
 
 class Gaussian(NamedTuple):
   """A mean and a covariance, as published statistics have them.
