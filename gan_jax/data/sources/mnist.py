@@ -10,7 +10,6 @@ import math
 import pathlib
 import re
 import struct
-from typing import NamedTuple
 
 import numpy as np
 
@@ -70,8 +69,8 @@ def open_idx(argument: str, split: str, options: Options) -> Source:
   x = fit_all(name, np.ascontiguousarray(x)[..., None], options)
   mapping = _mapping(folder, of)
   if mapping is not None and labels is not None:
-    known, _ = encode(f"{name} by {mapping.path.name}", labels, len(x), mapping.labels)
-    return table(name, x, known, mapping.names)
+    known, names = mapping
+    return table(name, x, encode(f"{name} by {of}-mapping.txt", labels, len(x), known)[0], names)
   y, classes = encode_split(name, labels, len(x), training)
   return table(name, x, y, None if classes is None else classes.tolist())
 
@@ -98,16 +97,11 @@ def _labels(folder: pathlib.Path, split: str, of: str, memory_limit: int) -> np.
     return None
 
 
-class _Mapping(NamedTuple):
-  """Classes of an EMNIST set: their labels in its files, and the characters they are."""
+def _mapping(folder: pathlib.Path, of: str) -> tuple[np.ndarray, list[str]] | None:
+  """Reads the labels of EMNIST's classes and the characters that they are.
 
-  path: pathlib.Path
-  labels: np.ndarray
-  names: list[str]
-
-
-def _mapping(folder: pathlib.Path, of: str) -> _Mapping | None:
-  """Reads which characters labels stand for: in each line a label and codes, the last is used."""
+  In each line are a label and codes, of which the last is used.
+  """
   path = folder / f"{of}-mapping.txt"
   if not of or not path.is_file():
     return None
@@ -121,7 +115,7 @@ def _mapping(folder: pathlib.Path, of: str) -> _Mapping | None:
     raise ValueError(
       f"{path} cannot be read ({error}): expected in each line a label and its character's code"
     ) from error
-  return _Mapping(path, labels, names)
+  return labels, names
 
 
 def find_idx(folder: pathlib.Path, split: str, kind: str, of: str = "") -> pathlib.Path:

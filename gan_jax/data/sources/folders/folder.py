@@ -47,12 +47,11 @@ def open_folder(argument: str, split: str, options: Options, *, kind: str = "fol
   splits = splits_of(name, options.path(argument), split)
   if split not in splits:
     raise NoSplitError(_no_split(name, options.path(argument), split))
-  images = listing(splits[split])
-  training = (
-    listing(splits["train"], tell=False) if split == "test" and "train" in splits else images
-  )
-  y, classes = encode_split(name, images.labels, len(images.names), training.labels)
-  return _source(name, [splits[split].file(n) for n in images.names], y, classes, options)
+  names, labels = listing(splits[split])
+  other = split == "test" and "train" in splits
+  training = listing(splits["train"], tell=False)[1] if other else labels
+  y, classes = encode_split(name, labels, len(names), training)
+  return _source(name, [splits[split].file(n) for n in names], y, classes, options)
 
 
 def _no_split(name: str, root: pathlib.Path, split: str) -> str:
