@@ -38,7 +38,6 @@ from gan_jax.metrics.two_sample.memorisation import (
   nearest_neighbours,
 )
 from gan_jax.metrics.two_sample.mmd import (
-  KernelDistance,
   kernel_distance,
   polynomial_mmd,
   rbf_mmd,
