@@ -21,8 +21,6 @@ from jax import lax
 # A chunk of patches this large (bytes) is still in cache when it is multiplied.
 PATCH_BYTES = 10 * 2**20
 
-PyTree = Any
-
 
 class Window(NamedTuple):
   """The window of x that a place of y depends on: a rectangle around it, zeros beyond the border.
@@ -80,7 +78,7 @@ def col2im_conv(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
 @_with_vjp
 def kernel_gradient(window: Window, x: jax.Array, y: jax.Array) -> jax.Array:
   """Computes the gradient in k of `im2col_conv`, from x and the gradient y: float32."""
-  step = lambda x, y: ((), _kernel_sums(_im2col(window, x), y))
+  step = lambda x, y: ((), _product(_rows(y), _im2col(window, x)))
   return _kernel(window, _over_batch(step, (x, y), _patch_bytes(window, x))[1], x)
 
 
@@ -93,7 +91,7 @@ def conv_and_kernel_gradient(
 
   def step(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     patches = _im2col(window, x)
-    return _multiply(window, patches, matrix, x), _kernel_sums(patches, y)
+    return _multiply(window, patches, matrix, x), _product(_rows(y), patches)
 
   out, sums = _over_batch(step, (x, y), _patch_bytes(window, x))
   return out, _kernel(window, sums, x)
@@ -103,23 +101,23 @@ def _arguments_saved(function: Callable) -> Callable:
   return lambda window, *arguments: (function(window, *arguments), arguments)
 
 
-def _im2col_conv_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
+def _im2col_conv_backward(window: Window, saved: Any, g: jax.Array) -> Any:
   x, k = saved
   return col2im_conv(window, g, k), kernel_gradient(window, x, g).astype(k.dtype)
 
 
-def _col2im_conv_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
+def _col2im_conv_backward(window: Window, saved: Any, g: jax.Array) -> Any:
   y, k = saved
   y_gradient, k_gradient = conv_and_kernel_gradient(window, g, k, y)
   return y_gradient, k_gradient.astype(k.dtype)
 
 
-def _kernel_gradient_backward(window: Window, saved: PyTree, g: jax.Array) -> PyTree:
+def _kernel_gradient_backward(window: Window, saved: Any, g: jax.Array) -> Any:
   x, y = saved
   return col2im_conv(window, y, g), im2col_conv(window, x, g)
 
 
-def _both_backward(window: Window, saved: PyTree, g: PyTree) -> PyTree:
+def _both_backward(window: Window, saved: Any, g: Any) -> Any:
   (x, k, y), (g_y, g_k) = saved, g
   g_x = col2im_conv(window, g_y, k) + col2im_conv(window, y, g_k)
   return g_x, kernel_gradient(window, x, g_y).astype(k.dtype), im2col_conv(window, x, g_k)
@@ -139,7 +137,7 @@ def _matrix(k: jax.Array, dtype: Any) -> jax.Array:
 
 
 def _kernel(window: Window, matrix: jax.Array, x: jax.Array) -> jax.Array:
-  """Reshapes [D, h w C] to a kernel [h, w, C, D]."""
+  """Reshapes sums over places, [D, h w C], to a kernel [h, w, C, D]."""
   return matrix.reshape(-1, window.height, window.width, x.shape[3]).transpose(1, 2, 3, 0)
 
 
@@ -147,11 +145,6 @@ def _multiply(window: Window, patches: jax.Array, matrix: jax.Array, x: jax.Arra
   b, h, w, _ = x.shape
   y = _product(patches, matrix).astype(x.dtype)
   return y.reshape(b, h // window.stride, w // window.stride, -1)
-
-
-def _kernel_sums(patches: jax.Array, y: jax.Array) -> jax.Array:
-  """Sums over places: [places, h w C], [B, H, W, D] -> [D, h w C]."""
-  return _product(_rows(y), patches)
 
 
 def _rows(x: jax.Array) -> jax.Array:
@@ -217,8 +210,8 @@ def _patch_bytes(window: Window, x: jax.Array) -> int:
 
 
 def _over_batch(
-  step: Callable[..., tuple[PyTree, PyTree]], examples: tuple[jax.Array, ...], bytes_each: int
-) -> tuple[PyTree, PyTree]:
+  step: Callable[..., tuple[Any, Any]], examples: tuple[jax.Array, ...], bytes_each: int
+) -> tuple[Any, Any]:
   """Runs step on one chunk of the batch after the other.
 
   Args:
@@ -234,7 +227,7 @@ def _over_batch(
   if chunk == batch:
     return step(*examples)
 
-  def add(sums: PyTree, chunks: PyTree) -> tuple[PyTree, PyTree]:
+  def add(sums: Any, chunks: Any) -> tuple[Any, Any]:
     each, more = step(*chunks)
     return jax.tree.map(jnp.add, sums, more), each
 

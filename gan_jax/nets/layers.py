@@ -6,7 +6,7 @@ Flax names parameters by class (`Logit_0`), so the names of these classes are pa
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -52,7 +52,7 @@ def lookup(table: Any, name: Any, kind: str) -> Any:
   return table[name] if isinstance(table, dict) else name
 
 
-def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
+def image_size(shape: Sequence[int], sizes: Collection[int]) -> int:
   """Returns the height of square images.
 
   Args:
@@ -65,7 +65,6 @@ def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
   Raises:
     ValueError: not (H, W, C) with H = W in sizes; the message lists them.
   """
-  sizes = tuple(sizes)
   if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in sizes:
     raise ValueError(
       f"This network is for square images (H, W, C) of {', '.join(map(str, sizes))} pixels; "
@@ -248,6 +247,5 @@ class Logit(nn.Module):
     logits = Dense(1, name="logit", **options)(features, train=train)[:, 0]
     if labels is None:
       return logits
-    width = features.shape[-1]
-    layer = Dense(width, use_bias=False, name="embedding", **options)
+    layer = Dense(features.shape[-1], use_bias=False, name="embedding", **options)
     return logits + jnp.sum(layer(labels, train=train) * features, axis=-1)
