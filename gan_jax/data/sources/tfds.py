@@ -4,7 +4,6 @@ A data set is prepared once, in a process of its own (see prepare.py); TFDS and 
 is imported only when such a source is opened.
 """
 
-import functools
 import logging
 import math
 import os
@@ -44,8 +43,15 @@ def open_tfds(argument: str, split: str, options: Options) -> Source:
   records = _records(name, argument, dataset, split)
   shape = _shape(name, dataset.info.features[image_key], options)
   names = dataset.info.features[label_key].names if label_key else None
-  read = functools.partial(_read, records, image_key, label_key, shape, options.image_size)
   size = len(records)
+
+  def read(indices: np.ndarray) -> Raw:
+    examples = records.__getitems__([int(i) for i in indices])  # 4 times as fast as one by one
+    raw = {"x": np.stack([fit(e[image_key], options.image_size, shape[2]) for e in examples])}
+    if label_key:
+      raw["y"] = np.array([e[label_key] for e in examples], np.int32)
+    return raw
+
   if size * math.prod(shape) > options.memory_limit:
     count, called = (None, None) if names is None else (len(names), class_names(names))
     return Source(name, shape, size, count, {}, read=read, class_names=called)
@@ -125,18 +131,3 @@ def _shape(name: str, feature: Any, options: Options) -> tuple[int, int, int]:
   if channels not in (1, 3):
     raise ValueError(f"{name} has {channels} channels: {RECOLOUR}")
   return height, width, channels
-
-
-def _read(
-  records: Any,
-  image_key: str,
-  label_key: str | None,
-  shape: tuple[int, int, int],
-  size: int | None,
-  indices: np.ndarray,
-) -> Raw:
-  examples = records.__getitems__([int(i) for i in indices])  # 4 times as fast as one by one
-  raw = {"x": np.stack([fit(e[image_key], size, shape[2]) for e in examples])}
-  if label_key:
-    raw["y"] = np.array([e[label_key] for e in examples], np.int32)
-  return raw

@@ -78,7 +78,11 @@ def _source(
   if names is not None:
     _LOG.info("%s: %d images of %s", name, len(files), listed(names))
   if len(files) * math.prod(shape) > options.memory_limit:
-    read = functools.partial(_read, files, y, decode)
+
+    def read(indices: np.ndarray) -> Raw:
+      raw = {"x": np.stack([decode(files[i]) for i in indices])}
+      return raw if y is None else {**raw, "y": y[indices]}
+
     count, called = (None, None) if names is None else (len(names), class_names(names))
     return Source(name, shape, len(files), count, {}, read=read, class_names=called)
   _LOG.info("%s: decoding %d images", name, len(files))
@@ -137,16 +141,6 @@ def _decode(path: File, shape: tuple[int, int, int], size: int | None) -> np.nda
       f" {shape[0]}. {RESIZE}"
     )
   return image
-
-
-def _read(
-  files: Sequence[File],
-  y: np.ndarray | None,
-  decode: Callable[[File], np.ndarray],
-  indices: np.ndarray,
-) -> Raw:
-  x = np.stack([decode(files[i]) for i in indices])
-  return {"x": x} if y is None else {"x": x, "y": y[indices]}
 
 
 def _in_threads(function: Callable[[T], U], items: Sequence[T]) -> list[U]:
