@@ -128,16 +128,10 @@ arXiv:2501.05441) is this with `r1` and `r2`.
 
 
 def _relativistic_average(cost: Callable[[jax.Array], jax.Array]) -> AdversarialLoss:
-  """Builds a loss of each logit relative to the mean logit of the other kind.
+  """Builds a loss of the cost of each logit, less the mean logit of the other kind.
 
   Jolicoeur-Martineau 2018, arXiv:1807.00734. The means are over the arrays given, which are to be
   the logits of the global batch. The two parts add up; they are not halved.
-
-  Args:
-    cost: cost of a logit t above the mean of the other kind, decreasing at 0.
-
-  Returns:
-    The loss.
   """
   return AdversarialLoss(
     discriminator=lambda a, b: cost(a - jnp.mean(b)) + cost(jnp.mean(a) - b),

@@ -21,15 +21,7 @@ class SpectralNorm(nn.Module):
 
   @nn.compact
   def __call__(self, weight: jax.Array, *, train: bool) -> jax.Array:
-    """Divides by the largest singular value, sigma.
-
-    Args:
-      weight: weight [..., O], reshaped to a matrix with O columns.
-      train: whether u is updated.
-
-    Returns:
-      weight / sigma; a weight of zeros as it is.
-    """
+    """Divides a weight [..., O], a matrix with O columns; `train` lets u move."""
     matrix = weight.reshape(-1, weight.shape[-1])
     constant = jax.lax.stop_gradient(matrix)
     start = lambda: jax.random.normal(self.make_rng("params"), matrix.shape[1:])

@@ -65,10 +65,6 @@ def sliced_wasserstein_distance(
 
 
 def _matching(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Matches n sorted numbers with m, quantile by quantile.
-
-  Returns:
-    The mass that moves, with sum 1, from which of the n, to which of the m.
-  """
+  """Matches n sorted numbers with m by quantile: masses that sum to 1, places in n, places in m."""
   ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)  # in units of 1 / nm
   return np.diff(ends, prepend=0) / (n * m), (ends - 1) // m, (ends - 1) // n
