@@ -197,8 +197,9 @@ def hold_out(source: Source, share: float) -> tuple[Source, Source]:
   order = permute(np.arange(source.size, dtype=np.uint32), source.size, _HOLD_OUT).astype(np.int64)
   y = source.arrays.get("y", np.zeros(source.size, np.int32))[order]
   grouped = np.argsort(y, kind="stable")  # class by class, at random within each
+  # Rounding must not lose an example: in floats 0.29 * 100 is below 29.
   held = np.diff(np.floor(share * np.arange(source.size + 1) + 1e-9)) > 0
-  held[np.unique(y[grouped], return_index=True)[1]] = False
+  held[np.unique(y[grouped], return_index=True)[1]] = False  # of each class the first
   places = [np.sort(order[grouped[which]]) for which in (~held, held)]
   if not held.any():
     raise ValueError(

@@ -133,6 +133,7 @@ class Dropout(nn.Module):
     if not train or self.rate == 0 or self.is_initializing():
       return x
     assert self.scope is not None
+    # Of the root, as the collection is of the whole network's batch and not of this layer.
     read = functools.partial(self.scope.root.get_variable, "microbatch")
     microbatch = Microbatch(read("index", 0), read("count", 1))
     keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, microbatch)
