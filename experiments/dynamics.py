@@ -97,7 +97,7 @@ ROWS: dict[str, Row] = {
   "GAN + LeCam": Row(gan, penalty(1.0, regularizers.lecam())),
   "GAN + consistency under jitter": Row(
     gan,
-    penalty(1.0, regularizers.consistency(transform=regularizers.jitter(scale=0.5))),
+    penalty(1.0, regularizers.consistency(transform=losses.jitter(scale=0.5))),
     batch=1024,
   ),
   "GAN + instance noise": Row(gan, {"instance_noise": 0.7}, published=True, batch=1024),

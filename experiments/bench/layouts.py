@@ -35,7 +35,8 @@ from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
-from gan_jax.nets.layers import Dense, Dropout, Logit, Norm, WithLabels, labels_for
+from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for
+from gan_jax.nets.linear import Dense
 from gan_jax.parallel import sharding
 
 DEVICES, BATCH, CLASSES = 8, 32, 4
@@ -92,7 +93,7 @@ def make(
   )
 
 
-jitter = regularizers.jitter(scale=0.1)
+jitter = losses.jitter(scale=0.1)
 labelled = {"conditional": True, "generator": Generator(num_classes=CLASSES)}
 GAMES: dict[str, Callable[[], Game]] = {
   "non-saturating": make,

@@ -25,31 +25,3 @@ from gan_jax.data.source import (
   warn_unseen,
 )
 from gan_jax.data.sources.endless import GRID25, MIXTURES, RING8, Mixture, mixture_source
-
-__all__ = [
-  "GRID25",
-  "KINDS",
-  "MIXTURES",
-  "RING8",
-  "Batch",
-  "Batches",
-  "Domains",
-  "Mixture",
-  "NoSplitError",
-  "Options",
-  "Raw",
-  "Source",
-  "check_name",
-  "fingerprint",
-  "first",
-  "hold_out",
-  "load",
-  "mixture_source",
-  "require_labels",
-  "table",
-  "take",
-  "to_float",
-  "to_levels",
-  "to_uint8",
-  "warn_unseen",
-]

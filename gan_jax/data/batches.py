@@ -11,7 +11,6 @@ The same batch comes to be in two ways that agree bit for bit: gathered from arr
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.checks import is_integer, shown
+from gan_jax.checks import is_integer, is_number, shown
+from gan_jax.data.example import Example
 from gan_jax.data.permutation import Words, hash_words, permute
 from gan_jax.data.pixels import Range, to_float
 from gan_jax.data.source import Raw, Seed, Source, check_seed, draw_on_host, require_labels
@@ -92,11 +92,8 @@ class Batches:
 
   def spec(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Describes finished global batches with these leading sizes, by shape and dtype."""
-    sizes = (*sizes, self.batch_size)
-    spec = {"x": jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)}
-    if self.source.num_classes is not None:
-      spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
-    return spec
+    example = Example(self.shape, self.source.num_classes, None)
+    return example.batch(*sizes, self.batch_size)
 
   @property
   def rows(self) -> np.ndarray:
@@ -289,7 +286,5 @@ def _check(b: Batches) -> None:
 
 def _is_range(given: Any) -> bool:
   """Checks for two finite numbers, the lower one first."""
-  if not isinstance(given, tuple | list) or len(given) != 2:
-    return False
-  numbers = all(isinstance(x, int | float | np.number) and math.isfinite(x) for x in given)
-  return numbers and given[0] < given[1]
+  pair = isinstance(given, tuple | list) and len(given) == 2 and all(map(is_number, given))
+  return pair and given[0] < given[1]

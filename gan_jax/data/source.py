@@ -85,8 +85,7 @@ def table(
   name: str,
   x: np.ndarray,
   y: np.ndarray | None,
-  num_classes: int | None = None,
-  class_names: Sequence[str] | None = None,
+  class_names: Sequence[object] | None = None,
 ) -> Source:
   """Builds a source of arrays in memory.
 
@@ -94,9 +93,8 @@ def table(
     name: name of the data in error messages.
     x: uint8 [N, H, W, C] images or float32 [N, d] points.
     y: integers [N], or None.
-    num_classes: number K of classes 0 .. K-1; None means those that occur in y, whose numbers
+    class_names: names of the classes 0 .. K-1; None means those that occur in y, whose numbers
       become their names.
-    class_names: names of the K classes.
 
   Raises:
     ValueError: no examples, or labels that do not fit them.
@@ -104,13 +102,13 @@ def table(
   if len(x) == 0:
     raise ValueError(f"{name} has no examples")
   arrays: Raw = {"x": x}
+  source = Source(name, x.shape[1:], len(x), None, arrays, read=functools.partial(_rows, arrays))
   if y is None:
-    return Source(name, x.shape[1:], len(x), None, arrays, read=functools.partial(_rows, arrays))
-  known = None if num_classes is None else np.arange(num_classes)
+    return source
+  known = None if class_names is None else np.arange(len(class_names))
   arrays["y"], classes = encode(name, y, len(x), known)
   names = names_of(classes.tolist() if class_names is None else class_names)
-  read = functools.partial(_rows, arrays)
-  return Source(name, x.shape[1:], len(x), len(classes), arrays, read=read, class_names=names)
+  return source._replace(num_classes=len(classes), class_names=names)
 
 
 def _rows(arrays: Raw, indices: np.ndarray) -> Raw:
@@ -199,8 +197,9 @@ def hold_out(source: Source, share: float) -> tuple[Source, Source]:
   order = permute(np.arange(source.size, dtype=np.uint32), source.size, _HOLD_OUT).astype(np.int64)
   y = source.arrays.get("y", np.zeros(source.size, np.int32))[order]
   grouped = np.argsort(y, kind="stable")  # class by class, at random within each
+  # Rounding must not lose an example: in floats 0.29 * 100 is below 29.
   held = np.diff(np.floor(share * np.arange(source.size + 1) + 1e-9)) > 0
-  held[np.unique(y[grouped], return_index=True)[1]] = False
+  held[np.unique(y[grouped], return_index=True)[1]] = False  # of each class the first
   places = [np.sort(order[grouped[which]]) for which in (~held, held)]
   if not held.any():
     raise ValueError(

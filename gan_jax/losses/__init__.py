@@ -1,31 +1,34 @@
 """Goals of the players: adversarial losses, objectives with memory, regularizers."""
 
 from gan_jax.losses.adversarial import (
-  DIVERGENCES,
   LOSSES,
   AdversarialLoss,
-  Divergence,
   Side,
   check_loss,
   depends_on_others,
   f_gan,
   hinge,
-  jensen_shannon,
-  kl,
   least_squares,
   maximum_likelihood,
   minimax,
-  neyman,
   non_saturating,
-  pearson,
   reaches_real,
   relativistic,
   relativistic_average,
   relativistic_average_hinge,
   relativistic_average_least_squares,
-  reverse_kl,
   smooth,
+  wasserstein,
+)
+from gan_jax.losses.consistency import flip_and_shift, jitter
+from gan_jax.losses.divergences import (
+  DIVERGENCES,
+  Divergence,
+  jensen_shannon,
+  kl,
+  neyman,
+  pearson,
+  reverse_kl,
   squared_hellinger,
   total_variation,
-  wasserstein,
 )

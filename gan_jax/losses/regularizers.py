@@ -19,11 +19,16 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jax.nn import relu
 
-from gan_jax.checks import is_number, shown, takes
+from gan_jax.checks import is_number, shown
+from gan_jax.losses.consistency import (
+  Regularizer,
+  balanced_consistency,
+  consistency,
+  latent_consistency,
+  per_example,
+  require,
+)
 from gan_jax.losses.objectives import Match, Term, TermLike, stateless
-
-Regularizer = Callable[[Match], jax.Array]  # match -> [B]
-Transform = Callable[[jax.Array, jax.Array], jax.Array]  # (keys [B], x [B, ...]) -> [B, ...]
 
 
 def r1(match: Match) -> jax.Array:
@@ -69,7 +74,7 @@ def gradient_penalty(*, target: float = 1.0, one_sided: bool = False) -> Regular
   Raises:
     ValueError: if the target is negative.
   """
-  _require(
+  require(
     is_number(target, lambda x: x >= 0),
     f"a gradient's norm is >= 0, so is its target; got target = {shown(target)}",
   )
@@ -101,7 +106,7 @@ def dragan(*, scale: float = 0.5) -> Term:
   Raises:
     ValueError: if the scale is negative.
   """
-  _require(
+  require(
     is_number(scale, lambda x: x >= 0),
     f"the neighbourhood's scale must be >= 0, got {shown(scale)}",
   )
@@ -110,7 +115,7 @@ def dragan(*, scale: float = 0.5) -> Term:
     # Two passes: E x² - (E x)² would lose a small spread around a large mean to rounding.
     center = jnp.mean(match.mean(match.real))
     std = jnp.sqrt(jnp.mean(match.mean((match.real - center) ** 2)))
-    noise = _per_example(jax.random.uniform, match.keys, match.real)
+    noise = per_example(jax.random.uniform, match.keys, match.real)
     nearby = match.real + scale * stop_gradient(std) * noise
     return (_norm(_input_gradient(match, nearby)) - 1) ** 2
 
@@ -136,7 +141,7 @@ def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
   Raises:
     ValueError: if the decay is out of range.
   """
-  _require(
+  require(
     is_number(decay, lambda x: 0 <= x < 1),
     f"the decay of an average must be in [0, 1), got {shown(decay)}",
   )
@@ -153,126 +158,6 @@ def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
 
   memory = {"ema_real": jnp.zeros(()), "ema_fake": jnp.zeros(())}
   return Term(value, {**memory, "updates": jnp.zeros((), jnp.int32)}, couples=True)
-
-
-def flip_and_shift(keys: jax.Array, images: jax.Array) -> jax.Array:
-  """Flips images left to right at random and shifts them by up to 1/8 of their size.
-
-  The transform of Zhang et al. 2020, arXiv:1910.12027 (4 of 32 pixels). What a shift uncovers is
-  filled by reflection, so that there is no border to recognise it by.
-
-  Args:
-    keys: [B] typed PRNG keys.
-    images: [B, H, W, C], of any range.
-
-  Returns:
-    [B, H, W, C].
-
-  Raises:
-    ValueError: if these are not images.
-  """
-  _require(
-    images.ndim == 4,
-    f"flip_and_shift takes images [B, H, W, C], got {images.shape}; for points choose another "
-    "transform, e.g. consistency(transform=jitter(scale=0.05))",
-  )
-  reach = (images.shape[1] // 8, images.shape[2] // 8)
-
-  def one(key: jax.Array, image: jax.Array) -> jax.Array:
-    flip, *axes = jax.random.split(key, 3)
-    mirrored = jnp.where(jax.random.bernoulli(flip), image[:, ::-1], image)
-    padded = jnp.pad(mirrored, [(n, n) for n in reach] + [(0, 0)], mode="reflect")
-    first = [jax.random.randint(k, (), 0, 2 * n + 1) for k, n in zip(axes, reach, strict=True)]
-    return jax.lax.dynamic_slice(padded, [*first, 0], image.shape)
-
-  return jax.vmap(one)(keys, images)
-
-
-def jitter(*, scale: float) -> Transform:
-  """Builds a transform that adds Gaussian noise, for points and other data that are not images.
-
-  Args:
-    scale: standard deviation of the noise, in units of the data, >= 0.
-
-  Returns:
-    (keys [B], x [B, ...]) -> [B, ...].
-
-  Raises:
-    ValueError: if the scale is negative.
-  """
-  _require(
-    is_number(scale, lambda x: x >= 0),
-    f"the noise's standard deviation must be >= 0, got {shown(scale)}",
-  )
-  return lambda keys, x: x + scale * _per_example(jax.random.normal, keys, x)
-
-
-def consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
-  """Penalises a change of the logit under a transform, (D(x) - D(T(x)))² (CR-GAN).
-
-  Zhang et al. 2020, arXiv:1910.12027. The gradient reaches D through both logits.
-
-  Args:
-    transform: T: (keys [B], x [B, ...]) -> [B, ...], random only through the keys.
-
-  Returns:
-    The regularizer.
-  """
-  _require_transform(transform)
-  return lambda match: _change(match, match.real_scores, transform(match.keys, match.real))
-
-
-def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
-  """Penalises the change at fakes as well, (D(x) - D(T(x)))² + (D(x̃) - D(T(x̃)))² (bCR).
-
-  Zhao et al. 2021, arXiv:2002.04724, with its λ_real = λ_fake as the weight outside.
-
-  Args:
-    transform: T: (keys [B], x [B, ...]) -> [B, ...], random only through the keys.
-
-  Returns:
-    The regularizer.
-  """
-  _require_transform(transform)
-
-  def penalty(match: Match) -> jax.Array:
-    keys = jax.vmap(jax.random.split)(match.keys)
-    fake = stop_gradient(match.fake)
-    real_change = _change(match, match.real_scores, transform(keys[:, 0], match.real))
-    return real_change + _change(match, match.discriminator(fake), transform(keys[:, 1], fake))
-
-  return penalty
-
-
-def latent_consistency(*, scale: float = 0.03) -> Term:
-  """Penalises a change of the logit under a step of the latents, (D(G(z)) - D(G(z + δ)))² (zCR).
-
-  Zhao et al. 2021, arXiv:2002.04724: the discriminator's part, δ ~ N(0, scale²) per latent. It
-  costs one more forward of G.
-
-  Args:
-    scale: standard deviation of δ, >= 0; 0.03 in the paper for z ~ N(0, 1).
-
-  Returns:
-    The regularizer.
-
-  Raises:
-    ValueError: if the scale is negative.
-  """
-  _require(
-    is_number(scale, lambda x: x >= 0),
-    f"the step's standard deviation must be >= 0, got {shown(scale)}",
-  )
-
-  def penalty(match: Match) -> jax.Array:
-    # A packed fake has one key and is made of several latents.
-    z = match.latents.reshape(match.keys.shape[0], -1, *match.latents.shape[1:])
-    delta = scale * _per_example(jax.random.normal, match.keys, z)
-    moved = match.generator(match.latents + delta.reshape(match.latents.shape))
-    fake_logits = match.discriminator(stop_gradient(match.fake))
-    return _change(match, fake_logits, stop_gradient(moved))
-
-  return stateless(penalty, uses_real=False)
 
 
 def orthogonal() -> Term:
@@ -331,20 +216,6 @@ def _norm(g: jax.Array) -> jax.Array:
   return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
 
 
-def _change(match: Match, logits: jax.Array, x: jax.Array) -> jax.Array:
-  """Computes the squared change of logits to those of x.
-
-  Logits of fakes must be computed anew: `match.fake_logits` may be of another dropout mask or
-  spectral norm than `match.discriminator`.
-  """
-  return (logits - match.discriminator(x)) ** 2
-
-
-def _per_example(draw: Callable[..., jax.Array], keys: jax.Array, x: jax.Array) -> jax.Array:
-  """Samples an array like x, each example from its own key."""
-  return jax.vmap(lambda key: draw(key, x.shape[1:], x.dtype))(keys)
-
-
 def _off_diagonal(w: jax.Array) -> jax.Array:
   """Sums the squares of WᵀW [out, out] off its diagonal, for W [in, out]."""
   inputs, outputs = w.shape
@@ -355,16 +226,3 @@ def _off_diagonal(w: jax.Array) -> jax.Array:
   # ‖WᵀW‖ = ‖WWᵀ‖, and the diagonal of WᵀW is the columns' squared norms.
   gram = jnp.matmul(w, w.T, precision="highest")
   return jnp.maximum(jnp.sum(gram**2) - jnp.sum(jnp.sum(w**2, axis=0) ** 2), 0)
-
-
-def _require_transform(transform: Transform) -> None:
-  _require(
-    takes(transform, "keys", "x"),
-    f"transform is {shown(transform)}: expected a function of keys [B] and x [B, ...], such as "
-    "flip_and_shift or jitter(scale=0.05)",
-  )
-
-
-def _require(holds: bool, message: str) -> None:
-  if not holds:
-    raise ValueError(message)

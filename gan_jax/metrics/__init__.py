@@ -19,7 +19,11 @@ from gan_jax.metrics.diversity import (
   unit_channels,
 )
 from gan_jax.metrics.features.classifier import classification_accuracy_score
-from gan_jax.metrics.frechet import (
+from gan_jax.metrics.inception_score import InceptionScore, inception_score
+from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
+from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
+from gan_jax.metrics.path_length import lerp, perceptual_path_length, slerp
+from gan_jax.metrics.two_sample.frechet import (
   Gaussian,
   Moments,
   class_frechet_distances,
@@ -27,60 +31,20 @@ from gan_jax.metrics.frechet import (
   merge,
   moments,
 )
-from gan_jax.metrics.inception_score import InceptionScore, inception_score
-from gan_jax.metrics.memorisation import DataCopying, Neighbours, data_copying, nearest_neighbours
-from gan_jax.metrics.mmd import (
-  KernelDistance,
+from gan_jax.metrics.two_sample.memorisation import (
+  DataCopying,
+  Neighbours,
+  data_copying,
+  nearest_neighbours,
+)
+from gan_jax.metrics.two_sample.mmd import (
   kernel_distance,
   polynomial_mmd,
   rbf_mmd,
   squared_mmd,
 )
-from gan_jax.metrics.ms_ssim import multiscale_ssim, scales_that_fit
-from gan_jax.metrics.parzen import LogLikelihood, log_density, parzen_log_likelihood
-from gan_jax.metrics.path_length import lerp, perceptual_path_length, slerp
-from gan_jax.metrics.prdc import PRDC, prdc
-from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
-
-__all__ = [
-  "PRDC",
-  "Average",
-  "DataCopying",
-  "Gaussian",
-  "InceptionScore",
-  "KernelDistance",
-  "LogLikelihood",
-  "Moments",
-  "Neighbours",
-  "class_accuracy",
-  "class_coverage",
-  "class_frechet_distances",
-  "class_kl",
-  "class_shares",
-  "classification_accuracy_score",
-  "data_copying",
-  "feature_diversity",
-  "frechet_distance",
-  "inception_score",
-  "kernel_distance",
-  "lerp",
-  "log_density",
-  "merge",
-  "mode_coverage",
-  "moments",
-  "ms_ssim_diversity",
-  "multiscale_ssim",
-  "nearest_neighbours",
-  "parzen_log_likelihood",
-  "perceptual_path_length",
-  "polynomial_mmd",
-  "prdc",
-  "random_directions",
-  "random_pairs",
-  "rbf_mmd",
-  "scales_that_fit",
-  "slerp",
-  "sliced_wasserstein_distance",
-  "squared_mmd",
-  "unit_channels",
-]
+from gan_jax.metrics.two_sample.prdc import PRDC, prdc
+from gan_jax.metrics.two_sample.sliced_wasserstein import (
+  random_directions,
+  sliced_wasserstein_distance,
+)

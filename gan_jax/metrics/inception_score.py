@@ -10,19 +10,15 @@ ROWS = 256  # examples at once, such that the work on them stays in the cache
 
 
 class InceptionScore(NamedTuple):
-  """An Inception score and what it was made from.
+  """An Inception score.
 
   Attributes:
     mean: over the splits; 1 to the number of classes.
     std: their standard deviation (1 / splits), as papers quote it; not an error of the mean.
-    splits: into how many parts the examples were cut.
-    seed: of the order in which they were cut.
   """
 
   mean: float
   std: float
-  splits: int
-  seed: int
 
 
 def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 0) -> InceptionScore:
@@ -54,7 +50,7 @@ def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 0) -> I
   order = np.random.default_rng(seed).permutation(len(logits))
   cuts = np.arange(splits + 1) * len(logits) // splits
   scores = np.exp([_information(logits[order[a:b]]) for a, b in itertools.pairwise(cuts)])
-  return InceptionScore(float(scores.mean()), float(scores.std()), splits, seed)
+  return InceptionScore(float(scores.mean()), float(scores.std()))
 
 
 def _information(logits: np.ndarray) -> float:

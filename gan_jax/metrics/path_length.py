@@ -83,7 +83,16 @@ def perceptual_path_length(
   """
   start, end, t = (np.asarray(a, np.float64) for a in (start, end, positions))
   _check(start, end, t, epsilon, discard)
-  features = lambda *latents: np.asarray(embed(_images(generate(*latents))), np.float64)
+
+  def features(*latents: np.ndarray) -> np.ndarray:
+    images = generate(*latents)
+    if np.issubdtype(images.dtype, np.integer):
+      raise ValueError(
+        f"the generator returned {images.dtype} images: rounding hides a step this small, so"
+        " expected float images from 0 to 255"
+      )
+    return np.asarray(embed(images), np.float64)
+
   steps = []
   for first in range(0, len(t), batch_size):
     rows = slice(first, first + batch_size)
@@ -96,15 +105,6 @@ def perceptual_path_length(
   least = np.quantile(lengths, discard, method="lower")
   most = np.quantile(lengths, 1 - discard, method="higher")
   return average(lengths[(lengths >= least) & (lengths <= most)])
-
-
-def _images(images: Any) -> Any:
-  if np.issubdtype(images.dtype, np.integer):
-    raise ValueError(
-      f"the generator returned {images.dtype} images: rounding hides a step this small, so expected"
-      " float images from 0 to 255"
-    )
-  return images
 
 
 def _check(

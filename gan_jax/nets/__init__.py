@@ -1,4 +1,4 @@
-"""Networks, one architecture a file; `layers` holds what they share, `convolution` the fast parts.
+"""Networks, one architecture a file; `layers` and `linear` hold the layers that they share.
 
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter

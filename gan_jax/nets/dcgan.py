@@ -12,17 +12,15 @@ import jax.numpy as jnp
 
 from gan_jax.nets.layers import (
   OUTPUTS,
-  Dense,
   Logit,
   Norm,
-  StridedConv,
-  TransposedConv,
   WithLabels,
   image_size,
   labels_for,
   layer_options,
   lookup,
 )
+from gan_jax.nets.linear import Dense, StridedConv, TransposedConv
 
 INIT = nn.initializers.normal(0.02)
 STAGES = {28: 2, 32: 3, 64: 4}  # doublings of the smallest map, which is 7x7 or 4x4

@@ -6,7 +6,7 @@ Flax names parameters by class (`Logit_0`), so the names of these classes are pa
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.game.random import Microbatch, example_keys
-from gan_jax.nets import convolution
+from gan_jax.nets.linear import Dense
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -52,7 +52,7 @@ def lookup(table: Any, name: Any, kind: str) -> Any:
   return table[name] if isinstance(table, dict) else name
 
 
-def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
+def image_size(shape: Sequence[int], sizes: Collection[int]) -> int:
   """Returns the height of square images.
 
   Args:
@@ -65,7 +65,6 @@ def image_size(shape: Sequence[int], sizes: Iterable[int]) -> int:
   Raises:
     ValueError: not (H, W, C) with H = W in sizes; the message lists them.
   """
-  sizes = tuple(sizes)
   if len(shape) != 3 or shape[0] != shape[1] or shape[0] not in sizes:
     raise ValueError(
       f"This network is for square images (H, W, C) of {', '.join(map(str, sizes))} pixels; "
@@ -97,125 +96,6 @@ def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None
   if y is None:
     raise ValueError(f"A network with num_classes={num_classes} needs labels y [B]; got None.")
   return jax.nn.one_hot(y, num_classes)
-
-
-class SpectralNorm(nn.Module):
-  """Divides a weight by its largest singular value.
-
-  Miyato et al. 2018 (arXiv:1802.05957): one step of the power iteration for each training forward,
-  from the vector u that the last one left; the singular vectors count as constants in gradients.
-  """
-
-  epsilon: float = 1e-12
-
-  @nn.compact
-  def __call__(self, weight: jax.Array, *, train: bool) -> jax.Array:
-    """Divides by the largest singular value, sigma.
-
-    Args:
-      weight: weight [..., O], reshaped to a matrix with O columns.
-      train: whether u is updated.
-
-    Returns:
-      weight / sigma; a weight of zeros as it is.
-    """
-    matrix = weight.reshape(-1, weight.shape[-1])
-    constant = jax.lax.stop_gradient(matrix)
-    start = lambda: jax.random.normal(self.make_rng("params"), matrix.shape[1:])
-    u = self.variable("batch_stats", "u", start)
-    right = self._unit(u.value)
-    left = self._unit(constant @ right)
-    if train:
-      new_right = self._unit(left @ constant)
-      # A weight of zeros would turn u to 0, from which the iteration could never recover.
-      right = jnp.where(jnp.any(new_right != 0), new_right, right)
-      if not self.is_initializing():
-        u.value = right
-    sigma = left @ matrix @ right
-    return weight / jnp.where(sigma > self.epsilon, sigma, 1.0)
-
-  def _unit(self, v: jax.Array) -> jax.Array:
-    return v / jnp.maximum(jnp.linalg.norm(v), self.epsilon)
-
-
-class Linear(nn.Module):
-  """A layer that is linear in its input and in a kernel [*window, I, O]; subclasses say how.
-
-  Attributes:
-    features: O.
-    window: extent of the kernel in space.
-    use_bias: adds a bias [O].
-    spectral: divides the kernel by its largest singular value.
-    kernel_init, bias_init: initialisers.
-    dtype: computed in.
-  """
-
-  features: int
-  window: tuple[int, ...] = ()
-  use_bias: bool = True
-  spectral: bool = False
-  kernel_init: Callable = nn.initializers.lecun_normal()
-  bias_init: Callable = nn.initializers.zeros
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-    """Applies the layer to x [B, ..., I]; `train` lets the spectral norm's u move."""
-    if self.features < 1 or x.shape[-1] < 1:
-      raise ValueError(
-        f"A layer from {x.shape[-1]} to {self.features} features: expected at least 1 of each. Set "
-        "the width, or the hidden widths, of the network to at least 1."
-      )
-    shape = (*self.window, x.shape[-1], self.features)
-    kernel = self.param("kernel", self.kernel_init, shape)
-    if self.spectral:
-      kernel = SpectralNorm(name="spectral_norm")(kernel, train=train)
-    out = self.product(x.astype(self.dtype), kernel)
-    if self.use_bias:
-      bias = self.param("bias", self.bias_init, (self.features,)).astype(self.dtype)
-      out = out + bias.reshape((1,) * (out.ndim - 1) + bias.shape)
-    return out
-
-  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Multiplies x, of the dtype computed in, and the float32 kernel."""
-    raise NotImplementedError
-
-
-class Dense(Linear):
-  """A matrix product over the last axis; parameters as in `flax.linen.Dense`."""
-
-  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return x @ kernel.astype(x.dtype)
-
-
-class Conv(Linear):
-  """A convolution of stride 1 that keeps the size; parameters as in `flax.linen.Conv`."""
-
-  window: tuple[int, ...] = (3, 3)
-
-  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.conv(x, kernel)
-
-
-class StridedConv(Linear):
-  """Halves height and width: kernel 4, stride 2, padding 1; parameters as in `flax.linen.Conv`."""
-
-  window: tuple[int, ...] = (4, 4)
-
-  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.strided_conv(x, kernel)
-
-
-class TransposedConv(Linear):
-  """Doubles height and width, the transpose of `StridedConv`.
-
-  Parameters and results are those of `flax.linen.ConvTranspose(O, (4, 4), (2, 2))`.
-  """
-
-  window: tuple[int, ...] = (4, 4)
-
-  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.transposed_conv(x, kernel)
 
 
 class Maxout(nn.Module):
@@ -253,6 +133,7 @@ class Dropout(nn.Module):
     if not train or self.rate == 0 or self.is_initializing():
       return x
     assert self.scope is not None
+    # Of the root, as the collection is of the whole network's batch and not of this layer.
     read = functools.partial(self.scope.root.get_variable, "microbatch")
     microbatch = Microbatch(read("index", 0), read("count", 1))
     keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, microbatch)
@@ -325,18 +206,9 @@ class SelfAttention(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     b, h, w, c = x.shape
-
-    def dense(name: str, features: int, x: jax.Array) -> jax.Array:
-      layer = Dense(
-        features,
-        use_bias=False,
-        spectral=self.spectral,
-        kernel_init=self.kernel_init,
-        dtype=self.dtype,
-        name=name,
-      )
-      return layer(x, train=train)
-
+    options: dict[str, Any] = {"spectral": self.spectral, "kernel_init": self.kernel_init}
+    options |= {"use_bias": False, "dtype": self.dtype}
+    dense = lambda name, features, x: Dense(features, name=name, **options)(x, train=train)
     places = x.reshape(b, h * w, c)
     key, query, value = (dense(name, max(1, c // 8), places) for name in ("f", "g", "h"))
     scores = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=jnp.float32)
@@ -379,6 +251,5 @@ class Logit(nn.Module):
     logits = Dense(1, name="logit", **options)(features, train=train)[:, 0]
     if labels is None:
       return logits
-    width = features.shape[-1]
-    layer = Dense(width, use_bias=False, name="embedding", **options)
+    layer = Dense(features.shape[-1], use_bias=False, name="embedding", **options)
     return logits + jnp.sum(layer(labels, train=train) * features, axis=-1)

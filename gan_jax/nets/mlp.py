@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from gan_jax.nets.layers import (
   ACTIVATIONS,
   OUTPUTS,
-  Dense,
   Dropout,
   Logit,
   Maxout,
@@ -19,6 +18,7 @@ from gan_jax.nets.layers import (
   labels_for,
   lookup,
 )
+from gan_jax.nets.linear import Dense
 
 
 def symmetric_uniform(bound: float) -> Callable:

@@ -10,7 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.nets.layers import Dense, Logit, Maxout, Norm, WithLabels, labels_for
+from gan_jax.nets.layers import Logit, Maxout, Norm, WithLabels, labels_for
+from gan_jax.nets.linear import Dense
 
 
 class PacGANGenerator(nn.Module):

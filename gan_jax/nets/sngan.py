@@ -18,8 +18,6 @@ import jax.numpy as jnp
 
 from gan_jax.nets.layers import (
   OUTPUTS,
-  Conv,
-  Dense,
   Logit,
   Norm,
   SelfAttention,
@@ -28,6 +26,7 @@ from gan_jax.nets.layers import (
   layer_options,
   lookup,
 )
+from gan_jax.nets.linear import Conv, Dense
 
 
 class Plan(NamedTuple):

@@ -13,15 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.nets import convolution
-from gan_jax.nets.layers import (
-  Dense,
-  Dropout,
-  Linear,
-  Norm,
-  StridedConv,
-  TransposedConv,
-  layer_options,
-)
+from gan_jax.nets.layers import Dropout, Norm, layer_options
+from gan_jax.nets.linear import Dense, Linear, StridedConv, TransposedConv
 
 INIT = nn.initializers.normal(0.02)
 

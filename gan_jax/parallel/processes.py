@@ -35,11 +35,9 @@ def start(
     ValueError: if only a part of this is known, or it is out of range.
   """
   given = processes(coordinator, num_processes, process_id)
-  if given is None and not _found_by_jax():
-    return
-  if given is None:
+  if given is None and _found_by_jax():
     jax.distributed.initialize()
-  elif given[1] > 1:
+  elif given is not None and given[1] > 1:
     jax.distributed.initialize(*given)
 
 

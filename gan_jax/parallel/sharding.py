@@ -91,7 +91,7 @@ def _shard_rule(turn: Turn, mesh: Mesh) -> Rule:
       in_specs=(specs, whole, PartitionSpec(AXES), whole),
       out_specs=(owned, whole),
       check_vma=False,
-    )(state.params, state.replace(params={}), batch, context.key)
+    )(state.params, state.replace(params={}), batch, context.key)  # params alone are sharded
 
   return rule
 

@@ -16,7 +16,6 @@ from gan_jax.theory.divergences import (
   total_variation,
   variational_bound,
   wasserstein,
-  wasserstein_of_samples,
 )
 from gan_jax.theory.optimal import (
   OPTIMA,
@@ -27,27 +26,3 @@ from gan_jax.theory.optimal import (
   lipschitz,
   value,
 )
-
-__all__ = [
-  "OPTIMA",
-  "Optimum",
-  "densities",
-  "dynamics",
-  "expected",
-  "f_divergence",
-  "generator_gradient",
-  "jensen_shannon",
-  "kantorovich",
-  "kl",
-  "lipschitz",
-  "neyman",
-  "pearson",
-  "reverse_kl",
-  "squared_hellinger",
-  "total_variation",
-  "toys",
-  "value",
-  "variational_bound",
-  "wasserstein",
-  "wasserstein_of_samples",
-]

@@ -4,16 +4,14 @@
     kl(p, q, weights=dx)         # densities on a grid, by quadrature; weights are volumes of cells
     f_divergence(f, p, q)        # any other, of its f
     variational_bound(conjugate, t, p, q)  # what a discriminator t earns of it
-    estimate(f, log_ratio)       # f-divergence from samples of q with known log p/q, and its error
     wasserstein(p, q, x)         # W₁ of probabilities at points x on the line, exact
 
 p or q may be zero anywhere: what has no finite divergence is inf. The sums take NumPy arrays or
 JAX's, and are of their dtype.
 """
 
-import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -151,40 +149,6 @@ def variational_bound(
   return xp.sum(weights * (earned - paid), axis=-1)
 
 
-class Estimate(NamedTuple):
-  """A mean over samples.
-
-  Attributes:
-    value: the mean.
-    error: its standard error; meaningless if the samples' variance is infinite.
-  """
-
-  value: float
-  error: float
-
-
-def estimate(f: Callable[[Array], Array], log_ratio: Array) -> Estimate:
-  """Estimates D_f(p‖q) = E_q f(p/q) from samples of q, by the plain mean.
-
-  Unbiased where the ratio is exact. Mass of p where q has none is never seen, so it is a lower
-  bound there.
-
-  Args:
-    f: convex with f(1) = 0, such as `gan_jax.losses.kl.generator`.
-    log_ratio: [n], log p/q at n >= 2 independent samples of q.
-
-  Returns:
-    The mean and its standard error.
-
-  Raises:
-    ValueError: for fewer than two samples.
-  """
-  terms = np.asarray(f(np.exp(np.asarray(log_ratio, np.float64))), np.float64)
-  if terms.ndim != 1 or len(terms) < 2:
-    raise ValueError(f"log_ratio must be [n] with n >= 2 samples, got {list(terms.shape)}")
-  return Estimate(float(terms.mean()), float(terms.std(ddof=1) / math.sqrt(len(terms))))
-
-
 def wasserstein(p: Array, q: Array, x: Array) -> Array:
   """Computes W₁ between distributions at the same points of the line, exactly: ∫ |P - Q| dx.
 
@@ -198,29 +162,6 @@ def wasserstein(p: Array, q: Array, x: Array) -> Array:
   """
   xp = _namespace(p, q)
   return xp.sum(xp.abs(xp.cumsum(p - q, axis=-1)[..., :-1]) * (x[1:] - x[:-1]), axis=-1)
-
-
-def wasserstein_of_samples(a: np.ndarray, b: np.ndarray) -> float:
-  """Computes W₁ between two empirical distributions on the line, exactly.
-
-  As an estimate of W₁ between what they were drawn from it is biased upwards by O(n^-½).
-
-  Args:
-    a: samples [n], n >= 1.
-    b: samples [m], m >= 1; n and m may differ.
-
-  Returns:
-    W₁, in units of the samples.
-
-  Raises:
-    ValueError: if either is empty or not a list of numbers.
-  """
-  a, b = (np.asarray(samples, np.float64) for samples in (a, b))
-  if a.ndim != 1 or b.ndim != 1 or not len(a) or not len(b):
-    raise ValueError(f"samples must be [n] and [m], not empty; got {a.shape} and {b.shape}")
-  x = np.sort(np.concatenate([a, b]))
-  share = lambda samples: np.searchsorted(np.sort(samples), x[:-1], side="right") / len(samples)
-  return float(np.sum(np.abs(share(a) - share(b)) * np.diff(x)))
 
 
 def _namespace(*arrays: Array) -> Any:

@@ -17,7 +17,10 @@ import pytest
 from PIL import Image
 
 from gan_jax.data import load
-from gan_jax.metrics.features import inception, weights
+from gan_jax.metrics.features import weights
+from gan_jax.metrics.features.inception import inception
+from gan_jax.metrics.features.inception.network import Network
+from gan_jax.metrics.features.inception.torch_file import read_torch
 
 torch = pytest.importorskip("torch", reason="pip install torch==2.13.0")
 # It registers operators of its own that a torch for CPU does not have; the networks need none.
@@ -75,14 +78,12 @@ def saved(tensors: Any, new: bool) -> bytes:
 @pytest.fixture(scope="module")
 def look(fidelity) -> Callable[[np.ndarray], tuple[Any, Any]]:
   """Our network with the same weights: uint8 images -> outputs, and what each block returned."""
-  variables = inception.variables_of(weights.read_torch(saved(fidelity.state_dict(), new=False)))
+  variables = inception.variables_of(read_torch(saved(fidelity.state_dict(), new=False)))
 
   @jax.jit
   def look(variables: Any, images: jax.Array) -> tuple[Any, Any]:
     x = inception.prepare(images)
-    out, kept = inception.Network().apply(
-      variables, x, capture_intermediates=True, mutable=["intermediates"]
-    )
+    out, kept = Network().apply(variables, x, capture_intermediates=True, mutable=["intermediates"])
     return out, {name: kept["intermediates"][name]["__call__"][0] for name in LAYERS}
 
   return lambda images: jax.device_get(look(variables, images))
@@ -216,6 +217,6 @@ def test_tensors_of_any_layout(new: bool):
     "none": torch.zeros(0, 3),
     "parameter": torch.nn.Parameter(base[0]),
   }
-  found = weights.read_torch(saved(tensors, new))
+  found = read_torch(saved(tensors, new))
   for name, tensor in tensors.items():
     np.testing.assert_array_equal(found[name], tensor.detach().numpy(), strict=True)

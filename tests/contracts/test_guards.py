@@ -192,7 +192,7 @@ MISTAKES = {
     "regularizers is -1.0: expected a number >= 0",
   ),
   "weight of each": (lambda: weighted(np.ones(3)), r"r1 is float64\[3\]: expected a number, or"),
-  "size of NaN": (lambda: regularizers.jitter(scale=np.nan), "must be >= 0, got nan"),
+  "size of NaN": (lambda: losses.jitter(scale=np.nan), "must be >= 0, got nan"),
   "size by name": (lambda: regularizers.gradient_penalty(target="1"), "got target = '1'"),
   "transform": (
     lambda: regularizers.consistency(transform="flip"),

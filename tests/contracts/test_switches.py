@@ -43,7 +43,7 @@ def game():
       "lecam": (0.1, regularizers.lecam()),
       "consistency": (
         0.1,
-        every(2, regularizers.consistency(transform=regularizers.jitter(scale=1))),
+        every(2, regularizers.consistency(transform=losses.jitter(scale=1))),
       ),
     },
     optimizers={"discriminator": optax.adam(1e-3), "generator": optax.rmsprop(1e-3)},

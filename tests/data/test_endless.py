@@ -53,7 +53,7 @@ def test_an_example_depends_on_seed_and_position_alone(name: str):
 def test_stacked_labels_are_the_digits_of_the_channels():
   """Digits that are constant images of their own value show which digit sits in which channel."""
   digits = np.repeat(np.arange(10, dtype=np.uint8), 3)
-  base = table("digits", np.tile(digits[:, None, None, None], (1, 2, 2, 1)), digits, 10)
+  base = table("digits", np.tile(digits[:, None, None, None], (1, 2, 2, 1)), digits, range(10))
   from gan_jax.data.sources.endless import stack
 
   raw = take(stack("stacked:digits", base), 20_000, 0)

@@ -140,7 +140,7 @@ def test_bad_labels_are_refused():
     with pytest.raises(ValueError, match="the labels of bad"):
       table("bad", x, y)
   with pytest.raises(ValueError, match=r"examples of class 3 .*training split, .* classes 0, 1, 2"):
-    table("bad", x, np.arange(4), num_classes=3)
+    table("bad", x, np.arange(4), class_names="abc")
   with pytest.raises(ValueError, match="bad has no examples"):
     table("bad", x[:0], None)
 
@@ -167,7 +167,7 @@ def test_classes_without_an_example_are_told(caplog):
   with caplog.at_level("WARNING", logger="gan_jax"):
     warn_unseen(table("all", images(3, 2, 2, 1), np.arange(3)))
     assert not caplog.text
-    warn_unseen(table("some", images(2, 2, 2, 1), np.array([2, 0]), 4, "abcd"))
+    warn_unseen(table("some", images(2, 2, 2, 1), np.array([2, 0]), "abcd"))
   assert "some has no example of classes b, d to train on" in caplog.text
 
 

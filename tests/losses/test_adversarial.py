@@ -8,7 +8,8 @@ import pytest
 import scipy.optimize
 
 from gan_jax import losses
-from gan_jax.losses.adversarial import DIVERGENCES, LOSSES, AdversarialLoss
+from gan_jax.losses.adversarial import LOSSES, AdversarialLoss
+from gan_jax.losses.divergences import DIVERGENCES
 from gan_jax.theory import OPTIMA, expected, kantorovich, wasserstein
 
 REAL, FAKE = np.float32([2, -1]), np.float32([0.5, -1.5])

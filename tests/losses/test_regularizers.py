@@ -10,6 +10,7 @@ import pytest
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
+from gan_jax import losses
 from gan_jax.game.random import Microbatch, example_keys
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, as_term
@@ -184,7 +185,7 @@ def test_lecam_holds_its_averages_constant():
     lambda: regularizers.gradient_penalty(target=-1),
     lambda: regularizers.dragan(scale=-1),
     lambda: regularizers.latent_consistency(scale=-1),
-    lambda: regularizers.jitter(scale=-1),
+    lambda: losses.jitter(scale=-1),
   ],
 )
 def test_options_out_of_range_are_refused(make):
@@ -250,7 +251,7 @@ def test_flip_and_shift_is_a_flip_and_a_shift_with_reflection():
     for i, j in itertools.product(range(5), range(3)):
       allowed.add(padded[i : i + 16, j : j + 8].tobytes())
   keys = example_keys(jax.random.key(0), 400)
-  made = np.asarray(jax.jit(regularizers.flip_and_shift)(keys, np.tile(image, (400, 1, 1, 1))))
+  made = np.asarray(jax.jit(losses.flip_and_shift)(keys, np.tile(image, (400, 1, 1, 1))))
   assert {x.tobytes() for x in made} == allowed and len(allowed) == 30
 
 
@@ -262,7 +263,7 @@ def test_flip_and_shift_is_for_images():
 
 def test_jitter_is_gaussian():
   x = jnp.ones((2000, 2))
-  noise = np.asarray(regularizers.jitter(scale=0.1)(example_keys(jax.random.key(0), 2000), x)) - 1
+  noise = np.asarray(losses.jitter(scale=0.1)(example_keys(jax.random.key(0), 2000), x)) - 1
   assert abs(noise.mean()) < 0.01 and abs(noise.std() - 0.1) < 0.01
   assert abs(np.mean(noise[:, 0] * noise[:, 1])) < 0.001
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.nets import convolution
+from gan_jax.nets import convolution, im2col
 
 
 class Form(NamedTuple):
@@ -24,7 +24,7 @@ class Form(NamedTuple):
 
 FORMS = {
   "down": Form(
-    functools.partial(convolution.im2col_conv, convolution.HALVING),
+    functools.partial(im2col.im2col_conv, im2col.HALVING),
     convolution.lax_strided_conv,
     convolution.strided_conv,
     scale=2,
@@ -48,7 +48,7 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
 def small_chunks(monkeypatch):
   """Cuts the batch into chunks of one example, as large layers do on one device."""
   monkeypatch.setattr(jax, "device_count", lambda: 1)
-  monkeypatch.setattr(convolution, "PATCH_BYTES", 1)
+  monkeypatch.setattr(im2col, "PATCH_BYTES", 1)
 
 
 def arguments(kind, batch=3, height=3, width=2, inputs=3, outputs=5, dtype="float32", window=None):
@@ -163,11 +163,11 @@ def test_chunks_change_nothing(kind, dtype, small_chunks):
 
 def test_chunk_is_the_largest_divisor_that_fits(monkeypatch):
   monkeypatch.setattr(jax, "device_count", lambda: 1)
-  monkeypatch.setattr(convolution, "PATCH_BYTES", 100)
-  assert [convolution._chunk(64, each) for each in (1, 10, 12, 100, 1000)] == [64, 8, 8, 1, 1]
-  assert convolution._chunk(7, 30) == 1
+  monkeypatch.setattr(im2col, "PATCH_BYTES", 100)
+  assert [im2col._chunk(64, each) for each in (1, 10, 12, 100, 1000)] == [64, 8, 8, 1, 1]
+  assert im2col._chunk(7, 30) == 1
   monkeypatch.setattr(jax, "device_count", lambda: 2)
-  assert convolution._chunk(64, 1000) == 64
+  assert im2col._chunk(64, 1000) == 64
 
 
 # Layers as small as XLA can make them trip over its own simplifications; the last is a common one.
@@ -255,7 +255,7 @@ def test_eight_devices_agree_with_one(kind):
 @pytest.mark.parametrize("kind", FORMS)
 def test_sharded_batch_stays_where_it_is(kind, monkeypatch):
   """Only the kernel gradient crosses devices, even for layers that one device would chunk."""
-  monkeypatch.setattr(convolution, "PATCH_BYTES", 1)
+  monkeypatch.setattr(im2col, "PATCH_BYTES", 1)
   x, k = arguments(kind, batch=16)
   mesh = Mesh(np.array(jax.devices()), "data")
   rows, all_ = (NamedSharding(mesh, PartitionSpec(*spec)) for spec in (["data"], []))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from gan_jax.nets import layers
+from gan_jax.nets import layers, linear
 
 random = np.random.default_rng()
 
@@ -42,7 +42,7 @@ def mapped(function, *arguments):
 def spectral(weight, u, train=True):
   """Returns the normalised weight and the u that is left."""
   variables = {"batch_stats": {"u": u}}
-  out, left = layers.SpectralNorm().apply(variables, weight, train=train, mutable=["batch_stats"])
+  out, left = linear.SpectralNorm().apply(variables, weight, train=train, mutable=["batch_stats"])
   return out, left["batch_stats"]["u"]
 
 
@@ -88,7 +88,7 @@ def test_spectral_norm_of_zeros_is_zeros_and_not_the_end():
 
 
 def test_spectral_norm_starts_with_a_u_that_init_does_not_move():
-  net = layers.SpectralNorm()
+  net = linear.SpectralNorm()
   weight = normal(4, 3)
   start = lambda train: net.init(jax.random.key(0), weight, train=train)["batch_stats"]["u"]
   near(start(True), start(False))
@@ -98,10 +98,10 @@ def test_spectral_norm_starts_with_a_u_that_init_does_not_move():
 # --- linear layers ------------------------------------------------------------------------------
 
 FLAX = {
-  layers.Dense: (nn.Dense(5), ()),
-  layers.Conv: (nn.Conv(5, (3, 3)), (3, 3)),
-  layers.StridedConv: (nn.Conv(5, (4, 4), (2, 2), 1), (4, 4)),
-  layers.TransposedConv: (nn.ConvTranspose(5, (4, 4), (2, 2)), (4, 4)),
+  linear.Dense: (nn.Dense(5), ()),
+  linear.Conv: (nn.Conv(5, (3, 3)), (3, 3)),
+  linear.StridedConv: (nn.Conv(5, (4, 4), (2, 2), 1), (4, 4)),
+  linear.TransposedConv: (nn.ConvTranspose(5, (4, 4), (2, 2)), (4, 4)),
 }
 
 
@@ -116,14 +116,14 @@ def test_layer_is_that_of_flax(layer):
 
 
 def test_layer_computes_in_dtype_and_keeps_float32_parameters():
-  layer = layers.Dense(3, dtype=jnp.bfloat16)
+  layer = linear.Dense(3, dtype=jnp.bfloat16)
   out, variables = layer.init_with_output(jax.random.key(0), normal(2, 4))
   assert out.dtype == jnp.bfloat16
   assert {p.dtype for p in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
 def test_spectral_layer_has_norm_one():
-  layer = layers.Dense(3, use_bias=False, spectral=True)
+  layer = linear.Dense(3, use_bias=False, spectral=True)
   variables = {"params": {"kernel": jnp.diag(jnp.array([5.0, 1.0, 0.5]))}}
   variables["batch_stats"] = {"spectral_norm": {"u": jnp.array([1.0, 0.0, 0.0])}}
   near(layer.apply(variables, jnp.eye(3)), np.diag([1, 0.2, 0.1]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from gan_jax.nets.layers import Linear
+from gan_jax.nets.linear import Linear
 from gan_jax.nets.translation import (
   PatchDiscriminator,
   PixelDiscriminator,

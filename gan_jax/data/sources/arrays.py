@@ -71,9 +71,7 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
     training = labels
   x = _examples(name, arrays[x_key], options)
   y, classes = encode_split(name, labels, len(x), training)
-  if y is None or classes is None:
-    return table(name, x, None)
-  return table(name, x, y, len(classes), _names(name, arrays, classes))
+  return table(name, x, y, None if classes is None else _names(name, arrays, classes))
 
 
 def _only(name: str, arrays: Raw, names: Sequence[str]) -> str | None:
@@ -97,24 +95,21 @@ def _warn_left_out(name: str, arrays: Raw, used: Sequence[str | None]) -> None:
     if key not in used and array.ndim and (key in images or len(array) == size)
   ]
   if unused:
-    _LOG.warning("%s: left out %s; used are %s", name, ", ".join(unused), _used(used))
+    read = [key for key in used if key and key != _CLASS_NAMES]
+    _LOG.warning("%s: left out %s; used are %s", name, ", ".join(unused), ", ".join(read))
 
 
-def _used(names: Sequence[str | None]) -> str:
-  return ", ".join(name for name in names if name not in (None, _CLASS_NAMES))
-
-
-def _names(name: str, arrays: Raw, classes: np.ndarray) -> Sequence[str]:
+def _names(name: str, arrays: Raw, classes: np.ndarray) -> Sequence[object]:
   """Returns names of classes: the file's own names if it has them, else the labels."""
   names = arrays.get(_CLASS_NAMES)
   if names is None or classes.dtype.kind == "U":
-    return [str(label) for label in classes.tolist()]
+    return classes.tolist()
   if names.dtype.kind != "U" or names.ndim != 1 or len(names) <= classes.max():
     raise ValueError(
       f"{name} has {_CLASS_NAMES} {names.dtype} {list(names.shape)}: expected text, one for each"
       f" label from 0 to {classes.max()}"
     )
-  return [str(label) for label in names[classes].tolist()]
+  return names[classes].tolist()
 
 
 def read_npz(name: str, file: IO[bytes], memory_limit: int) -> Raw:

@@ -4,6 +4,7 @@ Ring as in Metz et al. 2017 (arXiv:1611.02163), grid as in Srivastava et al. 201
 (arXiv:1705.07761): two-dimensional Gaussian mixtures, the classic test for mode collapse.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -27,20 +28,9 @@ class Mixture(NamedTuple):
   std: float
 
 
-def _ring(modes: int, std: float) -> Mixture:
-  angle = 2 * np.pi * np.arange(modes) / modes  # without the endpoint, or mode 0 would count twice
-  return Mixture(np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32), std)
-
-
-def _grid(ticks: np.ndarray, std: float) -> Mixture:
-  return Mixture(
-    np.stack(np.meshgrid(ticks, ticks, indexing="ij"), axis=-1).reshape(-1, 2).astype(np.float32),
-    std,
-  )
-
-
-RING8 = _ring(8, 0.01)
-GRID25 = _grid(np.array([-4, -2, 0, 2, 4]), 0.05)
+_ANGLES = 2 * np.pi * np.arange(8) / 8  # without the endpoint, or mode 0 would count twice
+RING8 = Mixture(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1).astype(np.float32), 0.01)
+GRID25 = Mixture(np.array([*itertools.product((-4, -2, 0, 2, 4), repeat=2)], np.float32), 0.05)
 DIRAC = Mixture(np.zeros((1, 1), np.float32), 0.0)  # of Mescheder et al. 2018, arXiv:1801.04406
 MIXTURES = {"ring8": RING8, "grid25": GRID25}  # with modes to be scored by
 POINTS = MIXTURES | {"dirac": DIRAC}

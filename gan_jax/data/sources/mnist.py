@@ -10,7 +10,6 @@ import math
 import pathlib
 import re
 import struct
-from typing import NamedTuple
 
 import numpy as np
 
@@ -43,7 +42,7 @@ def open_bundled(name: str, argument: str, split: str, options: Options) -> Sour
     raise ValueError(f"{file} is damaged (its sha256 is wrong): reinstall gan_jax")
   arrays = read_npz(name, io.BytesIO(content), options.memory_limit)
   x = fit_all(name, arrays[f"x_{split}"][..., None], options)
-  return table(name, x, arrays[f"y_{split}"], 10)
+  return table(name, x, arrays[f"y_{split}"], range(10))
 
 
 def open_idx(argument: str, split: str, options: Options) -> Source:
@@ -75,12 +74,10 @@ def open_idx(argument: str, split: str, options: Options) -> Source:
   x = fit_all(name, np.ascontiguousarray(x)[..., None], options)
   mapping = _mapping(folder, of)
   if mapping is not None and labels is not None:
-    known, _ = encode(f"{name} by {mapping.path.name}", labels, len(x), mapping.labels)
-    return table(name, x, known, len(mapping.labels), mapping.names)
+    known, names = mapping
+    return table(name, x, encode(f"{name} by {of}-mapping.txt", labels, len(x), known)[0], names)
   y, classes = encode_split(name, labels, len(x), training)
-  if y is None or classes is None:
-    return table(name, x, None)
-  return table(name, x, y, len(classes), [str(label) for label in classes.tolist()])
+  return table(name, x, y, None if classes is None else classes.tolist())
 
 
 def _set(name: str, path: pathlib.Path) -> tuple[pathlib.Path, str]:
@@ -105,16 +102,11 @@ def _labels(folder: pathlib.Path, split: str, of: str, memory_limit: int) -> np.
     return None
 
 
-class _Mapping(NamedTuple):
-  """Classes of an EMNIST set: their labels in its files, and the characters they are."""
+def _mapping(folder: pathlib.Path, of: str) -> tuple[np.ndarray, list[str]] | None:
+  """Reads the labels of EMNIST's classes and the characters that they are.
 
-  path: pathlib.Path
-  labels: np.ndarray
-  names: list[str]
-
-
-def _mapping(folder: pathlib.Path, of: str) -> _Mapping | None:
-  """Reads which characters labels stand for: in each line a label and codes, the last is used."""
+  In each line are a label and codes, of which the last is used.
+  """
   path = folder / f"{of}-mapping.txt"
   if not of or not path.is_file():
     return None
@@ -128,7 +120,7 @@ def _mapping(folder: pathlib.Path, of: str) -> _Mapping | None:
     raise ValueError(
       f"{path} cannot be read ({error}): expected in each line a label and its character's code"
     ) from error
-  return _Mapping(path, labels, names)
+  return labels, names
 
 
 def find_idx(folder: pathlib.Path, split: str, kind: str, of: str = "") -> pathlib.Path:

@@ -64,7 +64,6 @@ class Classifier(NamedTuple):
     num_classes: number of classes.
     shape: (H, W, C) of the images it knows.
     accuracy: share of the test images it gets right.
-    num_test: how many these were.
     sha256: checksum of the weights.
   """
 
@@ -72,7 +71,6 @@ class Classifier(NamedTuple):
   num_classes: int
   shape: tuple[int, ...]
   accuracy: float
-  num_test: int
   sha256: str
 
   @property
@@ -202,10 +200,8 @@ def classifier_for(
 
 def _classifier(params: Any, accuracy: float, test: Arrays, num_classes: int) -> Classifier:
   checksum = hashlib.sha256(serialization.msgpack_serialize(params)).hexdigest()
-  on_device = jax.device_put(params)
-  return Classifier(
-    on_device, num_classes, test["x"].shape[1:], float(accuracy), len(test["x"]), checksum
-  )
+  shape = test["x"].shape[1:]
+  return Classifier(jax.device_put(params), num_classes, shape, float(accuracy), checksum)
 
 
 @fixed

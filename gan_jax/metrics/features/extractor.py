@@ -93,7 +93,13 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   Yields:
     {name: float32 [n, ...]}, n at most the batch size, padding removed.
   """
-  _check(images, batch_size)
+  if images.dtype != np.uint8 or images.ndim != 4 or len(images) == 0:
+    raise ValueError(
+      f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, C] with N >= 1; "
+      "quantise what a generator makes, as a saved PNG would"
+    )
+  if batch_size < 1:
+    raise ValueError(f"batch_size is {batch_size}: expected 1 or more")
   # The devices of this process: on several hosts, each looks at its own images.
   mesh = Mesh(np.array(jax.local_devices()), ("data",))
   size = -(-min(batch_size, len(images)) // mesh.size) * mesh.size
@@ -137,13 +143,3 @@ def _partial(extractor: Extractor) -> Partial:
 
 def _fetch(outputs: dict[str, jax.Array], n: int) -> Outputs:
   return {name: np.asarray(x)[:n] for name, x in outputs.items()}
-
-
-def _check(images: np.ndarray, batch_size: int) -> None:
-  if images.dtype != np.uint8 or images.ndim != 4 or len(images) == 0:
-    raise ValueError(
-      f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, C] with N >= 1; "
-      "quantise what a generator makes, as a saved PNG would"
-    )
-  if batch_size < 1:
-    raise ValueError(f"batch_size is {batch_size}: expected 1 or more")

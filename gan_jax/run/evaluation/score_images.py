@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_jax.data import KINDS, NoSplitError, Source, load, take
 from gan_jax.metrics.features.cache import content_hash
-from gan_jax.metrics.features.reference_statistics import Statistics, read_statistics
+from gan_jax.metrics.two_sample.reference_statistics import Statistics, read_statistics
 from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.evaluators.evaluator import SampleFn
@@ -36,7 +36,7 @@ def score_images(
   """Scores images against those of a data set.
 
   Either may be statistics of features, for Fréchet distances: an .npz file of
-  `gan_jax.metrics.features.reference_statistics`.
+  `gan_jax.metrics.two_sample.reference_statistics`.
 
   Args:
     real: data set as `gan_jax.data.load` knows it, or the path of a folder or an .npz file.

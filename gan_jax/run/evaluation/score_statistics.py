@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from gan_jax.data import Source
 from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
-from gan_jax.metrics.features.reference_statistics import Statistics
-from gan_jax.metrics.frechet import Gaussian, Moments, frechet_distance, moments
+from gan_jax.metrics.two_sample.frechet import Gaussian, Moments, frechet_distance, moments
+from gan_jax.metrics.two_sample.reference_statistics import Statistics
 from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.evaluators.features import FEATURES, ExtractorInputs

@@ -32,7 +32,7 @@ def stripes(n: int, seed: int, name: str = "stripes", labelled: bool = True) -> 
   y = rng.integers(CLASSES, size=n).astype(np.int32)
   stripe = 150 * np.repeat(np.eye(CLASSES, dtype=int), 3, axis=1)[y]  # [n, 30]
   x = rng.integers(0, 100, size=(n, 8, 30, 1)) + stripe[:, None, :, None]
-  return table(name, x.astype(np.uint8), y if labelled else None, CLASSES)
+  return table(name, x.astype(np.uint8), y if labelled else None, range(CLASSES))
 
 
 def bright(images):
@@ -250,7 +250,7 @@ def test_no_score_depends_on_the_order_of_images(judged, monkeypatch: pytest.Mon
     spec, fakes = evaluation_spec(network, metrics, "test"), take(train, 150)
     judge = functools.partial(evaluator_for, train, num_fake=150, spec=spec)
     ranked = by_class(test.arrays)
-    ranked = table("sorted", ranked["x"], ranked.get("y"), test.num_classes)
+    ranked = table("sorted", ranked["x"], ranked.get("y"), test.classes or None)
     assert judge(ranked)(own(by_class(fakes))) == judge(test)(own(fakes))  # to the last bit
 
 

@@ -47,12 +47,11 @@ def open_folder(argument: str, split: str, options: Options, *, kind: str = "fol
   splits = splits_of(name, options.path(argument), split)
   if split not in splits:
     raise NoSplitError(_no_split(name, options.path(argument), split))
-  images = listing(splits[split])
-  training = (
-    listing(splits["train"], tell=False) if split == "test" and "train" in splits else images
-  )
-  y, classes = encode_split(name, images.labels, len(images.names), training.labels)
-  return _source(name, [splits[split].file(n) for n in images.names], y, classes, options)
+  names, labels = listing(splits[split])
+  other = split == "test" and "train" in splits
+  training = listing(splits["train"], tell=False)[1] if other else labels
+  y, classes = encode_split(name, labels, len(names), training)
+  return _source(name, [splits[split].file(n) for n in names], y, classes, options)
 
 
 def _no_split(name: str, root: pathlib.Path, split: str) -> str:
@@ -79,9 +78,12 @@ def _source(
   if names is not None:
     _LOG.info("%s: %d images of %s", name, len(files), listed(names))
   if len(files) * math.prod(shape) > options.memory_limit:
-    read = functools.partial(_read, files, y, decode)
-    count = None if names is None else len(names)
-    called = None if names is None else class_names(names)
+
+    def read(indices: np.ndarray) -> Raw:
+      raw = {"x": np.stack([decode(files[i]) for i in indices])}
+      return raw if y is None else {**raw, "y": y[indices]}
+
+    count, called = (None, None) if names is None else (len(names), class_names(names))
     return Source(name, shape, len(files), count, {}, read=read, class_names=called)
   _LOG.info("%s: decoding %d images", name, len(files))
   x = np.empty((len(files), *shape), np.uint8)
@@ -90,7 +92,7 @@ def _source(
     x[i] = decode(files[i])
 
   _in_threads(put, range(len(files)))
-  return table(name, x, y, None if names is None else len(names), names)
+  return table(name, x, y, names)
 
 
 def _common_shape(
@@ -139,16 +141,6 @@ def _decode(path: File, shape: tuple[int, int, int], size: int | None) -> np.nda
       f" {shape[0]}. {RESIZE}"
     )
   return image
-
-
-def _read(
-  files: Sequence[File],
-  y: np.ndarray | None,
-  decode: Callable[[File], np.ndarray],
-  indices: np.ndarray,
-) -> Raw:
-  x = np.stack([decode(files[i]) for i in indices])
-  return {"x": x} if y is None else {"x": x, "y": y[indices]}
 
 
 def _in_threads(function: Callable[[T], U], items: Sequence[T]) -> list[U]:

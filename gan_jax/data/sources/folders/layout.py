@@ -9,7 +9,7 @@ import logging
 import pathlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -27,18 +27,6 @@ _SPLITS = {
 _DOMAIN = re.compile(r"(train|test|val)([ab])", re.IGNORECASE)  # of CycleGAN's folders
 _SHARD, _IN_SHARD = re.compile(r"\d{5}"), re.compile(r"\d{5}/img\d{8}\.\w+")  # of StyleGAN's
 _STYLEGAN = "dataset.json"
-
-
-class Listing(NamedTuple):
-  """Images of a split.
-
-  Attributes:
-    names: of their files, in the order of the table.
-    labels: of each, as folders or StyleGAN's file have it, [N]; None without classes.
-  """
-
-  names: Sequence[str]
-  labels: np.ndarray | None
 
 
 def splits_of(name: str, root: pathlib.Path, split: str) -> Mapping[str, Tree]:
@@ -140,7 +128,7 @@ def _splits(tree: Tree, split: str) -> Mapping[str, Tree]:
   return {kind: tree.below(folder) for kind, folder in by_kind.items() if folder}
 
 
-def listing(tree: Tree, tell: bool = True) -> Listing:
+def listing(tree: Tree, tell: bool = True) -> tuple[Sequence[str], np.ndarray | None]:
   """Lists the images of a split and their labels.
 
   Args:
@@ -148,7 +136,8 @@ def listing(tree: Tree, tell: bool = True) -> Listing:
     tell: whether to say what might have been meant otherwise.
 
   Returns:
-    The images; in the order of their names, class by class.
+    (names of the images, in the order of these, class by class; their labels as folders or
+    StyleGAN's file have them, [N], None without classes).
 
   Raises:
     FileNotFoundError: no images, or a class without any.
@@ -158,24 +147,24 @@ def listing(tree: Tree, tell: bool = True) -> Listing:
   if not images:
     raise FileNotFoundError(_no_images(tree.where))
   if (known := _stylegan_labels(tree)) is not None:
-    return Listing(images, known(images))
+    return images, known(images)
   if loose and folders:
     raise ValueError(
       f"{tree.where} has images ({loose[0]}, ...) beside folders ({folders[0]}, ...): either every"
       " image lies in the folder of its class, or there are no folders"
     )
   if not folders:
-    return Listing(loose, None)
+    return loose, None
   if empty := sorted(
     {n[:-1] for n in tree.names if n.endswith("/") and n.count("/") == 1} - {*folders}
   ):
     raise FileNotFoundError(_no_images(f"{tree.where}/{empty[0]}"))
   if all(map(_IN_SHARD.fullmatch, images)):
-    return Listing(images, None)
+    return images, None
   if tell:
     _warn_of_classes(tree.where, folders, images)
   by_class = sorted(images, key=lambda n: (n.split("/")[0], n))
-  return Listing(by_class, np.array([n.split("/")[0] for n in by_class]))
+  return by_class, np.array([n.split("/")[0] for n in by_class])
 
 
 def _warn_of_classes(where: str, folders: Sequence[str], images: Sequence[str]) -> None:

@@ -186,7 +186,7 @@ def _terms(config: ConfigDict, kind: str, example: Example) -> dict[str, tuple[W
     if len(example.shape) == 1 and "transform" in inspect.signature(factory).parameters:
       # Points cannot be flipped and shifted.
       with naming("config.jitter"):
-        options["transform"] = regularizers.jitter(scale=config.jitter)
+        options["transform"] = losses.jitter(scale=config.jitter)
     with naming(f"config.regularizer_options.{name}"):
       term = factory(**options)
     with naming(f"config.{kind}.{name}"):

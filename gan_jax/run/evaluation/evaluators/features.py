@@ -8,7 +8,7 @@ import numpy as np
 from gan_jax.data import Source, take
 from gan_jax.metrics.features.classifier import classifier_for
 from gan_jax.metrics.features.extractor import Extractor
-from gan_jax.metrics.features.inception import inception
+from gan_jax.metrics.features.inception.inception import inception
 from gan_jax.metrics.features.pixels import pixels, random_projection
 from gan_jax.metrics.features.vgg16 import vgg16
 

@@ -15,14 +15,17 @@ from gan_jax.metrics.diversity import feature_diversity, ms_ssim_diversity
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.features.classifier import classification_accuracy_score
-from gan_jax.metrics.frechet import class_frechet_distances, frechet_distance, moments
 from gan_jax.metrics.inception_score import inception_score
-from gan_jax.metrics.memorisation import data_copying
-from gan_jax.metrics.mmd import kernel_distance, rbf_mmd
 from gan_jax.metrics.ms_ssim import WINDOW, scales_that_fit
 from gan_jax.metrics.path_length import perceptual_path_length
-from gan_jax.metrics.prdc import prdc
-from gan_jax.metrics.sliced_wasserstein import random_directions, sliced_wasserstein_distance
+from gan_jax.metrics.two_sample.frechet import class_frechet_distances, frechet_distance, moments
+from gan_jax.metrics.two_sample.memorisation import data_copying
+from gan_jax.metrics.two_sample.mmd import kernel_distance, rbf_mmd
+from gan_jax.metrics.two_sample.prdc import prdc
+from gan_jax.metrics.two_sample.sliced_wasserstein import (
+  random_directions,
+  sliced_wasserstein_distance,
+)
 from gan_jax.run.config import aliases
 from gan_jax.run.evaluation.evaluators.metric import FeatureSet, Metric, Reference, Scores, fixed
 

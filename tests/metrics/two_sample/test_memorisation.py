@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_jax.metrics import data_copying, nearest_neighbours, pairs
+from gan_jax.metrics import data_copying, nearest_neighbours
+from gan_jax.metrics.two_sample import pairs
 
 
 def normal(seed: int, n: int, d: int = 6, std: float = 1.0) -> np.ndarray:

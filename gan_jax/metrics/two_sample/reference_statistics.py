@@ -16,7 +16,7 @@ import numpy as np
 
 from gan_jax.files import npz_names, read_npz
 from gan_jax.metrics.features.cache import content_hash
-from gan_jax.metrics.frechet import Gaussian, moments
+from gan_jax.metrics.two_sample.frechet import Gaussian, moments
 
 PAIRS = {  # what the features are: the names that a mean and a covariance go by
   "features": (("mu", "sigma"), ("mean", "cov")),

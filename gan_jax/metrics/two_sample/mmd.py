@@ -1,11 +1,11 @@
 """The squared maximum mean discrepancy: for any kernel, and as KID and CMMD."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.pairs import feature_sets, tiles
+from gan_jax.metrics.diversity import Average, average
+from gan_jax.metrics.two_sample.pairs import feature_sets, tiles
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # [n, d], [m, d] -> [n, m]
 
@@ -30,24 +30,6 @@ def squared_mmd(kernel: Kernel, x: np.ndarray, y: np.ndarray, *, unbiased: bool)
   return within - 2 * across / (len(x) * len(y))
 
 
-class KernelDistance(NamedTuple):
-  """A kernel distance and what it was made from.
-
-  Attributes:
-    mean: over the subsets. Its expectation does not depend on the counts, and is 0 for two sets of
-      one distribution: a sample of that can be negative.
-    error: the standard error of this mean over the draw of subsets. Where subsets share examples
-      (subsets * subset_size > n), it says nothing of how the mean would vary with the examples.
-    subsets: how many.
-    subset_size: examples of each set in a subset.
-  """
-
-  mean: float
-  error: float
-  subsets: int
-  subset_size: int
-
-
 def kernel_distance(
   real: np.ndarray,
   fake: np.ndarray,
@@ -55,7 +37,7 @@ def kernel_distance(
   subsets: int = 100,
   subset_size: int = 1000,
   seed: int | np.random.Generator,
-) -> KernelDistance:
+) -> Average:
   """Computes the kernel distance, KID on Inception features.
 
   The mean of `polynomial_mmd` over subsets, each drawn without replacement: Bińkowski et al. 2018
@@ -69,7 +51,10 @@ def kernel_distance(
     seed: of the draws, or their generator.
 
   Returns:
-    The distance, not scaled: it is often quoted times 1000.
+    The mean over the subsets, not scaled: it is often quoted times 1000. Its expectation does not
+    depend on the counts, and is 0 for two sets of one distribution: a sample of that can be
+    negative. Its error is over the draw of subsets. Where these share examples (subsets *
+    subset_size > n), it says nothing of how the mean would vary with the examples.
 
   Raises:
     ValueError: shapes that do not fit, numbers that are not finite, or too few examples.
@@ -84,9 +69,7 @@ def kernel_distance(
     )
   rng = np.random.default_rng(seed)
   draw = lambda x: x[rng.choice(len(x), subset_size, replace=False)]
-  estimates = np.array([_polynomial_mmd(draw(real), draw(fake)) for _ in range(subsets)])
-  error = float(estimates.std(ddof=1) / np.sqrt(subsets))
-  return KernelDistance(float(estimates.mean()), error, subsets, subset_size)
+  return average(np.array([_polynomial_mmd(draw(real), draw(fake)) for _ in range(subsets)]))
 
 
 def polynomial_mmd(real: np.ndarray, fake: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_jax.metrics import frechet_distance, moments
-from gan_jax.metrics.features.reference_statistics import read_statistics
+from gan_jax.metrics.two_sample.reference_statistics import read_statistics
 
 FEATURES = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
 MEAN, COVARIANCE = FEATURES.mean(axis=0), np.cov(FEATURES, rowvar=False)
@@ -51,7 +51,7 @@ def test_images_are_no_statistics(tmp_path):
 
 def test_images_beside_statistics_are_not_read(tmp_path, monkeypatch):
   path = saved(tmp_path, mu=MEAN, sigma=COVARIANCE, arr_0=np.zeros((2000, 8, 8, 3), np.uint8))
-  monkeypatch.setattr("gan_jax.metrics.features.reference_statistics.LIMIT", 10_000)
+  monkeypatch.setattr("gan_jax.metrics.two_sample.reference_statistics.LIMIT", 10_000)
   assert read_statistics(path).features.mean.shape == (5,)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.pairs import distance_tiles, feature_set, feature_sets, tiles
+from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_set, feature_sets, tiles
 
 
 class Neighbours(NamedTuple):
@@ -90,12 +90,9 @@ def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> D
   held_out = feature_set(held_out, "held-out")
   of_held_out = np.sort(nearest_neighbours(train, held_out).distances[:, 0])
   of_fakes = nearest_neighbours(train, fake).distances[:, 0]
-  below, upto = (
-    np.searchsorted(of_held_out, of_fakes, "left"),
-    np.searchsorted(of_held_out, of_fakes, "right"),
-  )
+  ranks = np.searchsorted(of_held_out, of_fakes) + np.searchsorted(of_held_out, of_fakes, "right")
   pairs = len(of_held_out) * len(of_fakes)
-  further = float((below + upto).sum()) / 2  # Mann & Whitney's U of the generated examples
+  further = float(ranks.sum()) / 2  # Mann & Whitney's U of the generated examples
   spread = np.sqrt(pairs * (len(of_held_out) + len(of_fakes) + 1) / 12)
   return DataCopying(1 - further / pairs, float((further - pairs / 2) / spread))
 

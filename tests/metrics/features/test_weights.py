@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from gan_jax.metrics.features import weights
-from gan_jax.metrics.features.weights import Weights, find, load, read_torch, save
+from gan_jax.metrics.features.inception.torch_file import read_torch
+from gan_jax.metrics.features.weights import Weights, find, load, save
 
 ARRAYS = {
   "conv.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_jax.metrics import pairs, rbf_mmd
+from gan_jax.metrics import rbf_mmd
+from gan_jax.metrics.two_sample import pairs
 
 
 def normal(seed: int, n: int, d: int, mean: float = 0.0, std: float = 1.0) -> np.ndarray:

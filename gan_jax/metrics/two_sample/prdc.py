@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.pairs import distance_tiles, feature_sets
+from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_sets
 
 
 class PRDC(NamedTuple):
@@ -17,14 +17,12 @@ class PRDC(NamedTuple):
       real examples cannot raise. 1 is expected for two sets of one distribution; can be above 1.
     coverage: the share of real balls with a fake example in them: recall that outliers of the fake
       examples cannot raise. 1 - 2^-k, about, for large equal counts of one distribution.
-    k: whose distance is the radius of a ball.
   """
 
   precision: float
   recall: float
   density: float
   coverage: float
-  k: int
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
@@ -65,7 +63,6 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
     recall=float(recalled.mean()),
     density=float((1 / k) * balls.mean()),
     coverage=float(covered.mean()),
-    k=k,
   )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-from gan_jax.metrics.pairs import feature_set, feature_sets
+from gan_jax.metrics.two_sample.pairs import feature_set, feature_sets
 
 
 class Moments(NamedTuple):
@@ -32,14 +32,6 @@ class Moments(NamedTuple):
     if self.n < 2:
       raise ValueError(f"a covariance needs at least 2 feature vectors, and there is {self.n}")
     return self.scatter / (self.n - 1)
-
-  @property
-  def rank_deficient(self) -> bool:
-    """Whether there are too few vectors for a covariance of full rank, n <= d.
-
-    A distance from such moments is finite and well-defined, but mostly bias.
-    """
-    return self.n <= len(self.mean)
 
 
 class Gaussian(NamedTuple):

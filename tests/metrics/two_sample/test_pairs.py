@@ -9,12 +9,12 @@ from gan_jax.metrics import (
   data_copying,
   kernel_distance,
   nearest_neighbours,
-  pairs,
   polynomial_mmd,
   prdc,
   rbf_mmd,
 )
-from gan_jax.metrics.pairs import distance_tiles, feature_set, tiles
+from gan_jax.metrics.two_sample import pairs
+from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_set, tiles
 
 COMPARED = {
   "kernel_distance": lambda x, y: kernel_distance(x, y, subsets=2, subset_size=3, seed=0),

@@ -43,27 +43,6 @@ def sliced_wasserstein_distance(
     ValueError: shapes that do not fit, numbers that are not finite, or p < 1.
   """
   x, y, lines = (np.asarray(a, np.float64) for a in (real, fake, directions))
-  _check(x, y, lines, order)
-  weights, i, j = _matching(len(x), len(y))
-  total = 0.0
-  for first in range(0, len(lines), BLOCK):
-    block = lines[first : first + BLOCK]
-    gaps = np.sort(block @ x.T, axis=1)[:, i] - np.sort(block @ y.T, axis=1)[:, j]
-    total += float((np.abs(gaps) ** order @ weights).sum())
-  return (total / len(lines)) ** (1 / order)
-
-
-def _matching(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Matches n sorted numbers with m, quantile by quantile.
-
-  Returns:
-    The mass that moves, with sum 1, from which of the n, to which of the m.
-  """
-  ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)  # in units of 1 / nm
-  return np.diff(ends, prepend=0) / (n * m), (ends - 1) // m, (ends - 1) // n
-
-
-def _check(x: np.ndarray, y: np.ndarray, lines: np.ndarray, order: float) -> None:
   if any(a.ndim != 2 or len(a) == 0 or a.shape[1:] != x.shape[1:] for a in (x, y, lines)):
     raise ValueError(
       f"real {list(x.shape)}, fake {list(y.shape)} and directions {list(lines.shape)} do not fit:"
@@ -76,3 +55,16 @@ def _check(x: np.ndarray, y: np.ndarray, lines: np.ndarray, order: float) -> Non
     raise ValueError("directions are not of length 1, by which distances would be stretched")
   if order < 1:
     raise ValueError(f"order is {order}: expected 1 or more")
+  weights, i, j = _matching(len(x), len(y))
+  total = 0.0
+  for first in range(0, len(lines), BLOCK):
+    block = lines[first : first + BLOCK]
+    gaps = np.sort(block @ x.T, axis=1)[:, i] - np.sort(block @ y.T, axis=1)[:, j]
+    total += float((np.abs(gaps) ** order @ weights).sum())
+  return (total / len(lines)) ** (1 / order)
+
+
+def _matching(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Matches n sorted numbers with m by quantile: masses that sum to 1, places in n, places in m."""
+  ends = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)  # in units of 1 / nm
+  return np.diff(ends, prepend=0) / (n * m), (ends - 1) // m, (ends - 1) // n

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.metrics.features import inception, weights
-from gan_jax.metrics.features.inception import Block, Network, Unit, prepare
+from gan_jax.metrics.features import weights
+from gan_jax.metrics.features.inception import inception, network
+from gan_jax.metrics.features.inception.inception import prepare
+from gan_jax.metrics.features.inception.network import Block, Network, Unit
 
 
 def arrays(seed: int) -> dict[str, np.ndarray]:
@@ -41,7 +43,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, dict[s
   return path, found
 
 
-def filled(layer: inception.Layer, x: np.ndarray, **values: float) -> np.ndarray:
+def filled(layer: network.Layer, x: np.ndarray, **values: float) -> np.ndarray:
   """Applies a layer whose arrays are each filled with one value, by the name of their kind."""
   module = Block(layer)
   shapes = jax.eval_shape(module.init, jax.random.key(0), x)
@@ -52,16 +54,16 @@ def filled(layer: inception.Layer, x: np.ndarray, **values: float) -> np.ndarray
 PLAIN = {"kernel": 1.0, "scale": 1.0, "bias": 0.0, "mean": 0.0, "var": 1 - 1e-3}
 SPIKE = np.zeros((1, 3, 3, 1), np.float32)
 SPIKE[0, 0, 0] = 36
-BLOCKS = dict(zip(("5b", "5c", "5d", "6a", "6b", "6c", "6d"), inception.TRUNK[-7:], strict=True))
-BLOCKS |= dict(zip(("6e", "7a", "7b", "7c"), inception.TOP, strict=True))
+BLOCKS = dict(zip(("5b", "5c", "5d", "6a", "6b", "6c", "6d"), network.TRUNK[-7:], strict=True))
+BLOCKS |= dict(zip(("6e", "7a", "7b", "7c"), network.TOP, strict=True))
 AVERAGING = {"5b": 32, "5c": 64, "5d": 64, **{f"6{i}": 192 for i in "bcde"}, "7b": 192}
 
 
 def test_averages_do_not_count_the_padding():
   """A corner has 4 neighbours, an edge 6, the middle 9; padding that counts makes all of them 9."""
   expected = 36 / np.array([[4, 6, np.inf], [6, 9, np.inf], [np.inf] * 3])
-  np.testing.assert_allclose(inception.average(SPIKE)[0, ..., 0], expected, rtol=1e-6)
-  np.testing.assert_allclose(inception.average(jnp.ones((1, 5, 5, 2))), 1, rtol=1e-6)
+  np.testing.assert_allclose(network.average(SPIKE)[0, ..., 0], expected, rtol=1e-6)
+  np.testing.assert_allclose(network.average(jnp.ones((1, 5, 5, 2))), 1, rtol=1e-6)
 
 
 def assert_pooled(name: str, width: int, expected: list[list[float]]) -> None:
@@ -98,7 +100,7 @@ def test_blocks_that_halve_take_the_maximum_without_padding():
 def test_a_unit(values: dict[str, float], expected: float):
   """relu(scale (kernel x - mean) / sqrt(var + epsilon) + bias) with epsilon 1e-3, at x = 1."""
   x = np.ones((1, 1, 1, 1), np.float32)
-  out = filled(inception.unit("u", 1, 1, 1), x, **values)
+  out = filled(network.unit("u", 1, 1, 1), x, **values)
   np.testing.assert_allclose(out, expected, rtol=1e-6)
 
 

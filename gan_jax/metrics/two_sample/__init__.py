@@ -1,0 +1,1 @@
+"""Comparisons of two sets of features, one of real and one of generated examples."""
