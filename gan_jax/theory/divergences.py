@@ -4,14 +4,16 @@
     kl(p, q, weights=dx)         # densities on a grid, by quadrature; weights are volumes of cells
     f_divergence(f, p, q)        # any other, of its f
     variational_bound(conjugate, t, p, q)  # what a discriminator t earns of it
+    estimate(f, log_ratio)       # f-divergence from samples of q with known log p/q, and its error
     wasserstein(p, q, x)         # W₁ of probabilities at points x on the line, exact
 
 p or q may be zero anywhere: what has no finite divergence is inf. The sums take NumPy arrays or
 JAX's, and are of their dtype.
 """
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -147,6 +149,40 @@ def variational_bound(
   earned = xp.where(p > 0, p * xp.where(p > 0, t, 0), 0)
   paid = xp.where(q > 0, q * conjugate(t), 0)
   return xp.sum(weights * (earned - paid), axis=-1)
+
+
+class Estimate(NamedTuple):
+  """A mean over samples.
+
+  Attributes:
+    value: the mean.
+    error: its standard error; meaningless if the samples' variance is infinite.
+  """
+
+  value: float
+  error: float
+
+
+def estimate(f: Callable[[Array], Array], log_ratio: Array) -> Estimate:
+  """Estimates D_f(p‖q) = E_q f(p/q) from samples of q, by the plain mean.
+
+  Unbiased where the ratio is exact. Mass of p where q has none is never seen, so it is a lower
+  bound there.
+
+  Args:
+    f: convex with f(1) = 0, such as `gan_jax.losses.kl.generator`.
+    log_ratio: [n], log p/q at n >= 2 independent samples of q.
+
+  Returns:
+    The mean and its standard error.
+
+  Raises:
+    ValueError: for fewer than two samples.
+  """
+  terms = np.asarray(f(np.exp(np.asarray(log_ratio, np.float64))), np.float64)
+  if terms.ndim != 1 or len(terms) < 2:
+    raise ValueError(f"log_ratio must be [n] with n >= 2 samples, got {list(terms.shape)}")
+  return Estimate(float(terms.mean()), float(terms.std(ddof=1) / math.sqrt(len(terms))))
 
 
 def wasserstein(p: Array, q: Array, x: Array) -> Array:

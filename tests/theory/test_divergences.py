@@ -8,6 +8,7 @@ import scipy.spatial
 import scipy.stats
 
 from gan_jax import losses, theory
+from gan_jax.theory.divergences import estimate
 
 DIVERGENCES = {
   "kl": theory.kl,
@@ -135,6 +136,22 @@ def test_densities_on_a_grid(name):
   got = DIVERGENCES[name](p, q, weights=x[1] - x[0])
   # The trapezoid rule is exact to rounding for smooth tails; |p - q| has a kink, error O(dx^2).
   np.testing.assert_allclose(got, GAUSSIANS[name](m), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*GAUSSIANS, "jensen_shannon"])
+def test_estimates_are_within_their_error(name):
+  """The f of a ratio at 40,000 samples; five standard errors, for seven seeded tests."""
+  m = 0.5
+  x = np.random.default_rng(0).normal(size=40_000)
+  with jax.enable_x64(True):
+    got = estimate(losses.DIVERGENCES[name].generator, m * x - m**2 / 2)
+  grid = np.linspace(-12, 13, 20001)
+  p, q = scipy.stats.norm.pdf(grid, m), scipy.stats.norm.pdf(grid)
+  scale = 2 if name == "jensen_shannon" else 1
+  want = scale * DIVERGENCES[name](p, q, weights=grid[1] - grid[0])
+  assert 0 < got.error < 0.02 and abs(got.value - want) < 5 * got.error
+  with pytest.raises(ValueError, match="n >= 2"):
+    estimate(losses.DIVERGENCES[name].generator, np.zeros(1))
 
 
 def test_kl_and_jensen_shannon_are_those_of_scipy():
