@@ -12,7 +12,8 @@ import numpy as np
 
 from gan_jax import plots
 from gan_jax.plots import Style
-from gan_jax.run.ablation.results import Outcome, Results, arrange, outcomes, place, plan_order
+from gan_jax.run.ablation.outcomes import Outcome, outcomes
+from gan_jax.run.ablation.results import Results, arrange, place, plan_order
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure

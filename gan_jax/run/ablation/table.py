@@ -7,18 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gan_jax.run.ablation.results import (
+from gan_jax.run.ablation.outcomes import (
   APART,
   LEVEL,
   TOO_FEW,
   Estimate,
   Outcome,
-  Results,
-  arrange,
   marginals,
   outcomes,
-  variant_name,
 )
+from gan_jax.run.ablation.results import Results, arrange, variant_name
 from gan_jax.run.results.columns import align
 
 if TYPE_CHECKING:

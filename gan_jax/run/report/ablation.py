@@ -7,17 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.run.ablation.results import (
-  APART,
-  Outcome,
-  Results,
-  arrange,
-  marginals,
-  outcomes,
-  plan_order,
-  read,
-  variant_name,
-)
+from gan_jax.run.ablation.outcomes import APART, Outcome, marginals, outcomes
+from gan_jax.run.ablation.results import Results, arrange, plan_order, read, variant_name
 from gan_jax.run.ablation.table import conclusions
 from gan_jax.run.report.curves import PLAY, Chart, Curve, band, charts, drawable, is_log
 from gan_jax.run.report.markup import Child, Markup, tag

@@ -38,7 +38,8 @@ from gan_jax.run.training.interruption import (
 from gan_jax.run.training.log.logger import Logger, NullLogger, write_stopped
 from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import make_dispatch
-from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints, Inspect, OtherGameError
+from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints, Inspect
+from gan_jax.run.training.saving.leaves import OtherGameError
 from gan_jax.run.training.saving.lock import hold
 from gan_jax.run.training.saving.rollback import read_rollbacks, record_rollback, reseed
 

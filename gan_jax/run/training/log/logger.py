@@ -30,7 +30,8 @@ from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.rows import SCORE, Row, Writer, read_rows, scored_rounds, scores_of
 from gan_jax.run.results.summary import last_and_best, machine
 from gan_jax.run.training.hooks import Every, Moment, is_due
-from gan_jax.run.training.log.diagnostics import Rows, Warning_, diagnose
+from gan_jax.run.training.log.detectors import Warning_
+from gan_jax.run.training.log.diagnostics import Rows, diagnose
 from gan_jax.run.training.log.history import History
 from gan_jax.run.training.log.progress import Progress
 from gan_jax.run.training.saving.rollback import read_rollbacks

@@ -9,14 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.game.monitors import MONITOR
-from gan_jax.run.training.log.diagnostics import (
-  GRADIENT,
-  Warning_,
-  first_not_finite,
-  not_finite,
-  summarise,
-)
-from gan_jax.run.training.saving.checkpoint import Inspect, Leaves
+from gan_jax.run.training.log.detectors import Warning_
+from gan_jax.run.training.log.diagnostics import first_not_finite, not_finite
+from gan_jax.run.training.log.monitor_summary import GRADIENT, summarise
+from gan_jax.run.training.saving.checkpoint import Inspect
+from gan_jax.run.training.saving.leaves import Leaves
 
 LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
 

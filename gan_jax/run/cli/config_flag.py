@@ -1,5 +1,7 @@
 """The flag `--config=FILE.py[:ARGUMENT]`: what the file makes, and what overrides mean for it."""
 
+import ast
+import contextlib
 import importlib.machinery
 import importlib.util
 import inspect
@@ -210,3 +212,33 @@ def _check_section(config: ConfigDict, path: str, value: str) -> None:
     )
   keys = ", ".join(f"--config.{path}.{key}" for key in section)
   raise ConfigFileError(f"--config.{path}={value}: {path} is a section; its keys: {keys}")
+
+
+class WholeNumber(flags.ArgumentParser):
+  """Parses a whole number, also as 1e4."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return int(argument, 0)
+    with contextlib.suppress(ValueError):
+      if (number := float(argument)).is_integer():
+        return int(number)
+    raise ValueError("invalid literal for int(); expected a whole number")
+
+
+class NumberOrSection(flags.ArgumentParser):
+  """Parses a number or a section of the config, since a schedule may stand where a number may."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return float(argument)
+    with contextlib.suppress(SyntaxError, ValueError):
+      if isinstance(value := ast.literal_eval(argument), dict):
+        return ConfigDict(value)
+    raise ValueError(
+      f"expected a number, a schedule such as {SCHEDULE}, or a section such as {{'name': ...}}"
+    )
