@@ -13,7 +13,7 @@ from absl import app, flags, logging
 
 from gan_jax import __version__
 from gan_jax.run.cli import commands, usage
-from gan_jax.run.cli.commands import COMMANDS, FROM_RUN, SYNOPSES, WITH_FOLDERS
+from gan_jax.run.cli.commands import COMMANDS, FROM_RUN, WITH_FOLDERS
 from gan_jax.run.cli.config_flag import ConfigFileError
 from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.config import aliases
@@ -63,8 +63,8 @@ def _asked(command: str, rest: list[str]) -> str:
   if command == "help" and rest:
     command, rest = rest[0], ["--help"]
   if command in COMMANDS and helps & set(rest):
-    return usage.of_command(command, COMMANDS[command], SYNOPSES[command])
-  return usage.overview(COMMANDS, SYNOPSES) if command in helps | {"help"} else ""
+    return usage.of_command(COMMANDS[command])
+  return usage.overview(COMMANDS.values()) if command in helps | {"help"} else ""
 
 
 @contextlib.contextmanager

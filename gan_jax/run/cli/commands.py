@@ -10,50 +10,25 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 from gan_jax.run.cli import arguments
 from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.cli.usage import UsageError
 
-SYNOPSES = {
-  "train": """\
-  gan_jax train --config=FILE.py --workdir=RUN [--config.KEY=VALUE ...]
-  gan_jax train --workdir=RUN      (goes on with a run that exists)""",
-  "ablate": """\
-  gan_jax ablate --config=FILE.py --workdir=DIR [--config.seeds="(0,1)"] [--dry_run]
-  gan_jax ablate --workdir=DIR      (says what those in DIR have found)""",
-  "evaluate": """\
-  gan_jax evaluate RUN [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
-    [--features=classifier] [--metrics=fid,prdc,...] [--real=train|test] [--num_fake=50000]""",
-  "score": """\
-  gan_jax score --real=DIR|FILE.npz|tfds:NAME --fake=DIR|FILE.npz[,...] [--split=train|test]
-    [--features=inception] [--metrics=fid,...] [--card=card.json]""",
-  "compare": """\
-  gan_jax compare A[,A2,...] B[,B2,...] ...      (folders of runs, or score cards)
-  gan_jax compare SWEEP      (the methods in a folder of launch/sweep)""",
-  "sample": """\
-  gan_jax sample RUN [--num=64] [--out=grid.png] [--out_dir=DIR] [--npz=arrays.npz]
-    [--labels=cat,dog] [--interpolate] [--truncation=2,1,0.5] [--neighbours=5]""",
-  "runs": """\
-  gan_jax runs DIR [--sort=KEY] [--filter=KEY=VALUE,...]""",
-  "report": """\
-  gan_jax report RUN|SWEEP [...] [--out=report.html]""",
-}
-
 
 def train() -> None:
-  """Trains, or goes on training."""
+  """Trains, or goes on training.
+
+  gan_jax train --config=FILE.py --workdir=RUN [--config.KEY=VALUE ...]
+  gan_jax train --workdir=RUN      (goes on with a run that exists)
+  """
   from gan_jax.files import check_folder
   from gan_jax.run.config.stored import read_config
   from gan_jax.run.results.runs import rebuilt
   from gan_jax.run.training.train import fit
 
   workdir = arguments.workdir()
-  if FLAGS["config"].present:
-    path = config_flags.get_config_filename(FLAGS["config"])
-    if not pathlib.Path(path.split(":")[0]).is_file():
-      raise FileNotFoundError(f"--config: there is no file {path}")
   if FLAGS.config is None and not (workdir / "config.json").is_file():
     raise UsageError("--config: expected a config file, e.g. --config=experiments/mnist_dcgan.py")
   check_folder("--workdir", workdir, new=False)
@@ -64,7 +39,6 @@ def train() -> None:
       "from gan_jax.run.config.default_config()"
     )
   source = arguments.own_file(workdir)
-  # A mistake in the flags is told before a difference.
   experiment = rebuilt(config, workdir)._replace(source=source)
   fit(
     experiment,
@@ -75,7 +49,11 @@ def train() -> None:
 
 
 def ablate() -> None:
-  """Plays the variants of an ablation that have not been played, and says what all have found."""
+  """Plays the variants of an ablation that have not been played, and says what all have found.
+
+  gan_jax ablate --config=FILE.py --workdir=DIR [--config.seeds="(0,1)"] [--dry_run]
+  gan_jax ablate --workdir=DIR      (says what those in DIR have found)
+  """
   from gan_jax import plots
   from gan_jax.files import check_folder
   from gan_jax.run.ablation import estimate, picture, plan, play, results, table
@@ -102,7 +80,11 @@ def ablate() -> None:
 
 
 def evaluate(*folders: str) -> None:
-  """Scores checkpoints of a run: prints a line of each, and writes their cards."""
+  """Scores checkpoints of a run: prints a line of each, and writes their cards.
+
+  gan_jax evaluate RUN [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
+    [--features=classifier] [--metrics=fid,prdc,...] [--real=train|test] [--num_fake=50000]
+  """
   from gan_jax.run.config.stored import read_config
   from gan_jax.run.evaluation import scoring
   from gan_jax.run.evaluation.cards import format_card
@@ -127,9 +109,8 @@ def evaluate(*folders: str) -> None:
   }
   if FLAGS.features and FLAGS.features != "classifier" and not FLAGS.metrics:
     given["evaluation.metrics"] = ("auto",)  # what classes there are a classifier alone can tell
-  changes = {
-    key: value for key, value in given.items() if value is not None
-  } | arguments.overrides()
+  changes = {key: value for key, value in given.items() if value is not None}
+  changes |= arguments.overrides()
   if FLAGS.follow:
     scored = scoring.follow(workdir, changes=changes, **options)
   else:
@@ -139,7 +120,11 @@ def evaluate(*folders: str) -> None:
 
 
 def score() -> None:
-  """Scores images that were made by anything: prints a line, and writes their card."""
+  """Scores images that were made by anything: prints a line, and writes their card.
+
+  gan_jax score --real=DIR|FILE.npz|tfds:NAME --fake=DIR|FILE.npz[,...] [--split=train|test]
+    [--features=inception] [--metrics=fid,...] [--card=card.json]
+  """
   from gan_jax.data import check_name
   from gan_jax.files import check_writable
   from gan_jax.run.config.sections.evaluation import evaluation_spec
@@ -170,17 +155,21 @@ def score() -> None:
     print(f"wrote {FLAGS.card}")
 
 
-def compare(*arguments: str) -> None:
-  """Compares methods by their score cards."""
+def compare(*folders: str) -> None:
+  """Compares methods by their score cards.
+
+  gan_jax compare A[,A2,...] B[,B2,...] ...      (folders of runs, or score cards)
+  gan_jax compare SWEEP      (the methods in a folder of launch/sweep)
+  """
   from gan_jax.run.evaluation import cards
   from gan_jax.run.results import comparing, sweeps
 
-  if not arguments or (len(arguments) == 1 and not sweeps.is_sweep(arguments[0])):
+  if not folders or (len(folders) == 1 and not sweeps.is_sweep(folders[0])):
     raise UsageError(
-      f"expected gan_jax compare A B, got {len(arguments)} methods: each is the folder of a run or"
+      f"expected gan_jax compare A B, got {len(folders)} methods: each is the folder of a run or"
       " a score card, several with commas between, or the folder of a sweep"
     )
-  methods, messages = sweeps.methods(arguments)
+  methods, messages = sweeps.methods(folders)
   for message in messages:
     print(f"gan_jax: {message}", file=sys.stderr)
   read = iter(cards.read_cards([path for paths in methods.values() for path in paths]))
@@ -195,20 +184,24 @@ def compare(*arguments: str) -> None:
 
 
 def sample(*folders: str) -> None:
-  """Draws examples from a run."""
+  """Draws examples from a run.
+
+  gan_jax sample RUN [--num=64] [--out=grid.png] [--out_dir=DIR] [--npz=arrays.npz]
+    [--labels=cat,dog] [--interpolate] [--truncation=2,1,0.5] [--neighbours=5]
+  """
   from gan_jax.run.results import runs
 
   workdir, bounds, at = arguments.workdir(folders), arguments.truncation(), arguments.checkpoint()
   if FLAGS.features and not FLAGS.neighbours:
     raise UsageError("sample: --features says in what neighbours are near; give --neighbours=5 too")
-  if arguments.overrides() and not FLAGS.neighbours:
+  changes = arguments.overrides()
+  if changes and not FLAGS.neighbours:
     raise UsageError("sample: --config.* says where data are, which --neighbours=5 alone looks at")
   if FLAGS.interpolate and bounds:
     raise UsageError("--interpolate and --truncation: a walk is not truncated; give one")
   arguments.check_asked("features")
   arguments.check_places()
   arguments.own_file(workdir)
-  changes = arguments.overrides()
   if FLAGS.neighbours:
     changes = {"evaluation.features": FLAGS.features or "pixels", **changes}
   run = runs.load(workdir, at=at or "last", changes=changes)
@@ -253,15 +246,10 @@ def _save_neighbours(run: Any) -> list[str]:
 
   if FLAGS.labels:
     raise UsageError("--labels and --neighbours: neighbours are shown of all classes; give one")
-  if (
-    not FLAGS.out
-    or FLAGS.npz
-    or FLAGS.out_dir
-    or FLAGS.interpolate
-    or len(arguments.truncation()) > 1
-  ):
+  bounds = arguments.truncation()
+  if not FLAGS.out or FLAGS.npz or FLAGS.out_dir or FLAGS.interpolate or len(bounds) > 1:
     raise UsageError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
-  k, how = FLAGS.neighbours, scoring.SamplingOptions(FLAGS.ema, *arguments.truncation())
+  k, how = FLAGS.neighbours, scoring.SamplingOptions(FLAGS.ema, *bounds)
   if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
   images = scoring.with_neighbours(run, FLAGS.num, k, seed=FLAGS.seed, how=how)
@@ -270,24 +258,28 @@ def _save_neighbours(run: Any) -> list[str]:
 
 
 def runs(*folders: str) -> None:
-  """Lists the runs below a folder."""
+  """Lists the runs below a folder.
+
+  gan_jax runs DIR [--sort=KEY] [--filter=KEY=VALUE,...]
+  """
   from gan_jax.run.results import listing
 
   if len(folders) != 1:
     raise UsageError(f"expected gan_jax runs DIR, got {len(folders)} folders")
   if not all("=" in pair for pair in FLAGS.filter):
     raise UsageError(f"--filter={','.join(FLAGS.filter)}: expected KEY=VALUE, such as state=done")
-  wanted = dict(pair.split("=", 1) for pair in FLAGS.filter)
-  chosen = listing.filter_runs(
-    [listing.summarise_run(path) for path in listing.find_runs(folders[0])], wanted
-  )
+  summaries = [listing.summarise_run(path) for path in listing.find_runs(folders[0])]
+  chosen = listing.filter_runs(summaries, dict(pair.split("=", 1) for pair in FLAGS.filter))
   width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
   shown = listing.sort_runs(chosen, FLAGS.sort)
   print(listing.table(shown, folders[0], first=listing.score_of(FLAGS.sort), width=width))
 
 
 def report(*folders: str) -> None:
-  """Writes a page of runs and ablations."""
+  """Writes a page of runs and ablations.
+
+  gan_jax report RUN|SWEEP [...] [--out=report.html]
+  """
   from gan_jax.run.report.page import write
 
   out = pathlib.Path(FLAGS.out or "report.html").expanduser()
@@ -296,16 +288,9 @@ def report(*folders: str) -> None:
   print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB)")
 
 
+WITH_FOLDERS = (evaluate, compare, sample, runs, report)  # take folders without a flag
 COMMANDS: dict[str, Callable[..., None]] = {
-  "train": train,
-  "ablate": ablate,
-  "evaluate": evaluate,
-  "score": score,
-  "compare": compare,
-  "sample": sample,
-  "runs": runs,
-  "report": report,
+  command.__name__: command
+  for command in (train, ablate, evaluate, score, compare, sample, runs, report)
 }
 FROM_RUN = ("train", "evaluate", "sample")  # commands that start from the config of a run
-# Commands that take folders without a flag.
-WITH_FOLDERS = (evaluate, compare, sample, runs, report)
