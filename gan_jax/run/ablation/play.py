@@ -201,11 +201,7 @@ def _failure(round: int, length: int, at: int, name: str, value: float) -> str:
 
 
 def _row(
-  one: Member,
-  experiment: Experiment,
-  track: _Track,
-  collapse: str,
-  seconds: float,
+  one: Member, experiment: Experiment, track: _Track, collapse: str, seconds: float
 ) -> dict[str, Any]:
   """Builds the row of a run."""
   better, curve, config = experiment.evaluator().better, track.curve, one.config

@@ -29,12 +29,7 @@ from gan_jax.run.results.same_run import (
   write_config,
 )
 from gan_jax.run.training.hooks import Every, check_hooks, is_due, next_stop
-from gan_jax.run.training.interruption import (
-  GRACE,
-  Interrupted,
-  Interruption,
-  interruption,
-)
+from gan_jax.run.training.interruption import GRACE, Interrupted, Interruption, interruption
 from gan_jax.run.training.log.logger import Logger, NullLogger, write_stopped
 from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import make_dispatch

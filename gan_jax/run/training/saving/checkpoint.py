@@ -20,8 +20,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import jax
 import orbax.checkpoint as ocp
@@ -47,6 +46,7 @@ BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
 
 Inspect = Callable[[Leaves], Mapping[str, Any]]
+Inspected = tuple[int, dict[str, Any]]  # a round, and the JSON beside its leaves
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,11 +63,7 @@ class Checkpoints:
   """The checkpoints of one run, by round."""
 
   def __init__(
-    self,
-    folder: str | pathlib.Path,
-    keep: int = 3,
-    every: int = 0,
-    thread: Executor | None = None,
+    self, folder: str | pathlib.Path, keep: int = 3, every: int = 0, thread: Executor | None = None
   ):
     """Opens the folder.
 
@@ -80,7 +76,7 @@ class Checkpoints:
     """
     self.folder = pathlib.Path(folder).resolve()
     self._begin = (thread or ThreadPoolExecutor(max_workers=1)).submit
-    self._inspecting: Future[_Inspected] | None = None
+    self._inspecting: Future[Inspected] | None = None
     self._writing: Future[None] | None = None  # until it is known how it ended
     options = ocp.CheckpointManagerOptions(
       max_to_keep=keep,
@@ -116,21 +112,21 @@ class Checkpoints:
     self._inspecting = self._begin(_inspect, all_gather(saved), inspect)
     self._writing = self._begin(self._write, saved, self._inspecting)
 
-  def _write(self, state: State, inspecting: "Future[_Inspected]") -> None:
+  def _write(self, state: State, inspecting: Future[Inspected]) -> None:
     """Writes a state that has passed its inspection."""
-    inspected = inspecting.result()
+    round, about = inspecting.result()
     with self._one_error(), without_leak():
       if self._manager is None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = self._make()
       self._tidy()
-      if inspected.round in self.rounds():
+      if round in self.rounds():
         return
       args = ocp.args.Composite(
         state=ocp.args.StandardSave(state),
-        leaves=ocp.args.JsonSave({**inspected.about, "crc32": checksum(inspected.about)}),
+        leaves=ocp.args.JsonSave({**about, "crc32": checksum(about)}),
       )
-      self._manager.save(inspected.round, args=args, force=True)
+      self._manager.save(round, args=args, force=True)
 
   def notes(self, at: int) -> dict[str, Any]:
     """Reads the notes beside the checkpoint of a round that has been restored."""
@@ -241,9 +237,7 @@ class Checkpoints:
   def __enter__(self) -> Self:
     return self
 
-  def __exit__(
-    self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-  ) -> None:
+  def __exit__(self, *error: object) -> None:
     self.close()
 
   def _delete(self, steps: Sequence[int]) -> None:
@@ -314,18 +308,10 @@ def _somewhere(leaf: Any) -> Any:
   return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=first)
 
 
-class _Inspected(NamedTuple):
-  """An inspected state: its round, and the JSON beside its leaves."""
-
-  round: int
-  about: dict[str, Any]
-
-
-def _inspect(state: State, inspect: Inspect) -> _Inspected:
+def _inspect(state: State, inspect: Inspect) -> Inspected:
   leaves = on_host(state)
   notes = inspect(leaves)
-  about = {"leaves": describe(state, leaves), "notes": dict(notes)}
-  return _Inspected(int(leaves[".round"]), about)
+  return int(leaves[".round"]), {"leaves": describe(state, leaves), "notes": dict(notes)}
 
 
 def _reason(error: Exception) -> str:
