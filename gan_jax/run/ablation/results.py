@@ -1,9 +1,10 @@
 """The files of an ablation: its plan, and a row of each run that has ended."""
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gan_jax.files import atomic_write, plain, read_json, write_json
 
@@ -49,10 +50,8 @@ def read(workdir: str | pathlib.Path) -> Results:
   plan, rows = read_json(folder / PLAN), []
   lines = (folder / ROWS).read_text().splitlines() if (folder / ROWS).is_file() else []
   for line in lines:
-    try:
+    with contextlib.suppress(ValueError):
       rows.append(json.loads(line))
-    except ValueError:
-      continue
   return Results(plan, rows)
 
 
@@ -86,25 +85,20 @@ def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
     temporary.write_text("\n".join(lines) + "\n")
 
 
-class Matrix(NamedTuple, Generic[T]):
-  """Variants by their choices: those of the first axis down, of all others across.
+def arrange(
+  variants: Iterable[tuple[Labels, T]],
+) -> tuple[list[str], list[str], dict[tuple[str, str], T]]:
+  """Arranges variants as a matrix: choices of the first axis down, of all others across.
 
-  Attributes:
-    rows: choices of the first axis.
-    columns: choices of the others, joined; [""] of one axis.
-    cells: {(row, column): cell of the variant}.
+  Args:
+    variants: labels and cell of each variant.
+
+  Returns:
+    Rows and columns in their order ([""] of one axis), and the cells {(row, column): cell}.
   """
-
-  rows: list[str]
-  columns: list[str]
-  cells: dict[tuple[str, str], T]
-
-
-def arrange(variants: Iterable[tuple[Labels, T]]) -> Matrix[T]:
-  """Arranges variants with a cell each, rows and columns in their order."""
   cells = {place(labels): cell for labels, cell in variants}
   rows, columns = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
-  return Matrix(rows, columns, cells)
+  return rows, columns, cells
 
 
 def place(labels: Labels) -> tuple[str, str]:
@@ -113,6 +107,7 @@ def place(labels: Labels) -> tuple[str, str]:
   return first, ", ".join(others)
 
 
-def plan_order(plan: Mapping[str, Any], labels: Labels) -> list[int]:
-  """Returns the places of a variant's choices on the axes of the plan, to sort by."""
-  return [plan["axes"][axis].index(label) for axis, label in labels.items()]
+def by_column(plan: Mapping[str, Any], labels: Labels) -> list[int]:
+  """Returns the places of a variant's choices in the plan, to sort by; the first axis is last."""
+  first, *others = [plan["axes"][axis].index(label) for axis, label in labels.items()]
+  return [*others, first]

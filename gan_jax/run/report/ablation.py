@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.run.ablation.outcomes import APART, Outcome, marginals, outcomes
-from gan_jax.run.ablation.results import Results, arrange, plan_order, read, variant_name
+from gan_jax.run.ablation.results import Results, arrange, by_column, read, variant_name
 from gan_jax.run.ablation.table import conclusions
 from gan_jax.run.report.curves import PLAY, Chart, Curve, band, charts, drawable, is_log
 from gan_jax.run.report.markup import Child, Markup, tag
@@ -181,8 +181,8 @@ def matrix(variants: Sequence[Outcome], plan: Mapping[str, Any], better: str) ->
   down, *rest = plan["axes"]
   if not rest:
     return None
-  by_column = lambda o: (choices := plan_order(plan, o.variant))[1:] + choices[:1]
-  rows, columns, cells = arrange((o.variant, o) for o in sorted(variants, key=by_column))
+  ordered = sorted(variants, key=lambda o: by_column(plan, o.variant))
+  rows, columns, cells = arrange((o.variant, o) for o in ordered)
   if len(columns) > COLUMNS:
     return None
   # Without its failures a variant looks better than it is.
