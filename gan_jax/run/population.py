@@ -135,7 +135,7 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
       return jax.vmap(member)((seeds, numbers, states))
     return jax.lax.map(member, (seeds, numbers, states), batch_size=size if size > 1 else None)
 
-  table = jax.device_put(batches.arrays, _whole(people))
+  table = jax.device_put(batches.arrays, NamedSharding(_mesh(people), PartitionSpec()))
   program = functools.cache(
     lambda rounds: _each(people, functools.partial(several, rounds), given=(True, False))
   )
@@ -358,10 +358,6 @@ def _mesh(people: Population) -> Mesh:
   devices, n = jax.local_devices(), len(people.seeds)
   used = max(d for d in range(1, len(devices) + 1) if n % d == 0)
   return Mesh(np.array(devices[:used]), (AXIS,))
-
-
-def _whole(people: Population) -> NamedSharding:
-  return NamedSharding(_mesh(people), PartitionSpec())
 
 
 def _each(

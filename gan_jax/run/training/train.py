@@ -13,17 +13,15 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from gan_jax import parallel
-from gan_jax.game.core import State, init, minibatches
-from gan_jax.game.random import fixed, make_key
+from gan_jax.game.core import State
+from gan_jax.game.random import fixed
 from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.same_run import (
   check_same_run,
   check_same_switches,
-  other_arrays,
   other_switches,
   start_over,
   write_config,
@@ -33,13 +31,12 @@ from gan_jax.run.training.interruption import GRACE, Interrupted, Interruption, 
 from gan_jax.run.training.log.logger import Logger, NullLogger, write_stopped
 from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import make_dispatch
-from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints, Inspect
-from gan_jax.run.training.saving.leaves import OtherGameError
+from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 from gan_jax.run.training.saving.lock import hold
 from gan_jax.run.training.saving.rollback import read_rollbacks, record_rollback, reseed
+from gan_jax.run.training.start import NOTE_OPTIMIZERS, optimizers_of, start
 
 _LOG = logging.getLogger(__name__)
-NOTE_OPTIMIZERS = "optimizers"  # note beside a checkpoint: whose state it holds, by player
 
 
 @fixed
@@ -117,12 +114,12 @@ def _play(
   """Plays from the last checkpoint to the last round, and returns the summary."""
   config, thread = experiment.config, ThreadPoolExecutor(max_workers=1)
   mesh = parallel.make_mesh(config.batch_size, **config.mesh)
-  folders = workdir / "checkpoints", workdir / BEST
+  keep = config.keep_checkpoints, config.keep_every
   with (
-    Checkpoints(folders[0], config.keep_checkpoints, config.keep_every, thread) as checkpoints,
-    Checkpoints(folders[1], keep=1, thread=thread) as best,
+    Checkpoints(workdir / "checkpoints", *keep, thread=thread) as checkpoints,
+    Checkpoints(workdir / BEST, keep=1, thread=thread) as best,
   ):
-    state = reseed(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
+    state = reseed(start(experiment, checkpoints, mesh), config.seed, rollbacks)
     first = int(state.round)
     best.forget(after=first)
     if parallel.is_first():
@@ -187,7 +184,7 @@ class _Loop:
       # A dispatch that failed has taken the state with it; alone a process cannot save.
       is_here = self._round > self._first and not self._state.round.is_deleted()
       if parallel.is_collective(error) and is_here:
-        self._save()  # what failed can be done again; the rounds are dear
+        self._save(self._checkpoints)  # what failed can be done again; the rounds are dear
       raise
 
   def _resume(self) -> None:
@@ -212,7 +209,7 @@ class _Loop:
     if self._is_due(*self._row_periods):
       self._log()
     if self._is_due(config.checkpoint_every):
-      self._save()
+      self._save(self._checkpoints)
 
   def _is_due(self, *periods: int) -> bool:
     return any(is_due(rounds, self._round, self._last) for rounds in periods)
@@ -225,52 +222,9 @@ class _Loop:
     is_best = parallel.run_on_all_or_fail(log)
     self._buffer.reset()
     if parallel.any_process(is_best):
-      self._best.save(self._state, self._check())
+      self._save(self._best)
 
-  def _save(self) -> None:
-    self._checkpoints.save(self._state, self._check())
-
-  def _check(self) -> Inspect:
-    """Builds what a state has to pass before it is written, and what is noted beside it."""
-    is_finite, config = self._buffer.finite_check(), self._config
-    return lambda leaves: {**is_finite(leaves), NOTE_OPTIMIZERS: _optimizers(config)}
-
-
-def _optimizers(config: ConfigDict) -> dict[str, str]:
-  return {player: options["name"] for player, options in config.optimizers.items()}
-
-
-def _check_optimizers(experiment: Experiment, checkpoints: Checkpoints, round: int) -> None:
-  """Refuses to read what one optimizer remembers as another's, where both call it the same."""
-  saved = checkpoints.notes(round).get(NOTE_OPTIMIZERS, {})
-  for player, name in _optimizers(experiment.config).items():
-    was = saved.get(player, name)
-    if was != name:
-      raise ValueError(
-        f"the checkpoint of round {round} in {checkpoints.folder} holds what {was!r} remembers of "
-        f"the {player}, and config.optimizers.{player}.name is {name!r}, which would read it as its"
-        f" own; go on with --config.optimizers.{player}.name={was}, or start anew in another "
-        "--workdir"
-      )
-
-
-def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
-  """Restores the last checkpoint, or makes the first state."""
-  config, example = experiment.config, experiment.example
-  spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
-  make = lambda: init(experiment.game, make_key(config.seed), spec)
-  like = parallel.abstract_state(make, mesh)
-  try:
-    state = checkpoints.restore(like, repair=True)
-  except OtherGameError as error:
-    if not (other := other_arrays(checkpoints.folder.parent, config)):
-      raise
-    raise OtherGameError(
-      f"the run in {checkpoints.folder.parent} cannot go on as another game, whose state has other "
-      f"arrays, which --allow_config_change does not make; the configs differ in\n{other}\n"
-      "set these as they were, or use another --workdir"
-    ) from error
-  if state is not None:
-    _check_optimizers(experiment, checkpoints, int(state.round))
-    return state
-  return jax.jit(make, out_shardings=jax.tree.map(lambda x: x.sharding, like))()
+  def _save(self, checkpoints: Checkpoints) -> None:
+    """Saves the state, which has to be finite, with the notes that a run goes on with."""
+    check, notes = self._buffer.finite_check(), {NOTE_OPTIMIZERS: optimizers_of(self._config)}
+    checkpoints.save(self._state, lambda leaves: {**check(leaves), **notes})

@@ -14,9 +14,7 @@ it is on disk: what is killed while it saves leaves nothing that looks like a ch
 
 import contextlib
 import logging
-import os
 import pathlib
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -40,6 +38,7 @@ from gan_jax.run.training.saving.leaves import (
   shapes,
   with_key_of,
 )
+from gan_jax.run.training.saving.orbax_manager import make_manager, reason, with_sharding
 from gan_jax.run.training.saving.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
@@ -78,16 +77,9 @@ class Checkpoints:
     self._begin = (thread or ThreadPoolExecutor(max_workers=1)).submit
     self._inspecting: Future[Inspected] | None = None
     self._writing: Future[None] | None = None  # until it is known how it ended
-    options = ocp.CheckpointManagerOptions(
-      max_to_keep=keep,
-      keep_period=every or None,
-      create=False,
-      enable_async_checkpointing=False,
-      multiprocessing_options=_waiting_in_threads(),
-    )
     for name in ("absl", "asyncio"):  # Orbax tells every step, and errors before it raises them
       logging.getLogger(name).setLevel(logging.CRITICAL)
-    self._make = lambda: _Manager(self.folder, options=options, item_names=("state", "leaves"))
+    self._make = lambda: make_manager(self.folder, keep, every)
     self._manager: Any = self._make() if self.folder.is_dir() else None
 
   def rounds(self) -> list[int]:
@@ -165,7 +157,7 @@ class Checkpoints:
       raise ValueError(f"no checkpoint of round {at} in {self.folder}; there are: {rounds}")
     if not rounds:
       return None
-    like = jax.tree.map(_somewhere, like)
+    like = jax.tree.map(with_sharding, like)
     damaged: list[int] = []
     for step in [at] if at is not None else rounds[::-1]:
       state, problem = self._read(step, like)
@@ -231,7 +223,7 @@ class Checkpoints:
       rounds = self.rounds()
       newest = f"the newest checkpoint is of round {rounds[-1]}" if rounds else "there is none yet"
       raise SaveError(
-        f"a checkpoint could not be written to {self.folder} ({_reason(error)}); {newest}"
+        f"a checkpoint could not be written to {self.folder} ({reason(error)}); {newest}"
       ) from error
 
   def __enter__(self) -> Self:
@@ -264,7 +256,7 @@ class Checkpoints:
     except Exception as error:  # Orbax raises bare Exceptions for files that are cut short
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
-      return None, f"{type(error).__name__}: {_reason(error)}"
+      return None, f"{type(error).__name__}: {reason(error)}"
     restored = describe(state, on_host(all_gather(state)))
     wrong = [name for name, leaf in leaves.items() if restored[name] != leaf]
     if wrong:
@@ -285,38 +277,7 @@ class Checkpoints:
     return about
 
 
-class _Manager(ocp.CheckpointManager):
-  """Orbax's, which does not ask JAX whether to stop: `interruption` does, and counts how often."""
-
-  def reached_preemption(self, step: int) -> bool:
-    return False
-
-
-def _waiting_in_threads() -> ocp.options.MultiprocessingOptions:
-  """Builds the options by which processes wait for each other without the loop's devices."""
-  count = jax.process_count()
-  return ocp.options.MultiprocessingOptions(
-    active_processes=set(range(count)) if count > 1 else None
-  )
-
-
-def _somewhere(leaf: Any) -> Any:
-  """Puts a leaf that has no sharding on the first device; Orbax would want the saved one."""
-  if getattr(leaf, "sharding", None) is not None:
-    return leaf
-  first = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=first)
-
-
 def _inspect(state: State, inspect: Inspect) -> Inspected:
   leaves = on_host(state)
   notes = inspect(leaves)
   return int(leaves[".round"]), {"leaves": describe(state, leaves), "notes": dict(notes)}
-
-
-def _reason(error: Exception) -> str:
-  """Shortens an error of Orbax or TensorStore, which may have pages, to its cause."""
-  if match := re.search(r"os_error_code='(\d+)'", str(error)):
-    return os.strerror(int(match[1]))
-  text = (str(error).splitlines() or [type(error).__name__])[0].split(" [tensorstore_spec")[0]
-  return text if len(text) < 300 else text[:300] + " ..."
