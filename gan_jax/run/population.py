@@ -363,15 +363,9 @@ def _mesh(people: Population) -> Mesh:
 def _each(
   people: Population, f: Callable[..., PyTree], given: tuple[bool, ...] = ()
 ) -> Callable[..., PyTree]:
-  """Compiles f(seeds, numbers, *more) for each device's members.
+  """Compiles f(seeds, numbers, *more) for each device's members: a function of `more`.
 
-  Args:
-    people: the population.
-    f: function of arrays [members of a device, ...] that returns such arrays.
-    given: whether each of `more` is split by member; the first is donated.
-
-  Returns:
-    A function of `more`.
+  `given` says of each of these whether it is split by member; the first is donated.
   """
   mesh, mine = _mesh(people), PartitionSpec(AXIS)
   specs = (mine, mine, *(mine if split else PartitionSpec() for split in given))

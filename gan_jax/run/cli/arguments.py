@@ -12,21 +12,19 @@ from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.cli.usage import UsageError
 
 
-def own_file(*workdirs: str | pathlib.Path) -> dict[str, str] | None:
-  """Describes the file of --config, and says of which runs it is another one by now.
+def own_file(workdir: pathlib.Path) -> dict[str, str] | None:
+  """Describes the file of --config, and says whether it is another one than a run's by now.
 
-  Without one, runs are refused that name what only their file registers.
+  Without one, a run is refused that names what only its file registers.
   """
   from gan_jax.run.config import register, stored
 
   file = config_flags.get_config_filename(FLAGS["config"]) if FLAGS["config"].present else None
   if file is None or file.startswith(f"{stored.__file__}:"):
-    for workdir in workdirs:
-      register.check_registered(workdir)
+    register.check_registered(workdir)
     return None
-  for workdir in workdirs:
-    if change := register.change_of_source(workdir, file):
-      print(f"gan_jax: warning: {change}", file=sys.stderr)
+  if change := register.change_of_source(workdir, file):
+    print(f"gan_jax: warning: {change}", file=sys.stderr)
   return register.source_of(file)
 
 

@@ -2,11 +2,10 @@
 
 import ast
 import contextlib
-import importlib.machinery
-import importlib.util
 import inspect
 import pathlib
 import re
+import runpy
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -58,12 +57,7 @@ def load(argument: str) -> Any:
     problem = f"{file} is a folder" if is_folder else f"there is no file {file}"
     raise ConfigFileError(f"--config: {problem}; expected a Python file that defines get_config()")
   try:
-    loader = importlib.machinery.SourceFileLoader("config", file)
-    spec = importlib.util.spec_from_loader("config", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    if not callable(get_config := getattr(module, "get_config", None)):
+    if not callable(get_config := runpy.run_path(file).get("get_config")):
       raise ConfigFileError(f"--config: {file}: the file defines no get_config()")
     _check_argument(get_config, file, given if colon else None)
     return get_config(*[given] if colon else [])

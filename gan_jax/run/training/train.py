@@ -28,7 +28,7 @@ from gan_jax.run.results.same_run import (
 )
 from gan_jax.run.training.hooks import Every, check_hooks, is_due, next_stop
 from gan_jax.run.training.interruption import GRACE, Interrupted, Interruption, interruption
-from gan_jax.run.training.log.logger import Logger, NullLogger, write_stopped
+from gan_jax.run.training.log.logger import Logger, write_stopped
 from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import make_dispatch
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
@@ -124,15 +124,14 @@ def _play(
     best.forget(after=first)
     if parallel.is_first():
       write_config(experiment, workdir)
-    make_logger = Logger if parallel.is_first() else NullLogger
-    with make_logger(
-      experiment, workdir, first, parallel.local_mesh(mesh), hooks, interrupted.immediately
-    ) as logger:
+    local = parallel.local_mesh(mesh)
+    make_logger = lambda: Logger(experiment, workdir, first, local, hooks, interrupted.immediately)
+    with make_logger() if parallel.is_first() else contextlib.nullcontext() as logger:
       loop = _Loop(experiment, state, mesh, hooks, logger, checkpoints, best)
       loop.run(interrupted)
       best.wait()
       checkpoints.wait()
-      return parallel.run_on_all_or_fail(logger.summary)
+      return parallel.run_on_all_or_fail(lambda: logger.summary() if logger else {})
 
 
 class _Loop:
@@ -149,7 +148,7 @@ class _Loop:
     state: State,
     mesh: Mesh,
     hooks: Sequence[Every],
-    logger: Logger | NullLogger,
+    logger: Logger | None,  # of the first process
     checkpoints: Checkpoints,
     best: Checkpoints,
   ):
@@ -162,8 +161,9 @@ class _Loop:
     self._row_periods += [hook.rounds for hook in hooks if hook.rounds is not None]
     is_saved = self._first in checkpoints.rounds()
     self._buffer = MetricsBuffer(checkpoints.notes(self._first) if is_saved else None)
+    compiling = logger.compiling if logger else contextlib.nullcontext
     self._dispatch = make_dispatch(
-      experiment.game, experiment.batches, mesh, self._first, logger.compiling
+      experiment.game, experiment.batches, mesh, self._first, compiling
     )
 
   def run(self, interrupted: Interruption) -> None:
@@ -189,9 +189,10 @@ class _Loop:
 
   def _resume(self) -> None:
     """Prepares the evaluator, and logs the first round if the run was stopped while it did."""
+    logger = self._logger
     if self._first < self._last:
-      parallel.run_on_all_or_fail(self._logger.prepare)
-    if parallel.any_process(self._logger.already_logged(self._first)):
+      parallel.run_on_all_or_fail(lambda: logger and logger.prepare())
+    if parallel.any_process(logger is not None and logger.already_logged(self._first)):
       self._buffer.reset()
     elif self._first and self._is_due(*self._row_periods):
       self._log()
@@ -218,10 +219,11 @@ class _Loop:
     self._best.inspected()
     self._checkpoints.inspected()
     metrics, mine = self._buffer.summary(), parallel.local(self._state, self._mesh)
-    log = lambda: self._logger.log(self._round, mine, metrics)
+    logger = self._logger
+    log = lambda: logger and logger.log(self._round, mine, metrics)
     is_best = parallel.run_on_all_or_fail(log)
     self._buffer.reset()
-    if parallel.any_process(is_best):
+    if parallel.any_process(bool(is_best)):
       self._save(self._best)
 
   def _save(self, checkpoints: Checkpoints) -> None:

@@ -200,38 +200,6 @@ class Logger:
     return summary
 
 
-class NullLogger:
-  """Logs nothing, in a process other than the first."""
-
-  def __init__(self, *_: Any):
-    """Accepts the arguments of `Logger`."""
-
-  def __enter__(self) -> Self:
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    pass
-
-  def already_logged(self, round: int) -> bool:
-    """Returns False: the first process knows."""
-    return False
-
-  def prepare(self) -> None:
-    """Prepares nothing."""
-
-  def compiling(self, rounds: int) -> contextlib.AbstractContextManager[None]:
-    """Returns a context that does nothing."""
-    return contextlib.nullcontext()
-
-  def log(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
-    """Logs nothing."""
-    return False
-
-  def summary(self) -> dict[str, Any]:
-    """Returns an empty summary."""
-    return {}
-
-
 def write_stopped(workdir: pathlib.Path, warning: Warning_) -> None:
   """Writes the summary of a run that cannot go on."""
   rows = read_rows(workdir)
