@@ -114,7 +114,8 @@ def _outcomes(
   ranked = [name for name, way in results.plan["better"].items() if way != "none"]
   if score not in ranked:
     raise ValueError(f"--score is {score!r}: expected one of: {', '.join(ranked)}")
-  wanted = [[row for row in results.rows if _has(row, labels)] for labels in variants]
+  has = lambda row, labels: labels.items() <= row["variant"].items()
+  wanted = [[row for row in results.rows if has(row, labels)] for labels in variants]
   last = [
     _values(rows, labels, score, "last") for rows, labels in zip(wanted, variants, strict=True)
   ]
@@ -140,10 +141,6 @@ def _outcomes(
     verdict = _verdict(outcome, results.plan["better"][score], is_one)
     computed.append(outcome._replace(verdict="the baseline" if labels == baseline else verdict))
   return computed
-
-
-def _has(row: Mapping[str, Any], labels: Labels) -> bool:
-  return all(row["variant"].get(axis) == label for axis, label in labels.items())
 
 
 _Values = dict[tuple[str, int], float]  # by the labels of other axes, and seed

@@ -174,11 +174,10 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   ) as error:
     if FLAGS.traceback:
       raise
+    message = usage.named_by_flags(str(error), sys.argv[1])
     if isinstance(error, usage.UsageError):
-      _fail(usage.named_by_flags(str(error), sys.argv[1]), code=2)
-    _fail(
-      f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
-    )
+      _fail(message, code=2)
+    _fail(f"{message}\n(--traceback shows where this came up)")
   except (RuntimeError, AssertionError) as error:
     if FLAGS.traceback or not _finds_no_devices(error):
       raise

@@ -106,7 +106,8 @@ def of_flag(name: str) -> Iterator[None]:
 
 def workdir(folders: Sequence[str] = ()) -> pathlib.Path:
   """Returns the folder of the run, which --workdir names or, of some commands, a bare word."""
-  given = {_plain(folder): folder for folder in (*folders, *filter(None, [FLAGS.workdir]))}
+  named = (*folders, *filter(None, [FLAGS.workdir]))
+  given = {pathlib.Path(folder).expanduser().resolve(): folder for folder in named}
   if len(given) > 1:
     raise UsageError(
       f"expected the folder of one run, got {len(given)}: {', '.join(given.values())}"
@@ -114,7 +115,3 @@ def workdir(folders: Sequence[str] = ()) -> pathlib.Path:
   if not given:
     raise UsageError("--workdir: expected the folder of the run, e.g. --workdir=runs/mnist_dcgan")
   return pathlib.Path(*given.values()).expanduser()
-
-
-def _plain(folder: str) -> pathlib.Path:
-  return pathlib.Path(folder).expanduser().resolve()

@@ -62,18 +62,21 @@ def check_same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib
       )
 
 
+def _by_name(state: State) -> dict[str, Any]:
+  leaves = jax.tree_util.tree_leaves_with_path(state)
+  return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
 def on_host(state: State) -> dict[str, np.ndarray]:
   """Reads every leaf of a state by its name; keys as the numbers they are made of."""
-  leaves = jax.tree_util.tree_leaves_with_path(state)
-  return {jax.tree_util.keystr(path): to_host(leaf) for path, leaf in leaves}
+  return {name: to_host(leaf) for name, leaf in _by_name(state).items()}
 
 
 def shapes(state: State) -> dict[str, dict[str, Any]]:
   """Describes every leaf by its shape and dtype."""
-  leaves = jax.tree_util.tree_leaves_with_path(state)
   return {
-    jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
-    for path, leaf in leaves
+    name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
+    for name, leaf in _by_name(state).items()
   }
 
 
