@@ -121,6 +121,7 @@ def _outcomes(
   ]
   other = last[list(variants).index(baseline)]
   pairs = [_paired(values, other) if values is not other else None for values in last]
+  # The correction is for the comparisons of one table; the baseline is compared with none.
   ps = iter(holm([pair[1] for pair in pairs if pair]))
   computed = []
   for labels, rows, values, pair in zip(variants, wanted, last, pairs, strict=True):

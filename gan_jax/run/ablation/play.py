@@ -65,7 +65,12 @@ def run(
     before = read(workdir)
     done = {key_of(row["changes"], row["seed"]) for row in before.rows}
     waiting = groups([one for one in runs if one.key not in done], asked.together)
-    log = _one_at_a_time(make_log(before))
+    log_progress, lock = make_log(before), threading.Lock()
+
+    def log(*progress: Any) -> None:
+      with lock:  # programs are played in threads, and a log is for one at a time
+        log_progress(*progress)
+
     with ThreadPoolExecutor(_threads()) as pool:
       playing = {pool.submit(_play, group, asked, experiments, log): group for group in waiting}
       try:
@@ -87,17 +92,6 @@ def _threads() -> int:
   """
   alone = jax.default_backend() == "cpu" and jax.local_device_count() == 1
   return (os.cpu_count() or 1) if alone else 1
-
-
-def _one_at_a_time(log: Log) -> Log:
-  """Wraps a log in a lock: one thread at a time."""
-  lock = threading.Lock()
-
-  def locked(runs: Sequence[Member], round: int, rows: Rows | None) -> None:
-    with lock:
-      log(runs, round, rows)
-
-  return locked
 
 
 def check(runs: Sequence[Member]) -> dict[str, Experiment]:

@@ -22,6 +22,7 @@ config_flags.DEFINE_config_file(
   "sample take as well. E.g. --config=mine.py",
 )
 FLAGS["config"].parser = ConfigFileParser()
+# A key of the config may be typed as 1e4 where it is an int, and as a schedule where a number.
 config_flags.register_flag_parser_for_type(int, WholeNumber())
 for kind in (float, ConfigDict):
   config_flags.register_flag_parser_for_type(kind, NumberOrSection())

@@ -144,6 +144,7 @@ def columns_of(
   peaks = dict(state.peaks)
   for name in ("monitor/diversity", "monitor/coverage", "monitor/gradient_peak"):
     if name in columns:
+      # fmax passes over the rows in which nothing was measured.
       peak = np.fmax.accumulate(np.append(peaks.get(name, math.nan), columns[name]))[1:]
       columns[f"peak of {name}"], peaks[name] = peak, float(peak[-1])
   if {"monitor/gradient_norm", "monitor/gradient_peak"} <= set(columns):
