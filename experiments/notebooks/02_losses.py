@@ -199,7 +199,8 @@ gj.plots.curves(panels, rounds, log=[title for title in panels if "gradient" in 
 last = np.array([seen[name]["high quality"][-1] for name in LOSSES]).reshape(
   len(LOSSES), len(R1), SEEDS
 )
-mean, _, low, high = np.moveaxis(np.apply_along_axis(gj.ablation.results.estimate, -1, last), -1, 0)
+estimate = gj.ablation.outcomes.estimate
+mean, _, low, high = np.moveaxis(np.apply_along_axis(estimate, -1, last), -1, 0)
 gj.plots.matrix(
   mean,
   low,

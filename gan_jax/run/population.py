@@ -127,7 +127,7 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
       return jax.vmap(member)((seeds, numbers, states))
     return jax.lax.map(member, (seeds, numbers, states), batch_size=size if size > 1 else None)
 
-  table = jax.device_put(batches.arrays, _whole(people))
+  table = jax.device_put(batches.arrays, NamedSharding(_mesh(people), PartitionSpec()))
   program = functools.cache(
     lambda rounds: _each(people, functools.partial(several, rounds), given=(True, False))
   )
@@ -352,22 +352,12 @@ def _mesh(people: Population) -> Mesh:
   return Mesh(np.array(devices[:used]), (AXIS,))
 
 
-def _whole(people: Population) -> NamedSharding:
-  return NamedSharding(_mesh(people), PartitionSpec())
-
-
 def _each(
   people: Population, f: Callable[..., PyTree], given: tuple[bool, ...] = ()
 ) -> Callable[..., PyTree]:
-  """Compiles f(seeds, numbers, *more) for each device's members.
+  """Compiles f(seeds, numbers, *more) for each device's members: a function of `more`.
 
-  Args:
-    people: the population.
-    f: function of arrays [members of a device, ...] that returns such arrays.
-    given: whether each of `more` is split by member; the first is donated.
-
-  Returns:
-    A function of `more`.
+  `given` says of each of these whether it is split by member; the first is donated.
   """
   mesh, mine = _mesh(people), PartitionSpec(AXIS)
   specs = (mine, mine, *(mine if split else PartitionSpec() for split in given))

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 FILES = sorted((*ROOT.glob("gan_jax/**/*.py"), *ROOT.glob("experiments/**/*.py")))
-COMMANDS = ROOT / "gan_jax/run/cli/commands.py"  # has the flags of every command, by its nature
+COMMANDS = ROOT / "gan_jax/run/cli/flags.py"  # has the flags of every command, by its nature
 
 
 def on_import(tree: ast.Module) -> list[str]:

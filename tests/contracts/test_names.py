@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 REPLACED = {  # anywhere in the library
   "Teller": "Logger",
-  "Quiet": "NullLogger",
+  "Quiet": "None in the place of a Logger",
   "has_to_tell": "should_log",
   "has_told": "already_logged",
   "Watch": "MetricsBuffer",

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -21,22 +20,6 @@ ROUNDS = 10  # timed rounds
 PROGRAMS = 12  # most programs whose operations are counted; the others cost their mean
 
 
-class Cost(NamedTuple):
-  """Estimated cost of all runs on this machine.
-
-  Attributes:
-    runs: number of runs.
-    compilations: number of programs to compile.
-    seconds: time of rounds and compilers, without scores.
-    measured: seconds of a round of all runs of the first program.
-  """
-
-  runs: int
-  compilations: int
-  seconds: float
-  measured: float
-
-
 def plan_of(asked: ConfigDict) -> str:
   """Formats the programs of an ablation, and its estimated time.
 
@@ -52,15 +35,14 @@ def plan_of(asked: ConfigDict) -> str:
   runs = members(asked)
   experiments = check(runs)
   planned = groups(runs, asked.together)
-  lines = [f"  {_line(group)}" for group in planned]
-  cost = _cost(planned, experiments, asked.at_once)
+  compilations, seconds, a_round = _cost(planned, experiments, asked.at_once)
   return "\n".join(
     [
-      *lines,
-      f"{cost.runs} runs of {len({one.name for one in runs})} variants in {len(planned)} programs, "
-      f"{cost.compilations} compilations",
-      f"about {minutes(cost.seconds)} (min:s) here, scores not counted: {cost.measured * 1e3:.3g} "
-      "ms a round of the first program, the others by their operations",
+      *(f"  {_line(group)}" for group in planned),
+      f"{len(runs)} runs of {len({one.name for one in runs})} variants in {len(planned)} programs, "
+      f"{compilations} compilations",
+      f"about {minutes(seconds)} (min:s) here, scores not counted: {a_round * 1e3:.3g} ms a round "
+      "of the first program, the others by their operations",
     ]
   )
 
@@ -73,15 +55,18 @@ def _line(group: Group) -> str:
   return f"{' | '.join(names)}: {seeds} seeds, {rounds} rounds{numbers}"
 
 
-def _cost(planned: Sequence[Group], experiments: Mapping[str, Experiment], vmap_size: int) -> Cost:
+def _cost(
+  planned: Sequence[Group], experiments: Mapping[str, Experiment], vmap_size: int
+) -> tuple[int, float, float]:
+  """Estimates (compilations, seconds of all rounds and compilers, those of a first round)."""
   built = [experiments[group.members[0].name] for group in planned]
   compiled, a_round = _timed(population(planned[0], built[0]), built[0], vmap_size)
   some = range(0, len(planned), -(-len(planned) // PROGRAMS))
   operations = [_operations(planned[i], built[i]) for i in some]
   rounds = sum(group.members[0].config.rounds for group in planned)
   count = programs(planned)
-  seconds = a_round * float(np.mean(operations)) / operations[0] * rounds + count * compiled
-  return Cost(sum(len(group.members) for group in planned), count, seconds, a_round)
+  scaled = a_round * float(np.mean(operations)) / operations[0]
+  return count, scaled * rounds + count * compiled, a_round
 
 
 def _timed(group: Population, experiment: Experiment, vmap_size: int) -> tuple[float, float]:

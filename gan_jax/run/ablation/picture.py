@@ -12,7 +12,8 @@ import numpy as np
 
 from gan_jax import plots
 from gan_jax.plots import Style
-from gan_jax.run.ablation.results import Outcome, Results, arrange, outcomes, place, plan_order
+from gan_jax.run.ablation.outcomes import Outcome, outcomes
+from gan_jax.run.ablation.results import Results, arrange, by_column, place
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -59,8 +60,7 @@ def curves(results: Results, score: str | None = None, style: Style = "light") -
     The figure: a panel for each choice of the other axes.
   """
   score = score or results.plan["score"]
-  order = lambda row: (choices := plan_order(results.plan, row["variant"]))[1:] + choices[:1]
-  rows = sorted(results.rows, key=order)
+  rows = sorted(results.rows, key=lambda row: by_column(results.plan, row["variant"]))
   panels: dict[str, dict[str, Any]] = {}
   for (label, panel), runs in itertools.groupby(rows, key=lambda row: place(row["variant"])):
     panels.setdefault(f"{score.replace('_', ' ')}, {panel}".strip(", "), {})[label] = _series(

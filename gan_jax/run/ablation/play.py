@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.game.core import State, images_a_round
+from gan_jax.game.core import images_a_round
 from gan_jax.run.ablation.plan import (
   Group,
   Member,
@@ -30,7 +30,7 @@ from gan_jax.run.evaluation.draws import drawn_from
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.sampling import Sampler
 from gan_jax.run.experiment import Experiment, assemble
-from gan_jax.run.population import Population, failures, play, start
+from gan_jax.run.population import Population, failures, member, play, start
 from gan_jax.run.results.summary import last_and_best, machine
 from gan_jax.run.training.saving.lock import hold
 
@@ -65,7 +65,12 @@ def run(
     before = read(workdir)
     done = {key_of(row["changes"], row["seed"]) for row in before.rows}
     waiting = groups([one for one in runs if one.key not in done], asked.together)
-    log = _one_at_a_time(make_log(before))
+    log_progress, lock = make_log(before), threading.Lock()
+
+    def log(*progress: Any) -> None:
+      with lock:  # programs are played in threads, and a log is for one at a time
+        log_progress(*progress)
+
     with ThreadPoolExecutor(_threads()) as pool:
       playing = {pool.submit(_play, group, asked, experiments, log): group for group in waiting}
       try:
@@ -87,17 +92,6 @@ def _threads() -> int:
   """
   alone = jax.default_backend() == "cpu" and jax.local_device_count() == 1
   return (os.cpu_count() or 1) if alone else 1
-
-
-def _one_at_a_time(log: Log) -> Log:
-  """Wraps a log in a lock: one thread at a time."""
-  lock = threading.Lock()
-
-  def locked(runs: Sequence[Member], round: int, rows: Rows | None) -> None:
-    with lock:
-      log(runs, round, rows)
-
-  return locked
 
 
 def check(runs: Sequence[Member]) -> dict[str, Experiment]:
@@ -146,13 +140,6 @@ def population(group: Group, experiment: Experiment) -> Population:
   )
 
 
-class _Track(NamedTuple):
-  """One run while it is played: its curves, and the failure that has ended them."""
-
-  curve: dict[str, list[float]]
-  failed: str | None = None
-
-
 def _values(config: ConfigDict, *keys: str) -> str:
   """Formats the values of some keys of a config."""
   return ConfigDict({key: config[key] for key in keys}).to_json(sort_keys=True)
@@ -165,7 +152,8 @@ def _play(group: Group, asked: ConfigDict, built: Mapping[str, Experiment], log:
   evaluators = [experiment.evaluator() for experiment in experiments]
   first = experiments[0]
   people, sampler = population(group, first), Sampler(first.game, first.example)
-  tracks = [_Track({}) for _ in group.members]
+  curves: list[dict[str, list[float]]] = [{} for _ in group.members]
+  failed: dict[int, str] = {}  # each ends the curves of its run
   every = min(config.evaluate_every or config.rounds, config.rounds)
   log(group.members, 0, None)
   states = start(people, first.batches)
@@ -173,42 +161,32 @@ def _play(group: Group, asked: ConfigDict, built: Mapping[str, Experiment], log:
   for round, after, metrics in play(people, first.batches, states, **options):
     current, bad = jax.device_get(after), failures(metrics)
     length = len(next(iter(metrics.values())))
-    for i, track in enumerate(tracks):
-      if i in bad and not track.failed:
-        tracks[i] = track._replace(failed=_failure(round, length, *bad[i]))
-      elif not track.failed:
-        samples = drawn_from(experiments[i], sampler, _own(current, i))
+    for i, (at, name, value) in bad.items():
+      failed.setdefault(i, f"{name} was {value} in round {round - length + at + 1}")
+    for i, curve in enumerate(curves):
+      if i not in failed:
+        samples = drawn_from(experiments[i], sampler, member(current, i))
         means = {name: x[:, i].mean(dtype=np.float64) for name, x in metrics.items()}
-        _extend(track, round, evaluators[i](*samples) | means)
+        for name, value in {"round": round, **evaluators[i](*samples), **means}.items():
+          curve.setdefault(name, []).append(float(value))
     log(group.members, round, None)
   seconds = (time.monotonic() - began) / len(group.members)
-  triples = zip(group.members, experiments, tracks, strict=True)
-  return [_row(*triple, asked.collapse, seconds) for triple in triples]
-
-
-def _own(states: State, i: int) -> State:
-  return jax.tree.map(lambda x: x[i], states)
-
-
-def _extend(track: _Track, round: int, values: Mapping[str, float]) -> None:
-  """Appends the values of a round to a run's curves."""
-  for name, value in {"round": round, **values}.items():
-    track.curve.setdefault(name, []).append(float(value))
-
-
-def _failure(round: int, length: int, at: int, name: str, value: float) -> str:
-  return f"{name} was {value} in round {round - length + at + 1}"
+  return [
+    _row(one, experiments[i], curves[i], failed.get(i), asked.collapse, seconds)
+    for i, one in enumerate(group.members)
+  ]
 
 
 def _row(
   one: Member,
   experiment: Experiment,
-  track: _Track,
+  curve: dict[str, list[float]],
+  failed: str | None,
   collapse: str,
   seconds: float,
 ) -> dict[str, Any]:
   """Builds the row of a run."""
-  better, curve, config = experiment.evaluator().better, track.curve, one.config
+  better, config = experiment.evaluator().better, one.config
   looks = [
     (int(round), {name: curve[name][i] for name in better if name in curve})
     for i, round in enumerate(curve.get("round", ()))
@@ -222,8 +200,8 @@ def _row(
     "rounds": config.rounds,
     "images": config.rounds * images_a_round(experiment.game, config.batch_size),
     "scores": scores,
-    "failed": track.failed,
-    "collapsed": bool(track.failed) or has_collapsed(collapse, last),
+    "failed": failed,
+    "collapsed": bool(failed) or has_collapsed(collapse, last),
     "seconds": seconds,
     "curve": curve,
   }

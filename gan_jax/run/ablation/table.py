@@ -7,18 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gan_jax.run.ablation.results import (
+from gan_jax.run.ablation.outcomes import (
   APART,
   LEVEL,
   TOO_FEW,
   Estimate,
   Outcome,
-  Results,
-  arrange,
   marginals,
   outcomes,
-  variant_name,
 )
+from gan_jax.run.ablation.results import Results, arrange, variant_name
 from gan_jax.run.results.table import align
 
 if TYPE_CHECKING:
@@ -46,9 +44,8 @@ class Board:
     self._runs, self._began, self._height = runs, time.monotonic(), 0
     self._done: dict[str, list[Mapping[str, Any]]] = {}
     self._share: dict[str, float] = {}
-    for row in results.rows:
-      self._done.setdefault(variant_name(row["variant"]), []).append(row)
-    self._first = sum(map(len, self._done.values()))
+    self._first = len(results.rows)
+    self._add(results.rows)
 
   def __call__(
     self, runs: Sequence["Member"], round: int, rows: Sequence[Mapping[str, Any]] | None
@@ -56,12 +53,15 @@ class Board:
     """Shows the progress of the runs of one program."""
     for run in runs:
       self._share[run.name] = round / run.config.rounds
-    for row in rows or ():
-      self._done.setdefault(variant_name(row["variant"]), []).append(row)
+    self._add(rows or ())
     if self._stream.isatty():
       self._draw()
     elif rows:
       print(self._line(runs, rows), file=self._stream, flush=True)
+
+  def _add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    for row in rows:
+      self._done.setdefault(variant_name(row["variant"]), []).append(row)
 
   def _line(self, runs: Sequence["Member"], rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(run.name for run in runs))

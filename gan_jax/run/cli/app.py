@@ -1,6 +1,5 @@
 """The command line: finds the command, reads its flags, and says in a line what goes wrong."""
 
-import ast
 import contextlib
 import os
 import pathlib
@@ -11,14 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import app, flags, logging
-from ml_collections import ConfigDict, config_flags
 
 from gan_jax import __version__
 from gan_jax.run.cli import commands, usage
-from gan_jax.run.cli.commands import COMMANDS, FLAGS, FROM_RUN, SYNOPSES, WITH_FOLDERS
+from gan_jax.run.cli.commands import COMMANDS, FROM_RUN, WITH_FOLDERS
+from gan_jax.run.cli.config_flag import ConfigFileError
+from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.config import aliases
-from gan_jax.run.config.aliases import SCHEDULE
-from gan_jax.run.config.flag import ConfigFileError
 
 
 def main() -> None:
@@ -65,8 +63,8 @@ def _asked(command: str, rest: list[str]) -> str:
   if command == "help" and rest:
     command, rest = rest[0], ["--help"]
   if command in COMMANDS and helps & set(rest):
-    return usage.of_command(command, COMMANDS[command], SYNOPSES[command])
-  return usage.overview(COMMANDS, SYNOPSES) if command in helps | {"help"} else ""
+    return usage.of_command(COMMANDS[command])
+  return usage.overview(COMMANDS.values()) if command in helps | {"help"} else ""
 
 
 @contextlib.contextmanager
@@ -81,20 +79,6 @@ def _closed_pipes(code: int) -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):  # they are flushed once more at the end
       os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
-
-
-class _WholeNumber(flags.ArgumentParser):
-  """Parses a whole number, also as 1e4."""
-
-  def parse(self, argument: Any) -> Any:
-    if not isinstance(argument, str):
-      return argument  # what the config file says
-    with contextlib.suppress(ValueError):
-      return int(argument, 0)
-    with contextlib.suppress(ValueError):
-      if (number := float(argument)).is_integer():
-        return int(number)
-    raise ValueError("invalid literal for int(); expected a whole number")
 
 
 def _with_stored_config(command: str, arguments: list[str]) -> list[str]:
@@ -119,27 +103,8 @@ def _with_stored_config(command: str, arguments: list[str]) -> list[str]:
   return [f"--config={stored.__file__}:{workdir}", *arguments]
 
 
-class _NumberOrSection(flags.ArgumentParser):
-  """Parses a number or a section of the config, since a schedule may stand where a number may."""
-
-  def parse(self, argument: Any) -> Any:
-    if not isinstance(argument, str):
-      return argument  # what the config file says
-    with contextlib.suppress(ValueError):
-      return float(argument)
-    with contextlib.suppress(SyntaxError, ValueError):
-      if isinstance(value := ast.literal_eval(argument), dict):
-        return ConfigDict(value)
-    raise ValueError(
-      f"expected a number, a schedule such as {SCHEDULE}, or a section such as {{'name': ...}}"
-    )
-
-
 def _parse(argv: list[str]) -> list[str]:
   """Parses flags; a mistake in them, or in the config file they name, ends with one plain line."""
-  for kind in (float, ConfigDict):
-    config_flags.register_flag_parser_for_type(kind, _NumberOrSection())
-  config_flags.register_flag_parser_for_type(int, _WholeNumber())
   command = sys.argv[1]
   try:
     arguments = FLAGS(argv)
@@ -188,9 +153,7 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
   try:
     switches.check()
     if command is commands.train:  # the others are for one process
-      parallel.start(
-        commands.COORDINATOR.value, commands.NUM_PROCESSES.value, commands.PROCESS_ID.value
-      )
+      parallel.start(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
     command(*arguments)
   except BrokenPipeError:  # nobody reads on
     raise
@@ -209,15 +172,14 @@ def _guarded(command: Callable[..., None], arguments: list[str]) -> None:
     ImportError,
     parallel.OtherProcessError,
   ) as error:
-    if commands.TRACEBACK.value:
+    if FLAGS.traceback:
       raise
+    message = usage.named_by_flags(str(error), sys.argv[1])
     if isinstance(error, usage.UsageError):
-      _fail(usage.named_by_flags(str(error), sys.argv[1]), code=2)
-    _fail(
-      f"{usage.named_by_flags(str(error), sys.argv[1])}\n(--traceback shows where this came up)"
-    )
+      _fail(message, code=2)
+    _fail(f"{message}\n(--traceback shows where this came up)")
   except (RuntimeError, AssertionError) as error:
-    if commands.TRACEBACK.value or not _finds_no_devices(error):
+    if FLAGS.traceback or not _finds_no_devices(error):
       raise
     asked = f"JAX_PLATFORMS={os.environ['JAX_PLATFORMS']}"
     message = f"gan_jax: {asked}: JAX finds no such devices here; leave it out, or set it to cpu"

@@ -1,11 +1,12 @@
 """Help of `gan_jax --help` and `gan_jax COMMAND --help`, and the flags of each command."""
 
+import inspect
 import json
 import pathlib
 import re
 import shutil
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from absl import flags
@@ -29,10 +30,10 @@ class Flag(NamedTuple):
   example: str
 
 
-def overview(commands: Mapping[str, Callable[..., None]], synopses: Mapping[str, str]) -> str:
+def overview(commands: Iterable[Callable[..., None]]) -> str:
   """Lists the commands."""
   parts = [f"gan_jax {__version__}: generative adversarial networks in JAX"]
-  parts += [f"{_summary(function)}\n{synopses[name]}" for name, function in commands.items()]
+  parts += [_described(command, "\n") for command in commands]
   parts.append(
     "gan_jax COMMAND --help says more of each: its flags, and the keys of a config.\n"
     "A run that exists is resumed. Exit codes: 0 done; 1 an error; 2 wrong flags; 75 stopped by a\n"
@@ -41,13 +42,15 @@ def overview(commands: Mapping[str, Callable[..., None]], synopses: Mapping[str,
   return "\n\n".join(parts)
 
 
-def of_command(name: str, function: Callable[..., None], synopsis: str) -> str:
+def of_command(command: Callable[..., None]) -> str:
   """Formats the help of a command: its flags with an example of each, the keys of its config."""
+  name = command.__name__
   rows = [(flag.example or f"--{key}", flag.meaning) for key, flag in takes(name).items()]
-  parts = [f"{_summary(function)}\n\n{synopsis}", "Flags:\n" + _rows(rows)]
+  parts = [_described(command, "\n\n"), "Flags:\n" + _rows(rows)]
   keys = json.loads(TABLE.read_text(encoding="utf-8"))
   if name in keys:
-    rows = [(f"--config.{key}={_quoted(default)}", meaning) for key, default, meaning in keys[name]]
+    quoted = lambda default: f'"{default}"' if "(" in default else default  # for a shell
+    rows = [(f"--config.{key}={quoted(default)}", meaning) for key, default, meaning in keys[name]]
     parts.append("Keys of the config, with their defaults:\n" + _rows(rows))
   if name == "train":
     parts.append("docs/config.md lists them too, with the options of each network.")
@@ -97,13 +100,10 @@ def _flag(text: str) -> Flag:
   return Flag(meaning.rstrip("."), example.strip().removesuffix("."))
 
 
-def _quoted(default: str) -> str:
-  """Quotes for a shell what is no plain word."""
-  return f'"{default}"' if "(" in default else default
-
-
-def _summary(function: Callable[..., None]) -> str:
-  return (function.__doc__ or "").strip().splitlines()[0]
+def _described(command: Callable[..., None], gap: str) -> str:
+  """Formats the docstring of a command: a line, and after a gap how it is typed."""
+  summary, _, typed = (inspect.getdoc(command) or "").partition("\n\n")
+  return f"{summary}{gap}{textwrap.indent(typed, '  ')}"
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:
@@ -130,22 +130,13 @@ class UsageError(ValueError):
 
 # Arguments that functions name in their errors, and the keys of the config that set them.
 KEYS = {
-  "image_size": "data_options.image_size",
-  "channels": "data_options.channels",
-  "data_dir": "data_options.data_dir",
-  "manual_dir": "data_options.manual_dir",
-  "pixel_range": "data_options.pixel_range",
-  "features": "evaluation.features",
-  "metrics": "evaluation.metrics",
-  "real": "evaluation.real",
-  "num_fake": "num_fake",
-  "batch_size": "batch_size",
-  "microbatches": "microbatches",
-  "packing": "packing",
-  "real_target": "real_target",
-  "seed": "seed",
-  "flip": "data_options.flip",
-  "conditional": "conditional",
+  **{
+    name: f"data_options.{name}"
+    for name in ("image_size", "channels", "data_dir", "manual_dir", "pixel_range", "flip")
+  },
+  **{name: f"evaluation.{name}" for name in ("features", "metrics", "real")},
+  **{name: name for name in ("num_fake", "batch_size", "microbatches", "packing", "real_target")},
+  **{name: name for name in ("seed", "conditional")},
 }
 # Those that some commands have flags of their own for.
 OWN = {

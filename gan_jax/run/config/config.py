@@ -14,6 +14,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.checks import shown
+from gan_jax.files import flat
 from gan_jax.run.config import aliases
 from gan_jax.run.config.sections import course, data, evaluation, two_player
 from gan_jax.run.config.sections.key import (
@@ -209,15 +210,7 @@ def canonical(config: ConfigDict) -> ConfigDict:
   """Replaces short names by ours (see `aliases`), before a config is kept or compared."""
   changes = {
     key: name
-    for key, value in _values(config, "")
+    for key, value in flat(config.to_dict()).items()
     if (name := aliases.canonical(key, value)) != value
   }
   return replaced(config, changes) if changes else config
-
-
-def _values(section: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:
-  for key, value in section.items():
-    if isinstance(value, Mapping | ConfigDict):
-      yield from _values(value, f"{path}{key}.")
-    else:
-      yield f"{path}{key}", value

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import inspect
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -97,6 +97,7 @@ _CHECKS = {
 # --- what a run was trained with ------------------------------------------------------------------
 
 _OF_SOURCE = ("path", "sha256")
+_SECTION = Mapping | ml_collections.ConfigDict
 
 
 def source_of(config_flag: str) -> dict[str, str]:
@@ -145,35 +146,19 @@ def own(config: Mapping[str, Any]) -> list[str]:
   return [f"{kind} {name}" for kind, name in names(config) if _is_own(kind, name)]
 
 
-def names(config: Any) -> Iterator[tuple[str, str]]:
-  """Lists what a config, or its values, names: (kind, name)."""
-  for player in ("generator", "discriminator"):
-    yield from _name("network", _value(_section(config, player), "name"))
-  yield from _name("loss", _value(config, "loss"))
-  for section in ("regularizers", "generator_regularizers"):
-    for name in _section(config, section):
-      yield from _name("regularizer", name)
-  data = _value(config, "data")
-  if isinstance(data, str):
-    yield "data", data.removeprefix("stacked:").partition(":")[0]
-
-
-def _name(kind: str, name: Any) -> Iterator[tuple[str, str]]:
-  if isinstance(name, str):
-    yield kind, name
-
-
-_SECTION = Mapping | ml_collections.ConfigDict
-
-
-def _value(config: Any, key: str) -> Any:
-  """Reads a value; None where there is none, as in a file that is damaged."""
-  return config.get(key) if isinstance(config, _SECTION) else None
-
-
-def _section(config: Any, name: str) -> Mapping[str, Any]:
-  section = _value(config, name)
-  return section if isinstance(section, _SECTION) else {}
+def names(config: Any) -> list[tuple[str, str]]:
+  """Lists what a config, or its values, names: (kind, name); what is damaged names nothing."""
+  value = lambda key: config.get(key) if isinstance(config, _SECTION) else None
+  section = lambda key: part if isinstance(part := value(key), _SECTION) else {}
+  data = value("data")
+  named = [
+    *(("network", section(player).get("name")) for player in ("generator", "discriminator")),
+    ("loss", value("loss")),
+    *(("regularizer", name) for name in section("regularizers")),
+    *(("regularizer", name) for name in section("generator_regularizers")),
+    ("data", data.removeprefix("stacked:").split(":")[0] if isinstance(data, str) else None),
+  ]
+  return [(kind, name) for kind, name in named if isinstance(name, str)]
 
 
 def _read_fields(workdir: str | pathlib.Path) -> Mapping[str, Any]:

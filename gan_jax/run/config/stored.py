@@ -19,11 +19,6 @@ _FORMER_EVALUATION = {"features": "classifier", "metrics": ("frechet", "classes"
 MOST_CLASSES = 1 << 20  # of a plausible config.json
 
 
-def get_config(workdir: str) -> ConfigDict:
-  """Loads the config that a run was started with, or has gone on with since."""
-  return read_config(workdir)
-
-
 def config_values(config: ConfigDict) -> dict[str, Any]:
   """Returns a config's values as JSON has them, with our names for aliases."""
   return json.loads(canonical(config).to_json())
@@ -37,6 +32,9 @@ def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   """Loads the config that a run was started with: complete, if it can be built here."""
   return read_run(workdir)[0]
+
+
+get_config = read_config  # by which this file is a config file itself
 
 
 def read_fields(workdir: str | pathlib.Path) -> dict[str, Any]:

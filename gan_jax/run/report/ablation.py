@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.run.ablation.results import Outcome, Results, marginals, outcomes, read, variant_name
+from gan_jax.run.ablation.outcomes import Outcome, marginals, outcomes
+from gan_jax.run.ablation.results import Results, read, variant_name
 from gan_jax.run.ablation.table import conclusions
 from gan_jax.run.report.curves import PLAY, Curve, drawable
 from gan_jax.run.results.listing import RunSummary, summarise_run

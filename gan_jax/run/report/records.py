@@ -16,7 +16,8 @@ from gan_jax.run.evaluation.evaluators.suite import BETTER
 from gan_jax.run.results.listing import RunSummary, comparable_rows, summarise_run
 from gan_jax.run.results.naming import names, names_of
 from gan_jax.run.results.rows import read_rows
-from gan_jax.run.training.log.diagnostics import Warning_, diagnose
+from gan_jax.run.training.log.detectors import Warning_
+from gan_jax.run.training.log.diagnostics import diagnose
 from gan_jax.run.training.saving.rollback import read_rollbacks
 
 

@@ -120,7 +120,8 @@ def comparable_rows(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]
 
 def _ablation(path: pathlib.Path) -> RunSummary:
   """Loads the summary of an ablation: its runs, and the score of its best variant."""
-  from gan_jax.run.ablation.results import outcomes, read
+  from gan_jax.run.ablation.outcomes import outcomes
+  from gan_jax.run.ablation.results import read
 
   results = read(path)
   try:

@@ -224,7 +224,10 @@ def _watch(read: int, grace_seconds: float, requested: threading.Event) -> None:
   if not _wait(read):
     return
   requested.set()
-  signaled, end = b"?", time.monotonic() + _bound(grace_seconds)
+  seconds = grace_seconds
+  if _several():  # the first process exits last, as JAX ends the others with it
+    seconds -= PROPAGATION_SECONDS * (1 if _coordination()[1] == 0 else 2)
+  signaled, end = b"?", time.monotonic() + seconds
   while signaled and (seconds := end - time.monotonic()) > 0:
     if select.select([read], [], [], seconds)[0]:
       signaled = os.read(read, 1)
@@ -253,10 +256,3 @@ def _wait(read: int) -> bool:
       os.kill(os.getpid(), signal.SIGTERM)  # which JAX passes on to all
     elif signaled[0] in NUMBERS and not _several():
       return True
-
-
-def _bound(grace_seconds: float) -> float:
-  """Computes the seconds to wait; the first process exits last, as JAX ends the others with it."""
-  if not _several():
-    return grace_seconds
-  return grace_seconds - PROPAGATION_SECONDS * (1 if _coordination()[1] == 0 else 2)

@@ -52,13 +52,9 @@ def make_dispatch(
   stream = iter(()) if batches.resident else mine.stream(start * n)
   programs: dict[int, Any] = {}
 
-  def read(length: int) -> Any:
-    if batches.resident:
-      return None
-    return parallel.split(_stack(stream, length, n), mesh, axis=2)
-
   def play(state: State, length: int) -> tuple[State, Mapping[str, jax.Array]]:
-    raw = read(length)
+    streamed = not batches.resident
+    raw = parallel.split(_stack(stream, length, n), mesh, axis=2) if streamed else None
     if length not in programs:
       with compiling(length):
         lowered = rounds.play.lower(state, rounds.table, raw, length)

@@ -13,38 +13,30 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from gan_jax import parallel
-from gan_jax.game.core import State, minibatches
-from gan_jax.game.play import init
-from gan_jax.game.random import fixed, make_key
+from gan_jax.game.core import State
+from gan_jax.game.random import fixed
 from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.same_run import (
   check_same_run,
   check_same_switches,
-  other_arrays,
   other_switches,
   start_over,
   write_config,
 )
 from gan_jax.run.training.hooks import Every, check_hooks, is_due, next_stop
-from gan_jax.run.training.interruption import (
-  GRACE,
-  Interrupted,
-  Interruption,
-  interruption,
-)
-from gan_jax.run.training.log.logger import Logger, NullLogger, write_stopped
+from gan_jax.run.training.interruption import GRACE, Interrupted, Interruption, interruption
+from gan_jax.run.training.log.logger import Logger, write_stopped
 from gan_jax.run.training.log.metrics_buffer import MetricsBuffer, NotFiniteError
 from gan_jax.run.training.rounds import make_dispatch
-from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints, Inspect, OtherGameError
+from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 from gan_jax.run.training.saving.lock import hold
 from gan_jax.run.training.saving.rollback import read_rollbacks, record_rollback, reseed
+from gan_jax.run.training.start import NOTE_OPTIMIZERS, optimizers_of, start
 
 _LOG = logging.getLogger(__name__)
-NOTE_OPTIMIZERS = "optimizers"  # note beside a checkpoint: whose state it holds, by player
 
 
 @fixed
@@ -122,25 +114,24 @@ def _play(
   """Plays from the last checkpoint to the last round, and returns the summary."""
   config, thread = experiment.config, ThreadPoolExecutor(max_workers=1)
   mesh = parallel.make_mesh(config.batch_size, **config.mesh)
-  folders = workdir / "checkpoints", workdir / BEST
+  keep = config.keep_checkpoints, config.keep_every
   with (
-    Checkpoints(folders[0], config.keep_checkpoints, config.keep_every, thread) as checkpoints,
-    Checkpoints(folders[1], keep=1, thread=thread) as best,
+    Checkpoints(workdir / "checkpoints", *keep, thread=thread) as checkpoints,
+    Checkpoints(workdir / BEST, keep=1, thread=thread) as best,
   ):
-    state = reseed(_start(experiment, checkpoints, mesh), config.seed, rollbacks)
+    state = reseed(start(experiment, checkpoints, mesh), config.seed, rollbacks)
     first = int(state.round)
     best.forget(after=first)
     if parallel.is_first():
       write_config(experiment, workdir)
-    make_logger = Logger if parallel.is_first() else NullLogger
-    with make_logger(
-      experiment, workdir, first, parallel.local_mesh(mesh), hooks, interrupted.immediately
-    ) as logger:
+    local = parallel.local_mesh(mesh)
+    make_logger = lambda: Logger(experiment, workdir, first, local, hooks, interrupted.immediately)
+    with make_logger() if parallel.is_first() else contextlib.nullcontext() as logger:
       loop = _Loop(experiment, state, mesh, hooks, logger, checkpoints, best)
       loop.run(interrupted)
       best.wait()
       checkpoints.wait()
-      return parallel.run_on_all_or_fail(logger.summary)
+      return parallel.run_on_all_or_fail(lambda: logger.summary() if logger else {})
 
 
 class _Loop:
@@ -157,7 +148,7 @@ class _Loop:
     state: State,
     mesh: Mesh,
     hooks: Sequence[Every],
-    logger: Logger | NullLogger,
+    logger: Logger | None,  # of the first process
     checkpoints: Checkpoints,
     best: Checkpoints,
   ):
@@ -170,8 +161,9 @@ class _Loop:
     self._row_periods += [hook.rounds for hook in hooks if hook.rounds is not None]
     is_saved = self._first in checkpoints.rounds()
     self._buffer = MetricsBuffer(checkpoints.notes(self._first) if is_saved else None)
+    compiling = logger.compiling if logger else contextlib.nullcontext
     self._dispatch = make_dispatch(
-      experiment.game, experiment.batches, mesh, self._first, logger.compiling
+      experiment.game, experiment.batches, mesh, self._first, compiling
     )
 
   def run(self, interrupted: Interruption) -> None:
@@ -192,14 +184,15 @@ class _Loop:
       # A dispatch that failed has taken the state with it; alone a process cannot save.
       is_here = self._round > self._first and not self._state.round.is_deleted()
       if parallel.is_collective(error) and is_here:
-        self._save()  # what failed can be done again; the rounds are dear
+        self._save(self._checkpoints)  # what failed can be done again; the rounds are dear
       raise
 
   def _resume(self) -> None:
     """Prepares the evaluator, and logs the first round if the run was stopped while it did."""
+    logger = self._logger
     if self._first < self._last:
-      parallel.run_on_all_or_fail(self._logger.prepare)
-    if parallel.any_process(self._logger.already_logged(self._first)):
+      parallel.run_on_all_or_fail(lambda: logger and logger.prepare())
+    if parallel.any_process(logger is not None and logger.already_logged(self._first)):
       self._buffer.reset()
     elif self._first and self._is_due(*self._row_periods):
       self._log()
@@ -217,7 +210,7 @@ class _Loop:
     if self._is_due(*self._row_periods):
       self._log()
     if self._is_due(config.checkpoint_every):
-      self._save()
+      self._save(self._checkpoints)
 
   def _is_due(self, *periods: int) -> bool:
     return any(is_due(rounds, self._round, self._last) for rounds in periods)
@@ -226,56 +219,14 @@ class _Loop:
     self._best.inspected()
     self._checkpoints.inspected()
     metrics, mine = self._buffer.summary(), parallel.local(self._state, self._mesh)
-    log = lambda: self._logger.log(self._round, mine, metrics)
+    logger = self._logger
+    log = lambda: logger and logger.log(self._round, mine, metrics)
     is_best = parallel.run_on_all_or_fail(log)
     self._buffer.reset()
-    if parallel.any_process(is_best):
-      self._best.save(self._state, self._check())
+    if parallel.any_process(bool(is_best)):
+      self._save(self._best)
 
-  def _save(self) -> None:
-    self._checkpoints.save(self._state, self._check())
-
-  def _check(self) -> Inspect:
-    """Builds what a state has to pass before it is written, and what is noted beside it."""
-    is_finite, config = self._buffer.finite_check(), self._config
-    return lambda leaves: {**is_finite(leaves), NOTE_OPTIMIZERS: _optimizers(config)}
-
-
-def _optimizers(config: ConfigDict) -> dict[str, str]:
-  return {player: options["name"] for player, options in config.optimizers.items()}
-
-
-def _check_optimizers(experiment: Experiment, checkpoints: Checkpoints, round: int) -> None:
-  """Refuses to read what one optimizer remembers as another's, where both call it the same."""
-  saved = checkpoints.notes(round).get(NOTE_OPTIMIZERS, {})
-  for player, name in _optimizers(experiment.config).items():
-    was = saved.get(player, name)
-    if was != name:
-      raise ValueError(
-        f"the checkpoint of round {round} in {checkpoints.folder} holds what {was!r} remembers of "
-        f"the {player}, and config.optimizers.{player}.name is {name!r}, which would read it as its"
-        f" own; go on with --config.optimizers.{player}.name={was}, or start anew in another "
-        "--workdir"
-      )
-
-
-def _start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
-  """Restores the last checkpoint, or makes the first state."""
-  config, example = experiment.config, experiment.example
-  spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
-  make = lambda: init(experiment.game, make_key(config.seed), spec)
-  like = parallel.abstract_state(make, mesh)
-  try:
-    state = checkpoints.restore(like, repair=True)
-  except OtherGameError as error:
-    if not (other := other_arrays(checkpoints.folder.parent, config)):
-      raise
-    raise OtherGameError(
-      f"the run in {checkpoints.folder.parent} cannot go on as another game, whose state has other "
-      f"arrays, which --allow_config_change does not make; the configs differ in\n{other}\n"
-      "set these as they were, or use another --workdir"
-    ) from error
-  if state is not None:
-    _check_optimizers(experiment, checkpoints, int(state.round))
-    return state
-  return jax.jit(make, out_shardings=jax.tree.map(lambda x: x.sharding, like))()
+  def _save(self, checkpoints: Checkpoints) -> None:
+    """Saves the state, which has to be finite, with the notes that a run goes on with."""
+    check, notes = self._buffer.finite_check(), {NOTE_OPTIMIZERS: optimizers_of(self._config)}
+    checkpoints.save(self._state, lambda leaves: {**check(leaves), **notes})

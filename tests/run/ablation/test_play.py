@@ -10,7 +10,7 @@ from counting import count
 from gan_jax import data
 from gan_jax.files import read_json
 from gan_jax.run import experiment
-from gan_jax.run.ablation import Axis, axis, picture, plan, play, results, table
+from gan_jax.run.ablation import Axis, axis, outcomes, picture, plan, play, results, table
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.training.train import fit
 from tests.run.ablation.conftest import tiny
@@ -100,7 +100,7 @@ def test_failed_run_is_reported_and_leaves_the_others(tmp_path):
   bad = {r["variant"]["r1"]: r for r in found.rows}
   assert "in round" in bad["wild"]["failed"] and bad["wild"]["collapsed"]
   assert bad["weak"]["failed"] is None and bad["weak"]["scores"]
-  assert results.outcomes(found)[1].verdict == "2 of 2 failed"
+  assert outcomes.outcomes(found)[1].verdict == "2 of 2 failed"
 
 
 def test_images_have_the_scores_that_they_can_have(tmp_path):
@@ -126,7 +126,7 @@ def test_data_without_labels_or_a_test_split_end_in_figures_and_a_verdict(tmp_pa
   assert table.conclusions(found) == [
     "loss, beside hinge: too few seeds, and two can be compared: add some to --config.seeds."
   ]
-  assert results.outcomes(found)[1].last.mean > 0
+  assert outcomes.outcomes(found)[1].last.mean > 0
   for draw in (picture.matrix, picture.curves):
     assert draw(found).axes
   assert "there is no test split; hold some out by" in (told := capsys.readouterr().err)

@@ -5,15 +5,8 @@ import pytest
 from scipy import stats
 
 from gan_jax.run.ablation import results, table
-from gan_jax.run.ablation.results import (
-  APART,
-  Results,
-  estimate,
-  holm,
-  marginals,
-  outcomes,
-  paired_p,
-)
+from gan_jax.run.ablation.outcomes import APART, estimate, holm, marginals, outcomes, paired_p
+from gan_jax.run.ablation.results import Results
 
 PLAN = {
   "axes": {"loss": ["a", "b"], "penalty": ["none", "r1"]},

@@ -16,7 +16,7 @@ def test_every_flag_says_whose_it_is_with_an_example():
 
 
 def test_help_of_a_command_has_its_flags_alone():
-  told = usage.of_command("sample", commands.COMMANDS["sample"], commands.SYNOPSES["sample"])
+  told = usage.of_command(commands.sample)
   assert "--out_dir=samples/" in told and "--noema" in told and "Draws examples" in told
   for other in ("--grace_seconds", "--sort", "--coordinator", "--fake"):
     assert other not in told
@@ -25,7 +25,7 @@ def test_help_of_a_command_has_its_flags_alone():
 
 @pytest.mark.parametrize("command", ["train", "ablate"])
 def test_help_lists_the_keys_of_a_config(command):
-  told = usage.of_command(command, commands.COMMANDS[command], commands.SYNOPSES[command])
+  told = usage.of_command(commands.COMMANDS[command])
   found = reference.lines()[command]
   assert found and all(f"--config.{key}=" in told for key, _, _ in found)
 

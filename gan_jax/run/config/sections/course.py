@@ -21,9 +21,7 @@ KEYS: Keys = {
   ),
   "remat": Key(False, "run networks again for their gradients: less memory, more time"),
   "log_every": Key(
-    100,
-    "rounds between two rows; 0 for rows of other events alone",
-    rounds_or_never,
+    100, "rounds between two rows; 0 for rows of other events alone", rounds_or_never
   ),
   "sample_every": Key(1000, "rounds between two pictures; 0 for the end alone", rounds_or_never),
   "evaluate_every": Key(0, "rounds between two evaluations; 0 for the end alone", rounds_or_never),

@@ -72,8 +72,7 @@ def one_of(*names: str) -> Check:
 
   def check(key: str, value: Any) -> None:
     if value not in names:
-      expected = " or ".join(filter(None, (", ".join(map(repr, names[:-1])), repr(names[-1]))))
-      raise ValueError(f"{key} is {value!r}: expected {expected}")
+      raise ValueError(f"{key} is {value!r}: expected {' or '.join(map(repr, names))}")
 
   return check
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.run.ablation.results import APART, Outcome, arrange, plan_order, variant_name
+from gan_jax.run.ablation.outcomes import APART, Outcome
+from gan_jax.run.ablation.results import arrange, by_column, variant_name
 from gan_jax.run.report.ablation import Ablation
 from gan_jax.run.report.curves import band, charts, figure, is_log
 from gan_jax.run.report.markup import Child, Markup, tag
@@ -69,8 +70,8 @@ def matrix(variants: Sequence[Outcome], plan: Mapping[str, Any], better: str) ->
   down, *rest = plan["axes"]
   if not rest:
     return None
-  by_column = lambda o: (choices := plan_order(plan, o.variant))[1:] + choices[:1]
-  rows, columns, cells = arrange((o.variant, o) for o in sorted(variants, key=by_column))
+  ordered = sorted(variants, key=lambda o: by_column(plan, o.variant))
+  rows, columns, cells = arrange((o.variant, o) for o in ordered)
   if len(columns) > COLUMNS:
     return None
   # Without its failures a variant looks better than it is.

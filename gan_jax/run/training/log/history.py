@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gan_jax.run.results.rows import scores_of
-from gan_jax.run.training.log.diagnostics import DetectorState, Rows, Warning_, update
+from gan_jax.run.training.log.detectors import Warning_
+from gan_jax.run.training.log.diagnostics import DetectorState, Rows, update
 
 Row = Mapping[str, Any]
 

@@ -1,7 +1,6 @@
 """The log of a run while it trains: rows, warnings, pictures, scores and their cards."""
 
 import contextlib
-import math
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,20 +14,19 @@ from gan_jax.data import take
 from gan_jax.files import read_json, write_json
 from gan_jax.game.core import State, images_a_round
 from gan_jax.plots.png import save_png
-from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, Card, protocol_hash
-from gan_jax.run.evaluation.cards.files import drop_cards_after, save_card
+from gan_jax.run.evaluation.cards.files import drop_cards_after
 from gan_jax.run.evaluation.draws import drawn_from
-from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.held_out import held_out_probe
 from gan_jax.run.evaluation.sampling import Sampler, by_class
-from gan_jax.run.evaluation.scoring import card_of, chosen_by
 from gan_jax.run.experiment import Experiment
-from gan_jax.run.results.rows import SCORE, Row, Writer, read_rows, scored_rounds, scores_of
-from gan_jax.run.results.summary import last_and_best, machine
+from gan_jax.run.results.rows import SCORE, Row, Writer, read_rows, scores_of
+from gan_jax.run.results.summary import machine
 from gan_jax.run.training.hooks import Every, Moment, is_due
-from gan_jax.run.training.log.diagnostics import Rows, Warning_, diagnose
+from gan_jax.run.training.log.detectors import Warning_
+from gan_jax.run.training.log.diagnostics import diagnose
 from gan_jax.run.training.log.history import History
 from gan_jax.run.training.log.progress import Progress
+from gan_jax.run.training.log.scores import Scores
 from gan_jax.run.training.saving.rollback import read_rollbacks
 
 
@@ -72,9 +70,7 @@ class Logger:
     rows = read_rows(workdir)
     self._before = float(rows[-1].get("seconds", 0)) if rows else 0.0
     self._history = History(rows, config.rounds)
-    self._evaluator: Evaluator | None = None
-    self._evaluation = 0  # a number of how scores are made
-    self._best: Mapping[str, float] | None = None
+    self._scores: Scores | None = None
     self._start = self._clock = time.monotonic()
     self._last = first
     self._logged = False
@@ -108,7 +104,7 @@ class Logger:
       self._draw_curves()
     self._last, self._clock = round, time.monotonic()  # what was done here is not training
     self._logged = True
-    return self._is_best(moment.row.scores)
+    return self._scores is not None and self._scores.are_best(moment.row.scores)
 
   def _row(self, round: int, state: State, metrics: Mapping[str, float]) -> Row:
     """Measures a round."""
@@ -129,10 +125,10 @@ class Logger:
   def _evaluate(self, moment: Moment) -> None:
     """Scores the state, as the config has it."""
     with self._immediately():
-      evaluator = self.prepare()
-      scores = evaluator(*drawn_from(self._experiment, self._sampler, moment.state))
-    moment.row.scores.update(scores)
-    moment.row.evaluation = self._evaluation
+      scores = self.prepare()
+      samples = drawn_from(self._experiment, self._sampler, moment.state)
+      moment.row.scores.update(scores.evaluator(*samples))
+    moment.row.evaluation = scores.evaluation
 
   def _draw_samples(self, moment: Moment) -> None:
     self._writer.picture(moment.round, self._picture(moment.state))
@@ -152,16 +148,13 @@ class Logger:
     if (curves := plots.history(rows, dict(sorted(scores.items())))) is not None:
       save_png(self._workdir / "curves.png", curves)
 
-  def prepare(self) -> Evaluator:
+  def prepare(self) -> Scores:
     """Builds the evaluator, so that one that cannot be built is known before rounds are played."""
-    if self._evaluator is None:
+    if self._scores is None:
       self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       with self._aside():
-        self._evaluator = self._experiment.evaluator()
-      self._evaluation = int(protocol_hash(self._card(self._evaluator, "last")), 16)
-      before = best_row(self._scored(read_rows(self._workdir)), self._evaluator)
-      self._best = _headline(scores_of(before), self._evaluator) if before else None
-    return self._evaluator
+        self._scores = Scores(self._experiment, self._workdir)
+    return self._scores
 
   @contextlib.contextmanager
   def compiling(self, rounds: int) -> Iterator[None]:
@@ -182,30 +175,6 @@ class Logger:
     self._clock += seconds
     self._progress.leave_out(seconds)
 
-  def _card(self, evaluator: Evaluator, checkpoint: str, *rows: Mapping[str, Any]) -> Card:
-    """Builds the card of a row's scores; without a row, one of the protocol alone."""
-    draws = [
-      {k: float(v) for k, v in scores_of(row).items() if k in evaluator.better} for row in rows
-    ]
-    round = rows[0]["round"] if rows else 0
-    chosen = None
-    if checkpoint == "best":
-      chosen = chosen_by(self._experiment, self._experiment.config, evaluator)
-    seeds = [TRAINING_DRAW]
-    images = int(rows[0]["images"]) if rows else None
-    return card_of(
-      self._experiment, evaluator, draws, checkpoint, round, seeds, images=images, chosen=chosen
-    )
-
-  def _is_best(self, scores: Mapping[str, float]) -> bool:
-    """Checks whether scores are better than any before, where several are made."""
-    if self._evaluator is None or not self._experiment.config.evaluate_every:
-      return False
-    scores = _headline(scores, self._evaluator)
-    is_best = self._evaluator.improves(scores, self._best)
-    self._best = scores if is_best else self._best
-    return is_best
-
   def summary(self) -> dict[str, Any]:
     """Writes and returns summary.json; a run that had ended already keeps its own."""
     rows, path = read_rows(self._workdir), self._workdir / "summary.json"
@@ -215,82 +184,20 @@ class Logger:
     if not self._logged and old.get("rounds") == self._last:
       self._progress.say(f"{self._workdir} has played its {self._last} rounds already")
       return old
-    evaluator = self.prepare()
+    scores = self.prepare()
     summary = {
       "rounds": self._last,
       "images": int(rows[-1]["images"]) if rows else 0,
       "wall_seconds": self._before + time.monotonic() - self._start,
-      "scores": last_and_best(scored_rounds(self._scored(rows)), evaluator.better),
-      "card": {**evaluator.card, **self._card(evaluator, "last").protocol},
+      **scores.summary(rows),
       "warnings": [warning._asdict() for warning in diagnose(rows)],
       "rollbacks": self._rollbacks,
       "final": rows[-1] if rows else {},
       "machine": machine(),
     }
     write_json(path, summary)
-    self._write_cards(rows, evaluator)
+    scores.write_cards(rows)
     return summary
-
-  def _scored(self, rows: Rows) -> Rows:
-    """Lists the rows that were scored as the config has it now, or do not say how."""
-    is_current = lambda row: row.get("evaluation", self._evaluation) == self._evaluation
-    return [row for row in rows if is_current(row) and scores_of(row)]
-
-  def _write_cards(self, rows: Rows, evaluator: Evaluator) -> None:
-    """Writes the cards of the last scores and, where training looked for them, of the best."""
-    scored = self._scored(rows)
-    chosen = {"last": scored[-1] if scored else None, "best": best_row(scored, evaluator)}
-    if not self._experiment.config.evaluate_every:
-      del chosen["best"]
-    for checkpoint, row in chosen.items():
-      if row is not None:
-        save_card(self._card(evaluator, checkpoint, row), self._workdir)
-
-
-class NullLogger:
-  """Logs nothing, in a process other than the first."""
-
-  def __init__(self, *_: Any):
-    """Accepts the arguments of `Logger`."""
-
-  def __enter__(self) -> Self:
-    return self
-
-  def __exit__(self, *error: object) -> None:
-    pass
-
-  def already_logged(self, round: int) -> bool:
-    """Returns False: the first process knows."""
-    return False
-
-  def prepare(self) -> None:
-    """Prepares nothing."""
-
-  def compiling(self, rounds: int) -> contextlib.AbstractContextManager[None]:
-    """Returns a context that does nothing."""
-    return contextlib.nullcontext()
-
-  def log(self, round: int, state: State, metrics: Mapping[str, float]) -> bool:
-    """Logs nothing."""
-    return False
-
-  def summary(self) -> dict[str, Any]:
-    """Returns an empty summary."""
-    return {}
-
-
-def best_row(rows: Rows, evaluator: Evaluator) -> Mapping[str, Any] | None:
-  """Returns the first row with the best scores, by the evaluator's headline."""
-  best, at = None, None
-  for row in rows:
-    scores = _headline(scores_of(row), evaluator)
-    if evaluator.improves(scores, best):
-      best, at = scores, row
-  return at
-
-
-def _headline(scores: Mapping[str, Any], evaluator: Evaluator) -> dict[str, float]:
-  return {name: float(scores.get(name, math.nan)) for name in evaluator.headline}
 
 
 def write_stopped(workdir: pathlib.Path, warning: Warning_) -> None:

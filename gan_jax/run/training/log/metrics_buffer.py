@@ -9,14 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.game.monitors import MONITOR
-from gan_jax.run.training.log.diagnostics import (
-  GRADIENT,
-  Warning_,
-  first_not_finite,
-  not_finite,
-  summarise,
-)
-from gan_jax.run.training.saving.checkpoint import Inspect, Leaves
+from gan_jax.run.training.log.detectors import Warning_
+from gan_jax.run.training.log.diagnostics import first_not_finite, not_finite
+from gan_jax.run.training.log.monitor_summary import GRADIENT, summarise
+from gan_jax.run.training.saving.checkpoint import Inspect
+from gan_jax.run.training.saving.leaves import Leaves
 
 LIMIT = 10_000  # rounds that a row sums up at most: what waits for one is held in memory, and saved
 
@@ -59,9 +56,12 @@ class MetricsBuffer:
     if self._waiting is None:
       return self._last
     (first, metrics), self._waiting = jax.device_get(self._waiting), None
-    _check_finite(first, {k: x for k, x in metrics.items() if not _is_monitor(k)})
-    self._monitored.append({k: x for k, x in metrics.items() if _is_monitor(k) or k == GRADIENT})
-    shown = {name: x for name, x in metrics.items() if not _is_monitor(name)}
+    shown = {name: x for name, x in metrics.items() if not name.startswith(MONITOR)}
+    if (failure := first_not_finite(shown)) is not None:  # a monitor must never end a run
+      at, name, value = failure
+      raise NotFiniteError(not_finite(first + at + 1, name, value))
+    monitored = {k: x for k, x in metrics.items() if k not in shown or k == GRADIENT}
+    self._monitored.append(monitored)
     self._last = {name: float(x[-1]) for name, x in shown.items()}
     self._totals = {name: _added(self._totals.get(name, 0.0), x) for name, x in shown.items()}
     self._count += len(next(iter(metrics.values())))
@@ -116,15 +116,3 @@ def check_leaves(leaves: Leaves) -> None:
     if jnp.issubdtype(x.dtype, jnp.floating) and not np.isfinite(x).all():
       bad = float(x[~np.isfinite(x)].flat[0])
       raise NotFiniteError(not_finite(int(leaves[".round"]), f"state{name}", bad))
-
-
-def _is_monitor(name: str) -> bool:
-  """Checks whether a number is of a monitor, which must never end a run."""
-  return name.startswith(MONITOR)
-
-
-def _check_finite(first: int, metrics: Mapping[str, np.ndarray]) -> None:
-  """Raises NotFiniteError at the first round, of those from `first` on, that is not finite."""
-  if (failure := first_not_finite(metrics)) is not None:
-    at, name, value = failure
-    raise NotFiniteError(not_finite(first + at + 1, name, value))

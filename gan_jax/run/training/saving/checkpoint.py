@@ -13,44 +13,45 @@ it is on disk: what is killed while it saves leaves nothing that looks like a ch
 """
 
 import contextlib
-import json
 import logging
-import math
-import os
 import pathlib
-import re
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from gan_jax.game.core import State
 from gan_jax.game.random import as_key
-from gan_jax.parallel.mesh import all_gather, copy, to_host
+from gan_jax.parallel.mesh import all_gather, copy
 from gan_jax.parallel.processes import any_process, is_first
+from gan_jax.run.training.saving.leaves import (
+  Leaves,
+  OtherGameError,
+  check_same_game,
+  check_sizes,
+  checksum,
+  describe,
+  on_host,
+  shapes,
+  with_key_of,
+)
+from gan_jax.run.training.saving.orbax_manager import make_manager, reason, with_sharding
 from gan_jax.run.training.saving.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
 
-Leaves = Mapping[str, np.ndarray]  # of a state, whole, on the host
 Inspect = Callable[[Leaves], Mapping[str, Any]]
+Inspected = tuple[int, dict[str, Any]]  # a round, and the JSON beside its leaves
 
 _LOG = logging.getLogger(__name__)
 
 
 class DamagedError(ValueError):
   """No checkpoint of a run can be read."""
-
-
-class OtherGameError(ValueError):
-  """A checkpoint holds a state of other arrays than those that were asked for."""
 
 
 class SaveError(OSError):
@@ -61,11 +62,7 @@ class Checkpoints:
   """The checkpoints of one run, by round."""
 
   def __init__(
-    self,
-    folder: str | pathlib.Path,
-    keep: int = 3,
-    every: int = 0,
-    thread: Executor | None = None,
+    self, folder: str | pathlib.Path, keep: int = 3, every: int = 0, thread: Executor | None = None
   ):
     """Opens the folder.
 
@@ -78,18 +75,11 @@ class Checkpoints:
     """
     self.folder = pathlib.Path(folder).resolve()
     self._begin = (thread or ThreadPoolExecutor(max_workers=1)).submit
-    self._inspecting: Future[_Inspected] | None = None
+    self._inspecting: Future[Inspected] | None = None
     self._writing: Future[None] | None = None  # until it is known how it ended
-    options = ocp.CheckpointManagerOptions(
-      max_to_keep=keep,
-      keep_period=every or None,
-      create=False,
-      enable_async_checkpointing=False,
-      multiprocessing_options=_waiting_in_threads(),
-    )
     for name in ("absl", "asyncio"):  # Orbax tells every step, and errors before it raises them
       logging.getLogger(name).setLevel(logging.CRITICAL)
-    self._make = lambda: _Manager(self.folder, options=options, item_names=("state", "leaves"))
+    self._make = lambda: make_manager(self.folder, keep, every)
     self._manager: Any = self._make() if self.folder.is_dir() else None
 
   def rounds(self) -> list[int]:
@@ -114,21 +104,21 @@ class Checkpoints:
     self._inspecting = self._begin(_inspect, all_gather(saved), inspect)
     self._writing = self._begin(self._write, saved, self._inspecting)
 
-  def _write(self, state: State, inspecting: "Future[_Inspected]") -> None:
+  def _write(self, state: State, inspecting: Future[Inspected]) -> None:
     """Writes a state that has passed its inspection."""
-    inspected = inspecting.result()
+    round, about = inspecting.result()
     with self._one_error(), without_leak():
       if self._manager is None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = self._make()
       self._tidy()
-      if inspected.round in self.rounds():
+      if round in self.rounds():
         return
       args = ocp.args.Composite(
         state=ocp.args.StandardSave(state),
-        leaves=ocp.args.JsonSave({**inspected.about, "crc32": _checksum(inspected.about)}),
+        leaves=ocp.args.JsonSave({**about, "crc32": checksum(about)}),
       )
-      self._manager.save(inspected.round, args=args, force=True)
+      self._manager.save(round, args=args, force=True)
 
   def notes(self, at: int) -> dict[str, Any]:
     """Reads the notes beside the checkpoint of a round that has been restored."""
@@ -167,7 +157,7 @@ class Checkpoints:
       raise ValueError(f"no checkpoint of round {at} in {self.folder}; there are: {rounds}")
     if not rounds:
       return None
-    like = jax.tree.map(_somewhere, like)
+    like = jax.tree.map(with_sharding, like)
     damaged: list[int] = []
     for step in [at] if at is not None else rounds[::-1]:
       state, problem = self._read(step, like)
@@ -233,15 +223,13 @@ class Checkpoints:
       rounds = self.rounds()
       newest = f"the newest checkpoint is of round {rounds[-1]}" if rounds else "there is none yet"
       raise SaveError(
-        f"a checkpoint could not be written to {self.folder} ({_reason(error)}); {newest}"
+        f"a checkpoint could not be written to {self.folder} ({reason(error)}); {newest}"
       ) from error
 
   def __enter__(self) -> Self:
     return self
 
-  def __exit__(
-    self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-  ) -> None:
+  def __exit__(self, *error: object) -> None:
     self.close()
 
   def _delete(self, steps: Sequence[int]) -> None:
@@ -258,18 +246,18 @@ class Checkpoints:
     """Loads one checkpoint; returns None and the damage if it is damaged."""
     try:
       leaves = self._about(step)["leaves"]
-      like = _with_key_of(leaves, like)
-      _same_game(leaves, _shapes(like), self._path(step))
+      like = with_key_of(leaves, like)
+      check_same_game(leaves, shapes(like), self._path(step))
       args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
-      _check_sizes(self._path(step) / "state", like)
+      check_sizes(self._path(step) / "state", like)
       state = self._manager.restore(step, args=args)["state"]
     except (OtherGameError, MemoryError, jax.errors.JaxRuntimeError):
       raise
     except Exception as error:  # Orbax raises bare Exceptions for files that are cut short
       if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         raise  # too many open files, no permission, a disk that is away: not the checkpoint's fault
-      return None, f"{type(error).__name__}: {_reason(error)}"
-    restored = _describe(state, on_host(all_gather(state)))
+      return None, f"{type(error).__name__}: {reason(error)}"
+    restored = describe(state, on_host(all_gather(state)))
     wrong = [name for name, leaf in leaves.items() if restored[name] != leaf]
     if wrong:
       return None, f"checksum of {wrong[0]} does not match"
@@ -284,121 +272,12 @@ class Checkpoints:
     if all(name.startswith(".") for name in values):  # as it was written before there were notes
       return {"leaves": values, "notes": {}}
     about = {key: values[key] for key in ("leaves", "notes")}
-    if _checksum(about) != values["crc32"]:
+    if checksum(about) != values["crc32"]:
       raise ValueError("checksum of what it says of itself does not match")
     return about
 
 
-class _Manager(ocp.CheckpointManager):
-  """Orbax's, which does not ask JAX whether to stop: `interruption` does, and counts how often."""
-
-  def reached_preemption(self, step: int) -> bool:
-    return False
-
-
-def _waiting_in_threads() -> ocp.options.MultiprocessingOptions:
-  """Builds the options by which processes wait for each other without the loop's devices."""
-  count = jax.process_count()
-  return ocp.options.MultiprocessingOptions(
-    active_processes=set(range(count)) if count > 1 else None
-  )
-
-
-def _check_sizes(folder: pathlib.Path, like: State) -> None:
-  """Refuses arrays that would take more memory than the state: few bytes may announce many."""
-  arrays = jax.tree.leaves(ocp.StandardCheckpointHandler().metadata(folder).tree)
-  for array in arrays:
-    part = array.storage.chunk_shape  # is unfolded whole, however little of it the array has
-    if math.prod(part) > max(1, math.prod(array.shape)):
-      raise ValueError(f"an array of the shape {array.shape} is stored in parts of {part}")
-  stored = sum(math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays)
-  wanted = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
-  if stored > wanted:
-    raise ValueError(f"its arrays have {stored} bytes, and the state has {wanted}")
-
-
-def _somewhere(leaf: Any) -> Any:
-  """Puts a leaf that has no sharding on the first device; Orbax would want the saved one."""
-  if getattr(leaf, "sharding", None) is not None:
-    return leaf
-  first = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=first)
-
-
-def _with_key_of(leaves: Mapping[str, Any], like: State) -> State:
-  """Replaces the kind of key by the saved one, for runs from when JAX's default was taken."""
-  kinds = {"key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}
-  saved = leaves.get(".key", {}).get("dtype")
-  if saved not in kinds:
-    return like
-  key = jax.eval_shape(lambda: jax.random.key(0, impl=kinds[saved]))
-  sharding = like.key.sharding
-  return like.replace(key=jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=sharding))
-
-
-def _same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path) -> None:
-  if ".images" not in saved:
-    raise OtherGameError(
-      f"checkpoint {path} is of an earlier version of gan_jax, which averaged parameters without "
-      "bias correction and sampled them under other batch statistics; go on with it by that "
-      "version (gan_jax 0.1), or train anew in another --workdir"
-    )
-  for name in sorted(saved.keys() | wanted.keys()):
-    a, b = saved.get(name), wanted.get(name)
-    if a is None or b is None or a["shape"] != b["shape"] or a["dtype"] != b["dtype"]:
-      show = lambda leaf: f"{leaf['dtype']}{leaf['shape']}" if leaf else "nothing"
-      raise OtherGameError(
-        f"checkpoint {path} is of another game: {name} is {show(a)} there, {show(b)} here; "
-        "use the config the run was started with, or another --workdir"
-      )
-
-
-class _Inspected(NamedTuple):
-  """An inspected state: its round, and the JSON beside its leaves."""
-
-  round: int
-  about: dict[str, Any]
-
-
-def _inspect(state: State, inspect: Inspect) -> _Inspected:
+def _inspect(state: State, inspect: Inspect) -> Inspected:
   leaves = on_host(state)
   notes = inspect(leaves)
-  about = {"leaves": _describe(state, leaves), "notes": dict(notes)}
-  return _Inspected(int(leaves[".round"]), about)
-
-
-def on_host(state: State) -> dict[str, np.ndarray]:
-  """Reads every leaf of a state by its name; keys as the numbers they are made of."""
-  leaves = jax.tree_util.tree_leaves_with_path(state)
-  return {jax.tree_util.keystr(path): to_host(leaf) for path, leaf in leaves}
-
-
-def _shapes(state: State) -> dict[str, dict[str, Any]]:
-  """Describes every leaf by its shape and dtype."""
-  leaves = jax.tree_util.tree_leaves_with_path(state)
-  return {
-    jax.tree_util.keystr(path): {"shape": list(leaf.shape), "dtype": str(leaf.dtype)}
-    for path, leaf in leaves
-  }
-
-
-def _describe(state: State, leaves: Leaves) -> dict[str, dict[str, Any]]:
-  """Describes every leaf by its shape and dtype, and its bytes by a checksum."""
-  shapes = _shapes(state)
-  return {name: {**shapes[name], "crc32": _crc32(x)} for name, x in leaves.items()}
-
-
-def _crc32(values: np.ndarray) -> int:
-  return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
-
-
-def _checksum(values: Mapping[str, Any]) -> int:
-  return zlib.crc32(json.dumps(values, sort_keys=True).encode())
-
-
-def _reason(error: Exception) -> str:
-  """Shortens an error of Orbax or TensorStore, which may have pages, to its cause."""
-  if match := re.search(r"os_error_code='(\d+)'", str(error)):
-    return os.strerror(int(match[1]))
-  text = (str(error).splitlines() or [type(error).__name__])[0].split(" [tensorstore_spec")[0]
-  return text if len(text) < 300 else text[:300] + " ..."
+  return int(leaves[".round"]), {"leaves": describe(state, leaves), "notes": dict(notes)}

@@ -13,7 +13,7 @@ import jax
 from gan_jax.files import write_json
 from gan_jax.game.core import State
 from gan_jax.game.random import make_key
-from gan_jax.run.training.log.diagnostics import Warning_
+from gan_jax.run.training.log.detectors import Warning_
 
 FILE = "rollbacks.json"
 

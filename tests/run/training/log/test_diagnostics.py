@@ -18,19 +18,10 @@ from gan_jax.run.evaluation.held_out import auc, held_out_probe
 from gan_jax.run.experiment import build
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train
-from gan_jax.run.training.log.diagnostics import (
-  DETECTORS,
-  PATH,
-  PATIENCE,
-  POSITIONS,
-  WARM_UP,
-  DetectorState,
-  diagnose,
-  rotation,
-  summarise,
-  update,
-)
+from gan_jax.run.training.log.detectors import DETECTORS, PATH, PATIENCE
+from gan_jax.run.training.log.diagnostics import WARM_UP, DetectorState, diagnose, update
 from gan_jax.run.training.log.logger import Logger
+from gan_jax.run.training.log.monitor_summary import POSITIONS, rotation, summarise
 
 EXPERIMENTS = pathlib.Path(__file__).parents[4] / "experiments"
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from gan_jax.run.cli.config_flag import ConfigFileError, ConfigFileParser, load, overrides, rename
 from gan_jax.run.config import default_config, optimizer
-from gan_jax.run.config.flag import ConfigFileError, ConfigFileParser, load, overrides, rename
 
 MADE = (
   "from gan_jax.run.config import default_config\ndef get_config({}): return default_config()\n"

@@ -1,10 +1,11 @@
 """The flag `--config=FILE.py[:ARGUMENT]`: what the file makes, and what overrides mean for it."""
 
-import importlib.machinery
-import importlib.util
+import ast
+import contextlib
 import inspect
 import pathlib
 import re
+import runpy
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -56,12 +57,7 @@ def load(argument: str) -> Any:
     problem = f"{file} is a folder" if is_folder else f"there is no file {file}"
     raise ConfigFileError(f"--config: {problem}; expected a Python file that defines get_config()")
   try:
-    loader = importlib.machinery.SourceFileLoader("config", file)
-    spec = importlib.util.spec_from_loader("config", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    if not callable(get_config := getattr(module, "get_config", None)):
+    if not callable(get_config := runpy.run_path(file).get("get_config")):
       raise ConfigFileError(f"--config: {file}: the file defines no get_config()")
     _check_argument(get_config, file, given if colon else None)
     return get_config(*[given] if colon else [])
@@ -210,3 +206,33 @@ def _check_section(config: ConfigDict, path: str, value: str) -> None:
     )
   keys = ", ".join(f"--config.{path}.{key}" for key in section)
   raise ConfigFileError(f"--config.{path}={value}: {path} is a section; its keys: {keys}")
+
+
+class WholeNumber(flags.ArgumentParser):
+  """Parses a whole number, also as 1e4."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return int(argument, 0)
+    with contextlib.suppress(ValueError):
+      if (number := float(argument)).is_integer():
+        return int(number)
+    raise ValueError("invalid literal for int(); expected a whole number")
+
+
+class NumberOrSection(flags.ArgumentParser):
+  """Parses a number or a section of the config, since a schedule may stand where a number may."""
+
+  def parse(self, argument: Any) -> Any:
+    if not isinstance(argument, str):
+      return argument  # what the config file says
+    with contextlib.suppress(ValueError):
+      return float(argument)
+    with contextlib.suppress(SyntaxError, ValueError):
+      if isinstance(value := ast.literal_eval(argument), dict):
+        return ConfigDict(value)
+    raise ValueError(
+      f"expected a number, a schedule such as {SCHEDULE}, or a section such as {{'name': ...}}"
+    )

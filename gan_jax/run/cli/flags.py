@@ -1,0 +1,200 @@
+"""The flags of `gan_jax`: each with the commands that take it, and what it is for them."""
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from gan_jax.run.cli.config_flag import ConfigFileParser, NumberOrSection, WholeNumber
+
+FLAGS = flags.FLAGS
+
+# The help of a flag says which commands take it, what it is for them, and an example, in one form:
+# "evaluate, sample: text. E.g. --flag=value. score: ...". `gan_jax.run.cli.usage` reads it.
+
+config_flags.DEFINE_config_file(
+  "config",
+  None,
+  "train, ablate: Python file that defines get_config(); after a colon its argument, if it takes "
+  "one. Without it a run that exists goes on with its own config, and what is overridden. E.g. "
+  "--config=experiments/ring.py --config.loss=hinge. "
+  "evaluate, sample: --config.data=... and --config.data_options.data_dir=... say where data are "
+  "now. E.g. --config.data_options.data_dir=/data. "
+  "report: the file that registers networks, losses or data of a user's own, which evaluate and "
+  "sample take as well. E.g. --config=mine.py",
+)
+FLAGS["config"].parser = ConfigFileParser()
+# A key of the config may be typed as 1e4 where it is an int, and as a schedule where a number.
+config_flags.register_flag_parser_for_type(int, WholeNumber())
+for kind in (float, ConfigDict):
+  config_flags.register_flag_parser_for_type(kind, NumberOrSection())
+flags.DEFINE_string(
+  "workdir",
+  None,
+  "train, ablate: folder to write to; what is there goes on. E.g. --workdir=runs/ring. "
+  "evaluate, sample: folder of the run; `gan_jax sample RUN` says the same. "
+  "E.g. --workdir=runs/ring",
+)
+flags.DEFINE_bool(
+  "allow_config_change",
+  False,
+  "train: go on where numbers will be others than those of the run as it was started; rounds and "
+  "whatever ends in _every or begins with keep_ or num_ may change without it. "
+  "E.g. --allow_config_change",
+)
+flags.DEFINE_float(
+  "grace_seconds",
+  25.0,
+  "train: time in which to save and end after SIGTERM or Ctrl-C, less than whoever sends it waits. "
+  "E.g. --grace_seconds=10",
+  lower_bound=0,
+)
+flags.DEFINE_string(
+  "checkpoint",
+  None,
+  "evaluate: last, best, or a round; by default last and best. E.g. --checkpoint=last. "
+  "sample: last, best, or a round. E.g. --checkpoint=best",
+)
+flags.DEFINE_integer(
+  "draws",
+  1,
+  "evaluate: sets of samples that are scored, for a standard error. E.g. --draws=3",
+  lower_bound=1,
+)
+flags.DEFINE_string(
+  "features",
+  None,
+  "evaluate, score: what looks at images: classifier, inception:FILE, vgg16, random_projection, "
+  "pixels. E.g. --features=inception. "
+  "sample: in what --neighbours are near, likewise. E.g. --features=pixels",
+)
+flags.DEFINE_list(
+  "metrics",
+  None,
+  "evaluate, score: frechet (fid), kernel (kid), prdc, inception_score (is), path_length (ppl), "
+  "spatial_frechet (sfid), class_frechet (intra_fid), accuracy_score (cas), sliced_wasserstein "
+  "(swd), rbf_mmd (cmmd), classes, diversity, ms_ssim, memorisation. E.g. --metrics=fid,kid,prdc",
+)
+flags.DEFINE_string(
+  "real",
+  None,
+  "evaluate: the split that samples are held against, train or test. E.g. --real=train. "
+  "score: a folder of images, an .npz file, or a data set. E.g. --real=tfds:cifar10",
+)
+flags.DEFINE_list(
+  "fake",
+  [],
+  "score: a folder of images or an .npz file; several are draws of one generator. "
+  "E.g. --fake=samples/",
+)
+flags.DEFINE_enum(
+  "split",
+  "train",
+  ["train", "test"],
+  "score: the split of --real that images are held against. E.g. --split=test",
+)
+flags.DEFINE_integer(
+  "image_size",
+  None,
+  "score: pixels of a side to resize and crop all images to. E.g. --image_size=64",
+  lower_bound=1,
+)
+flags.DEFINE_integer("channels", None, "score: 1 for gray, 3 for colour. E.g. --channels=3")
+flags.DEFINE_string("card", None, "score: where to write the card (JSON). E.g. --card=card.json")
+flags.DEFINE_integer(
+  "num_fake",
+  None,
+  "evaluate, score: examples in a set of samples. E.g. --num_fake=50000",
+  lower_bound=2,
+)
+flags.DEFINE_bool(
+  "follow",
+  False,
+  "evaluate: score each new checkpoint of a run that is training, to its end. E.g. --follow",
+)
+flags.DEFINE_list(
+  "despite", [], "compare: in what two cards may differ all the same. E.g. --despite=ema,checkpoint"
+)
+flags.DEFINE_bool(
+  "ema",
+  True,
+  "evaluate, sample: with --noema the raw generator, not the averaged one. E.g. --noema",
+)
+flags.DEFINE_integer(
+  "seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1", lower_bound=0
+)
+flags.DEFINE_integer("num", 64, "sample: how many examples. E.g. --num=100", lower_bound=1)
+flags.DEFINE_string(
+  "out",
+  None,
+  "sample: where to write a picture of them (PNG). E.g. --out=grid.png. "
+  "report: where to write the page. E.g. --out=report.html",
+)
+flags.DEFINE_string(
+  "out_dir",
+  None,
+  "sample: folder to write them to, a PNG of each; with labels a folder of each class. "
+  "E.g. --out_dir=samples/",
+)
+flags.DEFINE_string(
+  "npz", None, "sample: where to write them as arrays x and y. E.g. --npz=samples.npz"
+)
+flags.DEFINE_bool(
+  "interpolate", False, "sample: walk between latents, row by row. E.g. --interpolate"
+)
+flags.DEFINE_list(
+  "labels",
+  [],
+  "sample: classes to draw from, by name or number; by default all. E.g. --labels=cat,dog",
+)
+flags.DEFINE_list(
+  "truncation",
+  [],
+  "evaluate: bound on normal latents. E.g. --truncation=2. "
+  "sample: likewise; of several, a row for each. E.g. --truncation=2,1,0.5",
+)
+flags.DEFINE_integer(
+  "neighbours",
+  0,
+  "sample: show so many nearest training images beside each. E.g. --neighbours=5",
+  lower_bound=0,
+)
+flags.DEFINE_string(
+  "sort",
+  "name",
+  "runs: name, state, progress, age, a score, best:SCORE, or a key of the config; after a minus "
+  "the other way round. E.g. --sort=-frechet_distance",
+)
+flags.DEFINE_list(
+  "filter", [], "runs: KEY=VALUE of state or the config. E.g. --filter=state=done,loss=hinge"
+)
+flags.DEFINE_string(
+  "coordinator",
+  None,
+  "train: of several processes, host:port of the first, the same of all. "
+  "E.g. --coordinator=10.0.0.1:8476",
+)
+flags.DEFINE_integer(
+  "num_processes",
+  None,
+  "train: of several processes, how many. E.g. --num_processes=2",
+  lower_bound=1,
+)
+flags.DEFINE_integer(
+  "process_id",
+  None,
+  "train: of several processes, which this is, from 0. E.g. --process_id=0",
+  lower_bound=0,
+)
+flags.DEFINE_bool(
+  "dry_run",
+  False,
+  "ablate: say what would be run, and about how long it takes; run nothing. E.g. --dry_run",
+)
+flags.DEFINE_string(
+  "score", None, "ablate: the score to judge by, where not its own. E.g. --score=modes"
+)
+flags.DEFINE_bool(
+  "traceback",
+  False,
+  "train, ablate, evaluate, score, compare, sample, runs, report: show where in the code an error "
+  "came up. E.g. --traceback",
+)
