@@ -43,8 +43,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> pathlib.Path:
-  """One cache of compiled programs and classifiers, for a worker and the processes it starts."""
-  return tmp_path_factory.mktemp("cache")
+  """One cache of compiled programs and classifiers, for all workers and the processes they start."""
+  base = tmp_path_factory.getbasetemp()
+  folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+  folder.mkdir(exist_ok=True)
+  return folder
 
 
 @pytest.fixture(scope="session", autouse=True)
