@@ -50,7 +50,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> pathlib.Path:
-  """One cache of compiled programs and classifiers, for all workers and the processes they start."""
+  """One cache of programs and classifiers, for all workers and the processes that they start."""
   base = tmp_path_factory.getbasetemp()
   folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
   folder.mkdir(exist_ok=True)
