@@ -82,7 +82,8 @@ def compiled_well():
 def gan_jax(cache):
   """Runs a command; returns what it printed. It may fail as expected.
 
-  The compiler is in a hurry there, but where a test asks for what a user gets.
+  The compiler is in a hurry there, and no curves are drawn, but where a test asks for what a user
+  gets.
   """
 
   def run(*arguments, code=0, cwd=ROOT, quick=True, devices=1):
