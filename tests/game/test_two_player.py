@@ -71,10 +71,14 @@ def batch(n, size=BATCH):
   return {"x": x, "y": jnp.arange(n * size).reshape(n, size) % 4}
 
 
+def jit_round(game):
+  return jax.jit(functools.partial(play_round, game))
+
+
 def play(game, rounds=1, size=BATCH):
   data = batch(max(1, minibatches(game)), size)
   state = init(game, jax.random.key(0), data)
-  step = jax.jit(functools.partial(play_round, game))
+  step = jit_round(game)
   for _ in range(rounds):
     state, metrics = step(state, data)
   return state, metrics
@@ -131,7 +135,7 @@ def test_a_generators_term_that_looks_at_real_data_is_given_a_minibatch_of_its_o
   if expected == 2:
     seen = lambda match: match.real[:, 0]
     game = make(generator_regularizers={"term": (1.0, term), "seen": (0.0, seen)})
-    _, metrics = play_round(game, init(game, jax.random.key(0), given), given)
+    _, metrics = jit_round(game)(init(game, jax.random.key(0), given), given)
     assert metrics["generator/seen"] == 1
 
 
@@ -144,7 +148,7 @@ def test_first_moves_are_the_gradients_of_the_losses():
   game = make(turns=simultaneous(), regularizers={"r1": (0.5, regularizers.r1)})
   data = batch(1)
   state = init(game, jax.random.key(0), data)
-  after, metrics = play_round(game, state, data)
+  after, metrics = jit_round(game)(state, data)
   move_key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.key, 0), 0), 0)
   latent_key = jax.random.split(move_key, 4)[0]
   z, x = game.sampler().inputs(latent_key, BATCH), data["x"][0]
@@ -162,7 +166,7 @@ def test_first_moves_are_the_gradients_of_the_losses():
     return jax.nn.softplus(-d(state.params["discriminator"], g(params))).mean()
 
   for name, loss in (("discriminator", d_loss), ("generator", g_loss)):
-    value, gradient = jax.value_and_grad(loss)(state.params[name])
+    value, gradient = jax.jit(jax.value_and_grad(loss))(state.params[name])
     expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params[name], gradient)
     jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
@@ -195,7 +199,7 @@ def test_simultaneous_turn_makes_fakes_once():
   data = batch(1)
   state = init(game, jax.random.key(0), data)
   calls.clear()
-  play_round(game, state, data)
+  jax.eval_shape(functools.partial(play_round, game), state, data)
   assert len(calls) == 1
 
 
@@ -205,7 +209,7 @@ def test_a_turn_moves_only_what_its_player_owns(name):
   alone = game._replace(turns=tuple(t for t in game.turns if t.players == (name,)))
   data = batch(1)
   before = init(alone, jax.random.key(0), data)
-  after, _ = play_round(alone, before, data)
+  after, _ = jit_round(alone)(before, data)
   other = {"discriminator": "generator", "generator": "discriminator"}[name]
   for part in ("params", "carried", "opt"):
     assert not moved(getattr(before, part)[other], getattr(after, part)[other])
@@ -218,7 +222,7 @@ def test_batch_statistics_see_real_and_fake_separately_or_jointly():
     game = make(discriminator=D(norm=True), joint=joint, turns=alternating())
     data = batch(minibatches(game))
     state = init(game, jax.random.key(0), data)
-    after, _ = play_round(game, state, data)
+    after, _ = jit_round(game)(state, data)
     move_key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(state.key, 0), 0), 0)
     z = game.sampler().inputs(jax.random.split(move_key, 4)[0], BATCH)
     dense = state.params["discriminator"]["Dense_0"]
@@ -274,8 +278,9 @@ def test_averages_start_as_a_copy_and_hold_parameters_and_statistics(kind):
   now = lambda state: (state.params["generator"], state.carried["generator"])
   kept = lambda state: (state.ema["generator"].params, state.ema["generator"].carried)
   assert not moved(kept(start), now(start))
-  first, _ = play_round(game, start, data)
-  second, _ = play_round(game, first, data)
+  step = jit_round(game)
+  first, _ = step(start, data)
+  second, _ = step(first, data)
   shares = (0.0, 1 / 3, 2 / 3) if kind.corrected else (0.25, 0.25, 0.5)
   if float(kind.rate(jnp.zeros(()), BATCH)) == pytest.approx(0.1):  # (1 + n) / (10 + n)
     shares = (0.1 * 2 / 11, 0.9 * 2 / 11, 9 / 11)
@@ -341,7 +346,7 @@ def test_scheduled_weight_and_memory_reach_the_game():
   data = batch(1)
   state = init(game, jax.random.key(0), data)
   assert "discriminator.lecam" in state.carried
-  step = jax.jit(functools.partial(play_round, game))
+  step = jit_round(game)
   for t in range(3):
     before, (state, m) = state, step(state, data)
     expected = (t >= 2) * m["discriminator/r1"] + 0.1 * m["discriminator/lecam"]
@@ -355,10 +360,10 @@ def test_scan_plays_the_same_rounds_as_a_loop():
   game = make(losses.relativistic_average, regularizers={"lecam": (0.1, regularizers.lecam())})
   data = batch(2)
   state = init(game, jax.random.key(0), data)
-  step = functools.partial(play_round, game)
+  step = jit_round(game)
   scanned, history = jax.lax.scan(lambda s, _: step(s, data), state, length=5)
   for _ in range(5):
-    state, last = jax.jit(step)(state, data)
+    state, last = step(state, data)
   assert state.round == scanned.round == 5
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),

@@ -1,5 +1,6 @@
 """Regularizers: closed forms on linear and quadratic discriminators, and one contract for all."""
 
+import functools
 import inspect
 import itertools
 
@@ -55,8 +56,8 @@ def values_of(penalty):
 def with_gradient(penalty, family, params, *args, **kwargs):
   """The penalty [B], and the gradient of its sum by the discriminator's parameters."""
   values = lambda w: values_of(penalty)(make_match(family(w), *args, **kwargs))
-  params = jnp.asarray(params)
-  return values(params), jax.grad(lambda w: values(w).sum())(params)
+  both = jax.jit(lambda w: (values(w), jax.grad(lambda w: values(w).sum())(w)))
+  return both(jnp.asarray(params))
 
 
 # --- gradient penalties: closed form -------------------------------------------------------------
@@ -306,7 +307,8 @@ def test_orthogonal_leaves_what_labels_look_up_alone(name):
   size = {"hidden": (4,)} if name.startswith("mlp") else {"width": 4}
   net = NETWORKS[name](num_classes=10, **shape, **size)
   x = jnp.zeros((2, 8)) if shape else jnp.zeros((2, 32, 32, 3))
-  params = net.init(jax.random.key(0), x, jnp.zeros(2, int), train=False)["params"]
+  start = jax.jit(functools.partial(net.init, train=False))
+  params = start(jax.random.key(0), x, jnp.zeros(2, int))["params"]
   by_class = lambda path: {"embedding", "scale", "shift"} & {key.key for key in path}
   double = lambda path, leaf: 2 * leaf if by_class(path) else leaf
   moved = jax.tree_util.tree_map_with_path(double, params)

@@ -407,9 +407,11 @@ def test_an_evaluation_reaches_the_evaluator(tmp_path, monkeypatch):
   monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
   config = default_config()
   config.generator = network("mlp_generator", hidden=(8,), output="tanh")
-  config.evaluation.update({"features": "pixels", "metrics": ("prdc",), "real": "train"})
+  config.evaluation.update(
+    {"features": "pixels", "metrics": ("sliced_wasserstein",), "real": "train"}
+  )
   card = build(config).evaluator().card
-  assert card["backbone"]["name"] == "pixels" and list(card["metrics"]) == ["prdc"]
+  assert card["backbone"]["name"] == "pixels" and list(card["metrics"]) == ["sliced_wasserstein"]
   assert card["real"]["split"] == "train" and card["real"]["count"] == 10_000
   config.evaluation.metrics = ("ms_ssim",)  # neither more nor less is better, and nothing is chosen
   evaluator = build(config).evaluator()

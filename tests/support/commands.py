@@ -85,10 +85,14 @@ def _play(
   os.chdir(cwd)
   import jax
 
+  from gan_jax import plots
+
   # Read from the environment where JAX is imported, which it has been.
   jax.config.update("jax_platforms", environment["JAX_PLATFORMS"])
   quick = environment.get("JAX_DISABLE_MOST_OPTIMIZATIONS") == "1"
   jax.config.update("jax_disable_most_optimizations", quick)
+  if quick:
+    plots.history = lambda *_: None  # curves take longer to draw than a short run to play
   jax.config.update("jax_num_cpu_devices", int(environment.get("JAX_NUM_CPU_DEVICES", "1")))
   sys.argv = [module, *arguments]
   sys.path.insert(0, cwd)

@@ -35,9 +35,13 @@ def game_at(loss, theta=0.0, psi=0.0, rate=0.1, turns=None, **terms):
   return game, init(game, jax.random.key(0), dirac_batch(minibatches(game), 4))
 
 
+def jacobian(game, state, batch, of=dynamics.jacobian):
+  return jax.jit(functools.partial(of, game))(state, batch)
+
+
 def spectrum(loss, **options):
   game, state = game_at(loss, **options)
-  return dynamics.eigenvalues(dynamics.jacobian(game, state, BATCH))
+  return dynamics.eigenvalues(jacobian(game, state, BATCH))
 
 
 def test_field_by_hand():
@@ -88,7 +92,9 @@ def test_rounds_of_the_bilinear_game(rate):
   for name, turns in (("simultaneous", simultaneous()), ("alternating", alternating())):
     game, state = game_at(losses.wasserstein, rate=rate, turns=turns)
     batch = dirac_batch(minibatches(game), 4)
-    radius[name] = np.abs(dynamics.eigenvalues(dynamics.round_jacobian(game, state, batch)))
+    radius[name] = np.abs(
+      dynamics.eigenvalues(jacobian(game, state, batch, dynamics.round_jacobian))
+    )
   np.testing.assert_allclose(radius["simultaneous"], np.sqrt(1 + rate**2), rtol=1e-6)
   np.testing.assert_allclose(radius["alternating"], 1, rtol=1e-6)
 
@@ -115,7 +121,7 @@ def test_matrix_free_eigenvalues_are_those_of_the_jacobian():
   )
   batch = {"x": jax.random.normal(jax.random.key(1), (16, 2))}
   state = init(game, jax.random.key(0), {"x": batch["x"][None]})
-  dense = dynamics.eigenvalues(dynamics.jacobian(game, state, batch))
+  dense = dynamics.eigenvalues(jacobian(game, state, batch))
   largest = dense[np.argsort(-np.abs(dense))]
   k = 2 if np.isclose(abs(largest[0]), abs(largest[1]), rtol=1e-4) else 1
   found = dynamics.top_eigenvalues(game, state, batch, k=k)

@@ -231,12 +231,6 @@ def test_watch_names_the_term_before_what_it_spoils():
 # --- the best checkpoint --------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_pictures(monkeypatch):
-  monkeypatch.setattr(plots, "history", lambda *_: None)
-  monkeypatch.setattr(Logger, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
-
-
 def scored(experiment, *found):
   """Lets an experiment be scored by these numbers, one after the other."""
   given = iter(found)
@@ -248,7 +242,7 @@ def kept(workdir):
   return sorted(int(p.name) for p in (workdir / "best").iterdir())
 
 
-def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path, no_pictures):
+def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path):
   experiment = build(tiny(rounds=8, evaluate_every=2, checkpoint_every=2, sample_every=0))
   fit(scored(experiment, 1.0, 3.0, 3.0, math.nan), tmp_path)
   assert kept(tmp_path) == [4]  # the first of two that are as good
@@ -260,7 +254,7 @@ def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path, no_pictures):
   assert cards[0].protocol["chosen_by"] == "a, 2000 fakes every 2 rounds"
 
 
-def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path, no_pictures):
+def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path):
   config = tiny(rounds=4, evaluate_every=2, checkpoint_every=4, sample_every=0)
   fit(scored(build(config), 2.0, 1.0), tmp_path)
   config.rounds = 8
@@ -271,7 +265,7 @@ def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path, no_pict
   assert kept(tmp_path) == [8]
 
 
-def test_one_evaluation_alone_keeps_no_best_checkpoint(tmp_path, no_pictures):
+def test_one_evaluation_alone_keeps_no_best_checkpoint(tmp_path):
   fit(scored(build(tiny(rounds=2, sample_every=0)), 1.0), tmp_path)
   assert not (tmp_path / "best").exists() and len(list((tmp_path / "cards").iterdir())) == 1
   with pytest.raises(FileNotFoundError, match=r"no best checkpoint: .* config.evaluate_every > 0"):
@@ -288,7 +282,7 @@ def test_an_evaluator_that_cannot_be_made_is_known_before_the_first_round(tmp_pa
   assert not (tmp_path / "metrics.jsonl").read_text() and not (tmp_path / "checkpoints").exists()
 
 
-def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pictures):
+def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path):
   config = tiny(rounds=4, evaluate_every=2, checkpoint_every=2, sample_every=0)
   fit(scored(build(config), 90.0, 80.0), tmp_path)
   config.rounds = 8
@@ -306,7 +300,7 @@ def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path, no_pi
   }
 
 
-def test_rows_from_before_they_said_how_they_were_scored_count(tmp_path, no_pictures):
+def test_rows_from_before_they_said_how_they_were_scored_count(tmp_path):
   config = tiny(rounds=4, evaluate_every=2, checkpoint_every=2, sample_every=0)
   fit(scored(build(config), 3.0, 1.0), tmp_path)
   path = tmp_path / "metrics.jsonl"
@@ -362,7 +356,7 @@ def test_no_pace_counts_compiling(tmp_path, monkeypatch, capsys):
 # --- optimizers -----------------------------------------------------------------------------------
 
 
-def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path, no_pictures):
+def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path):
   """Their states have the same names."""
   config = tiny(rounds=2, sample_every=0)
   fit(scored(build(config), 1.0), tmp_path)
@@ -387,7 +381,7 @@ def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path, no_pictu
     ("average.name", "none", "average.name: decay there, none here"),
   ],
 )
-def test_what_makes_it_another_game_is_named(tmp_path, no_pictures, key, value, told):
+def test_what_makes_it_another_game_is_named(tmp_path, key, value, told):
   config = tiny(rounds=2, sample_every=0)
   fit(scored(build(config), 1.0), tmp_path)
   config.update_from_flattened_dict({key: value, "optimizers.generator.learning_rate": 0.1})
@@ -416,7 +410,7 @@ def short(**changes):
   return tiny(**{"rounds": 12, **every, **changes})
 
 
-def test_a_run_that_is_stopped_while_it_is_scored_is_told_when_it_goes_on(tmp_path, no_pictures):
+def test_a_run_that_is_stopped_while_it_is_scored_is_told_when_it_goes_on(tmp_path):
   """SIGTERM in the middle of an evaluation: it ends at once, and nothing is missing later."""
   experiment = build(short(evaluate_every=4))
   whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -485,7 +479,7 @@ def spoiled(monkeypatch):
   return spoil
 
 
-def test_a_parameter_that_no_loss_shows_is_not_saved(tmp_path, spoiled, no_pictures):
+def test_a_parameter_that_no_loss_shows_is_not_saved(tmp_path, spoiled):
   def at_six(state, round, metrics):
     if round < 6:
       return state, metrics
@@ -510,7 +504,7 @@ def nan_with_first_noise(state, round, metrics):
   return state, metrics
 
 
-def test_a_run_goes_back_and_on_with_other_noise(tmp_path, spoiled, no_pictures, caplog):
+def test_a_run_goes_back_and_on_with_other_noise(tmp_path, spoiled, caplog):
   experiment = build(short(on_nan="rollback"))
   fit(scored(experiment, 1.0), tmp_path / "untroubled")
   spoiled(nan_with_first_noise)
@@ -530,7 +524,7 @@ def test_a_run_goes_back_and_on_with_other_noise(tmp_path, spoiled, no_pictures,
   assert rows == rows_of(tmp_path / "b")
 
 
-def test_a_run_goes_back_so_often_and_no_more(tmp_path, spoiled, no_pictures):
+def test_a_run_goes_back_so_often_and_no_more(tmp_path, spoiled):
   def always(state, round, metrics):
     return state, metrics | {"V": metrics["V"] * jnp.nan}
 
@@ -545,7 +539,7 @@ def test_a_run_goes_back_so_often_and_no_more(tmp_path, spoiled, no_pictures):
 
 
 @pytest.mark.parametrize("placement", ["device", "stream"])
-def test_the_loop_copies_nothing_behind_its_back(tmp_path, monkeypatch, no_pictures, placement):
+def test_the_loop_copies_nothing_behind_its_back(tmp_path, monkeypatch, placement):
   """Every dispatch under a guard against copies that nobody asked for; each shape compiled once."""
   dispatches = []
 

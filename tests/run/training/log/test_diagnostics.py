@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import data, parallel, plots
+from gan_jax import data, parallel
 from gan_jax.game.play import init
 from gan_jax.run.config import network, optimizer
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
@@ -20,7 +20,6 @@ from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train
 from gan_jax.run.training.log.detectors import DETECTORS, PATH, PATIENCE
 from gan_jax.run.training.log.diagnostics import WARM_UP, DetectorState, diagnose, update
-from gan_jax.run.training.log.logger import Logger
 from gan_jax.run.training.log.monitor_summary import POSITIONS, rotation, summarise
 
 EXPERIMENTS = pathlib.Path(__file__).parents[4] / "experiments"
@@ -239,8 +238,6 @@ def play(tmp_path, monkeypatch, capsys):
   """Plays a config on one device, without scores and pictures; returns what was told."""
   one = jax.sharding.Mesh(np.array(jax.devices()[:1]).reshape(1, 1), parallel.AXES)
   monkeypatch.setattr(parallel, "make_mesh", lambda batch_size, **_: one)
-  monkeypatch.setattr(plots, "history", lambda *_: None)
-  monkeypatch.setattr(Logger, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
   unscored = Evaluator("none", {}, (), {}, lambda *_: {})
 
   def run(config):
