@@ -8,7 +8,7 @@ TFDS, grain and Pillow are imported only when they are used.
 """
 
 from gan_jax.data.batches import Batch, Batches
-from gan_jax.data.domains import Domains
+from gan_jax.data.domains import AnyBatches, Domains
 from gan_jax.data.fingerprint import fingerprint
 from gan_jax.data.pixels import to_float, to_levels, to_uint8
 from gan_jax.data.registry import KINDS, check_name, load

@@ -138,3 +138,6 @@ def _part(arrays: Mapping[str, Any], domain: str) -> dict[str, Any]:
   return {
     name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)
   }
+
+
+AnyBatches = Batches | Domains

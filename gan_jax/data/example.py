@@ -18,12 +18,14 @@ class Example(NamedTuple):
     num_classes: number of classes of a conditional game; None of an unconditional one.
     pixel_range: values that 0 and 255 are scaled to; None of data that are not images.
     class_names: [num_classes]; None if classes are called by their numbers.
+    domains: names of the kinds of examples of which a batch has as many each; () for one kind.
   """
 
   shape: tuple[int, ...]
   num_classes: int | None
   pixel_range: tuple[float, float] | None
   class_names: tuple[str, ...] | None = None
+  domains: tuple[str, ...] = ()
 
   @property
   def classes(self) -> tuple[str, ...]:
@@ -53,7 +55,10 @@ class Example(NamedTuple):
 
   def batch(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes of a batch of examples with these leading sizes."""
-    spec = {"x": jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)}
+    x = jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)
+    if self.domains:
+      return dict.fromkeys(self.domains, x)
+    spec = {"x": x}
     if self.num_classes is not None:
       spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
     return spec

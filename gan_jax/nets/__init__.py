@@ -36,4 +36,13 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,
   "sngan_discriminator": SNGANDiscriminator,
+  "resnet_translator": ResnetTranslator,
+  "unet_translator": UnetTranslator,
+  "patch_discriminator": PatchDiscriminator,
+  "pixel_discriminator": PixelDiscriminator,
 }
+
+
+def roles() -> list[str]:
+  """Lists what networks are in a game, by the ends of their names, such as "generator"."""
+  return sorted({name.rpartition("_")[2] for name in NETWORKS})

@@ -10,7 +10,7 @@ readers, and have a contrast of at least 3 to 1 with the background in both styl
 """
 
 from gan_jax.plots.discriminator import DiscriminatorPlot, discriminator_curves
-from gan_jax.plots.images import Animation, animation, grid, image_grids, picture
+from gan_jax.plots.images import Animation, animation, grid, image_grids, picture, sequences
 from gan_jax.plots.lines import curves, history
 from gan_jax.plots.matrices import matrix
 from gan_jax.plots.points import Field, PhasePortrait, phase_portraits, scatter, scatter_density

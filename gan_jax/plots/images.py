@@ -50,6 +50,20 @@ def picture(x: np.ndarray, *, columns: int | None = None, real: np.ndarray | Non
   return grid(x, columns) if x.ndim == 4 else scatter(x, real)
 
 
+def sequences(x: np.ndarray) -> np.ndarray:
+  """Draws sequences of images, several beside each other, each from left to right.
+
+  Args:
+    x: uint8 [n, k, H, W, C], such as an image, its translation, and what is translated back.
+
+  Returns:
+    uint8 [height, width, channels].
+  """
+  n, k = x.shape[:2]
+  beside = max(1, round((n * x.shape[2] / (k * x.shape[3])) ** 0.5))
+  return grid(x.reshape(n * k, *x.shape[2:]), beside * k)
+
+
 def image_grids(
   images: Mapping[str, np.ndarray],
   *,

@@ -13,11 +13,12 @@ from gan_jax.game.core import Game
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.config import complete, replaced
 from gan_jax.run.config.sections import data as data_of_config
-from gan_jax.run.config.sections.evaluation import evaluation_spec
-from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.sections.evaluation import spec_of
+from gan_jax.run.config.sections.games import build_game
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.evaluators.suited import Suited, extractor_for, suited
+from gan_jax.run.evaluation.sampling import CompiledSampler, inputs_of
 
 
 class Experiment(NamedTuple):
@@ -32,18 +33,25 @@ class Experiment(NamedTuple):
     extractor: returns the feature extractor of it; may train a classifier as well.
     example: shape and number of classes of the data, and how its values are scaled.
     held_out: examples of the same kind that are not trained on; None if there are none.
+    given: examples that a translator starts from; None of a game that draws its inputs.
     source: the file that the config is of, as `register.source_of` describes it, if it is known.
   """
 
   config: ConfigDict
   game: Game
-  batches: data.Batches
+  batches: data.AnyBatches
   evaluator: Callable[[], Evaluator]
   suited: Callable[[ConfigDict], Suited]
   extractor: Callable[[], Extractor]
   example: Example
   held_out: data.Source | None = None
+  given: data.Source | None = None
   source: Mapping[str, str] | None = None
+
+  def sampler(self) -> CompiledSampler:
+    """Builds what draws the examples that are scored and shown."""
+    given = None if self.given is None else inputs_of(self.given, self.example)
+    return CompiledSampler(self.game, self.example, sampler_of(self.config), given)
 
   def with_seed(self, seed: int) -> Self:
     """Returns the experiment of another seed, on the same game, data and evaluator."""
@@ -71,14 +79,16 @@ def build(config: ConfigDict) -> Experiment:
 
 
 def assemble(
-  config: ConfigDict, game: Game | None = None, splits: data_of_config.Splits | None = None
+  config: ConfigDict,
+  game: Game | None = None,
+  splits: Mapping[str, data_of_config.Splits] | None = None,
 ) -> Experiment:
   """Builds the experiment of a complete config.
 
   Args:
     config: complete.
     game: that the config is of, where there is one already.
-    splits: its data, where they have been loaded already.
+    splits: its data by domain, where they have been loaded already.
 
   Returns:
     The experiment.
@@ -86,11 +96,18 @@ def assemble(
   Raises:
     As `build`.
   """
-  train, test = splits or data_of_config.load(config)
-  spec = evaluation_spec(**config.evaluation)
+  splits = splits or data_of_config.load(config)
+  example = data_of_config.example(config, splits)
+  game = game or build_game(config, example)
+  how = game.sampler(sampler_of(config))
+  scored = splits
+  if config.data_options.crop:  # whole images are scored, of the size that is cut out
+    whole = {"data_options.image_size": config.data_options.crop, "data_options.crop": 0}
+    scored = data_of_config.load(replaced(config, whole))
+  train, test = scored[how.target]
+  spec = spec_of(config)
   suited(train, test, spec)  # before anything is trained, it is refused if it cannot be had
-  batches = data_of_config.batches(config, train)
-  example = data_of_config.example(config, train)
+  batches = data_of_config.batches(config, splits)
 
   def evaluator() -> Evaluator:
     return evaluator_for(
@@ -104,11 +121,17 @@ def assemble(
 
   return Experiment(
     config=config,
-    game=game or build_game(config, example),
+    game=game,
     batches=batches,
     evaluator=functools.cache(evaluator),
-    suited=lambda other: suited(train, test, evaluation_spec(**other.evaluation)),
+    suited=lambda other: suited(train, test, spec_of(other)),
     extractor=functools.cache(lambda: extractor_for(train, test, spec)),
     example=example,
     held_out=test,
+    given=None if how.source is None else scored[how.source].test or scored[how.source].train,
   )
+
+
+def sampler_of(config: ConfigDict) -> str | None:
+  """Returns the name of the sampler that is scored; None for the game's first."""
+  return config.evaluation.sampler or None

@@ -22,7 +22,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.checks import is_integer, shown, takes
-from gan_jax.data import Batches
+from gan_jax.data import AnyBatches
 from gan_jax.game.core import Game, Metrics, PyTree, State, minibatches
 from gan_jax.game.monitors import MONITOR
 from gan_jax.game.play import init, play_round, sample
@@ -53,7 +53,7 @@ class Population(NamedTuple):
 Play = Callable[[State, int], tuple[State, Metrics]]
 
 
-def start(people: Population, batches: Batches) -> State:
+def start(people: Population, batches: AnyBatches) -> State:
   """Builds the states before the first round: leaves [n, ...], split over devices by member.
 
   Args:
@@ -75,7 +75,7 @@ def start(people: Population, batches: Batches) -> State:
   return _each(people, jax.vmap(one))()
 
 
-def player(people: Population, batches: Batches, at_once: int | None = None) -> Play:
+def player(people: Population, batches: AnyBatches, at_once: int | None = None) -> Play:
   """Compiles several rounds of all members into one dispatch.
 
   Members are split over as many devices as divide their number; none depends on the others.
@@ -141,7 +141,7 @@ def player(people: Population, batches: Batches, at_once: int | None = None) -> 
 
 def play(
   people: Population,
-  batches: Batches,
+  batches: AnyBatches,
   state: State,
   *,
   rounds: int,
@@ -319,7 +319,7 @@ def _game(make: Callable[[Numbers], Game], numbers: Numbers) -> Game:
 
 
 def _check_batches(batches: Any) -> None:
-  if not isinstance(batches, Batches):
+  if not isinstance(batches, AnyBatches):
     raise ValueError(
       f"batches is {shown(batches)}: expected a data.Batches, from which each member reads in the "
       "order of its own seed, and not what its iterate() yields"

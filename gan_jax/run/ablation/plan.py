@@ -19,9 +19,9 @@ from gan_jax.files import flat, plain
 from gan_jax.game.core import images_a_round
 from gan_jax.run.ablation.results import Labels, variant_name
 from gan_jax.run.config import aliases
-from gan_jax.run.config.config import canonical, complete, free_numbers, replaced
+from gan_jax.run.config.config import canonical, complete, replaced
+from gan_jax.run.config.sections.games import build_game, free_numbers
 from gan_jax.run.config.sections.key import check_known
-from gan_jax.run.config.sections.two_player import build_game
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {"<": operator.lt, ">": operator.gt}
 

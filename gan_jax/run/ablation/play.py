@@ -25,10 +25,9 @@ from gan_jax.run.ablation.plan import (
 from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.run.config.config import canonical, replaced
 from gan_jax.run.config.sections import data
-from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.sections.games import build_game
 from gan_jax.run.evaluation.draws import drawn_from
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
-from gan_jax.run.evaluation.sampling import Sampler
 from gan_jax.run.experiment import Experiment, assemble
 from gan_jax.run.population import Population, failures, member, play, start
 from gan_jax.run.results.summary import last_and_best, machine
@@ -108,7 +107,7 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
     ValueError: for one that cannot be built, or scored as it is to be; names it.
   """
   built: dict[str, Experiment] = {}
-  splits: dict[str, data.Splits] = {}  # of many variants, data are in memory once
+  splits: dict[str, Mapping[str, data.Splits]] = {}  # of many variants, data are in memory once
   evaluators: dict[str, Callable[[], Evaluator]] = {}
   for one in runs:
     if one.name not in built:
@@ -151,7 +150,7 @@ def _play(group: Group, asked: ConfigDict, built: Mapping[str, Experiment], log:
   experiments = [built[one.name].with_seed(one.config.seed) for one in group.members]
   evaluators = [experiment.evaluator() for experiment in experiments]
   first = experiments[0]
-  people, sampler = population(group, first), Sampler(first.game, first.example)
+  people, sampler = population(group, first), first.sampler()
   curves: list[dict[str, list[float]]] = [{} for _ in group.members]
   failed: dict[int, str] = {}  # each ends the curves of its run
   every = min(config.evaluate_every or config.rounds, config.rounds)

@@ -188,7 +188,7 @@ def compare(*folders: str) -> None:
 def sample(*folders: str) -> None:
   """Draws examples from a run.
 
-  gan_jax sample RUN [--num=64] [--out=grid.png] [--out_dir=DIR] [--npz=arrays.npz]
+  gan_jax sample RUN [--num=64] [--out=grid.png] [--out_dir=DIR] [--npz=arrays.npz] [--sampler=NAME]
     [--labels=cat,dog] [--interpolate] [--truncation=2,1,0.5] [--neighbours=5]
   """
   from gan_jax.run.results.folder import load
@@ -207,6 +207,8 @@ def sample(*folders: str) -> None:
   arguments.own_file(workdir)
   if FLAGS.neighbours:
     changes = {"evaluation.features": FLAGS.features or "pixels", **changes}
+  if FLAGS.sampler:
+    changes = {**changes, "evaluation.sampler": FLAGS.sampler}
   run = load(workdir, at=at or "last", changes=changes)
   with arguments.of_flag("truncation"):
     check_truncation(run.config, max(bounds, default=None))
@@ -229,6 +231,27 @@ def sample(*folders: str) -> None:
     )
     _print_classes(run)
   print("\n".join(f"wrote {path}" for path in written))
+
+
+def translate(*folders: str) -> None:
+  """Translates a folder of images by a run's translator.
+
+  gan_jax translate RUN --in=DIR --out=DIR [--sampler=b_to_a] [--checkpoint=best]
+  """
+  from gan_jax.files import check_folder
+  from gan_jax.run.results.folder import load
+  from gan_jax.run.results.translate import translate_folder
+
+  workdir, at = arguments.workdir(folders), arguments.checkpoint()
+  source = FLAGS["in"].value
+  if not (source and FLAGS.out):
+    raise UsageError("translate: expected --in=DIR, images to translate, and --out=DIR")
+  check_folder("--out", FLAGS.out)
+  arguments.own_file(workdir)
+  changes = {"evaluation.sampler": FLAGS.sampler} if FLAGS.sampler else {}
+  run = load(workdir, at=at or "last", changes=changes)
+  count = translate_folder(run, source, FLAGS.out, ema=FLAGS.ema)
+  print(f"wrote {count} images to {FLAGS.out}")
 
 
 def _print_classes(run: Any) -> None:
@@ -291,9 +314,10 @@ def report(*folders: str) -> None:
   print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB)")
 
 
-WITH_FOLDERS = (evaluate, compare, sample, runs, report)  # take folders without a flag
+WITH_FOLDERS = (evaluate, compare, sample, translate, runs, report)  # take folders without a flag
 COMMANDS: dict[str, Callable[..., None]] = {
   command.__name__: command
-  for command in (train, ablate, evaluate, score, compare, sample, runs, report)
+  for command in (train, ablate, evaluate, score, compare, sample, translate, runs, report)
 }
-FROM_RUN = ("train", "evaluate", "sample")  # commands that start from the config of a run
+# Commands that start from the config of a run.
+FROM_RUN = ("train", "evaluate", "sample", "translate")

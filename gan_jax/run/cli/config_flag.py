@@ -153,13 +153,14 @@ def rename(config: ConfigDict, given: Mapping[str, str]) -> list[str]:
 
 def _named(parents: Sequence[str], name: str, old: ConfigDict) -> ConfigDict | None:
   """Builds the section of a network or an optimizer; None for a section that is of neither."""
+  from gan_jax.nets import roles
   from gan_jax.run.config.sections.networks import network
   from gan_jax.run.config.sections.optimizers import EXTRA_OPTIONS, optimizer
 
   if list(parents[-2:-1]) == ["optimizers"]:
     shared = {key: old[key] for key in ("learning_rate", *EXTRA_OPTIONS) if key in old}
     return optimizer(name, **shared)
-  return network(name) if parents[-1] in ("generator", "discriminator") else None
+  return network(name) if parents[-1] in roles() else None
 
 
 def _at(config: Any, path: Sequence[str]) -> Any:

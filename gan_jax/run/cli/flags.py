@@ -30,7 +30,7 @@ flags.DEFINE_string(
   "workdir",
   None,
   "train, ablate: folder to write to; what is there goes on. E.g. --workdir=runs/ring. "
-  "evaluate, sample: folder of the run; `gan_jax sample RUN` says the same. "
+  "evaluate, sample, translate: folder of the run; `gan_jax sample RUN` says the same. "
   "E.g. --workdir=runs/ring",
 )
 flags.DEFINE_bool(
@@ -51,7 +51,8 @@ flags.DEFINE_string(
   "checkpoint",
   None,
   "evaluate: last, best, or a round; by default last and best. E.g. --checkpoint=last. "
-  "sample: last, best, or a round. E.g. --checkpoint=best",
+  "sample: last, best, or a round. E.g. --checkpoint=best. "
+  "translate: likewise. E.g. --checkpoint=best",
 )
 flags.DEFINE_integer(
   "draws",
@@ -121,12 +122,20 @@ flags.DEFINE_bool(
 flags.DEFINE_integer(
   "seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1", lower_bound=0
 )
+flags.DEFINE_string(
+  "sampler",
+  None,
+  "sample: which of the game's samplers draws, such as a translator's direction; by default the "
+  "one of the config. E.g. --sampler=b_to_a. translate: direction. E.g. --sampler=b_to_a",
+)
+flags.DEFINE_string("in", None, "translate: folder of images. E.g. --in=photos/")
 flags.DEFINE_integer("num", 64, "sample: how many examples. E.g. --num=100", lower_bound=1)
 flags.DEFINE_string(
   "out",
   None,
   "sample: where to write a picture of them (PNG). E.g. --out=grid.png. "
-  "report: where to write the page. E.g. --out=report.html",
+  "report: where to write the page. E.g. --out=report.html. "
+  "translate: folder to write to, a PNG of each image. E.g. --out=translated/",
 )
 flags.DEFINE_string(
   "out_dir",

@@ -8,10 +8,11 @@ from typing import Any
 
 _NAMES = {
   **dict.fromkeys(
-    ("complete", "default_config", "free_numbers", "from_file", "from_values", "keys", "replaced"),
+    ("complete", "default_config", "from_file", "from_values", "keys", "replaced"),
     "config",
   ),
   "Key": "sections.key",
+  **dict.fromkeys(("GAMES", "Kind", "free_numbers"), "sections.games"),
   "network": "sections.networks",
   **dict.fromkeys(("OPTIMIZERS", "SCHEDULES", "optimizer", "schedule"), "sections.optimizers"),
 }

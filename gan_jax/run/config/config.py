@@ -8,7 +8,7 @@ object.
 
 import pathlib
 import runpy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from gan_jax.checks import shown
 from gan_jax.files import flat
 from gan_jax.run.config import aliases
-from gan_jax.run.config.sections import course, data, evaluation, two_player
+from gan_jax.run.config.sections import course, data, evaluation, games
 from gan_jax.run.config.sections.key import (
   Key,
   Keys,
@@ -24,19 +24,30 @@ from gan_jax.run.config.sections.key import (
   WrongTypeError,
   check_known,
   check_type,
-  is_schedule,
+  lookup,
 )
-from gan_jax.run.config.sections.optimizers import EXTRA_OPTIONS
 
 
-def keys() -> Keys:
-  """Lists every key there is: nested sections of `Key`, of which docs/config.md is made."""
-  return {**course.KEYS, **data.KEYS, **two_player.keys(), **evaluation.KEYS}
+def keys(game: str = games.DEFAULT) -> Keys:
+  """Lists every key there is with a game: nested sections of `Key`, as docs/config.md has them.
+
+  Args:
+    game: name of a kind of game.
+
+  Returns:
+    The keys.
+
+  Raises:
+    ValueError: for an unknown game.
+  """
+  own = lookup(games.GAMES, game, "game").keys()
+  name = Key(game, "kind of game; the keys of another are of default_config('its name')")
+  return {**course.KEYS, **data.KEYS, "game": {"name": name}, **own, **evaluation.KEYS}
 
 
-def default_config() -> ConfigDict:
-  """Builds a config with every key there is, each at its default."""
-  return ConfigDict(_defaults_of(keys())).lock()
+def default_config(game: str = games.DEFAULT) -> ConfigDict:
+  """Builds a config with every key there is with a game, each at its default; see `keys`."""
+  return ConfigDict(_defaults_of(keys(game))).lock()
 
 
 def _defaults_of(section: Any) -> Any:
@@ -63,12 +74,13 @@ def complete(config: ConfigDict) -> ConfigDict:
       "config.from_file('experiments/ring.py')"
     )
   _check_not_shared(config, "config", {})
-  known = keys()
-  check_known(config, known, "config keys")
+  kind, game = games.kind_of(config), games.name_of(config)
+  known = keys(game)
+  check_known(config, known, f"config keys of the game {game!r}")
   values = canonical(config).copy_and_resolve_references()
   config = ConfigDict(_completed(values, known, "config"))
-  for subject in (course, data, two_player, evaluation):
-    subject.check(config)
+  for check in (course.check, data.check, kind.check, evaluation.check):
+    check(config)
   return config.lock()
 
 
@@ -130,7 +142,7 @@ def from_values(values: Mapping[str, Any]) -> ConfigDict:
   Returns:
     The config, whose keys can be overridden as those of the config file could.
   """
-  return _like(values, default_config()).lock()
+  return _like(values, default_config(games.name_of(values))).lock()
 
 
 def _like(value: Any, default: Any) -> Any:
@@ -144,39 +156,6 @@ def _like(value: Any, default: Any) -> Any:
   if value.get("name") == known.get("name"):  # options of another network are none of this one's
     options = {**known, **options}
   return ConfigDict(options, type_safe=known.is_type_safe)
-
-
-def free_numbers(config: ConfigDict) -> dict[str, float]:
-  """Lists the numbers that decide no more than how much: with others the program is the same.
-
-  They are what a population can have several values of. A weight of 0 is none of them, as its term
-  is left out.
-
-  Args:
-    config: a config.
-
-  Returns:
-    {dotted key: number}.
-  """
-  numbers: dict[str, float] = {}
-  for name in ("regularizers", "generator_regularizers", "instance_noise"):
-    numbers |= {k: v for k, v in _leaves(config[name], name) if v}
-  for player, options in config.optimizers.items():
-    ours = {f"optimizers.{player}.{key}" for key in EXTRA_OPTIONS}
-    numbers |= {k: v for k, v in _leaves(options, f"optimizers.{player}") if k not in ours}
-  numbers["average.decay"] = config.average.decay
-  if config.rule.name == "consensus":
-    numbers["rule.weight"] = config.rule.weight
-  return numbers
-
-
-def _leaves(section: Mapping[str, Any], path: str) -> Iterable[tuple[str, Any]]:
-  """Lists numbers, and the first values of schedules, by dotted key."""
-  for key, value in section.items():
-    if isinstance(value, int | float) and not isinstance(value, bool):
-      yield f"{path}.{key}", value
-    elif is_schedule(value) and "init_value" in value:
-      yield f"{path}.{key}.init_value", value["init_value"]
 
 
 def replaced(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:

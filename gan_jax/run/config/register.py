@@ -1,4 +1,4 @@
-"""A user's own networks, losses, regularizers and data, by name, and the file they are of.
+"""A user's own networks, losses, regularizers, data and games, by name, and the file they are of.
 
 A config file registers them, and its `get_config()` then names them as it names ours:
 
@@ -23,13 +23,16 @@ from gan_jax.data.registry import KINDS, Kind
 from gan_jax.files import read_json
 from gan_jax.losses.adversarial import LOSSES, check_loss
 from gan_jax.losses.regularizers import REGULARIZERS
-from gan_jax.nets import NETWORKS
+from gan_jax.nets import NETWORKS, roles
+from gan_jax.run.config.sections.games import GAMES
+from gan_jax.run.config.sections.games import Kind as GameKind
 
 TABLES: dict[str, dict[str, Any]] = {
   "network": NETWORKS,
   "loss": LOSSES,
   "regularizer": REGULARIZERS,
   "data": KINDS,
+  "game": GAMES,
 }
 OURS = {kind: frozenset(table) for kind, table in TABLES.items()}
 
@@ -38,11 +41,11 @@ def register(kind: str, name: str, value: Any) -> None:
   """Registers an object of a user's own under a name that configs can use, or replaces it.
 
   Args:
-    kind: "network", "loss", "regularizer" or "data".
+    kind: "network", "loss", "regularizer", "data" or "game".
     name: a name that gan_jax has not; for data the part before the colon.
     value: a class of `flax.linen` modules with a field `num_classes`, and `shape` if it is a
       generator; an `AdversarialLoss`; a function that makes a term and whose options are keywords
-      with defaults; a `data.registry.Kind`.
+      with defaults; a `data.registry.Kind`; a `sections.games.Kind`.
 
   Raises:
     ValueError: for an unknown kind, a name of ours, or a value of another kind.
@@ -86,11 +89,17 @@ def _check_data(name: str, value: Any) -> None:
     )
 
 
+def _check_kind_of_game(name: str, value: Any) -> None:
+  if not isinstance(value, GameKind):
+    raise ValueError(f"the game {name!r} is {shown(value)}: expected config.Kind(keys, build, ...)")
+
+
 _CHECKS = {
   "network": _check_network,
   "loss": lambda name, value: check_loss(value),
   "regularizer": _check_regularizer,
   "data": _check_data,
+  "game": _check_kind_of_game,
 }
 
 
@@ -150,15 +159,16 @@ def names(config: Any) -> list[tuple[str, str]]:
   """Lists what a config, or its values, names: (kind, name); what is damaged names nothing."""
   value = lambda key: config.get(key) if isinstance(config, _SECTION) else None
   section = lambda key: part if isinstance(part := value(key), _SECTION) else {}
-  data = value("data")
+  data = str(value("data") or "")
   named = [
-    *(("network", section(player).get("name")) for player in ("generator", "discriminator")),
+    ("game", section("game").get("name")),
+    *(("network", section(role).get("name")) for role in roles()),
     ("loss", value("loss")),
     *(("regularizer", name) for name in section("regularizers")),
     *(("regularizer", name) for name in section("generator_regularizers")),
-    ("data", data.removeprefix("stacked:").split(":")[0] if isinstance(data, str) else None),
+    *(("data", one.removeprefix("stacked:").split(":")[0]) for one in data.split("|")),
   ]
-  return [(kind, name) for kind, name in named if isinstance(name, str)]
+  return [(kind, name) for kind, name in named if isinstance(name, str) and name]
 
 
 def _read_fields(workdir: str | pathlib.Path) -> Mapping[str, Any]:

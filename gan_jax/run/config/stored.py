@@ -74,6 +74,7 @@ def read_run(workdir: str | pathlib.Path) -> tuple[ConfigDict, Example]:
     if names is not None and len(names) != count:
       raise ValueError(f"{len(names)} names of {count} classes")
     names = None if names is None else tuple(map(str, names))
-    return config, Example(shape, count, pixel_range, names)
+    domains = tuple(map(str, example.get("domains", ())))
+    return config, Example(shape, count, pixel_range, names, domains)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

@@ -4,17 +4,18 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from gan_jax.data import take
 from gan_jax.game.core import State
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.run.config.config import replaced
-from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.sections.games import build_game
 from gan_jax.run.evaluation.cards.card import TRAINING_DRAW
 from gan_jax.run.evaluation.evaluators.evaluator import SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.evaluators.features import bounded
-from gan_jax.run.evaluation.sampling import Sampler
+from gan_jax.run.evaluation.sampling import CompiledSampler
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.run import Run
 
@@ -36,7 +37,7 @@ DEFAULT = SamplingOptions()
 
 def drawn_from(
   experiment: Experiment,
-  sampler: Sampler,
+  sampler: CompiledSampler,
   state: State,
   seed: int = TRAINING_DRAW,
   how: SamplingOptions = DEFAULT,
@@ -70,12 +71,18 @@ def drawn_from(
   return draw, walk
 
 
-def _in_float32(experiment: Experiment) -> Sampler:
-  """Builds a sampler whose generator computes in float32, whatever it was trained in."""
-  config, example = experiment.config, experiment.example
-  if config.generator.get("dtype", "float32") != "float32":
-    config = replaced(config, {"generator.dtype": "float32"})
-  return Sampler(build_game(config, example), example)
+def _in_float32(experiment: Experiment) -> CompiledSampler:
+  """Builds a sampler whose networks compute in float32, whatever they were trained in."""
+  config = experiment.config
+  dtypes = {
+    f"{key}.dtype": "float32"
+    for key, section in config.items()
+    if isinstance(section, ConfigDict) and section.get("dtype", "float32") != "float32"
+  }
+  if not dtypes:
+    return experiment.sampler()
+  game = build_game(replaced(config, dtypes), experiment.example)
+  return experiment._replace(game=game).sampler()
 
 
 def with_neighbours(

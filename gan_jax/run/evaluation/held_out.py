@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax.data import Batches, Source, take
+from gan_jax.data import AnyBatches, Source, take
 from gan_jax.game.core import Game, State, StepContext
 from gan_jax.game.monitors import MONITOR
 from gan_jax.parallel.mesh import split
@@ -17,7 +17,7 @@ PROBE = 256  # examples of each kind whose logits are compared
 
 
 def held_out_probe(
-  game: Game, batches: Batches, held_out: Source | None, mesh: Mesh
+  game: Game, batches: AnyBatches, held_out: Source | None, mesh: Mesh
 ) -> Callable[[State], Mapping[str, float]]:
   """Builds a probe that compares a discriminator's logits on training and held-out examples.
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.data import to_levels, to_uint8
+from gan_jax.data import Source, take, to_float, to_levels, to_uint8
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game, State
 from gan_jax.game.play import networks
@@ -16,10 +16,11 @@ from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
 
 Inputs = Callable[[int, int], Any]  # (n, seed) -> inputs of n examples
+LARGE = 1 << 21  # numbers in the examples of a dispatch, where 128 of them would have more
 CHUNK = 128  # examples per dispatch: bounds the memory, whatever the number asked for
 
 
-class Sampler:
+class CompiledSampler:
   """Draws examples by one of a game's samplers, in one compiled program."""
 
   def __init__(
@@ -35,8 +36,11 @@ class Sampler:
     """
     how = game.sampler(name)
     self.example, self.truncate = example, how.truncate
+    self._chunk = min(CHUNK, max(1, LARGE // math.prod(example.shape)))
     self._generate = jax.jit(fixed(how.generate))
     self._given = given
+    self._back = None if how.back is None else jax.jit(fixed(game.sampler(how.back).generate))
+    self.translates = how.inputs is None
     if how.inputs is not None:
       draw = jax.jit(fixed(how.inputs), static_argnums=1)
       self._given = lambda n, seed: jax.tree.map(np.asarray, draw(make_key(seed), n))
@@ -67,6 +71,22 @@ class Sampler:
     z = self.latents(n, seed)
     z = z if truncation is None else self.truncated(z, truncation)
     return self.generate(state, z, labels=labels, ema=ema)
+
+  def translations(self, state: State, inputs: np.ndarray, *, ema: bool = True) -> np.ndarray:
+    """Translates images, and what comes of it back.
+
+    Args:
+      state: state of the game.
+      inputs: float32 [n, H, W, C] in the range that networks see.
+      ema: whether to use averaged networks.
+
+    Returns:
+      [n, 3, ...]: image, translation, reconstruction; [n, 2, ...] of a game without a way back.
+    """
+    steps = [inputs]
+    for apply in filter(None, (self._generate, self._back)):
+      steps.append(self._apply(apply, state, steps[-1], None, ema))
+    return self._in_data(np.stack(steps, axis=1))
 
   def latents(self, n: int, seed: int = 0) -> Any:
     """Draws the inputs of n examples, such as latents [n, d]."""
@@ -103,16 +123,24 @@ class Sampler:
     Returns:
       [n, ...]: uint8 or float32 images, or float32 data that are not images.
     """
+    return self._in_data(self._apply(self._generate, state, z, labels, ema), rounded)
+
+  def _apply(
+    self, generate: Any, state: State, z: Any, labels: np.ndarray | None, ema: bool
+  ) -> np.ndarray:
+    """Computes examples in the range that networks see, in chunks of one size."""
     params, carried = networks(state, ema)
-    parts = []
-    n = len(jax.tree.leaves(z)[0])
-    for first in range(0, n, CHUNK):
-      chunk = slice(first, first + CHUNK)
-      y = None if labels is None else _fill(np.asarray(labels[chunk], np.int32))
-      inputs = jax.tree.map(lambda x, chunk=chunk: jnp.asarray(_fill(x[chunk])), z)
-      out = self._generate(params, carried, inputs, y)
-      parts.append(np.asarray(out)[: min(CHUNK, n - first)])
-    x, pixel_range = np.concatenate(parts), self.example.pixel_range
+    parts, n, size = [], len(jax.tree.leaves(z)[0]), self._chunk
+    for first in range(0, n, size):
+      take = lambda x, first=first: jnp.asarray(_fill(x[first : first + size], size))
+      y = None if labels is None else take(np.asarray(labels, np.int32))
+      out = generate(params, carried, jax.tree.map(take, z), y)
+      parts.append(np.asarray(out)[: min(size, n - first)])
+    return np.concatenate(parts)
+
+  def _in_data(self, x: np.ndarray, rounded: bool = True) -> np.ndarray:
+    """Converts examples to the range of the data."""
+    pixel_range = self.example.pixel_range
     return x if pixel_range is None else (to_uint8 if rounded else to_levels)(x, pixel_range)
 
   def interpolate(
@@ -159,9 +187,27 @@ def by_class(n: int, num_classes: int) -> np.ndarray:
   return np.arange(n) * num_classes // n if n >= num_classes else np.arange(n)
 
 
-def _fill(x: np.ndarray) -> np.ndarray:
+def _fill(x: np.ndarray, size: int) -> np.ndarray:
   """Repeats the last row up to a full chunk, so that one compiled program serves every size."""
-  return x if len(x) == CHUNK else np.concatenate([x, np.repeat(x[-1:], CHUNK - len(x), axis=0)])
+  return x if len(x) == size else np.concatenate([x, np.repeat(x[-1:], size - len(x), axis=0)])
+
+
+def inputs_of(source: Source, example: Example) -> Inputs:
+  """Builds the function that takes a translator's inputs from a source: (n, seed) -> [n, ...].
+
+  Of a finite source they are all different, until there are no more; then they come once again.
+  """
+
+  def draw(n: int, seed: int) -> np.ndarray:
+    x = take(source, min(n, source.size or n), seed)["x"]
+    x = np.concatenate([x] * -(-n // len(x)))[:n]
+    return (
+      x
+      if example.pixel_range is None
+      else np.asarray(to_float(jnp.asarray(x), example.pixel_range))
+    )
+
+  return draw
 
 
 def row_of_class(n: int, num_classes: int) -> int:

@@ -22,10 +22,10 @@ from gan_jax.game.random import make_key
 from gan_jax.run.config.config import complete
 from gan_jax.run.config.register import check_registered
 from gan_jax.run.config.roles import EVALUATION, PLACE, is_of_scores, is_place
-from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.sections.games import build_game
 from gan_jax.run.config.stored import read_run
-from gan_jax.run.evaluation.sampling import Sampler
-from gan_jax.run.experiment import Experiment, assemble
+from gan_jax.run.evaluation.sampling import CompiledSampler, inputs_of
+from gan_jax.run.experiment import Experiment, assemble, sampler_of
 from gan_jax.run.results.run import Run
 from gan_jax.run.results.same_run import check_same_data
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
@@ -96,9 +96,16 @@ class RunFolder:
       raise ValueError(f"{path} makes no game ({error}); restore it from a copy") from error
 
   @functools.cached_property
-  def sampler(self) -> Sampler:
-    """Draws from the game, given a state."""
-    return Sampler(self.game, self.example)
+  def sampler(self) -> CompiledSampler:
+    """Draws from the game, given a state; a translator from the data, which it opens when asked."""
+    name = self._changes.get("evaluation.sampler") or sampler_of(self.config)
+    return CompiledSampler(self.game, self.example, name, self._inputs)
+
+  def _inputs(self, n: int, seed: int) -> Any:
+    """Returns what a translator starts from."""
+    source = self.experiment.given
+    assert source is not None
+    return inputs_of(source, self.example)(n, seed)
 
   @functools.cached_property
   def experiment(self) -> Experiment:

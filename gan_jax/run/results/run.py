@@ -9,10 +9,10 @@ from ml_collections import ConfigDict
 from gan_jax.checks import shown
 from gan_jax.files import save_arrays
 from gan_jax.game.core import Game, State
-from gan_jax.plots import picture
+from gan_jax.plots import picture, sequences
 from gan_jax.plots.png import save_images, save_png
 from gan_jax.run.config.sections.two_player import is_standard_normal
-from gan_jax.run.evaluation.sampling import Sampler, by_class, row_of_class
+from gan_jax.run.evaluation.sampling import CompiledSampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Run(NamedTuple):
     return self.folder.game
 
   @property
-  def sampler(self) -> Sampler:
+  def sampler(self) -> CompiledSampler:
     """Draws from the game; `run.sample(n)` does so from this state."""
     return self.folder.sampler
 
@@ -157,6 +157,8 @@ class Run(NamedTuple):
       )
     if interpolate and truncation:
       raise ValueError("an interpolation is not truncated: ask for one or the other")
+    if self.sampler.translates:
+      return self._save_translations(n, png=png, npz=npz, folder=folder, seed=seed, ema=ema)
     if interpolate:
       rows = max(1, n // STEPS)
       of = np.resize(chosen, rows) if len(chosen) else None
@@ -175,6 +177,19 @@ class Run(NamedTuple):
       save_arrays(npz, {"x": x} if labels is None else {"x": x, **example.written(labels)})
     if folder:
       save_images(folder, x, None if labels is None else [example.classes[i] for i in labels])
+    return [path for path in (png, npz, folder) if path]
+
+  def _save_translations(
+    self, n: int, *, png: str | None, npz: str | None, folder: str | None, seed: int, ema: bool
+  ) -> list[str]:
+    """Writes translations of images of the data, in the picture beside these and the way back."""
+    steps = self.sampler.translations(self.state, self.sampler.latents(n, seed), ema=ema)
+    if png:
+      save_png(png, sequences(steps), "from left to right: image, translation, and that back again")
+    if npz:
+      save_arrays(npz, {"x": steps[:, 1], "inputs": steps[:, 0]})
+    if folder:
+      save_images(folder, steps[:, 1])
     return [path for path in (png, npz, folder) if path]
 
   def labels(self, n: int) -> np.ndarray | None:

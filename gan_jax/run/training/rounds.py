@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax import parallel
-from gan_jax.data import Batches
+from gan_jax.data import AnyBatches
 from gan_jax.game.core import Game, State, minibatches
 from gan_jax.game.play import init, play_round
 from gan_jax.game.random import make_key
@@ -24,7 +24,7 @@ Compiling = Callable[[int], contextlib.AbstractContextManager[Any]]
 
 def make_dispatch(
   game: Game,
-  batches: Batches,
+  batches: AnyBatches,
   mesh: Mesh,
   start: int = 0,
   compiling: Compiling = contextlib.nullcontext,
@@ -79,7 +79,7 @@ class JittedRounds(NamedTuple):
   like: State
 
 
-def jit_rounds(game: Game, batches: Batches, mesh: Mesh) -> JittedRounds:
+def jit_rounds(game: Game, batches: AnyBatches, mesh: Mesh) -> JittedRounds:
   """Builds the program of `make_dispatch`, which describes the arguments."""
   n = max(1, minibatches(game))
   put = parallel.replicate if batches.endless else parallel.put_table
@@ -111,7 +111,7 @@ def jit_rounds(game: Game, batches: Batches, mesh: Mesh) -> JittedRounds:
   return JittedRounds(compiled, table, like)
 
 
-def _batch_maker(batches: Batches, mesh: Mesh, table: Mapping[str, jax.Array]) -> Callable:
+def _batch_maker(batches: AnyBatches, mesh: Mesh, table: Mapping[str, jax.Array]) -> Callable:
   """Builds the function (table, raw [n, B, ...] or None, t [n]) -> batches, sharded by rows.
 
   Nothing is sent, unless the table is in parts.

@@ -11,7 +11,7 @@ from gan_jax.game import core
 from gan_jax.game.core import Ema, Game, State
 from gan_jax.game.latents import normal, truncate_normal
 from gan_jax.game.random import example_keys
-from gan_jax.run.evaluation.sampling import CHUNK, Sampler, by_class, row_of_class
+from gan_jax.run.evaluation.sampling import CHUNK, CompiledSampler, by_class, row_of_class
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 
@@ -39,7 +39,7 @@ def make(example=IMAGES, scale=1.0):
     opt={},
     ema={"generator": Ema(jnp.asarray(2 * scale), {}, jnp.ones(()))},
   )
-  return Sampler(game, example), state
+  return CompiledSampler(game, example), state
 
 
 @pytest.mark.parametrize("n", [1, 7, CHUNK, CHUNK + 1])

@@ -1,18 +1,23 @@
 """The data of a run: where they are, which of them are trained on, and as what they are seen."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 from gan_jax import data
 from gan_jax.data.example import Example
+from gan_jax.run.config.sections.games import kind_of
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
 
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
 KEYS: Keys = {
   "batch_size": Key(64, "examples in a minibatch, over all devices", at_least(1)),
-  "data": Key("mnist10k", "data set: mnist10k, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, ring8"),
+  "data": Key(
+    "mnist10k",
+    "data set: mnist10k, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, ring8; of translators two, A|B",
+  ),
   "data_options": {
     "image_size": Key(0, "pixels of a side to resize and crop to; 0 keeps the images' own"),
     "channels": Key(0, "1 for gray, 3 for colour; 0 keeps the images' own"),
@@ -20,6 +25,7 @@ KEYS: Keys = {
     "hold_out": Key(0.0, "share of the examples that is the test split, of data that have none"),
     "data_dir": Key("", "where tfds: keeps its data, and where relative paths of others start"),
     "manual_dir": Key("", "folder of official files that were fetched by hand, for tfds:"),
+    "crop": Key(0, "pixels of a side that are cut out, at random places; 0 for whole images"),
     "flip": Key(False, "whether every image is flipped left to right with probability 1/2"),
     "pixel_range": Key((-1.0, 1.0), "what 0 and 255 are scaled to; the generator's output fits"),
     "placement": Key("auto", "device keeps all data there, stream reads them as it goes, auto"),
@@ -40,6 +46,9 @@ class Splits(NamedTuple):
   test: data.Source | None
 
 
+WHOLE = "x"  # name of the one source of a game without domains
+
+
 def check(config: ConfigDict) -> None:
   """Refuses fewer examples than a batch has."""
   if 0 < (examples := config.data_options.examples) < config.batch_size:
@@ -49,28 +58,71 @@ def check(config: ConfigDict) -> None:
     )
 
 
-def load(config: ConfigDict) -> Splits:
+def load(config: ConfigDict) -> dict[str, Splits]:
   """Loads the data of a config.
 
   Args:
     config: complete.
 
   Returns:
-    The splits.
+    The splits, by domain of its game; of one source by `WHOLE`.
 
   Raises:
     ValueError: for data that there are not, or that do not fit the options.
     FileNotFoundError: for data that are not there.
   """
+  domains = kind_of(config).domains
+  if not domains:
+    return {WHOLE: _splits(config, config.data)}
+  names = config.data.split("|")
+  if len(names) == len(domains):
+    return {domain: _splits(config, name) for domain, name in zip(domains, names, strict=True)}
+  (kind, _, _), one = names[0].partition(":"), names[0]
+  if len(names) == 1 and kind == "tfds":
+    return {d: _splits(config, one, f"train{d.upper()}", f"test{d.upper()}") for d in domains}
+  if len(names) == 1 and kind in ("folder", "zip"):
+    return {d: _splits(config, one, within=d.upper()) for d in domains}
+  raise ValueError(
+    f"config.data is {config.data!r}: this game has data of {len(domains)} kinds,"
+    f" {', '.join(domains)}; name a source of each, such as 'mnist10k|digits8x8', or one folder"
+    " with trainA, trainB, testA and testB"
+  )
+
+
+def _splits(
+  config: ConfigDict,
+  name: str,
+  train_split: str = "train",
+  test_split: str = "test",
+  within: str = "",
+) -> Splits:
+  """Loads both splits of a source.
+
+  Args:
+    config: complete.
+    name: name of the source.
+    train_split, test_split: names of its splits.
+    within: domain whose splits are folders of their own in it, such as trainA of "A".
+
+  Returns:
+    The splits.
+  """
   options = config.data_options
   where: dict[str, Any] = {
     key: options[key] or None for key in ("image_size", "channels", "data_dir", "manual_dir")
   }
-  train = data.load(config.data, "train", **where)
-  try:
-    test = data.load(config.data, "test", **where)
-  except data.NoSplitError:
-    test = None
+  if within:
+    train = data.load(f"{name}/train{within}", "train", **where)
+    try:
+      test = data.load(f"{name}/test{within}", "train", **where)
+    except FileNotFoundError:
+      test = None
+  else:
+    train = data.load(name, train_split, **where)
+    try:
+      test = data.load(name, test_split, **where)
+    except data.NoSplitError:
+      test = None
   if options.hold_out:
     train, test = _hold_out(train, test, options.hold_out, config.batch_size)
   if config.conditional:
@@ -99,13 +151,19 @@ def _hold_out(
   return Splits(train, held_out)
 
 
-def batches(config: ConfigDict, train: data.Source) -> data.Batches:
-  """Builds the minibatches of a complete config out of its training split."""
+def batches(config: ConfigDict, splits: Mapping[str, Splits]) -> data.AnyBatches:
+  """Builds the minibatches of a complete config out of its training splits."""
+  parts = {name: _batches(config, train) for name, (train, _) in splits.items()}
+  return parts[WHOLE] if WHOLE in parts else data.Domains(parts, config.seed)
+
+
+def _batches(config: ConfigDict, train: data.Source) -> data.Batches:
   options = config.data_options
   return data.Batches(
     data.first(train, options.examples) if options.examples else train,
     config.batch_size,
     config.seed,
+    crop=options.crop,
     flip=options.flip,
     pixel_range=tuple(options.pixel_range),
     resident=lookup(PLACEMENTS, options.placement, "placement"),
@@ -113,11 +171,14 @@ def batches(config: ConfigDict, train: data.Source) -> data.Batches:
   )
 
 
-def example(config: ConfigDict, train: data.Source) -> Example:
-  """Describes an example of the training split, as the networks of a complete config see it."""
+def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
+  """Describes an example of the training data, as the networks of a complete config see it."""
+  train = next(iter(splits.values())).train
+  crop, shape = config.data_options.crop, tuple(train.shape)
   return Example(
-    tuple(train.shape),
+    (crop, crop, *shape[2:]) if crop else shape,
     train.num_classes if config.conditional else None,
     tuple(config.data_options.pixel_range) if len(train.shape) == 3 else None,
     train.class_names if config.conditional else None,
+    kind_of(config).domains,
   )

@@ -18,13 +18,14 @@ KEYS: Keys = {
     "features": Key(AUTO, "what looks at images: auto, classifier, inception:FILE, ..."),
     "metrics": Key((AUTO,), "scores, such as fid, kid, prdc; the first picks best; or auto"),
     "real": Key(AUTO, "split that fakes are held against: test, train or auto"),
+    "sampler": Key("", "sampler whose examples are scored and shown; the game's first by default"),
   },
 }
 
 
 def check(config: ConfigDict) -> None:
   """Refuses names that there are not, and metrics that a run cannot be scored by."""
-  spec = evaluation_spec(**config.evaluation)
+  spec = spec_of(config)
   if spec.metrics is None:
     return
   for name, metric in spec.metrics.items():
@@ -40,6 +41,12 @@ def check(config: ConfigDict) -> None:
       " better: put one first that can choose the best checkpoint, or choose none with"
       " config.evaluate_every=0"
     )
+
+
+def spec_of(config: ConfigDict) -> EvaluationSpec:
+  """Builds the spec of a complete config; see `evaluation_spec`."""
+  section = config.evaluation
+  return evaluation_spec(section.features, section.metrics, section.real)
 
 
 def evaluation_spec(features: str, metrics: Sequence[str], real: str) -> EvaluationSpec:

@@ -222,3 +222,12 @@ def argument_docs(docstring: str | None) -> dict[str, str]:
     else:
       names = []
   return {name: text.rstrip(".") for name, text in docs.items()}
+
+
+def leaves(section: Mapping[str, Any], path: str) -> Iterator[tuple[str, float]]:
+  """Lists numbers, and the first values of schedules, by dotted key."""
+  for key, value in section.items():
+    if isinstance(value, int | float) and not isinstance(value, bool):
+      yield f"{path}.{key}", value
+    elif is_schedule(value) and "init_value" in value:
+      yield f"{path}.{key}.init_value", value["init_value"]

@@ -13,7 +13,8 @@ from gan_jax.nets import NETWORKS
 from gan_jax.run.config.sections.key import Section, argument_docs, check_known, lookup, named
 
 DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
-PROVIDED = {"shape", "num_classes", "axis_name", "parent"}  # fields known from data and layout
+# Fields that the data and the layout decide.
+PROVIDED = {"shape", "channels", "num_classes", "axis_name", "parent"}
 RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of a generator's pixels, by its output
 
 
@@ -55,15 +56,13 @@ def _options(name: str) -> dict[str, Any]:
   return fields
 
 
-def build_network(
-  options: Mapping[str, Any], num_classes: int | None, **provided: Any
-) -> nn.Module:
+def build_network(options: Mapping[str, Any], **provided: Any) -> nn.Module:
   """Builds the module that a section names.
 
   Args:
     options: the complete section.
-    num_classes: number of classes of the data; None for an unconditional network.
-    **provided: fields that the data decide, such as a generator's shape.
+    **provided: fields that the data decide, such as a generator's shape, and the number of classes
+      of a network that takes labels; None for one that does not.
 
   Returns:
     The module.
@@ -75,12 +74,15 @@ def build_network(
   name = options.pop("name")
   if "dtype" in options:
     options["dtype"] = lookup(DTYPES, options["dtype"], "dtype")
-  if not takes(NETWORKS[name], num_classes=num_classes, **provided, **options):
+  if provided.get("num_classes", 0) is None and not takes(NETWORKS[name], num_classes=None):
+    del provided["num_classes"]
+  if not takes(NETWORKS[name], **provided, **options):
     raise ValueError(
-      f"the network {name!r} cannot be made with {', '.join(['num_classes', *provided, *options])}"
-      ", which a config gives it: a generator has a field shape, and both have num_classes"
+      f"the network {name!r} cannot be made with {', '.join([*provided, *options])}, which a config"
+      " gives it: a generator has a field shape, a translator channels, and networks that are given"
+      " labels have num_classes"
     )
-  return NETWORKS[name](num_classes=num_classes, **provided, **options)
+  return NETWORKS[name](**provided, **options)
 
 
 def check_output(generator: Mapping[str, Any], pixel_range: tuple[float, float] | None) -> None:

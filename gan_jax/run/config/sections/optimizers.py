@@ -1,4 +1,4 @@
-"""Optimizers and schedules by name: optax's, and the options that each of them has here."""
+"""Optimizers, schedules and moving averages by name, and the options that each of them has here."""
 
 import inspect
 import math
@@ -9,16 +9,21 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from gan_jax.game.core import Decay
 from gan_jax.game.optimizers import clip_weights, lookahead
+from gan_jax.game.schedules import decay, half_life, ramped_decay
 from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.sections.key import (
+  Key,
   Section,
   check_known,
   check_number,
   defaults,
   is_schedule,
+  leaves,
   lookup,
   named,
+  naming,
   numbers,
 )
 
@@ -60,6 +65,14 @@ MEANINGS = {
   "clip_weights": "bound on every parameter right after the update (WGAN); 0 for none",
   "lookahead": "rounds after which it goes back part of the way; 0 for never",
   "lookahead_share": "part of the way that it keeps then",
+}
+
+
+AVERAGE = {
+  "name": Key("decay", "moving average of the generator: decay, ramped_decay, half_life, none"),
+  "decay": Key(0.999, "share that is kept at each move; of ramped_decay, what it rises to"),
+  "half_life": Key(0.0, "of half_life: images after which a contribution has halved"),
+  "ramp_up": Key(0.0, "of half_life: at most this share of the images seen; 0 is off"),
 }
 
 
@@ -189,3 +202,35 @@ def _scheduled(
     return at(round).update(updates, state, params)
 
   return optax.GradientTransformationExtraArgs(lambda params: at(0).init(params), update)
+
+
+def free_numbers(section: Mapping[str, Any]) -> dict[str, float]:
+  """Lists the numbers of all players' optimizers with which the program is the same."""
+  return {
+    key: value
+    for player, options in section.items()
+    for key, value in leaves(options, f"optimizers.{player}")
+    if key.rpartition(".")[2] not in EXTRA_OPTIONS
+  }
+
+
+def check_average(options: Mapping[str, Any]) -> None:
+  """Refuses an average that is none."""
+  if options["name"] == "half_life" and not options["half_life"]:
+    raise ValueError(
+      "config.average.half_life is 0, which copies the generator: give the images after which a "
+      "contribution has halved, config.average.half_life=10000, or config.average.name=none"
+    )
+
+
+def build_averages(options: Any, *nets: str) -> dict[str, Decay]:
+  """Builds the decays of the moving averages of networks, one for all."""
+  kinds: dict[str, Callable[[], Decay | None]] = {
+    "none": lambda: None,
+    "decay": lambda: decay(options.decay),
+    "ramped_decay": lambda: ramped_decay(options.decay),
+    "half_life": lambda: half_life(options.half_life, options.ramp_up),
+  }
+  with naming("config.average"):
+    of_all = lookup(kinds, options.name, "average")()
+  return {} if of_all is None else dict.fromkeys(nets, of_all)

@@ -17,7 +17,7 @@ from gan_jax.plots.png import save_png
 from gan_jax.run.evaluation.cards.files import drop_cards_after
 from gan_jax.run.evaluation.draws import drawn_from
 from gan_jax.run.evaluation.held_out import held_out_probe
-from gan_jax.run.evaluation.sampling import Sampler, by_class
+from gan_jax.run.evaluation.sampling import by_class
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.rows import SCORE, Row, Writer, read_rows, scores_of
 from gan_jax.run.results.summary import machine
@@ -61,7 +61,7 @@ class Logger:
       *hooks,
     )
     self._rollbacks = read_rollbacks(workdir)
-    self._sampler = Sampler(experiment.game, experiment.example)
+    self._sampler = experiment.sampler()
     self._images_a_round = images_a_round(experiment.game, config.batch_size)
     self._writer = Writer(workdir, first)
     self._progress = Progress(config.rounds, experiment.game.headline, first)
@@ -138,6 +138,9 @@ class Logger:
     experiment = self._experiment
     n, classes = experiment.config.num_samples, experiment.example.num_classes
     labels = None if classes is None else by_class(n, classes)
+    if self._sampler.translates:
+      inputs = self._sampler.latents(max(1, n // 4), experiment.config.seed)
+      return plots.sequences(self._sampler.translations(state, inputs))
     x = self._sampler(state, n, seed=experiment.config.seed, labels=labels)
     source = experiment.batches.source
     return plots.picture(x, real=take(source, n)["x"] if source.size is None else None)

@@ -1,0 +1,75 @@
+"""CycleGAN: every choice in it, by name."""
+
+from ml_collections import ConfigDict
+
+from gan_jax import losses
+from gan_jax.data.example import Example
+from gan_jax.game.core import Game
+from gan_jax.game.cycle import PLAYERS, TRANSLATORS, cycle_gan
+from gan_jax.run.config.sections import networks, optimizers, terms
+from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, naming, weights
+
+WEIGHTS = {
+  "adversarial": (2.0, "of the translators' adversarial loss; with least_squares 2 is published"),
+  "cycle": (10.0, "of the difference to what is translated there and back"),
+  "identity": (5.0, "of the difference to a translation into the image's own kind; 0: off"),
+}
+
+
+def keys() -> Keys:
+  """Lists the keys of the game."""
+  return {
+    "translator": networks.section("resnet_translator"),
+    "discriminator": networks.section("patch_discriminator"),
+    "loss": Key("least_squares", "adversarial loss of both pairs, such as hinge, wgan, lsgan"),
+    "weights": weights(
+      {name: value for name, (value, _) in WEIGHTS.items()},
+      {name: f"weight {meaning}" for name, (_, meaning) in WEIGHTS.items()},
+    ),
+    "pool": Key(50, "fakes of each kind that are kept to be shown again; 0 for none", at_least(0)),
+    **terms.keys(),
+    "optimizers": {player: optimizers.section("adam") for player in PLAYERS},
+    "average": optimizers.AVERAGE | {"name": optimizers.AVERAGE["name"]._replace(default="none")},
+  }
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses choices that contradict each other."""
+  optimizers.check_average(config.average)
+  if config.conditional:
+    raise ValueError("config.conditional is set, and translators take no labels: leave it out")
+  if config.pool and config.microbatches > 1:
+    raise ValueError(
+      f"config.pool = {config.pool} exchanges the fakes of a batch one after the other, and "
+      f"config.microbatches = {config.microbatches} takes them apart: set one of them"
+    )
+
+
+def build_game(config: ConfigDict, example: Example) -> Game:
+  """Builds the game of a complete config; see `sections.games.Kind`."""
+  networks.check_output(config.translator, example.pixel_range)
+  with naming("config.loss"):
+    loss = lookup(losses.LOSSES, config.loss, "loss")
+  built = {}
+  for player in PLAYERS:
+    with naming(f"config.optimizers.{player}"):
+      built[player] = optimizers.build_optimizer(config.optimizers[player], 1)
+  with naming("config.translator"):
+    channels = example.shape[-1]
+    translator = networks.build_network(config.translator, channels=channels)
+  with naming("config.discriminator"):
+    discriminator = networks.build_network(config.discriminator)
+  with naming("config.weights"):
+    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
+  return cycle_gan(
+    dict.fromkeys(TRANSLATORS, translator),
+    dict.fromkeys("ab", discriminator),
+    loss=loss,
+    optimizers=built,
+    shape=example.shape,
+    pool=config.pool,
+    regularizers=terms.build(config, "regularizers", example),
+    averages=optimizers.build_averages(config.average, *TRANSLATORS),
+    remat=config.remat,
+    **sizes,
+  )

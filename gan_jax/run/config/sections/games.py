@@ -1,0 +1,80 @@
+"""The kinds of game, by name: the keys of each, their check, and the game they make."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from gan_jax.data.example import Example
+from gan_jax.game.core import Game
+from gan_jax.run.config.sections import cycle, two_player
+from gan_jax.run.config.sections.key import Keys, lookup
+
+
+class Kind(NamedTuple):
+  """A kind of game.
+
+  Attributes:
+    keys: () -> its keys, beside those that every run has.
+    build: (complete config, example of its data) -> the game; needs no data.
+    check: (complete config) -> None; refuses keys that contradict each other.
+    free_numbers: (config) -> {dotted key: number}, of those with which the program is the same.
+    domains: names of the domains of its data, each a source of its own; () for one source.
+  """
+
+  keys: Callable[[], Keys]
+  build: Callable[[ConfigDict, Example], Game]
+  check: Callable[[ConfigDict], None] = lambda config: None
+  free_numbers: Callable[[ConfigDict], dict[str, float]] = lambda config: {}
+  domains: tuple[str, ...] = ()
+
+
+GAMES: dict[str, Kind] = {
+  "two_player": Kind(
+    two_player.keys, two_player.build_game, two_player.check, two_player.free_numbers
+  ),
+  "cycle_gan": Kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
+}
+DEFAULT = "two_player"
+
+
+def name_of(config: Mapping[str, Any]) -> str:
+  """Returns the name of the game of a config; of one of before there were several, the default."""
+  return config.get("game", {}).get("name", DEFAULT)
+
+
+def kind_of(config: Mapping[str, Any]) -> Kind:
+  """Returns the kind of game of a config."""
+  return lookup(GAMES, name_of(config), "game")
+
+
+def build_game(config: ConfigDict, example: Example) -> Game:
+  """Builds the game of a complete config, which needs no data.
+
+  Args:
+    config: complete config; `replaced` may have put traced scalars in the place of some of its
+      `free_numbers`. Nobody can check these, so a game with each as a number comes first.
+    example: shape, classes and pixel range of the data.
+
+  Returns:
+    The game.
+
+  Raises:
+    ValueError: for an unknown name or a value out of range.
+  """
+  return kind_of(config).build(config, example)
+
+
+def free_numbers(config: ConfigDict) -> dict[str, float]:
+  """Lists the numbers that decide no more than how much: with others the program is the same.
+
+  They are what a population can have several values of. A weight of 0 is none of them, as its term
+  is left out.
+
+  Args:
+    config: a complete config.
+
+  Returns:
+    {dotted key: number}.
+  """
+  return kind_of(config).free_numbers(config)

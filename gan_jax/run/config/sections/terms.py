@@ -1,0 +1,69 @@
+"""Terms of a player's loss by name: their weights and options, and the objects that these make."""
+
+import inspect
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax.data.example import Example
+from gan_jax.losses import consistency, regularizers
+from gan_jax.losses.objectives import TermLike, Weight, every
+from gan_jax.run.config.sections import optimizers
+from gan_jax.run.config.sections.key import Key, Keys, argument_docs, defaults, naming, weights
+
+
+def keys() -> Keys:
+  """Lists the keys of regularizers; what a user has registered is among them."""
+  names = regularizers.REGULARIZERS
+  return {
+    "regularizers": weights(
+      dict.fromkeys(names, 0.0),
+      {name: f"weight (0: off; a number or a schedule): {_first_sentence(name)}" for name in names},
+    ),
+    "regularizer_options": {name: _options(factory) for name, factory in names.items()},
+    "jitter": Key(0.05, "how far a consistency term moves points"),
+  }
+
+
+def build(config: ConfigDict, kind: str, example: Example) -> dict[str, tuple[Weight, TermLike]]:
+  """Builds the terms of a section of weights whose weight is not zero.
+
+  Args:
+    config: complete config.
+    kind: name of the section.
+    example: shape of the data.
+
+  Returns:
+    {name: (weight, term)}.
+  """
+  terms: dict[str, tuple[Weight, TermLike]] = {}
+  for name, weight in config[kind].items():
+    if isinstance(weight, int | float) and not weight:
+      continue
+    factory = regularizers.REGULARIZERS[name]
+    options = dict(config.regularizer_options[name])
+    lazy = options.pop("every")
+    if len(example.shape) == 1 and "transform" in inspect.signature(factory).parameters:
+      # Points cannot be flipped and shifted.
+      with naming("config.jitter"):
+        options["transform"] = consistency.jitter(scale=config.jitter)
+    with naming(f"config.regularizer_options.{name}"):
+      term = factory(**options)
+    with naming(f"config.{kind}.{name}"):
+      terms[name] = (optimizers.number(weight), term if lazy == 1 else every(lazy, term))
+  return terms
+
+
+def _options(factory: Any) -> dict[str, Key]:
+  """Lists what may be set of a regularizer beside its weight."""
+  about = argument_docs(factory.__doc__)
+  lazy = "rounds between two applications (lazy), each with so many times the weight"
+  options = {key: Key(value, about.get(key, "")) for key, value in defaults(factory).items()}
+  return {"every": Key(1, lazy), **options}
+
+
+def _first_sentence(regularizer: str) -> str:
+  """Returns what the docstring of a regularizer begins with."""
+  described = getattr(regularizers, regularizer, regularizers.REGULARIZERS[regularizer])
+  line = (described.__doc__ or regularizer).strip().splitlines()[0]
+  return line[0].lower() + line[1:].split(". ")[0].rstrip(".")
