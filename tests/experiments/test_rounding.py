@@ -13,7 +13,7 @@ def test_players_tell_the_parameters_that_they_have_before_their_moves():
   value = lambda seen, params, carried, context: (jnp.ones(()), ({}, {"loss": 1.0}))
   player = Player(("net",), Objective(lambda *_: None, value), optax.sgd(0.1))
   empty = lambda *_: None
-  game = rounding.telling(Game(empty, empty, empty, {"one": player}, ()))
+  game = rounding.telling(Game(empty, {}, {"one": player}, ()))
   params = {"net": {"a": jnp.arange(2.0), "b": jnp.full((1, 2), 3.0)}}
   loss, (memory, metrics) = game.players["one"].objective.value(None, params, {}, None)
   assert loss == 1 and memory == {} and metrics["loss"] == 1
