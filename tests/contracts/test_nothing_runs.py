@@ -24,9 +24,12 @@ def test_what_is_read_is_not_run(path):
   for call in calls(tree):
     name = ast.unparse(call.func)
     assert name not in RUNS, f"line {call.lineno}: {name}"
-    assert name not in CONFIGS or path.name in ("app.py", "config.py", "config_flag.py", "scaling.py"), (
-      f"line {call.lineno}: {name}"
-    )
+    assert name not in CONFIGS or path.name in (
+      "app.py",
+      "config.py",
+      "config_flag.py",
+      "scaling.py",
+    ), f"line {call.lineno}: {name}"
     if name == "np.load":
       assert "allow_pickle=False" in ast.unparse(call), f"line {call.lineno}: np.load"
     assert "shell=True" not in ast.unparse(call), f"line {call.lineno}: {name}"
