@@ -29,6 +29,42 @@ def check_game(game: Game) -> None:
     )
 
 
+def structure(game: Game) -> dict[str, Any]:
+  """Describes what tells a game from another whose state may have the same arrays.
+
+  Args:
+    game: the game.
+
+  Returns:
+    Players with what they own and remember and the functions of their objectives, turns, samplers
+    and averages: names alone, as JSON has them. Numbers and networks are not among them.
+  """
+  return {
+    "players": {
+      name: {
+        "owns": list(player.owns),
+        "memory": sorted(player.objective.memory),
+        "forward": _path(player.objective.forward),
+        "value": _path(player.objective.value),
+      }
+      for name, player in game.players.items()
+    },
+    "turns": [
+      {"players": list(turn.players), "repeat": turn.repeat, "rule": _path(turn.rule)}
+      for turn in game.turns
+    ],
+    "samplers": {name: _path(sampler.generate) for name, sampler in game.samplers.items()},
+    "averages": sorted(game.averages),
+  }
+
+
+def _path(function: Any) -> str:
+  """Returns the name of a function, with its module; of a partial one that of what it is of."""
+  while hasattr(function, "func"):
+    function = function.func
+  return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
+
+
 def check_turns(turns: Any) -> None:
   """Checks that `turns` are turns, of players and repeated at least once."""
   of_turns = isinstance(turns, tuple | list) and all(isinstance(turn, Turn) for turn in turns)

@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from ml_collections import ConfigDict
 
 from gan_jax import data
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
+from gan_jax.game.validation import structure
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.config import complete, replaced
 from gan_jax.run.config.sections import data as data_of_config
@@ -34,6 +35,7 @@ class Experiment(NamedTuple):
     example: shape and number of classes of the data, and how its values are scaled.
     held_out: examples of the same kind that are not trained on; None if there are none.
     given: examples that a translator starts from; None of a game that draws its inputs.
+    config_game: the game that the config makes; another in its place cannot be built again.
     source: the file that the config is of, as `register.source_of` describes it, if it is known.
   """
 
@@ -46,7 +48,13 @@ class Experiment(NamedTuple):
   example: Example
   held_out: data.Source | None = None
   given: data.Source | None = None
+  config_game: Game | None = None
   source: Mapping[str, str] | None = None
+
+  @property
+  def own_game(self) -> dict[str, Any] | None:
+    """Structure of a game that was put in the place of the config's; None of the config's own."""
+    return None if self.game is self.config_game else structure(self.game)
 
   def sampler(self) -> CompiledSampler:
     """Builds what draws the examples that are scored and shown."""
@@ -129,6 +137,7 @@ def assemble(
     example=example,
     held_out=test,
     given=None if how.source is None else scored[how.source].test or scored[how.source].train,
+    config_game=game,
   )
 
 

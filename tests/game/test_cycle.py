@@ -10,13 +10,16 @@ import numpy as np
 import optax
 import pytest
 from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
 from layouts import on_every_layout
+from published import in_our_layout, leaf_paths
 
 from gan_jax import losses
-from gan_jax.game.core import Turn
+from gan_jax.game.core import StepContext, Turn, gradients
 from gan_jax.game.cycle import cycle_gan, draw_from_pool, new_pool
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.losses import regularizers
+from gan_jax.nets.translation import PatchDiscriminator, ResnetTranslator
 
 SHAPE = (4, 4, 1)
 B = 8
@@ -159,6 +162,61 @@ def test_every_layout_gives_the_same_numbers():
   for layout, after, _ in on_every_layout(game, state, batch):
     close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6, err_msg=layout)
     jax.tree.map(close, (after.params, after.carried), (expected.params, expected.carried))
+
+
+def test_a_step_is_that_of_the_published_model():
+  """Losses of the translators and the discriminators, and their gradients."""
+  folder = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "cyclegan"
+  if not folder.is_dir():
+    pytest.skip(f"the published code's numbers are not in {folder}")
+  arrays = dict(np.load(folder / "model_lsgan.npz"))
+  cases = json.loads((folder / "cases.json").read_text())["cases"]
+  (case,) = (case for case in cases if case["name"] == "model_lsgan")
+  errors = case["tolerance"]["measured_float32_error_over_max_abs"]
+  # Theirs: G_A translates A to B, and D_A judges B.
+  ours = {"G_A": "a_to_b", "G_B": "b_to_a", "D_A": "discriminator_b", "D_B": "discriminator_a"}
+  translator = ResnetTranslator(width=4, blocks=6)
+  discriminator = PatchDiscriminator(width=4, layers=2)
+  game = cycle_gan(
+    {"a_to_b": translator, "b_to_a": translator},
+    {"a": discriminator, "b": discriminator},
+    loss=losses.least_squares,
+    optimizers={"translators": optax.sgd(0.0), "discriminators": optax.sgd(0.0)},
+    shape=(16, 16, 3),
+    pool=0,
+  )
+  batch = {k: jnp.asarray(arrays[f"in/{k.upper()}/0"].transpose(0, 2, 3, 1)) for k in "ab"}
+  params, paths = {}, {}
+  for theirs, name in ours.items():
+    net = translator if theirs[0] == "G" else discriminator
+    prefix = f"w/{theirs}."
+    names = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
+    paths[theirs] = leaf_paths(net, (1, 16, 16, 3), names)
+    leaves = {path: in_our_layout(arrays[prefix + n], path) for n, path in paths[theirs].items()}
+    params[name] = unflatten_dict(leaves)
+  context = StepContext(jax.random.key(0), jnp.int32(0), None)
+  step = jax.jit(functools.partial(gradients, game.players))
+  grads, (_, metrics) = step(params, {name: {} for name in params}, batch, context)
+
+  weights = {"G": 2, "cycle": 10, "idt": 5, "D": 1}
+  terms = {"G": "translators/adversarial", "cycle": "translators/cycle"}
+  terms |= {"idt": "translators/identity", "D": "discriminators/adversarial"}
+  # cycle_A and idt_A are of what starts as A and as B; G_A and D_A of what looks like B.
+  kinds = {"cycle": {"A": "a", "B": "b"}}
+  found = {"out/step0/loss_G": metrics["translators/loss"]}
+  for term in terms:
+    for theirs in "AB":
+      kind = kinds.get(term, {"A": "b", "B": "a"})[theirs]
+      found[f"out/step0/loss_{term}_{theirs}"] = weights[term] * metrics[f"{terms[term]}_{kind}"]
+  expected = {key: arrays[key] for key in found}
+  for key in (key for key in errors if key.startswith("grad/")):
+    theirs, _, leaf = key.rpartition("/")[2].partition(".")
+    path, player = paths[theirs][leaf], "translators" if theirs[0] == "G" else "discriminators"
+    found[key] = flatten_dict(grads[player][ours[theirs]])[path]
+    expected[key] = in_our_layout(arrays[key], path)
+  for key, value in found.items():
+    tolerance = max(1e-5, 8 * errors.get(key, 0)) * np.abs(expected[key]).max()
+    np.testing.assert_allclose(value, expected[key], rtol=0, atol=tolerance, err_msg=key)
 
 
 def test_wrong_arguments_are_refused():

@@ -23,7 +23,7 @@ from gan_jax.run.config.config import complete
 from gan_jax.run.config.register import check_registered
 from gan_jax.run.config.roles import EVALUATION, PLACE, is_of_scores, is_place
 from gan_jax.run.config.sections.games import build_game
-from gan_jax.run.config.stored import read_run
+from gan_jax.run.config.stored import read_fields, read_run
 from gan_jax.run.evaluation.sampling import CompiledSampler, inputs_of
 from gan_jax.run.experiment import Experiment, assemble, sampler_of
 from gan_jax.run.results.run import Run
@@ -68,7 +68,17 @@ class RunFolder:
 
   @functools.cached_property
   def game(self) -> Game:
-    """The game, which needs no data."""
+    """The game, which needs no data.
+
+    Raises:
+      ValueError: if it was given to `fit` in the place of the config's.
+    """
+    if "own_game" in read_fields(self.workdir):
+      raise ValueError(
+        f"{self.workdir} was trained with a game that was given to fit in the place of its"
+        " config's, and cannot be built from it: register a kind of game in its config file"
+        " (docs/extending.md)"
+      )
     with self._damage():
       return build_game(self.config, self.example)
 

@@ -26,6 +26,8 @@ def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
     "switches": remembered(),
     "made_with": made_with(),
   }
+  if experiment.own_game:
+    text["own_game"] = experiment.own_game
   if source := experiment.source or read_source(workdir):
     text["source"] = dict(source)
   write_json(workdir / "config.json", text)
@@ -63,6 +65,11 @@ def check_same_run(
     raise ValueError(
       f"{workdir} has checkpoints and no config.json, so that nobody knows what they are of; "
       "restore it, use another --workdir, or --allow_config_change to go on all the same"
+    )
+  if read_fields(workdir).get("own_game") != experiment.own_game:
+    raise ValueError(
+      f"the run in {workdir} was started with another game, one of which was given to fit in the"
+      " place of its config's: give it the same, another --workdir, or --allow_config_change"
     )
   changed = _changed(read_config(workdir), experiment.config)
   moved = {key: line for key, line in changed.items() if is_within(key, PLACE)}
