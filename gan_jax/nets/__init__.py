@@ -36,11 +36,14 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,
   "sngan_discriminator": SNGANDiscriminator,
+}
+OF_TRANSLATION: dict[str, type[nn.Module]] = {  # which take no labels
   "resnet_translator": ResnetTranslator,
   "unet_translator": UnetTranslator,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
 }
+NETWORKS |= OF_TRANSLATION
 
 
 def roles() -> list[str]:

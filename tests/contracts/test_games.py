@@ -1,6 +1,8 @@
 """What every kind of game must do, from Python and from the command line: one row, all of this."""
 
 import functools
+import pathlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -101,3 +103,17 @@ def test_a_game_of_ones_own_is_never_taken_for_the_configs(tmp_path):
   with pytest.raises(ValueError, match="was started with another game"):
     fit(experiment("two_player"), tmp_path)
   fit(mine, tmp_path)  # goes on, which is done already
+
+
+def test_a_kind_of_a_config_file_is_known_with_that_file(tmp_path, gan_jax):
+  """The one of docs/extending.md: trained, and sampled; without its file the error names it."""
+  page = (pathlib.Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
+  (code,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.S) if "_first" in code)
+  file, run = tmp_path / "mine.py", tmp_path / "run"
+  file.write_text(code)
+  small = ["--config.rounds=2", "--config.num_fake=64", "--config.batch_size=8"]
+  gan_jax("train", f"--config={file}", f"--workdir={run}", *small)
+  png = f"--out={tmp_path / 'points.png'}"
+  gan_jax("sample", run, f"--config={file}", png)
+  told = gan_jax("sample", run, png, code=1)
+  assert "the game 'generator_first'" in told and f"--config={file}" in told

@@ -20,6 +20,7 @@ from gan_jax.nets.layers import ACTIVATIONS, NORMS, OUTPUTS
 from gan_jax.run.config import aliases
 from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.config import keys
+from gan_jax.run.config.sections.games import DEFAULT, GAMES
 from gan_jax.run.config.sections.key import Key, Section, argument_docs
 from gan_jax.run.config.sections.networks import network
 from gan_jax.run.config.sections.optimizers import OPTIMIZERS
@@ -37,6 +38,11 @@ def lines() -> dict[str, list[Line]]:
   asked = ablation(ConfigDict(), (), baseline={})
   own = [(key, repr(asked[key]), about[key]) for key in about if key not in ("base", "axes")]
   return {"train": list(_lines(keys(), "")), "ablate": own}
+
+
+def game_lines() -> dict[str, list[Line]]:
+  """Lists the keys of each kind of game beside the default: {game: lines}."""
+  return {name: list(_lines(kind.keys(), "")) for name, kind in GAMES.items() if name != DEFAULT}
 
 
 def _named(text: str) -> str:
@@ -82,6 +88,9 @@ def page() -> str:
     " docstrings.\nOn the command line a key is a flag: `--config.k=5`,"
     ' `--config.generator.hidden="(64, 64)"`.',
     _markdown("key", keys_of["train"]),
+    "## Other games",
+    "`default_config('NAME')` has the keys of another game in the place of those of `two_player`:",
+    *(f"`{name}`\n\n{_markdown('key', rows)}" for name, rows in game_lines().items()),
     "## Networks",
     "`--config.generator.name=dcgan_generator` takes that network with its own defaults, and what"
     " other flags override.\nEach name has these options:",

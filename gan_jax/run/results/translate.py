@@ -39,7 +39,7 @@ def translate_folder(run: Run, source: str, folder: str, *, ema: bool = True) ->
   # As absolute path, since that of a data set starts elsewhere.
   root = pathlib.Path(source).expanduser().absolute()
   images = load(f"folder:{root}", image_size=shape[0], channels=shape[2])
-  names, _ = listing(folder_tree(root), tell=False)
+  names, _ = listing(folder_tree(root), False)
   assert images.read is not None and images.size == len(names)
   for first in range(0, len(names), BATCH):
     places = np.arange(first, min(first + BATCH, len(names)))
