@@ -159,13 +159,17 @@ def names(config: Any) -> list[tuple[str, str]]:
   """Lists what a config, or its values, names: (kind, name); what is damaged names nothing."""
   value = lambda key: config.get(key) if isinstance(config, _SECTION) else None
   section = lambda key: part if isinstance(part := value(key), _SECTION) else {}
-  data = str(value("data") or "")
+  data = data if isinstance(data := value("data"), str) else ""
   named = [
     ("game", section("game").get("name")),
     *(("network", section(role).get("name")) for role in roles()),
     ("loss", value("loss")),
-    *(("regularizer", name) for name in section("regularizers")),
-    *(("regularizer", name) for name in section("generator_regularizers")),
+    *(
+      ("regularizer", name)
+      for key in (config if isinstance(config, _SECTION) else ())
+      if str(key).endswith("regularizers")
+      for name in section(key)
+    ),
     *(("data", one.removeprefix("stacked:").split(":")[0]) for one in data.split("|")),
   ]
   return [(kind, name) for kind, name in named if isinstance(name, str) and name]

@@ -6,14 +6,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gan_jax.nets import NETWORKS
+from gan_jax.nets import NETWORKS, roles
 from gan_jax.run.ablation.results import Results
 from gan_jax.run.config import OPTIMIZERS, default_config, network, optimizer
 from gan_jax.run.config.register import own
+from gan_jax.run.config.sections.games import DEFAULT, GAMES, name_of
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.report.records import RunRecord
-
-SECTIONS = {"generator", "discriminator", "optimizers.generator", "optimizers.discriminator"}
 
 
 def config_file(
@@ -26,8 +25,7 @@ def config_file(
     config: nested values, as of `config_values`.
     source: path and hash of the file that registers a user's own parts, as of `register`.
   """
-  lines = [f"  config.{line}" for line in _changes(config, config_values(default_config()), "")]
-  lines = ["  config = default_config()", *lines, "  return config"]
+  lines = [*_from_defaults("config", config), "  return config"]
   return _file(name, lines, _registers(config, source))
 
 
@@ -44,7 +42,6 @@ def _registers(config: Mapping[str, Any], source: Mapping[str, str] | None) -> s
 def ablation_file(results: Results) -> str:
   """Formats an ablation as a config file, of those of its variants that have rows."""
   plan = results.plan
-  lines = [f"  base.{line}" for line in _changes(plan["base"], config_values(default_config()), "")]
   axes = [
     line
     for axis, labels in plan["axes"].items()
@@ -57,7 +54,7 @@ def ablation_file(results: Results) -> str:
   keys = ("baseline", "seeds", "rounds", "score", "collapse")
   options = [f"    {key}={plan[key]!r}," for key in keys]
   call = ["  return ablation(", "    base, [", *(f"  {line}" for line in axes), "    ],", *options]
-  return _file(plan["name"], ["  base = default_config()", *lines, *call, "  )"])
+  return _file(plan["name"], [*_from_defaults("base", plan["base"]), *call, "  )"])
 
 
 def _choice(results: Results, axis: str, label: str) -> str:
@@ -82,6 +79,15 @@ def _file(name: str, lines: Sequence[str], registers: str = "") -> str:
   return "\n".join([*head, *lines, ""])
 
 
+def _from_defaults(name: str, config: Mapping[str, Any]) -> list[str]:
+  """Formats the lines that make a config of the defaults of its game."""
+  game = name_of(config)
+  known = game if game in GAMES else DEFAULT  # of a kind that is not registered here
+  changes = _changes(config, config_values(default_config(known)), "")
+  call = "default_config()" if game == DEFAULT else f"default_config({game!r})"
+  return [f"  {name} = {call}", *(f"  {name}.{line}" for line in changes)]
+
+
 def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -> list[str]:
   """Formats the assignments that turn a default into a config."""
   lines: list[str] = []
@@ -89,7 +95,8 @@ def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -
     where, before = f"{path}{key}", default.get(key)
     if value == before:
       continue
-    if where in SECTIONS and isinstance(value, Mapping):
+    named = key in roles() or path == "optimizers."
+    if named and isinstance(value, Mapping):
       lines.append(f"{where} = {_call(value)}")
     elif isinstance(value, Mapping) and "schedule" not in value and isinstance(before, Mapping):
       lines += _changes(value, before, f"{where}.")
