@@ -30,6 +30,7 @@ from gan_jax.game.core import (
   Decay,
   Game,
   Metrics,
+  Objective,
   Params,
   Player,
   PyTree,
@@ -58,6 +59,7 @@ DISCRIMINATORS = {"a": "discriminator_a", "b": "discriminator_b"}  # whom they j
 PLAYERS = ("translators", "discriminators")
 AT_ONCE = (Turn(PLAYERS),)  # as published: the discriminators see fakes of before G's update
 Terms = Mapping[str, tuple[Weight, TermLike]]
+Forward = Callable[..., tuple[Scene, Carried]]
 
 
 def cycle_gan(
@@ -115,23 +117,14 @@ def cycle_gan(
   nets = {**translators, **{DISCRIMINATORS[name]: net for name, net in discriminators.items()}}
   identities = not (isinstance(identity, int | float) and not identity)
   forward = functools.partial(_forward, _Nets(nets, bool(pool), identities, remat))
-  of_translators: dict[str, tuple[Weight, TermLike]] = {
-    f"adversarial_{k}": (adversarial, lift(k, adversarial_term(loss, "generator"))) for k in "ab"
-  }
   differences = {"cycle": cycle, **({"identity": identity} if identities else {})}
-  for name, weight in differences.items():
-    of_translators |= {f"{name}_{k}": (weight, _difference(f"{name}_{k}")) for k in "ab"}
-  of_discriminators: dict[str, tuple[Weight, TermLike]] = {}
-  for k in "ab":
-    terms = {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **(regularizers or {})}
-    of_discriminators |= {f"{n}_{k}": (w, lift(f"shown_{k}", t)) for n, (w, t) in terms.items()}
-  discriminate = minimise(forward, of_discriminators, player="discriminators", observe=_observe)
+  translate = _translators_objective(forward, loss, adversarial, differences)
+  discriminate = _discriminators_objective(forward, loss, regularizers or {})
   pools = {_pool_name(k): new_pool(pool, shape) for k in "ab"} if pool else {}
   discriminate = discriminate._replace(
     memory={**discriminate.memory, **pools},
     join={**discriminate.join, **dict.fromkeys(pools, join_alike)},
   )
-  translate = minimise(forward, of_translators, player="translators")
   game = Game(
     init=functools.partial(_init, nets),
     samplers={
@@ -166,6 +159,31 @@ class _Nets(NamedTuple):
   pool: bool
   identity: bool
   remat: bool
+
+
+def _translators_objective(
+  forward: Forward, loss: AdversarialLoss, adversarial: Weight, differences: Mapping[str, Weight]
+) -> Objective:
+  """Builds what the translators minimise: both are to fool, and to lead back."""
+  terms: dict[str, tuple[Weight, TermLike]] = {
+    f"adversarial_{k}": (adversarial, lift(k, adversarial_term(loss, "generator"))) for k in "ab"
+  }
+  for name, weight in differences.items():
+    terms |= {f"{name}_{k}": (weight, _difference(f"{name}_{k}")) for k in "ab"}
+  return minimise(forward, terms, player="translators")
+
+
+def _discriminators_objective(
+  forward: Forward, loss: AdversarialLoss, regularizers: Terms
+) -> Objective:
+  """Builds what the discriminators minimise, each on the fakes that it is shown."""
+  of_each = {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **regularizers}
+  terms = {
+    f"{name}_{k}": (weight, lift(f"shown_{k}", term))
+    for k in "ab"
+    for name, (weight, term) in of_each.items()
+  }
+  return minimise(forward, terms, player="discriminators", observe=_observe)
 
 
 def _pool_name(kind: str) -> str:
