@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
-from gan_jax.data.sources.arrays import open_npz
+from gan_jax.data.sources.containers.npz import open_npz
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
-from gan_jax.data.sources.mnist import open_bundled, open_idx
+from gan_jax.data.sources.published.mnist import open_bundled, open_idx
 
 
 class Kind(NamedTuple):

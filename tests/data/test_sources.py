@@ -24,7 +24,7 @@ from gan_jax.data import (
   take,
   warn_unseen,
 )
-from gan_jax.data.sources.bundle import bundle, evenly_spaced
+from gan_jax.data.sources.published.bundle import bundle, evenly_spaced
 
 # name: shape, sizes of train and test, classes
 EXPECTED = {
