@@ -8,8 +8,8 @@ import numpy as np
 
 from gan_jax import files
 from gan_jax.data.labels import encode_split
-from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
-from gan_jax.data.sources.images import fit_all
+from gan_jax.data.source import NoSplitError, Options, Raw, Source
+from gan_jax.data.sources.arrays import array_source
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
 
   Its arrays are `x` (or `x_train`, `images`, `train_images`, `arr_0`), and if there are labels `y`
   (or `y_train`, `labels`, `train_labels`, `arr_1`); a test split is `x_test`, `y_test` (or
-  `test_images`, `test_labels`; or `val_...` if there is no other). Images are uint8 [N, H, W, C],
-  [N, H, W] or [N, C, H, W], points are floats [N, d]; labels are whole numbers or text.
+  `test_images`, `test_labels`; or `val_...` if there is no other). Examples are those of
+  `array_source`; labels are whole numbers or text.
 
   Raises:
     FileNotFoundError: no such file.
@@ -49,10 +49,7 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
   if not path.is_file():
     raise FileNotFoundError(f"{name}: there is no file {path.absolute()}")
   if path.suffix.lower() == ".npy":
-    raise ValueError(
-      f"{name} is one array without a name: np.savez({path.stem + '.npz'!r}, x=...) writes it with"
-      " one, and labels y beside it"
-    )
+    raise ValueError(f"{name} is one array without a name: call it npy:{argument}")
   with path.open("rb") as file:
     arrays = read_npz(name, file, options.memory_limit)
   splits = {kind: [_only(name, arrays, names) for names in both] for kind, both in _NAMES.items()}
@@ -69,9 +66,10 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
   labels, training = (None if key is None else arrays[key] for key in (y_key, train[1]))
   if split == "test" and train[0] is None:
     training = labels
-  x = _examples(name, arrays[x_key], options)
-  y, classes = encode_split(name, labels, len(x), training)
-  return table(name, x, y, None if classes is None else _names(name, arrays, classes))
+  x = arrays[x_key]
+  y, classes = encode_split(name, labels, len(x) if x.ndim else 0, training)
+  names = None if classes is None else _names(name, arrays, classes)
+  return array_source(name, x, y, options, names)
 
 
 def _only(name: str, arrays: Raw, names: Sequence[str]) -> str | None:
@@ -125,32 +123,3 @@ def read_npz(name: str, file: IO[bytes], memory_limit: int) -> Raw:
       f"{error} memory_limit={memory_limit}: make it a folder of images, which is streamed as"
       " folder:DIR, or in Python raise memory_limit in load(...)"
     ) from error
-
-
-def _examples(name: str, x: np.ndarray, options: Options) -> np.ndarray:
-  """Checks examples and brings them to uint8 [N, H, W, C] or float32 [N, d]."""
-  if x.dtype == np.uint8 and x.ndim in (3, 4) and x.size:
-    x = x[..., None] if x.ndim == 3 else x
-    last = x.shape[3] in (1, 3) or (x.shape[3] == 4 and options.channels)
-    if not last and x.shape[1] in (1, 3):
-      _LOG.info("%s has images %s: the first of these are channels", name, list(x.shape[1:]))
-      x, last = np.ascontiguousarray(np.moveaxis(x, 1, 3)), True
-    if last:
-      return fit_all(name, x, options)
-  if np.issubdtype(x.dtype, np.floating) and x.ndim == 2 and x.size:
-    if options.image_size or options.channels:
-      raise ValueError(f"{name} has points: image_size and channels are for images")
-    if not np.isfinite(x).all():
-      raise ValueError(f"{name} has points that are not finite (NaN or infinity)")
-    return x.astype(np.float32)
-  flat = ""
-  if x.ndim == 2 and x.dtype == np.uint8:
-    flat = (
-      ". Rows of pixels do not say how they lie: write images, such as x.reshape(-1, 3, 32,"
-      " 32).transpose(0, 2, 3, 1) of planes"
-    )
-  raise ValueError(
-    f"{name} has examples of type {x.dtype} and shape {list(x.shape)}: expected images, uint8"
-    " [N, H, W, C] with C = 1 or 3 (scale floats to 0..255 and round), or points, float [N, d]"
-    f"{flat}"
-  )
