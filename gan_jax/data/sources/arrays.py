@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,31 +139,43 @@ def _not_examples(name: str, dtype: Any, shape: tuple[int, ...]) -> ValueError:
 
 
 def _scale(name: str, x: Any, options: Options) -> Scale:
-  """Returns how images are stored; measures the range of those that are not uint8."""
-  images = len(x.shape) == 4
-  if x.dtype == np.uint8:
+  """Returns how images are stored; checks that images and points are finite."""
+  chunk = max(1, _CHUNK // (math.prod(x.shape[1:]) * x.dtype.itemsize))
+  parts = (x[first : first + chunk] for first in range(0, x.shape[0], chunk))
+  if len(x.shape) == 2:
+    _range(name, "points", parts)
+    return UINT8
+  return scale_of(name, str(x.dtype), parts, options)
+
+
+def _range(name: str, kind: str, parts: Iterable[np.ndarray]) -> tuple[float, float]:
+  """Computes the least and the largest value, which must be finite."""
+  ends = np.array([(part.min(), part.max()) for part in parts], np.float64)
+  if not np.isfinite(ends).all():
+    raise ValueError(f"{name} has {kind} that are not finite (NaN or infinity)")
+  return float(ends[:, 0].min()), float(ends[:, 1].max())
+
+
+def scale_of(name: str, dtype: str, parts: Iterable[np.ndarray], options: Options) -> Scale:
+  """Returns how images are stored; measures the range of those that are not uint8.
+
+  Args:
+    name: name of the data in error messages.
+    dtype: type of the images.
+    parts: all of them, some at a time; not read where they are uint8.
+    options: keyword arguments of `load`, of which `value_range` replaces what is measured.
+
+  Raises:
+    ValueError: values that are not finite, or all alike, or a range that is not asked for.
+  """
+  if dtype == "uint8":
     if options.value_range:
       raise ValueError(
         f"{name} has images of uint8, whose values are from 0 to 255: leave out"
         " --config.data_options.value_range"
       )
     return UINT8
-  chunk = max(1, _CHUNK // (math.prod(x.shape[1:]) * x.dtype.itemsize))
-  lo, hi = math.inf, -math.inf
-  for first in range(0, x.shape[0], chunk):
-    part = x[first : first + chunk]
-    low, high = float(part.min()), float(part.max())
-    if not math.isfinite(low) or not math.isfinite(high):
-      kind = "images" if images else "points"
-      raise ValueError(f"{name} has {kind} that are not finite (NaN or infinity)")
-    lo, hi = min(lo, low), max(hi, high)
-  if not images:
-    return UINT8
-  return value_scale(name, str(x.dtype), (lo, hi), options)
-
-
-def value_scale(name: str, dtype: str, measured: tuple[float, float], options: Options) -> Scale:
-  """Returns the scale of images other than uint8: the given range, or that which was measured."""
+  measured = _range(name, "images", parts)
   lo, hi = map(float, options.value_range or measured)
   if not lo < hi or not np.isfinite(np.float32(hi) - np.float32(lo)):
     raise ValueError(

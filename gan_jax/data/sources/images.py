@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gan_jax.data.source import Options
+from gan_jax.data.sources.folders.tiff import needs_tifffile, read_tiff, tiff_layout
 from gan_jax.data.sources.folders.trees import File
 
 if TYPE_CHECKING:
@@ -39,14 +40,16 @@ class Header(NamedTuple):
 
   Attributes:
     height, width: in pixels, when upright.
-    channels: 2 and 4 mean gray and colour with alpha.
+    channels: of uint8 images 2 and 4 mean gray and colour with alpha.
     frames: whether there are several, or pages; the first is read.
+    dtype: "uint8", "uint16" or "float32".
   """
 
   height: int
   width: int
   channels: int
   frames: bool = False
+  dtype: str = "uint8"
 
 
 def read_header(path: File) -> Header:
@@ -55,6 +58,9 @@ def read_header(path: File) -> Header:
   Raises:
     ValueError: it is no image that can be used; says which file and what to do.
   """
+  if needs_tifffile(path):
+    layout = tiff_layout(path, MAX_PIXELS)
+    return Header(*layout[:3], layout.several, layout.dtype)
   with _open(path) as image:
     deep = _raw_mode(image).endswith((";16B", ";16L", ";16N"))
     if image.mode not in _CHANNELS or deep:
@@ -110,8 +116,11 @@ def _late_exif(image: "Image.Image") -> "Image.Exif":
 
 
 def read_image(path: File, size: int | None, channels: int) -> np.ndarray:
-  """Decodes an image file, upright, as uint8 [H, W, channels] (see `fit`)."""
+  """Decodes an image file, upright, as [H, W, channels] of its type (see `fit`)."""
   from PIL import ImageOps
+
+  if needs_tifffile(path):
+    return fit(read_tiff(path, MAX_PIXELS), size, channels)
 
   with _open(path) as image:
     try:
