@@ -8,8 +8,11 @@ from gan_jax.checks import is_range
 from gan_jax.data.pixels import Range
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
 from gan_jax.data.sources.arrays import AXES
+from gan_jax.data.sources.containers.hdf5 import open_hdf5
 from gan_jax.data.sources.containers.npy import open_npy
 from gan_jax.data.sources.containers.npz import open_npz
+from gan_jax.data.sources.containers.parquet import open_parquet
+from gan_jax.data.sources.containers.webdataset import open_webdataset
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
 from gan_jax.data.sources.published.cifar import open_cifar
@@ -117,6 +120,9 @@ KINDS = {
   "imagenet": Kind("imagenet:<dir>", open_imagenet),
   "folder": Kind("folder:<dir>", open_folder),
   "zip": Kind("zip:<file>", functools.partial(open_folder, kind="zip")),
+  "parquet": Kind("parquet:<dir>", open_parquet),
+  "webdataset": Kind("webdataset:<dir>", open_webdataset),
+  "hdf5": Kind("hdf5:<file>", open_hdf5),
   "npy": Kind("npy:<file>", open_npy),
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
@@ -126,7 +132,7 @@ KINDS = {
 _OPTIONS_OF = {
   "axes": ("npy", "npz", "hdf5"),
   "label": ("parquet", "cifar100"),
-  "value_range": ("npy", "npz", "hdf5", "folder", "zip"),
+  "value_range": ("npy", "npz", "hdf5", "folder", "zip", "webdataset"),
 }
 
 
