@@ -25,9 +25,7 @@ class Scale(NamedTuple):
 UINT8 = Scale("uint8", 0, 255)
 
 
-def to_float(
-  x: jax.Array, pixel_range: Range = (-1.0, 1.0), scale: Scale = UINT8
-) -> jax.Array:
+def to_float(x: jax.Array, pixel_range: Range = (-1.0, 1.0), scale: Scale = UINT8) -> jax.Array:
   """Scales stored pixels to [lo, hi] as float32; of uint8 that is lo + (hi - lo) x / 255.
 
   It is computed as one sum and then one product. Product and then sum, or a quotient, would come
@@ -49,9 +47,7 @@ def to_uint8(x: np.ndarray, pixel_range: Range = (-1.0, 1.0)) -> np.ndarray:
   return np.clip(np.rint(to_levels(x, pixel_range)), 0, 255).astype(np.uint8)
 
 
-def to_stored(
-  x: np.ndarray, pixel_range: Range = (-1.0, 1.0), scale: Scale = UINT8
-) -> np.ndarray:
+def to_stored(x: np.ndarray, pixel_range: Range = (-1.0, 1.0), scale: Scale = UINT8) -> np.ndarray:
   """Scales pixels in [lo, hi] to stored values: clipped, and rounded where these are integers."""
   if scale == UINT8:
     return to_uint8(x, pixel_range)
@@ -64,7 +60,9 @@ def stored_levels(x: np.ndarray, scale: Scale) -> np.ndarray:
   """Scales stored values to float32 in [0, 255]; uint8 images are returned as they are."""
   if scale == UINT8:
     return x
-  return (np.asarray(x, np.float32) - np.float32(scale.lo)) * np.float32(255 / (scale.hi - scale.lo))
+  return (np.asarray(x, np.float32) - np.float32(scale.lo)) * np.float32(
+    255 / (scale.hi - scale.lo)
+  )
 
 
 def to_picture(x: np.ndarray, scale: Scale = UINT8) -> np.ndarray:

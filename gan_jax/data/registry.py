@@ -149,7 +149,7 @@ def _check(name: str, split: str, options: Options) -> None:
   for option, kinds in _OPTIONS_OF.items():
     if getattr(options, option) and kind.removeprefix("stacked:") not in kinds:
       raise ValueError(
-        f"{option} is for {', '.join(KINDS[of].form for of in kinds)}, and not for {name}: leave out"
+        f"{option} is for {', '.join(KINDS[of].form for of in kinds)}, not for {name}: leave out"
         f" --config.data_options.{option}"
       )
   if options.axes and options.axes not in AXES:

@@ -1,9 +1,10 @@
 """Arrays of examples, [N, ...], in memory or in a file that is read by rows."""
 
+import dataclasses
 import logging
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ AXES = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 2, 3, 1), "NHW": (0, 1, 2)}
 _CHUNK = 64 << 20  # bytes that are measured at a time
 
 
-class Rows(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Rows:
   """Examples in their own type, brought to [n, H, W, C] or [n, d] as they are read.
 
   Attributes:
@@ -132,8 +134,8 @@ def _not_examples(name: str, dtype: Any, shape: tuple[int, ...]) -> ValueError:
       f" --config.data_options.axes={axes}"
     )
   return ValueError(
-    f"{name} has examples of type {dtype} and shape {list(shape)}: expected images, uint8, uint16 or"
-    " float [N, H, W, C] with C = 1 or 3, or points, float [N, d]; series and volumes are not"
+    f"{name} has examples of type {dtype} and shape {list(shape)}: expected images, uint8, uint16"
+    " or float [N, H, W, C] with C = 1 or 3, or points, float [N, d]; series and volumes are not"
     f" trained on{hint}"
   )
 

@@ -279,7 +279,7 @@ def _save_neighbours(run: Any) -> list[str]:
   if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
   images = with_neighbours(run, FLAGS.num, k, seed=FLAGS.seed, how=how)
-  save_png(FLAGS.out, plots.grid(images, 1 + k))
+  save_png(FLAGS.out, plots.grid(run.sampler.shown(images), 1 + k))
   return [FLAGS.out]
 
 

@@ -54,7 +54,10 @@ def score_images(
     NoSplitError: `real` has no such split.
     ValueError: images that do not fit each other, too few, or a metric whose needs are not met.
   """
-  sampled = {"quantised": "uint8", "options": {k: v for k, v in options.items() if v}}
+  sampled: dict[str, Any] = {
+    "quantised": "uint8",
+    "options": {k: v for k, v in options.items() if v},
+  }
   names = (real, *fakes)
   statistics = {name: x for name in names if (x := _statistics(name)) is not None}
   beside = all(x.others for x in statistics.values())  # images, perhaps, of which these are more
@@ -87,7 +90,7 @@ def score_images(
     evaluator,
     [evaluator(_constant(images)) for images in draws],
     checkpoint=ELSEWHERE,
-    sampled=sampled,
+    sampled=sampled | {"quantised": train.scale.dtype},
     run={
       "images": [source.name for source in sets],
       "draws": [content_hash({"x": images["x"]})[:16] for images in draws],
@@ -133,10 +136,8 @@ def data_name(name: str) -> str:
   """Returns the data set of a bare path: a folder of images, or an .npz file of arrays."""
   if ":" in name or name in KINDS:
     return name
-  if name.endswith((".npz", ".zip")):
+  if name.endswith((".npz", ".npy", ".zip")):
     return f"{name[-3:]}:{name}"
-  if name.endswith(".npy"):
-    return f"npz:{name}"  # whose error names the file to write instead
   is_folder = "/" in name or pathlib.Path(name).is_dir()
   return f"folder:{name}" if is_folder else name
 

@@ -82,7 +82,7 @@ def _dataset(file: "h5py.File", names: tuple[str, ...]) -> Any:
   import h5py
 
   for name in names:
-    if name not in file.keys():
+    if file.get(name, getlink=True) is None:
       continue
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
       raise ValueError(f"{name} is a link, perhaps to another file")

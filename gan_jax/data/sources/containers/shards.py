@@ -9,9 +9,12 @@ from gan_jax.data.source import NoSplitError
 
 _LOG = logging.getLogger(__name__)
 
-_SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
-  ("val", "valid", "validation", "dev"), "validation"
-)
+_SPLITS = {
+  "train": "train",
+  "training": "train",
+  "test": "test",
+  "testing": "test",
+} | dict.fromkeys(("val", "valid", "validation", "dev"), "validation")
 _WORD = re.compile(r"[A-Za-z]+")
 _OF = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")  # as Hugging Face numbers parts
 
@@ -80,14 +83,14 @@ def _check_parts(name: str, paths: Sequence[pathlib.Path]) -> None:
   folders = sorted({path.parent for path in paths})
   if len(folders) > 1:
     raise ValueError(
-      f"{name} has files of one split in several folders, {folders[0]} and {folders[1]}: name one of"
-      " them"
+      f"{name} has files of one split in several folders, {folders[0]} and {folders[1]}: name"
+      " one of them"
     )
   parts = [match for path in paths if (match := _OF.fullmatch(path.stem))]
   for match in parts:
     present = {int(other[2]) for other in parts if other[1] == match[1] and other[3] == match[3]}
     if missing := sorted({*range(min(int(match[3]), 100_000))} - present):
       raise ValueError(
-        f"{name} has {len(present)} of {int(match[3])} parts {match[1]}-...: part {missing[0]:05} is"
-        " missing; fetch it"
+        f"{name} has {len(present)} of {int(match[3])} parts {match[1]}-...: part {missing[0]:05}"
+        " is missing; fetch it"
       )

@@ -58,9 +58,7 @@ def _named(name: str, path: pathlib.Path, match: re.Match[str]) -> Sequence[path
   return paths
 
 
-def _read(
-  name: str, paths: Sequence[pathlib.Path]
-) -> tuple[Sequence[Content], np.ndarray | None]:
+def _read(name: str, paths: Sequence[pathlib.Path]) -> tuple[Sequence[Content], np.ndarray | None]:
   """Lists the images of tar files [N], and reads their labels [N]."""
   images: list[Content] = []
   labels: list[int | None] = []
@@ -100,7 +98,7 @@ def _members(path: pathlib.Path) -> Iterator[tuple[str, str, Content]]:
   try:
     with path.open("rb") as file:
       mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    with tarfile.open(fileobj=mapped, mode="r:") as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=mapped, mode="r:") as archive:
       members = [member for member in archive if member.isreg() and not member.issparse()]
   except Exception as error:  # a damaged file can fail in any way
     raise ValueError(

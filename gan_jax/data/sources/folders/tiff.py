@@ -126,7 +126,7 @@ def _layout(
   name = "float32" if dtype.kind == "f" else str(dtype)
   if name not in ("uint8", "uint16", "float32"):
     raise _RefusedError(
-      f"{path} has pixels of type {dtype}: expected uint8, uint16 or floats; convert it, or remove it"
+      f"{path} has pixels of type {dtype}: expected uint8, uint16 or floats; convert or remove it"
     )
   pixels = math.prod(series.shape)
   if pixels > most or pixels * dtype.itemsize > size * _MOST_DEFLATED:

@@ -4,7 +4,7 @@ import logging
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -82,9 +82,7 @@ def open_cifar(kind: str, argument: str, split: str, options: Options) -> Source
   return array_source(name, x.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), y, options, names)
 
 
-def _files(
-  name: str, folder: pathlib.Path, split: str, version: Version
-) -> Sequence[pathlib.Path]:
+def _files(name: str, folder: pathlib.Path, split: str, version: Version) -> Sequence[pathlib.Path]:
   """Lists the files of a split in their order, of the Python version if both are there."""
   pattern = {"train": version.train, "test": version.test}[split]
   present = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -100,8 +98,7 @@ def _files(
   expected = f"{folder.absolute()} has no {first}, nor {first}.bin"
   if split == "test" and present:
     raise NoSplitError(
-      f"{name} has no test split: {expected}; hold some out by"
-      " --config.data_options.hold_out=0.1"
+      f"{name} has no test split: {expected}; hold some out by --config.data_options.hold_out=0.1"
     )
   raise FileNotFoundError(f"{name}: {expected}: name the folder that was unpacked")
 
@@ -115,19 +112,18 @@ def _read_python(
 
 
 def pixels_and_labels(
-  path: pathlib.Path, x: object, y: object, label: str, width: int | None = None
+  path: pathlib.Path, x: Any, y: Any, label: str, width: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
   """Checks the values of a file: pixels uint8 [n, width] and as many whole numbers, as int64."""
-  if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.ndim != 2:
-    raise ValueError(f"{path} has no data uint8 [n, {width or '3 S S'}]: replace it")
-  labels = np.array(y) if isinstance(y, list) and {*map(type, y)} <= {int} else y
-  whole = isinstance(labels, np.ndarray) and labels.dtype.kind in "iu"
-  if not whole or labels.shape != (len(x),) or x.shape[1] != (width or x.shape[1]):  # type: ignore[union-attr]
+  y = np.array(y) if isinstance(y, list) and {*map(type, y)} <= {int} else y
+  arrays = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
+  if not arrays or x.dtype != np.uint8 or y.dtype.kind not in "iu" or y.shape != x.shape[:1]:
     raise ValueError(
-      f"{path} has data {list(x.shape)} and {label} that do not fit: expected [n, {width or '3 S S'}]"
-      " and n whole numbers; replace it"
+      f"{path} has no data uint8 [n, 3 S S] and as many {label}, whole numbers: replace it"
     )
-  return x, labels.astype(np.int64)  # type: ignore[union-attr]
+  if x.ndim != 2 or x.shape[1] != (width or x.shape[1]):
+    raise ValueError(f"{path} has data {list(x.shape)}: expected rows of {width or '3 S S'}")
+  return x, y.astype(np.int64)
 
 
 def _read_binary(

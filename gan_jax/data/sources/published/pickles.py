@@ -36,7 +36,9 @@ def read_pickle(path: pathlib.Path, limit: int) -> dict[str, Any]:
     return {_text(key): _plain(value) for key, value in values.items()}
   except Exception as error:  # a damaged pickle can fail in any way
     reason = str(error) or type(error).__name__
-    raise ValueError(f"{path} cannot be read as a pickle of arrays ({reason}): replace it") from error
+    raise ValueError(
+      f"{path} cannot be read as a pickle of arrays ({reason}): replace it"
+    ) from error
 
 
 class _Array:

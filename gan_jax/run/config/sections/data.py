@@ -21,6 +21,11 @@ KEYS: Keys = {
   "data_options": {
     "image_size": Key(0, "pixels of a side to resize and crop to; 0 keeps the images' own"),
     "channels": Key(0, "1 for gray, 3 for colour; 0 keeps the images' own"),
+    "label": Key("", "which labels, of data that have several, such as coarse_label"),
+    "axes": Key("", "order of an array's axes, NHWC, NCHW or NHW; '' reads what is certain"),
+    "value_range": Key(
+      (0.0, 0.0), "stored values that pixel_range stands for, not of uint8; (0, 0) measures them"
+    ),
     "examples": Key(0, "examples to train on, the first so many; 0 for all"),
     "hold_out": Key(0.0, "share of the examples that is the test split, of data that have none"),
     "data_dir": Key("", "where tfds: keeps its data, and where relative paths of others start"),
@@ -109,8 +114,10 @@ def _splits(
   """
   options = config.data_options
   where: dict[str, Any] = {
-    key: options[key] or None for key in ("image_size", "channels", "data_dir", "manual_dir")
+    key: options[key] or None
+    for key in ("image_size", "channels", "data_dir", "manual_dir", "label", "axes")
   }
+  where["value_range"] = tuple(options.value_range) if any(options.value_range) else None
   if within:
     train = data.load(f"{name}/train{within}", "train", **where)
     try:
@@ -173,7 +180,13 @@ def _batches(config: ConfigDict, train: data.Source) -> data.Batches:
 
 def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
   """Describes an example of the training data, as the networks of a complete config see it."""
-  train = next(iter(splits.values())).train
+  sources = [train for train, _ in splits.values()]
+  train = sources[0]
+  if other := [source for source in sources if source.scale != train.scale]:
+    raise ValueError(
+      f"{train.name} has values {train.scale}, and {other[0].name} {other[0].scale}: expected one"
+      " range of all; give it by --config.data_options.value_range"
+    )
   crop, shape = config.data_options.crop, tuple(train.shape)
   return Example(
     (crop, crop, *shape[2:]) if crop else shape,
@@ -181,4 +194,5 @@ def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
     tuple(config.data_options.pixel_range) if len(train.shape) == 3 else None,
     train.class_names if config.conditional else None,
     kind_of(config).domains,
+    train.scale,
   )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gan_jax.data import MIXTURES, Source
+from gan_jax.data import MIXTURES, UINT8, Source
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.evaluation.evaluators.features import (
@@ -103,6 +103,11 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
       )
     features = POINTS
     metrics = metrics or _named("sliced_wasserstein", "frechet")
+  if features is not None and features.reads_file and train.shape[-1] not in (1, 3):
+    raise ValueError(
+      f"{train.name} has {train.shape[-1]} channels, and the network of these features sees 1 or 3;"
+      f" {OTHER_FEATURES}"
+    )
   if features is None or features.needs_labels:
     reason = _unclassified(train, None if lack else test)
     if reason and features is not None:
@@ -117,7 +122,8 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
 
 def usable(train: Source, test: Source | None) -> Source | None:
   """Returns the test split if it is of the same kind as the training split."""
-  return test if test is not None and test.shape == train.shape else None
+  alike = test is not None and (test.shape, test.scale.dtype) == (train.shape, train.scale.dtype)
+  return test if alike else None
 
 
 def is_stacked(source: Source) -> bool:
@@ -136,6 +142,8 @@ def _unclassified(train: Source, test: Source | None) -> str | None:
     return "there is but one class, and a classifier has nothing to tell apart"
   if test is not None and (test.num_classes is None or test.num_classes > train.num_classes):
     return f"there are {train.num_classes} classes, and in the test split {test.num_classes}"
+  if train.scale != UINT8:
+    return f"images of {train.scale.dtype} are not for the classifier"
   if min(train.shape[:2]) < classifier.SMALLEST:
     return f"images of {train.shape[:2]} pixels are too small for the classifier"
   return None
