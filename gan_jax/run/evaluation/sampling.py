@@ -154,7 +154,7 @@ class CompiledSampler:
     if self.example.pixel_range is None:
       return x
     if self.not_shown:
-      _LOG.info("%s", self.not_shown)
+      _warn_once(self.not_shown)
     return to_picture(x, self.example.scale)
 
   @functools.cached_property
@@ -205,6 +205,11 @@ class CompiledSampler:
       labels = np.arange(rows) % self.example.num_classes if labels is None else labels
       labels = np.repeat(labels, steps)
     return self.generate(state, jax.tree.map(walk, ends), labels=labels, ema=ema)
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+  _LOG.warning("%s", text)
 
 
 def by_class(n: int, num_classes: int) -> np.ndarray:

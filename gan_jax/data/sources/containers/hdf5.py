@@ -35,7 +35,10 @@ def open_hdf5(argument: str, split: str, options: Options) -> Source:
   if not path.is_file():
     raise FileNotFoundError(f"{name}: there is no file {path.absolute()}")
   images, labels = _open(name, path if split == "train" else _other(name, path))
-  training = labels if split == "train" else _open(name, path)[1]
+  training = labels
+  if split == "test":
+    others, training = _open(name, path)
+    others.file.close()
   if labels is not None and len(labels) != len(images):
     raise ValueError(
       f"{name} has {len(images)} images and {len(labels)} labels: its writer was stopped between"
@@ -43,7 +46,10 @@ def open_hdf5(argument: str, split: str, options: Options) -> Source:
     )
   y, classes = encode_split(name, labels, len(images), training)
   names = None if classes is None else classes.tolist()
-  return array_source(name, images, y, options, names)
+  source = array_source(name, images, y, options, names)
+  if source.arrays:
+    images.file.close()
+  return source
 
 
 def _other(name: str, path: pathlib.Path) -> pathlib.Path:

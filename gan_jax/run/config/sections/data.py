@@ -1,5 +1,6 @@
 """The data of a run: where they are, which of them are trained on, and as what they are seen."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ from gan_jax import data
 from gan_jax.data.example import Example
 from gan_jax.run.config.sections.games import kind_of
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
+
+_LOG = logging.getLogger(__name__)
 
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
@@ -134,6 +137,11 @@ def _splits(
     train, test = _hold_out(train, test, options.hold_out, config.batch_size)
   if config.conditional:
     data.warn_unseen(train)
+  if train.scale != data.UINT8:
+    _LOG.warning(
+      "%s: images of %s; the values %g and %g become %g and %g, and others lie between or beyond",
+      *(name, *train.scale, *options.pixel_range),
+    )
   return Splits(train, test)
 
 
