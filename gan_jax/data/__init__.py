@@ -20,7 +20,7 @@ from gan_jax.data.pixels import (
   to_stored,
   to_uint8,
 )
-from gan_jax.data.registry import KINDS, check_name, load
+from gan_jax.data.registry import KINDS, OPTIONS_OF, check_name, load
 from gan_jax.data.source import (
   NoSplitError,
   Options,

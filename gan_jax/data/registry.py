@@ -129,7 +129,8 @@ KINDS = {
 } | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}
 
 
-_OPTIONS_OF = {
+# Options that are for some kinds of names alone.
+OPTIONS_OF = {
   "axes": ("npy", "npz", "hdf5"),
   "label": ("parquet", "cifar100"),
   "value_range": ("npy", "npz", "hdf5", "folder", "zip", "webdataset"),
@@ -146,7 +147,7 @@ def _check(name: str, split: str, options: Options) -> None:
   if options.manual_dir and "tfds:" not in name:
     raise ValueError(f"manual_dir is for tfds:<name>, and {name} downloads nothing")
   kind = name.rsplit(":", 1)[0] if name.startswith("stacked:") else name.partition(":")[0]
-  for option, kinds in _OPTIONS_OF.items():
+  for option, kinds in OPTIONS_OF.items():
     if getattr(options, option) and kind.removeprefix("stacked:") not in kinds:
       raise ValueError(
         f"{option} is for {', '.join(KINDS[of].form for of in kinds)}, not for {name}: leave out"

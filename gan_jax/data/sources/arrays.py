@@ -131,7 +131,7 @@ def _not_examples(name: str, dtype: Any, shape: tuple[int, ...]) -> ValueError:
     axes = "NHWC or NCHW" if len(shape) == 4 else "NHW"
     hint = (
       f". If these are images whose axes cannot be told by their shape, say them:"
-      f" --config.data_options.axes={axes}"
+      f" --config.data_options.axes={axes} (score: --axes)"
     )
   return ValueError(
     f"{name} has examples of type {dtype} and shape {list(shape)}: expected images, uint8, uint16"

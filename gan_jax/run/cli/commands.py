@@ -149,7 +149,7 @@ def score() -> None:
   if FLAGS.card:
     check_writable("--card", FLAGS.card)
   spec = evaluation_spec(FLAGS.features or "inception", FLAGS.metrics or ["frechet"], FLAGS.split)
-  options = {"image_size": FLAGS.image_size, "channels": FLAGS.channels}
+  options = {name: FLAGS[name].value for name in ("image_size", "channels", "axes")}
   card = score_images(FLAGS.real, FLAGS.fake, spec, count=FLAGS.num_fake, **options)
   print(format_card(card))
   if FLAGS.card:

@@ -19,7 +19,7 @@ KEYS: Keys = {
   "batch_size": Key(64, "examples in a minibatch, over all devices", at_least(1)),
   "data": Key(
     "mnist10k",
-    "data set: mnist10k, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, ring8; of translators two, A|B",
+    "data set: mnist10k, folder:DIR, npz:FILE, parquet:DIR, tfds:NAME, ...; of translators A|B",
   ),
   "data_options": {
     "image_size": Key(0, "pixels of a side to resize and crop to; 0 keeps the images' own"),

@@ -83,6 +83,8 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
     lack = "there is no test split"
     if test is not None:
       lack = f"the test split has examples {test.shape}, and the training split {train.shape}"
+      if test.shape == train.shape:
+        lack = f"the test split is of {test.scale.dtype}, the training split of {train.scale.dtype}"
   if real == "test" and lack:
     raise ValueError(
       f"{train.name}: {lack}, and scores against it were asked for: {HOLD_OUT}, or score against"
@@ -122,8 +124,8 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
 
 def usable(train: Source, test: Source | None) -> Source | None:
   """Returns the test split if it is of the same kind as the training split."""
-  alike = test is not None and (test.shape, test.scale.dtype) == (train.shape, train.scale.dtype)
-  return test if alike else None
+  kind = lambda source: (source.shape, source.scale.dtype)
+  return test if test is not None and kind(test) == kind(train) else None
 
 
 def is_stacked(source: Source) -> bool:
