@@ -49,3 +49,9 @@ def is_number(value: Any, fits: Callable[[float], bool] = lambda x: True) -> boo
 def is_integer(value: Any) -> bool:
   """Checks for an integer, of Python or of NumPy, and not a bool."""
   return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_range(value: Any) -> bool:
+  """Checks for two finite numbers, the lower one first."""
+  pair = isinstance(value, tuple | list) and len(value) == 2 and all(map(is_number, value))
+  return pair and value[0] < value[1]

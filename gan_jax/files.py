@@ -5,10 +5,13 @@ more than a machine has, so sizes meet a limit before anything of that size is a
 """
 
 import contextlib
+import io
 import json
 import math
 import os
 import pathlib
+import pickle
+import pickletools
 import tempfile
 import threading
 import zipfile
@@ -233,3 +236,17 @@ def _array_bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
   if min(shape, default=0) < 0:  # or it would hide another's size
     raise ValueError(f"{member.filename} has the shape {shape}")
   return math.prod(shape) * dtype.itemsize
+
+
+def check_pickle(file: io.BytesIO) -> None:
+  """Refuses a pickle of which a few bytes make Python take memory without end.
+
+  It makes room for as many remembered objects as the largest number of one, and for as many bytes
+  as one is said to have, before it looks whether they are there.
+  """
+  most = len(file.getbuffer())
+  for code, argument, _ in pickletools.genops(file):
+    if code.name.endswith("PUT") and int(argument or 0) > most:
+      raise pickle.UnpicklingError("it remembers more objects than it has")
+    if code.name in ("BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER", "DUP"):
+      raise pickle.UnpicklingError(f"it has {code.name}, which arrays do not need")

@@ -10,8 +10,17 @@ TFDS, grain and Pillow are imported only when they are used.
 from gan_jax.data.batches import Batch, Batches
 from gan_jax.data.domains import AnyBatches, Domains
 from gan_jax.data.fingerprint import fingerprint
-from gan_jax.data.pixels import to_float, to_levels, to_uint8
-from gan_jax.data.registry import KINDS, check_name, load
+from gan_jax.data.pixels import (
+  UINT8,
+  Scale,
+  stored_levels,
+  to_float,
+  to_levels,
+  to_picture,
+  to_stored,
+  to_uint8,
+)
+from gan_jax.data.registry import KINDS, OPTIONS_OF, check_name, load
 from gan_jax.data.source import (
   NoSplitError,
   Options,

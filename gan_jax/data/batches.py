@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.checks import is_integer, is_number, shown
+from gan_jax.checks import is_integer, is_range, shown
 from gan_jax.data.example import Example
 from gan_jax.data.permutation import Words, hash_words, permute
-from gan_jax.data.pixels import Range, to_float
+from gan_jax.data.pixels import UINT8, Range, to_float
 from gan_jax.data.source import Raw, Seed, Source, check_seed, draw_on_host, require_labels
 from gan_jax.game.random import fixed
 
@@ -43,7 +43,7 @@ class Batches:
     seed: 0 <= seed < 2**32; together with t it determines batch t.
     flip: mirror each image left to right with probability 1/2.
     crop: pixels of a side to which each image is cropped, at a random place; 0 for none.
-    pixel_range: (lo, hi) that uint8 images are scaled to.
+    pixel_range: (lo, hi) that images are scaled to.
     resident: keep the table on the device (True) or stream it (False). None decides: what is in
       memory and not above RESIDENT_LIMIT is kept, and so is whatever is endless.
     labels: whether they are needed. They come along in any case, where there are any.
@@ -140,13 +140,13 @@ class Batches:
     """Computes batch t from the raw batch of `stream`: scales pixels, mirrors images; traceable.
 
     Args:
-      raw: {"x": uint8 [n, H, W, C] or float32 [n, d], "y": int32 [n] if there are labels}.
+      raw: {"x": images [n, H, W, C] or float32 [n, d], "y": int32 [n] if there are labels}.
       t: number of the batch.
       rows, seed: as for `at`.
     """
     x = jnp.asarray(raw["x"])
-    if x.dtype == jnp.uint8:
-      x = to_float(x, self.pixel_range)
+    if x.dtype == jnp.uint8 or self.source.scale != UINT8:
+      x = to_float(x, self.pixel_range, self.source.scale)
     t = jnp.asarray(t).astype(jnp.uint32)
     rows = self.rows if rows is None else rows
     seed = self.seed if seed is None else seed
@@ -280,11 +280,5 @@ def _check(b: Batches) -> None:
       f"crop = {b.crop} pixels of images of {source.shape[0]} x {source.shape[1]}: choose"
       " --config.data_options.crop of at most their shorter side"
     )
-  if not _is_range(b.pixel_range):
+  if not is_range(b.pixel_range):
     raise ValueError(f"pixel_range is {shown(b.pixel_range)}: expected (lo, hi) with lo < hi")
-
-
-def _is_range(given: Any) -> bool:
-  """Checks for two finite numbers, the lower one first."""
-  pair = isinstance(given, tuple | list) and len(given) == 2 and all(map(is_number, given))
-  return pair and given[0] < given[1]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data.labels import listed, numbers, values
+from gan_jax.data.pixels import UINT8, Scale
 
 
 class Example(NamedTuple):
@@ -16,9 +17,10 @@ class Example(NamedTuple):
   Attributes:
     shape: shape of one example.
     num_classes: number of classes of a conditional game; None of an unconditional one.
-    pixel_range: values that 0 and 255 are scaled to; None of data that are not images.
+    pixel_range: range that images are scaled to; None of data that are not images.
     class_names: [num_classes]; None if classes are called by their numbers.
     domains: names of the kinds of examples of which a batch has as many each; () for one kind.
+    scale: how the data store the values of images.
   """
 
   shape: tuple[int, ...]
@@ -26,6 +28,7 @@ class Example(NamedTuple):
   pixel_range: tuple[float, float] | None
   class_names: tuple[str, ...] | None = None
   domains: tuple[str, ...] = ()
+  scale: Scale = UINT8
 
   @property
   def classes(self) -> tuple[str, ...]:

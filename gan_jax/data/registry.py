@@ -4,11 +4,22 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gan_jax.checks import is_range
+from gan_jax.data.pixels import Range
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
-from gan_jax.data.sources.arrays import open_npz
+from gan_jax.data.sources.arrays import AXES
+from gan_jax.data.sources.containers.hdf5 import open_hdf5
+from gan_jax.data.sources.containers.npy import open_npy
+from gan_jax.data.sources.containers.npz import open_npz
+from gan_jax.data.sources.containers.parquet import open_parquet
+from gan_jax.data.sources.containers.webdataset import open_webdataset
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
-from gan_jax.data.sources.mnist import open_bundled, open_idx
+from gan_jax.data.sources.published.cifar import open_cifar
+from gan_jax.data.sources.published.imagenet import open_imagenet
+from gan_jax.data.sources.published.mnist import open_bundled, open_idx
+from gan_jax.data.sources.published.stl10 import open_stl10
+from gan_jax.data.sources.published.svhn import open_svhn
 
 
 class Kind(NamedTuple):
@@ -32,6 +43,9 @@ def load(
   data_dir: str | None = None,
   manual_dir: str | None = None,
   memory_limit: int = MEMORY_LIMIT,
+  label: str | None = None,
+  axes: str | None = None,
+  value_range: Range | None = None,
 ) -> Source:
   """Opens a data set by name.
 
@@ -46,12 +60,18 @@ def load(
     manual_dir: for `tfds:`, a folder with official files that need not be downloaded.
     memory_limit: tables of more bytes are not read into memory but streamed, where that is
       possible, and refused elsewhere.
+    label: name of the labels, of data that have several, such as "coarse_label".
+    axes: order of the axes of an array, "NHWC", "NCHW" or "NHW"; None reads those that are certain.
+    value_range: (lo, hi) that the ends of the pixel range stand for, of images other than uint8;
+      None measures them.
 
   Raises:
     NoSplitError: there is no such split.
     ValueError, FileNotFoundError: names what is wrong and what to do.
   """
-  options = Options(image_size, channels, data_dir, manual_dir, memory_limit)
+  options = Options(
+    image_size, channels, data_dir, manual_dir, memory_limit, label, axes, value_range
+  )
   _check(name, split, options)
   return _open(name, split, options)
 
@@ -93,11 +113,28 @@ KINDS = {
   "digits8x8": Kind("digits8x8", functools.partial(open_bundled, "digits8x8")),
   "tfds": Kind("tfds:<name>", _open_tfds),
   "idx": Kind("idx:<dir>", open_idx),
+  "cifar10": Kind("cifar10:<dir>", functools.partial(open_cifar, "cifar10")),
+  "cifar100": Kind("cifar100:<dir>", functools.partial(open_cifar, "cifar100")),
+  "svhn": Kind("svhn:<dir>", open_svhn),
+  "stl10": Kind("stl10:<dir>", open_stl10),
+  "imagenet": Kind("imagenet:<dir>", open_imagenet),
   "folder": Kind("folder:<dir>", open_folder),
   "zip": Kind("zip:<file>", functools.partial(open_folder, kind="zip")),
+  "parquet": Kind("parquet:<dir>", open_parquet),
+  "webdataset": Kind("webdataset:<dir>", open_webdataset),
+  "hdf5": Kind("hdf5:<file>", open_hdf5),
+  "npy": Kind("npy:<file>", open_npy),
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
 } | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}
+
+
+# Options that are for some kinds of names alone.
+OPTIONS_OF = {
+  "axes": ("npy", "npz", "hdf5"),
+  "label": ("parquet", "cifar100"),
+  "value_range": ("npy", "npz", "hdf5", "folder", "zip", "webdataset"),
+}
 
 
 def _check(name: str, split: str, options: Options) -> None:
@@ -109,3 +146,14 @@ def _check(name: str, split: str, options: Options) -> None:
     raise ValueError(f"channels is {options.channels}: expected 1 or 3")
   if options.manual_dir and "tfds:" not in name:
     raise ValueError(f"manual_dir is for tfds:<name>, and {name} downloads nothing")
+  kind = name.rsplit(":", 1)[0] if name.startswith("stacked:") else name.partition(":")[0]
+  for option, kinds in OPTIONS_OF.items():
+    if getattr(options, option) and kind.removeprefix("stacked:") not in kinds:
+      raise ValueError(
+        f"{option} is for {', '.join(KINDS[of].form for of in kinds)}, not for {name}: leave out"
+        f" --config.data_options.{option}"
+      )
+  if options.axes and options.axes not in AXES:
+    raise ValueError(f"axes is {options.axes!r}: expected one of {', '.join(AXES)}")
+  if options.value_range and not is_range(options.value_range):
+    raise ValueError(f"value_range is {options.value_range}: expected (lo, hi) with lo < hi")

@@ -2,7 +2,7 @@
 
 A source is either a finite table (`read` gives rows by index; small tables also sit in `arrays`) or
 endless (`draw` computes the example at any position, inside jit). Everything is raw
-here: images are uint8 [H, W, C], points float32 [d], labels int32.
+here: images are uint8, uint16 or float32 [H, W, C], points float32 [d], labels int32.
 """
 
 import functools
@@ -17,6 +17,7 @@ import numpy as np
 from gan_jax.data.labels import class_names as names_of
 from gan_jax.data.labels import encode, listed, numbers
 from gan_jax.data.permutation import hash_words, permute
+from gan_jax.data.pixels import UINT8, Range, Scale
 from gan_jax.game.random import fixed
 
 _LOG = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Source(NamedTuple):
     draw: (arrays, positions uint32 [n], seed) -> the same, traceable; None if finite. The example
       at position p depends on (seed, p) alone.
     class_names: of label 0, 1, ...: the user's own names or numbers; None if these are the labels.
+    scale: how the values of images are stored; of no meaning for points.
   """
 
   name: str
@@ -56,6 +58,7 @@ class Source(NamedTuple):
   read: ReadFn | None = None
   draw: DrawFn | None = None
   class_names: tuple[str, ...] | None = None
+  scale: Scale = UINT8
 
   @property
   def classes(self) -> tuple[str, ...]:
@@ -71,6 +74,9 @@ class Options(NamedTuple):
   data_dir: str | None = None
   manual_dir: str | None = None
   memory_limit: int = MEMORY_LIMIT
+  label: str | None = None
+  axes: str | None = None
+  value_range: Range | None = None
 
   def path(self, name: str) -> pathlib.Path:
     """Resolves a user's path: `~` is the home folder, relative paths start at `data_dir`."""
@@ -91,7 +97,7 @@ def table(
 
   Args:
     name: name of the data in error messages.
-    x: uint8 [N, H, W, C] images or float32 [N, d] points.
+    x: uint8, uint16 or float32 images [N, H, W, C], or float32 points [N, d].
     y: integers [N], or None.
     class_names: names of the classes 0 .. K-1; None means those that occur in y, whose numbers
       become their names.
@@ -105,10 +111,22 @@ def table(
   source = Source(name, x.shape[1:], len(x), None, arrays, read=functools.partial(_rows, arrays))
   if y is None:
     return source
+  arrays["y"], source = labelled(source, y, class_names)
+  return source
+
+
+def labelled(
+  source: Source, y: np.ndarray, class_names: Sequence[object] | None
+) -> tuple[np.ndarray, Source]:
+  """Numbers the labels of a source: (places among its classes, int32 [N]; it, with these classes).
+
+  Arguments and errors are those of `table`.
+  """
+  assert source.size is not None
   known = None if class_names is None else np.arange(len(class_names))
-  arrays["y"], classes = encode(name, y, len(x), known)
+  places, classes = encode(source.name, y, source.size, known)
   names = names_of(classes.tolist() if class_names is None else class_names)
-  return source._replace(num_classes=len(classes), class_names=names)
+  return places, source._replace(num_classes=len(classes), class_names=names)
 
 
 def _rows(arrays: Raw, indices: np.ndarray) -> Raw:
@@ -229,7 +247,7 @@ def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:
       They are independent of the batches that training makes from the same seed.
 
   Returns:
-    {"x": uint8 [n, H, W, C] or float32 [n, d], "y": int32 [n] if there are labels}.
+    {"x": images [n, H, W, C] as stored or points [n, d], "y": int32 [n] if there are labels}.
 
   Raises:
     ValueError: n is more than there is, or missing for an endless source.

@@ -23,6 +23,8 @@ NAMES = (
   "folder:plain",
   "npz:images.npz",
   "npz:points.npz",
+  "npy:deep.npy",
+  "npy:floats.npy",
   "tfds:tiny_shapes",
 )
 
@@ -47,6 +49,12 @@ def write_images(folder: pathlib.Path, array: np.ndarray, suffix: str = ".png") 
   folder.mkdir(parents=True, exist_ok=True)
   for i, image in enumerate(array):
     Image.fromarray(image.squeeze()).save(folder / f"{i:03}{suffix}")
+
+
+def png(image: np.ndarray) -> bytes:
+  file = io.BytesIO()
+  Image.fromarray(image.squeeze()).save(file, "PNG")
+  return file.getvalue()
 
 
 def write_tfds(data_dir: pathlib.Path) -> None:
@@ -100,4 +108,6 @@ def write_all(root: pathlib.Path) -> None:
   )
   points = np.random.default_rng(0).normal(size=(50, 3))
   np.savez(root / "points.npz", x_train=points, x_test=points[:20])
+  np.save(root / "deep.npy", np.random.default_rng(1).integers(100, 4000, (30, 6, 9, 3), np.uint16))
+  np.save(root / "floats.npy", np.random.default_rng(2).normal(size=(30, 6, 9, 1)))
   write_tfds(root)

@@ -24,7 +24,7 @@ from gan_jax.data import (
   take,
   warn_unseen,
 )
-from gan_jax.data.sources.bundle import bundle, evenly_spaced
+from gan_jax.data.sources.published.bundle import bundle, evenly_spaced
 
 # name: shape, sizes of train and test, classes
 EXPECTED = {
@@ -38,6 +38,8 @@ EXPECTED = {
   "folder:plain": ((10, 14, 1), (21, None), None),
   "npz:images.npz": ((6, 8, 1), (32, 20), 4),
   "npz:points.npz": ((3,), (50, 20), None),
+  "npy:deep.npy": ((6, 9, 3), (30, None), None),
+  "npy:floats.npy": ((6, 9, 1), (30, None), None),
   "tfds:tiny_shapes": ((8, 8, 3), (30, 20), 3),
 }
 
@@ -45,7 +47,7 @@ EXPECTED = {
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name: str, data_dir: str):
   shape, sizes, classes = EXPECTED[name]
-  splits = ("train",) if name == "folder:plain" else ("train", "test")
+  splits = ("train",) if name.startswith(("folder:plain", "npy:")) else ("train", "test")
   for split, size in zip(splits, sizes, strict=False):
     source = load(name, split, data_dir=data_dir) if size else opened(name, data_dir)
     assert (source.name, source.shape, source.size, source.num_classes) == (
@@ -57,7 +59,7 @@ def test_contract(name: str, data_dir: str):
     assert (source.read is None) == (size is None) == (source.draw is not None)
     raw = take(source, 20)
     assert raw["x"].shape == (20, *shape)
-    assert raw["x"].dtype == (np.uint8 if len(shape) == 3 else np.float32)
+    assert raw["x"].dtype == (source.scale.dtype if len(shape) == 3 else np.float32)
     assert ("y" in raw) == (classes is not None)
     if classes:
       assert raw["y"].shape == (20,) and raw["y"].dtype == np.int32
@@ -429,7 +431,7 @@ def test_npz_turns_planes_into_pixels_and_reads_names_of_classes(tmp_path):
   ("arrays", "reason"),
   [
     ({"z": np.zeros(3)}, r"has the arrays \['z'\]: the train split must be called x_train or x or"),
-    ({"x": np.zeros((3, 4, 4, 1))}, r"float64 and shape \[3, 4, 4, 1\].*scale floats to 0..255"),
+    ({"x": np.zeros((3, 4, 4, 1))}, "values from 0 to 0, which cannot be scaled"),
     ({"x": np.zeros((3, 4, 4, 2), np.uint8)}, r"C = 1 or 3"),
     ({"x": np.zeros((0, 4, 4, 1), np.uint8)}, r"shape \[0, 4, 4, 1\]"),
     ({"x": np.array([[0.0, np.nan]])}, "not finite"),

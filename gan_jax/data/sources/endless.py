@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.data.pixels import UINT8
 from gan_jax.data.source import Seed, Source
 from gan_jax.game.random import make_key
 
@@ -79,7 +80,8 @@ def stack(name: str, digits: Source) -> Source:
   Raises:
     ValueError: the digits are something else.
   """
-  if digits.num_classes != 10 or digits.shape[2:] != (1,) or "x" not in digits.arrays:
+  gray = digits.shape[2:] == (1,) and digits.scale == UINT8
+  if digits.num_classes != 10 or not gray or "x" not in digits.arrays:
     raise ValueError(
       f"{name} stacks grayscale digits of 10 classes that are in memory; {digits.name} has shape"
       f" {digits.shape}, {digits.num_classes} classes, and is"

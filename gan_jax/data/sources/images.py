@@ -1,4 +1,4 @@
-"""One image file or array to uint8 [H, W, C] of the size that was asked for.
+"""One image file or array to [H, W, C] of the size that was asked for.
 
 Pillow is imported inside the functions, so that experiments without images never load it.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gan_jax.data.source import Options
+from gan_jax.data.sources.folders.tiff import needs_tifffile, read_tiff, tiff_layout
 from gan_jax.data.sources.folders.trees import File
 
 if TYPE_CHECKING:
@@ -39,14 +40,16 @@ class Header(NamedTuple):
 
   Attributes:
     height, width: in pixels, when upright.
-    channels: 2 and 4 mean gray and colour with alpha.
+    channels: of uint8 images 2 and 4 mean gray and colour with alpha.
     frames: whether there are several, or pages; the first is read.
+    dtype: "uint8", "uint16" or "float32".
   """
 
   height: int
   width: int
   channels: int
   frames: bool = False
+  dtype: str = "uint8"
 
 
 def read_header(path: File) -> Header:
@@ -55,6 +58,9 @@ def read_header(path: File) -> Header:
   Raises:
     ValueError: it is no image that can be used; says which file and what to do.
   """
+  if needs_tifffile(path):
+    layout = tiff_layout(path, MAX_PIXELS)
+    return Header(*layout[:3], layout.several, layout.dtype)
   with _open(path) as image:
     deep = _raw_mode(image).endswith((";16B", ";16L", ";16N"))
     if image.mode not in _CHANNELS or deep:
@@ -110,8 +116,11 @@ def _late_exif(image: "Image.Image") -> "Image.Exif":
 
 
 def read_image(path: File, size: int | None, channels: int) -> np.ndarray:
-  """Decodes an image file, upright, as uint8 [H, W, channels] (see `fit`)."""
+  """Decodes an image file, upright, as [H, W, channels] of its type (see `fit`)."""
   from PIL import ImageOps
+
+  if needs_tifffile(path):
+    return fit(read_tiff(path, MAX_PIXELS), size, channels)
 
   with _open(path) as image:
     try:
@@ -129,22 +138,41 @@ def fit(x: np.ndarray, size: int | None, channels: int) -> np.ndarray:
   transparent is laid over white.
 
   Args:
-    x: uint8 [H, W, C] with C = 1, 3 or 4.
+    x: uint8, uint16 or float32 [H, W, C]. Channels other than 1, 3 or 4 of uint8 are resized one by
+      one.
     size: height and width of the result; None keeps the image as it is.
-    channels: 1 or 3.
+    channels: 1 or 3; of other images their own number.
 
   Returns:
-    uint8 [size, size, channels].
+    [size, size, channels] of the same type.
+
+  Raises:
+    ValueError: images other than uint8 cannot have other channels.
   """
   from PIL import Image
 
   if x.shape[2] == channels and size in (None, x.shape[0]) and size in (None, x.shape[1]):
     return x
-  return _fit(Image.fromarray(x[..., 0] if x.shape[2] == 1 else x), size, channels)
+  if x.dtype == np.uint8 and x.shape[2] in (1, 3, 4) and channels in (1, 3):
+    return _fit(Image.fromarray(x[..., 0] if x.shape[2] == 1 else x), size, channels)
+  if channels != x.shape[2]:
+    raise ValueError(
+      f"images of {x.dtype} with {x.shape[2]} channels have no colour that --config.data_options."
+      f"channels={channels} could be of: leave it out"
+    )
+  planes = [
+    np.asarray(_resized(Image.fromarray(np.ascontiguousarray(plane, np.float32)), size))
+    for plane in np.moveaxis(x, 2, 0)
+  ]
+  resized = np.stack(planes, axis=2)
+  if x.dtype.kind == "f":
+    return resized
+  top = np.iinfo(x.dtype).max
+  return np.clip(np.rint(resized), 0, top).astype(x.dtype)
 
 
 def fit_all(name: str, x: np.ndarray, options: Options) -> np.ndarray:
-  """Applies `fit` to uint8 images [N, H, W, C]; returns x itself where there is nothing to do.
+  """Applies `fit` to images [N, H, W, C]; returns x itself where there is nothing to do.
 
   Raises:
     ValueError: the result would be larger than the memory limit.
@@ -153,11 +181,16 @@ def fit_all(name: str, x: np.ndarray, options: Options) -> np.ndarray:
   shape = (size or x.shape[1], size or x.shape[2], channels)
   if shape == x.shape[1:]:
     return x
-  if len(x) * math.prod(shape) > options.memory_limit:
+  if len(x) * math.prod(shape) * x.itemsize > options.memory_limit:
     raise ValueError(
       f"{name} at image_size={size} would have more than memory_limit={options.memory_limit} bytes:"
       " lower --config.data_options.image_size, or raise memory_limit in load(...)"
     )
+  return fit_each(x, size, channels)
+
+
+def fit_each(x: np.ndarray, size: int | None, channels: int) -> np.ndarray:
+  """Applies `fit` to each of some images [N, H, W, C]."""
   return np.stack([fit(image, size, channels) for image in x])
 
 
@@ -167,14 +200,20 @@ def _fit(image: "Image.Image", size: int | None, channels: int) -> np.ndarray:
   if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
     image = image.convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-  image = image.convert("L" if channels == 1 else "RGB")
-  if size is not None and image.size != (size, size):
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)  # never makes more pixels than are kept
-    image = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-  x = np.asarray(image)
+  x = np.asarray(_resized(image.convert("L" if channels == 1 else "RGB"), size))
   return x[..., None] if channels == 1 else x
+
+
+def _resized(image: "Image.Image", size: int | None) -> "Image.Image":
+  """Resizes the middle of an image to a square."""
+  from PIL import Image
+
+  if size is None or image.size == (size, size):
+    return image
+  side = min(image.size)
+  left, top = (image.width - side) // 2, (image.height - side) // 2
+  box = (left, top, left + side, top + side)  # never makes more pixels than are kept
+  return image.resize((size, size), Image.Resampling.LANCZOS, box=box)
 
 
 @contextlib.contextmanager

@@ -93,10 +93,11 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   Yields:
     {name: float32 [n, ...]}, n at most the batch size, padding removed.
   """
-  if images.dtype != np.uint8 or images.ndim != 4 or len(images) == 0:
+  if images.dtype not in (np.uint8, np.float32) or images.ndim != 4 or len(images) == 0:
     raise ValueError(
-      f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, C] with N >= 1; "
-      "quantise what a generator makes, as a saved PNG would"
+      f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, C] with N >= 1, or"
+      " float32 from 0 to 255 of data that are not uint8; quantise what a generator makes, as a"
+      " saved PNG would"
     )
   if batch_size < 1:
     raise ValueError(f"batch_size is {batch_size}: expected 1 or more")
@@ -107,7 +108,7 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   pending: tuple[Any, int] | None = None
   for first in range(0, len(images), size):
     batch = np.asarray(images[first : first + size])
-    padding = np.zeros((size - len(batch), *batch.shape[1:]), np.uint8)
+    padding = np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)
     dispatched = _forward(apply, split(np.concatenate([batch, padding]), mesh)), len(batch)
     if pending is not None:  # fetched while the devices work on the next
       yield _fetch(*pending)

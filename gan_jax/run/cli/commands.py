@@ -149,7 +149,7 @@ def score() -> None:
   if FLAGS.card:
     check_writable("--card", FLAGS.card)
   spec = evaluation_spec(FLAGS.features or "inception", FLAGS.metrics or ["frechet"], FLAGS.split)
-  options = {"image_size": FLAGS.image_size, "channels": FLAGS.channels}
+  options = {name: FLAGS[name].value for name in ("image_size", "channels", "axes")}
   card = score_images(FLAGS.real, FLAGS.fake, spec, count=FLAGS.num_fake, **options)
   print(format_card(card))
   if FLAGS.card:
@@ -279,7 +279,7 @@ def _save_neighbours(run: Any) -> list[str]:
   if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
   images = with_neighbours(run, FLAGS.num, k, seed=FLAGS.seed, how=how)
-  save_png(FLAGS.out, plots.grid(images, 1 + k))
+  save_png(FLAGS.out, plots.grid(run.sampler.shown(images), 1 + k))
   return [FLAGS.out]
 
 

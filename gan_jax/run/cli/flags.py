@@ -99,6 +99,12 @@ flags.DEFINE_integer(
   lower_bound=1,
 )
 flags.DEFINE_integer("channels", None, "score: 1 for gray, 3 for colour. E.g. --channels=3")
+flags.DEFINE_enum(
+  "axes",
+  None,
+  ["NHWC", "NCHW", "NHW"],
+  "score: order of the axes of arrays. E.g. --axes=NHWC",
+)
 flags.DEFINE_string("card", None, "score: where to write the card (JSON). E.g. --card=card.json")
 flags.DEFINE_integer(
   "num_fake",

@@ -5,6 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax import files
 from gan_jax.files import flat
 from gan_jax.run.config.stored import config_values
 
@@ -26,6 +27,8 @@ COURSE = (  # how far it goes, what is told and kept on the way, and what is don
 )
 # Where the data lie, if they are the same, which is looked at.
 PLACE = ("data", "data_options.data_dir", "data_options.manual_dir")
+# Keys of later versions: at their defaults they are as if they were not, so that configs match.
+LATER = {"data_options.label": "", "data_options.axes": "", "data_options.value_range": [0.0, 0.0]}
 
 
 def is_within(key: str, sections: Sequence[str]) -> bool:
@@ -46,4 +49,5 @@ def is_of_scores(key: str) -> bool:
 def deciding(config: ConfigDict) -> dict[str, Any]:
   """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
   free = EVALUATION + LAYOUT + COURSE + PLACE
-  return {k: v for k, v in flat(config_values(config)).items() if not is_within(k, free)}
+  values = {k: v for k, v in flat(config_values(config)).items() if not is_within(k, free)}
+  return {k: v for k, v in values.items() if k not in LATER or LATER[k] != files.plain(v)}

@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
+from gan_jax.data.pixels import UINT8, Scale
 from gan_jax.files import read_json
 from gan_jax.run.config.config import canonical, complete, from_values
 from gan_jax.run.config.sections.evaluation import KEYS
@@ -75,6 +76,7 @@ def read_run(workdir: str | pathlib.Path) -> tuple[ConfigDict, Example]:
       raise ValueError(f"{len(names)} names of {count} classes")
     names = None if names is None else tuple(map(str, names))
     domains = tuple(map(str, example.get("domains", ())))
-    return config, Example(shape, count, pixel_range, names, domains)
+    scale = Scale(*example.get("scale", UINT8))
+    return config, Example(shape, count, pixel_range, names, domains, scale)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.data import take
+from gan_jax.data import stored_levels, take
 from gan_jax.game.core import State
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import extract
@@ -99,7 +99,7 @@ def with_neighbours(
     how: options of sampling.
 
   Returns:
-    uint8 [n (1 + k), H, W, C], the example and its neighbours, nearest first.
+    [n (1 + k), H, W, C] in the type of the data, the example and its neighbours, nearest first.
 
   Raises:
     ValueError: for a run of other data.
@@ -111,6 +111,7 @@ def with_neighbours(
   if source.size is None:
     raise ValueError(f"{source.name} is endless: it has no training images to be near to")
   images, extractor = bounded(source)["x"], run.experiment.extractor()
-  features = lambda x: extract(extractor, x)["features"]
+  scale = run.sampler.example.scale
+  features = lambda x: extract(extractor, stored_levels(x, scale))["features"]
   places = nearest_neighbours(features(images), features(samples), k=k).indices
   return np.concatenate([samples[:, None], images[places]], axis=1).reshape(-1, *samples.shape[1:])

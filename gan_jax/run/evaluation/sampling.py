@@ -1,5 +1,7 @@
 """Samples of a generator: many, quantised like saved images, by class, interpolated."""
 
+import functools
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,12 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.data import Source, take, to_float, to_levels, to_uint8
+from gan_jax.data import Source, take, to_float, to_levels, to_picture, to_stored
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game, State
 from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
+
+_LOG = logging.getLogger(__name__)
 
 Inputs = Callable[[int, int], Any]  # (n, seed) -> inputs of n examples
 LARGE = 1 << 21  # numbers in the examples of a dispatch, where 128 of them would have more
@@ -66,7 +70,7 @@ class CompiledSampler:
       truncation: bound on every entry of normal latents (see `truncated`); None for none.
 
     Returns:
-      [n, ...]: uint8 images, or float32 for data that are not images.
+      [n, ...]: images in the type of the data, or float32 for data that are not images.
     """
     z = self.latents(n, seed)
     z = z if truncation is None else self.truncated(z, truncation)
@@ -118,10 +122,10 @@ class CompiledSampler:
       z: inputs of the sampler, such as latents [n, d].
       labels: int [n], for a conditional game.
       ema: whether to use averaged networks.
-      rounded: whether images are uint8; else they are float32 from 0 to 255.
+      rounded: whether images are in the type of the data; else they are float32 from 0 to 255.
 
     Returns:
-      [n, ...]: uint8 or float32 images, or float32 data that are not images.
+      [n, ...]: images, or float32 data that are not images.
     """
     return self._in_data(self._apply(self._generate, state, z, labels, ema), rounded)
 
@@ -140,8 +144,29 @@ class CompiledSampler:
 
   def _in_data(self, x: np.ndarray, rounded: bool = True) -> np.ndarray:
     """Converts examples to the range of the data."""
-    pixel_range = self.example.pixel_range
-    return x if pixel_range is None else (to_uint8 if rounded else to_levels)(x, pixel_range)
+    pixel_range, scale = self.example.pixel_range, self.example.scale
+    if pixel_range is None:
+      return x
+    return to_stored(x, pixel_range, scale) if rounded else to_levels(x, pixel_range)
+
+  def shown(self, x: np.ndarray) -> np.ndarray:
+    """Returns what a picture can show of examples: images as uint8, of one or three channels."""
+    if self.example.pixel_range is None:
+      return x
+    if self.not_shown:
+      _warn_once(self.not_shown)
+    return to_picture(x, self.example.scale)
+
+  @functools.cached_property
+  def not_shown(self) -> str:
+    """What pictures do not show of images; "" where they show them as they are."""
+    (dtype, lo, hi), channels = self.example.scale, self.example.shape[-1]
+    if self.example.pixel_range is None or (dtype == "uint8" and channels in (1, 3)):
+      return ""
+    shown = "all" if channels in (1, 3) else f"the first {3 if channels > 3 else 1}"
+    return (
+      f"pictures show {shown} of {channels} channels of {dtype}, {lo:g} as black, {hi:g} as white"
+    )
 
   def interpolate(
     self,
@@ -182,6 +207,11 @@ class CompiledSampler:
     return self.generate(state, jax.tree.map(walk, ends), labels=labels, ema=ema)
 
 
+@functools.cache
+def _warn_once(text: str) -> None:
+  _LOG.warning("%s", text)
+
+
 def by_class(n: int, num_classes: int) -> np.ndarray:
   """Computes labels [n] that share n examples out to the classes, class by class."""
   return np.arange(n) * num_classes // n if n >= num_classes else np.arange(n)
@@ -204,7 +234,7 @@ def inputs_of(source: Source, example: Example) -> Inputs:
     return (
       x
       if example.pixel_range is None
-      else np.asarray(to_float(jnp.asarray(x), example.pixel_range))
+      else np.asarray(to_float(jnp.asarray(x), example.pixel_range, example.scale))
     )
 
   return draw

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data import KINDS, NoSplitError, Source, load, take
+from gan_jax.data import KINDS, OPTIONS_OF, NoSplitError, Source, load, take
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.two_sample.reference_statistics import Statistics, read_statistics
 from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
@@ -54,18 +54,24 @@ def score_images(
     NoSplitError: `real` has no such split.
     ValueError: images that do not fit each other, too few, or a metric whose needs are not met.
   """
-  sampled = {"quantised": "uint8", "options": {k: v for k, v in options.items() if v}}
+  sampled: dict[str, Any] = {
+    "quantised": "uint8",
+    "options": {k: v for k, v in options.items() if v},
+  }
   names = (real, *fakes)
+  arrays = OPTIONS_OF["axes"]
+  if options.get("axes") and not any(data_name(n).partition(":")[0] in arrays for n in names):
+    raise ValueError(f"axes is for arrays, {', '.join(arrays)}: leave out --axes")
   statistics = {name: x for name in names if (x := _statistics(name)) is not None}
   beside = all(x.others for x in statistics.values())  # images, perhaps, of which these are more
   if statistics and not (beside and spec.metrics and DISTANCES.keys().isdisjoint(spec.metrics)):
     images = _images(real, fakes, statistics, spec, count, options)
     return score_statistics(real, fakes, statistics, images, spec, sampled)
-  sets = [load(data_name(name), "train", **options) for name in fakes]
+  sets = [_load(name, "train", options) for name in fakes]
   for name in fakes:
-    if _split(data_name(name), "test", options) is not None:
+    if _split(name, "test", options) is not None:
       _LOG.warning("%s has two splits: its training split alone is scored", name)
-  train, test = (_split(data_name(real), split, options) for split in ("train", "test"))
+  train, test = (_split(real, split, options) for split in ("train", "test"))
   against = {"train": train, "test": test, None: train if test is None else test}[spec.real]
   if against is None:
     raise NoSplitError(
@@ -87,7 +93,7 @@ def score_images(
     evaluator,
     [evaluator(_constant(images)) for images in draws],
     checkpoint=ELSEWHERE,
-    sampled=sampled,
+    sampled=sampled | {"quantised": train.scale.dtype},
     run={
       "images": [source.name for source in sets],
       "draws": [content_hash({"x": images["x"]})[:16] for images in draws],
@@ -117,10 +123,10 @@ def _images(
   """Opens the sets of images beside those of statistics."""
   examples: dict[str, tuple[Source, Examples]] = {}
   if real not in statistics:
-    source = load(data_name(real), spec.real or "train", **options)
+    source = _load(real, spec.real or "train", options)
     examples[real] = source, functools.partial(bounded, source)
   others = [name for name in fakes if name not in statistics]
-  sets = {name: load(data_name(name), "train", **options) for name in others}
+  sets = {name: _load(name, "train", options) for name in others}
   size = min(map(_size, sets.values()), default=0) if count is None else count
   for name, source in sets.items():
     examples[name] = source, functools.partial(_take, source, size, ())
@@ -133,17 +139,23 @@ def data_name(name: str) -> str:
   """Returns the data set of a bare path: a folder of images, or an .npz file of arrays."""
   if ":" in name or name in KINDS:
     return name
-  if name.endswith((".npz", ".zip")):
+  if name.endswith((".npz", ".npy", ".zip")):
     return f"{name[-3:]}:{name}"
-  if name.endswith(".npy"):
-    return f"npz:{name}"  # whose error names the file to write instead
   is_folder = "/" in name or pathlib.Path(name).is_dir()
   return f"folder:{name}" if is_folder else name
 
 
+def _load(name: str, split: str, options: Mapping[str, Any]) -> Source:
+  """Opens a data set or a bare path under those options that are for its kind."""
+  name = data_name(name)
+  kind = name.partition(":")[0]
+  of = {key: value for key, value in options.items() if kind in OPTIONS_OF.get(key, (kind,))}
+  return load(name, split, **of)
+
+
 def _split(name: str, split: str, options: Mapping[str, Any]) -> Source | None:
   try:
-    return load(name, split, **options)
+    return _load(name, split, options)
   except NoSplitError:
     return None
 

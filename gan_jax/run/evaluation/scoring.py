@@ -222,7 +222,7 @@ def card_of(
       "truncation": how.truncation,
       **({"chosen_by": chosen} if chosen else {}),
       "batch_norm": "running statistics, averaged where parameters are",
-      "quantised": "uint8" if experiment.example.pixel_range else None,
+      "quantised": experiment.example.scale.dtype if experiment.example.pixel_range else None,
     },
     run={
       "round": round,

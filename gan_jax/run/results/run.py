@@ -74,7 +74,7 @@ class Run(NamedTuple):
       truncation: bound on the entries of normal latents; see `latents.truncate_normal`.
 
     Returns:
-      uint8 [n, H, W, C] images, or float32 [n, d] points.
+      images [n, H, W, C] in the type of the data, or float32 [n, d] points.
 
     Raises:
       ValueError: n < 1, classes that there are not, or truncation of latents that are not normal.
@@ -155,6 +155,8 @@ class Run(NamedTuple):
         f"examples of {self.config.data} are points, and no images: a picture of them is"
         " --out=FILE.png, arrays are --npz=FILE.npz"
       )
+    if folder and self.sampler.not_shown:
+      raise ValueError(f"{self.sampler.not_shown}: write arrays, --npz=FILE.npz")
     if interpolate and truncation:
       raise ValueError("an interpolation is not truncated: ask for one or the other")
     if self.sampler.translates:
@@ -172,7 +174,11 @@ class Run(NamedTuple):
       columns = None if labels is None else row_of_class(n, len(chosen))
     if png:
       named = ", ".join(example.classes[i] for i in chosen)
-      save_png(png, picture(x, columns=columns), f"class by class: {named}" if named else "")
+      save_png(
+        png,
+        picture(self.sampler.shown(x), columns=columns),
+        f"class by class: {named}" if named else "",
+      )
     if npz:
       save_arrays(npz, {"x": x} if labels is None else {"x": x, **example.written(labels)})
     if folder:
@@ -185,7 +191,11 @@ class Run(NamedTuple):
     """Writes translations of images of the data, in the picture beside these and the way back."""
     steps = self.sampler.translations(self.state, self.sampler.latents(n, seed), ema=ema)
     if png:
-      save_png(png, sequences(steps), "from left to right: image, translation, and that back again")
+      save_png(
+        png,
+        sequences(self.sampler.shown(steps)),
+        "from left to right: image, translation, and that back again",
+      )
     if npz:
       save_arrays(npz, {"x": steps[:, 1], "inputs": steps[:, 0]})
     if folder:

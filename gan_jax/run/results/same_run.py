@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.data import fingerprint
+from gan_jax.data import UINT8, fingerprint
 from gan_jax.files import flat, read_json, write_json
 from gan_jax.run.config.register import read_source
 from gan_jax.run.config.roles import COURSE, EVALUATION, LAYOUT, PLACE, is_within
@@ -21,7 +21,7 @@ def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
   """Writes what `load` needs to know of a run, and what its numbers depend on beside."""
   text = {
     "config": config_values(experiment.config),
-    "example": experiment.example._asdict(),
+    "example": {k: v for k, v in experiment.example._asdict().items() if v != UINT8},
     "data": data_of(experiment),
     "switches": remembered(),
     "made_with": made_with(),

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from gan_jax.data.example import Example
+from gan_jax.data.pixels import Scale, stored_levels, to_float, to_picture, to_stored
 from gan_jax.game import core
 from gan_jax.game.core import Ema, Game, State
 from gan_jax.game.latents import normal, truncate_normal
@@ -63,6 +64,43 @@ def test_images_are_quantised_as_a_png_would_be():
   assert (sampler(state, 4) == 128).all()  # 0 lies between 127 and 128; rounds to even
   sampler, state = make(scale=1e9)
   assert set(np.unique(sampler(state, 50))) == {0, 255}
+
+
+@pytest.mark.parametrize(("dtype", "lo", "hi"), [("uint16", 100, 4000), ("float32", -2.5, 7.5)])
+def test_images_come_back_in_the_type_and_range_of_the_data(dtype, lo, hi):
+  scale = Scale(dtype, lo, hi)
+  example = IMAGES._replace(scale=scale)
+  sampler, state = make(example, scale=1e9)
+  x = sampler(state, 50)
+  assert x.dtype == dtype and set(np.unique(x)) == {lo, hi}
+  sampler, state = make(example, scale=0.3)
+  x, levels = sampler(state, 50), sampler.generate(state, sampler.latents(50), rounded=False)
+  inside = (levels > 0) & (levels < 255)
+  # Half a unit of the data is lost by rounding, and 2**-22 of the range in float32.
+  bound = (0.5 if dtype == "uint16" else 0) + (hi - lo) * 2.0**-22
+  assert abs(x - (lo + levels * (hi - lo) / 255))[inside].max() <= bound
+  back = to_float(jnp.asarray(x), (-1.0, 1.0), scale)
+  again = to_stored(np.asarray(back), (-1.0, 1.0), scale)
+  np.testing.assert_allclose(again, x, atol=0 if dtype == "uint16" else (hi - lo) * 2.0**-22)
+  # Again half a unit, of 255 levels.
+  np.testing.assert_allclose(
+    stored_levels(x, scale), np.clip(levels, 0, 255), atol=0.5 * 255 / 3900
+  )
+
+
+def test_pictures_show_what_they_can_and_say_so(caplog):
+  every = Scale("uint16", 0, 510)
+  x = np.array([0, 2, 510, 300, 600], np.uint16).reshape(1, 1, 1, 5)
+  assert to_picture(x, every).tolist() == [[[[0, 1, 255]]]]
+  assert to_picture(x[..., :2], every).tolist() == [[[[0]]]]
+  assert to_picture(x[..., 4:], every).tolist() == [[[[255]]]]
+  sampler, state = make(Example((1, 1, 2), None, (-1.0, 1.0), scale=every))
+  assert sampler.shown(sampler(state, 3)).shape == (3, 1, 1, 1)
+  assert (
+    "pictures show the first 1 of 2 channels of uint16, 0 as black, 510 as white" in caplog.text
+  )
+  gray, state = make(Example((1, 2, 1), None, (-1.0, 1.0)))
+  assert gray.not_shown == "" and gray.shown(gray(state, 3)).dtype == np.uint8
 
 
 def test_points_stay_as_they_are():

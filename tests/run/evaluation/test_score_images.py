@@ -51,6 +51,24 @@ def test_the_number_is_that_of_the_metric_on_these_arrays(files):
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
 
 
+def test_arrays_of_any_type_are_compared_in_the_range_of_the_real_ones(tmp_path):
+  real, fake = (
+    np.random.default_rng(i).integers(100, 4000, (60, 4, 5, 2), np.uint16) for i in (1, 2)
+  )
+  np.save(tmp_path / "real.npy", real)
+  np.savez(tmp_path / "fake.npz", x=fake)
+  names = str(tmp_path / "real.npy"), [str(tmp_path / "fake.npz")]
+  card = score_images(*names, PIXELS, axes="NHWC")
+  levels = lambda x: (x.astype(np.float64) - real.min()) * 255 / (real.max() - real.min())
+  expected = direct(levels(real), levels(fake))
+  assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-4)
+  assert card.protocol["quantised"] == "uint16"
+  with pytest.raises(ValueError, match="axes=NHWC or NCHW"):
+    score_images(*names, PIXELS)
+  with pytest.raises(ValueError, match="axes is for arrays, npy, npz, hdf5"):
+    score_images(f"folder:{tmp_path}", [f"folder:{tmp_path}"], PIXELS, axes="NHWC")
+
+
 def test_several_sets_are_draws(files):
   card = score_images(str(files / "real.npz"), [str(files / "a.npz"), str(files / "b")], PIXELS)
   assert len(card.scores["frechet_distance"]) == 2 and card.protocol["fake"]["count"] == 60

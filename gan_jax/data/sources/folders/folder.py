@@ -24,6 +24,7 @@ import numpy as np
 
 from gan_jax.data.labels import class_names, encode_split, listed
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
+from gan_jax.data.sources.arrays import scale_of
 from gan_jax.data.sources.folders.layout import listing, splits_of
 from gan_jax.data.sources.folders.trees import File
 from gan_jax.data.sources.images import RECOLOUR, RESIZE, Header, read_header, read_image
@@ -51,7 +52,7 @@ def open_folder(argument: str, split: str, options: Options, *, kind: str = "fol
   other = split == "test" and "train" in splits
   training = listing(splits["train"], tell=False)[1] if other else labels
   y, classes = encode_split(name, labels, len(names), training)
-  return _source(name, [splits[split].file(n) for n in names], y, classes, options)
+  return image_source(name, [splits[split].file(n) for n in names], y, classes, options)
 
 
 def _no_split(name: str, root: pathlib.Path, split: str) -> str:
@@ -64,56 +65,79 @@ def _no_split(name: str, root: pathlib.Path, split: str) -> str:
   return f"{what}, or hold some out of the others: --config.data_options.hold_out=0.1"
 
 
-def _source(
+def image_source(
   name: str,
   files: Sequence[File],
   y: np.ndarray | None,
   classes: np.ndarray | None,
   options: Options,
 ) -> Source:
-  """Builds a source of image files and their classes."""
-  shape = _common_shape(files, _in_threads(read_header, files), options)
+  """Builds a source of image files and their classes.
+
+  Args:
+    name: name of the data in error messages.
+    files: [N] images, each with a name of its own.
+    y: places among the classes, int32 [N]; None without labels.
+    classes: labels or names of the classes [K]; None without labels.
+    options: keyword arguments of `load`.
+
+  Raises:
+    ValueError: damaged, oversized or mixed images; names the file.
+  """
+  shape, dtype = _common_shape(files, _in_threads(read_header, files), options)
   decode = functools.partial(_decode, shape=shape, size=options.image_size)
   names = None if classes is None else classes.tolist()
   if names is not None:
     _LOG.info("%s: %d images of %s", name, len(files), listed(names))
-  if len(files) * math.prod(shape) > options.memory_limit:
+  if len(files) * math.prod(shape) * np.dtype(dtype).itemsize > options.memory_limit:
+    scale = scale_of(name, dtype, map(decode, files), options)
 
     def read(indices: np.ndarray) -> Raw:
       raw = {"x": np.stack([decode(files[i]) for i in indices])}
       return raw if y is None else {**raw, "y": y[indices]}
 
     count, called = (None, None) if names is None else (len(names), class_names(names))
-    return Source(name, shape, len(files), count, {}, read=read, class_names=called)
+    return Source(name, shape, len(files), count, {}, read, None, called, scale)
   _LOG.info("%s: decoding %d images", name, len(files))
-  x = np.empty((len(files), *shape), np.uint8)
+  x = np.empty((len(files), *shape), dtype)
 
   def put(i: int) -> None:
     x[i] = decode(files[i])
 
   _in_threads(put, range(len(files)))
-  return table(name, x, y, names)
+  return table(name, x, y, names)._replace(scale=scale_of(name, dtype, x, options))
 
 
 def _common_shape(
   files: Sequence[File], headers: Iterable[Header], options: Options
-) -> tuple[int, int, int]:
-  """Checks that all images fit together and returns the shape they will have."""
+) -> tuple[tuple[int, int, int], str]:
+  """Checks that all images fit together and returns the shape and type they will have."""
+  types: dict[str, File] = {}
   sizes: dict[tuple[int, int], File] = {}  # of each kind of image, the first example
   kinds: dict[int, File] = {}
   several: list[File] = []
   for file, header in zip(files, headers, strict=True):
     sizes.setdefault((header.height, header.width), file)
     kinds.setdefault(header.channels, file)
+    types.setdefault(header.dtype, file)
     several += [file] if header.frames else []
   if several:
     _LOG.warning(
       "%d files are animated or have several pages (%s): the first image of each is used",
       *(len(several), several[0]),
     )
-  channels = options.channels or _common_channels(kinds)
+  if len(types) > 1:
+    listed_types = ", ".join(f"{file} is {dtype}" for dtype, file in types.items())
+    raise ValueError(f"the images differ in type: {listed_types}; convert them to one")
+  (dtype,) = types
+  channels = options.channels or _common_channels(kinds, dtype)
+  if (dtype != "uint8" or max(kinds) > 4) and {*kinds} != {channels}:
+    raise ValueError(
+      f"{next(iter(kinds.values()))} has {next(iter(kinds))} channels of {dtype}, which are not"
+      f" turned into {channels}: leave out --config.data_options.channels"
+    )
   if options.image_size:
-    return options.image_size, options.image_size, channels
+    return (options.image_size, options.image_size, channels), dtype
   if len(sizes) > 1:
     (a, at_a), (b, at_b) = list(sizes.items())[:2]
     more = f" ({len(sizes)} sizes in all)" if len(sizes) > 2 else ""
@@ -122,14 +146,15 @@ def _common_shape(
       f" {RESIZE}"
     )
   ((height, width),) = sizes
-  return height, width, channels
+  return (height, width, channels), dtype
 
 
-def _common_channels(first: Mapping[int, File]) -> int:
+def _common_channels(first: Mapping[int, File], dtype: str) -> int:
   name = {1: "gray", 2: "gray with transparency", 3: "colour", 4: "colour with transparency"}
-  if len(first) == 1 and (only := next(iter(first))) in (1, 3):
+  if len(first) == 1 and ((only := next(iter(first))) in (1, 3) or only > 4 or dtype != "uint8"):
     return only
-  what = ", ".join(f"{path} is {name[channels]}" for channels, path in first.items())
+  described = lambda channels: name.get(channels, f"of {channels} channels")
+  what = ", ".join(f"{path} is {described(channels)}" for channels, path in first.items())
   raise ValueError(f"{what}: {RECOLOUR}")
 
 

@@ -1,5 +1,6 @@
 """Files below a folder or in a zip, by their names from there on, as if both were the same."""
 
+import io
 import os
 import pathlib
 import zipfile
@@ -32,7 +33,28 @@ class Member(NamedTuple):
     return f"{self.archive.filename}/{self.name}"
 
 
-File = pathlib.Path | Member
+class Content(NamedTuple):
+  """A file within another, whose bytes are in memory or mapped there.
+
+  Attributes:
+    where: name of both, for messages.
+    content: its bytes.
+  """
+
+  where: str
+  content: bytes | memoryview
+
+  def open(self, mode: str = "rb") -> IO[bytes]:
+    """Opens it to be read."""
+    del mode
+    return io.BytesIO(self.content)
+
+  def __str__(self) -> str:
+    """Names both files."""
+    return self.where
+
+
+File = pathlib.Path | Member | Content
 
 
 class Tree(NamedTuple):

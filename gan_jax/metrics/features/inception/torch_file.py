@@ -8,12 +8,13 @@ import collections
 import io
 import math
 import pickle
-import pickletools
 import reprlib
 import zipfile
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from gan_jax.files import check_pickle
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of files by PyTorch before 1.6
 
@@ -74,7 +75,7 @@ class _Unpickler(pickle.Unpickler):
 
   def load(self) -> Any:
     start = self._file.tell()
-    _check_pickle(self._file)
+    check_pickle(self._file)
     self._file.seek(start)
     return super().load()
 
@@ -90,20 +91,6 @@ class _Unpickler(pickle.Unpickler):
       asked = reprlib.repr(pid)  # which could be longer than there is memory
       raise pickle.UnpicklingError(f"it asks for {asked}, which weights do not need")
     return self.storages.setdefault(key, _Storage(key, dtype, size))
-
-
-def _check_pickle(file: io.BytesIO) -> None:
-  """Refuses a pickle of which a few bytes make Python take memory without end.
-
-  It makes room for as many remembered objects as the largest number of one, and for as many bytes
-  as one is said to have, before it looks whether they are there.
-  """
-  most = len(file.getbuffer())
-  for code, argument, _ in pickletools.genops(file):
-    if code.name.endswith("PUT") and int(argument or 0) > most:
-      raise pickle.UnpicklingError("it remembers more objects than it has")
-    if code.name in ("BYTEARRAY8", "NEXT_BUFFER", "READONLY_BUFFER", "DUP"):
-      raise pickle.UnpicklingError(f"it has {code.name}, which weights do not need")
 
 
 def _legacy(content: bytes) -> tuple[Any, dict[str, bytes]]:

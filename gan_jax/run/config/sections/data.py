@@ -1,5 +1,6 @@
 """The data of a run: where they are, which of them are trained on, and as what they are seen."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,17 +11,24 @@ from gan_jax.data.example import Example
 from gan_jax.run.config.sections.games import kind_of
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
 
+_LOG = logging.getLogger(__name__)
+
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
 KEYS: Keys = {
   "batch_size": Key(64, "examples in a minibatch, over all devices", at_least(1)),
   "data": Key(
     "mnist10k",
-    "data set: mnist10k, folder:DIR, npz:FILE, idx:DIR, tfds:NAME, ring8; of translators two, A|B",
+    "data set: mnist10k, folder:DIR, npz:FILE, parquet:DIR, tfds:NAME, ...; of translators A|B",
   ),
   "data_options": {
     "image_size": Key(0, "pixels of a side to resize and crop to; 0 keeps the images' own"),
     "channels": Key(0, "1 for gray, 3 for colour; 0 keeps the images' own"),
+    "label": Key("", "which labels, of data that have several, such as coarse_label"),
+    "axes": Key("", "order of an array's axes, NHWC, NCHW or NHW; '' reads what is certain"),
+    "value_range": Key(
+      (0.0, 0.0), "stored values that pixel_range stands for, not of uint8; (0, 0) measures them"
+    ),
     "examples": Key(0, "examples to train on, the first so many; 0 for all"),
     "hold_out": Key(0.0, "share of the examples that is the test split, of data that have none"),
     "data_dir": Key("", "where tfds: keeps its data, and where relative paths of others start"),
@@ -109,8 +117,10 @@ def _splits(
   """
   options = config.data_options
   where: dict[str, Any] = {
-    key: options[key] or None for key in ("image_size", "channels", "data_dir", "manual_dir")
+    key: options[key] or None
+    for key in ("image_size", "channels", "data_dir", "manual_dir", "label", "axes")
   }
+  where["value_range"] = tuple(options.value_range) if any(options.value_range) else None
   if within:
     train = data.load(f"{name}/train{within}", "train", **where)
     try:
@@ -127,6 +137,11 @@ def _splits(
     train, test = _hold_out(train, test, options.hold_out, config.batch_size)
   if config.conditional:
     data.warn_unseen(train)
+  if train.scale != data.UINT8:
+    _LOG.warning(
+      "%s: images of %s; the values %g and %g become %g and %g, and others lie between or beyond",
+      *(name, *train.scale, *options.pixel_range),
+    )
   return Splits(train, test)
 
 
@@ -173,7 +188,13 @@ def _batches(config: ConfigDict, train: data.Source) -> data.Batches:
 
 def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
   """Describes an example of the training data, as the networks of a complete config see it."""
-  train = next(iter(splits.values())).train
+  sources = [train for train, _ in splits.values()]
+  train = sources[0]
+  if other := [source for source in sources if source.scale != train.scale]:
+    raise ValueError(
+      f"{train.name} has values {train.scale}, and {other[0].name} {other[0].scale}: expected one"
+      " range of all; give it by --config.data_options.value_range"
+    )
   crop, shape = config.data_options.crop, tuple(train.shape)
   return Example(
     (crop, crop, *shape[2:]) if crop else shape,
@@ -181,4 +202,5 @@ def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
     tuple(config.data_options.pixel_range) if len(train.shape) == 3 else None,
     train.class_names if config.conditional else None,
     kind_of(config).domains,
+    train.scale,
   )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data import Source, take
+from gan_jax.data import Source, stored_levels, take
 from gan_jax.metrics import class_shares
 from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, extract_cached, forward
@@ -32,7 +32,10 @@ def by_features(
   splits = {"train": train, "test": test}
   real, other = splits.pop(how.real), next(iter(splits.values()))
   assert real is not None
-  points, examples = how.features is POINTS, _ordered(bounded(real))
+  points = how.features is POINTS
+  # Images other than uint8 are compared as floats from 0 to 255, all by the same range.
+  levels = lambda of: _ordered({**of, "x": stored_levels(of["x"], train.scale)})
+  examples = levels(bounded(real))
   _check_examples(how, examples, fake["count"], other)
   extractor = how.features.make(ExtractorInputs(train, test, how.weights))
   see = lambda x: {"features": x} if points else extract(extractor, x)
@@ -41,7 +44,7 @@ def by_features(
   labels = bounded(train).get("y")
   reference = Reference(
     real=see_real(examples),
-    train_features=functools.cache(lambda: see_real(_ordered(bounded(learned or train)))),
+    train_features=functools.cache(lambda: see_real(levels(bounded(learned or train)))),
     shares=None if labels is None else class_shares(labels, train.num_classes or 0),
     names=train.classes,
   )
@@ -52,7 +55,8 @@ def by_features(
   embed = lambda x: forward(extractor, x)["features"]
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:
-    fakes = _ordered(draw_samples(sample, fake, real.shape, np.float32 if points else np.uint8))
+    dtype = np.float32 if points else train.scale.dtype
+    fakes = levels(draw_samples(sample, fake, real.shape, dtype))
     samples = _feature_set(fakes, see(fakes["x"]))._replace(paths=_paths(how, walk, embed, fake))
     return {name: value for score in prepared.values() for name, value in score(samples).items()}
 
@@ -61,7 +65,7 @@ def by_features(
     card["classes"] = dict(zip(train.class_names, reference.shares.round(4).tolist(), strict=True))
   first, metric = next(iter(how.metrics.items()))
   if other is not None and other.size and not metric.walks:
-    stand_in = _ordered(take(other, min(other.size, fake["count"])))  # as many as will be drawn
+    stand_in = levels(take(other, min(other.size, fake["count"])))  # as many as will be drawn
     floor = prepared[first](see_real(stand_in))
     card["floor"] = {**floor, "split": next(iter(splits)), "count": len(stand_in["x"])}
   better = {k: v for metric in how.metrics.values() for k, v in metric.better.items()}

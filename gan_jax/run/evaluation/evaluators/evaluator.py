@@ -88,7 +88,7 @@ class Evaluator(NamedTuple):
 
 
 def draw_samples(
-  sample: SampleFn, fake: Mapping[str, int], shape: tuple[int, ...], dtype: type
+  sample: SampleFn, fake: Mapping[str, int], shape: tuple[int, ...], dtype: type | str
 ) -> Mapping[str, np.ndarray]:
   """Draws the examples to be scored and checks that they look like the data."""
   samples = sample(fake["count"], fake["seed"])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gan_jax.data import MIXTURES, Source
+from gan_jax.data import MIXTURES, UINT8, Source
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.evaluation.evaluators.features import (
@@ -83,6 +83,8 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
     lack = "there is no test split"
     if test is not None:
       lack = f"the test split has examples {test.shape}, and the training split {train.shape}"
+      if test.shape == train.shape:
+        lack = f"the test split is of {test.scale.dtype}, the training split of {train.scale.dtype}"
   if real == "test" and lack:
     raise ValueError(
       f"{train.name}: {lack}, and scores against it were asked for: {HOLD_OUT}, or score against"
@@ -103,6 +105,11 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
       )
     features = POINTS
     metrics = metrics or _named("sliced_wasserstein", "frechet")
+  if features is not None and features.reads_file and train.shape[-1] not in (1, 3):
+    raise ValueError(
+      f"{train.name} has {train.shape[-1]} channels, and the network of these features sees 1 or 3;"
+      f" {OTHER_FEATURES}"
+    )
   if features is None or features.needs_labels:
     reason = _unclassified(train, None if lack else test)
     if reason and features is not None:
@@ -117,7 +124,8 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
 
 def usable(train: Source, test: Source | None) -> Source | None:
   """Returns the test split if it is of the same kind as the training split."""
-  return test if test is not None and test.shape == train.shape else None
+  kind = lambda source: (source.shape, source.scale.dtype)
+  return test if test is not None and kind(test) == kind(train) else None
 
 
 def is_stacked(source: Source) -> bool:
@@ -136,6 +144,8 @@ def _unclassified(train: Source, test: Source | None) -> str | None:
     return "there is but one class, and a classifier has nothing to tell apart"
   if test is not None and (test.num_classes is None or test.num_classes > train.num_classes):
     return f"there are {train.num_classes} classes, and in the test split {test.num_classes}"
+  if train.scale != UINT8:
+    return f"images of {train.scale.dtype} are not for the classifier"
   if min(train.shape[:2]) < classifier.SMALLEST:
     return f"images of {train.shape[:2]} pixels are too small for the classifier"
   return None

@@ -140,9 +140,10 @@ class Logger:
     labels = None if classes is None else by_class(n, classes)
     if self._sampler.translates:
       inputs = self._sampler.latents(max(1, n // 4), experiment.config.seed)
-      return plots.sequences(self._sampler.translations(state, inputs))
+      return plots.sequences(self._sampler.shown(self._sampler.translations(state, inputs)))
     x = self._sampler(state, n, seed=experiment.config.seed, labels=labels)
     source = experiment.batches.source
+    x = self._sampler.shown(x)
     return plots.picture(x, real=take(source, n)["x"] if source.size is None else None)
 
   def _draw_curves(self) -> None:

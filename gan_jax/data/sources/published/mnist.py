@@ -15,7 +15,7 @@ import numpy as np
 
 from gan_jax.data.labels import encode, encode_split
 from gan_jax.data.source import MEMORY_LIMIT, NoSplitError, Options, Source, table
-from gan_jax.data.sources.arrays import read_npz
+from gan_jax.data.sources.containers.npz import read_npz
 from gan_jax.data.sources.images import fit_all
 
 _LOG = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Makes the bundled digits from MNIST's own files.
 
-    python -m gan_jax.data.sources.bundle IDX_DIR OUT_DIR
+    python -m gan_jax.data.sources.published.bundle IDX_DIR OUT_DIR
 
 Of the n digits of each class in a split, the ones at places k * n // m, k = 0 .. m-1, are taken
 (m = 1000 for training, 200 for test) and kept in file order. Even spacing keeps both populations of
@@ -14,7 +14,7 @@ import pathlib
 import numpy as np
 
 from gan_jax.data.source import Raw
-from gan_jax.data.sources.mnist import BUNDLED, find_idx, read_idx
+from gan_jax.data.sources.published.mnist import BUNDLED, find_idx, read_idx
 
 PER_CLASS = {"train": 1000, "test": 200}
 
@@ -39,7 +39,7 @@ def bundle(folder: pathlib.Path) -> Raw:
 def main() -> None:
   """Writes mnist10k.npz and its checksum."""
   parser = argparse.ArgumentParser(
-    prog="python -m gan_jax.data.sources.bundle", description=__doc__
+    prog="python -m gan_jax.data.sources.published.bundle", description=__doc__
   )
   parser.add_argument("idx_dir", type=pathlib.Path, help="a folder with MNIST's four idx files")
   parser.add_argument("out_dir", type=pathlib.Path, help="where to write")

@@ -1,0 +1,1 @@
+"""Data sets in the files that their authors publish, one a file."""
