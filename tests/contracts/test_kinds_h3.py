@@ -16,7 +16,10 @@ from gan_jax.game.play import init, play_round
 from gan_jax.run.experiment import build
 from gan_jax.run.training import train
 
-OWNERS = {"info_gan": {"discriminator": ("discriminator",), "generator": ("generator", "q")}}
+OWNERS = {
+  "info_gan": {"discriminator": ("discriminator",), "generator": ("generator", "q")},
+  "ac_gan": {"discriminator": ("discriminator",), "generator": ("generator",)},
+}
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 

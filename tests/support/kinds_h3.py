@@ -29,4 +29,11 @@ def info_gan() -> ConfigDict:
   return config
 
 
-KINDS: dict[str, Callable[[], ConfigDict]] = {"info_gan": info_gan}
+def ac_gan() -> ConfigDict:
+  config = _tiny("ac_gan")
+  config.discriminator = network("auxiliary_mlp_discriminator", hidden=(8,))
+  config.latent.dim = 2
+  return config
+
+
+KINDS: dict[str, Callable[[], ConfigDict]] = {"info_gan": info_gan, "ac_gan": ac_gan}

@@ -106,12 +106,13 @@ def free_numbers(config: ConfigDict) -> dict[str, float]:
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
-  return two_player(
-    latent=_latent(config.latent),
-    truncate=truncate_normal if is_standard_normal(config) else None,
-    packing=config.packing,
-    **arguments(config, example),
-  )
+  return two_player(packing=config.packing, **latents(config), **arguments(config, example))
+
+
+def latents(config: ConfigDict) -> dict[str, Any]:
+  """Builds the arguments of `two_player` that are of its latents."""
+  truncate = truncate_normal if is_standard_normal(config) else None
+  return {"latent": _latent(config.latent), "truncate": truncate}
 
 
 def arguments(config: ConfigDict, example: Example) -> dict[str, Any]:
