@@ -1,6 +1,16 @@
-"""InfoGAN on MNIST: a categorical code finds the digits, continuous codes their slant and width.
+"""InfoGAN on real MNIST digits: a categorical code and two continuous ones.
 
-Paper:    Chen et al. 2016 (arXiv:1606.03657), with a Q of its own, a smaller DCGAN and R1.
+Paper:    Chen et al. 2016 (arXiv:1606.03657), with a small DCGAN, R1, and 2 entries of noise.
+Command:  launch/run train --config=experiments/mnist_info_gan.py --workdir=runs/info
+          python -m experiments.reproduce.info_gan runs/info --out=codes.png
+Hardware: 2 cores of an Intel Xeon that others kept busy, jax 0.10.2
+Time:     about 200 s for 2,340 rounds
+Score:    one seed: 54.1% of 2,000 fakes are of the class that the value of their categorical code
+          is matched with, as the repository's classifier sees them. The paper reports an error of
+          5%, on test digits, which is not reached: Q reads the categorical code in fakes (0.0005
+          nats are left), but continuous codes change the digit too. With 4 entries of noise and
+          0.03 for continuous codes 48.8% (2,500 rounds); with 62, and the default weights, 33.4%
+          (1,500 rounds).
 """
 
 from ml_collections import ConfigDict
@@ -12,11 +22,11 @@ def get_config() -> ConfigDict:
   config = default_config("info_gan")
   config.data = "mnist10k"
   config.batch_size = 64
-  config.rounds = 2500
+  config.rounds = 2340
 
   # Of little noise, as a digit that is noise is none that the code has to be.
-  config.codes.noise, config.codes.categorical, config.codes.continuous = 4, (10,), 2
-  config.weights.categorical, config.weights.continuous = 0.5, 0.03
+  config.codes.noise, config.codes.categorical, config.codes.continuous = 2, (10,), 2
+  config.weights.categorical, config.weights.continuous = 0.5, 0.05
   config.generator = network("dcgan_generator", width=16, dtype="bfloat16")
   config.discriminator = network(
     "auxiliary_dcgan_discriminator", width=16, norm="batch", dtype="bfloat16"
