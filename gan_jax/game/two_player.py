@@ -55,6 +55,7 @@ from gan_jax.losses.objectives import (
 
 Terms = Mapping[str, tuple[Weight, TermLike]]
 Outputs = dict[str, jax.Array]  # of a discriminator, by name
+FEATURES = "features"  # that of its outputs which encoders are called with
 
 
 def two_player(
@@ -73,6 +74,7 @@ def two_player(
   packing: int = 1,
   joint: bool = False,
   instance_noise: Weight = 0.0,
+  encoders: Mapping[str, nn.Module] | None = None,
   remat: bool = False,
 ) -> Game:
   """Builds a game of a generator and a discriminator.
@@ -99,6 +101,9 @@ def two_player(
     instance_noise: standard deviation, in units of the data, of Gaussian noise that is added to
       all inputs of the discriminator; a number, or a schedule over rounds (Sønderby et
       al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862).
+    encoders: networks that the generator's player owns too, name -> module. They are called as
+      `net(x, y, train=)` with fakes, or, where the discriminator returns "features" of them, with
+      these; `Match.fake_outputs` has their outputs by name.
     remat: whether activations are recomputed for gradients, which takes time, instead of kept,
       which takes memory.
 
@@ -122,8 +127,13 @@ def two_player(
       f"packing = {shown(packing)}: expected m >= 1, and m = 1 for a conditional game, "
       "where the packed examples would have m different labels"
     )
+  if encoders and packing > 1:
+    raise ValueError(f"packing = {packing}, and encoders take one example: leave one of them out")
   noise = None if isinstance(instance_noise, int | float) and not instance_noise else instance_noise
-  nets = _Networks(generator, discriminator, latent, conditional, packing, joint, noise, remat)
+  encoders = encoders or {}
+  nets = _Networks(
+    generator, discriminator, latent, conditional, packing, joint, noise, encoders, remat
+  )
   # One function object for both players: moves at once share its evaluation (see `core.losses_of`).
   forward = functools.partial(_forward, nets)
 
@@ -132,7 +142,8 @@ def two_player(
     objective = minimise(forward, terms, player=name, observe=observe, observed=observed)
     # Labels are real data; so are batch statistics that real and fake examples share.
     uses_data = objective.uses_real or conditional or joint
-    return Player((name,), objective, optimizers[name], uses_data)
+    owns = (name, *nets.encoders) if name == "generator" else (name,)
+    return Player(owns, objective, optimizers[name], uses_data)
 
   game = Game(
     init=functools.partial(_init, nets),
@@ -170,6 +181,7 @@ class _Networks(NamedTuple):
   packing: int
   joint: bool
   instance_noise: Weight | None
+  encoders: Mapping[str, nn.Module]
   remat: bool
 
   def labels(self, batch: Batch) -> jax.Array | None:
@@ -190,9 +202,14 @@ def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carrie
   except Exception:
     _check_not_exchanged(nets, z, x, y)
     raise
-  logits, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
-  _check_logits(logits["logits"] if isinstance(logits, Mapping) else logits, x)
-  return split_variables({"generator": generator, "discriminator": discriminator})
+  out, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
+  outputs = _named(out)
+  _check_logits(outputs.get("logits"), x)
+  initial = {"generator": generator, "discriminator": discriminator}
+  for name, net in nets.encoders.items():
+    features = outputs.get(FEATURES, x)
+    initial[name] = net.init(_key_of(key, name), features, y, train=False)
+  return split_variables(initial)
 
 
 def _generate(
@@ -227,7 +244,7 @@ def _forward(
   def apply(
     name: str, params: PyTree, stats: PyTree, x: jax.Array, y: Any, key: jax.Array
   ) -> tuple[Any, PyTree]:
-    net = getattr(nets, name)
+    net = {"generator": nets.generator, "discriminator": nets.discriminator, **nets.encoders}[name]
     return train_network(net, name, params, stats, x, y, key, context, nets.remat)
 
   def generate(z: jax.Array) -> tuple[jax.Array, PyTree]:
@@ -239,10 +256,10 @@ def _forward(
 
   def discriminate(x: jax.Array, y: Any, stats: PyTree, key: jax.Array) -> tuple[Outputs, PyTree]:
     out, new_stats = apply("discriminator", params["discriminator"], stats, x, y, key)
-    outputs = out if isinstance(out, Mapping) else {"logits": out}
+    outputs = _named(out)
     _check_logits(outputs.get("logits"), x)
     # Losses and penalties are in float32, whatever dtype the network computes in.
-    return jax.tree.map(lambda x: x.astype(jnp.float32), dict(outputs)), new_stats
+    return jax.tree.map(lambda x: x.astype(jnp.float32), outputs), new_stats
 
   fake, g_stats = generate(z)
   _check_fakes(fake, real)
@@ -254,6 +271,11 @@ def _forward(
     # Running statistics move twice, by real examples and then by fakes.
     real_outputs, d_stats = discriminate(real, y, stats, real_key)
     fake_outputs, d_stats = discriminate(fake, y, d_stats, fake_key)
+  new_stats = {"generator": g_stats, "discriminator": d_stats}
+  for name in nets.encoders:
+    features, key = fake_outputs.get(FEATURES, fake), _key_of(generator_key, name)
+    code, new_stats[name] = apply(name, params[name], carried[name], features, y, key)
+    fake_outputs[name] = code.astype(jnp.float32)
   match = Match(
     real=real,
     fake=fake,
@@ -272,15 +294,24 @@ def _forward(
     real_outputs=real_outputs,
     fake_outputs=fake_outputs,
   )
-  return match, {"generator": g_stats, "discriminator": d_stats}
+  return match, new_stats
+
+
+def _key_of(key: jax.Array, name: str) -> jax.Array:
+  """Derives a key from a name, by a hash that is the same in every process, unlike Python's own."""
+  return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def _named(out: Any) -> Outputs:
+  """Returns the outputs of a discriminator by name."""
+  return dict(out) if isinstance(out, Mapping) else {"logits": out}
 
 
 def _add_noise(std: Weight | None, x: jax.Array, kind: str, context: StepContext) -> jax.Array:
   """Adds instance noise, drawn for each example from a key of its own."""
   if std is None:
     return x
-  # A hash that is the same in every process, which that of Python's strings is not.
-  key = jax.random.fold_in(context.key, zlib.crc32(kind.encode()))
+  key = _key_of(context.key, kind)
   draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
   scale = std(context.round) if callable(std) else std
   return x + scale * draw(context.example_keys(key, x.shape[0]))

@@ -2,14 +2,17 @@
 
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
-where `num_classes` is given. A translator returns images of images; the discriminators beside it
-return maps of logits. State beside the parameters is in the collection "batch_stats"; randomness in
-training comes from the key "dropout".
+where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
+translator returns images of images; the discriminators beside it return maps of logits. State
+beside the parameters is in the collection "batch_stats"; randomness in training comes from the key
+"dropout".
 """
 
 import flax.linen as nn
 
+from gan_jax.nets.auxiliary import AuxiliaryDCGANDiscriminator, AuxiliaryMLPDiscriminator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_jax.nets.encoders import DCGANEncoder, MLPEncoder
 from gan_jax.nets.mlp import (
   GoodfellowDiscriminator,
   GoodfellowGenerator,
@@ -43,7 +46,13 @@ OF_TRANSLATION: dict[str, type[nn.Module]] = {  # which take no labels
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
 }
-NETWORKS |= OF_TRANSLATION
+OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for outputs
+  "auxiliary_mlp_discriminator": AuxiliaryMLPDiscriminator,
+  "auxiliary_dcgan_discriminator": AuxiliaryDCGANDiscriminator,
+  "mlp_encoder": MLPEncoder,
+  "dcgan_encoder": DCGANEncoder,
+}
+NETWORKS |= OF_TRANSLATION | OF_CODES
 
 
 def roles() -> list[str]:

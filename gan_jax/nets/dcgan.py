@@ -88,14 +88,20 @@ class DCGANDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps images x [B, H, W, C], C arbitrary, (and labels y [B]) to logits [B], float32."""
-    stages = STAGES[image_size(x.shape[1:], STAGES)]
     labels = labels_for(self.num_classes, y)
-    options = layer_options(self.norm, self.dtype) | {"kernel_init": INIT}
-    hidden = options | {"use_bias": self.norm in ("spectral", "none")}  # others shift by themselves
-    x = nn.leaky_relu(StridedConv(self.width, **options)(x, train=train), 0.2)
-    for stage in range(1, stages):
-      x = StridedConv(self.width * 2**stage, **hidden)(x, train=train)
-      x = Norm(self.norm, self.axis_name, self.dtype)(x, train=train)
-      x = nn.leaky_relu(x, 0.2)
-    head = Logit(spectral=options["spectral"], kernel_init=INIT)
-    return head(x.reshape(x.shape[0], -1), labels, train=train)
+    features = dcgan_features(self, x, train=train)
+    head = Logit(spectral=self.norm == "spectral", kernel_init=INIT)
+    return head(features, labels, train=train)
+
+
+def dcgan_features(net: Any, x: jax.Array, *, train: bool) -> jax.Array:
+  """Computes features [B, F] of images within a network with the fields of `DCGANDiscriminator`."""
+  stages = STAGES[image_size(x.shape[1:], STAGES)]
+  options = layer_options(net.norm, net.dtype) | {"kernel_init": INIT}
+  hidden = options | {"use_bias": net.norm in ("spectral", "none")}  # others shift by themselves
+  x = nn.leaky_relu(StridedConv(net.width, **options)(x, train=train), 0.2)
+  for stage in range(1, stages):
+    x = StridedConv(net.width * 2**stage, **hidden)(x, train=train)
+    x = Norm(net.norm, net.axis_name, net.dtype)(x, train=train)
+    x = nn.leaky_relu(x, 0.2)
+  return x.reshape(x.shape[0], -1)

@@ -79,12 +79,17 @@ class MLPDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps examples x [B, ...] (and labels y [B]) to logits [B], float32."""
-    activation = lookup(ACTIVATIONS, self.activation, "activation")
     labels = labels_for(self.num_classes, y)
-    x = x.reshape(x.shape[0], -1)
-    for features in self.hidden:
-      x = activation(Dense(features, dtype=self.dtype)(x))
-    return Logit()(x, labels, train=train)
+    return Logit()(mlp_features(self, x), labels, train=train)
+
+
+def mlp_features(net: Any, x: jax.Array) -> jax.Array:
+  """Computes features [B, F] of examples in a network with the fields of `MLPDiscriminator`."""
+  activation = lookup(ACTIVATIONS, net.activation, "activation")
+  x = x.reshape(x.shape[0], -1)
+  for features in net.hidden:
+    x = activation(Dense(features, dtype=net.dtype)(x))
+  return x
 
 
 class GoodfellowGenerator(nn.Module):

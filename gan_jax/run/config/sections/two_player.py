@@ -67,14 +67,19 @@ def keys() -> Keys:
 
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
+  check_players(config)
+  if config.batch_size % config.packing:
+    raise ValueError(
+      f"config.packing = {config.packing} does not divide config.batch_size = {config.batch_size}"
+    )
+
+
+def check_players(config: ConfigDict) -> None:
+  """Refuses turns, averages and rules that contradict each other."""
   if config.simultaneous and config.k != 1:
     raise ValueError(
       f"config.simultaneous and config.k = {config.k} contradict each other: "
       "in a simultaneous turn both players move once; set one of them"
-    )
-  if config.batch_size % config.packing:
-    raise ValueError(
-      f"config.packing = {config.packing} does not divide config.batch_size = {config.batch_size}"
     )
   optimizers.check_average(config.average)
   discriminator = config.optimizers.discriminator
@@ -101,6 +106,28 @@ def free_numbers(config: ConfigDict) -> dict[str, float]:
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
+  return two_player(packing=config.packing, **latents(config), **arguments(config, example))
+
+
+def latents(config: ConfigDict) -> dict[str, Any]:
+  """Builds the arguments of `two_player` that are of its latents."""
+  truncate = truncate_normal if is_standard_normal(config) else None
+  return {"latent": _latent(config.latent), "truncate": truncate}
+
+
+def arguments(config: ConfigDict, example: Example) -> dict[str, Any]:
+  """Builds the arguments of `two_player` that all games of two players have in common.
+
+  Args:
+    config: complete config.
+    example: shape, classes and pixel range of the data.
+
+  Returns:
+    The arguments by name: all but the latents and the packing.
+
+  Raises:
+    ValueError: for an unknown name or a value out of range.
+  """
   if config.conditional and example.num_classes is None:
     raise ValueError(
       f"config.conditional is set, but {config.data!r} has no labels; "
@@ -124,23 +151,20 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     discriminator = networks.build_network(config.discriminator, num_classes=example.num_classes)
   with naming("config.instance_noise.std"):
     noise = optimizers.number(config.instance_noise.std)
-  return two_player(
-    generator,
-    discriminator,
-    loss=loss,
-    regularizers=terms.build(config, "regularizers", example),
-    generator_regularizers=terms.build(config, "generator_regularizers", example),
-    optimizers=built,
-    latent=_latent(config.latent),
-    truncate=truncate_normal if is_standard_normal(config) else None,
-    turns=_turns(config),
-    averages=optimizers.build_averages(config.average, "generator"),
-    conditional=config.conditional,
-    packing=config.packing,
-    joint=config.joint,
-    instance_noise=noise,
-    remat=config.remat,
-  )
+  return {
+    "generator": generator,
+    "discriminator": discriminator,
+    "loss": loss,
+    "regularizers": terms.build(config, "regularizers", example),
+    "generator_regularizers": terms.build(config, "generator_regularizers", example),
+    "optimizers": built,
+    "turns": _turns(config),
+    "averages": optimizers.build_averages(config.average, "generator"),
+    "conditional": config.conditional,
+    "joint": config.joint,
+    "instance_noise": noise,
+    "remat": config.remat,
+  }
 
 
 def _turns(config: ConfigDict) -> tuple[Turn, ...]:

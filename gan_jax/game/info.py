@@ -1,0 +1,180 @@
+"""InfoGAN: latents that hold codes, and a network Q that reads them in fakes.
+
+Chen et al. 2016, arXiv:1606.03657. The generator is paid for codes that can be read: it maximises a
+lower bound of the mutual information of codes and fakes, E log Q(c|x) + H(c). As in the paper, Q is
+a few layers on the discriminator's features, if it returns "features"; else Q reads the fakes
+themselves. The generator's player owns Q. As in the published code, the bound is in the loss of the
+discriminator too, which moves the layers that Q shares.
+
+    adam = optax.adam(2e-4, b1=0.5)
+    game = info_gan(
+      generator, discriminator, q, codes=Codes(62, (10,), 2),
+      loss=losses.non_saturating, optimizers={"discriminator": adam, "generator": adam},
+    )
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+
+from gan_jax.checks import is_integer, shown
+from gan_jax.game.core import Game
+from gan_jax.game.two_player import Terms, two_player
+from gan_jax.losses.objectives import Match, TermLike, Weight, stateless
+
+Q = "q"  # name of the network that reads codes
+WEIGHTS = {"categorical": 1.0, "continuous": 0.1}
+
+
+class Codes(NamedTuple):
+  """The latents of InfoGAN and their prior.
+
+  A latent is noise, then one-hot categorical codes, then continuous codes. Noise and continuous
+  codes are uniform in [-1, 1], as in the published code.
+
+  Attributes:
+    noise: entries of noise.
+    categorical: number of classes of each categorical code.
+    continuous: number of continuous codes.
+  """
+
+  noise: int = 62
+  categorical: tuple[int, ...] = (10,)
+  continuous: int = 2
+
+  def sample(self, keys: jax.Array) -> jax.Array:
+    """Samples latents [n, d], one for each key of [n]."""
+
+    def one(key: jax.Array) -> jax.Array:
+      key, *class_keys = jax.random.split(key, 1 + len(self.categorical))
+      uniform = jax.random.uniform(key, (self.noise + self.continuous,), minval=-1.0)
+      classes = [
+        jax.nn.one_hot(jax.random.randint(class_key, (), 0, size), size)
+        for class_key, size in zip(class_keys, self.categorical, strict=True)
+      ]
+      return jnp.concatenate([uniform[: self.noise], *classes, uniform[self.noise :]])
+
+    return jax.vmap(one)(keys)
+
+  @property
+  def size(self) -> int:
+    """Entries of all codes, without noise."""
+    return sum(self.categorical) + self.continuous
+
+  def split(self, x: jax.Array) -> tuple[list[jax.Array], jax.Array]:
+    """Splits codes, of latents or of Q, into categorical and continuous ones.
+
+    Args:
+      x: latents, or outputs of Q, [B, d]; the last `size` entries of each are codes.
+
+    Returns:
+      ([B, classes] of each categorical code, [B, continuous]).
+    """
+    ends = np.cumsum(self.categorical).tolist()
+    *classes, rest = jnp.split(x[:, x.shape[1] - self.size :], ends, axis=1)
+    return classes, rest
+
+
+def info_gan(
+  generator: nn.Module,
+  discriminator: nn.Module,
+  q: nn.Module,
+  *,
+  codes: Codes,
+  weights: Mapping[str, Weight] = WEIGHTS,
+  regularizers: Terms | None = None,
+  generator_regularizers: Terms | None = None,
+  **options: Any,
+) -> Game:
+  """Builds the game of a generator whose codes can be read in its fakes.
+
+  Args:
+    generator: module of `two_player`.
+    discriminator: likewise; one that returns "features" shares them with Q.
+    q: module called as `net(x, y, train=)` with features or fakes, to [B, codes.size]: logits of
+      categorical codes, then means of continuous ones.
+    codes: latents.
+    weights: weights of -log Q of "categorical" and "continuous" codes. The paper has 1 for
+      categorical codes and less for continuous ones.
+    regularizers: further terms of the discriminator's loss.
+    generator_regularizers: further terms of the generator's loss.
+    **options: other options of `two_player`, but for latents and packing.
+
+  Returns:
+    The game; the generator's player owns "generator" and "q".
+
+  Raises:
+    ValueError: for arguments of another kind.
+  """
+  check_codes(codes)
+  if not isinstance(weights, Mapping) or set(weights) != set(WEIGHTS):
+    raise ValueError(f"weights are {shown(weights)}: expected them of {' and '.join(WEIGHTS)}")
+  terms = {"categorical": categorical(codes)} if codes.categorical else {}
+  terms |= {"continuous": continuous(codes)} if codes.continuous else {}
+  weighted = {name: (weights[name], term) for name, term in terms.items()}
+  game = two_player(
+    generator,
+    discriminator,
+    latent=codes.sample,
+    encoders={Q: q},
+    regularizers={**weighted, **(regularizers or {})},
+    generator_regularizers={**weighted, **(generator_regularizers or {})},
+    **options,
+  )
+  return game._replace(headline={**game.headline, **{n: f"generator/{n}" for n in terms}})
+
+
+def categorical(codes: Codes) -> TermLike:
+  """Builds the term -log Q(c|x) of categorical codes, in nats, [B]."""
+
+  def value(match: Match) -> jax.Array:
+    labels, logits = _codes_and_estimates(codes, match)
+    pairs = zip(logits[0], labels[0], strict=True)
+    return sum((optax.softmax_cross_entropy(*pair) for pair in pairs), jnp.zeros(match.size))
+
+  return stateless(value, uses_real=False)
+
+
+def continuous(codes: Codes) -> TermLike:
+  """Builds the term of continuous codes, [B].
+
+  It is -log Q(c|x) without its constant, of a Gaussian whose variance is 1, as in the published
+  code: half the squared error.
+  """
+
+  def value(match: Match) -> jax.Array:
+    (_, c), (_, mean) = _codes_and_estimates(codes, match)
+    return 0.5 * jnp.sum((c - mean) ** 2, axis=1)
+
+  return stateless(value, uses_real=False)
+
+
+def _codes_and_estimates(codes: Codes, match: Match) -> tuple[Any, Any]:
+  """Returns the codes of the latents, and those that Q reads in the fakes, both split."""
+  read = match.fake_outputs[Q]
+  if read.shape != (match.size, codes.size):
+    raise ValueError(
+      f"Q returns {shown(read)}: expected [{match.size}, {codes.size}], an entry for "
+      "each class of a categorical code and for each continuous code"
+    )
+  return codes.split(match.latents), codes.split(read)
+
+
+def check_codes(codes: Any) -> None:
+  """Checks that there are codes, of sizes that can be."""
+  if not isinstance(codes, Codes):
+    raise ValueError(f"codes are {shown(codes)}: expected Codes(noise, categorical, continuous)")
+  for name in ("noise", "continuous"):
+    if not is_integer(size := getattr(codes, name)) or size < 0:
+      raise ValueError(f"{name} is {shown(size)}: expected the number of entries, an int >= 0")
+  if not all(is_integer(classes) and classes > 1 for classes in codes.categorical):
+    raise ValueError(
+      f"categorical is {shown(codes.categorical)}: expected the classes of each code, ints >= 2"
+    )
+  if not codes.size:
+    raise ValueError("there are no codes: give a categorical or a continuous one")

@@ -1,0 +1,69 @@
+"""Encoders: the layers of a discriminator, which end in codes instead of logits.
+
+The recognition network Q of InfoGAN (Chen et al. 2016, arXiv:1606.03657), and the encoder of BiGAN
+(Donahue et al. 2017, arXiv:1605.09782).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.nets.dcgan import INIT, dcgan_features
+from gan_jax.nets.layers import WithLabels, labels_for
+from gan_jax.nets.linear import Dense
+from gan_jax.nets.mlp import mlp_features
+
+
+class MLPEncoder(nn.Module):
+  """Maps examples of any shape to codes through dense layers.
+
+  Attributes:
+    features: entries of a code.
+    hidden: widths of the hidden layers.
+    activation: after each of them, one of `ACTIVATIONS`.
+    num_classes: None for no labels.
+    dtype: computed in; codes are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  features: int = 64
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "relu"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps examples x [B, ...] (and labels y [B]) to codes [B, features], float32."""
+    x = WithLabels()(mlp_features(self, x), labels_for(self.num_classes, y))
+    return Dense(self.features)(x.astype(jnp.float32))
+
+
+class DCGANEncoder(nn.Module):
+  """Halves an image by strided convolutions, then maps the last map to a code.
+
+  Attributes:
+    features: entries of a code.
+    width: channels of the first map; each map after it has twice as many.
+    norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
+    num_classes: None for no labels.
+    dtype: computed in; codes are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  features: int = 64
+  width: int = 64
+  norm: str = "batch"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps images x [B, H, W, C] (and labels y [B]) to codes [B, features], float32."""
+    x = WithLabels()(dcgan_features(self, x, train=train), labels_for(self.num_classes, y))
+    head = Dense(self.features, spectral=self.norm == "spectral", kernel_init=INIT)
+    return head(x.astype(jnp.float32), train=train)

@@ -1,0 +1,42 @@
+"""AC-GAN: every choice in it, by name."""
+
+from ml_collections import ConfigDict
+
+from gan_jax.data.example import Example
+from gan_jax.game.auxiliary import WEIGHTS, ac_gan
+from gan_jax.game.core import Game
+from gan_jax.run.config.sections import data, networks, optimizers, two_player
+from gan_jax.run.config.sections.key import Keys, leaves, naming, weights
+
+
+def keys() -> Keys:
+  """Lists the keys of the game: those of two players, and the weights of classes."""
+  shared = {key: value for key, value in two_player.keys().items() if key != "packing"}
+  meaning = "weight of the classes' cross entropy in the loss of the {}"
+  return {
+    **shared,
+    "conditional": data.KEYS["conditional"]._replace(default=True),
+    "discriminator": networks.section("auxiliary_mlp_discriminator"),
+    "weights": weights(WEIGHTS, {player: meaning.format(player) for player in WEIGHTS}),
+  }
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses choices that contradict each other."""
+  two_player.check_players(config)
+  if not config.conditional:
+    raise ValueError("config.conditional is False, and AC-GAN tells classes: leave it at True")
+
+
+def free_numbers(config: ConfigDict) -> dict[str, float]:
+  """Lists the numbers with which the program is the same; see `games.Kind`."""
+  return {**two_player.free_numbers(config), **dict(leaves(config.weights, "weights"))}
+
+
+def build_game(config: ConfigDict, example: Example) -> Game:
+  """Builds the game of a complete config; see `games.build_game`."""
+  shared = two_player.arguments(config, example)
+  del shared["conditional"]
+  with naming("config.weights"):
+    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
+  return ac_gan(weights=sizes, **two_player.latents(config), **shared)

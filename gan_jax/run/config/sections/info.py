@@ -1,0 +1,53 @@
+"""InfoGAN: every choice in it, by name."""
+
+from ml_collections import ConfigDict
+
+from gan_jax.data.example import Example
+from gan_jax.game.core import Game
+from gan_jax.game.info import WEIGHTS, Codes, check_codes, info_gan
+from gan_jax.run.config.sections import networks, optimizers, two_player
+from gan_jax.run.config.sections.key import Key, Keys, leaves, naming, weights
+
+
+def keys() -> Keys:
+  """Lists the keys of the game: those of two players, with codes for latents."""
+  shared = {k: key for k, key in two_player.keys().items() if k not in ("latent", "packing")}
+  return {
+    **shared,
+    "discriminator": networks.section("auxiliary_mlp_discriminator"),
+    "encoder": networks.section("mlp_encoder"),
+    "codes": {
+      "noise": Key(62, "entries of a latent that are noise"),
+      "categorical": Key((10,), "classes of each categorical code"),
+      "continuous": Key(2, "number of continuous codes"),
+    },
+    "weights": weights(WEIGHTS, {k: f"weight of -log Q of {k} codes" for k in WEIGHTS}),
+  }
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses choices that contradict each other."""
+  two_player.check_players(config)
+  with naming("config.codes"):
+    check_codes(_codes(config))
+
+
+def free_numbers(config: ConfigDict) -> dict[str, float]:
+  """Lists the numbers with which the program is the same; see `games.Kind`."""
+  return {**two_player.free_numbers(config), **dict(leaves(config.weights, "weights"))}
+
+
+def build_game(config: ConfigDict, example: Example) -> Game:
+  """Builds the game of a complete config; see `games.build_game`."""
+  codes, shared = _codes(config), two_player.arguments(config, example)
+  with naming("config.encoder"):
+    encoder = networks.build_network(
+      config.encoder, features=codes.size, num_classes=example.num_classes
+    )
+  with naming("config.weights"):
+    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
+  return info_gan(q=encoder, codes=codes, weights=sizes, **shared)
+
+
+def _codes(config: ConfigDict) -> Codes:
+  return Codes(**{**config.codes, "categorical": tuple(config.codes.categorical)})

@@ -1,0 +1,81 @@
+"""Networks whose outputs are codes, classes or features: shapes, devices, and the layers shared."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, PartitionSpec
+
+from gan_jax.nets import NETWORKS, OF_CODES, DCGANDiscriminator, MLPDiscriminator
+
+TINY = {
+  "auxiliary_mlp_discriminator": {"hidden": (8, 8)},
+  "auxiliary_dcgan_discriminator": {"width": 2},
+  "mlp_encoder": {"features": 5, "hidden": (8, 8)},
+  "dcgan_encoder": {"features": 5, "width": 2},
+}
+PLAIN = {
+  "auxiliary_mlp_discriminator": MLPDiscriminator(hidden=(8, 8)),
+  "auxiliary_dcgan_discriminator": DCGANDiscriminator(width=2),
+}
+LABELS = jnp.arange(16) % 3
+each = pytest.mark.parametrize("name", TINY)
+
+
+def make(name, **options):
+  net = NETWORKS[name](**TINY[name], **options)
+  x = jax.random.normal(jax.random.key(0), (16, *((28, 28, 1) if "dcgan" in name else (2,))))
+  return net, jax.jit(lambda: net.init(jax.random.key(1), x, LABELS, train=False))(), x
+
+
+def test_every_network_is_in_the_table():
+  assert TINY.keys() == OF_CODES.keys()
+
+
+@each
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_shapes_and_dtypes(name, num_classes):
+  net, variables, x = make(name, num_classes=num_classes, dtype=jnp.bfloat16)
+  out, state = net.apply(variables, x, LABELS, train=True, mutable=["batch_stats"])
+  assert {leaf.dtype for leaf in jax.tree.leaves((out, state))} == {jnp.dtype("float32")}
+  if name.endswith("encoder"):
+    assert out.shape == (16, 5)
+    return
+  classes = {} if num_classes is None else {"classes": (16, 3)}
+  features = (16, 196 if "dcgan" in name else 8)
+  shapes = {"logits": (16,), "features": features, **classes}
+  assert {key: leaf.shape for key, leaf in out.items()} == shapes
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_logits_are_those_of_the_plain_discriminator(name):
+  net, variables, x = make(name)
+  expected = PLAIN[name].apply(variables, x, train=False)
+  np.testing.assert_array_equal(net.apply(variables, x, train=False)["logits"], expected)
+
+
+@pytest.mark.parametrize("name", ["mlp_encoder", "dcgan_encoder"])
+def test_codes_depend_on_labels_where_there_are_classes(name):
+  net, variables, x = make(name, num_classes=3)
+  codes = lambda y: net.apply(variables, x, y, train=False)
+  moved = jnp.abs(codes(LABELS) - codes(LABELS.at[1].set(2))).max(1) > 0
+  assert moved.tolist() == [i == 1 for i in range(16)]
+  with pytest.raises(ValueError, match="num_classes=3 needs labels"):
+    codes(None)
+
+
+@each
+def test_eight_devices_agree_with_one(name):
+  net, variables, x = make(name, num_classes=3)
+  train = lambda net, x, y: net.apply(variables, x, y, train=True, mutable=["batch_stats"])
+  split, rows = net.clone(axis_name="data"), PartitionSpec("data")
+  mapped = jax.shard_map(
+    lambda x, y: train(split, x, y),
+    mesh=Mesh(np.array(jax.devices()), "data"),
+    in_specs=(rows, rows),
+    out_specs=(rows, PartitionSpec()),
+    check_vma=False,
+  )
+  # Means over the batch are summed in another order.
+  close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+  jax.tree.map(close, jax.jit(mapped)(x, LABELS), train(net, x, LABELS))
