@@ -3,12 +3,17 @@
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
 where `num_classes` is given. A translator returns images of images; the discriminators beside it
-return maps of logits. State beside the parameters is in the collection "batch_stats"; randomness in
-training comes from the key "dropout".
+return maps of logits; an autoencoder returns {"logits": [B], "embedding": [B, d]}. State beside the
+parameters is in the collection "batch_stats"; randomness in training comes from the key "dropout".
 """
 
 import flax.linen as nn
 
+from gan_jax.nets.autoencoder import (
+  AutoencoderDiscriminator,
+  AutoencoderGenerator,
+  MLPAutoencoderDiscriminator,
+)
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.mlp import (
   GoodfellowDiscriminator,
@@ -36,6 +41,9 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,
   "sngan_discriminator": SNGANDiscriminator,
+  "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
+  "autoencoder_generator": AutoencoderGenerator,
+  "autoencoder_discriminator": AutoencoderDiscriminator,
   "resnet_translator": ResnetTranslator,
   "unet_translator": UnetTranslator,
   "patch_discriminator": PatchDiscriminator,

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.run.config.sections import cycle, two_player
+from gan_jax.run.config.sections import cycle, energy, two_player
 from gan_jax.run.config.sections.key import Keys, lookup
 
 
@@ -34,6 +34,8 @@ GAMES: dict[str, Kind] = {
     two_player.keys, two_player.build_game, two_player.check, two_player.free_numbers
   ),
   "cycle_gan": Kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
+  "eb_gan": Kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check, energy.free_numbers),
+  "be_gan": Kind(energy.be_gan_keys, energy.build_be_gan, two_player.check, energy.free_numbers),
 }
 DEFAULT = "two_player"
 

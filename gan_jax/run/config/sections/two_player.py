@@ -13,6 +13,7 @@ from gan_jax.game.core import Game, Turn
 from gan_jax.game.latents import Latent, normal, truncate_normal, truncated, uniform
 from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.game.two_player import two_player
+from gan_jax.losses.objectives import TermLike, Weight
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
   Key,
@@ -101,17 +102,37 @@ def free_numbers(config: ConfigDict) -> dict[str, float]:
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
+  with naming("config.loss"):
+    loss = lookup(losses.LOSSES, config.loss, "loss")
+  if config.real_target != 1.0:
+    with naming("config.real_target"):
+      loss = losses.smooth(loss, config.real_target)
+  return build_with(loss, config, example)
+
+
+def build_with(
+  loss: losses.AdversarialLoss,
+  config: ConfigDict,
+  example: Example,
+  generator_terms: Mapping[str, tuple[Weight, TermLike]] | None = None,
+) -> Game:
+  """Builds the game of a loss and a complete config; see `games.build_game`.
+
+  Args:
+    loss: adversarial loss of both players.
+    config: complete config with all `keys` but those of the loss.
+    example: shape, classes and pixel range of the data.
+    generator_terms: terms of the generator's loss beside those of the config.
+
+  Returns:
+    The game.
+  """
   if config.conditional and example.num_classes is None:
     raise ValueError(
       f"config.conditional is set, but {config.data!r} has no labels; "
       "use data with labels or --config.conditional=False"
     )
   networks.check_output(config.generator, example.pixel_range)
-  with naming("config.loss"):
-    loss = lookup(losses.LOSSES, config.loss, "loss")
-  if config.real_target != 1.0:
-    with naming("config.real_target"):
-      loss = losses.smooth(loss, config.real_target)
   built = {}
   for player, moves in (("discriminator", config.k), ("generator", 1)):
     with naming(f"config.optimizers.{player}"):
@@ -129,7 +150,10 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     discriminator,
     loss=loss,
     regularizers=terms.build(config, "regularizers", example),
-    generator_regularizers=terms.build(config, "generator_regularizers", example),
+    generator_regularizers={
+      **terms.build(config, "generator_regularizers", example),
+      **(generator_terms or {}),
+    },
     optimizers=built,
     latent=_latent(config.latent),
     truncate=truncate_normal if is_standard_normal(config) else None,
