@@ -1,6 +1,6 @@
 """EBGAN with the pulling-away term on real MNIST digits.
 
-Paper:    Zhao et al. 2017 (arXiv:1609.03126), at an eighth of the width.
+Paper:    Zhao et al. 2017 (arXiv:1609.03126), of dense layers.
 Command:  launch/run train --config=experiments/mnist_ebgan.py --workdir=runs/ebgan
 """
 
@@ -13,7 +13,7 @@ def get_config() -> ConfigDict:
   config = default_config("eb_gan")
   config.data = "mnist10k"
   config.batch_size = 64
-  config.rounds = 20000
+  config.rounds = 12000
   config.rounds_per_call = 20
 
   config.latent.name = "uniform"
@@ -30,6 +30,6 @@ def get_config() -> ConfigDict:
 
   config.log_every = 100
   config.sample_every = 2000
-  config.evaluate_every = 5000
-  config.checkpoint_every = 5000
+  config.evaluate_every = 6000
+  config.checkpoint_every = 6000
   return config

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
 from gan_jax.data.sources.arrays import open_npz
+from gan_jax.data.sources.coloured import coloured
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
 from gan_jax.data.sources.mnist import open_bundled, open_idx
@@ -82,6 +83,10 @@ def _open_stacked(argument: str, split: str, options: Options) -> Source:
   return stack(f"stacked:{argument}", _open(argument, split, options))
 
 
+def _open_coloured(argument: str, split: str, options: Options) -> Source:
+  return coloured(f"coloured:{argument}", _open(argument, split, options))
+
+
 def _open_tfds(argument: str, split: str, options: Options) -> Source:
   from gan_jax.data.sources.tfds import open_tfds
 
@@ -97,6 +102,7 @@ KINDS = {
   "zip": Kind("zip:<file>", functools.partial(open_folder, kind="zip")),
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
+  "coloured": Kind("coloured:<source>", _open_coloured),
 } | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}
 
 

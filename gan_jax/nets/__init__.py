@@ -15,6 +15,7 @@ from gan_jax.nets.autoencoder import (
   MLPAutoencoderDiscriminator,
 )
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_jax.nets.lenet import LeNetExtractor
 from gan_jax.nets.mlp import (
   GoodfellowDiscriminator,
   GoodfellowGenerator,
@@ -46,6 +47,7 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "autoencoder_discriminator": AutoencoderDiscriminator,
   "resnet_translator": ResnetTranslator,
   "unet_translator": UnetTranslator,
+  "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
 }

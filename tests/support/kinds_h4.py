@@ -29,4 +29,14 @@ def be_gan():
   return _energy("be_gan")
 
 
-KINDS = {"eb_gan": eb_gan, "be_gan": be_gan}
+def domain_adversarial():
+  config = _tiny("domain_adversarial")
+  config.data, config.data_options.channels = "mnist10k|coloured:mnist10k", 3
+  config.feature_extractor = network("lenet_extractor", widths=(2, 3))
+  config.label_predictor = network("mlp_generator", hidden=(8,))
+  config.domain_classifier = network("mlp_discriminator", hidden=(8,))
+  config.rise = 10
+  return config
+
+
+KINDS = {"eb_gan": eb_gan, "be_gan": be_gan, "domain_adversarial": domain_adversarial}
