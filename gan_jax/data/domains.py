@@ -1,7 +1,7 @@
 """Minibatches of several sources at once, each in an order of its own: unpaired data."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,8 @@ _OF = "{domain}.{array}"  # name of an array of a domain, beside those of others
 @dataclasses.dataclass(frozen=True, eq=False)
 class Domains:
   """Batches of several sources, as `Batches` of one: {domain: float32 [B, ...]}.
+
+  Where the first has labels, a batch holds them too, "y": int32 [B].
 
   Attributes:
     parts: batches of each source, by domain, of one size; the first has the seed itself.
@@ -82,7 +84,7 @@ class Domains:
 
   def spec(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Describes finished global batches with these leading sizes, by shape and dtype."""
-    return {name: part.spec(*sizes)["x"] for name, part in self.parts.items()}
+    return self._together([part.spec(*sizes) for part in self.parts.values()])
 
   def at(
     self,
@@ -93,21 +95,29 @@ class Domains:
     seed: Seed | None = None,
   ) -> Batch:
     """Computes batch t from arrays on the device; arguments as of `Batches.at`."""
-    return {
-      name: part.at(_part(arrays, name), t, rows, take, None if seed is None else _seed(i, seed))[
-        "x"
+    return self._together(
+      [
+        part.at(_part(arrays, name), t, rows, take, None if seed is None else _seed(i, seed))
+        for i, (name, part) in enumerate(self.parts.items())
       ]
-      for i, (name, part) in enumerate(self.parts.items())
-    }
+    )
 
   def finish(
     self, raw: Mapping[str, Any], t: Words, rows: Words | None = None, seed: Seed | None = None
   ) -> Batch:
     """Computes batch t from the raw batch of `stream`; arguments as of `Batches.finish`."""
-    return {
-      name: part.finish(_part(raw, name), t, rows, None if seed is None else _seed(i, seed))["x"]
-      for i, (name, part) in enumerate(self.parts.items())
-    }
+    return self._together(
+      [
+        part.finish(_part(raw, name), t, rows, None if seed is None else _seed(i, seed))
+        for i, (name, part) in enumerate(self.parts.items())
+      ]
+    )
+
+  def _together(self, batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Joins a batch of each source to one of all, with the labels of the first if it has any."""
+    x = {name: batch["x"] for name, batch in zip(self.parts, batches, strict=True)}
+    labelled = next(iter(self.parts.values())).labels
+    return {**x, "y": batches[0]["y"]} if labelled else x
 
   def stream(self, start: int = 0) -> Iterator[Raw]:
     """Iterates over raw host batches start, start + 1, ..., as `Batches.stream`."""

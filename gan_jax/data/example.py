@@ -59,9 +59,7 @@ class Example(NamedTuple):
   def batch(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes of a batch of examples with these leading sizes."""
     x = jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)
-    if self.domains:
-      return dict.fromkeys(self.domains, x)
-    spec = {"x": x}
+    spec = dict.fromkeys(self.domains or ("x",), x)
     if self.num_classes is not None:
       spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
     return spec

@@ -8,6 +8,7 @@ from gan_jax.checks import is_range
 from gan_jax.data.pixels import Range
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
 from gan_jax.data.sources.arrays import AXES
+from gan_jax.data.sources.coloured import coloured
 from gan_jax.data.sources.containers.hdf5 import open_hdf5
 from gan_jax.data.sources.containers.npy import open_npy
 from gan_jax.data.sources.containers.npz import open_npz
@@ -102,6 +103,10 @@ def _open_stacked(argument: str, split: str, options: Options) -> Source:
   return stack(f"stacked:{argument}", _open(argument, split, options))
 
 
+def _open_coloured(argument: str, split: str, options: Options) -> Source:
+  return coloured(f"coloured:{argument}", _open(argument, split, options))
+
+
 def _open_tfds(argument: str, split: str, options: Options) -> Source:
   from gan_jax.data.sources.tfds import open_tfds
 
@@ -126,6 +131,7 @@ KINDS = {
   "npy": Kind("npy:<file>", open_npy),
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
+  "coloured": Kind("coloured:<source>", _open_coloured),
 } | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}
 
 

@@ -166,6 +166,8 @@ class Game(NamedTuple):
     turns: turns of one round, in order.
     averages: decay of the moving average, for each network that has one.
     headline: {what it is called: metric} to show while it is played.
+    predict: (params, carried, examples, None) -> logits of their classes [n, K]; None of a game
+      that predicts none.
   """
 
   init: Callable[[jax.Array, Batch], tuple[Params, Carried]]
@@ -174,14 +176,21 @@ class Game(NamedTuple):
   turns: tuple[Turn, ...]
   averages: Mapping[str, Decay] = {}
   headline: Mapping[str, str] = {}
+  predict: Callable[[Params, Carried, PyTree, None], jax.Array] | None = None
 
   def sampler(self, name: str | None = None) -> Sampler:
-    """Returns a sampler by its name, or the first."""
+    """Returns a sampler by its name, or the first; of a game without, one that refuses to draw."""
+    if not self.samplers:
+      return Sampler(_no_examples, _no_examples)
     if name is None:
       return next(iter(self.samplers.values()))
     if name not in self.samplers:
       raise ValueError(f"there is no sampler {name!r}: expected one of {', '.join(self.samplers)}")
     return self.samplers[name]
+
+
+def _no_examples(*_: Any) -> Any:
+  raise ValueError("this game has no sampler and makes no examples: evaluate it instead")
 
 
 class Ema(struct.PyTreeNode):

@@ -48,7 +48,7 @@ def headline(loss: AdversarialLoss) -> dict[str, str]:
   """Returns what to show of a game while it is played: {what it is called: metric}."""
   means = {"D(x)": "D_real", "D(G(z))": "D_fake"} if loss.probability else {"margin": "margin"}
   distance = {"distance": "distance"} if loss.distance else {}
-  return {"D": "discriminator/loss", "G": "generator/loss", **means, **distance}
+  return {"D": "discriminator/loss", "G": "generator/loss", **means, **distance, **loss.headline}
 
 
 def discriminator_metrics(loss: AdversarialLoss, match: Match) -> Metrics:

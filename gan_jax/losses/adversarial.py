@@ -9,7 +9,7 @@ one value and its line in `LOSSES`; tests/losses/test_adversarial.py then holds 
 of all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +26,8 @@ class AdversarialLoss(NamedTuple):
   """The losses of the two players.
 
   Attributes:
-    discriminator: (real_logits [B], fake_logits [B]) -> [B].
+    discriminator: (real_logits [B], fake_logits [B]) -> [B]; an `objectives.Term` if that side has
+      a memory.
     generator: (real_logits [B], fake_logits [B]) -> [B].
     probability: whether logits are log-odds, log p/q at the optimum, so that D(x) = σ(a) is the
       probability that x is real.
@@ -36,14 +37,16 @@ class AdversarialLoss(NamedTuple):
       consumes no data: an epoch is an epoch of what the discriminator sees.
     couples: whether an example's value depends on the logits of others, which are then those of
       the global batch.
+    headline: {what it is called: metric} to show of this loss while it is played.
   """
 
-  discriminator: Side
+  discriminator: Side | Any  # a Term, of a module that imports this one
   generator: Side
   probability: bool = False
   distance: bool = False
   uses_real: bool = False
   couples: bool = False
+  headline: Mapping[str, str] = {}
 
 
 def _cross_entropy(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -213,10 +216,15 @@ def smooth(loss: AdversarialLoss, real_target: float) -> AdversarialLoss:
 
 def check_loss(loss: Any) -> None:
   """Checks that `loss` is an AdversarialLoss, and declares its dependencies."""
+  from gan_jax.losses.objectives import Term  # which imports this module
+
   if not isinstance(loss, AdversarialLoss):
     hint = f", such as losses.{loss}" if isinstance(loss, str) and loss in LOSSES else ""
     raise ValueError(f"loss is {shown(loss)}: expected an AdversarialLoss{hint}")
-  for name, side in {"discriminator": loss.discriminator, "generator": loss.generator}.items():
+  sides = {"discriminator": loss.discriminator, "generator": loss.generator}
+  if isinstance(loss.discriminator, Term):  # which declares its own
+    del sides["discriminator"]
+  for name, side in sides.items():
     if not takes(side, "real_logits", "fake_logits"):
       raise ValueError(
         f"the {name}'s side of the loss is {shown(side)}: expected a function (real_logits [B], "
@@ -227,7 +235,7 @@ def check_loss(loss: Any) -> None:
       "the generator's side of the loss depends on real_logits: declare AdversarialLoss(..., "
       "uses_real=True), so that its moves are given real data of their own"
     )
-  if not loss.couples and any(map(depends_on_others, (loss.discriminator, loss.generator))):
+  if not loss.couples and any(map(depends_on_others, sides.values())):
     raise ValueError(
       "an example's value of the loss depends on the logits of others, as means over the batch do: "
       "declare AdversarialLoss(..., couples=True), so that it is given those of the global batch"

@@ -141,6 +141,7 @@ class Term(NamedTuple):
       memory is then the same on all devices.
     join: rule by which memories of several devices or microbatches become one, such as
       `game.join_mean`; None without memory, or if it couples.
+    metrics: new memory -> further logged scalars, by name.
   """
 
   value: Callable[[Any, PyTree], tuple[jax.Array, PyTree]]
@@ -149,6 +150,7 @@ class Term(NamedTuple):
   uses_real: bool = True
   couples: bool = False
   join: JoinRule | None = None
+  metrics: Callable[[PyTree], Metrics] = lambda memory: {}
 
 
 Observe = Callable[[Any, PyTree], tuple[Metrics, PyTree]]  # of a match or a scene
@@ -205,6 +207,8 @@ def adversarial_term(loss: AdversarialLoss, player: str) -> Term:
     The term.
   """
   side = getattr(loss, player)
+  if isinstance(side, Term):
+    return side
   return stateless(
     # A loss is of each patch by itself; an example's is the mean of them.
     lambda match: per_example(side(*logits_for(loss, match))),
@@ -261,6 +265,7 @@ def every(rounds: int, term: TermLike) -> Term:
     value=value,
     memory={"term": inner.memory, "last": jnp.zeros(())},
     shown=lambda values, memory: memory["last"],
+    metrics=lambda memory: inner.metrics(memory["term"]),
     join=join if inner_join else None,
   )
 
@@ -330,6 +335,7 @@ def minimise(
       if name in with_memory:
         new_carried[f"{player}.{name}"] = new_memory
       metrics[f"{player}/{name}"] = term.shown(values, new_memory)
+      metrics |= {f"{player}/{key}": value for key, value in term.metrics(new_memory).items()}
       loss += (weight(context.round) if callable(weight) else weight) * jnp.mean(values)
     return loss, (new_carried, metrics | {f"{player}/loss": loss})
 

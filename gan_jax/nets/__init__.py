@@ -3,16 +3,22 @@
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
 where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
-translator returns images of images; the discriminators beside it return maps of logits. State
-beside the parameters is in the collection "batch_stats"; randomness in training comes from the key
-"dropout".
+translator returns images of images; the discriminators beside it return maps of logits; an
+autoencoder returns {"logits": [B], "embedding": [B, d]}. State beside the parameters is in the
+collection "batch_stats"; randomness in training comes from the key "dropout".
 """
 
 import flax.linen as nn
 
+from gan_jax.nets.autoencoder import (
+  AutoencoderDiscriminator,
+  AutoencoderGenerator,
+  MLPAutoencoderDiscriminator,
+)
 from gan_jax.nets.auxiliary import AuxiliaryDCGANDiscriminator, AuxiliaryMLPDiscriminator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_jax.nets.encoders import DCGANEncoder, MLPEncoder
+from gan_jax.nets.lenet import LeNetExtractor
 from gan_jax.nets.mlp import (
   GoodfellowDiscriminator,
   GoodfellowGenerator,
@@ -41,8 +47,12 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "sngan_discriminator": SNGANDiscriminator,
 }
 OF_TRANSLATION: dict[str, type[nn.Module]] = {  # which take no labels
+  "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
+  "autoencoder_generator": AutoencoderGenerator,
+  "autoencoder_discriminator": AutoencoderDiscriminator,
   "resnet_translator": ResnetTranslator,
   "unet_translator": UnetTranslator,
+  "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
 }

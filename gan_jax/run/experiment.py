@@ -15,7 +15,8 @@ from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.config import complete, replaced
 from gan_jax.run.config.sections import data as data_of_config
 from gan_jax.run.config.sections.evaluation import spec_of
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.games import build_game, kind_of
+from gan_jax.run.evaluation.evaluators.accuracy import accuracy_of
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.evaluators.suited import Suited, extractor_for, suited
@@ -36,6 +37,8 @@ class Experiment(NamedTuple):
     held_out: examples of the same kind that are not trained on; None if there are none.
     given: examples that a translator starts from; None of a game that draws its inputs.
     config_game: the game that the config makes; another in its place cannot be built again.
+    classified: by domain, held-out examples on which the accuracy of a game is its score; {} of a
+      game that has samplers.
     source: the file that the config is of, as `register.source_of` describes it, if it is known.
   """
 
@@ -49,6 +52,7 @@ class Experiment(NamedTuple):
   held_out: data.Source | None = None
   given: data.Source | None = None
   config_game: Game | None = None
+  classified: Mapping[str, data.Source] = {}
   source: Mapping[str, str] | None = None
 
   @property
@@ -112,12 +116,17 @@ def assemble(
   if config.data_options.crop:  # whole images are scored, of the size that is cut out
     whole = {"data_options.image_size": config.data_options.crop, "data_options.crop": 0}
     scored = data_of_config.load(replaced(config, whole))
-  train, test = scored[how.target]
+  classified = {
+    name: scored[name].test or scored[name].train for name in kind_of(config).classifies
+  }
+  train, test = scored[next(iter(classified), how.target)]
   spec = spec_of(config)
   suited(train, test, spec)  # before anything is trained, it is refused if it cannot be had
   batches = data_of_config.batches(config, splits)
 
   def evaluator() -> Evaluator:
+    if classified:
+      return accuracy_of(classified)
     return evaluator_for(
       train,
       test,
@@ -138,6 +147,7 @@ def assemble(
     held_out=test,
     given=None if how.source is None else scored[how.source].test or scored[how.source].train,
     config_game=game,
+    classified=classified,
   )
 
 

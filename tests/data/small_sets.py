@@ -18,6 +18,7 @@ NAMES = (
   "ring8",
   "grid25",
   "stacked:mnist10k",
+  "coloured:mnist10k",
   "idx:idx",
   "folder:shapes",
   "folder:plain",

@@ -33,6 +33,7 @@ EXPECTED = {
   "ring8": ((2,), (None, None), 8),
   "grid25": ((2,), (None, None), 25),
   "stacked:mnist10k": ((28, 28, 3), (None, None), 1000),
+  "coloured:mnist10k": ((28, 28, 3), (10000, 2000), 10),
   "idx:idx": ((9, 9, 1), (40, 20), 10),
   "folder:shapes": ((8, 8, 3), (25, 21), 2),
   "folder:plain": ((10, 14, 1), (21, None), None),
@@ -106,6 +107,16 @@ def test_take_chooses_without_replacement():
     take(source, 101)
   with pytest.raises(ValueError, match=r"endless.*n=\.\.\."):
     take(opened("ring8"))
+
+
+def test_coloured_images_are_differences_to_one_colour_each():
+  plain, mixed = (opened(name) for name in ("mnist10k", "coloured:mnist10k"))
+  x, coloured = plain.arrays["x"].astype(int), mixed.arrays["x"].astype(int)
+  colours = coloured[:, :1, :1]  # the corners of digits are 0
+  assert mixed.shape == (28, 28, 3) and not x[:, 0, 0].any()
+  np.testing.assert_array_equal(coloured, np.abs(x - colours))
+  np.testing.assert_array_equal(mixed.arrays["y"], plain.arrays["y"])
+  assert len(np.unique(colours[:100], axis=0)) == 100
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist10k:x", "folder", "folder:", "ring8:", "tfds", ""])

@@ -24,6 +24,9 @@ TINY = {
   "dcgan_discriminator": {"width": 2},
   "sngan_generator": {"shape": (32, 32, 3), "width": 2},
   "sngan_discriminator": {"width": 2, "attention": 16},
+  "mlp_autoencoder_discriminator": {"hidden": (8, 8), "embedding": 4},
+  "autoencoder_generator": {"shape": (16, 16, 1), "width": 2},
+  "autoencoder_discriminator": {"width": 2, "embedding": 4},
 }
 INPUTS = {
   "mlp_discriminator": (2,),
@@ -31,6 +34,8 @@ INPUTS = {
   "pacgan_discriminator": (2,),
   "dcgan_discriminator": (28, 28, 1),
   "sngan_discriminator": (32, 32, 3),
+  "mlp_autoencoder_discriminator": (2,),
+  "autoencoder_discriminator": (16, 16, 1),
 }
 PLAIN = [name for name in NETWORKS if name not in OF_TRANSLATION]
 GENERATORS = [name for name in PLAIN if name.endswith("generator")]
@@ -63,10 +68,16 @@ def make(name, **options):
   return Made(net, jax.tree_util.tree_map_with_path(fill, shapes), x)
 
 
+def main(out):
+  """Returns the examples or logits among the outputs of a network."""
+  return out["logits"] if isinstance(out, dict) else out
+
+
 def trained(net, variables, x, y=None, seed=0):
   """Runs a training forward."""
   rngs = {"dropout": jax.random.key(seed)}
-  return net.apply(variables, x, y, train=True, rngs=rngs, mutable=["batch_stats"])
+  out, state = net.apply(variables, x, y, train=True, rngs=rngs, mutable=["batch_stats"])
+  return main(out), state
 
 
 def test_every_network_is_in_the_tables():
@@ -103,7 +114,7 @@ def test_shapes_dtypes_and_state(name, num_classes):
 @pytest.mark.parametrize("name", PLAIN)
 def test_evaluation_depends_on_an_example_and_its_label_alone(name):
   net, variables, x = make(name, num_classes=3)
-  evaluate = jax.jit(lambda x, y: net.apply(variables, x, y, train=False))
+  evaluate = jax.jit(lambda x, y: main(net.apply(variables, x, y, train=False)))
   out = evaluate(x, LABELS)
   assert jnp.isfinite(out).all() and jnp.std(out) > 0
   np.testing.assert_array_equal(evaluate(x, LABELS), out)
@@ -183,5 +194,5 @@ def test_discriminators_take_packed_examples(name):
   """Two examples stacked on the channel axis."""
   net = NETWORKS[name](**TINY[name])
   x = jnp.zeros((4, *INPUTS[name][:-1], 2 * INPUTS[name][-1]))
-  logits, _ = jax.eval_shape(lambda: net.init_with_output(jax.random.key(0), x, train=False))
-  assert logits.shape == (4,)
+  out, _ = jax.eval_shape(lambda: net.init_with_output(jax.random.key(0), x, train=False))
+  assert main(out).shape == (4,)

@@ -15,7 +15,7 @@ from gan_jax.run.config.sections.games import build_game
 from gan_jax.run.evaluation.cards.card import TRAINING_DRAW
 from gan_jax.run.evaluation.evaluators.evaluator import SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.evaluators.features import bounded
-from gan_jax.run.evaluation.sampling import CompiledSampler
+from gan_jax.run.evaluation.sampling import CompiledSampler, scaled
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.run import Run
 
@@ -41,8 +41,10 @@ def drawn_from(
   state: State,
   seed: int = TRAINING_DRAW,
   how: SamplingOptions = DEFAULT,
-) -> tuple[SampleFn, WalkFn]:
+) -> tuple[SampleFn, WalkFn | None]:
   """Builds an evaluator's samplers; labels have the shares they have in the training data."""
+  if experiment.classified:
+    return lambda n, offset: _predicted(experiment, sampler, state, how), None
   source = experiment.batches.source
 
   def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
@@ -69,6 +71,17 @@ def drawn_from(
     return Walk(generate, ends[:n], ends[n:], positions, labels)
 
   return draw, walk
+
+
+def _predicted(
+  experiment: Experiment, sampler: CompiledSampler, state: State, how: SamplingOptions
+) -> dict[str, np.ndarray]:
+  """Predicts the classes of all held-out examples, by domain."""
+  as_seen = lambda source: scaled(take(source)["x"], experiment.example)
+  return {
+    domain: sampler.classes(state, as_seen(source), ema=how.ema)
+    for domain, source in experiment.classified.items()
+  }
 
 
 def _in_float32(experiment: Experiment) -> CompiledSampler:

@@ -44,6 +44,7 @@ class CompiledSampler:
     self._generate = jax.jit(fixed(how.generate))
     self._given = given
     self._back = None if how.back is None else jax.jit(fixed(game.sampler(how.back).generate))
+    self._predict = None if game.predict is None else jax.jit(fixed(game.predict))
     self.translates = how.inputs is None
     if how.inputs is not None:
       draw = jax.jit(fixed(how.inputs), static_argnums=1)
@@ -91,6 +92,10 @@ class CompiledSampler:
     for apply in filter(None, (self._generate, self._back)):
       steps.append(self._apply(apply, state, steps[-1], None, ema))
     return self._in_data(np.stack(steps, axis=1))
+
+  def classes(self, state: State, x: np.ndarray, *, ema: bool = True) -> np.ndarray:
+    """Predicts the classes, int [n], of examples in the range that networks see."""
+    return self._apply(self._predict, state, x, None, ema).argmax(axis=1)
 
   def latents(self, n: int, seed: int = 0) -> Any:
     """Draws the inputs of n examples, such as latents [n, d]."""
@@ -230,14 +235,17 @@ def inputs_of(source: Source, example: Example) -> Inputs:
 
   def draw(n: int, seed: int) -> np.ndarray:
     x = take(source, min(n, source.size or n), seed)["x"]
-    x = np.concatenate([x] * -(-n // len(x)))[:n]
-    return (
-      x
-      if example.pixel_range is None
-      else np.asarray(to_float(jnp.asarray(x), example.pixel_range, example.scale))
-    )
+    return scaled(np.concatenate([x] * -(-n // len(x)))[:n], example)
 
   return draw
+
+
+def scaled(x: np.ndarray, example: Example) -> np.ndarray:
+  """Scales raw examples to the range that networks see."""
+  pixel_range = example.pixel_range
+  return (
+    x if pixel_range is None else np.asarray(to_float(jnp.asarray(x), pixel_range, example.scale))
+  )
 
 
 def row_of_class(n: int, num_classes: int) -> int:

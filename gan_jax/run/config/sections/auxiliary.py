@@ -35,7 +35,7 @@ def free_numbers(config: ConfigDict) -> dict[str, float]:
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
-  shared = two_player.arguments(config, example)
+  shared = two_player.arguments(two_player.adversarial_loss(config), config, example)
   del shared["conditional"]
   with naming("config.weights"):
     sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}

@@ -168,11 +168,15 @@ def _hold_out(
 
 def batches(config: ConfigDict, splits: Mapping[str, Splits]) -> data.AnyBatches:
   """Builds the minibatches of a complete config out of its training splits."""
-  parts = {name: _batches(config, train) for name, (train, _) in splits.items()}
+  first = next(iter(splits))  # the one domain whose labels a game may learn from
+  parts = {
+    name: _batches(config, train, labels=config.conditional and name == first)
+    for name, (train, _) in splits.items()
+  }
   return parts[WHOLE] if WHOLE in parts else data.Domains(parts, config.seed)
 
 
-def _batches(config: ConfigDict, train: data.Source) -> data.Batches:
+def _batches(config: ConfigDict, train: data.Source, labels: bool) -> data.Batches:
   options = config.data_options
   return data.Batches(
     data.first(train, options.examples) if options.examples else train,
@@ -182,7 +186,7 @@ def _batches(config: ConfigDict, train: data.Source) -> data.Batches:
     flip=options.flip,
     pixel_range=tuple(options.pixel_range),
     resident=lookup(PLACEMENTS, options.placement, "placement"),
-    labels=config.conditional,
+    labels=labels,
   )
 
 

@@ -7,7 +7,15 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.run.config.sections import auxiliary, cycle, info, two_player
+from gan_jax.game.domain_adversarial import DOMAINS
+from gan_jax.run.config.sections import (
+  auxiliary,
+  cycle,
+  domain_adversarial,
+  energy,
+  info,
+  two_player,
+)
 from gan_jax.run.config.sections.key import Keys, lookup
 
 
@@ -20,6 +28,8 @@ class Kind(NamedTuple):
     check: (complete config) -> None; refuses keys that contradict each other.
     free_numbers: (config) -> {dotted key: number}, of those with which the program is the same.
     domains: names of the domains of its data, each a source of its own; () for one source.
+    classifies: domains on which the accuracy of a game without samplers is its score; that on the
+      first chooses the best checkpoint.
   """
 
   keys: Callable[[], Keys]
@@ -27,6 +37,7 @@ class Kind(NamedTuple):
   check: Callable[[ConfigDict], None] = lambda config: None
   free_numbers: Callable[[ConfigDict], dict[str, float]] = lambda config: {}
   domains: tuple[str, ...] = ()
+  classifies: tuple[str, ...] = ()
 
 
 GAMES: dict[str, Kind] = {
@@ -36,6 +47,15 @@ GAMES: dict[str, Kind] = {
   "cycle_gan": Kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
   "info_gan": Kind(info.keys, info.build_game, info.check, info.free_numbers),
   "ac_gan": Kind(auxiliary.keys, auxiliary.build_game, auxiliary.check, auxiliary.free_numbers),
+  "eb_gan": Kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check, energy.free_numbers),
+  "be_gan": Kind(energy.be_gan_keys, energy.build_be_gan, two_player.check, energy.free_numbers),
+  "domain_adversarial": Kind(
+    domain_adversarial.keys,
+    domain_adversarial.build_game,
+    domain_adversarial.check,
+    domains=DOMAINS,
+    classifies=DOMAINS,
+  ),
 }
 DEFAULT = "two_player"
 

@@ -39,7 +39,10 @@ def free_numbers(config: ConfigDict) -> dict[str, float]:
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
-  codes, shared = _codes(config), two_player.arguments(config, example)
+  codes, shared = (
+    _codes(config),
+    two_player.arguments(two_player.adversarial_loss(config), config, example),
+  )
   with naming("config.encoder"):
     encoder = networks.build_network(
       config.encoder, features=codes.size, num_classes=example.num_classes

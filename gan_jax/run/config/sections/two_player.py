@@ -13,6 +13,7 @@ from gan_jax.game.core import Game, Turn
 from gan_jax.game.latents import Latent, normal, truncate_normal, truncated, uniform
 from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.game.two_player import two_player
+from gan_jax.losses.objectives import TermLike, Weight
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
   Key,
@@ -106,7 +107,29 @@ def free_numbers(config: ConfigDict) -> dict[str, float]:
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
-  return two_player(packing=config.packing, **latents(config), **arguments(config, example))
+  return build_with(adversarial_loss(config), config, example)
+
+
+def build_with(
+  loss: losses.AdversarialLoss,
+  config: ConfigDict,
+  example: Example,
+  generator_terms: Mapping[str, tuple[Weight, TermLike]] | None = None,
+) -> Game:
+  """Builds the game of a loss and a complete config; see `games.build_game`.
+
+  Args:
+    loss: adversarial loss of both players.
+    config: complete config with all `keys` but those of the loss.
+    example: shape, classes and pixel range of the data.
+    generator_terms: terms of the generator's loss beside those of the config.
+
+  Returns:
+    The game.
+  """
+  given = arguments(loss, config, example)
+  given["generator_regularizers"] |= generator_terms or {}
+  return two_player(packing=config.packing, **latents(config), **given)
 
 
 def latents(config: ConfigDict) -> dict[str, Any]:
@@ -115,10 +138,21 @@ def latents(config: ConfigDict) -> dict[str, Any]:
   return {"latent": _latent(config.latent), "truncate": truncate}
 
 
-def arguments(config: ConfigDict, example: Example) -> dict[str, Any]:
+def adversarial_loss(config: ConfigDict) -> losses.AdversarialLoss:
+  """Builds the adversarial loss of a complete config."""
+  with naming("config.loss"):
+    loss = lookup(losses.LOSSES, config.loss, "loss")
+  if config.real_target != 1.0:
+    with naming("config.real_target"):
+      loss = losses.smooth(loss, config.real_target)
+  return loss
+
+
+def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example) -> dict[str, Any]:
   """Builds the arguments of `two_player` that all games of two players have in common.
 
   Args:
+    loss: adversarial loss of both players.
     config: complete config.
     example: shape, classes and pixel range of the data.
 
@@ -134,11 +168,6 @@ def arguments(config: ConfigDict, example: Example) -> dict[str, Any]:
       "use data with labels or --config.conditional=False"
     )
   networks.check_output(config.generator, example.pixel_range)
-  with naming("config.loss"):
-    loss = lookup(losses.LOSSES, config.loss, "loss")
-  if config.real_target != 1.0:
-    with naming("config.real_target"):
-      loss = losses.smooth(loss, config.real_target)
   built = {}
   for player, moves in (("discriminator", config.k), ("generator", 1)):
     with naming(f"config.optimizers.{player}"):

@@ -131,7 +131,8 @@ class Logger:
     moment.row.evaluation = scores.evaluation
 
   def _draw_samples(self, moment: Moment) -> None:
-    self._writer.picture(moment.round, self._picture(moment.state))
+    if self._experiment.game.samplers:
+      self._writer.picture(moment.round, self._picture(moment.state))
 
   def _picture(self, state: State) -> np.ndarray:
     """Draws samples; of points, the data beside them."""
