@@ -1,6 +1,13 @@
 """AC-GAN on real MNIST digits: a discriminator that also tells the digit.
 
 Paper:    Odena et al. 2017 (arXiv:1610.09585), with a small DCGAN and hinge loss.
+Command:  launch/run train --config=experiments/mnist_ac_gan.py --workdir=runs/ac_gan
+          launch/run sample runs/ac_gan --num=100 --out=digits.png
+Hardware: 2 cores of an Intel Xeon that others kept busy, jax 0.10.2
+Time:     249 s for 3,000 rounds
+Score:    one seed, last: Fréchet distance 6.89 (see `mnist_dcgan.py`; training digits score 0.36),
+          98.4% of samples seen as the class asked for, KL of classes 0.003. It has not converged;
+          `conditional_mnist.py`, twice as wide and long, has 0.63 and 97.8%.
 """
 
 from ml_collections import ConfigDict
