@@ -45,14 +45,13 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,
   "sngan_discriminator": SNGANDiscriminator,
-}
-OF_TRANSLATION: dict[str, type[nn.Module]] = {  # which take no labels
   "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
   "autoencoder_generator": AutoencoderGenerator,
   "autoencoder_discriminator": AutoencoderDiscriminator,
+}
+OF_TRANSLATION: dict[str, type[nn.Module]] = {  # which take no labels
   "resnet_translator": ResnetTranslator,
   "unet_translator": UnetTranslator,
-  "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
 }
@@ -61,6 +60,7 @@ OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for 
   "auxiliary_dcgan_discriminator": AuxiliaryDCGANDiscriminator,
   "mlp_encoder": MLPEncoder,
   "dcgan_encoder": DCGANEncoder,
+  "lenet_extractor": LeNetExtractor,
 }
 NETWORKS |= OF_TRANSLATION | OF_CODES
 

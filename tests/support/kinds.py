@@ -1,5 +1,8 @@
 """A tiny config of every kind of game, for the contract of all."""
 
+import functools
+from collections.abc import Callable
+
 from ml_collections import ConfigDict
 
 from gan_jax.run.config import default_config, network
@@ -11,6 +14,17 @@ def short(config: ConfigDict) -> ConfigDict:
   config.log_every, config.sample_every = 2, 4
   config.num_samples, config.num_fake = 4, 16
   config.evaluation.features, config.evaluation.metrics = "pixels", ("rbf_mmd",)
+  return config
+
+
+def energy(game: str) -> ConfigDict:
+  """Makes the config of a game whose discriminator is an autoencoder."""
+  config = short(default_config(game))
+  config.batch_size, config.data_options.image_size = 8, 8
+  config.data = "digits8x8"
+  config.latent.dim = 4
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.discriminator = network("mlp_autoencoder_discriminator", hidden=(8,), embedding=4)
   return config
 
 
@@ -34,4 +48,43 @@ def cycle_gan() -> ConfigDict:
   return config
 
 
-KINDS = {"two_player": two_player, "cycle_gan": cycle_gan}
+def info_gan() -> ConfigDict:
+  config = short(default_config("info_gan"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.discriminator = network("auxiliary_mlp_discriminator", hidden=(8,))
+  config.encoder = network("mlp_encoder", hidden=(8,))
+  config.codes.noise, config.codes.categorical, config.codes.continuous = 3, (4, 2), 2
+  return config
+
+
+def ac_gan() -> ConfigDict:
+  config = short(default_config("ac_gan"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.discriminator = network("auxiliary_mlp_discriminator", hidden=(8,))
+  config.latent.dim = 2
+  return config
+
+
+def domain_adversarial() -> ConfigDict:
+  config = short(default_config("domain_adversarial"))
+  config.batch_size, config.data_options.image_size = 8, 16
+  config.data, config.data_options.channels = "digits8x8|coloured:digits8x8", 3
+  config.evaluation.features, config.evaluation.metrics = "auto", ("auto",)
+  config.feature_extractor = network("lenet_extractor", widths=(2, 3))
+  config.label_predictor = network("mlp_generator", hidden=(8,))
+  config.domain_classifier = network("mlp_discriminator", hidden=(8,))
+  config.rise = 10
+  return config
+
+
+KINDS: dict[str, Callable[[], ConfigDict]] = {
+  "two_player": two_player,
+  "cycle_gan": cycle_gan,
+  "info_gan": info_gan,
+  "ac_gan": ac_gan,
+  "eb_gan": functools.partial(energy, "eb_gan"),
+  "be_gan": functools.partial(energy, "be_gan"),
+  "domain_adversarial": domain_adversarial,
+}

@@ -48,7 +48,7 @@ def check(config: ConfigDict) -> None:
       f"config.microbatches = {config.microbatches} does not divide config.batch_size = "
       f"{config.batch_size}"
     )
-  if config.microbatches > 1 and config.packing > 1:
+  if config.microbatches > 1 and config.get("packing", 1) > 1:
     raise ValueError(
       f"config.microbatches = {config.microbatches} and config.packing = {config.packing}: the "
       "discriminator sees consecutive examples packed, and microbatches take them apart; set one"
