@@ -49,9 +49,10 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "autoencoder_generator": AutoencoderGenerator,
   "autoencoder_discriminator": AutoencoderDiscriminator,
 }
-OF_TRANSLATION: dict[str, type[nn.Module]] = {  # which take no labels
+WITHOUT_LABELS: dict[str, type[nn.Module]] = {
   "resnet_translator": ResnetTranslator,
   "unet_translator": UnetTranslator,
+  "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
 }
@@ -60,9 +61,8 @@ OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for 
   "auxiliary_dcgan_discriminator": AuxiliaryDCGANDiscriminator,
   "mlp_encoder": MLPEncoder,
   "dcgan_encoder": DCGANEncoder,
-  "lenet_extractor": LeNetExtractor,
 }
-NETWORKS |= OF_TRANSLATION | OF_CODES
+NETWORKS |= WITHOUT_LABELS | OF_CODES
 
 
 def roles() -> list[str]:

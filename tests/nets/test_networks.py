@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
-from gan_jax.nets import NETWORKS, OF_CODES, OF_TRANSLATION
+from gan_jax.nets import NETWORKS, OF_CODES, WITHOUT_LABELS
 
 TINY = {
   "mlp_generator": {"shape": (2,), "hidden": (8, 8)},
@@ -37,7 +37,7 @@ INPUTS = {
   "mlp_autoencoder_discriminator": (2,),
   "autoencoder_discriminator": (16, 16, 1),
 }
-PLAIN = [name for name in NETWORKS if name not in OF_TRANSLATION | OF_CODES]
+PLAIN = [name for name in NETWORKS if name not in WITHOUT_LABELS | OF_CODES]
 GENERATORS = [name for name in PLAIN if name.endswith("generator")]
 DISCRIMINATORS = [name for name in PLAIN if name.endswith("discriminator")]
 LABELS = jnp.arange(16) % 3

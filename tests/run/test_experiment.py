@@ -22,8 +22,8 @@ from gan_jax.run.config import (
   optimizer,
   schedule,
 )
+from gan_jax.run.config.sections.games import build_game
 from gan_jax.run.config.sections.optimizers import build_optimizer
-from gan_jax.run.config.sections.two_player import build_game
 from gan_jax.run.experiment import build
 
 POINTS = Example((2,), None, None)

@@ -58,7 +58,7 @@ def read_run(workdir: str | pathlib.Path) -> tuple[ConfigDict, Example]:
     example = fields["example"]
     pixel_range = example["pixel_range"] and tuple(example["pixel_range"])
     config = from_values(fields["config"])
-    if config.evaluation.to_dict() == _FORMER_EVALUATION:
+    if {key: config.evaluation.get(key) for key in _FORMER_EVALUATION} == _FORMER_EVALUATION:
       config.evaluation.update({name: key.default for name, key in KEYS["evaluation"].items()})
     try:
       config = complete(config)
