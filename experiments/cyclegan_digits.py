@@ -1,4 +1,21 @@
-"""CycleGAN between two kinds of digits."""
+"""CycleGAN between two kinds of digits.
+
+Paper:    Zhu, Park, Isola, Efros 2017 (arXiv:1703.10593): networks, losses and the pool are theirs,
+          narrow and shallow, at 16 pixels.
+Data:     MNIST's digits without their margin (a), and digits of 8 x 8 pixels enlarged (b), which no
+          pair connects. This file registers the first, so later commands on the run need
+          --config=experiments/cyclegan_digits.py.
+Command:  launch/run train --config=experiments/cyclegan_digits.py --workdir=runs/cyclegan_digits
+          python -m experiments.reproduce.translated_digits runs/cyclegan_digits
+Hardware: 2 cores of an Intel Xeon, beside several other runs
+Time:     26 minutes of play, beside these; compiling took 3 more
+Score:    Fréchet distance of pixels to the test digits of the other kind, untranslated and
+          translated, and test digits that a classifier of that kind (98.7% and 99.0% of real ones
+          right) reads as what they were, one seed:
+            a to b  17.8 -> 1.41  66%
+            b to a  17.8 -> 4.12  70%
+          Nothing in the game says that a 7 is to stay a 7, and a third do not.
+"""
 
 from ml_collections import ConfigDict
 

@@ -8,6 +8,8 @@ of `gan_jax.metrics.features.classifier`), and reads real test digits of the sam
 """
 
 import argparse
+import pathlib
+import runpy
 
 import numpy as np
 
@@ -33,6 +35,7 @@ def accuracy(workdir: str, sampler: str) -> tuple[float, float]:
 
 
 def main() -> None:
+  runpy.run_path(str(pathlib.Path(__file__).parents[1] / "cyclegan_digits.py"))  # registers data
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("workdir")
   workdir = parser.parse_args().workdir
