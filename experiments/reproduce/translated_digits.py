@@ -8,11 +8,10 @@ of `gan_jax.metrics.features.classifier`), and reads real test digits of the sam
 """
 
 import argparse
-import pathlib
-import runpy
 
 import numpy as np
 
+import experiments.cyclegan_digits  # noqa: F401  (registers its data)
 import gan_jax as gj
 from gan_jax.metrics.features.extractor import extract
 
@@ -35,7 +34,6 @@ def accuracy(workdir: str, sampler: str) -> tuple[float, float]:
 
 
 def main() -> None:
-  runpy.run_path(str(pathlib.Path(__file__).parents[1] / "cyclegan_digits.py"))  # registers data
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("workdir")
   workdir = parser.parse_args().workdir
