@@ -81,6 +81,7 @@ def check_turns(turns: Any) -> None:
 
 
 def check_state(state: Any) -> None:
+  """Checks that a state is one, and of one game alone."""
   if not isinstance(state, State):
     raise ValueError(f"state is {shown(state)}: expected the State that init(game, ...) returns")
   if jnp.ndim(state.round):

@@ -156,5 +156,6 @@ def _require_transform(transform: Transform) -> None:
 
 
 def require(holds: bool, message: str) -> None:
+  """Raises a ValueError where a condition does not hold."""
   if not holds:
     raise ValueError(message)

@@ -68,6 +68,7 @@ _NO_PICTURES = {
 
 
 def truncation() -> list[float]:
+  """Returns the bounds of --truncation."""
   with contextlib.suppress(ValueError):
     bounds = [float(bound) for bound in FLAGS.truncation]
     if all(bound > 0 for bound in bounds):
@@ -76,6 +77,7 @@ def truncation() -> list[float]:
 
 
 def checkpoint() -> str | None:
+  """Returns what --checkpoint names."""
   at = FLAGS.checkpoint
   if at not in (None, "last", "best") and not at.isdecimal():
     raise UsageError(f"--checkpoint={at}: expected last, best, or a round")

@@ -129,6 +129,7 @@ def usable(train: Source, test: Source | None) -> Source | None:
 
 
 def is_stacked(source: Source) -> bool:
+  """Checks for images that are computed by their position, as stacked digits are."""
   return source.draw is not None and len(source.shape) == 3
 
 

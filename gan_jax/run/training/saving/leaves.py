@@ -46,6 +46,7 @@ def with_key_of(leaves: Mapping[str, Any], like: State) -> State:
 
 
 def check_same_game(saved: dict[str, Any], wanted: dict[str, Any], path: pathlib.Path) -> None:
+  """Checks that a checkpoint has the arrays of a game, and no others."""
   if ".images" not in saved:
     raise OtherGameError(
       f"checkpoint {path} is of an earlier version of gan_jax, which averaged parameters without "
@@ -91,4 +92,5 @@ def _crc32(values: np.ndarray) -> int:
 
 
 def checksum(values: Mapping[str, Any]) -> int:
+  """Computes the checksum of values as JSON has them."""
   return zlib.crc32(json.dumps(values, sort_keys=True).encode())
