@@ -112,6 +112,9 @@ def test_a_run_goes_on_bit_for_bit_and_is_sampled_and_scored(kind, tmp_path, gan
     assert png.is_file()
     told = gan_jax("evaluate", whole, "--checkpoint=last", f"--config.evaluation.sampler={name}")
     assert "rbf_mmd" in told
+    if experiment(kind).game.samplers[name].inputs is None:
+      told = gan_jax("sample", whole, f"--out={png}", "--interpolate", code=1)
+      assert "a translator starts from images" in told
 
 
 def test_a_game_of_ones_own_is_never_taken_for_the_configs(tmp_path):

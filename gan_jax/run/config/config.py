@@ -76,7 +76,8 @@ def complete(config: ConfigDict) -> ConfigDict:
   _check_not_shared(config, "config", {})
   kind, game = games.kind_of(config), games.name_of(config)
   known = keys(game)
-  check_known(config, known, f"config keys of the game {game!r}")
+  start = "" if game == games.DEFAULT else f", which start from default_config({game!r})"
+  check_known(config, known, f"config keys of the game {game!r}{start}")
   values = canonical(config).copy_and_resolve_references()
   config = ConfigDict(_completed(values, known, "config"))
   for check in (course.check, data.check, kind.check, evaluation.check):

@@ -160,6 +160,11 @@ class Run(NamedTuple):
     if interpolate and truncation:
       raise ValueError("an interpolation is not truncated: ask for one or the other")
     if self.sampler.translates:
+      if interpolate or truncation:
+        raise ValueError(
+          "a translator starts from images and not from latents: leave out --interpolate and"
+          " --truncation"
+        )
       return self._save_translations(n, png=png, npz=npz, folder=folder, seed=seed, ema=ema)
     if interpolate:
       rows = max(1, n // STEPS)
