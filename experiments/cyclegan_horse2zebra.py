@@ -9,9 +9,9 @@ learning rate falls round by round over the second half; the published code lets
 and plays the last of them at 0. Each set has epochs of its own.
 
 Not trained here: at 256 pixels it takes a GPU. Networks, losses, the pool and a step of the whole
-are compared with the published code's numbers (tests/nets/test_translation.py,
-tests/game/test_cycle.py); experiments/cyclegan_digits.py is the same game at a size that runs on
-two cores.
+are compared with the published code's numbers (tests/nets/test_translation.py and
+tests/game/kinds/test_cycle.py); experiments/cyclegan_digits.py is the same game at a size that runs
+on two cores.
 """
 
 from ml_collections import ConfigDict

@@ -16,7 +16,8 @@ _MODULES = {  # parts of the package -> where they stand
     name: name
     for name in ("game", "losses", "nets", "data", "theory", "metrics", "plots", "parallel")
   },
-  **{name: f"game.{name}" for name in ("latents", "turns", "schedules")},
+  **{name: f"game.{name}" for name in ("latents", "schedules")},
+  "turns": "game.kinds.turns",
   "regularizers": "losses.regularizers",
   "config": "run.config",
   "population": "run.population",
@@ -33,7 +34,7 @@ _MEMBERS = {  # name -> where it stands
   "init": "game.play.init",
   "play_round": "game.play.play_round",
   "sample": "game.play.sample",
-  "two_player": "game.two_player.two_player",
+  "two_player": "game.kinds.two_player.two_player",
   "build": "run.experiment.build",
   "fit": "run.training.train.fit",
   "Every": "run.training.hooks.Every",

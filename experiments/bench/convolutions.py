@@ -41,9 +41,9 @@ from jax import lax
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game, minibatches
 from gan_jax.game.play import init, play_round
-from gan_jax.nets import convolution
+from gan_jax.nets.convolution import forms
 from gan_jax.run.config import complete, default_config, network, replaced
-from gan_jax.run.config.sections.two_player import build_game
+from gan_jax.run.config.sections.kinds.two_player import build_game
 
 
 class Layer(NamedTuple):
@@ -72,9 +72,9 @@ LAYERS = (
   Layer("same", 8, 128, 128),
 )
 FORMS = {
-  "down": {"xla": convolution.lax_strided_conv, "gan_jax": convolution.strided_conv},
-  "up": {"xla": convolution.lax_transposed_conv, "gan_jax": convolution.transposed_conv},
-  "same": {"xla": convolution.lax_conv, "gan_jax": convolution.conv},
+  "down": {"xla": forms.lax_strided_conv, "gan_jax": forms.strided_conv},
+  "up": {"xla": forms.lax_transposed_conv, "gan_jax": forms.transposed_conv},
+  "same": {"xla": forms.lax_conv, "gan_jax": forms.conv},
 }
 WINDOWS = {"down": 4, "up": 4, "same": 3}
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}

@@ -27,12 +27,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gan_jax import losses, parallel
 from gan_jax.game import rules
 from gan_jax.game.core import Game, Metrics, State, minibatches
+from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.optimizers import lookahead
 from gan_jax.game.play import init, play_round
 from gan_jax.game.schedules import half_life
-from gan_jax.game.turns import alternating, simultaneous
-from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
 from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for

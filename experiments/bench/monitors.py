@@ -1,4 +1,4 @@
-"""Times the rounds of an experiment with and without the monitors of `gan_jax.game.monitors`.
+"""Times the rounds of an experiment with and without the monitors of `gan_jax.game.kinds.monitors`.
 
   python -m experiments.bench.monitors [--configs ring mnist_dcgan] [--rounds 50] [--repeats 10]
 
@@ -19,8 +19,8 @@ import jax
 from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
-from gan_jax.game import monitors
 from gan_jax.game.core import State, minibatches
+from gan_jax.game.kinds import monitors
 from gan_jax.game.play import init
 from gan_jax.parallel.mesh import make_mesh
 from gan_jax.parallel.sharding import state_sharding

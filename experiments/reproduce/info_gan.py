@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from gan_jax import plots
-from gan_jax.game.info import Codes
+from gan_jax.game.kinds.info import Codes
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.run.results.folder import load
 from gan_jax.run.results.run import Run

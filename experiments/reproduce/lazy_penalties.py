@@ -33,10 +33,10 @@ from gan_jax import losses
 from gan_jax.data import GRID25, Batches, Source, load
 from gan_jax.files import write_json
 from gan_jax.game.core import Game
+from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.play import sample
 from gan_jax.game.schedules import decay
-from gan_jax.game.two_player import two_player
 from gan_jax.losses.objectives import every
 from gan_jax.losses.regularizers import r1, r2
 from gan_jax.metrics import mode_coverage

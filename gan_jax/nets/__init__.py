@@ -17,8 +17,7 @@ from gan_jax.nets.autoencoder import (
 )
 from gan_jax.nets.auxiliary import AuxiliaryDCGANDiscriminator, AuxiliaryMLPDiscriminator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_jax.nets.encoders import DCGANEncoder, MLPEncoder
-from gan_jax.nets.lenet import LeNetExtractor
+from gan_jax.nets.encoders import DCGANEncoder, LeNetExtractor, MLPEncoder
 from gan_jax.nets.mlp import (
   GoodfellowDiscriminator,
   GoodfellowGenerator,

@@ -1,7 +1,7 @@
 """Encoders: the layers of a discriminator, which end in codes instead of logits.
 
 The recognition network Q of InfoGAN (Chen et al. 2016, arXiv:1606.03657), and the encoder of BiGAN
-(Donahue et al. 2017, arXiv:1605.09782).
+(Donahue et al. 2017, arXiv:1605.09782); the feature extractor of DANN (Ganin et al. 2016).
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from gan_jax.nets.dcgan import INIT, dcgan_features
 from gan_jax.nets.layers import WithLabels, labels_for
-from gan_jax.nets.linear import Dense
+from gan_jax.nets.linear import Conv, Dense
 from gan_jax.nets.mlp import mlp_features
 
 
@@ -67,3 +67,27 @@ class DCGANEncoder(nn.Module):
     x = WithLabels()(dcgan_features(self, x, train=train), labels_for(self.num_classes, y))
     head = Dense(self.features, spectral=self.norm == "spectral", kernel_init=INIT)
     return head(x.astype(jnp.float32), train=train)
+
+
+class LeNetExtractor(nn.Module):
+  """Maps images to features: two 5x5 convolutions, each with max-pooling and a ReLU.
+
+  DANN's for digits, Ganin et al. 2016 (arXiv:1505.07818), figure 4a.
+
+  Attributes:
+    widths: channels of the two maps; published are 32 and 48.
+    dtype: computed in; features are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  widths: tuple[int, int] = (32, 48)
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps images x [B, H, W, C] to features [B, F], float32; ignores labels y."""
+    for width in self.widths:
+      x = Conv(width, window=(5, 5), dtype=self.dtype)(x)
+      x = nn.relu(nn.max_pool(x, (2, 2), strides=(2, 2)))
+    return x.reshape(len(x), -1).astype(jnp.float32)

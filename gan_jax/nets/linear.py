@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.nets import convolution
+from gan_jax.nets.convolution import forms
 
 EPSILON = 1e-12  # a norm or singular value below it counts as 0
 
@@ -98,7 +98,7 @@ class Conv(Linear):
   window: tuple[int, ...] = (3, 3)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.conv(x, kernel)
+    return forms.conv(x, kernel)
 
 
 class StridedConv(Linear):
@@ -107,7 +107,7 @@ class StridedConv(Linear):
   window: tuple[int, ...] = (4, 4)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.strided_conv(x, kernel)
+    return forms.strided_conv(x, kernel)
 
 
 class TransposedConv(Linear):
@@ -119,4 +119,4 @@ class TransposedConv(Linear):
   window: tuple[int, ...] = (4, 4)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.transposed_conv(x, kernel)
+    return forms.transposed_conv(x, kernel)

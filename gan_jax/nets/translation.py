@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.nets import convolution
+from gan_jax.nets.convolution import forms
 from gan_jax.nets.layers import Dropout, Norm, layer_options
 from gan_jax.nets.linear import Dense, Linear, StridedConv, TransposedConv
 
@@ -179,7 +179,7 @@ class ReflectConv(Linear):
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
     n = self.window[0] // 2
     x = jnp.pad(x, ((0, 0), (n, n), (n, n), (0, 0)), "reflect")
-    return convolution.conv(x, kernel)[:, n:-n, n:-n]
+    return forms.conv(x, kernel)[:, n:-n, n:-n]
 
 
 class StridedConv3x3(Linear):
@@ -188,7 +188,7 @@ class StridedConv3x3(Linear):
   window: tuple[int, ...] = (3, 3)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.strided_conv(x, jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0))))
+    return forms.strided_conv(x, jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0))))
 
 
 class TransposedConv3x3(Linear):
@@ -197,7 +197,7 @@ class TransposedConv3x3(Linear):
   window: tuple[int, ...] = (3, 3)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.transposed_conv(x, jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0))))
+    return forms.transposed_conv(x, jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0))))
 
 
 class Conv4x4(Linear):
@@ -206,7 +206,7 @@ class Conv4x4(Linear):
   window: tuple[int, ...] = (4, 4)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return convolution.conv(x, jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0))))[:, :-1, :-1]
+    return forms.conv(x, jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0))))[:, :-1, :-1]
 
 
 def _layer_options(net: Any) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,7 +15,7 @@ from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.config import complete, replaced
 from gan_jax.run.config.sections import data as data_of_config
 from gan_jax.run.config.sections.evaluation import spec_of
-from gan_jax.run.config.sections.games import build_game, kind_of
+from gan_jax.run.config.sections.kinds.games import build_game, kind_of
 from gan_jax.run.evaluation.evaluators.accuracy import accuracy_of
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator

@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gan_jax.checks import is_integer, shown, takes
 from gan_jax.data import AnyBatches
 from gan_jax.game.core import Game, Metrics, PyTree, State, minibatches
-from gan_jax.game.monitors import MONITOR
+from gan_jax.game.kinds.monitors import MONITOR
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.random import make_key
 from gan_jax.game.validation import check_game

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax.game.core import Game, Turn
+from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.latents import normal
-from gan_jax.game.turns import alternating
-from gan_jax.game.two_player import Terms, two_player
 from gan_jax.losses.adversarial import AdversarialLoss
 
 

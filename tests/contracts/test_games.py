@@ -13,7 +13,7 @@ from layouts import on_every_layout
 
 from gan_jax.game.core import minibatches
 from gan_jax.game.play import init, play_round
-from gan_jax.run.config.sections.games import GAMES
+from gan_jax.run.config.sections.kinds.games import GAMES
 from gan_jax.run.experiment import build
 from gan_jax.run.results.folder import load
 from gan_jax.run.results.rows import read_rows

@@ -13,12 +13,12 @@ from flax import linen as nn
 from gan_jax import data, losses
 from gan_jax.game import random, rules
 from gan_jax.game.core import Turn
+from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal, truncated, uniform
 from gan_jax.game.optimizers import clip_weights, lookahead
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.schedules import decay, half_life
-from gan_jax.game.turns import alternating, simultaneous
-from gan_jax.game.two_player import two_player
 from gan_jax.losses import objectives, regularizers
 from gan_jax.nets import NETWORKS, MLPDiscriminator, MLPGenerator
 

@@ -11,11 +11,11 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.data import Batches, load
+from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import truncated
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.random import KEYS, as_key, example_keys, make_key
 from gan_jax.game.schedules import half_life
-from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
 from gan_jax.nets import MLPDiscriminator, MLPGenerator

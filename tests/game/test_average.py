@@ -8,10 +8,10 @@ import pytest
 
 from gan_jax import data
 from gan_jax.data import RING8
+from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, networks, play_round
 from gan_jax.game.schedules import decay
-from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.adversarial import non_saturating
 from gan_jax.nets import MLPDiscriminator

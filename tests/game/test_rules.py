@@ -17,11 +17,11 @@ from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Turn, minibatches
+from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.optimizers import lookahead
 from gan_jax.game.play import init, play_round
-from gan_jax.game.turns import alternating, simultaneous
 from gan_jax.run.config import complete, default_config, network, optimizer
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.theory import dynamics
 from gan_jax.theory.toys import dirac, dirac_batch
 

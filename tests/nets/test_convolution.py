@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.nets import convolution, im2col
+from gan_jax.nets.convolution import forms, im2col
 
 
 class Form(NamedTuple):
@@ -25,21 +25,19 @@ class Form(NamedTuple):
 FORMS = {
   "down": Form(
     functools.partial(im2col.im2col_conv, im2col.HALVING),
-    convolution.lax_strided_conv,
-    convolution.strided_conv,
+    forms.lax_strided_conv,
+    forms.strided_conv,
     scale=2,
     window=(4, 4),
   ),
   "up": Form(
-    convolution.matmul_transposed_conv,
-    convolution.lax_transposed_conv,
-    convolution.transposed_conv,
+    forms.matmul_transposed_conv,
+    forms.lax_transposed_conv,
+    forms.transposed_conv,
     scale=1,
     window=(4, 4),
   ),
-  "same": Form(
-    convolution.matmul_conv, convolution.lax_conv, convolution.conv, scale=1, window=(3, 3)
-  ),
+  "same": Form(forms.matmul_conv, forms.lax_conv, forms.conv, scale=1, window=(3, 3)),
 }
 TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
 
@@ -81,15 +79,13 @@ def test_down_by_hand():
   ones = jnp.ones((4, 4, 1, 1))
   # Windows cover rows and columns -1 to 2 and 1 to 4, of which 0 to 3 exist: nine numbers each.
   expected = [[45, 54], [81, 90]]
-  np.testing.assert_allclose(convolution.strided_conv(x, ones)[0, :, :, 0], expected)
+  np.testing.assert_allclose(forms.strided_conv(x, ones)[0, :, :, 0], expected)
 
 
 def test_up_by_hand():
   """One lit place paints the kernel, turned by 180 degrees as lax.conv_transpose has it."""
   kernel = jnp.arange(16.0).reshape(4, 4, 1, 1)
-  painted = convolution.transposed_conv(jnp.zeros((1, 3, 3, 1)).at[0, 1, 1].set(2.0), kernel)[
-    0, :, :, 0
-  ]
+  painted = forms.transposed_conv(jnp.zeros((1, 3, 3, 1)).at[0, 1, 1].set(2.0), kernel)[0, :, :, 0]
   expected = np.zeros((6, 6))
   expected[1:5, 1:5] = 2 * np.arange(16.0).reshape(4, 4)[::-1, ::-1]
   np.testing.assert_allclose(painted, expected)
@@ -99,9 +95,9 @@ def test_same_by_hand():
   """The middle of each window is its own place, and beyond the border there is nothing."""
   x = jnp.arange(1.0, 7.0).reshape(1, 2, 3, 1)
   ones = jnp.ones((3, 3, 1, 1))
-  np.testing.assert_allclose(convolution.conv(x, ones)[0, :, :, 0], [[12, 21, 16], [12, 21, 16]])
+  np.testing.assert_allclose(forms.conv(x, ones)[0, :, :, 0], [[12, 21, 16], [12, 21, 16]])
   right = jnp.zeros((3, 3, 1, 1)).at[1, 2].set(1.0)
-  np.testing.assert_array_equal(convolution.conv(x, right)[0, :, :, 0], [[2, 3, 0], [5, 6, 0]])
+  np.testing.assert_array_equal(forms.conv(x, right)[0, :, :, 0], [[2, 3, 0], [5, 6, 0]])
 
 
 def orders(form):
@@ -139,7 +135,7 @@ SAME_SHAPES = [
 def test_same_agrees_with_lax_whatever_the_window(window, size, channels, dtype):
   """At every order, also of windows that are larger than the image."""
   x, k = arguments("same", 3, *size, *channels, dtype, window)
-  close(orders(convolution.matmul_conv)(x, k), orders(convolution.lax_conv)(x, k), dtype)
+  close(orders(forms.matmul_conv)(x, k), orders(forms.lax_conv)(x, k), dtype)
 
 
 @pytest.mark.parametrize("kind", FORMS)
@@ -212,7 +208,7 @@ def test_vmap_over_one_argument(mapped, channels):
     jnp.stack([a, 2 * a]) if axis == 0 else a for a, axis in zip((x, k), mapped, strict=True)
   ]
   of = lambda form: jax.jit(jax.vmap(jax.grad(penalty(form), (0, 1)), mapped))
-  close(of(convolution.matmul_conv)(*given), of(convolution.lax_conv)(*given))
+  close(of(forms.matmul_conv)(*given), of(forms.lax_conv)(*given))
 
 
 @pytest.mark.parametrize("kind", FORMS)
@@ -292,11 +288,11 @@ def test_is_the_layer_of_flax(kind):
 
 def test_errors_say_what_was_expected():
   with pytest.raises(ValueError, match=r"must be even; x is \(1, 3, 4, 1\)"):
-    convolution.strided_conv(jnp.zeros((1, 3, 4, 1)), jnp.zeros((4, 4, 1, 1)))
-  for function in (convolution.strided_conv, convolution.transposed_conv):
+    forms.strided_conv(jnp.zeros((1, 3, 4, 1)), jnp.zeros((4, 4, 1, 1)))
+  for function in (forms.strided_conv, forms.transposed_conv):
     with pytest.raises(ValueError, match=r"\[4, 4, I, O\].*got x \(1, 4, 4, 2\)"):
       function(jnp.zeros((1, 4, 4, 2)), jnp.zeros((4, 4, 1, 1)))
   with pytest.raises(ValueError, match=r"odd h and w; got \(4, 3, 1, 1\)"):
-    convolution.conv(jnp.zeros((1, 4, 4, 1)), jnp.zeros((4, 3, 1, 1)))
+    forms.conv(jnp.zeros((1, 4, 4, 1)), jnp.zeros((4, 3, 1, 1)))
   with pytest.raises(ValueError, match=r"\[3, 3, I, O\].*got x \(1, 4, 4, 2\)"):
-    convolution.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 1, 1)))
+    forms.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 1, 1)))

@@ -40,7 +40,7 @@ def test_every_pair_of_networks_is_looked_at():
 
 
 def test_gradients_of_a_convolution_are_found_wherever_they_are():
-  convolve = lambda k, x: convolutions.convolution.lax_conv(x, k).sum()
+  convolve = lambda k, x: convolutions.forms.lax_conv(x, k).sum()
   loop = lambda k, xs: jax.lax.map(jax.jit(lambda x: jax.grad(convolve)(k, x)), xs)
   jaxpr = jax.make_jaxpr(jax.jit(loop))(np.zeros((3, 3, 1, 1), "f"), np.zeros((2, 1, 4, 4, 1), "f"))
   assert "conv_general_dilated" in set(primitives(jaxpr.jaxpr))

@@ -22,7 +22,7 @@ from gan_jax.run.config import (
   optimizer,
   schedule,
 )
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.sections.optimizers import build_optimizer
 from gan_jax.run.experiment import build
 

@@ -18,7 +18,7 @@ from gan_jax.run.config import (
   replaced,
   schedule,
 )
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.population import Population
 from gan_jax.run.training.rounds import make_dispatch
 

@@ -20,8 +20,8 @@ from gan_jax.game.core import images_a_round
 from gan_jax.run.ablation.results import Labels, variant_name
 from gan_jax.run.config import aliases
 from gan_jax.run.config.config import canonical, complete, replaced
-from gan_jax.run.config.sections.games import build_game, free_numbers
 from gan_jax.run.config.sections.key import check_known
+from gan_jax.run.config.sections.kinds.games import build_game, free_numbers
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {"<": operator.lt, ">": operator.gt}
 

@@ -25,7 +25,7 @@ from gan_jax.run.ablation.plan import (
 from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.run.config.config import canonical, replaced
 from gan_jax.run.config.sections import data
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.draws import drawn_from
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.experiment import Experiment, assemble

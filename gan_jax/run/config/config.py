@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from gan_jax.checks import shown
 from gan_jax.files import flat
 from gan_jax.run.config import aliases
-from gan_jax.run.config.sections import course, data, evaluation, games
+from gan_jax.run.config.sections import course, data, evaluation
 from gan_jax.run.config.sections.key import (
   Key,
   Keys,
@@ -26,6 +26,7 @@ from gan_jax.run.config.sections.key import (
   check_type,
   lookup,
 )
+from gan_jax.run.config.sections.kinds import games
 
 
 def keys(game: str = games.DEFAULT) -> Keys:

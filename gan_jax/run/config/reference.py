@@ -20,8 +20,8 @@ from gan_jax.nets.layers import ACTIVATIONS, NORMS, OUTPUTS
 from gan_jax.run.config import aliases
 from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.config import keys
-from gan_jax.run.config.sections.games import DEFAULT, GAMES
 from gan_jax.run.config.sections.key import Key, Section, argument_docs
+from gan_jax.run.config.sections.kinds.games import DEFAULT, GAMES
 from gan_jax.run.config.sections.networks import network
 from gan_jax.run.config.sections.optimizers import OPTIMIZERS
 

@@ -24,8 +24,8 @@ from gan_jax.files import read_json
 from gan_jax.losses.adversarial import LOSSES, check_loss
 from gan_jax.losses.regularizers import REGULARIZERS
 from gan_jax.nets import NETWORKS, roles
-from gan_jax.run.config.sections.games import GAMES
-from gan_jax.run.config.sections.games import Kind as GameKind
+from gan_jax.run.config.sections.kinds.games import GAMES
+from gan_jax.run.config.sections.kinds.games import Kind as GameKind
 
 TABLES: dict[str, dict[str, Any]] = {
   "network": NETWORKS,

@@ -11,7 +11,7 @@ from gan_jax.game.core import State
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.run.config.config import replaced
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.cards.card import TRAINING_DRAW
 from gan_jax.run.evaluation.evaluators.evaluator import SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.evaluators.features import bounded

@@ -10,7 +10,7 @@ from gan_jax.nets import NETWORKS, roles
 from gan_jax.run.ablation.results import Results
 from gan_jax.run.config import OPTIMIZERS, default_config, network, optimizer
 from gan_jax.run.config.register import own
-from gan_jax.run.config.sections.games import DEFAULT, GAMES, name_of
+from gan_jax.run.config.sections.kinds.games import DEFAULT, GAMES, name_of
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.report.records import RunRecord
 

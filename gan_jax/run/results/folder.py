@@ -22,7 +22,7 @@ from gan_jax.game.random import make_key
 from gan_jax.run.config.config import complete
 from gan_jax.run.config.register import check_registered
 from gan_jax.run.config.roles import EVALUATION, PLACE, is_of_scores, is_place
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.stored import read_fields, read_run
 from gan_jax.run.evaluation.sampling import CompiledSampler, inputs_of
 from gan_jax.run.experiment import Experiment, assemble, sampler_of

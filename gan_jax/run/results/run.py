@@ -11,7 +11,7 @@ from gan_jax.files import save_arrays
 from gan_jax.game.core import Game, State
 from gan_jax.plots import picture, sequences
 from gan_jax.plots.png import save_images, save_png
-from gan_jax.run.config.sections.two_player import is_standard_normal
+from gan_jax.run.config.sections.kinds.two_player import is_standard_normal
 from gan_jax.run.evaluation.sampling import CompiledSampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment
 

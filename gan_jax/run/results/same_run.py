@@ -11,7 +11,7 @@ from gan_jax.data import UINT8, fingerprint
 from gan_jax.files import flat, read_json, write_json
 from gan_jax.run.config.register import read_source
 from gan_jax.run.config.roles import COURSE, EVALUATION, LAYOUT, PLACE, is_within
-from gan_jax.run.config.sections.games import free_numbers
+from gan_jax.run.config.sections.kinds.games import free_numbers
 from gan_jax.run.config.stored import config_values, read_config, read_fields
 from gan_jax.run.config.switches import made_with, remembered
 from gan_jax.run.experiment import Experiment

@@ -8,7 +8,7 @@ from gan_jax.run.ablation.plan import ablation, axis, members
 from gan_jax.run.config import aliases, default_config
 from gan_jax.run.config.config import canonical, complete
 from gan_jax.run.config.sections.evaluation import evaluation_spec
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.sections.networks import DTYPES
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.evaluation.evaluators.suite import METRICS, score_name

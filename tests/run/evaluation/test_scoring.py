@@ -10,7 +10,7 @@ from made_runs import made_run
 
 from gan_jax import data
 from gan_jax.run.config import complete, default_config, network
-from gan_jax.run.config.sections.games import build_game
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation import scoring
 from gan_jax.run.evaluation.cards.comparing import compare

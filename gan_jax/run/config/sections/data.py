@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 
 from gan_jax import data
 from gan_jax.data.example import Example
-from gan_jax.run.config.sections.games import kind_of
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
+from gan_jax.run.config.sections.kinds.games import kind_of
 
 _LOG = logging.getLogger(__name__)
 

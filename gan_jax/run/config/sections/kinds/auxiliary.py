@@ -3,10 +3,11 @@
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
-from gan_jax.game.auxiliary import WEIGHTS, ac_gan
 from gan_jax.game.core import Game
-from gan_jax.run.config.sections import data, networks, optimizers, two_player
+from gan_jax.game.kinds.auxiliary import WEIGHTS, ac_gan
+from gan_jax.run.config.sections import data, networks, optimizers
 from gan_jax.run.config.sections.key import Keys, leaves, naming, weights
+from gan_jax.run.config.sections.kinds import two_player
 
 
 def keys() -> Keys:

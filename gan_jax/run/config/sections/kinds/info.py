@@ -4,9 +4,10 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.info import WEIGHTS, Codes, check_codes, info_gan
-from gan_jax.run.config.sections import networks, optimizers, two_player
+from gan_jax.game.kinds.info import WEIGHTS, Codes, check_codes, info_gan
+from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, leaves, naming, weights
+from gan_jax.run.config.sections.kinds import two_player
 
 
 def keys() -> Keys:

@@ -23,7 +23,6 @@ import optax
 from flax import linen as nn
 
 from gan_jax.checks import is_integer, shown, takes
-from gan_jax.game import monitors
 from gan_jax.game.core import (
   Batch,
   Carried,
@@ -37,9 +36,10 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, train_network
+from gan_jax.game.kinds import monitors
+from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys
-from gan_jax.game.turns import alternating
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (

@@ -7,8 +7,9 @@ from ml_collections import ConfigDict
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.losses.energy import boundary_equilibrium, energy_margin, pulling_away
-from gan_jax.run.config.sections import networks, optimizers, two_player
+from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, naming, weights
+from gan_jax.run.config.sections.kinds import two_player
 
 free_numbers = two_player.free_numbers
 

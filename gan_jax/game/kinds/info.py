@@ -24,7 +24,7 @@ from flax import linen as nn
 
 from gan_jax.checks import is_integer, shown
 from gan_jax.game.core import Game
-from gan_jax.game.two_player import Terms, two_player
+from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.losses.objectives import Match, TermLike, Weight, stateless
 
 Q = "q"  # name of the network that reads codes

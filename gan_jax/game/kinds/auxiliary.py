@@ -14,7 +14,7 @@ from flax import linen as nn
 
 from gan_jax.checks import shown
 from gan_jax.game.core import Game
-from gan_jax.game.two_player import Terms, two_player
+from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.losses.objectives import Match, Term, Weight, stateless
 
 CLASSES = "classes"  # name of the discriminator's logits of classes

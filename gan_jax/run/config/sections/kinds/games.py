@@ -7,8 +7,9 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.domain_adversarial import DOMAINS
-from gan_jax.run.config.sections import (
+from gan_jax.game.kinds.domain_adversarial import DOMAINS
+from gan_jax.run.config.sections.key import Keys, lookup
+from gan_jax.run.config.sections.kinds import (
   auxiliary,
   cycle,
   domain_adversarial,
@@ -16,7 +17,6 @@ from gan_jax.run.config.sections import (
   info,
   two_player,
 )
-from gan_jax.run.config.sections.key import Keys, lookup
 
 
 class Kind(NamedTuple):

@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.cycle import PLAYERS, TRANSLATORS, cycle_gan
+from gan_jax.game.kinds.cycle import PLAYERS, TRANSLATORS, cycle_gan
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, naming, weights
 

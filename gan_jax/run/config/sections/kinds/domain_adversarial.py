@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.domain_adversarial import OWNS, domain_adversarial
+from gan_jax.game.kinds.domain_adversarial import OWNS, domain_adversarial
 from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, at_least, naming, weights
 

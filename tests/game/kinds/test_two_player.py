@@ -12,13 +12,13 @@ from flax import linen as nn
 
 from gan_jax import losses
 from gan_jax.game.core import minibatches
+from gan_jax.game.kinds.monitors import discriminator_metrics
+from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal, truncated, uniform
-from gan_jax.game.monitors import discriminator_metrics
 from gan_jax.game.optimizers import clip_weights
 from gan_jax.game.play import init, networks, play_round, sample
 from gan_jax.game.schedules import decay, half_life, ramped_decay
-from gan_jax.game.turns import alternating, simultaneous
-from gan_jax.game.two_player import two_player
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match
 
@@ -261,7 +261,7 @@ def test_packing_stacks_examples_on_the_channel_axis():
 
 
 def test_packing_of_images_keeps_rows_and_columns():
-  from gan_jax.game.two_player import _pack
+  from gan_jax.game.kinds.two_player import _pack
 
   x = jnp.arange(4 * 2 * 3 * 1.0).reshape(4, 2, 3, 1)
   packed = _pack(x, 2)

@@ -9,10 +9,10 @@ import optax
 import pytest
 from flax import linen as nn
 
-from gan_jax.game.domain_adversarial import domain_adversarial
+from gan_jax.game.kinds.domain_adversarial import domain_adversarial
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.run.config import default_config
-from gan_jax.run.config.sections.domain_adversarial import _rising
+from gan_jax.run.config.sections.kinds.domain_adversarial import _rising
 from gan_jax.run.experiment import build
 
 B, WEIGHT, RATE = 8, 0.3, 0.1

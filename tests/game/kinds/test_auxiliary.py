@@ -8,7 +8,7 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import losses
-from gan_jax.game.auxiliary import ac_gan
+from gan_jax.game.kinds.auxiliary import ac_gan
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.nets import AuxiliaryMLPDiscriminator, MLPDiscriminator, MLPGenerator
 

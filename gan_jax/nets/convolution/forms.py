@@ -10,7 +10,7 @@ reverse mode.
 import jax
 from jax import lax
 
-from gan_jax.nets.im2col import HALVING, Window, col2im_conv, im2col_conv
+from gan_jax.nets.convolution.im2col import HALVING, Window, col2im_conv, im2col_conv
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 

@@ -1,0 +1,1 @@
+"""Kinds of game: a builder a file, of players, networks and losses."""

@@ -1,0 +1,1 @@
+"""Convolutions, and the form of each that is quickest on a device."""
