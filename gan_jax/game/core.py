@@ -168,6 +168,8 @@ class Game(NamedTuple):
     headline: {what it is called: metric} to show while it is played.
     predict: (params, carried, examples, None) -> logits of their classes [n, K]; None of a game
       that predicts none.
+    monitored: player whose gradient norm is a monitor, the one that samples are of; "" for none.
+    probed: player whose real logits are compared on training and held-out examples; "" for none.
   """
 
   init: Callable[[jax.Array, Batch], tuple[Params, Carried]]
@@ -177,6 +179,8 @@ class Game(NamedTuple):
   averages: Mapping[str, Decay] = {}
   headline: Mapping[str, str] = {}
   predict: Callable[[Params, Carried, PyTree, None], jax.Array] | None = None
+  monitored: str = ""
+  probed: str = ""
 
   def sampler(self, name: str | None = None) -> Sampler:
     """Returns a sampler by its name, or the first; of a game without, one that refuses to draw."""

@@ -75,6 +75,7 @@ def sample_network(
 
 def split_variables(initial: Mapping[str, Variables]) -> tuple[Params, Carried]:
   """Splits the variables of networks, by name, into (params, statistics)."""
+  # Whatever else flax makes, such as "batch_stats", goes on from move to move, and is carried.
   without = lambda v: {name: tree for name, tree in v.items() if name != "params"}
   return (
     {name: variables["params"] for name, variables in initial.items()},
@@ -88,6 +89,7 @@ def check_shapes(name: str) -> Iterator[None]:
   try:
     yield
   except (ScopeParamShapeError, ScopeParamNotFoundError) as error:
+    # Flax names a scope deep within, and not the state that was mistaken for another.
     raise ValueError(
       f"the state is of another game, whose {name} has other parameters, or takes other shapes: "
       "expected the State that init(game, ...) returns of this game"

@@ -42,6 +42,7 @@ def join_rules(game: Game, new_carried: Carried) -> dict[str, JoinRule]:
         "one: give its term join=..., or couples=True where it looks at the global batch, by "
         "match.mean or match.gather; or play on one device with microbatches = 1"
       )
+  # Running statistics are means over examples, of which all devices have equally many.
   return {name: declared.get(name, join_mean) for name in new_carried}
 
 

@@ -102,7 +102,7 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
 
 
 def unrolled(
-  turns: Turns, *, steps: int, player: str = "generator", opponent: str = "discriminator"
+  turns: Turns, *, steps: int, player: str | None = None, opponent: str | None = None
 ) -> Turns:
   """Builds turns in which one player moves against the opponent k updates ahead.
 
@@ -114,18 +114,21 @@ def unrolled(
   Args:
     turns: turns of the game; those in which the player does not move stay as they are.
     steps: number k >= 0 of unrolled updates, 5 to 10 in the paper; 0 unrolls none.
-    player: player whose gradients are unrolled.
-    opponent: player whose updates are unrolled.
+    player: player whose gradients are unrolled; by default the last one to move in a round.
+    opponent: player whose updates are unrolled; by default the first one to move in a round.
 
   Returns:
     The turns. An unrolled one consumes real data if the opponent's objective does.
 
   Raises:
-    ValueError: if k is negative, or the player never moves.
+    ValueError: if k is negative, the player never moves, or is its own opponent.
   """
   check_turns(turns)
   if not is_integer(steps) or steps < 0:
     raise ValueError(f"unrolling takes k >= 0 steps, got {shown(steps)}")
+  player, opponent = player or turns[-1].players[-1], opponent or turns[0].players[0]
+  if player == opponent:
+    raise ValueError(f"unrolling takes two players, got {player!r} against {opponent!r}")
   if not any(player in turn.players for turn in turns):
     raise ValueError(f"unrolling is for {player!r}, who has no turn")
 
@@ -172,6 +175,7 @@ def microbatches(turns: Turns, count: int) -> Turns:
   check_turns(turns)
   if not is_integer(count) or count < 1:
     raise ValueError(f"a minibatch is seen in one part or more, got microbatches = {shown(count)}")
+  # Such a rule would make its extrapolation from one part, and be another rule.
   if count > 1 and any(turn.rule is not gradient_descent for turn in turns):
     raise ValueError(
       f"microbatches = {count}: they go with plain gradients, and rules such as extragradient look "
@@ -183,6 +187,7 @@ def microbatches(turns: Turns, count: int) -> Turns:
 
     def add(total: PyTree, indexed: tuple[jax.Array, Batch]) -> tuple[PyTree, PyTree]:
       index, examples = indexed
+      # Draws know which examples of the whole these are: the noise is that of one batch.
       part = context._replace(microbatch=Microbatch(index, count))
       grads, new_carried = gradients(players, state.params, state.carried, examples, part)
       return jax.tree.map(jnp.add, total, grads), new_carried
@@ -205,6 +210,7 @@ def _split(x: jax.Array, count: int) -> jax.Array:
     raise ValueError(
       f"microbatches = {count} does not divide a device's {x.shape[0]} examples; choose a divisor"
     )
+  # Every count-th, not a run of them: a part of sharded data stays on the device that has it.
   return jnp.moveaxis(x.reshape(-1, count, *x.shape[1:]), 1, 0)
 
 

@@ -22,6 +22,7 @@ def check_game(game: Game) -> None:
         f"the players are {', '.join(map(repr, game.players))}"
       )
   owned = owned_by(game.players)
+  # An average moves with the moves of its owner, so that without one it would stand still.
   if unknown := set(game.averages) - set(owned):
     raise ValueError(
       f"averages of {', '.join(map(repr, sorted(unknown)))}, which no player owns; "
@@ -60,6 +61,7 @@ def structure(game: Game) -> dict[str, Any]:
 
 def _path(function: Any) -> str:
   """Returns the name of a function, with its module; of a partial one that of what it is of."""
+  # A partial has the numbers of a config, in which two runs of one game may differ.
   while hasattr(function, "func"):
     function = function.func
   return f"{function.__module__}.{getattr(function, '__qualname__', type(function).__name__)}"
@@ -93,6 +95,7 @@ def check_state(state: Any) -> None:
 
 def check_complete(game: Game, state: State) -> None:
   """Checks that a state has all networks, memory and averages of the game."""
+  # Statistics are not asked for: a network without any has an empty entry, or none.
   memory = [name for player in game.players.values() for name in player.objective.memory]
   needs = {
     "params": owned_by(game.players),
@@ -116,6 +119,7 @@ def check_batch(game: Game, batch: Any) -> None:
     if not all(_is_array(leaf) for leaf in jax.tree.leaves(x)):
       raise ValueError(f"batch[{name!r}] is {shown(x)}: expected an array of numbers")
   leaves = jax.tree.leaves(dict(batch))
+  # All leaves together: a scene with domains of unlike batch sizes has no "one example".
   needed = max(1, minibatches(game))  # one at least: moves without data read its shape
   if len({x.shape[:2] for x in leaves}) > 1 or any(
     x.ndim < 2 or x.shape[0] != needed for x in leaves

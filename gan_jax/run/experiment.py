@@ -108,7 +108,7 @@ def assemble(
   Raises:
     As `build`.
   """
-  splits = splits or data_of_config.load(config)
+  splits = splits or data_of_config.load(config, kind_of(config).domains)
   example = data_of_config.example(config, splits)
   game = game or build_game(config, example)
   how = game.sampler(sampler_of(config))

@@ -3,6 +3,7 @@
 import ast
 import io
 import pathlib
+import re
 import tokenize
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -88,6 +89,18 @@ def test_replaced_names_stay_replaced():
       if token.type == tokenize.NAME and token.string in old:
         place = f"{path.relative_to(ROOT)}:{token.start[0]}"
         raise AssertionError(f"{place}: {token.string} is called {old[token.string]}")
+
+
+def test_players_are_named_where_games_are_built_and_nowhere_else():
+  """Step, loop, checkpoint, detectors and reports know players by what a `Game` says of them."""
+  kinds = ("game/kinds", "run/config/sections/kinds", "losses", "nets", "theory")
+  player = re.compile(r"(generator|discriminator)s?([/.].*)?")  # and "player/metric", "player.key"
+  named = []
+  for path in sorted((ROOT / "gan_jax").rglob("*.py")):
+    if not path.relative_to(ROOT / "gan_jax").as_posix().startswith(kinds):
+      constants = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Constant))
+      named += [(path.name, n.value) for n in constants if player.fullmatch(str(n.value))]
+  assert not named
 
 
 def test_docstrings_begin_with_verbs_of_the_field():

@@ -139,7 +139,11 @@ def test_statistics_and_metrics_are_of_one_look():
     (lambda: rules.consensus(alternating(), weight=1.0), "one turn of all players"),
     (lambda: rules.consensus(simultaneous(), weight=-1.0), "weight >= 0, got -1"),
     (lambda: rules.unrolled(alternating(), steps=-1), "k >= 0 steps, got -1"),
-    (lambda: rules.unrolled((Turn(("discriminator",)),), steps=1), "'generator', who has no turn"),
+    (lambda: rules.unrolled((Turn(("discriminator",)),), steps=1), "takes two players, got 'discr"),
+    (
+      lambda: rules.unrolled((Turn(("discriminator",)),), steps=1, player="generator"),
+      "'generator', who has no turn",
+    ),
     (lambda: lookahead(optax.sgd(1.0), every=0), "k >= 1 and a share"),
     (lambda: lookahead(optax.sgd(1.0), every=2.5), "whole k >= 1 and a share"),
     (lambda: lookahead(optax.sgd(1.0), every=1, share=0.0), "k >= 1 and a share"),

@@ -54,6 +54,7 @@ def ac_gan(
   return two_player(
     generator,
     discriminator,
+    # As published D learns the classes of fakes too; only real ones is later work's choice.
     regularizers={"classes_real": (of, real), "classes_fake": (of, fake), **(regularizers or {})},
     generator_regularizers={
       "classes_fake": (weights["generator"], fake),
@@ -83,4 +84,5 @@ def cross_entropy(which: str) -> Term:
       )
     return optax.softmax_cross_entropy_with_integer_labels(outputs[CLASSES], match.labels)
 
+  # That of fakes needs no data: the labels that they were asked for are in the match.
   return stateless(value, uses_real=which == "real")

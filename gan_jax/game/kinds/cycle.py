@@ -115,12 +115,14 @@ def cycle_gan(
   if not is_integer(pool) or pool < 0:
     raise ValueError(f"pool is {shown(pool)}: expected how many fakes to keep, an int >= 0")
   nets = {**translators, **{DISCRIMINATORS[name]: net for name, net in discriminators.items()}}
+  # A schedule may start at 0 and rise, so that only the number 0 leaves these forwards out.
   identities = not (isinstance(identity, int | float) and not identity)
   forward = functools.partial(_forward, _Nets(nets, bool(pool), identities, remat))
   differences = {"cycle": cycle, **({"identity": identity} if identities else {})}
   translate = _translators_objective(forward, loss, adversarial, differences)
   discriminate = _discriminators_objective(forward, loss, regularizers or {})
   pools = {_pool_name(k): new_pool(pool, shape) for k in "ab"} if pool else {}
+  # Each device has the pool of the global batch (see `_from_pool`): any copy is the memory.
   discriminate = discriminate._replace(
     memory={**discriminate.memory, **pools},
     join={**discriminate.join, **dict.fromkeys(pools, join_alike)},
@@ -166,7 +168,9 @@ def _translators_objective(
 ) -> Objective:
   """Builds what the translators minimise: both are to fool, and to lead back."""
   terms: dict[str, tuple[Weight, TermLike]] = {
-    f"adversarial_{k}": (adversarial, lift(k, adversarial_term(loss, "generator"))) for k in "ab"
+    # Against fresh fakes: gradients cannot pass through what is drawn from the pool.
+    f"adversarial_{k}": (adversarial, lift(k, adversarial_term(loss, "generator")))
+    for k in "ab"
   }
   for name, weight in differences.items():
     terms |= {f"{name}_{k}": (weight, _difference(f"{name}_{k}")) for k in "ab"}
@@ -179,6 +183,7 @@ def _discriminators_objective(
   """Builds what the discriminators minimise, each on the fakes that it is shown."""
   of_each = {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **regularizers}
   terms = {
+    # "shown" are fakes out of the pool, so that D does not forget what translators did before.
     f"{name}_{k}": (weight, lift(f"shown_{k}", term))
     for k in "ab"
     for name, (weight, term) in of_each.items()
@@ -200,6 +205,7 @@ def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[
   keys = dict(zip(nets, jax.random.split(key, len(nets)), strict=True))
   initial = {}
   for name, (a, b) in TRANSLATORS.items():
+    # Shapes alone are read: where networks start depends on the seed, and on no data.
     out, initial[name] = nets[name].init_with_output(keys[name], x[a], None, train=False)
     if jnp.shape(out) != x[b].shape:
       raise ValueError(f"{name} makes images {jnp.shape(out)[1:]}: expected {x[b].shape[1:]}")
@@ -226,6 +232,7 @@ def _forward(
   def apply(name: str, x: jax.Array, *, keep: bool = True) -> jax.Array:
     # Each application has its own dropout, and moves the running statistics on.
     key = jax.random.fold_in(context.key, next(applications))
+    # Losses are of float32, whatever dtype a network computes in.
     net, own = of.nets[name], stats[name]
     out, new = train_network(net, name, params[name], own, x, None, key, context, of.remat)
     stats.update({name: new} if keep else {})
@@ -233,18 +240,21 @@ def _forward(
 
   real = {k: batch[k] for k in "ab"}
   fake = {b: apply(name, real[a]) for name, (a, b) in TRANSLATORS.items()}
+  # Pairs (image, what it is to be like), whose difference the terms of the same name take.
   outputs = {f"cycle_{a}": (apply(f"{b}_to_{a}", fake[b]), real[a]) for a, b in ("ab", "ba")}
   if of.identity:
     outputs |= {f"identity_{b}": (apply(f"{a}_to_{b}", real[b]), real[b]) for a, b in ("ab", "ba")}
   new_carried: Carried = {}
   pairs = {}
   for k, name in DISCRIMINATORS.items():
+    # What is kept for later moves has no gradient to the translators of this one.
     shown_fake = jax.lax.stop_gradient(fake[k])
     if of.pool:
       shown_fake, new_carried[_pool_name(k)] = _from_pool(carried, k, shown_fake, context)
     real_logits = apply(name, real[k])
     fakes = {
       k: (fake[k], apply(name, fake[k], keep=False)),
+      # Statistics move by what D is trained on; the translators' look at D leaves them alone.
       f"shown_{k}": (shown_fake, apply(name, shown_fake)),
     }
     (translator,) = (t for t, (_, b) in TRANSLATORS.items() if b == k)
@@ -257,6 +267,7 @@ def _forward(
         fake_logits=fake_logits,
         discriminator=functools.partial(_scores, discriminate),
         generator=functools.partial(apply, translator, keep=False),
+        # What a translator is given stands where noise does in other games: terms of z are of it.
         latents=real[TRANSLATORS[translator][0]],
         params=params,
         keys=context.example_keys(context.key, len(x)),
@@ -322,6 +333,7 @@ def draw_from_pool(
   def exchange(pool: PyTree, given: Any) -> tuple[PyTree, jax.Array]:
     image, swap, place = given
     has_room = pool["count"] < size
+    # Filled from the front; an image that finds room is shown at once, and kept as well.
     place = jnp.where(has_room, pool["count"], place)
     earlier = pool["images"][place]
     stored = jnp.where(has_room | swap, image, earlier)
@@ -331,6 +343,7 @@ def draw_from_pool(
     }
     return new, jnp.where(swap & ~has_room, earlier, image)
 
+  # One by one, as published: an image may be exchanged for one of the same batch.
   pool, to_show = jax.lax.scan(exchange, pool, (images, swap, place))
   return to_show, pool
 
@@ -346,6 +359,7 @@ def _from_pool(
   pool, n = carried[_pool_name(kind)], len(fake)
   key = jax.random.fold_in(context.key, zlib.crc32(_pool_name(kind).encode()))
   size = len(pool["images"])
+  # By example, so that the exchange is the same on every layout.
   draw = lambda key: (
     jax.random.uniform(jax.random.fold_in(key, 0)) > 0.5,
     jax.random.randint(jax.random.fold_in(key, 1), (), 0, size),

@@ -77,7 +77,9 @@ def domain_adversarial(
     raise ValueError(f"optimizers are {sorted(optimizers)}: expected those of {', '.join(OWNS)}")
   nets = _Nets(feature_extractor, label_predictor, domain_classifier, remat)
   forward = functools.partial(_forward, nets)
+  # -log D(source) - log(1 - D(target)): telling domains apart is telling real from fake.
   domains = adversarial_term(minimax, "discriminator")
+  # The same loss with the other sign: ascent for whom the domain classifier descends.
   confusion = stateless(lambda match: -domains.value(match, ())[0])
   classifier = minimise(
     forward,
@@ -90,11 +92,13 @@ def domain_adversarial(
   )
   game = Game(
     init=functools.partial(_init, nets),
+    # Nothing is generated: `predict` is what the game is for.
     samplers={},
     players={
       name: Player(OWNS[name], objective, optimizers[name])
       for name, objective in (("classifier", classifier), ("domain_classifier", domain))
     },
+    # One backward pass serves both, as with the paper's gradient reversal layer.
     turns=(Turn(tuple(OWNS)),),
     headline={
       "C": "classifier/classification",
@@ -144,15 +148,18 @@ def _forward(
     out, new = train_network(
       net, name, params[name], stats[name], x, None, key, context, nets.remat
     )
+    # A term may apply a network again; only the forward of the move moves statistics.
     stats.update({name: new} if keep else {})
     return jnp.asarray(out, jnp.float32)
 
+  # One domain after the other: batch norm has statistics of each, not of a mixture.
   source, target = (apply("feature_extractor", i, batch[k]) for i, k in enumerate(DOMAINS))
   match = Match(
     real=source,
     fake=target,
     real_logits=apply("domain_classifier", 2, source),
     fake_logits=apply("domain_classifier", 3, target),
+    # With the key of the pass on the source: penalties see the dropout mask of these logits.
     discriminator=functools.partial(apply, "domain_classifier", 2, keep=False),
     generator=functools.partial(apply, "feature_extractor", 1, keep=False),
     latents=batch["target"],
@@ -161,6 +168,7 @@ def _forward(
     round=context.round,
     axis_name=context.axis_name,
     microbatch=context.microbatch,
+    # Of the source alone: those of the target are never seen in training.
     labels=batch["y"],
     real_outputs={"classes": apply("label_predictor", 4, source)},
   )

@@ -51,6 +51,7 @@ class Codes(NamedTuple):
     """Samples latents [n, d], one for each key of [n]."""
 
     def one(key: jax.Array) -> jax.Array:
+      # A key of its own for each categorical code: another one leaves the draws of these.
       key, *class_keys = jax.random.split(key, 1 + len(self.categorical))
       uniform = jax.random.uniform(key, (self.noise + self.continuous,), minval=-1.0)
       classes = [
@@ -75,6 +76,7 @@ class Codes(NamedTuple):
     Returns:
       ([B, classes] of each categorical code, [B, continuous]).
     """
+    # Codes are last, so that one rule splits latents and what Q returns, which has no noise.
     ends = np.cumsum(self.categorical).tolist()
     *classes, rest = jnp.split(x[:, x.shape[1] - self.size :], ends, axis=1)
     return classes, rest
@@ -114,14 +116,17 @@ def info_gan(
   check_codes(codes)
   if not isinstance(weights, Mapping) or set(weights) != set(WEIGHTS):
     raise ValueError(f"weights are {shown(weights)}: expected them of {' and '.join(WEIGHTS)}")
+  # A kind of code that there is none of has no term: its column would be a constant 0.
   terms = {"categorical": categorical(codes)} if codes.categorical else {}
   terms |= {"continuous": continuous(codes)} if codes.continuous else {}
   weighted = {name: (weights[name], term) for name, term in terms.items()}
   game = two_player(
     generator,
     discriminator,
+    # The prior of the latents is that of the codes: fakes of uniform codes have no truncation.
     latent=codes.sample,
     encoders={Q: q},
+    # In both losses: Q's layers are the generator's, those that it shares are D's to move.
     regularizers={**weighted, **(regularizers or {})},
     generator_regularizers={**weighted, **(generator_regularizers or {})},
     **options,

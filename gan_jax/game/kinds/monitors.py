@@ -23,6 +23,7 @@ NEIGHBOURS = 5  # the neighbourhood of a real example reaches to its fifth neigh
 # Least reach, as a share of the data's mean distance: coverage asks where fakes are, not how sharp.
 REACH = 0.1
 MONITOR = "monitor/"  # what names of monitors begin with: they judge a run, and never end it
+POSITION = f"{MONITOR}position_"  # and a player: two of them trace a path in the plane
 ENTRIES = 1024  # entries of each array of parameters that are projected
 
 
@@ -95,7 +96,7 @@ def of_discriminator(match: Match, memory: Metrics) -> tuple[Metrics, Metrics]:
     between; position_discriminator (see `parameter_projection`), alone if the batch is one example.
   """
   position = parameter_projection(match.params["discriminator"])
-  metrics = {f"{MONITOR}position_discriminator": position}
+  metrics = {f"{POSITION}discriminator": position}
   arrays = [
     # A packed fake has several latents; and latents may have several parts.
     jnp.concatenate([x.reshape(len(match.fake), -1) for x in jax.tree.leaves(tree)], axis=1)
@@ -131,7 +132,7 @@ def of_generator(loss: AdversarialLoss, match: Match) -> Metrics:
   return {
     f"{MONITOR}slope": jnp.mean(jnp.abs(slopes)),
     f"{MONITOR}slope_ratio": trusted / jnp.maximum(distrusted, 1e-30),
-    f"{MONITOR}position_generator": parameter_projection(match.params["generator"]),
+    f"{POSITION}generator": parameter_projection(match.params["generator"]),
   }
 
 

@@ -166,6 +166,8 @@ def two_player(
     turns=turns,
     averages=averages or {},
     headline=monitors.headline(loss),
+    monitored="generator",
+    probed="discriminator",
   )
   check_game(game)
   return game

@@ -24,7 +24,7 @@ def held_out_probe(
   The probe changes no state and has keys of its own: a run plays the same with and without.
 
   Args:
-    game: the game; one without a player "discriminator" is not probed.
+    game: the game; one whose `probed` is no player is not probed.
     batches: training data; of an endless source nothing can be remembered.
     held_out: examples of the same kind that are not trained on; None if there are none.
     mesh: devices to share the work.
@@ -36,7 +36,7 @@ def held_out_probe(
   sizes = [source.size or 0 for source in (batches.source, held_out) if source is not None]
   size = batches.batch_size
   n = min(max(PROBE, size), *sizes) // size * size  # whole batches suit packing and devices
-  player = game.players.get("discriminator")
+  player = game.players.get(game.probed)
   if held_out is None or player is None or n == 0 or held_out.shape != batches.source.shape:
     return lambda state: {}
   forward = player.objective.forward

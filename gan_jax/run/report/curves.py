@@ -18,7 +18,7 @@ LOG = (1e2, 1e9)  # largest over smallest value between which an axis is logarit
 DRAWN = (1e-12, 1e15)  # sizes of values that uPlot can put ticks at; beyond, the table has them
 DERIVED = {"images", "seconds", "rounds_per_second", "images_per_second", "rollbacks"}
 PLAY = (
-  *("discriminator/loss", "generator/loss", "D_real", "D_fake", "V", "V_gap", "accuracy"),
+  *("D_real", "D_fake", "V", "V_gap", "accuracy"),
   *("distance", "logits_real", "logits_fake", "margin"),
 )
 # Values at the distribution of the data; losses whose logits are no log-odds have none of these.
@@ -72,10 +72,11 @@ def _kind(name: str) -> str:
   return "score" if name.startswith(SCORE) else "monitor" if name.startswith(MONITOR) else "play"
 
 
-def _order(name: str, records: Sequence[RunRecord]) -> tuple[int, int, str]:
+def _order(name: str, records: Sequence[RunRecord]) -> tuple[int, bool, int, str]:
   kind = ("score", "play", "monitor").index(_kind(name))
   first = [*(f"{SCORE}{score}" for run in records for score in run.summary.scores), *PLAY]
-  return kind, first.index(name) if name in first else len(first), name
+  place = first.index(name) if name in first else len(first)
+  return kind, not name.endswith("/loss"), place, name
 
 
 def drawable(curve: Curve) -> Curve:

@@ -160,7 +160,9 @@ class _Loop:
     self._row_periods = [config.log_every, config.sample_every, config.evaluate_every]
     self._row_periods += [hook.rounds for hook in hooks if hook.rounds is not None]
     is_saved = self._first in checkpoints.rounds()
-    self._buffer = MetricsBuffer(checkpoints.notes(self._first) if is_saved else None)
+    self._buffer = MetricsBuffer(
+      experiment.game.monitored, checkpoints.notes(self._first) if is_saved else None
+    )
     compiling = logger.compiling if logger else contextlib.nullcontext
     self._dispatch = make_dispatch(
       experiment.game, experiment.batches, mesh, self._first, compiling

@@ -206,7 +206,7 @@ def test_a_row_is_the_mean_over_the_rounds_since_the_row_before():
   buffer.add(40, {"V": jnp.array([2.0, 4.0])})
   notes = buffer.finite_check()({".round": np.array(42)})
   assert buffer.summary()["V"] == 3
-  later = MetricsBuffer(json.loads(json.dumps(notes)))
+  later = MetricsBuffer(notes=json.loads(json.dumps(notes)))
   later.add(42, {"V": jnp.array([9.0])})
   assert later.summary()["V"] == 5
 

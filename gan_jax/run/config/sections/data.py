@@ -1,7 +1,7 @@
 """The data of a run: where they are, which of them are trained on, and as what they are seen."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 from gan_jax import data
 from gan_jax.data.example import Example
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
-from gan_jax.run.config.sections.kinds.games import kind_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,20 +65,20 @@ def check(config: ConfigDict) -> None:
     )
 
 
-def load(config: ConfigDict) -> dict[str, Splits]:
+def load(config: ConfigDict, domains: Sequence[str] = ()) -> dict[str, Splits]:
   """Loads the data of a config.
 
   Args:
     config: complete.
+    domains: names of the domains of its game; () for one source.
 
   Returns:
-    The splits, by domain of its game; of one source by `WHOLE`.
+    The splits, by domain; of one source by `WHOLE`.
 
   Raises:
     ValueError: for data that there are not, or that do not fit the options.
     FileNotFoundError: for data that are not there.
   """
-  domains = kind_of(config).domains
   if not domains:
     return {WHOLE: _splits(config, config.data)}
   names = config.data.split("|")
@@ -205,6 +204,6 @@ def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
     train.num_classes if config.conditional else None,
     tuple(config.data_options.pixel_range) if len(train.shape) == 3 else None,
     train.class_names if config.conditional else None,
-    kind_of(config).domains,
+    tuple(name for name in splits if name != WHOLE),
     train.scale,
   )

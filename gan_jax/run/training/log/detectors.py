@@ -16,7 +16,8 @@ class Threshold(NamedTuple):
   """A bound on one column.
 
   Attributes:
-    column: name among the rows' columns and those of `diagnostics.columns_of`.
+    column: name among the rows' columns and those of `diagnostics.columns_of`; one that starts with
+      "/" is that of any player, such as "/loss".
     above: whether values above the bound are bad, or below.
     bound: the number.
     reason: why this number.
@@ -32,10 +33,10 @@ class Threshold(NamedTuple):
     beyond = values > self.bound if self.above else values < self.bound
     return beyond & np.isfinite(values)
 
-  def format(self, value: float) -> str:
-    """Formats a value beside the bound."""
+  def format(self, name: str, value: float) -> str:
+    """Formats a value of the column of this name beside the bound."""
     relation = "above" if self.above else "below"
-    return f"{self.column} is {value:.3g}, {relation} {self.bound:g}"
+    return f"{name} is {value:.3g}, {relation} {self.bound:g}"
 
 
 class Detector(NamedTuple):
@@ -96,7 +97,7 @@ DETECTORS = (
     "vanishing_gradient",
     (
       Threshold("monitor/slope", False, 0.02, "the loss passes on a fiftieth of what it may"),
-      Threshold("generator/D_fake", False, 0.02, "D is sure of every fake, not G of having won"),
+      Threshold("/D_fake", False, 0.02, "D is sure of every fake, not G of having won"),
       Threshold("gradient_norm/peak", False, 0.2, "what is left is small beside what there was"),
     ),
     "--config.loss=non_saturating, whose slope is 1 there (arXiv:1406.2661), a lower k or learning"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.run.training.log.detectors import DETECTORS, PATH, Detector, Warning_
-from gan_jax.run.training.log.monitor_summary import POSITIONS, rotation
+from gan_jax.run.training.log.monitor_summary import positions, rotation
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -69,7 +69,9 @@ def update(state: DetectorState, rows: Rows, rounds: int) -> DetectorState:
     in_a_row.append(after)
     if at is None:
       continue
-    numbers = "; ".join(t.format(float(columns[t.column][at])) for t in detector.thresholds)
+    numbers = "; ".join(
+      t.format(_name_in(rows, t.column), float(columns[t.column][at])) for t in detector.thresholds
+    )
     warning = Warning_(int(columns["round"][at]), detector.name, numbers, detector.remedy)
     warnings[detector.name] = min(warnings.get(detector.name, warning), warning)
   return DetectorState(warnings | dict(state.warnings), tuple(in_a_row), peaks, path)
@@ -131,14 +133,15 @@ def columns_of(
 
   Also returns the peaks and the path of the next state.
   """
+  where = positions({name for row in rows for name in row})
   names = (
     {t.column for detector in DETECTORS for t in detector.thresholds}
     | {f"monitor/{name}" for name in ("gradient_norm", "gradient_peak", "turns")}
-    | {"round", *POSITIONS}
+    | {"round", *where}
   )
   columns = {
-    name: np.array([float(row.get(name, math.nan)) for row in rows])
-    for name in names
+    column: np.array([float(row.get(name, math.nan)) for row in rows])
+    for column, name in ((column, _name_in(rows, column)) for column in names)
     if any(name in row for row in rows)
   }
   peaks = dict(state.peaks)
@@ -152,13 +155,19 @@ def columns_of(
     columns["gradient_norm/peak"] = columns["monitor/gradient_norm"] / np.fmax(peak, 1e-30)
   if "monitor/turns" in columns:
     columns["|turns|"] = np.abs(columns["monitor/turns"])
-  nowhere = np.full(len(rows), math.nan)
-  positions = np.stack([columns.get(name, nowhere) for name in POSITIONS], axis=-1)
-  path = np.concatenate([state.path, positions])
-  if len(path) >= PATH and set(POSITIONS) <= set(columns):
+  points = [columns[name] for name in where] or [np.full(len(rows), math.nan)] * 2
+  path = np.concatenate([state.path, np.stack(points, axis=-1)])
+  if len(path) >= PATH and where:
     windows = np.lib.stride_tricks.sliding_window_view(path, PATH, axis=0).swapaxes(1, 2)
     none = np.full(len(rows) - len(windows), math.nan)  # where rows are the first of all
     for name, values in rotation(windows).items():
       columns[f"{name} of rows"] = np.concatenate([none, values])
     columns["|turns| of rows"] = np.abs(columns.pop("turns of rows"))
   return columns, peaks, path[max(0, len(path) - PATH + 1) :]
+
+
+def _name_in(rows: Rows, column: str) -> str:
+  """Returns the name in rows of a column that any player may have, such as "/D_fake"."""
+  if not column.startswith("/"):
+    return column
+  return next((name for row in rows for name in row if name.endswith(column)), column)

@@ -11,7 +11,7 @@ import numpy as np
 from gan_jax.game.kinds.monitors import MONITOR
 from gan_jax.run.training.log.detectors import Warning_
 from gan_jax.run.training.log.diagnostics import first_not_finite, not_finite
-from gan_jax.run.training.log.monitor_summary import GRADIENT, summarise
+from gan_jax.run.training.log.monitor_summary import GRADIENT_NORM, summarise
 from gan_jax.run.training.saving.checkpoint import Inspect
 from gan_jax.run.training.saving.leaves import Leaves
 
@@ -32,12 +32,14 @@ class NotFiniteError(FloatingPointError):
 class MetricsBuffer:
   """Fetches metrics one dispatch late, so that the devices never wait, and stops at NaN."""
 
-  def __init__(self, notes: Mapping[str, Any] | None = None):
+  def __init__(self, player: str = "", notes: Mapping[str, Any] | None = None):
     """Starts empty, or as a checkpoint's notes say.
 
     Args:
+      player: player whose gradient norm is a monitor as well; "" for none.
       notes: notes that `finite_check` returned, of a run that goes on.
     """
+    self._norm = player + GRADIENT_NORM
     notes = {"last": {}, "totals": {}, "count": 0, "seen": {}, **(notes or {})}
     self._waiting: tuple[int, Mapping[str, jax.Array]] | None = None
     self._last: dict[str, float] = dict(notes["last"])
@@ -60,7 +62,7 @@ class MetricsBuffer:
     if (failure := first_not_finite(shown)) is not None:  # a monitor must never end a run
       at, name, value = failure
       raise NotFiniteError(not_finite(first + at + 1, name, value))
-    monitored = {k: x for k, x in metrics.items() if k not in shown or k == GRADIENT}
+    monitored = {k: x for k, x in metrics.items() if k not in shown or k == self._norm}
     self._monitored.append(monitored)
     self._last = {name: float(x[-1]) for name, x in shown.items()}
     self._totals = {name: _added(self._totals.get(name, 0.0), x) for name, x in shown.items()}

@@ -1,31 +1,38 @@
 """The numbers of a row that sum up what monitors have measured in each round before it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-POSITIONS = ("monitor/position_discriminator", "monitor/position_generator")
-GRADIENT = "generator/gradient_norm"
+from gan_jax.game.kinds.monitors import MONITOR, POSITION
+
+GRADIENT_NORM = "/gradient_norm"  # what names of metrics end with, after a player's
+
+
+def positions(names: Iterable[str]) -> list[str]:
+  """Lists the columns of the players' positions among names: both, or none."""
+  found = sorted(name for name in names if name.startswith(POSITION))
+  return found if len(found) == 2 else []
 
 
 def summarise(history: Mapping[str, np.ndarray]) -> dict[str, float]:
   """Reduces the measurements of each round since the row before to the numbers of a row.
 
   Args:
-    history: {name: [rounds]} of metrics "monitor/..." and the generator's gradient norm.
+    history: {name: [rounds]} of metrics "monitor/..." and of the gradient norm that is monitored.
 
   Returns:
     Means over the rounds; of positions the last; median and peak of the gradient norm; and of the
     path of both positions, turns, coherence and growth (see `rotation`) and the distance travelled
     over the distance gained.
   """
-  numbers = {name: float(np.mean(x)) for name, x in history.items() if name.startswith("monitor/")}
-  numbers |= {name: float(history[name][-1]) for name in POSITIONS if name in history}
-  if GRADIENT in history:
-    numbers["monitor/gradient_norm"] = float(np.median(history[GRADIENT]))
-    numbers["monitor/gradient_peak"] = float(np.max(history[GRADIENT]))
-  if set(POSITIONS) <= set(history):
-    path = np.stack([np.asarray(history[name], np.float64) for name in POSITIONS], axis=-1)
+  numbers = {name: float(np.mean(x)) for name, x in history.items() if name.startswith(MONITOR)}
+  numbers |= {name: float(x[-1]) for name, x in history.items() if name.startswith(POSITION)}
+  for norms in (x for name, x in history.items() if name.endswith(GRADIENT_NORM)):
+    numbers["monitor/gradient_norm"] = float(np.median(norms))
+    numbers["monitor/gradient_peak"] = float(np.max(norms))
+  if both := positions(history):
+    path = np.stack([np.asarray(history[name], np.float64) for name in both], axis=-1)
     numbers |= {f"monitor/{name}": float(value) for name, value in rotation(path).items()}
     travelled = np.sum(np.linalg.norm(np.diff(path, axis=0), axis=1))
     gained = np.linalg.norm(path[-1] - path[0])

@@ -20,12 +20,14 @@ from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training import train
 from gan_jax.run.training.log.detectors import DETECTORS, PATH, PATIENCE
 from gan_jax.run.training.log.diagnostics import WARM_UP, DetectorState, diagnose, update
-from gan_jax.run.training.log.monitor_summary import POSITIONS, rotation, summarise
+from gan_jax.run.training.log.monitor_summary import rotation, summarise
 
 EXPERIMENTS = pathlib.Path(__file__).parents[4] / "experiments"
 
 
 # --- closed forms ---------------------------------------------------------------------------------
+
+POSITIONS = ("monitor/position_discriminator", "monitor/position_generator")
 
 
 def circle(turns, n=60, shrink=0.0, center=(5.0, -2.0), scale=(1.0, 100.0)):
@@ -64,7 +66,7 @@ def test_noise_has_no_direction(walk):
 
 def test_a_row_sums_up_all_its_rounds():
   path = circle(2, n=50)
-  names = ("monitor/position_discriminator", "monitor/position_generator")
+  names = POSITIONS
   history = {
     "monitor/diversity": np.linspace(0, 1, 50),
     "generator/gradient_norm": np.r_[9.0, np.ones(49)],
@@ -202,6 +204,7 @@ def test_rows_one_by_one_come_to_the_same_as_all_at_once():
   rng, names = np.random.default_rng(0), sorted({s.column for m in DETECTORS for s in m.thresholds})
   names = [n for n in names if " of " not in n and "|" not in n and n != "gradient_norm/peak"]
   names += ["monitor/gradient_norm", "monitor/gradient_peak", "monitor/turns", *POSITIONS]
+  names = [f"generator{name}" if name.startswith("/") else name for name in names]
   seen = set()
   for _ in range(20):
     far = {name: rng.choice([0.01, 1.0, 3.0]) for name in names}
