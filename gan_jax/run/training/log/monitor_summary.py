@@ -11,8 +11,8 @@ GRADIENT_NORM = "/gradient_norm"  # what names of metrics end with, after a play
 
 def positions(names: Iterable[str]) -> list[str]:
   """Lists the columns of the players' positions among names: both, or none."""
-  found = sorted(name for name in names if name.startswith(POSITION))
-  return found if len(found) == 2 else []
+  columns = sorted(name for name in names if name.startswith(POSITION))
+  return columns if len(columns) == 2 else []
 
 
 def summarise(history: Mapping[str, np.ndarray]) -> dict[str, float]:
