@@ -9,9 +9,12 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import commands
 import jax
+import numpy as np
 import pytest
 
+from gan_jax import plots
 from gan_jax.run.cli.compilation_cache import keep_programs
+from gan_jax.run.training.log.logger import Logger
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -76,6 +79,15 @@ def compiled_well():
   jax.config.update("jax_disable_most_optimizations", False)
   yield
   jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.fixture(scope="module")
+def no_pictures():
+  """For modules that play runs: pictures take longer to draw than a short run to play."""
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(plots, "history", lambda *_: None)
+    patched.setattr(Logger, "_picture", lambda *_: np.zeros((2, 2, 3), np.uint8))
+    yield
 
 
 @pytest.fixture(scope="session")

@@ -12,20 +12,31 @@ import gan_jax
 SCIENCE = ("game", "losses", "nets", "data", "theory", "metrics", "plots")
 HEAVY = {"orbax", "tensorflow_datasets", "ml_collections", "tensorboardX"}
 LISTED = """
-import importlib, pkgutil, sys
-room = importlib.import_module("gan_jax." + sys.argv[1])
-for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
-  importlib.import_module(module.name)
-print(*sorted(sys.modules))
+import importlib, os, pkgutil, sys
+import flax.linen, jax, optax  # once, as every room needs them
+for name in sys.argv[1:]:
+  if os.fork() == 0:
+    room = importlib.import_module("gan_jax." + name)
+    for module in pkgutil.walk_packages(room.__path__, room.__name__ + "."):
+      importlib.import_module(module.name)
+    print(*sorted(sys.modules), flush=True)
+    os._exit(0)
+  assert os.wait()[1] == 0
 """
 
 
-@pytest.mark.parametrize("room", SCIENCE)
-def test_a_room_of_the_science_works_alone(room):
-  """All its modules together import nothing of `run/`, and no library that is for runs."""
-  command = [sys.executable, "-c", LISTED, room]
+@pytest.fixture(scope="module")
+def modules():
+  """What all modules of a room import together, by room, each in a process of its own."""
+  command = [sys.executable, "-c", LISTED, *SCIENCE]
   done = subprocess.run(command, capture_output=True, text=True, check=True)
-  loaded = done.stdout.split()
+  return dict(zip(SCIENCE, map(str.split, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("room", SCIENCE)
+def test_a_room_of_the_science_works_alone(room, modules):
+  """All its modules together import nothing of `run/`, and no library that is for runs."""
+  loaded = modules[room]
   assert f"gan_jax.{room}" in loaded
   assert not [name for name in loaded if name.startswith("gan_jax.run")]
   heavy = HEAVY if room == "plots" else HEAVY | {"matplotlib"}

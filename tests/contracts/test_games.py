@@ -1,8 +1,10 @@
 """What every kind of game must do, from Python and from the command line: one row, all of this."""
 
 import functools
+import itertools
 import pathlib
 import re
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +21,7 @@ from gan_jax.run.results.folder import load
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training.train import fit
 
+pytestmark = pytest.mark.usefixtures("no_pictures")
 each = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -35,6 +38,11 @@ def first(kind):
   parts = [batches.at(batches.arrays, np.uint32(t)) for t in range(n)]
   batch = jax.tree.map(lambda *x: jnp.stack(x), *parts)
   return init(game, jax.random.key(0), batch), batch
+
+
+@functools.cache
+def step(kind):
+  return jax.jit(functools.partial(play_round, experiment(kind).game))
 
 
 def test_every_kind_has_its_row():
@@ -59,10 +67,9 @@ def test_networks_have_their_owners(kind):
 
 @each
 def test_a_round_moves_what_is_owned_and_is_compiled_once(kind):
-  game, (state, batch) = experiment(kind).game, first(kind)
-  step = jax.jit(functools.partial(play_round, game))
-  after, metrics = step(*step(state, batch)[:1], batch)
-  assert step._cache_size() == 1
+  game, (state, batch), play = experiment(kind).game, first(kind), step(kind)
+  after, metrics = play(*play(state, batch)[:1], batch)
+  assert play._cache_size() == 1
   assert all(np.isfinite(x).all() for x in jax.tree.leaves((after.params, metrics)))
   owned = [net for player in game.players.values() for net in player.owns]
   assert sorted(owned) == sorted(state.params)
@@ -72,12 +79,16 @@ def test_a_round_moves_what_is_owned_and_is_compiled_once(kind):
   assert set(game.headline.values()) <= set(metrics)
 
 
-@each
-def test_every_layout_gives_the_same_numbers(kind):
+# As training plays, and in turn as a user's own loop may: every kind would compile every program.
+LAYOUTS = [*zip(KINDS, itertools.cycle(("pmap", "jit alone")), strict=False)]
+
+
+@pytest.mark.parametrize(("kind", "other"), LAYOUTS)
+def test_every_layout_gives_the_same_numbers(kind, other):
   """Those of one device, but for rounding; memory is the same on all devices."""
   game, (state, batch) = experiment(kind).game, first(kind)
-  expected, _ = jax.jit(functools.partial(play_round, game))(state, batch)
-  for layout, after, _ in on_every_layout(game, state, batch):
+  expected, _ = step(kind)(state, batch)
+  for layout, after, _ in on_every_layout(game, state, batch, ("data 8", other)):
     close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5, err_msg=layout)
     # Adam's first step divides rounding by rounding where a gradient is 0: parameters, not moments.
     jax.tree.map(close, after.carried, expected.carried)
@@ -93,9 +104,8 @@ def test_a_run_goes_on_bit_for_bit_and_is_sampled_and_scored(kind, tmp_path, gan
   """Two rounds and two more are four; the commands know the run."""
   whole, parts = tmp_path / "whole", tmp_path / "parts"
   fit(experiment(kind), whole)
-  config = KINDS[kind]()
-  config.rounds = 2
-  fit(build(config), parts)
+  shutil.copytree(whole, parts)
+  shutil.rmtree(parts / "checkpoints" / "4")
   fit(experiment(kind), parts)
   states = [jax.device_get(load(folder).state) for folder in (whole, parts)]
   jax.tree.map(np.testing.assert_array_equal, *(state.replace(key=0) for state in states))

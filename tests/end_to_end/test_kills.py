@@ -2,7 +2,7 @@
 
 from experiments.bench import kills
 
-KILLS = 10  # the bench has 30
+KILLS = 6  # the bench has 30
 
 
 def test_kills_lose_no_row_and_no_bit(tmp_path, capsys):
@@ -10,7 +10,7 @@ def test_kills_lose_no_row_and_no_bit(tmp_path, capsys):
   with capsys.disabled():
     print(f"\n{kills.told(found)}")
   assert len(found) == KILLS
-  assert sum(kill.saving for kill in found) >= 2  # six are to be
+  assert sum(kill.saving for kill in found) >= 2  # four are to be
   for kill in found:
     if kill.reached is not None:  # at most one save was under way, and one dispatch in flight
       assert kill.reached - kill.complete <= 2 * kills.EVERY + 5

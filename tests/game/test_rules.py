@@ -230,28 +230,28 @@ def test_mistakes_are_named(changes, message):
 
 # --- on every layout ------------------------------------------------------------------------------
 
-LAYOUT_RULES = {
-  "extragradient": rules.extragradient(simultaneous()),
-  "consensus": rules.consensus(simultaneous(), weight=0.5),
-  "unrolled": rules.unrolled(alternating(), steps=2),
+LAYOUT_RULES = {  # each as training plays it, and one other way
+  "extragradient": (rules.extragradient(simultaneous()), "pmap"),
+  "consensus": (rules.consensus(simultaneous(), weight=0.5), "jit alone"),
+  "unrolled": (rules.unrolled(alternating(), steps=2), "pmap"),
 }
 
 
 @pytest.mark.parametrize("rule", LAYOUT_RULES)
 def test_every_layout_plays_the_same_game(rule):
   """Examples differ, so that each device's gradients do; the mean comes inside the rule."""
-  sgd = optax.sgd(RATE)
+  sgd, (turns, other) = optax.sgd(RATE), LAYOUT_RULES[rule]
   game = dirac(
     losses.non_saturating,
     optimizers={"discriminator": sgd, "generator": sgd},
-    turns=LAYOUT_RULES[rule],
+    turns=turns,
     instance_noise=0.1,
   )
   n = minibatches(game)
   data = {"x": jax.random.normal(jax.random.key(1), (n, 16, 1))}
   state = init(game, jax.random.key(0), data)
   want, told = jax.jit(functools.partial(play_round, game))(state, data)
-  for name, got, metrics in on_every_layout(game, state, data):
+  for name, got, metrics in on_every_layout(game, state, data, ("data 8", other)):
     np.testing.assert_allclose(
       dynamics.flatten(game, got)[0], dynamics.flatten(game, want)[0], rtol=1e-5, err_msg=name
     )

@@ -1,6 +1,7 @@
 """Names become objects: every option reaches what it names, every mistake is told plainly."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -41,22 +42,23 @@ def tiny(**changes):
   return config
 
 
+@functools.cache
+def drawn(m):
+  """The first m minibatches, drawn once: each program would have to be compiled with the draw."""
+  batches = build(tiny()).batches
+  return jax.jit(jax.vmap(lambda t: batches.at(batches.arrays, t)))(jnp.arange(m, dtype=jnp.uint32))
+
+
 def rounds(config, n, start=None):
   """Plays n rounds in one compiled program; returns the state and all metrics."""
-  experiment = build(config)
-  game, batches = experiment.game, experiment.batches
-  m = minibatches(game)
+  game = build(config).game
+  batch = drawn(minibatches(game))
 
   # Most of the time here goes to the compiler, and there is little to gain from its pains.
   @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
   def play(state):
-    def one(state, _):
-      t = state.round.astype(jnp.uint32) * m + jnp.arange(m, dtype=jnp.uint32)
-      return play_round(game, state, jax.vmap(lambda t: batches.at(batches.arrays, t))(t))
+    return jax.lax.scan(lambda state, _: play_round(game, state, batch), state, length=n)
 
-    return jax.lax.scan(one, state, length=n)
-
-  batch = experiment.example.batch(m, config.batch_size)
   return play(init(game, jax.random.key(0), batch) if start is None else start)
 
 
@@ -72,11 +74,18 @@ def start():
   return init(build(tiny()).game, jax.random.key(0), POINTS.batch(1, 16))
 
 
+# f-GANs differ from each other in two functions of one logit alone: they meet the orders in turn.
+IN_TURN = [name for name in losses.LOSSES if name.startswith("f_gan")]
+MEETINGS = [
+  *itertools.product([name for name in losses.LOSSES if name not in IN_TURN], TURNS),
+  *zip(IN_TURN, itertools.cycle(TURNS), strict=False),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("turns", TURNS)
-@pytest.mark.parametrize("loss", losses.LOSSES)
+@pytest.mark.parametrize(("loss", "turns"), MEETINGS)
 def test_twenty_rounds_are_finite(loss, turns):
-  """Every loss meets every order and every penalty, and every order every penalty."""
+  """Losses meet every order and every penalty, and every order every penalty."""
   places = list(losses.LOSSES).index(loss), list(TURNS).index(turns)
   penalty = PENALTIES[sum(places) % len(PENALTIES)]
   config = tiny(loss=loss, **TURNS[turns])

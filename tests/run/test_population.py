@@ -1,5 +1,7 @@
 """A member of a population is its single run; what becomes of one leaves the others as they are."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,17 +88,26 @@ VARIED = {
 }
 
 
+SEEDS = [0, 0, 1, 1, 2, 2]
+
+
+def pick(i):
+  return {name: values[i % 2] for name, values in VARIED.items()}
+
+
+@functools.cache
+def varied(i):
+  return single(config_of(seed=SEEDS[i], **pick(i)))
+
+
 @pytest.mark.parametrize("at_once", [None, 1, 2])
 def test_member_is_its_single_run(at_once):
   """Seeds and numbers at once; six members are split over six of eight devices."""
-  seeds = [0, 0, 1, 1, 2, 2]
-  pick = lambda i: {name: values[i % 2] for name, values in VARIED.items()}
-  config = config_of(**pick(0))
-  built, make = made(config)
+  built, make = made(config_of(**pick(0)))
   numbers = {name: np.array(values * 3) for name, values in VARIED.items()}
-  state, _ = last(Population(make, np.array(seeds), numbers), built.batches, at_once=at_once)
+  state, _ = last(Population(make, np.array(SEEDS), numbers), built.batches, at_once=at_once)
   for i in (0, 5):
-    assert_same(population.member(state, i), single(config_of(seed=seeds[i], **pick(i))))
+    assert_same(population.member(state, i), varied(i))
 
 
 def test_members_differ_by_seed_alone_and_by_number_alone():

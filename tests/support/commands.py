@@ -11,6 +11,8 @@ import runpy
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 
 COMMANDS = "gan_jax.run.cli.app"
@@ -66,12 +68,21 @@ def start(
   Returns:
     The process.
   """
-  context = multiprocessing.get_context("forkserver")
-  context.set_forkserver_preload(PRELOAD)
   given = (list(arguments), {**os.environ, **environment}, str(cwd), str(told), module)
-  process = context.Process(target=_play, args=given)
+  process = _context().Process(target=_play, args=given)
   process.start()
   return process
+
+
+def pool() -> ProcessPoolExecutor:
+  """Builds a pool of one such process, for functions of a test module."""
+  return ProcessPoolExecutor(1, mp_context=_context())
+
+
+def _context() -> ForkServerContext:
+  context = multiprocessing.get_context("forkserver")
+  context.set_forkserver_preload(PRELOAD)
+  return context
 
 
 def _play(

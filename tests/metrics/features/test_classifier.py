@@ -146,8 +146,9 @@ def test_that_of_the_bundled_digits_comes_with_the_package(
 
 
 @pytest.mark.slow
-def test_the_recipe_as_it_is(monkeypatch: pytest.MonkeyPatch):
-  """On bundled digits; 99.35% when it was frozen, 99.15% on one core."""
+def test_the_recipe_in_a_tenth_of_its_steps(monkeypatch: pytest.MonkeyPatch):
+  """On bundled digits: 96.95%; in all of its steps 99.35% when it was frozen."""
   monkeypatch.undo()
+  monkeypatch.setattr(classifier, "STEPS", classifier.STEPS // 10)
   train, test = load("mnist10k", "train").arrays, load("mnist10k", "test").arrays
-  assert classifier.fit(train, test, 10).accuracy >= 0.985
+  assert classifier.fit(train, test, 10).accuracy >= 0.96

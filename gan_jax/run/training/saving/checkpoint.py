@@ -38,7 +38,12 @@ from gan_jax.run.training.saving.leaves import (
   shapes,
   with_key_of,
 )
-from gan_jax.run.training.saving.orbax_manager import make_manager, reason, with_sharding
+from gan_jax.run.training.saving.orbax_manager import (
+  make_manager,
+  one_copy,
+  reason,
+  with_sharding,
+)
 from gan_jax.run.training.saving.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
@@ -115,7 +120,7 @@ class Checkpoints:
       if round in self.rounds():
         return
       args = ocp.args.Composite(
-        state=ocp.args.StandardSave(state),
+        state=ocp.args.StandardSave(jax.tree.map(one_copy, state)),
         leaves=ocp.args.JsonSave({**about, "crc32": checksum(about)}),
       )
       self._manager.save(round, args=args, force=True)

@@ -244,6 +244,8 @@ def play(tmp_path, monkeypatch, capsys):
   unscored = Evaluator("none", {}, (), {}, lambda *_: {})
 
   def run(config):
+    # Rounds on digits take longer to play than to be compiled well.
+    jax.config.update("jax_disable_most_optimizations", config.data != "mnist10k")
     experiment = build(config)._replace(evaluator=lambda: unscored)
     train.fit(experiment, tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -251,7 +253,8 @@ def play(tmp_path, monkeypatch, capsys):
     assert summary["warnings"] == again  # as anyone can tell from the rows, later
     return capsys.readouterr().err, summary
 
-  return run
+  yield run
+  jax.config.update("jax_disable_most_optimizations", True)
 
 
 def config_of(path, *kind):
