@@ -100,7 +100,7 @@ def test_pictures_show_what_they_can_and_say_so(caplog):
     "pictures show the first 1 of 2 channels of uint16, 0 as black, 510 as white" in caplog.text
   )
   gray, state = make(Example((1, 2, 1), None, (-1.0, 1.0)))
-  assert gray.not_shown == "" and gray.shown(gray(state, 3)).dtype == np.uint8
+  assert gray.example.not_shown == "" and gray.shown(gray(state, 3)).dtype == np.uint8
 
 
 def test_points_stay_as_they_are():
