@@ -55,7 +55,7 @@ def test_arrays_above_the_limit_stay_in_their_file(tmp_path):
     (DEEP, {}, "data_options.axes=NHWC or NCHW"),
     (images(2, 3, 3, 3), {}, "data_options.axes=NHWC or NCHW"),
     (DEEP, {"axes": "NHW"}, r"axes NHW are of 3 dimensions"),
-    (DEEP, {"axes": "HWC"}, "axes is 'HWC': expected one of NHWC"),
+    (DEEP, {"axes": "HWC"}, "axes is 'HWC': expected one of NT, NTC"),
     (DEEP.astype(np.int16), {"axes": "NHWC"}, "examples of type int16"),
     (DEEP, {"axes": "NHWC", "channels": 3}, "4 channels have no colour"),
     (np.full((2, 4, 4, 1), np.nan), {}, "not finite"),
