@@ -90,7 +90,7 @@ def test_sides_are_halved_while_they_are_even_and_not_small(sides, count):
   assert stages((*sides, 3)) == count
   out, made = shapes(DCGANGenerator((*sides, 3), width=2), jnp.zeros((2, 4)))
   assert out.shape == (2, *sides, 3)
-  _, judge = shapes(DCGANDiscriminator(width=2), out)
+  _, judge = shapes(DCGANDiscriminator(width=2), jnp.zeros(out.shape))
   kernels = [judge["params"][f"StridedConv_{i}"]["kernel"].shape for i in range(count)]
   widths = [min(2 * 2**i, 16) for i in range(count)]
   assert [kernel[:-2] for kernel in kernels] == [(4,) * len(sides)] * count
