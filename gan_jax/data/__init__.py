@@ -13,6 +13,7 @@ from gan_jax.data.fingerprint import fingerprint
 from gan_jax.data.pixels import (
   UINT8,
   Scale,
+  kind_of,
   stored_levels,
   to_float,
   to_levels,

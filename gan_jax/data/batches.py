@@ -43,7 +43,7 @@ class Batches:
     seed: 0 <= seed < 2**32; together with t it determines batch t.
     flip: mirror each image left to right with probability 1/2.
     crop: pixels of a side to which each image is cropped, at a random place; 0 for none.
-    pixel_range: (lo, hi) that images are scaled to.
+    pixel_range: (lo, hi) that all but points are scaled to.
     resident: keep the table on the device (True) or stream it (False). None decides: what is in
       memory and not above RESIDENT_LIMIT is kept, and so is whatever is endless.
     labels: whether they are needed. They come along in any case, where there are any.
@@ -140,7 +140,7 @@ class Batches:
     """Computes batch t from the raw batch of `stream`: scales pixels, mirrors images; traceable.
 
     Args:
-      raw: {"x": images [n, H, W, C] or float32 [n, d], "y": int32 [n] if there are labels}.
+      raw: {"x": [n, ...] as stored, "y": int32 [n] if there are labels}.
       t: number of the batch.
       rows, seed: as for `at`.
     """
@@ -271,9 +271,11 @@ def _check(b: Batches) -> None:
       f"process_index is {b.process_index}: expected 0 to {b.process_count - 1}, one less than"
       " process_count"
     )
-  if b.flip and len(source.shape) != 3:
-    raise ValueError(f"flip=True mirrors images, and {source.name} has points: use flip=False")
-  if not is_integer(b.crop) or b.crop < 0 or (b.crop and len(source.shape) != 3):
+  if b.flip and source.kind != "images":
+    raise ValueError(
+      f"flip=True mirrors images, and {source.name} has {source.kind}: use flip=False"
+    )
+  if not is_integer(b.crop) or b.crop < 0 or (b.crop and source.kind != "images"):
     raise ValueError(f"crop is {shown(b.crop)}: expected pixels of a side, of images; 0 for none")
   if b.crop > min(source.shape[:2]):
     raise ValueError(

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan_jax.data.labels import listed, numbers, values
-from gan_jax.data.pixels import UINT8, Scale
+from gan_jax.data.pixels import UINT8, Scale, kind_of
+
+TRACES = 4  # most channels of a series that are shown
 
 
 class Example(NamedTuple):
@@ -17,10 +19,10 @@ class Example(NamedTuple):
   Attributes:
     shape: shape of one example.
     num_classes: number of classes of a conditional game; None of an unconditional one.
-    pixel_range: range that images are scaled to; None of data that are not images.
+    pixel_range: range that values are scaled to; None of points, which are not.
     class_names: [num_classes]; None if classes are called by their numbers.
     domains: names of the kinds of examples of which a batch has as many each; () for one kind.
-    scale: how the data store the values of images.
+    scale: how the data store their values.
   """
 
   shape: tuple[int, ...]
@@ -29,6 +31,28 @@ class Example(NamedTuple):
   class_names: tuple[str, ...] | None = None
   domains: tuple[str, ...] = ()
   scale: Scale = UINT8
+
+  @property
+  def kind(self) -> str:
+    """Kind of the examples: "points", "series", "images" or "volumes"."""
+    return kind_of(self.shape)
+
+  @property
+  def not_shown(self) -> str:
+    """What pictures show of examples, and so what they do not; "" where they show all of them."""
+    (dtype, lo, hi), channels, kind = self.scale, self.shape[-1], self.kind
+    if kind in ("points", "arrays") or (
+      kind == "images" and dtype == "uint8" and channels in (1, 3)
+    ):
+      return ""
+    most = TRACES if kind == "series" else 3 if channels >= 3 else 1
+    shown = "all" if channels <= most else f"the first {most}"
+    of = f"{shown} of {channels} channels of {dtype}"
+    if kind == "series":
+      return f"pictures show traces of {of}, {lo:g} at the bottom, {hi:g} at the top"
+    depth = self.shape[0]
+    middle = f"slice {depth // 2} of {depth}, " if kind == "volumes" else ""
+    return f"pictures show {middle}{of}, {lo:g} as black, {hi:g} as white"
 
   @property
   def classes(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
-"""Between images as data sets store them and images in a network (float32), both ways."""
+"""Between arrays as data sets store them and arrays in a network (float32), both ways."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,9 +9,16 @@ import numpy as np
 
 Range = tuple[float, float]
 
+_KINDS = {1: "points", 2: "series", 3: "images", 4: "volumes"}
+
+
+def kind_of(shape: Sequence[int]) -> str:
+  """Returns the kind of examples of a shape: points [d], series [T, C], images, volumes."""
+  return _KINDS.get(len(shape), "arrays")
+
 
 class Scale(NamedTuple):
-  """How a data set stores the values of its images.
+  """How a data set stores the values of its images, series or volumes.
 
   Attributes:
     dtype: "uint8", "uint16" or "float32".

@@ -62,9 +62,10 @@ def load(
     memory_limit: tables of more bytes are not read into memory but streamed, where that is
       possible, and refused elsewhere.
     label: name of the labels, of data that have several, such as "coarse_label".
-    axes: order of the axes of an array, "NHWC", "NCHW" or "NHW"; None reads those that are certain.
-    value_range: (lo, hi) that the ends of the pixel range stand for, of images other than uint8;
-      None measures them.
+    axes: order of the axes of an array, one of `AXES`, such as "NHWC" of images, "NTC" of series or
+      "NDHWC" of volumes; None reads those that are certain.
+    value_range: (lo, hi) that the ends of the pixel range stand for, of data other than uint8; None
+      measures them.
 
   Raises:
     NoSplitError: there is no such split.

@@ -2,7 +2,8 @@
 
 A source is either a finite table (`read` gives rows by index; small tables also sit in `arrays`) or
 endless (`draw` computes the example at any position, inside jit). Everything is raw
-here: images are uint8, uint16 or float32 [H, W, C], points float32 [d], labels int32.
+here: series [T, C], images [H, W, C] and volumes [D, H, W, C] are uint8, uint16 or float32, points
+float32 [d], labels int32.
 """
 
 import functools
@@ -17,7 +18,7 @@ import numpy as np
 from gan_jax.data.labels import class_names as names_of
 from gan_jax.data.labels import encode, listed, numbers
 from gan_jax.data.permutation import hash_words, permute
-from gan_jax.data.pixels import UINT8, Range, Scale
+from gan_jax.data.pixels import UINT8, Range, Scale, kind_of
 from gan_jax.game.random import fixed
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Source(NamedTuple):
 
   Attributes:
     name: as given to `load`.
-    shape: of one example: (H, W, C) of an image, (d,) of a point.
+    shape: of one example: (d,) of a point, (T, C), (H, W, C) or (D, H, W, C).
     size: number of examples N; None means endless.
     num_classes: labels are 0 .. num_classes - 1; None means there are no labels.
     arrays: {"x": [N, ...], "y": int32 [N]} where the whole table is in memory, else {}. The arrays
@@ -47,7 +48,7 @@ class Source(NamedTuple):
     draw: (arrays, positions uint32 [n], seed) -> the same, traceable; None if finite. The example
       at position p depends on (seed, p) alone.
     class_names: of label 0, 1, ...: the user's own names or numbers; None if these are the labels.
-    scale: how the values of images are stored; of no meaning for points.
+    scale: how values are stored; of no meaning for points.
   """
 
   name: str
@@ -59,6 +60,11 @@ class Source(NamedTuple):
   draw: DrawFn | None = None
   class_names: tuple[str, ...] | None = None
   scale: Scale = UINT8
+
+  @property
+  def kind(self) -> str:
+    """Kind of its examples: "points", "series", "images" or "volumes"."""
+    return kind_of(self.shape)
 
   @property
   def classes(self) -> tuple[str, ...]:
@@ -97,7 +103,7 @@ def table(
 
   Args:
     name: name of the data in error messages.
-    x: uint8, uint16 or float32 images [N, H, W, C], or float32 points [N, d].
+    x: series, images or volumes uint8, uint16 or float32 [N, ..., C], or float32 points [N, d].
     y: integers [N], or None.
     class_names: names of the classes 0 .. K-1; None means those that occur in y, whose numbers
       become their names.
@@ -247,7 +253,7 @@ def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:
       They are independent of the batches that training makes from the same seed.
 
   Returns:
-    {"x": images [n, H, W, C] as stored or points [n, d], "y": int32 [n] if there are labels}.
+    {"x": [n, ...] as stored, "y": int32 [n] if there are labels}.
 
   Raises:
     ValueError: n is more than there is, or missing for an endless source.

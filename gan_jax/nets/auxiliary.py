@@ -43,10 +43,10 @@ class AuxiliaryMLPDiscriminator(nn.Module):
 
 
 class AuxiliaryDCGANDiscriminator(nn.Module):
-  """Halves an image by strided convolutions, to features, logits and logits of classes.
+  """Halves an example by strided convolutions, to features, logits and logits of classes.
 
   Attributes:
-    width: channels of the first map; each map after it has twice as many.
+    width: channels of the first map; each map after it has twice as many, at most 8 times.
     norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
     num_classes: number of classes; None for no logits of them.
     dtype: computed in; logits are float32.
@@ -61,7 +61,7 @@ class AuxiliaryDCGANDiscriminator(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> Outputs:
-    """Maps images x [B, H, W, C] to what `AuxiliaryMLPDiscriminator` does."""
+    """Maps x [B, H, W, C], or of one or three sides, to what `AuxiliaryMLPDiscriminator` does."""
     options = {"spectral": self.norm == "spectral", "kernel_init": INIT}
     return _heads(dcgan_features(self, x, train=train), self.num_classes, train=train, **options)
 

@@ -1,9 +1,11 @@
-"""DCGAN, Radford et al. 2016 (arXiv:1511.06434), for images of 28, 32 and 64 pixels.
+"""DCGAN, Radford et al. 2016 (arXiv:1511.06434), for series, images and volumes of even sides.
 
 Every change of size is a kernel-4, stride-2 convolution. As in the paper, weights start from
 N(0, 0.02), and the discriminator's leaky ReLU has a slope of 0.2.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -15,7 +17,6 @@ from gan_jax.nets.layers import (
   Logit,
   Norm,
   WithLabels,
-  image_size,
   labels_for,
   layer_options,
   lookup,
@@ -23,19 +24,59 @@ from gan_jax.nets.layers import (
 from gan_jax.nets.linear import Dense, StridedConv, TransposedConv
 
 INIT = nn.initializers.normal(0.02)
-STAGES = {28: 2, 32: 3, 64: 4}  # doublings of the smallest map, which is 7x7 or 4x4
+WIDEST = 8  # most channels of a map over the width, those of the paper: 512 over 64
+SMALLEST = 4  # side of a map below which only the first convolution halves
+
+
+def stages(shape: Sequence[int]) -> int:
+  """Computes the number of halvings from an example to the smallest map.
+
+  The first halves every even side; others follow while all sides are even and stay at least 4. So
+  28 x 28 is halved twice, to 7 x 7, 32 x 32 three times and 64 x 64 four times, to 4 x 4, 48 x 96
+  three times, to 6 x 12, 16 x 16 x 16 twice, and a series of 1000 steps three times, to 125.
+
+  Args:
+    shape: shape of one example, sides and channels: (T, C), (H, W, C) or (D, H, W, C).
+
+  Returns:
+    The number, at least 1.
+
+  Raises:
+    ValueError: no sides, or odd ones; the message names the nearest sizes.
+  """
+  sides = tuple(shape[:-1])
+  if not 1 <= len(sides) <= 3 or any(side % 2 for side in sides):
+    text = lambda of: " x ".join(map(str, of))
+    below, above = (tuple(max(2, s + d * (s % 2)) for s in sides) for d in (-1, 1))
+    nearest = (
+      f" For {text(sides)} the nearest are {text(below)} and {text(above)}." if sides else ""
+    )
+    raise ValueError(
+      "This network is for series (T, C), images (H, W, C) and volumes (D, H, W, C) of even sides; "
+      f"got {tuple(shape)}.{nearest} Resize, crop or pad the data, or choose another network, such "
+      "as mlp."
+    )
+  count, sides = 1, tuple(side // 2 for side in sides)
+  while all(side % 2 == 0 and side // 2 >= SMALLEST for side in sides):
+    count, sides = count + 1, tuple(side // 2 for side in sides)
+  return count
+
+
+def _widths(width: int, count: int) -> list[int]:
+  """Lists the channels of so many maps, from the largest map to the smallest."""
+  return [width * min(2**stage, WIDEST) for stage in range(count)]
 
 
 class DCGANGenerator(nn.Module):
-  """Maps latents to a small map, which transposed convolutions double until it is an image.
+  """Maps latents to a small map, which transposed convolutions double until it is an example.
 
   Attributes:
-    shape: of one example, (H, W, C) with H = W in `STAGES`.
-    width: channels of the last hidden map; each map before it has twice as many.
+    shape: of one example, (T, C), (H, W, C) or (D, H, W, C) with even sides; see `stages`.
+    width: channels of the last hidden map; each map before it has twice as many, at most 8 times.
     norm: one of `NORMS`; of every hidden map, or "spectral" of all weights.
     output: after the last layer, one of `OUTPUTS`.
     num_classes: None for no labels; otherwise an embedding of the label joins the latent.
-    dtype: computed in; images are float32.
+    dtype: computed in; examples are float32.
     axis_name: mapped axis that splits the global batch, if any.
   """
 
@@ -49,30 +90,29 @@ class DCGANGenerator(nn.Module):
 
   @nn.compact
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
-    """Maps z [B, d] (and labels y [B]) to images [B, H, W, C], float32."""
+    """Maps z [B, d] (and labels y [B]) to examples [B, *shape], float32."""
     output = lookup(OUTPUTS, self.output, "output")
-    size, channels = image_size(self.shape, STAGES), self.shape[-1]
-    stages = STAGES[size]
+    count, (*sides, channels) = stages(self.shape), self.shape
     options = layer_options(self.norm, self.dtype) | {"kernel_init": INIT}
     hidden = options | {"use_bias": self.norm in ("spectral", "none")}  # others shift by themselves
-    widths = [self.width * 2**i for i in reversed(range(stages))]
-    smallest = size // 2**stages
+    first, *widths = reversed(_widths(self.width, count))
+    smallest, window = [side // 2**count for side in sides], (4,) * len(sides)
     active = lambda x: nn.relu(Norm(self.norm, self.axis_name, self.dtype)(x, train=train))
 
     x = WithLabels()(z, labels_for(self.num_classes, y))
-    x = Dense(smallest**2 * widths[0], **hidden)(x, train=train)
-    x = x.reshape(-1, smallest, smallest, widths[0])
-    for width in widths[1:]:
-      x = TransposedConv(width, **hidden)(active(x), train=train)
-    x = TransposedConv(channels, **options)(active(x), train=train)
+    x = Dense(math.prod(smallest) * first, **hidden)(x, train=train)
+    x = x.reshape(-1, *smallest, first)
+    for width in widths:
+      x = TransposedConv(width, window, **hidden)(active(x), train=train)
+    x = TransposedConv(channels, window, **options)(active(x), train=train)
     return output(x.astype(jnp.float32))
 
 
 class DCGANDiscriminator(nn.Module):
-  """Halves an image by strided convolutions, then maps the last map to a logit.
+  """Halves an example by strided convolutions, then maps the last map to a logit.
 
   Attributes:
-    width: channels of the first map; each map after it has twice as many.
+    width: channels of the first map; each map after it has twice as many, at most 8 times.
     norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
     num_classes: None for no labels; otherwise the label enters by projection.
     dtype: computed in; logits are float32.
@@ -87,7 +127,7 @@ class DCGANDiscriminator(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
-    """Maps images x [B, H, W, C], C arbitrary, (and labels y [B]) to logits [B], float32."""
+    """Maps x [B, H, W, C], or of one or three sides, (and y [B]) to logits [B], float32."""
     labels = labels_for(self.num_classes, y)
     features = dcgan_features(self, x, train=train)
     head = Logit(spectral=self.norm == "spectral", kernel_init=INIT)
@@ -95,13 +135,14 @@ class DCGANDiscriminator(nn.Module):
 
 
 def dcgan_features(net: Any, x: jax.Array, *, train: bool) -> jax.Array:
-  """Computes features [B, F] of images within a network with the fields of `DCGANDiscriminator`."""
-  stages = STAGES[image_size(x.shape[1:], STAGES)]
+  """Computes features [B, F] of x in a network with the fields of `DCGANDiscriminator`."""
+  first, *widths = _widths(net.width, stages(x.shape[1:]))
+  window = (4,) * (x.ndim - 2)
   options = layer_options(net.norm, net.dtype) | {"kernel_init": INIT}
   hidden = options | {"use_bias": net.norm in ("spectral", "none")}  # others shift by themselves
-  x = nn.leaky_relu(StridedConv(net.width, **options)(x, train=train), 0.2)
-  for stage in range(1, stages):
-    x = StridedConv(net.width * 2**stage, **hidden)(x, train=train)
+  x = nn.leaky_relu(StridedConv(first, window, **options)(x, train=train), 0.2)
+  for width in widths:
+    x = StridedConv(width, window, **hidden)(x, train=train)
     x = Norm(net.norm, net.axis_name, net.dtype)(x, train=train)
     x = nn.leaky_relu(x, 0.2)
   return x.reshape(x.shape[0], -1)

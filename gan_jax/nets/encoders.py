@@ -43,11 +43,11 @@ class MLPEncoder(nn.Module):
 
 
 class DCGANEncoder(nn.Module):
-  """Halves an image by strided convolutions, then maps the last map to a code.
+  """Halves an example by strided convolutions, then maps the last map to a code.
 
   Attributes:
     features: entries of a code.
-    width: channels of the first map; each map after it has twice as many.
+    width: channels of the first map; each map after it has twice as many, at most 8 times.
     norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
     num_classes: None for no labels.
     dtype: computed in; codes are float32.
@@ -63,7 +63,7 @@ class DCGANEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
-    """Maps images x [B, H, W, C] (and labels y [B]) to codes [B, features], float32."""
+    """Maps x [B, H, W, C], or of one or three sides, (and y [B]) to codes [B, features]."""
     x = WithLabels()(dcgan_features(self, x, train=train), labels_for(self.num_classes, y))
     head = Dense(self.features, spectral=self.norm == "spectral", kernel_init=INIT)
     return head(x.astype(jnp.float32), train=train)

@@ -102,7 +102,10 @@ class Conv(Linear):
 
 
 class StridedConv(Linear):
-  """Halves height and width: kernel 4, stride 2, padding 1; parameters as in `flax.linen.Conv`."""
+  """Halves every side: kernel 4, stride 2, padding 1; parameters as in `flax.linen.Conv`.
+
+  The window has as many axes as x: (4,) of series, (4, 4, 4) of volumes.
+  """
 
   window: tuple[int, ...] = (4, 4)
 
@@ -111,9 +114,10 @@ class StridedConv(Linear):
 
 
 class TransposedConv(Linear):
-  """Doubles height and width, the transpose of `StridedConv`.
+  """Doubles every side, the transpose of `StridedConv`.
 
-  Parameters and results are those of `flax.linen.ConvTranspose(O, (4, 4), (2, 2))`.
+  Parameters and results are those of `flax.linen.ConvTranspose(O, (4, 4), (2, 2))`, and likewise of
+  other windows.
   """
 
   window: tuple[int, ...] = (4, 4)

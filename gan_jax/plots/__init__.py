@@ -28,6 +28,7 @@ from gan_jax.plots.theme import (
   save,
   style,
 )
+from gan_jax.plots.traces import traces
 
 __all__ = [
   "BLUE",
@@ -57,4 +58,5 @@ __all__ = [
   "scatter",
   "scatter_density",
   "style",
+  "traces",
 ]

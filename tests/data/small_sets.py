@@ -7,6 +7,7 @@ import pathlib
 import struct
 import warnings
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -26,14 +27,18 @@ NAMES = (
   "npz:points.npz",
   "npy:deep.npy",
   "npy:floats.npy",
+  "npy:series.npy",
+  "npy:volumes.npy",
+  "hdf5:series.hdf5",
   "tfds:tiny_shapes",
 )
+AXES = {"npy:series.npy": "NTC", "hdf5:series.hdf5": "NCT"}  # of those whose shape does not say it
 
 
 @functools.cache
 def opened(name: str, data_dir: str | None = None) -> Source:
   """Opens a training split once, so that what was compiled for it is compiled once."""
-  return load(name, data_dir=data_dir)
+  return load(name, data_dir=data_dir, axes=AXES.get(name))
 
 
 def images(n: int, *shape: int) -> np.ndarray:
@@ -111,4 +116,9 @@ def write_all(root: pathlib.Path) -> None:
   np.savez(root / "points.npz", x_train=points, x_test=points[:20])
   np.save(root / "deep.npy", np.random.default_rng(1).integers(100, 4000, (30, 6, 9, 3), np.uint16))
   np.save(root / "floats.npy", np.random.default_rng(2).normal(size=(30, 6, 9, 1)))
+  rng = np.random.default_rng(3)
+  np.save(root / "series.npy", rng.normal(size=(30, 12, 2)))
+  np.save(root / "volumes.npy", rng.integers(100, 4000, (30, 4, 6, 5, 1), np.uint16))
+  with h5py.File(root / "series.hdf5", "w") as file:
+    file["x"], file["y"] = rng.integers(0, 256, (30, 2, 12), np.uint8), np.arange(30) % 3
   write_tfds(root)

@@ -27,13 +27,13 @@ def equal(a, b) -> bool:
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name: str, data_dir: str):
   source = opened(name, data_dir)
-  batches = Batches(source, 8, 5, flip=len(source.shape) == 3)
+  batches = Batches(source, 8, 5, flip=source.kind == "images")
   made = first(6, batches.iterate())
   assert equal(first(3, batches.iterate(start=3)), made[3:])
   x = made[0]["x"]
   assert x.shape == (8, *source.shape) and x.dtype == jnp.float32
   assert ("y" in made[0]) == (source.num_classes is not None)
-  if len(source.shape) == 3:
+  if source.kind != "points":
     assert x.min() >= -1 and x.max() <= 1 and x.min() < -0.5 and x.max() > 0.5
   assert not equal(made[:1], first(1, Batches(source, 8, 6).iterate()))
 
@@ -41,7 +41,7 @@ def test_contract(name: str, data_dir: str):
 @pytest.mark.parametrize("name", NAMES)
 def test_resident_equals_streamed(name: str, data_dir: str):
   source = opened(name, data_dir)
-  options = {"flip": len(source.shape) == 3, "pixel_range": (0.0, 1.0)}
+  options = {"flip": source.kind == "images", "pixel_range": (0.0, 1.0)}
   resident = Batches(source, 8, 5, resident=True, **options)
   streamed = Batches(source, 8, 5, resident=False, **options)
   assert streamed.arrays == {} and resident.arrays is source.arrays

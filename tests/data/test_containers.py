@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from small_sets import images, png
 
-from gan_jax.data import NoSplitError, load, take
+from gan_jax.data import Batches, NoSplitError, load, take
 from gan_jax.data.pixels import UINT8, Scale
 
 DEEP = np.random.default_rng(0).integers(100, 4000, (12, 7, 5, 4), np.uint16)
@@ -43,12 +43,19 @@ def test_arrays_above_the_limit_stay_in_their_file(tmp_path):
 @pytest.mark.parametrize(
   ("x", "options", "reason"),
   [
-    (np.zeros((4, 50, 3), np.float32), {}, r"\[4, 50, 3\].*series and volumes are not trained on"),
-    (np.zeros((4, 5, 6, 7, 1), np.float32), {}, "series and volumes"),
+    (np.zeros((4, 50, 3)), {}, r"\[4, 50, 3\].*axes=NTC or NCT \(series\), NHW \(gray images\)"),
+    (np.zeros((4, 5, 6, 7, 2)), {}, r"axes=NDHWC or NCDHW \(volumes\)"),
+    (np.zeros((2, 5, 6, 7)), {}, r"axes=NHWC or NCHW \(images\), NDHW \(volumes of one channel\)"),
+    (np.zeros((2, 5, 6)), {"axes": "NTC", "image_size": 4}, "has series: image_size and channels"),
+    (np.zeros((2, 5, 6, 7, 1)), {"channels": 3}, "has volumes: image_size and channels"),
+    (np.zeros((2, 5)), {"value_range": (0, 1)}, "has points, which are not scaled"),
+    (np.zeros((2, 5), np.uint8), {}, "axes=NT "),
+    (np.ones((2, 5, 4), np.uint16), {"axes": "NTC"}, "values from 1 to 1, which cannot be scaled"),
+    (np.full((2, 5, 4), np.nan), {"axes": "NTC"}, "has series that are not finite"),
     (DEEP, {}, "data_options.axes=NHWC or NCHW"),
     (images(2, 3, 3, 3), {}, "data_options.axes=NHWC or NCHW"),
     (DEEP, {"axes": "NHW"}, r"axes NHW are of 3 dimensions"),
-    (DEEP, {"axes": "HWC"}, "axes is 'HWC': expected one of NHWC"),
+    (DEEP, {"axes": "HWC"}, "axes is 'HWC': expected one of NT, NTC"),
     (DEEP.astype(np.int16), {"axes": "NHWC"}, "examples of type int16"),
     (DEEP, {"axes": "NHWC", "channels": 3}, "4 channels have no colour"),
     (np.full((2, 4, 4, 1), np.nan), {}, "not finite"),
@@ -73,6 +80,49 @@ def test_other_arrays_are_refused(x, options, reason, tmp_path):
   for limit in (10**6, 1):
     with pytest.raises(ValueError, match=reason):
       load(f"npy:{tmp_path}/a.npy", memory_limit=limit, **options)
+
+
+SERIES = {"NTC": (0, 1, 2), "NCT": (0, 2, 1)}
+VOLUMES = {"NDHWC": (0, 1, 2, 3, 4), "NCDHW": (0, 4, 1, 2, 3)}
+
+
+@pytest.mark.parametrize(("axes", "order"), [*SERIES.items(), *VOLUMES.items()])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+def test_series_and_volumes_of_every_order_and_type(axes, order, dtype, tmp_path, caplog):
+  x = (np.arange(6 * 7 * 4 * (15 if len(order) == 5 else 1)) % 251).astype(dtype)
+  x = x.reshape((6, 7, 5, 3, 4) if len(order) == 5 else (6, 7, 4))
+  np.save(tmp_path / "a.npy", x.transpose(order))
+  with caplog.at_level("INFO", logger="gan_jax"):
+    memory, disk = (load(f"npy:{tmp_path}/a.npy", axes=axes, memory_limit=m) for m in (10**6, 9))
+  kind = "series" if len(order) == 3 else "volumes"
+  assert memory[:4] == disk[:4] and memory.scale == disk.scale and memory.kind == kind
+  assert memory.arrays and not disk.arrays
+  for source in (memory, disk):
+    assert (take(source)["x"] == x).all()
+  told = f"{kind} of {memory.scale.dtype}, values from 0 to {x.max():g} (measured)"
+  assert (told in caplog.text) == (dtype != np.uint8)
+
+
+def test_axes_that_a_shape_says_or_that_are_missing(tmp_path):
+  x = np.arange(6 * 5 * 4 * 3, dtype=np.float32).reshape(6, 5, 4, 3)
+  for name, stored, axes, shape in (
+    ("steps", x[:, :, 0, 0], "NT", (5, 1)),
+    ("depth", x, "NDHW", (5, 4, 3, 1)),
+    ("last", x[..., None], None, (5, 4, 3, 1)),
+    ("first", x[:, None, ..., :2], None, (5, 4, 2, 1)),
+  ):
+    np.savez(tmp_path / f"{name}.npz", x=stored, y=np.arange(6) % 2)
+    source = load(f"npz:{tmp_path}/{name}.npz", axes=axes)
+    assert source.shape == shape and source.num_classes == 2
+    assert (source.arrays["x"].ravel() == stored.ravel()).all()
+
+
+@pytest.mark.parametrize("options", [{"flip": True}, {"crop": 2}])
+def test_series_are_neither_mirrored_nor_cropped(options, tmp_path):
+  np.save(tmp_path / "a.npy", DEEP[..., 0])
+  source = load(f"npy:{tmp_path}/a.npy", axes="NTC")
+  with pytest.raises(ValueError, match=r"has series: use flip=False|crop .* of images"):
+    Batches(source, 4, 0, **options)
 
 
 def test_npy_that_lies_or_has_no_test_split(tmp_path):

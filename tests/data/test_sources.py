@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from small_sets import NAMES, images, opened, write_idx
+from small_sets import AXES, NAMES, images, opened, write_idx
 
 from gan_jax.data import (
   KINDS,
@@ -41,6 +41,9 @@ EXPECTED = {
   "npz:points.npz": ((3,), (50, 20), None),
   "npy:deep.npy": ((6, 9, 3), (30, None), None),
   "npy:floats.npy": ((6, 9, 1), (30, None), None),
+  "npy:series.npy": ((12, 2), (30, None), None),
+  "npy:volumes.npy": ((4, 6, 5, 1), (30, None), None),
+  "hdf5:series.hdf5": ((12, 2), (30, None), 3),
   "tfds:tiny_shapes": ((8, 8, 3), (30, 20), 3),
 }
 
@@ -48,9 +51,10 @@ EXPECTED = {
 @pytest.mark.parametrize("name", NAMES)
 def test_contract(name: str, data_dir: str):
   shape, sizes, classes = EXPECTED[name]
-  splits = ("train",) if name.startswith(("folder:plain", "npy:")) else ("train", "test")
+  splits = ("train", "test") if sizes[0] is None or sizes[1] else ("train",)
   for split, size in zip(splits, sizes, strict=False):
-    source = load(name, split, data_dir=data_dir) if size else opened(name, data_dir)
+    where = {"data_dir": data_dir, "axes": AXES.get(name)}
+    source = load(name, split, **where) if size else opened(name, data_dir)
     assert (source.name, source.shape, source.size, source.num_classes) == (
       name,
       shape,
@@ -60,7 +64,7 @@ def test_contract(name: str, data_dir: str):
     assert (source.read is None) == (size is None) == (source.draw is not None)
     raw = take(source, 20)
     assert raw["x"].shape == (20, *shape)
-    assert raw["x"].dtype == (source.scale.dtype if len(shape) == 3 else np.float32)
+    assert raw["x"].dtype == (source.scale.dtype if source.kind != "points" else np.float32)
     assert ("y" in raw) == (classes is not None)
     if classes:
       assert raw["y"].shape == (20,) and raw["y"].dtype == np.int32

@@ -24,7 +24,7 @@ class Form(NamedTuple):
 
 FORMS = {
   "down": Form(
-    functools.partial(im2col.im2col_conv, im2col.HALVING),
+    functools.partial(im2col.im2col_conv, im2col.halving(2)),
     forms.lax_strided_conv,
     forms.strided_conv,
     scale=2,
@@ -136,6 +136,19 @@ def test_same_agrees_with_lax_whatever_the_window(window, size, channels, dtype)
   """At every order, also of windows that are larger than the image."""
   x, k = arguments("same", 3, *size, *channels, dtype, window)
   close(orders(forms.matmul_conv)(x, k), orders(forms.lax_conv)(x, k), dtype)
+
+
+@pytest.mark.parametrize("size", [(4,), (2, 1, 3)], ids=["series", "volumes"])
+@pytest.mark.parametrize("kind", FORMS)
+def test_other_numbers_of_axes_agree_with_lax(kind, size):
+  """The value and the gradients, through the same matrix products."""
+  _, plain, public, scale, (length, _) = FORMS[kind]
+  random, window = np.random.default_rng(0), (length,) * len(size)
+  x = jnp.asarray(random.normal(size=(3, *(scale * side for side in size), 2)), jnp.float32)
+  k = jnp.asarray(random.normal(size=(*window, 2, 3)), jnp.float32)
+  both = lambda form: jax.jit(lambda x, k: (form(x, k), jax.grad(total(form), (0, 1))(x, k)))
+  close(both(public)(x, k), both(plain)(x, k))
+  assert "conv_general_dilated" not in str(jax.make_jaxpr(both(public))(x, k))
 
 
 @pytest.mark.parametrize("kind", FORMS)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
+from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator, stages
 
 KEY = jax.random.key(0)
 
@@ -71,9 +71,58 @@ def test_weights_start_normal_and_outputs_are_bounded():
   np.testing.assert_allclose(half, 0.5)
 
 
-def test_unsupported_sizes_list_the_supported_ones():
-  message = r"of 28, 32, 64 pixels; got \(30, 30, 1\)"
-  with pytest.raises(ValueError, match=message):
-    shapes(DCGANGenerator((30, 30, 1)), jnp.zeros((1, 2)))
-  with pytest.raises(ValueError, match=message):
-    shapes(DCGANDiscriminator(), jnp.zeros((1, 30, 30, 1)))
+SIZES = [
+  ((28, 28), 2),
+  ((32, 32), 3),
+  ((64, 64), 4),
+  ((2, 30), 1),
+  ((48, 96), 3),
+  ((8, 1024), 1),
+  ((1000,), 3),
+  ((1024,), 8),
+  ((16, 16, 16), 2),
+]
+
+
+@pytest.mark.parametrize(("sides", "count"), SIZES)
+def test_sides_are_halved_while_they_are_even_and_not_small(sides, count):
+  """Kernels of a discriminator, and the first layer of a generator, have the widths."""
+  assert stages((*sides, 3)) == count
+  out, made = shapes(DCGANGenerator((*sides, 3), width=2), jnp.zeros((2, 4)))
+  assert out.shape == (2, *sides, 3)
+  _, judge = shapes(DCGANDiscriminator(width=2), jnp.zeros(out.shape))
+  kernels = [judge["params"][f"StridedConv_{i}"]["kernel"].shape for i in range(count)]
+  widths = [min(2 * 2**i, 16) for i in range(count)]
+  assert [kernel[:-2] for kernel in kernels] == [(4,) * len(sides)] * count
+  assert [kernel[-1] for kernel in kernels] == widths
+  assert made["params"]["Dense_0"]["kernel"].shape[1] == (
+    widths[-1] * np.prod([side // 2**count for side in sides])
+  )
+
+
+@pytest.mark.parametrize("shape", [(8, 2), (8, 4, 8, 1)])
+@pytest.mark.parametrize("norm", ["batch", "layer", "instance", "spectral"])
+def test_series_and_volumes_have_every_norm_and_labels(shape, norm):
+  y = jnp.array([0, 1, 2])
+  for net, x in (
+    (DCGANGenerator(shape, width=2, norm=norm, num_classes=3), jnp.ones((3, 4))),
+    (DCGANDiscriminator(width=2, norm=norm, num_classes=3), jnp.ones((3, *shape))),
+  ):
+    train = lambda net=net, x=x: net.init_with_output(KEY, x, y, train=True)[0]
+    assert jax.eval_shape(train).shape == ((3, *shape) if x.ndim == 2 else (3,))
+
+
+@pytest.mark.parametrize(
+  ("shape", "nearest"),
+  [
+    ((31, 30, 1), "31 x 30 the nearest are 30 x 30 and 32 x 30"),
+    ((1, 6), "1 the nearest are 2 and 2"),
+    ((5, 4, 7, 1), "5 x 4 x 7 the nearest are 4 x 4 x 6 and 6 x 4 x 8"),
+    ((3,), "series .*, images .* and volumes"),
+  ],
+)
+def test_sizes_that_cannot_be_name_the_nearest(shape, nearest):
+  with pytest.raises(ValueError, match=nearest):
+    shapes(DCGANGenerator(shape), jnp.zeros((1, 2)))
+  with pytest.raises(ValueError, match=nearest):
+    shapes(DCGANDiscriminator(), jnp.zeros((1, *shape)))

@@ -8,28 +8,35 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data.pixels import UINT8, Scale
+from gan_jax.data.pixels import UINT8, Scale, kind_of
 from gan_jax.data.source import Options, Raw, Source, labelled, table
 from gan_jax.data.sources.images import fit_all, fit_each
 
 _LOG = logging.getLogger(__name__)
 
-# Order of the axes, and the places of N, H, W and C in it.
-AXES = {"NHWC": (0, 1, 2, 3), "NCHW": (0, 2, 3, 1), "NHW": (0, 1, 2)}
+# Orders of the axes: examples, steps or depth, height and width, channels; without C there is one.
+AXES = ("NT", "NTC", "NCT", "NHW", "NHWC", "NCHW", "NDHW", "NDHWC", "NCDHW")
+_OF_RANK = {  # what an array may be, for the message where it is not certain
+  3: "NTC or NCT (series), NHW (gray images)",
+  4: "NHWC or NCHW (images), NDHW (volumes of one channel)",
+  5: "NDHWC or NCDHW (volumes)",
+}
 _CHUNK = 64 << 20  # bytes that are measured at a time
 
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-  """Examples in their own type, brought to [n, H, W, C] or [n, d] as they are read.
+  """Examples in their own type, channels last, as they are read.
 
   Attributes:
     stored: array or data set of a file [N, ...], with `shape` and `dtype`.
-    order: places of the axes N, H, W and C in it, or N and d.
+    order: places of the axes N, T, D, H, W and C in it, those that it has.
+    one_channel: whether it has no axis of channels, and gets one.
   """
 
   stored: Any
   order: tuple[int, ...]
+  one_channel: bool
 
   @property
   def dtype(self) -> np.dtype[Any]:
@@ -41,7 +48,7 @@ class Rows:
   def shape(self) -> tuple[int, ...]:
     """Shape of all examples."""
     shape = tuple(self.stored.shape[i] for i in self.order)
-    return (*shape, 1) if len(shape) == 3 else shape
+    return (*shape, 1) if self.one_channel else shape
 
   def __getitem__(self, places: Any) -> np.ndarray:
     """Reads examples at a slice, or at places that rise."""
@@ -61,7 +68,7 @@ def array_source(
 
   Args:
     name: name of the data in error messages.
-    stored: images uint8, uint16 or float [N, H, W, C], [N, C, H, W] or [N, H, W], or points float
+    stored: series, images or volumes uint8, uint16 or float, of the axes `AXES`, or points float
       [N, d]; an array, or a data set of a file that is read by slices and places that rise.
     y, class_names: as of `table`.
     options: keyword arguments of `load`.
@@ -69,12 +76,17 @@ def array_source(
   Raises:
     ValueError: examples of another type, or axes that nobody can tell.
   """
-  rows = Rows(stored, _order(name, stored, options))
+  axes = _axes(name, stored, options)
+  order = tuple(axes.index(letter) for letter in "NTDHWC" if letter in axes)
+  rows = Rows(stored, order, one_channel="C" not in axes)
+  kind = kind_of(rows.shape[1:])
+  if kind != "images" and (options.image_size or options.channels):
+    raise ValueError(f"{name} has {kind}: image_size and channels are for images")
   if math.prod(rows.shape) * rows.dtype.itemsize <= options.memory_limit:
-    x = rows[:] if len(rows.shape) == 2 else fit_all(name, rows[:], options)
+    x = fit_all(name, rows[:], options) if kind == "images" else rows[:]
     return table(name, x, y, class_names)._replace(scale=_scale(name, x, options))
   scale, size, channels = _scale(name, rows, options), options.image_size, options.channels
-  fitted = lambda x: x if x.ndim == 2 else fit_each(x, size, channels or x.shape[3])
+  fitted = lambda x: fit_each(x, size, channels or x.shape[3]) if kind == "images" else x
   shape = fitted(rows[:1]).shape[1:]  # what cannot be resized is refused before training
   source = Source(name, shape, rows.shape[0], None, {}, scale=scale)
   if y is not None:
@@ -88,36 +100,39 @@ def array_source(
   return source._replace(read=read)
 
 
-def _order(name: str, stored: Any, options: Options) -> tuple[int, ...]:
-  """Returns the places of the axes of images or points."""
+def _axes(name: str, stored: Any, options: Options) -> str:
+  """Returns the axes of an array: those that are given or certain, "NC" of points."""
   shape, dtype = tuple(stored.shape), stored.dtype.newbyteorder("=")
   if not math.prod(shape) or not (dtype in (np.uint8, np.uint16) or dtype.kind == "f"):
     raise _not_examples(name, dtype, shape)
-  if len(shape) == 2 and dtype.kind == "f":
-    if options.image_size or options.channels or options.axes or options.value_range:
-      raise ValueError(
-        f"{name} has points: image_size, channels, axes and value_range are for images"
-      )
-    return 0, 1
   if options.axes:
-    order = AXES[options.axes]
-    if len(order) != len(shape):
+    if len(options.axes) != len(shape):
       raise ValueError(
-        f"{name} has examples of shape {list(shape)}: axes {options.axes} are of {len(order)}"
-        " dimensions; choose another --config.data_options.axes"
+        f"{name} has examples of shape {list(shape)}: axes {options.axes} are of"
+        f" {len(options.axes)} dimensions; choose another --config.data_options.axes"
       )
-    return order
+    return options.axes
+  if len(shape) == 2 and dtype.kind == "f":
+    if options.value_range:
+      raise ValueError(f"{name} has points, which are not scaled: leave out value_range")
+    return "NC"
   if len(shape) == 3 and dtype.kind != "f":
-    return AXES["NHW"]
-  if len(shape) == 4:
-    last = shape[3] in (1, 3) or (shape[3] == 4 and options.channels and dtype == np.uint8)
+    return "NHW"
+  if len(shape) in (4, 5):
+    sides = "HW" if len(shape) == 4 else "DHW"
+    last = shape[-1] in (1, 3) or (len(shape) == 4 and _has_alpha(shape, dtype, options))
     first = shape[1] in (1, 3)
     if last and not first:
-      return AXES["NHWC"]
+      return f"N{sides}C"
     if first and not last:
-      _LOG.info("%s has images %s: the first of these are channels", name, list(shape[1:]))
-      return AXES["NCHW"]
+      kind = kind_of(shape[1:])
+      _LOG.info("%s has %s %s: the first of these are channels", name, kind, list(shape[1:]))
+      return f"NC{sides}"
   raise _not_examples(name, dtype, shape)
+
+
+def _has_alpha(shape: tuple[int, ...], dtype: Any, options: Options) -> bool:
+  return bool(shape[-1] == 4 and options.channels and dtype == np.uint8)
 
 
 def _not_examples(name: str, dtype: Any, shape: tuple[int, ...]) -> ValueError:
@@ -125,29 +140,29 @@ def _not_examples(name: str, dtype: Any, shape: tuple[int, ...]) -> ValueError:
   if len(shape) == 2 and dtype == np.uint8:
     hint = (
       ". Rows of pixels do not say how they lie: write images, such as x.reshape(-1, 3, 32,"
-      " 32).transpose(0, 2, 3, 1) of planes"
+      " 32).transpose(0, 2, 3, 1) of planes; of series of one channel, say"
+      " --config.data_options.axes=NT (score: --axes)"
     )
-  elif len(shape) in (3, 4):
-    axes = "NHWC or NCHW" if len(shape) == 4 else "NHW"
+  elif len(shape) in _OF_RANK:
     hint = (
-      f". If these are images whose axes cannot be told by their shape, say them:"
-      f" --config.data_options.axes={axes} (score: --axes)"
+      ". The shape does not say what its axes are, so say it:"
+      f" --config.data_options.axes={_OF_RANK[len(shape)]} (score: --axes)"
     )
   return ValueError(
-    f"{name} has examples of type {dtype} and shape {list(shape)}: expected images, uint8, uint16"
-    " or float [N, H, W, C] with C = 1 or 3, or points, float [N, d]; series and volumes are not"
-    f" trained on{hint}"
+    f"{name} has examples of type {dtype} and shape {list(shape)}: expected uint8, uint16 or float"
+    " series [N, T, C], images [N, H, W, C] or volumes [N, D, H, W, C] with C = 1 or 3, or points,"
+    f" float [N, d]{hint}"
   )
 
 
 def _scale(name: str, x: Any, options: Options) -> Scale:
-  """Returns how images are stored; checks that images and points are finite."""
+  """Returns how values are stored; checks that they are finite."""
   chunk = max(1, _CHUNK // (math.prod(x.shape[1:]) * x.dtype.itemsize))
   parts = (x[first : first + chunk] for first in range(0, x.shape[0], chunk))
   if len(x.shape) == 2:
     _range(name, "points", parts)
     return UINT8
-  return scale_of(name, str(x.dtype), parts, options)
+  return scale_of(name, str(x.dtype), parts, options, kind_of(x.shape[1:]))
 
 
 def _range(name: str, kind: str, parts: Iterable[np.ndarray]) -> tuple[float, float]:
@@ -158,14 +173,21 @@ def _range(name: str, kind: str, parts: Iterable[np.ndarray]) -> tuple[float, fl
   return float(ends[:, 0].min()), float(ends[:, 1].max())
 
 
-def scale_of(name: str, dtype: str, parts: Iterable[np.ndarray], options: Options) -> Scale:
-  """Returns how images are stored; measures the range of those that are not uint8.
+def scale_of(
+  name: str,
+  dtype: str,
+  parts: Iterable[np.ndarray],
+  options: Options,
+  kind: str = "images",
+) -> Scale:
+  """Returns how values are stored; measures the range of those that are not uint8.
 
   Args:
     name: name of the data in error messages.
-    dtype: type of the images.
+    dtype: type of the examples.
     parts: all of them, some at a time; not read where they are uint8.
     options: keyword arguments of `load`, of which `value_range` replaces what is measured.
+    kind: kind of the examples.
 
   Raises:
     ValueError: values that are not finite, or all alike, or a range that is not asked for.
@@ -173,11 +195,11 @@ def scale_of(name: str, dtype: str, parts: Iterable[np.ndarray], options: Option
   if dtype == "uint8":
     if options.value_range:
       raise ValueError(
-        f"{name} has images of uint8, whose values are from 0 to 255: leave out"
+        f"{name} has {kind} of uint8, whose values are from 0 to 255: leave out"
         " --config.data_options.value_range"
       )
     return UINT8
-  measured = _range(name, "images", parts)
+  measured = _range(name, kind, parts)
   lo, hi = map(float, options.value_range or measured)
   if not lo < hi or not np.isfinite(np.float32(hi) - np.float32(lo)):
     raise ValueError(
@@ -188,5 +210,5 @@ def scale_of(name: str, dtype: str, parts: Iterable[np.ndarray], options: Option
   if measured[0] < lo or measured[1] > hi:
     outside = f"; they reach from {measured[0]:g} to {measured[1]:g}"
   how = "given" if options.value_range else "measured"
-  _LOG.info("%s: images of %s, values from %g to %g (%s)%s", name, dtype, lo, hi, how, outside)
+  _LOG.info("%s: %s of %s, values from %g to %g (%s)%s", name, kind, dtype, lo, hi, how, outside)
   return Scale(dtype, lo, hi)

@@ -20,7 +20,7 @@ def coloured(name: str, source: Source) -> Source:
   Raises:
     ValueError: the images are not in memory.
   """
-  if "x" not in source.arrays or len(source.shape) != 3:
+  if "x" not in source.arrays or source.kind != "images":
     raise ValueError(f"{name} colours images that are in memory, and {source.name} is none of them")
   x = source.arrays["x"]
   rng = np.random.default_rng([_COLOURS, len(x)])

@@ -1,5 +1,7 @@
 """The one interface of all feature extractors: uint8 [N, H, W, C] -> features [N, d].
 
+Those without a network look at arrays of any shape [N, ...].
+
     features = extract(pixels(), images)["features"]
     total = functools.reduce(merge, (moments(x["features"]) for x in stream(pixels(), images)))
 
@@ -93,7 +95,7 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   Yields:
     {name: float32 [n, ...]}, n at most the batch size, padding removed.
   """
-  if images.dtype not in (np.uint8, np.float32) or images.ndim != 4 or len(images) == 0:
+  if images.dtype not in (np.uint8, np.float32) or images.ndim < 2 or len(images) == 0:
     raise ValueError(
       f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, C] with N >= 1, or"
       " float32 from 0 to 255 of data that are not uint8; quantise what a generator makes, as a"

@@ -1,4 +1,4 @@
-"""Features without a network: the pixels themselves, and a fixed random projection of them."""
+"""Features without a network, of any array: its numbers, and a fixed random projection of them."""
 
 import hashlib
 
@@ -10,26 +10,27 @@ from jax.tree_util import Partial
 from gan_jax.metrics.features.extractor import Extractor
 
 VERSION = 1  # of how the projection is drawn
+WIDTH = 512  # of the projection
 
 
 def pixels() -> Extractor:
   """Builds the extractor whose features are the pixels, from 0 to 1.
 
   Returns:
-    Features [B, H W C].
+    Features [B, d], one for each number of an example.
   """
   card = {"name": "pixels", "version": VERSION, "sha256": None, "width": None}
   return Extractor({**card, "range": [0, 1], "resize": None}, _pixels)
 
 
-def random_projection(shape: tuple[int, ...], *, width: int = 512, seed: int = 0) -> Extractor:
+def random_projection(shape: tuple[int, ...], *, width: int = WIDTH, seed: int = 0) -> Extractor:
   """Builds the extractor whose features are a fixed Gaussian projection of the pixels.
 
   It keeps squared distances in the mean over seeds, and each to about √(2 / width) of itself
   (Johnson & Lindenstrauss 1984).
 
   Args:
-    shape: (H, W, C) of the images.
+    shape: of the examples.
     width: of the features.
     seed: of the projection; the same shape, width and seed give the same numbers for good.
 

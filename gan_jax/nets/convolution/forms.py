@@ -1,4 +1,6 @@
-"""Convolutions that halve, double or keep height and width: strided, transposed and plain.
+"""Convolutions that halve, double or keep every side: strided, transposed and plain.
+
+They are of series [B, T, C], images [B, H, W, C] and volumes [B, D, H, W, C] alike.
 
 On GPU and TPU they are XLA's own. On CPU they are matrix products of patches, of `im2col.py`: XLA
 takes seconds for the kernel gradient of a transposed convolution, takes up to a hundred times as
@@ -10,38 +12,38 @@ reverse mode.
 import jax
 from jax import lax
 
-from gan_jax.nets.convolution.im2col import HALVING, Window, col2im_conv, im2col_conv
-
-DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+from gan_jax.nets.convolution.im2col import Window, col2im_conv, halving, im2col_conv
 
 
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves with a 4x4 kernel at stride 2 and padding 1: height and width are halved.
+  """Convolves with a kernel of 4 at stride 2 and padding 1 along every axis: sides are halved.
 
   Args:
-    x: [B, 2H, 2W, I]; its dtype is the one computed in, with sums in float32.
-    kernel: [4, 4, I, O].
+    x: [B, 2H, 2W, I], or of one or three axes; its dtype is the one computed in, with sums in
+      float32.
+    kernel: [4, 4, I, O], with as many axes.
 
   Returns:
     [B, H, W, O] of x's dtype.
 
   Raises:
-    ValueError: the kernel is not [4, 4, I, O], or height or width is odd.
+    ValueError: the kernel is not [4, 4, I, O], or a side is odd.
   """
-  _check(x, kernel, (4, 4))
-  if x.shape[1] % 2 or x.shape[2] % 2:
-    raise ValueError(f"strided_conv halves height and width, so they must be even; x is {x.shape}.")
-  return im2col_conv(HALVING, x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
+  _check(x, kernel, (4,) * (x.ndim - 2))
+  if any(side % 2 for side in x.shape[1:-1]):
+    raise ValueError(f"strided_conv halves every side, so they must be even; x is {x.shape}.")
+  return im2col_conv(halving(x.ndim - 2), x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
 
 
 def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Applies a transposed convolution, 4x4 at stride 2 and padding 1: height and width are doubled.
+  """Applies a transposed convolution, of 4 at stride 2 and padding 1: sides are doubled.
 
   The kernel is laid out as in `lax.conv_transpose` and `flax.linen.ConvTranspose`.
 
   Args:
-    x: [B, H, W, I]; its dtype is the one computed in, with sums in float32.
-    kernel: [4, 4, I, O].
+    x: [B, H, W, I], or of one or three axes; its dtype is the one computed in, with sums in
+      float32.
+    kernel: [4, 4, I, O], with as many axes.
 
   Returns:
     [B, 2H, 2W, O] of x's dtype.
@@ -49,16 +51,17 @@ def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   Raises:
     ValueError: the kernel is not [4, 4, I, O].
   """
-  _check(x, kernel, (4, 4))
+  _check(x, kernel, (4,) * (x.ndim - 2))
   return matmul_transposed_conv(x, kernel) if _on_cpu() else lax_transposed_conv(x, kernel)
 
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves at stride 1 with zeros around: height and width are kept.
+  """Convolves at stride 1 with zeros around: sides are kept.
 
   Args:
-    x: [B, H, W, I]; its dtype is the one computed in, with sums in float32.
-    kernel: [h, w, I, O], h and w odd.
+    x: [B, H, W, I], or of one or three axes; its dtype is the one computed in, with sums in
+      float32.
+    kernel: [h, w, I, O], h and w odd, with as many axes.
 
   Returns:
     [B, H, W, O] of x's dtype.
@@ -66,7 +69,7 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   Raises:
     ValueError: the kernel is not [h, w, I, O] with odd h and w.
   """
-  window = kernel.shape[:2]
+  window = kernel.shape[:-2]
   _check(x, kernel, window)
   if not all(extent % 2 for extent in window):
     raise ValueError(f"Expected a kernel [h, w, I, O] with odd h and w; got {kernel.shape}.")
@@ -78,39 +81,47 @@ def _on_cpu() -> bool:
 
 
 def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
-  expected = (*window, *x.shape[3:])
-  if x.ndim != 4 or kernel.ndim != 4 or kernel.shape[:3] != expected:
-    extent = ", ".join(map(str, window))
+  if x.ndim < 3 or kernel.ndim != x.ndim or kernel.shape[:-1] != (*window, x.shape[-1]):
+    extent, sides = ", ".join(map(str, window)), ", ".join("DHW"[-len(window) :])
     raise ValueError(
-      f"Expected x [B, H, W, I] and a kernel [{extent}, I, O] with the same I; "
+      f"Expected x [B, {sides}, I] and a kernel [{extent}, I, O] with the same I; "
       f"got x {x.shape} and a kernel {kernel.shape}."
     )
 
 
 def lax_strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `strided_conv` by XLA's convolution."""
+  axes = x.ndim - 2
   return lax.conv_general_dilated(
-    x, kernel.astype(x.dtype), (2, 2), ((1, 1), (1, 1)), dimension_numbers=DIMENSIONS
+    x, kernel.astype(x.dtype), (2,) * axes, ((1, 1),) * axes, dimension_numbers=_layout(axes)
   )
 
 
 def lax_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `transposed_conv` by XLA's convolution."""
+  axes = x.ndim - 2
   return lax.conv_transpose(
-    x, kernel.astype(x.dtype), (2, 2), ((2, 2), (2, 2)), dimension_numbers=DIMENSIONS
+    x, kernel.astype(x.dtype), (2,) * axes, ((2, 2),) * axes, dimension_numbers=_layout(axes)
   )
 
 
 def lax_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `conv` by XLA's convolution."""
+  axes = x.ndim - 2
   return lax.conv_general_dilated(
-    x, kernel.astype(x.dtype), (1, 1), "SAME", dimension_numbers=DIMENSIONS
+    x, kernel.astype(x.dtype), (1,) * axes, "SAME", dimension_numbers=_layout(axes)
   )
+
+
+def _layout(axes: int) -> tuple[str, str, str]:
+  """Returns the order of axes of x, kernel and result, channels last."""
+  space = "DHW"[-axes:]
+  return f"N{space}C", f"{space}IO", f"N{space}C"
 
 
 def matmul_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `transposed_conv` by matrix products, as the adjoint of a strided convolution."""
-  return col2im_conv(HALVING, x, _transposed(kernel))
+  return col2im_conv(halving(x.ndim - 2), x, _transposed(kernel))
 
 
 def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -119,12 +130,12 @@ def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   At stride 1 x and y may change places. Patches are made of the one with fewer channels, in the
   gradients too; if they have as many, `col2im_conv` has the cheaper ones.
   """
-  h, w, inputs, outputs = kernel.shape
-  window = Window(h, w, 1)
+  *window, inputs, outputs = kernel.shape
+  around = Window(tuple(window), 1)
   if inputs < outputs:
-    return im2col_conv(window, x, kernel)
-  return col2im_conv(window, x, _transposed(kernel))
+    return im2col_conv(around, x, kernel)
+  return col2im_conv(around, x, _transposed(kernel))
 
 
 def _transposed(kernel: jax.Array) -> jax.Array:
-  return kernel[::-1, ::-1].swapaxes(2, 3)
+  return kernel[(slice(None, None, -1),) * (kernel.ndim - 2)].swapaxes(-2, -1)

@@ -1,7 +1,7 @@
 """Convolutions as matrix products of patches, each other's derivatives.
 
-They rest on one trilinear function of an image x, a kernel k and an image y, which has a place for
-each window of x (see `Window`),
+They rest on one trilinear function of an array x, a kernel k and an array y, which has a place for
+each window of x (see `Window`), over any number of axes: series, images and volumes alike,
 
   T(x, k, y) = <im2col_conv(x, k), y> = <x, col2im_conv(y, k)> = <k, kernel_gradient(x, y)>.
 
@@ -10,8 +10,9 @@ handful of rules closes the family under differentiation.
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,31 +24,33 @@ PATCH_BYTES = 10 * 2**20
 
 
 class Window(NamedTuple):
-  """The window of x that a place of y depends on: a rectangle around it, zeros beyond the border.
+  """The window of x that a place of y depends on: a box around it, zeros beyond the border.
 
   Attributes:
-    height: in pixels, a multiple of the stride, from which it differs by an even number.
-    width: likewise.
-    stride: pixels of x between the windows of neighbouring places of y.
+    extent: length along each axis of space, a multiple of the stride, from which it differs by an
+      even number.
+    stride: places of x between the windows of neighbouring places of y.
   """
 
-  height: int
-  width: int
+  extent: tuple[int, ...]
   stride: int
 
   @property
-  def padding(self) -> tuple[int, int]:
-    return (self.height - self.stride) // 2, (self.width - self.stride) // 2
+  def padding(self) -> tuple[int, ...]:
+    return tuple((length - self.stride) // 2 for length in self.extent)
 
   @property
-  def runs(self) -> tuple[int, int]:
-    """Strides in a window, down and across: it is cut and put together in these."""
-    return self.height // self.stride, self.width // self.stride
+  def runs(self) -> tuple[int, ...]:
+    """Strides in a window, along each axis: it is cut and put together in these."""
+    return tuple(length // self.stride for length in self.extent)
 
 
-HALVING = Window(4, 4, 2)
+def halving(axes: int) -> Window:
+  """Returns the window of a convolution that halves so many axes."""
+  return Window((4,) * axes, 2)
 
-# The three derivatives of T, for a window of [h, w] at stride s, x [B, s H, s W, C],
+
+# The three derivatives of T, in the plane for a window of [h, w] at stride s, x [B, s H, s W, C],
 # k [h, w, C, D] and y [B, H, W, D].
 
 _with_vjp = functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -65,13 +68,13 @@ def im2col_conv(window: Window, x: jax.Array, k: jax.Array) -> jax.Array:
 def col2im_conv(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
   """Applies the adjoint of `im2col_conv`: x = col2im(y kᵀ), sums of overlapping windows."""
   matrix = _rows(k.astype(y.dtype))
-  _, h, w, d = y.shape
+  _, *size, d = y.shape
 
   def step(y: jax.Array) -> tuple[jax.Array, tuple[()]]:
     patches = _product(y.reshape(-1, d), matrix)
-    return _col2im(window, patches.reshape(-1, h, w, matrix.shape[1])).astype(y.dtype), ()
+    return _col2im(window, patches.reshape(-1, *size, matrix.shape[1])).astype(y.dtype), ()
 
-  bytes_each = h * w * matrix.shape[1] * 4  # patches are float32 here
+  bytes_each = math.prod(size) * matrix.shape[1] * 4  # patches are float32 here
   return _over_batch(step, (y,), bytes_each)[0]
 
 
@@ -133,18 +136,17 @@ conv_and_kernel_gradient.defvjp(_arguments_saved(conv_and_kernel_gradient), _bot
 
 
 def _matrix(k: jax.Array, dtype: Any) -> jax.Array:
-  return k.astype(dtype).reshape(-1, k.shape[3])
+  return k.astype(dtype).reshape(-1, k.shape[-1])
 
 
 def _kernel(window: Window, matrix: jax.Array, x: jax.Array) -> jax.Array:
   """Reshapes sums over places, [D, h w C], to a kernel [h, w, C, D]."""
-  return matrix.reshape(-1, window.height, window.width, x.shape[3]).transpose(1, 2, 3, 0)
+  return jnp.moveaxis(matrix.reshape(-1, *window.extent, x.shape[-1]), 0, -1)
 
 
 def _multiply(window: Window, patches: jax.Array, matrix: jax.Array, x: jax.Array) -> jax.Array:
-  b, h, w, _ = x.shape
   y = _product(patches, matrix).astype(x.dtype)
-  return y.reshape(b, h // window.stride, w // window.stride, -1)
+  return y.reshape(len(x), *(length // window.stride for length in x.shape[1:-1]), -1)
 
 
 def _rows(x: jax.Array) -> jax.Array:
@@ -152,8 +154,8 @@ def _rows(x: jax.Array) -> jax.Array:
   # XLA on CPU multiplies fast in bfloat16 only if the left factor is contracted along its rows, the
   # right one along its columns, and both are contiguous. The barrier keeps it from folding the
   # transposition into the product, the reshape makes the rows contiguous.
-  transposed = lax.bitcast_convert_type(_bits(x).transpose(3, 0, 1, 2), x.dtype)
-  return lax.optimization_barrier(transposed).reshape(x.shape[3], -1)
+  transposed = lax.bitcast_convert_type(jnp.moveaxis(_bits(x), -1, 0), x.dtype)
+  return lax.optimization_barrier(transposed).reshape(x.shape[-1], -1)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -168,35 +170,45 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _im2col(window: Window, x: jax.Array) -> jax.Array:
   """Copies the windows: [B, s H, s W, C] -> [B H W, h w C]."""
-  s, (down, across) = window.stride, window.runs
-  b, h, w, c = x.shape[0], x.shape[1] // s, x.shape[2] // s, x.shape[3]
-  top, left = window.padding
-  padded = jnp.pad(_bits(x), ((0, 0), (top, top), (left, left), (0, 0)))
-  # The neighbouring columns of a stride are one run of s C numbers: fewer and longer copies.
-  runs = lax.optimization_barrier(padded).reshape(b, h + down - 1, s, w + across - 1, s * c)
-  windows = [
-    runs[:, i : i + h, row, j : j + w]
-    for i in range(down)
-    for row in range(s)
-    for j in range(across)
-  ]
-  patches = lax.bitcast_convert_type(jnp.stack(windows, 3), x.dtype)
-  return patches.reshape(b * h * w, window.height * window.width * c)
+  s, (*extent, _), c = window.stride, window.extent, x.shape[-1]
+  (*size, last) = (length // s for length in x.shape[1:-1])
+  padded = jnp.pad(_bits(x), ((0, 0), *((n, n) for n in window.padding), (0, 0)))
+  # Along the last axis neighbours of a stride are one run of s C numbers: fewer, longer copies.
+  runs = lax.optimization_barrier(padded).reshape(_in_runs(window, x.shape))
+  windows = []
+  for *places, j in itertools.product(*map(range, extent), range(window.runs[-1])):
+    axes = ((slice(p // s, p // s + n), p % s) for p, n in zip(places, size, strict=True))
+    windows.append(runs[(slice(None), *itertools.chain(*axes), slice(j, j + last))])
+  patches = lax.bitcast_convert_type(jnp.stack(windows, x.ndim - 1), x.dtype)
+  return patches.reshape(len(x) * math.prod(size) * last, math.prod(window.extent) * c)
 
 
 def _col2im(window: Window, patches: jax.Array) -> jax.Array:
   """Adds up what windows share: [B, H, W, h w C] -> [B, s H, s W, C]."""
-  s, (down, across), (top, left) = window.stride, window.runs, window.padding
-  b, h, w, c = *patches.shape[:3], patches.shape[3] // (window.height * window.width)
-  pieces = patches.reshape(b, h, w, down, s, across, s * c)
-  total = jnp.zeros((b, h + down - 1, s, w + across - 1, s * c), patches.dtype)
-  for i in range(down):
-    for j in range(across):
-      piece = pieces[:, :, :, i, :, j].swapaxes(2, 3)
-      beside = ((0, 0), (i, down - 1 - i), (0, 0), (j, across - 1 - j), (0, 0))
-      total += jnp.pad(piece, beside)
-  total = total.reshape(b, s * (h + down - 1), s * (w + across - 1), c)
-  return total[:, top : top + s * h, left : left + s * w]
+  s, b, *size = window.stride, *patches.shape[:-1]
+  c, n = patches.shape[-1] // math.prod(window.extent), len(size)
+  shape = (b, *(s * length for length in size), c)
+  cut = itertools.chain(*((count, s) for count in window.runs[:-1]))
+  pieces = patches.reshape(b, *size, *cut, window.runs[-1], s * c)
+  # From [B, H, W, s, s C] to [B, H, s, W, s C].
+  order = (0, *itertools.chain(*((1 + i, 1 + n + i) for i in range(n - 1))), n, 2 * n)
+  total = jnp.zeros(_in_runs(window, shape), patches.dtype)
+  for *places, j in itertools.product(*map(range, window.runs)):
+    axes = itertools.chain(*((i, slice(None)) for i in places))
+    piece = pieces[(*(slice(None),) * (n + 1), *axes, j)].transpose(order)
+    around = [(i, count - 1 - i) for i, count in zip((*places, j), window.runs, strict=True)]
+    between = itertools.chain(*((pair, (0, 0)) for pair in around[:-1]))
+    total += jnp.pad(piece, ((0, 0), *between, around[-1], (0, 0)))
+  total = total.reshape(b, *(s * (m + r - 1) for m, r in zip(size, window.runs, strict=True)), c)
+  inner = (slice(p, p + length) for p, length in zip(window.padding, shape[1:-1], strict=True))
+  return total[(slice(None), *inner)]
+
+
+def _in_runs(window: Window, shape: Sequence[int]) -> tuple[int, ...]:
+  """Computes the shape of x with its border, of which strides are cut: [B, H', s, W', s C]."""
+  s = window.stride
+  *counts, last = (m // s + r - 1 for m, r in zip(shape[1:-1], window.runs, strict=True))
+  return (shape[0], *itertools.chain(*((count, s) for count in counts)), last, s * shape[-1])
 
 
 def _bits(x: jax.Array) -> jax.Array:

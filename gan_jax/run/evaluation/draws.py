@@ -112,13 +112,13 @@ def with_neighbours(
     how: options of sampling.
 
   Returns:
-    [n (1 + k), H, W, C] in the type of the data, the example and its neighbours, nearest first.
+    [n (1 + k), ...] in the type of the data, the example and its neighbours, nearest first.
 
   Raises:
     ValueError: for a run of other data.
   """
   if run.sampler.example.pixel_range is None:
-    raise ValueError(f"{run.config.data} are points; neighbours are shown of images")
+    raise ValueError(f"{run.config.data} are points; neighbours are not shown of these")
   source = run.experiment.batches.source
   samples = run.sample(n, seed=seed, ema=how.ema, truncation=how.truncation)
   if source.size is None:

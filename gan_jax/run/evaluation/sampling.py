@@ -16,6 +16,7 @@ from gan_jax.game.core import Game, State
 from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
+from gan_jax.plots import traces
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class CompiledSampler:
       truncation: bound on every entry of normal latents (see `truncated`); None for none.
 
     Returns:
-      [n, ...]: images in the type of the data, or float32 for data that are not images.
+      [n, ...]: examples in the type of the data, points as float32.
     """
     z = self.latents(n, seed)
     z = z if truncation is None else self.truncated(z, truncation)
@@ -127,10 +128,10 @@ class CompiledSampler:
       z: inputs of the sampler, such as latents [n, d].
       labels: int [n], for a conditional game.
       ema: whether to use averaged networks.
-      rounded: whether images are in the type of the data; else they are float32 from 0 to 255.
+      rounded: whether examples are in the type of the data; else they are float32 from 0 to 255.
 
     Returns:
-      [n, ...]: images, or float32 data that are not images.
+      [n, ...]: examples.
     """
     return self._in_data(self._apply(self._generate, state, z, labels, ema), rounded)
 
@@ -155,23 +156,19 @@ class CompiledSampler:
     return to_stored(x, pixel_range, scale) if rounded else to_levels(x, pixel_range)
 
   def shown(self, x: np.ndarray) -> np.ndarray:
-    """Returns what a picture can show of examples: images as uint8, of one or three channels."""
+    """Returns what a picture can show of examples: uint8 [..., H, W, 1 or 3]; points as they are.
+
+    Of a volume that is its middle slice; of a series its traces.
+    """
+    kind, scale = self.example.kind, self.example.scale
     if self.example.pixel_range is None:
       return x
-    if self.not_shown:
-      _warn_once(self.not_shown)
-    return to_picture(x, self.example.scale)
-
-  @functools.cached_property
-  def not_shown(self) -> str:
-    """What pictures do not show of images; "" where they show them as they are."""
-    (dtype, lo, hi), channels = self.example.scale, self.example.shape[-1]
-    if self.example.pixel_range is None or (dtype == "uint8" and channels in (1, 3)):
-      return ""
-    shown = "all" if channels in (1, 3) else f"the first {3 if channels > 3 else 1}"
-    return (
-      f"pictures show {shown} of {channels} channels of {dtype}, {lo:g} as black, {hi:g} as white"
-    )
+    if self.example.not_shown:
+      _warn_once(self.example.not_shown)
+    if kind == "series":
+      return traces(x, scale.lo, scale.hi)
+    middle = x[..., self.example.shape[0] // 2, :, :, :] if kind == "volumes" else x
+    return to_picture(middle, scale)
 
   def interpolate(
     self,

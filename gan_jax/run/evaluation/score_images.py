@@ -1,4 +1,4 @@
-"""Scores of images that were made by anything: a folder, an array file, another library's samples.
+"""Scores of arrays that were made by anything: a folder, an array file, another library's samples.
 
 spec = evaluation_spec("inception", ["frechet"], "train")
 card = score_images("tfds:cifar10", ["samples.npz"], spec)
@@ -93,7 +93,7 @@ def score_images(
     evaluator,
     [evaluator(_constant(images)) for images in draws],
     checkpoint=ELSEWHERE,
-    sampled=sampled | {"quantised": train.scale.dtype},
+    sampled=sampled | {"quantised": None if train.kind == "points" else train.scale.dtype},
     run={
       "images": [source.name for source in sets],
       "draws": [content_hash({"x": images["x"]})[:16] for images in draws],
@@ -167,14 +167,12 @@ def _size(source: Source) -> int:
 
 
 def _check(real: Source, sets: Sequence[Source]) -> None:
-  """Refuses images that cannot be compared."""
-  for source in (real, *sets):
-    if len(source.shape) != 3:
-      raise ValueError(f"{source.name} has points {list(source.shape)}: expected images")
+  """Refuses examples that cannot be compared."""
+  for source in sets:
     if source.shape != real.shape:
       raise ValueError(
-        f"{source.name} has images {list(source.shape)}, and {real.name} {list(real.shape)}: make"
-        " them alike, with --image_size and --channels or before"
+        f"{source.name} has {source.kind} {list(source.shape)}, and {real.name} {real.kind}"
+        f" {list(real.shape)}: make them alike, images with --image_size and --channels"
       )
 
 

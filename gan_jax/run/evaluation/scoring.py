@@ -192,7 +192,7 @@ def _save(
 def chosen_by(experiment: Experiment, config: ConfigDict, evaluator: Evaluator) -> str:
   """Formats training's choice of the best checkpoint, whatever the evaluator scores it by now."""
   asked, headline = config.evaluation, ", ".join(evaluator.headline)
-  if evaluator.name in ("images", "points"):
+  if evaluator.name in ("points", "series", "images", "volumes"):
     suited = experiment.suited(config)
     features = name_of(suited.features) if asked.features == AUTO else asked.features
     headline = f"{next(iter(suited.metrics))} of {features} against {suited.real}"

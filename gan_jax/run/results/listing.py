@@ -34,6 +34,7 @@ class RunSummary(NamedTuple):
     changed: time of the last change, in seconds since the epoch.
     note: reason of a failure or of damage.
     classes: classes of its data, in the order of its pictures; () where it is unconditional.
+    not_shown: line on how its pictures differ from its data; "" where they do not.
   """
 
   path: pathlib.Path
@@ -46,6 +47,7 @@ class RunSummary(NamedTuple):
   changed: float = math.nan
   note: str = ""
   classes: Sequence[str] = ()
+  not_shown: str = ""
 
 
 def find_runs(folder: str | pathlib.Path) -> list[pathlib.Path]:
@@ -87,8 +89,8 @@ def _run(path: pathlib.Path) -> RunSummary:
       (rows[-1]["round"] if rows else 0),
       last_and_best(scored_rounds(comparable_rows(rows)), BETTER),
     )
-  checked, changed, classes = _checked(scored), _changed(path), example.classes
-  return RunSummary(path, state, played, total, "rounds", checked, config, changed, note, classes)
+  about = _checked(scored), config, _changed(path), note, example.classes, example.not_shown
+  return RunSummary(path, state, played, total, "rounds", *about)
 
 
 def _checked(scored: Any) -> dict[str, dict[str, Any]]:

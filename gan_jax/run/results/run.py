@@ -74,7 +74,7 @@ class Run(NamedTuple):
       truncation: bound on the entries of normal latents; see `latents.truncate_normal`.
 
     Returns:
-      images [n, H, W, C] in the type of the data, or float32 [n, d] points.
+      examples [n, ...] in the type of the data, points as float32.
 
     Raises:
       ValueError: n < 1, classes that there are not, or truncation of latents that are not normal.
@@ -155,8 +155,8 @@ class Run(NamedTuple):
         f"examples of {self.config.data} are points, and no images: a picture of them is"
         " --out=FILE.png, arrays are --npz=FILE.npz"
       )
-    if folder and self.sampler.not_shown:
-      raise ValueError(f"{self.sampler.not_shown}: write arrays, --npz=FILE.npz")
+    if folder and example.not_shown:
+      raise ValueError(f"{example.not_shown}: write arrays, --npz=FILE.npz")
     if interpolate and truncation:
       raise ValueError("an interpolation is not truncated: ask for one or the other")
     if self.sampler.translates:
@@ -179,11 +179,9 @@ class Run(NamedTuple):
       columns = None if labels is None else row_of_class(n, len(chosen))
     if png:
       named = ", ".join(example.classes[i] for i in chosen)
-      save_png(
-        png,
-        picture(self.sampler.shown(x), columns=columns),
-        f"class by class: {named}" if named else "",
-      )
+      about = [example.not_shown, f"class by class: {named}" if named else ""]
+      shown = picture(self.sampler.shown(x), columns=columns)
+      save_png(png, shown, "; ".join(filter(None, about)))
     if npz:
       save_arrays(npz, {"x": x} if labels is None else {"x": x, **example.written(labels)})
     if folder:

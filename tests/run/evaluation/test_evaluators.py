@@ -110,6 +110,12 @@ NO_TEST = "scores are against the training split: there is no test split; hold s
 NO_CLASSIFIER = "images are looked at by a random projection of their pixels: "
 
 
+def arrays(*shape):
+  """Returns labelled series or volumes uint8 of a shape."""
+  x = np.random.default_rng(0).integers(0, 256, (20, *shape), np.uint8)
+  return table("arrays", x, np.arange(20) % 2)
+
+
 def one_class(n: int, seed: int) -> Source:
   return table("alike", stripes(n, seed).arrays["x"], np.zeros(n, np.int32))
 
@@ -152,6 +158,10 @@ def one_class(n: int, seed: int) -> Source:
       ["scores are against the training split: the test split has examples (4, 4, 1), and"],
     ),
     (load("dirac"), None, "points", ("sliced_wasserstein", "frechet"), "train", []),
+    *(
+      (arrays(*shape), None, features, ("frechet", "sliced_wasserstein"), "train", [NO_TEST])
+      for shape, features in (((32, 2), "pixels"), ((9, 8, 8, 1), "random_projection"))
+    ),
     (
       table("points", np.zeros((20, 3), np.float32), None),
       None,
@@ -195,6 +205,16 @@ def test_stacked_digits_need_no_test_split(judged):
     (stripes(9, 0), None, "auto", ("memorisation",), "auto", "held-out.*hold_out=0.1"),
     (load("dirac"), None, "pixels", ("auto",), "auto", "dirac has points.*leave out --features"),
     (load("dirac"), None, "auto", ("ms_ssim",), "auto", "'ms_ssim' is of images, and these are po"),
+    (
+      arrays(8, 3),
+      None,
+      "inception",
+      ("auto",),
+      "auto",
+      "has series, .*inception sees imag",
+    ),
+    (arrays(4, 4, 4, 1), None, "classifier", ("auto",), "auto", "volumes are not for the classif"),
+    (arrays(4, 4, 4, 1), None, "pixels", ("ms_ssim",), "auto", "is of images, and these are vol"),
     (load("ring8"), None, "pixels", ("auto",), "auto", "ring8 is scored by its modes"),
     (stripes(9, 0), None, "pixels", ("ms_ssim",), "auto", "at least 11 pixels a side, and .* 8 x"),
     (

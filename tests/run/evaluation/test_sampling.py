@@ -12,6 +12,7 @@ from gan_jax.game import core
 from gan_jax.game.core import Ema, Game, State
 from gan_jax.game.latents import normal, truncate_normal
 from gan_jax.game.random import example_keys
+from gan_jax.plots import traces
 from gan_jax.run.evaluation.sampling import CHUNK, CompiledSampler, by_class, row_of_class
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
@@ -100,7 +101,28 @@ def test_pictures_show_what_they_can_and_say_so(caplog):
     "pictures show the first 1 of 2 channels of uint16, 0 as black, 510 as white" in caplog.text
   )
   gray, state = make(Example((1, 2, 1), None, (-1.0, 1.0)))
-  assert gray.not_shown == "" and gray.shown(gray(state, 3)).dtype == np.uint8
+  assert gray.example.not_shown == "" and gray.shown(gray(state, 3)).dtype == np.uint8
+
+
+def test_volumes_are_shown_by_their_middle_slice(caplog):
+  example = Example((3, 1, 2, 1), None, (-1.0, 1.0), scale=Scale("float32", 0, 1))
+  sampler = make(example)[0]
+  x = np.arange(6, dtype=np.float32).reshape(1, 3, 1, 2, 1) / 5
+  assert sampler.shown(x).tolist() == [[[[102], [153]]]]
+  assert "pictures show slice 1 of 3, all of 1 channels of float32, 0 as black" in caplog.text
+
+
+def test_series_are_shown_as_traces(caplog):
+  example = Example((48, 1), None, (-1.0, 1.0), scale=Scale("uint16", 0, 47))
+  x = np.arange(48, dtype=np.uint16).reshape(1, 48, 1)
+  (drawn,) = make(example)[0].shown(x)
+  assert drawn.shape == (48, 96, 3) and drawn.dtype == np.uint8
+  dark = (drawn != 255).any(axis=-1)
+  assert dark[47, 0] and dark[0, 95] and not dark[0, 0]  # it rises
+  assert dark.any(axis=0).all() and dark.sum() < 3 * 96  # without gaps, and thin
+  assert "pictures show traces of all of 1 channels of uint16, 0 at the bottom" in caplog.text
+  many = traces(np.zeros((2, 1, 9)), -1, 1)  # one step, more channels than colors
+  assert many.shape == (2, 48, 96, 3) and len(np.unique(many.reshape(-1, 3), axis=0)) == 2
 
 
 def test_points_stay_as_they_are():

@@ -84,6 +84,20 @@ def test_several_sets_are_draws(files):
   assert "frechet_distance" in compare([card], [card], names=("a", "b"))
 
 
+@pytest.mark.parametrize(("shape", "axes"), [((2,), ""), ((6, 2), "NTC"), ((4, 3, 2), "NDHW")])
+def test_points_series_and_volumes_are_scored_alike(tmp_path, shape, axes):
+  rng, spec = np.random.default_rng(0), evaluation_spec("auto", ("frechet", "prdc"), "train")
+  for name, mean in (("real", 0), ("near", 0), ("far", 3)):
+    x = rng.normal(size=(50, *shape)) + mean
+    np.save(tmp_path / f"{name}.npy", x.clip(-3, 6).astype(np.float32))
+  score = lambda name: score_images(
+    f"npy:{tmp_path}/real.npy", [f"npy:{tmp_path}/{name}.npy"], spec, axes=axes
+  )
+  near, far = (score(name) for name in ("near", "far"))
+  assert near.mean("frechet_distance") < far.mean("frechet_distance")
+  assert near.mean("recall") > far.mean("recall")
+
+
 def test_what_cannot_be_scored_is_refused(files):
   np.savez(files / "large.npz", x=np.zeros((5, 8, 8, 3), np.uint8))
   np.savez(files / "points.npz", x=np.zeros((5, 2), np.float32))
@@ -95,7 +109,7 @@ def test_what_cannot_be_scored_is_refused(files):
       ValueError,
       r"images \[8, 8, 3\], and npz.* \[4, 4, 3\]: make them alike",
     ),
-    (files / "points.npz", ValueError, "has points"),
+    (files / "points.npz", ValueError, r"has points \[2\], and npz.* images \[4, 4, 3\]"),
   ):
     with pytest.raises(error, match=why):
       score_images(real, [str(fake)], PIXELS)

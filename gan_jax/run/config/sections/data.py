@@ -24,7 +24,7 @@ KEYS: Keys = {
     "image_size": Key(0, "pixels of a side to resize and crop to; 0 keeps the images' own"),
     "channels": Key(0, "1 for gray, 3 for colour; 0 keeps the images' own"),
     "label": Key("", "which labels, of data that have several, such as coarse_label"),
-    "axes": Key("", "order of an array's axes, NHWC, NCHW or NHW; '' reads what is certain"),
+    "axes": Key("", "order of an array's axes, as NHWC, NTC or NDHW; '' reads what is certain"),
     "value_range": Key(
       (0.0, 0.0), "stored values that pixel_range stands for, not of uint8; (0, 0) measures them"
     ),
@@ -138,8 +138,8 @@ def _splits(
     data.warn_unseen(train)
   if train.scale != data.UINT8:
     _LOG.warning(
-      "%s: images of %s; the values %g and %g become %g and %g, and others lie between or beyond",
-      *(name, *train.scale, *options.pixel_range),
+      "%s: %s of %s; the values %g and %g become %g and %g, and others lie between or beyond",
+      *(name, train.kind, *train.scale, *options.pixel_range),
     )
   return Splits(train, test)
 
@@ -202,7 +202,7 @@ def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
   return Example(
     (crop, crop, *shape[2:]) if crop else shape,
     train.num_classes if config.conditional else None,
-    tuple(config.data_options.pixel_range) if len(train.shape) == 3 else None,
+    None if train.kind == "points" else tuple(config.data_options.pixel_range),
     train.class_names if config.conditional else None,
     tuple(name for name in splits if name != WHOLE),
     train.scale,

@@ -43,8 +43,8 @@ def build(config: ConfigDict, kind: str, example: Example) -> dict[str, tuple[We
     factory = regularizers.REGULARIZERS[name]
     options = dict(config.regularizer_options[name])
     lazy = options.pop("every")
-    if len(example.shape) == 1 and "transform" in inspect.signature(factory).parameters:
-      # Points cannot be flipped and shifted.
+    if example.kind != "images" and "transform" in inspect.signature(factory).parameters:
+      # Only images are flipped and shifted.
       with naming("config.jitter"):
         options["transform"] = consistency.jitter(scale=config.jitter)
     with naming(f"config.regularizer_options.{name}"):

@@ -1,4 +1,4 @@
-"""The evaluator of images by their features, or of points as they are."""
+"""The evaluator of arrays by their features, or of points as they are."""
 
 import functools
 import hashlib
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data import Source, stored_levels, take
+from gan_jax.data import Source, kind_of, stored_levels, take
 from gan_jax.metrics import class_shares
 from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, extract_cached, forward
@@ -28,7 +28,7 @@ def by_features(
   how: Suited,
   fake: Mapping[str, int],
 ) -> Evaluator:
-  """Builds the evaluator of images by their features, or of points as they are."""
+  """Builds the evaluator of arrays by their features, or of points as they are."""
   splits = {"train": train, "test": test}
   real, other = splits.pop(how.real), next(iter(splits.values()))
   assert real is not None
@@ -69,9 +69,8 @@ def by_features(
     floor = prepared[first](see_real(stand_in))
     card["floor"] = {**floor, "split": next(iter(splits)), "count": len(stand_in["x"])}
   better = {k: v for metric in how.metrics.values() for k, v in metric.better.items()}
-  name = "points" if points else "images"
   ranking = tuple(score for score, way in metric.better.items() if way != "none")
-  return Evaluator(name, better, ranking[:1], card, score)
+  return Evaluator(card["evaluator"], better, ranking[:1], card, score)
 
 
 def _ordered(examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -90,8 +89,8 @@ def _check_examples(
   if other is not None and (other.size is None or other.size > len(real["x"])):
     larger = f", such as config.evaluation.real={'train' if how.real == 'test' else 'test'}"
   for name, metric in how.metrics.items():
-    if metric.of_images and real["x"].ndim != 4:
-      raise ValueError(f"metric {name!r} is of images, and these are points: leave it out")
+    if metric.of_images and (kind := kind_of(real["x"].shape[1:])) != "images":
+      raise ValueError(f"metric {name!r} is of images, and these are {kind}: leave it out")
     least = metric.least
     if len(real["x"]) < least[0]:
       raise ValueError(
@@ -131,7 +130,7 @@ def _card_of(
   """Builds the card of an evaluation by features."""
   real = reference.real
   card = {
-    "evaluator": "points" if how.features is POINTS else "images",
+    "evaluator": kind_of(real.images.shape[1:]),
     "backbone": extractor.card,
     "metrics": {name: dict(metric.options(reference)) for name, metric in how.metrics.items()},
     "real": {

@@ -1,16 +1,19 @@
 """Options of an evaluation: those that were given, completed by what suits the data."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from gan_jax.data import MIXTURES, UINT8, Source
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.extractor import Extractor
+from gan_jax.metrics.features.pixels import WIDTH
 from gan_jax.run.evaluation.evaluators.features import (
   FEATURES,
   POINTS,
   ExtractorFactory,
   ExtractorInputs,
+  name_of,
 )
 from gan_jax.run.evaluation.evaluators.metric import Metric
 from gan_jax.run.evaluation.evaluators.suite import METRICS
@@ -18,7 +21,7 @@ from gan_jax.run.evaluation.evaluators.suite import METRICS
 HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"
 OTHER_FEATURES = (
   "ask for features that need none, --config.evaluation.features=random_projection (evaluate and"
-  " score: --features=random_projection)"
+  " score: --features=random_projection), or =pixels"
 )
 
 
@@ -58,7 +61,8 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
 
   Examples are compared with the test split, if there is one, else with the training split. Features
   of images are those of a classifier of their own classes, if these are known, and else such as
-  need no labels; points are scored as they are.
+  need no labels; points are scored as they are. Series and volumes are scored by their numbers, or
+  by a random projection where these are more than its width.
 
   Args:
     train: the training split.
@@ -97,7 +101,7 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
       ablate = "ablate: --config.base.data_options.hold_out=0.1"
       notes.append(f"scores are against the training split: {lack}; {HOLD_OUT} ({ablate})")
   features, metrics = spec.features, spec.metrics
-  if len(train.shape) == 1:
+  if train.kind == "points":
     if features is not None:
       raise ValueError(
         f"{train.name} has points, which are scored as they are: features are for images; leave"
@@ -105,11 +109,20 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
       )
     features = POINTS
     metrics = metrics or _named("sliced_wasserstein", "frechet")
-  if features is not None and features.reads_file and train.shape[-1] not in (1, 3):
-    raise ValueError(
-      f"{train.name} has {train.shape[-1]} channels, and the network of these features sees 1 or 3;"
-      f" {OTHER_FEATURES}"
-    )
+  if features is not None and features.reads_file:
+    if train.kind not in ("points", "images"):
+      raise ValueError(
+        f"{train.name} has {train.kind}, and the network of {name_of(features)} sees images;"
+        f" {OTHER_FEATURES}"
+      )
+    if train.shape[-1] not in (1, 3):
+      raise ValueError(
+        f"{train.name} has {train.shape[-1]} channels, and the network of these features sees 1 or"
+        f" 3; {OTHER_FEATURES}"
+      )
+  if features is None and train.kind in ("series", "volumes"):
+    features = FEATURES["pixels" if math.prod(train.shape) <= WIDTH else "random_projection"]
+    metrics = metrics or _named("frechet", "sliced_wasserstein")
   if features is None or features.needs_labels:
     reason = _unclassified(train, None if lack else test)
     if reason and features is not None:
@@ -130,7 +143,7 @@ def usable(train: Source, test: Source | None) -> Source | None:
 
 def is_stacked(source: Source) -> bool:
   """Checks for images that are computed by their position, as stacked digits are."""
-  return source.draw is not None and len(source.shape) == 3
+  return source.draw is not None and source.kind == "images"
 
 
 def _named(*names: str) -> dict[str, Metric]:
@@ -139,6 +152,8 @@ def _named(*names: str) -> dict[str, Metric]:
 
 def _unclassified(train: Source, test: Source | None) -> str | None:
   """Formats the reason why no classifier can be trained on images; None if one can be."""
+  if train.kind != "images":
+    return f"{train.kind} are not for the classifier"
   if train.num_classes is None:
     return "there are no labels to train a classifier with"
   if train.num_classes < 2:

@@ -135,10 +135,11 @@ def _figure(i: int, run: RunRecord, pictures: Thumbnails) -> Markup | None:
   if not pictures.shown:
     return None
   classes = run.summary.classes
+  shown = tag("small", f" {run.summary.not_shown}") if run.summary.not_shown else None
   order = tag("small", f" class by class: {listed(classes)[:200]}") if classes else None
   return tag(
     "figure",
-    tag("figcaption", swatch(run.color), run.name, order),
+    tag("figcaption", swatch(run.color), run.name, order, shown),
     [_frame(run, one, last=one is pictures.shown[-1]) for one in pictures.shown],
     data_run=i,
     class_="frames",
