@@ -48,6 +48,15 @@ def cycle_gan() -> ConfigDict:
   return config
 
 
+def pix2pix() -> ConfigDict:
+  config = short(default_config("pix2pix"))
+  config.batch_size, config.data_options.image_size = 8, 8
+  config.data, config.data_options.flip = "digits8x8|digits8x8", True
+  config.translator = network("unet_translator", width=2, levels=2, norm="instance", dropout=0.5)
+  config.discriminator = network("pixel_discriminator", width=2)
+  return config
+
+
 def info_gan() -> ConfigDict:
   config = short(default_config("info_gan"))
   config.batch_size, config.data = 8, "digits8x8"
@@ -82,6 +91,7 @@ def domain_adversarial() -> ConfigDict:
 KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,
   "cycle_gan": cycle_gan,
+  "pix2pix": pix2pix,
   "info_gan": info_gan,
   "ac_gan": ac_gan,
   "eb_gan": functools.partial(energy, "eb_gan"),

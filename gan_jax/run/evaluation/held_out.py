@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax.data import AnyBatches, Source, take
+from gan_jax.data import AnyBatches, Domains, Source, take
 from gan_jax.game.core import Game, State, StepContext
 from gan_jax.game.kinds.monitors import MONITOR
 from gan_jax.parallel.mesh import split
@@ -24,7 +24,8 @@ def held_out_probe(
   The probe changes no state and has keys of its own: a run plays the same with and without.
 
   Args:
-    game: the game; one without a player "discriminator" is not probed.
+    game: the game; one without a player "discriminator", or of several domains, is
+      not probed.
     batches: training data; of an endless source nothing can be remembered.
     held_out: examples of the same kind that are not trained on; None if there are none.
     mesh: devices to share the work.
@@ -37,7 +38,10 @@ def held_out_probe(
   size = batches.batch_size
   n = min(max(PROBE, size), *sizes) // size * size  # whole batches suit packing and devices
   player = game.players.get("discriminator")
-  if held_out is None or player is None or n == 0 or held_out.shape != batches.source.shape:
+  several = isinstance(batches, Domains)
+  if several or held_out is None or player is None or n == 0:
+    return lambda state: {}
+  if held_out.shape != batches.source.shape:
     return lambda state: {}
   forward = player.objective.forward
 

@@ -1,13 +1,15 @@
 """The data of a run: where they are, which of them are trained on, and as what they are seen."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import data
 from gan_jax.data.example import Example
+from gan_jax.data.sources.folders.folder import check_same_names
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
 from gan_jax.run.config.sections.kinds.games import kind_of
 
@@ -79,9 +81,17 @@ def load(config: ConfigDict) -> dict[str, Splits]:
     ValueError: for data that there are not, or that do not fit the options.
     FileNotFoundError: for data that are not there.
   """
-  domains = kind_of(config).domains
-  if not domains:
+  kind = kind_of(config)
+  if not kind.domains:
     return {WHOLE: _splits(config, config.data)}
+  splits = _of_domains(config, kind.domains)
+  if kind.paired:
+    _check_pairs(config, splits)
+  return splits
+
+
+def _of_domains(config: ConfigDict, domains: Sequence[str]) -> dict[str, Splits]:
+  """Loads the data of each domain."""
   names = config.data.split("|")
   if len(names) == len(domains):
     return {domain: _splits(config, name) for domain, name in zip(domains, names, strict=True)}
@@ -95,6 +105,31 @@ def load(config: ConfigDict) -> dict[str, Splits]:
     f" {', '.join(domains)}; name a source of each, such as 'mnist10k|digits8x8', or one folder"
     " with trainA, trainB, testA and testB"
   )
+
+
+def _check_pairs(config: ConfigDict, splits: Mapping[str, Splits]) -> None:
+  """Refuses domains whose examples are not in pairs: as many, of files of the same names."""
+  options = data.Options(data_dir=config.data_options.data_dir or None)
+  held_out = config.data_options.hold_out
+  for split in Splits._fields:
+    found = {domain: getattr(of, split) for domain, of in splits.items()}
+    sources = [source for source in found.values() if source is not None]
+    roots = [source.name.partition(":") for source in sources]
+    of_files = all(kind in ("folder", "zip") for kind, _, _ in roots)
+    if of_files and not (held_out and split == "test"):
+      check_same_names([argument for _, _, argument in roots], options)
+    if len({source and source.size for source in found.values()}) > 1:
+      shown = ", ".join(f"{k} has {of.size if of else 'none'}" for k, of in found.items())
+      raise ValueError(
+        f"{config.data}: of {split} examples {shown}, and this game is of pairs: expected as many"
+      )
+    labels = [source.arrays.get("y", np.zeros(0)) for source in sources]
+    # The share that is held out is that of every class: other classes would be other pairs.
+    if held_out and any(not np.array_equal(y, labels[0]) for y in labels):
+      raise ValueError(
+        f"config.data_options.hold_out would part the pairs of {config.data}, whose labels differ:"
+        " add a test split instead"
+      )
 
 
 def _splits(
@@ -173,7 +208,11 @@ def batches(config: ConfigDict, splits: Mapping[str, Splits]) -> data.AnyBatches
     name: _batches(config, train, labels=config.conditional and name == first)
     for name, (train, _) in splits.items()
   }
-  return parts[WHOLE] if WHOLE in parts else data.Domains(parts, config.seed)
+  return (
+    parts[WHOLE]
+    if WHOLE in parts
+    else data.Domains(parts, config.seed, paired=kind_of(config).paired)
+  )
 
 
 def _batches(config: ConfigDict, train: data.Source, labels: bool) -> data.Batches:

@@ -15,6 +15,7 @@ from gan_jax.run.config.sections.kinds import (
   domain_adversarial,
   energy,
   info,
+  pix2pix,
   two_player,
 )
 
@@ -28,6 +29,7 @@ class Kind(NamedTuple):
     check: (complete config) -> None; refuses keys that contradict each other.
     free_numbers: (config) -> {dotted key: number}, of those with which the program is the same.
     domains: names of the domains of its data, each a source of its own; () for one source.
+    paired: whether examples of the domains belong together, place by place.
     classifies: domains on which the accuracy of a game without samplers is its score; that on the
       first chooses the best checkpoint.
   """
@@ -37,6 +39,7 @@ class Kind(NamedTuple):
   check: Callable[[ConfigDict], None] = lambda config: None
   free_numbers: Callable[[ConfigDict], dict[str, float]] = lambda config: {}
   domains: tuple[str, ...] = ()
+  paired: bool = False
   classifies: tuple[str, ...] = ()
 
 
@@ -45,6 +48,7 @@ GAMES: dict[str, Kind] = {
     two_player.keys, two_player.build_game, two_player.check, two_player.free_numbers
   ),
   "cycle_gan": Kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
+  "pix2pix": Kind(pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True),
   "info_gan": Kind(info.keys, info.build_game, info.check, info.free_numbers),
   "ac_gan": Kind(auxiliary.keys, auxiliary.build_game, auxiliary.check, auxiliary.free_numbers),
   "eb_gan": Kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check, energy.free_numbers),
