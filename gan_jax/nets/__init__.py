@@ -17,7 +17,13 @@ from gan_jax.nets.autoencoder import (
 )
 from gan_jax.nets.auxiliary import AuxiliaryDCGANDiscriminator, AuxiliaryMLPDiscriminator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_jax.nets.encoders import DCGANEncoder, LeNetExtractor, MLPEncoder
+from gan_jax.nets.encoders import (
+  DCGANEncoder,
+  JointDCGANDiscriminator,
+  JointMLPDiscriminator,
+  LeNetExtractor,
+  MLPEncoder,
+)
 from gan_jax.nets.mlp import (
   GoodfellowDiscriminator,
   GoodfellowGenerator,
@@ -54,6 +60,8 @@ WITHOUT_LABELS: dict[str, type[nn.Module]] = {
   "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
+  "joint_mlp_discriminator": JointMLPDiscriminator,
+  "joint_dcgan_discriminator": JointDCGANDiscriminator,
 }
 OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for outputs
   "auxiliary_mlp_discriminator": AuxiliaryMLPDiscriminator,

@@ -57,6 +57,17 @@ def pix2pix() -> ConfigDict:
   return config
 
 
+def bi_gan() -> ConfigDict:
+  config = short(default_config("bi_gan"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.latent.dim, config.stochastic = 4, True
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.encoder = network("mlp_encoder", hidden=(8,))
+  config.discriminator = network("joint_mlp_discriminator", hidden=(8,))
+  config.regularizers.r1 = 0.1
+  return config
+
+
 def info_gan() -> ConfigDict:
   config = short(default_config("info_gan"))
   config.batch_size, config.data = 8, "digits8x8"
@@ -92,6 +103,7 @@ KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,
   "cycle_gan": cycle_gan,
   "pix2pix": pix2pix,
+  "bi_gan": bi_gan,
   "info_gan": info_gan,
   "ac_gan": ac_gan,
   "eb_gan": functools.partial(energy, "eb_gan"),

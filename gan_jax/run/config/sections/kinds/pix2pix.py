@@ -2,12 +2,12 @@
 
 from ml_collections import ConfigDict
 
+from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.kinds.pix2pix import PLAYERS, WEIGHTS, pix2pix
-from gan_jax.game.kinds.turns import alternating, simultaneous
-from gan_jax.run.config.sections import networks, optimizers, terms
-from gan_jax.run.config.sections.key import Key, Keys, naming, weights
+from gan_jax.game.kinds.pix2pix import WEIGHTS, pix2pix
+from gan_jax.run.config.sections import networks, optimizers
+from gan_jax.run.config.sections.key import Key, Keys, lookup, naming, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 MEANINGS = {
@@ -20,22 +20,19 @@ MEANINGS = {
 def keys() -> Keys:
   """Lists the keys of the game."""
   return {
+    **two_player.keys_of_players(),
     "translator": networks.section("unet_translator", dropout=0.5),
     "discriminator": networks.section("patch_discriminator", norm="batch"),
-    "loss": Key("non_saturating", "adversarial loss, such as hinge, wgan, lsgan"),
-    "real_target": two_player.keys()["real_target"],
+    "loss": Key("non_saturating", "adversarial loss of pairs, such as hinge, wgan, lsgan"),
     "weights": weights(WEIGHTS, MEANINGS),
     "noisy": Key(True, "whether the translator's dropout stays while sampling, as published"),
-    "simultaneous": Key(False, "whether both players move at once, from one draw"),
-    **terms.keys(),
-    "optimizers": {player: optimizers.section("adam") for player in PLAYERS},
     "average": optimizers.AVERAGE | {"name": optimizers.AVERAGE["name"]._replace(default="none")},
   }
 
 
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
-  optimizers.check_average(config.average)
+  two_player.check_players(config)
   if config.conditional:
     raise ValueError("config.conditional is set, and translators take no labels: leave it out")
 
@@ -43,10 +40,8 @@ def check(config: ConfigDict) -> None:
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.Kind`."""
   networks.check_output(config.translator, example.pixel_range)
-  built = {}
-  for player in PLAYERS:
-    with naming(f"config.optimizers.{player}"):
-      built[player] = optimizers.build_optimizer(config.optimizers[player], 1)
+  with naming("config.loss"):
+    loss = lookup(losses.LOSSES, config.loss, "loss")
   noise = {"noisy": True} if config.noisy and config.translator.get("dropout") else {}
   with naming("config.translator"):
     channels = example.shape[-1]
@@ -58,11 +53,8 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   return pix2pix(
     translator,
     discriminator,
-    loss=two_player.adversarial_loss(config),
-    optimizers=built,
+    loss=loss,
     weights=sizes,
-    regularizers=terms.build(config, "regularizers", example),
-    turns=simultaneous() if config.simultaneous else alternating(),
     averages=optimizers.build_averages(config.average, "generator"),
-    remat=config.remat,
+    **two_player.players(config, example),
   )
