@@ -13,6 +13,8 @@ import flax.linen as nn
 from gan_jax.nets.autoencoder import (
   AutoencoderDiscriminator,
   AutoencoderGenerator,
+  MapDecoder,
+  MapEncoder,
   MLPAutoencoderDiscriminator,
 )
 from gan_jax.nets.auxiliary import AuxiliaryDCGANDiscriminator, AuxiliaryMLPDiscriminator
@@ -60,6 +62,8 @@ WITHOUT_LABELS: dict[str, type[nn.Module]] = {
   "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
+  "map_encoder": MapEncoder,
+  "map_decoder": MapDecoder,
   "joint_mlp_discriminator": JointMLPDiscriminator,
   "joint_dcgan_discriminator": JointDCGANDiscriminator,
 }

@@ -68,6 +68,16 @@ def bi_gan() -> ConfigDict:
   return config
 
 
+def vq_gan() -> ConfigDict:
+  config = short(default_config("vq_gan"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.encoder = network("map_encoder", width=2, stages=1)
+  config.decoder = network("map_decoder", width=2, stages=1)
+  config.discriminator = network("pixel_discriminator", width=2)
+  config.codebook.size, config.codebook.features = 8, 3
+  return config
+
+
 def info_gan() -> ConfigDict:
   config = short(default_config("info_gan"))
   config.batch_size, config.data = 8, "digits8x8"
@@ -104,6 +114,7 @@ KINDS: dict[str, Callable[[], ConfigDict]] = {
   "cycle_gan": cycle_gan,
   "pix2pix": pix2pix,
   "bi_gan": bi_gan,
+  "vq_gan": vq_gan,
   "info_gan": info_gan,
   "ac_gan": ac_gan,
   "eb_gan": functools.partial(energy, "eb_gan"),

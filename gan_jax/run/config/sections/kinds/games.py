@@ -18,6 +18,7 @@ from gan_jax.run.config.sections.kinds import (
   info,
   pix2pix,
   two_player,
+  vq_gan,
 )
 
 
@@ -51,6 +52,7 @@ GAMES: dict[str, Kind] = {
   "cycle_gan": Kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
   "pix2pix": Kind(pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True),
   "bi_gan": Kind(bi_gan.keys, bi_gan.build_game, bi_gan.check),
+  "vq_gan": Kind(vq_gan.keys, vq_gan.build_game, vq_gan.check),
   "info_gan": Kind(info.keys, info.build_game, info.check, info.free_numbers),
   "ac_gan": Kind(auxiliary.keys, auxiliary.build_game, auxiliary.check, auxiliary.free_numbers),
   "eb_gan": Kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check, energy.free_numbers),
