@@ -3,8 +3,8 @@
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
 where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
-translator returns images of images; the discriminators beside it return maps of logits; an
-autoencoder returns {"logits": [B], "embedding": [B, d]}. State beside the parameters is in the
+translator returns images of images; the discriminators beside it return maps of logits; a joint
+discriminator takes examples and codes; an autoencoder returns {"logits": [B], "embedding": [B, d]}. State beside the parameters is in the
 collection "batch_stats"; randomness in training comes from the key "dropout".
 """
 

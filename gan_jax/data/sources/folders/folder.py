@@ -61,8 +61,6 @@ def check_same_names(arguments: Sequence[str], options: Options) -> None:
   Raises:
     ValueError: an image has no partner; names it.
   """
-  if not arguments:
-    return
   (one, a), *others = [(root, {*image_names(root)}) for root in map(options.path, arguments)]
   for other, b in others:
     if alone := sorted(a ^ b):

@@ -81,12 +81,14 @@ def load(config: ConfigDict) -> dict[str, Splits]:
     ValueError: for data that there are not, or that do not fit the options.
     FileNotFoundError: for data that are not there.
   """
-  kind = kind_of(config)
-  if not kind.domains:
-    return {WHOLE: _splits(config, config.data)}
-  splits = _of_domains(config, kind.domains)
+  kind, share = kind_of(config), config.data_options.hold_out
+  splits = (
+    _of_domains(config, kind.domains) if kind.domains else {WHOLE: _splits(config, config.data)}
+  )
   if kind.paired:
     _check_pairs(config, splits)
+  if share:
+    splits = {name: _hold_out(*of, share, config.batch_size) for name, of in splits.items()}
   return splits
 
 
@@ -109,14 +111,12 @@ def _of_domains(config: ConfigDict, domains: Sequence[str]) -> dict[str, Splits]
 
 def _check_pairs(config: ConfigDict, splits: Mapping[str, Splits]) -> None:
   """Refuses domains whose examples are not in pairs: as many, of files of the same names."""
-  options = data.Options(data_dir=config.data_options.data_dir or None)
-  held_out = config.data_options.hold_out
   for split in Splits._fields:
     found = {domain: getattr(of, split) for domain, of in splits.items()}
     sources = [source for source in found.values() if source is not None]
     roots = [source.name.partition(":") for source in sources]
-    of_files = all(kind in ("folder", "zip") for kind, _, _ in roots)
-    if of_files and not (held_out and split == "test"):
+    if roots and all(kind in ("folder", "zip") for kind, _, _ in roots):
+      options = data.Options(data_dir=config.data_options.data_dir or None)
       check_same_names([argument for _, _, argument in roots], options)
     if len({source and source.size for source in found.values()}) > 1:
       shown = ", ".join(f"{k} has {of.size if of else 'none'}" for k, of in found.items())
@@ -125,7 +125,7 @@ def _check_pairs(config: ConfigDict, splits: Mapping[str, Splits]) -> None:
       )
     labels = [source.arrays.get("y", np.zeros(0)) for source in sources]
     # The share that is held out is that of every class: other classes would be other pairs.
-    if held_out and any(not np.array_equal(y, labels[0]) for y in labels):
+    if config.data_options.hold_out and any(not np.array_equal(y, labels[0]) for y in labels):
       raise ValueError(
         f"config.data_options.hold_out would part the pairs of {config.data}, whose labels differ:"
         " add a test split instead"
@@ -168,8 +168,6 @@ def _splits(
       test = data.load(name, test_split, **where)
     except data.NoSplitError:
       test = None
-  if options.hold_out:
-    train, test = _hold_out(train, test, options.hold_out, config.batch_size)
   if config.conditional:
     data.warn_unseen(train)
   if train.scale != data.UINT8:
