@@ -4,8 +4,9 @@ A generator is called as net(z, y, train=...) and returns examples, float32 [B, 
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
 where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
 translator returns images of images; the discriminators beside it return maps of logits; a joint
-discriminator takes examples and codes; an autoencoder returns {"logits": [B], "embedding": [B, d]}. State beside the parameters is in the
-collection "batch_stats"; randomness in training comes from the key "dropout".
+discriminator is given examples and codes; an autoencoder returns {"logits": [B], "embedding":
+[B, d]}. State beside the parameters is in the collection "batch_stats"; randomness in training
+comes from the key "dropout".
 """
 
 import flax.linen as nn

@@ -168,9 +168,12 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
     features, params = stop((match.fake_outputs["features"], match.params["last_layer"]))
 
-    def norm(cost: Callable[[jax.Array], jax.Array]) -> jax.Array:
-      image = lambda params: last_layer.apply({"params": params}, features, None, train=True)
-      slopes = jax.grad(lambda params: jnp.mean(cost(image(params))))(params)
+    def cost(params: PyTree, of: Callable[[jax.Array], jax.Array]) -> jax.Array:
+      image = last_layer.apply({"params": params}, features, None, train=True)
+      return jnp.mean(of(jnp.asarray(image)))
+
+    def norm(of: Callable[[jax.Array], jax.Array]) -> jax.Array:
+      slopes = jax.grad(cost)(params, of)
       if match.axis_name is not None:
         slopes = jax.lax.pmean(slopes, match.axis_name)  # of the global batch
       return optax.tree.norm([leaf for leaf in jax.tree.leaves(slopes) if leaf.ndim > 1])

@@ -1,6 +1,7 @@
 """BiGAN: every choice in it, by name."""
 
 import math
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -43,7 +44,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     "generator": {"shape": example.shape, "num_classes": None},
     "encoder": {"features": config.latent.dim * (2 if config.stochastic else 1)},
   }
-  nets = {}
+  nets: dict[str, Any] = {}
   for name in ("generator", "encoder", "discriminator"):
     with naming(f"config.{name}"):
       nets[name] = networks.build_network(config[name], **provided.get(name, {}))

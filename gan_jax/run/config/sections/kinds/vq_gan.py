@@ -1,5 +1,7 @@
 """VQGAN's tokenizer: every choice in it, by name."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from gan_jax import losses
@@ -50,7 +52,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
   provided = {"encoder": {"features": config.codebook.features}}
-  nets = {}
+  nets: dict[str, Any] = {}
   for name in ("encoder", "decoder", "discriminator"):
     with naming(f"config.{name}"):
       nets[name] = networks.build_network(config[name], **provided.get(name, {}))
