@@ -1,4 +1,4 @@
-"""Minibatches of several sources at once, each in an order of its own: unpaired data."""
+"""Minibatches of several sources at once: each in an order of its own, or all in one, as pairs."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +23,8 @@ class Domains:
   Attributes:
     parts: batches of each source, by domain, of one size; the first has the seed itself.
     seed: 0 <= seed < 2**32; together with t it determines batch t.
+    paired: whether examples at one place belong together: they come, are cropped and are flipped
+      together.
     process_index, process_count: this process makes only its equal share of each batch.
 
   Raises:
@@ -32,6 +34,7 @@ class Domains:
   parts: Mapping[str, Batches]
   seed: int
   _: dataclasses.KW_ONLY
+  paired: bool = False
   process_index: int = 0
   process_count: int = 1
 
@@ -43,12 +46,16 @@ class Domains:
         f"examples of the domains are {shown}: expected one shape of all; choose"
         " --config.data_options.image_size and --config.data_options.channels"
       )
+    counts = {name: part.source.size for name, part in self.parts.items()}
+    if self.paired and len(set(counts.values())) != 1:
+      shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+      raise ValueError(f"the domains have {shown} examples, and these are pairs: expected as many")
     # On the device all are, or none: they come by one way.
     resident = all(part.resident for part in self.parts.values())
     parts = {
       name: dataclasses.replace(
         part,
-        seed=int(_seed(i, self.seed)),
+        seed=int(self._seed(i, self.seed)),
         resident=resident,
         process_index=self.process_index,
         process_count=self.process_count,
@@ -97,7 +104,7 @@ class Domains:
     """Computes batch t from arrays on the device; arguments as of `Batches.at`."""
     return self._together(
       [
-        part.at(_part(arrays, name), t, rows, take, None if seed is None else _seed(i, seed))
+        part.at(_part(arrays, name), t, rows, take, None if seed is None else self._seed(i, seed))
         for i, (name, part) in enumerate(self.parts.items())
       ]
     )
@@ -108,10 +115,14 @@ class Domains:
     """Computes batch t from the raw batch of `stream`; arguments as of `Batches.finish`."""
     return self._together(
       [
-        part.finish(_part(raw, name), t, rows, None if seed is None else _seed(i, seed))
+        part.finish(_part(raw, name), t, rows, None if seed is None else self._seed(i, seed))
         for i, (name, part) in enumerate(self.parts.items())
       ]
     )
+
+  def _seed(self, index: int, seed: Seed) -> Any:
+    """Computes the seed of a domain: the first's is that of the run, as if it were alone."""
+    return seed if index == 0 or self.paired else hash_words(seed, _DOMAIN, index)[0]
 
   def _together(self, batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Joins a batch of each source to one of all, with the labels of the first if it has any."""
@@ -128,11 +139,6 @@ class Domains:
     finally:
       for stream in streams:
         stream.close()  # type: ignore[attr-defined]
-
-
-def _seed(index: int, seed: Seed) -> Any:
-  """Computes the seed of a domain: the first's is that of the run, as if it were alone."""
-  return seed if index == 0 else hash_words(seed, _DOMAIN, index)[0]
 
 
 def _joined(arrays: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from gan_jax.data.sources.containers.parquet import open_parquet
 from gan_jax.data.sources.containers.webdataset import open_webdataset
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
+from gan_jax.data.sources.halves import half
 from gan_jax.data.sources.published.cifar import open_cifar
 from gan_jax.data.sources.published.imagenet import open_imagenet
 from gan_jax.data.sources.published.mnist import open_bundled, open_idx
@@ -108,6 +109,11 @@ def _open_coloured(argument: str, split: str, options: Options) -> Source:
   return coloured(f"coloured:{argument}", _open(argument, split, options))
 
 
+def _open_half(kind: str, argument: str, split: str, options: Options) -> Source:
+  whole = options._replace(image_size=None)  # a resized image would be cropped to its middle
+  return half(f"{kind}:{argument}", _open(argument, split, whole), kind == "right", options)
+
+
 def _open_tfds(argument: str, split: str, options: Options) -> Source:
   from gan_jax.data.sources.tfds import open_tfds
 
@@ -133,6 +139,8 @@ KINDS = {
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
   "coloured": Kind("coloured:<source>", _open_coloured),
+  "left": Kind("left:<source>", functools.partial(_open_half, "left")),
+  "right": Kind("right:<source>", functools.partial(_open_half, "right")),
 } | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}
 
 

@@ -146,6 +146,7 @@ class Sampler(NamedTuple):
     source: entry of a batch that given inputs are of.
     target: entry of a batch whose kind of examples it makes.
     back: name of the sampler from the target to the source, if there is one.
+    paired: whether the target's example at the same place is what it should make of a given input.
   """
 
   generate: Callable[[Params, Carried, PyTree, jax.Array | None], jax.Array]
@@ -154,6 +155,7 @@ class Sampler(NamedTuple):
   source: str | None = None
   target: str = "x"
   back: str | None = None
+  paired: bool = False
 
 
 class Game(NamedTuple):

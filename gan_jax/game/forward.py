@@ -1,7 +1,8 @@
 """One network in one forward: applied as it is trained, and as it is sampled from."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -64,13 +65,55 @@ def train_network(
   return out, {**stats, **new_stats}
 
 
+def trained_networks(
+  nets: Mapping[str, nn.Module],
+  params: Params,
+  carried: Carried,
+  context: StepContext,
+  remat: bool = False,
+) -> tuple[Callable[..., Any], Carried]:
+  """Builds the function that applies networks without labels in training mode, by name.
+
+  Args:
+    nets: modules, by name.
+    params: parameters of all networks.
+    carried: `State.carried`.
+    context: context of the move.
+    remat: whether activations are recomputed for gradients.
+
+  Returns:
+    (apply, statistics by network). `apply(name, x, keep=True)` returns outputs in float32. Each
+    application has its own dropout and, if `keep`, moves the network's entry of statistics on.
+  """
+  stats, applications = {name: carried[name] for name in nets}, itertools.count()
+
+  def apply(name: str, x: PyTree, *, keep: bool = True) -> Any:
+    key = jax.random.fold_in(context.key, next(applications))
+    own = params[name], stats[name]
+    out, new = train_network(nets[name], name, *own, x, None, key, context, remat)
+    stats.update({name: new} if keep else {})
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), out)
+
+  return apply, stats
+
+
 def sample_network(
-  net: nn.Module, name: str, params: Params, carried: Carried, x: PyTree, y: Any = None
+  net: nn.Module,
+  name: str,
+  params: Params,
+  carried: Carried,
+  x: PyTree,
+  y: Any = None,
+  key: jax.Array | None = None,
 ) -> jax.Array:
-  """Applies a network in evaluation mode; arguments as of `train_network`, of all networks."""
+  """Applies a network in evaluation mode; arguments as of `train_network`, of all networks.
+
+  The key is of the dropout of a network that drops in evaluation too.
+  """
   variables = {"params": params[name], **carried[name]}
+  rngs = None if key is None else {"dropout": key}
   with check_shapes(name):
-    return jnp.asarray(net.apply(variables, x, y, train=False), jnp.float32)
+    return jnp.asarray(net.apply(variables, x, y, train=False, rngs=rngs), jnp.float32)
 
 
 def split_variables(initial: Mapping[str, Variables]) -> tuple[Params, Carried]:

@@ -3,9 +3,10 @@
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
 where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
-translator returns images of images; the discriminators beside it return maps of logits; an
-autoencoder returns {"logits": [B], "embedding": [B, d]}. State beside the parameters is in the
-collection "batch_stats"; randomness in training comes from the key "dropout".
+translator returns images of images; the discriminators beside it return maps of logits; a joint
+discriminator is given examples and codes; an autoencoder returns {"logits": [B], "embedding":
+[B, d]}. State beside the parameters is in the collection "batch_stats"; randomness in training
+comes from the key "dropout".
 """
 
 import flax.linen as nn
@@ -13,11 +14,19 @@ import flax.linen as nn
 from gan_jax.nets.autoencoder import (
   AutoencoderDiscriminator,
   AutoencoderGenerator,
+  MapDecoder,
+  MapEncoder,
   MLPAutoencoderDiscriminator,
 )
 from gan_jax.nets.auxiliary import AuxiliaryDCGANDiscriminator, AuxiliaryMLPDiscriminator
 from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_jax.nets.encoders import DCGANEncoder, LeNetExtractor, MLPEncoder
+from gan_jax.nets.encoders import (
+  DCGANEncoder,
+  JointDCGANDiscriminator,
+  JointMLPDiscriminator,
+  LeNetExtractor,
+  MLPEncoder,
+)
 from gan_jax.nets.mlp import (
   GoodfellowDiscriminator,
   GoodfellowGenerator,
@@ -54,6 +63,10 @@ WITHOUT_LABELS: dict[str, type[nn.Module]] = {
   "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
+  "map_encoder": MapEncoder,
+  "map_decoder": MapDecoder,
+  "joint_mlp_discriminator": JointMLPDiscriminator,
+  "joint_dcgan_discriminator": JointDCGANDiscriminator,
 }
 OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for outputs
   "auxiliary_mlp_discriminator": AuxiliaryMLPDiscriminator,

@@ -1,8 +1,10 @@
-"""Autoencoders as discriminators: of dense layers, and that of BEGAN with its generator.
+"""Autoencoders: as discriminators, of dense layers and that of BEGAN with its generator, and the
+parts of one with a codebook.
 
 The logit is the negative reconstruction error (see `losses.energy`). In the networks of BEGAN,
 Berthelot et al. 2017 (arXiv:1703.10717), every size has two 3x3 convolutions with ELU, sizes double
-by the nearest pixel, and there is neither norm nor dropout.
+by the nearest pixel, and there is neither norm nor dropout. The parts of VQGAN (Esser et al. 2021,
+arXiv:2012.09841) are such convolutions too, without the paper's attention and group norm.
 """
 
 import math
@@ -13,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.nets.layers import ACTIVATIONS, OUTPUTS, WithLabels, image_size, labels_for, lookup
-from gan_jax.nets.linear import Conv, Dense, StridedConv
+from gan_jax.nets.linear import Conv, Dense, StridedConv, TransposedConv
 
 STAGES = {16: 1, 28: 2, 32: 2, 64: 3, 128: 4}  # doublings of the smallest map, of 7x7 or 8x8
 
@@ -150,3 +152,84 @@ class Decoder(nn.Module):
       for _ in range(2):
         x = nn.elu(Conv(self.width, dtype=self.dtype)(x))
     return Conv(self.shape[-1], dtype=self.dtype)(x).astype(jnp.float32)
+
+
+class MapEncoder(nn.Module):
+  """Maps images to maps of codes: halves them stage by stage.
+
+  Attributes:
+    features: entries of a code.
+    width: channels of the first map; they double from stage to stage.
+    stages: number of halvings.
+    dtype: computed in; codes are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  features: int = 64
+  width: int = 64
+  stages: int = 2
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps images x [B, H, W, C] to codes [B, h, w, features], h = H / 2**stages, float32."""
+    x = nn.elu(Conv(self.width, dtype=self.dtype)(x))
+    for stage in range(self.stages):
+      width = self.width * 2**stage
+      x = nn.elu(StridedConv(width, dtype=self.dtype)(x))
+      x = nn.elu(Conv(width, dtype=self.dtype)(x))
+    return Dense(self.features)(x.astype(jnp.float32))
+
+
+class MapDecoder(nn.Module):
+  """Maps codes to features of the size of an image, the mirror of `MapEncoder`.
+
+  Attributes:
+    width: channels of the last map; they halve from stage to stage.
+    stages: number of doublings.
+    dtype: computed in; features are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  width: int = 64
+  stages: int = 2
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps codes x [B, h, w, d] to features [B, H, W, width], H = h 2**stages, float32."""
+    for stage in reversed(range(self.stages)):
+      width = self.width * 2**stage
+      x = nn.elu(Conv(width, dtype=self.dtype)(x))
+      x = nn.elu(TransposedConv(width, dtype=self.dtype)(x))
+    return x.astype(jnp.float32)
+
+
+class ImageLayer(nn.Module):
+  """Maps features to images of some channels: the last layer of a decoder."""
+
+  channels: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps features x [B, H, W, F] to images [B, H, W, channels], float32."""
+    return Conv(self.channels)(x).astype(jnp.float32)
+
+
+class Codebook(nn.Module):
+  """Maps codes to the nearest of `size` learned entries, of `features` numbers each."""
+
+  size: int
+  features: int
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps codes x [..., features] to entries [..., features], float32."""
+    start = lambda key, shape: jax.random.uniform(key, shape, minval=-1.0, maxval=1.0) / self.size
+    entries = self.param("entries", start, (self.size, self.features))
+    flat = x.reshape(-1, self.features)
+    # But for |x|², which is the same to all entries.
+    distances = jnp.sum(entries**2, axis=1)[None] - 2 * flat @ entries.T
+    return entries[jnp.argmin(distances, axis=1)].reshape(x.shape)

@@ -1,7 +1,8 @@
-"""Encoders: the layers of a discriminator, which end in codes instead of logits.
+"""Encoders, which end in codes instead of logits, and discriminators of examples with codes.
 
 The recognition network Q of InfoGAN (Chen et al. 2016, arXiv:1606.03657), and the encoder of BiGAN
-(Donahue et al. 2017, arXiv:1605.09782); the feature extractor of DANN (Ganin et al. 2016).
+(Donahue et al. 2017, arXiv:1605.09782), whose discriminator judges pairs; the feature extractor of
+DANN (Ganin et al. 2016).
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.nets.dcgan import INIT, dcgan_features
-from gan_jax.nets.layers import WithLabels, labels_for
+from gan_jax.nets.layers import Logit, WithLabels, labels_for
 from gan_jax.nets.linear import Conv, Dense
 from gan_jax.nets.mlp import mlp_features
 
@@ -91,3 +92,59 @@ class LeNetExtractor(nn.Module):
       x = Conv(width, window=(5, 5), dtype=self.dtype)(x)
       x = nn.relu(nn.max_pool(x, (2, 2), strides=(2, 2)))
     return x.reshape(len(x), -1).astype(jnp.float32)
+
+
+class JointMLPDiscriminator(nn.Module):
+  """Maps examples of any shape and their codes to logits through dense layers.
+
+  Attributes:
+    hidden: widths of the hidden layers.
+    activation: after each of them, one of `ACTIVATIONS`.
+    dtype: computed in; logits are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "relu"
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, pair: tuple[jax.Array, jax.Array], y: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    """Maps examples x [B, ...] and codes z [B, d] to logits [B], float32; ignores labels y."""
+    x, z = pair
+    x = jnp.concatenate([x.reshape(len(x), -1), z], axis=1)
+    return Logit()(mlp_features(self, x), train=train)
+
+
+class JointDCGANDiscriminator(nn.Module):
+  """Halves an image by strided convolutions, and maps the last map and a code to a logit.
+
+  Attributes:
+    width: channels of the first map; each map after it has twice as many.
+    hidden: width of the dense layer of the image, of the code, and of both.
+    norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
+    dtype: computed in; logits are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  width: int = 64
+  hidden: int = 512
+  norm: str = "batch"
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, pair: tuple[jax.Array, jax.Array], y: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    """Maps images x [B, H, W, C] and codes z [B, d] to logits [B], float32; ignores labels y."""
+    x, z = pair
+    options: dict[str, Any] = {"spectral": self.norm == "spectral", "kernel_init": INIT}
+    active = lambda x: nn.leaky_relu(
+      Dense(self.hidden, dtype=self.dtype, **options)(x, train=train), 0.2
+    )
+    both = [active(dcgan_features(self, x, train=train)), active(z)]
+    return Logit(**options)(active(jnp.concatenate(both, axis=1)), train=train)

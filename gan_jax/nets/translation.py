@@ -28,6 +28,7 @@ class ResnetTranslator(nn.Module):
     blocks: number of residual blocks; published are 6 for 128 pixels and 9 for 256.
     norm: one of `NORMS`; of every map but the last, or "spectral" of all weights.
     dropout: rate in the residual blocks; pix2pix has 0.5, and drops in evaluation too.
+    noisy: whether it drops in evaluation too, with the key "dropout".
     dtype: computed in; images are float32.
     axis_name: mapped axis that splits the global batch, if any.
   """
@@ -37,6 +38,7 @@ class ResnetTranslator(nn.Module):
   blocks: int = 9
   norm: str = "instance"
   dropout: float = 0.0
+  noisy: bool = False
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
@@ -53,7 +55,7 @@ class ResnetTranslator(nn.Module):
       x = active(StridedConv3x3(scale * self.width, **hidden), x)
     for _ in range(self.blocks):
       residual = active(ReflectConv(4 * self.width, **hidden), x)
-      residual = Dropout(self.dropout, self.axis_name)(residual, train=train)
+      residual = Dropout(self.dropout, self.axis_name)(residual, train=train or self.noisy)
       x = x + norm(ReflectConv(4 * self.width, **hidden), residual)
     for scale in (2, 1):
       x = active(TransposedConv3x3(scale * self.width, **hidden), x)
@@ -74,6 +76,7 @@ class UnetTranslator(nn.Module):
     norm: one of `NORMS`; of every map but the first, the innermost and the last, or "spectral" of
       all weights.
     dropout: rate on the way up; pix2pix has 0.5, and drops in evaluation too.
+    noisy: whether it drops in evaluation too, with the key "dropout".
     dtype: computed in; images are float32.
     axis_name: mapped axis that splits the global batch, if any.
   """
@@ -83,6 +86,7 @@ class UnetTranslator(nn.Module):
   levels: int = 8
   norm: str = "batch"
   dropout: float = 0.0
+  noisy: bool = False
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
@@ -105,7 +109,7 @@ class UnetTranslator(nn.Module):
       x = TransposedConv(widths[level - 1], **hidden)(nn.relu(x), train=train)
       x = _norm(self, x, train=train)
       if 4 <= level < innermost:
-        x = Dropout(self.dropout, self.axis_name)(x, train=train)
+        x = Dropout(self.dropout, self.axis_name)(x, train=train or self.noisy)
       x = jnp.concatenate([maps.pop(), x], axis=-1)
     x = TransposedConv(self.channels, **options)(nn.relu(x), train=train)
     return jnp.tanh(x.astype(jnp.float32))

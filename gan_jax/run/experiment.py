@@ -19,6 +19,7 @@ from gan_jax.run.config.sections.kinds.games import build_game, kind_of
 from gan_jax.run.evaluation.evaluators.accuracy import accuracy_of
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
+from gan_jax.run.evaluation.evaluators.paired import paired
 from gan_jax.run.evaluation.evaluators.suited import Suited, extractor_for, suited
 from gan_jax.run.evaluation.sampling import CompiledSampler, inputs_of
 
@@ -36,6 +37,7 @@ class Experiment(NamedTuple):
     example: shape and number of classes of the data, and how its values are scaled.
     held_out: examples of the same kind that are not trained on; None if there are none.
     given: examples that a translator starts from; None of a game that draws its inputs.
+    targets: examples that it should make of those; None if there are no pairs.
     config_game: the game that the config makes; another in its place cannot be built again.
     classified: by domain, held-out examples on which the accuracy of a game is its score; {} of a
       game that has samplers.
@@ -51,6 +53,7 @@ class Experiment(NamedTuple):
   example: Example
   held_out: data.Source | None = None
   given: data.Source | None = None
+  targets: data.Source | None = None
   config_game: Game | None = None
   classified: Mapping[str, data.Source] = {}
   source: Mapping[str, str] | None = None
@@ -90,6 +93,12 @@ def build(config: ConfigDict) -> Experiment:
   return assemble(complete(config))
 
 
+def load_splits(config: ConfigDict) -> Mapping[str, data_of_config.Splits]:
+  """Loads the data of a complete config, as its kind of game has them; see `sections.data.load`."""
+  kind = kind_of(config)
+  return data_of_config.load(config, kind.domains, kind.paired)
+
+
 def assemble(
   config: ConfigDict,
   game: Game | None = None,
@@ -108,26 +117,24 @@ def assemble(
   Raises:
     As `build`.
   """
-  splits = splits or data_of_config.load(config, kind_of(config).domains)
+  kind, splits = kind_of(config), splits or load_splits(config)
   example = data_of_config.example(config, splits)
   game = game or build_game(config, example)
   how = game.sampler(sampler_of(config))
   scored = splits
   if config.data_options.crop:  # whole images are scored, of the size that is cut out
     whole = {"data_options.image_size": config.data_options.crop, "data_options.crop": 0}
-    scored = data_of_config.load(replaced(config, whole))
-  classified = {
-    name: scored[name].test or scored[name].train for name in kind_of(config).classifies
-  }
+    scored = load_splits(replaced(config, whole))
+  classified = {name: scored[name].test or scored[name].train for name in kind.classifies}
   train, test = scored[next(iter(classified), how.target)]
   spec = spec_of(config)
   suited(train, test, spec)  # before anything is trained, it is refused if it cannot be had
-  batches = data_of_config.batches(config, splits)
+  batches = data_of_config.batches(config, splits, kind.paired)
 
   def evaluator() -> Evaluator:
     if classified:
       return accuracy_of(classified)
-    return evaluator_for(
+    of_images = evaluator_for(
       train,
       test,
       num_fake=config.num_fake,
@@ -135,6 +142,8 @@ def assemble(
       learned=batches.source if config.data_options.examples else None,
       seed=config.seed,
     )
+    span = train.scale.hi - train.scale.lo if len(train.shape) > 1 else 1.0  # of points as it is
+    return paired(of_images, span) if how.paired else of_images
 
   return Experiment(
     config=config,
@@ -146,6 +155,7 @@ def assemble(
     example=example,
     held_out=test,
     given=None if how.source is None else scored[how.source].test or scored[how.source].train,
+    targets=test or train if how.paired else None,
     config_game=game,
     classified=classified,
   )

@@ -123,7 +123,7 @@ def test_a_run_goes_on_bit_for_bit_and_is_sampled_and_scored(kind, tmp_path, gan
     told = gan_jax("evaluate", whole, "--checkpoint=last", f"--config.evaluation.sampler={name}")
     assert "rbf_mmd" in told
     if experiment(kind).game.samplers[name].inputs is None:
-      told = gan_jax("sample", whole, f"--out={png}", "--interpolate", code=1)
+      told = gan_jax("sample", whole, f"--out={png}", "--interpolate", f"--sampler={name}", code=1)
       assert "a translator starts from images" in told
 
 

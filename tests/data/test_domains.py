@@ -1,12 +1,15 @@
-"""Unpaired data: each domain in its own order, streamed as resident; and crops at random places."""
+"""Domains: each in its own order, or in pairs, streamed as resident; and crops at random places."""
 
 import itertools
 
 import jax
 import numpy as np
 import pytest
+from small_sets import write_images
 
-from gan_jax.data import Batches, Domains, table
+from gan_jax.data import Batches, Domains, load, table, take
+from gan_jax.run.config import complete, default_config
+from gan_jax.run.experiment import load_splits
 
 SEED = 3
 
@@ -91,3 +94,60 @@ def test_crops_are_parts_of_their_image_from_every_place():
 def test_a_crop_that_cannot_be_is_refused(crop):
   with pytest.raises(ValueError, match="crop"):
     Batches(indexed(8), 4, SEED, crop=crop)
+
+
+def test_pairs_come_are_cropped_and_are_flipped_together():
+  """The two sides show the same index and places: negatives of each other, batch by batch."""
+  other = table("10 negatives", 255 - indexed(10).arrays["x"], None)
+  options = {"flip": True, "crop": 3, "pixel_range": (-1.0, 1.0)}
+  sides = {"a": Batches(indexed(10), 4, SEED, **options), "b": Batches(other, 4, SEED, **options)}
+  at, streamed = ways(Domains(sides, SEED, paired=True))
+  for batch in (*at, *streamed):
+    np.testing.assert_allclose(batch["a"], -batch["b"], atol=1e-6)
+  with pytest.raises(ValueError, match="a 10, b 7 examples, and these are pairs"):
+    Domains(make().parts, SEED, paired=True)
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 90])  # in memory, and read as they are needed
+def test_halves_of_an_image_are_its_sides(tmp_path, limit):
+  rng = np.random.default_rng(0)
+  whole = rng.integers(256, size=(3, 4, 8, 1), dtype=np.uint8)
+  write_images(tmp_path, whole)
+  opened = {k: load(f"{k}:folder:{tmp_path}", memory_limit=limit) for k in ("left", "right")}
+  for side, columns in (("left", slice(4)), ("right", slice(4, None))):
+    assert opened[side].shape == (4, 4, 1) and bool(opened[side].arrays) == (limit > 90)
+    np.testing.assert_array_equal(take(opened[side])["x"], whole[:, :, columns])
+  assert load(f"left:folder:{tmp_path}", image_size=2, channels=3).shape == (2, 2, 3)
+  with pytest.raises(ValueError, match="cuts images in the middle, and those of ring8"):
+    load("left:ring8")
+
+
+def pairs_of(root, data=None, **options):
+  config = default_config("pix2pix")
+  config.data, config.batch_size = data or f"folder:{root}", 2
+  config.data_options.update(options)
+  return load_splits(complete(config))
+
+
+def test_files_of_one_name_are_pairs(tmp_path):
+  for domain in "AB":
+    write_images(tmp_path / f"train{domain}", np.zeros((4, 8, 8, 1), np.uint8))
+    write_images(tmp_path / f"test{domain}", np.zeros((2, 8, 8, 1), np.uint8))
+  splits = pairs_of(tmp_path)
+  assert [(of.train.size, of.test.size) for of in splits.values()] == [(4, 2), (4, 2)]
+  other_way = pairs_of(tmp_path, f"folder:{tmp_path}/trainB|folder:{tmp_path}/trainA")
+  assert other_way["a"].train.name.endswith("trainB") and other_way["b"].test.size == 2
+  (tmp_path / "trainB" / "002.png").rename(tmp_path / "trainB" / "other.png")
+  with pytest.raises(ValueError, match=r"trainA/002.png has no partner .* in .*trainB \(2 have"):
+    pairs_of(tmp_path)
+
+
+def test_pairs_are_as_many_and_are_not_parted(tmp_path):
+  with pytest.raises(ValueError, match="of train examples a has 10000, b has 1500"):
+    pairs_of(tmp_path, "mnist10k|digits8x8")
+  for name, y in (("one", [0, 0, 1, 1]), ("two", [0, 1, 0, 1])):
+    np.savez(tmp_path / f"{name}.npz", x=np.zeros((4, 8, 8, 1), np.uint8), y=np.array(y))
+  both = f"npz:{tmp_path}/one.npz|npz:{tmp_path}/two.npz"
+  assert pairs_of(tmp_path, both)["a"].test is None
+  with pytest.raises(ValueError, match="would part the pairs"):
+    pairs_of(tmp_path, both, hold_out=0.5)

@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax.nets import NETWORKS, OF_CODES, DCGANDiscriminator, MLPDiscriminator
+from gan_jax.nets.autoencoder import Codebook
 
 TINY = {
   "auxiliary_mlp_discriminator": {"hidden": (8, 8)},
@@ -79,3 +80,30 @@ def test_eight_devices_agree_with_one(name):
   # Means over the batch are summed in another order.
   close = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
   jax.tree.map(close, jax.jit(mapped)(x, LABELS), train(net, x, LABELS))
+
+
+@pytest.mark.parametrize(
+  ("name", "options"),
+  [("joint_mlp_discriminator", {"hidden": (8,)}), ("joint_dcgan_discriminator", {"width": 2})],
+)
+def test_logits_of_pairs_depend_on_both(name, options):
+  net, keys = NETWORKS[name](**options), jax.random.split(jax.random.key(0), 2)
+  x, z = jax.random.normal(keys[0], (4, 28, 28, 1)), jax.random.normal(keys[1], (4, 5))
+  variables = net.init(jax.random.key(1), (x, z), None, train=False)
+  logits = lambda x, z: net.apply(variables, (x, z), None, train=False)
+  assert logits(x, z).shape == (4,) and logits(x, z).dtype == jnp.float32
+  for other in ((x[::-1], z), (x, z[::-1])):
+    assert (logits(*other) != logits(x, z)).any()
+
+
+def test_maps_of_codes_are_of_entries_and_lead_back_to_the_size():
+  x = jax.random.normal(jax.random.key(0), (3, 8, 12, 1))
+  encoder, decoder = (NETWORKS[f"map_{k}"](width=2, stages=2) for k in ("encoder", "decoder"))
+  codes, _ = encoder.init_with_output(jax.random.key(1), x, None, train=False)
+  assert codes.shape == (3, 2, 3, 64)
+  entries, variables = Codebook(4, 64).init_with_output(jax.random.key(2), codes, train=False)
+  table = variables["params"]["entries"]
+  nearest = jnp.argmin(jnp.sum((codes[..., None, :] - table[None, None, None]) ** 2, -1), -1)
+  np.testing.assert_array_equal(entries, table[nearest])
+  features, _ = decoder.init_with_output(jax.random.key(3), entries, None, train=False)
+  assert features.shape == (3, 8, 12, 2)

@@ -48,6 +48,36 @@ def cycle_gan() -> ConfigDict:
   return config
 
 
+def pix2pix() -> ConfigDict:
+  config = short(default_config("pix2pix"))
+  config.batch_size, config.data_options.image_size = 8, 8
+  config.data, config.data_options.flip = "digits8x8|digits8x8", True
+  config.translator = network("unet_translator", width=2, levels=2, norm="instance", dropout=0.5)
+  config.discriminator = network("pixel_discriminator", width=2)
+  return config
+
+
+def bi_gan() -> ConfigDict:
+  config = short(default_config("bi_gan"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.latent.dim, config.stochastic = 4, True
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.encoder = network("mlp_encoder", hidden=(8,))
+  config.discriminator = network("joint_mlp_discriminator", hidden=(8,))
+  config.regularizers.r1 = 0.1
+  return config
+
+
+def vq_gan() -> ConfigDict:
+  config = short(default_config("vq_gan"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.encoder = network("map_encoder", width=2, stages=1)
+  config.decoder = network("map_decoder", width=2, stages=1)
+  config.discriminator = network("pixel_discriminator", width=2)
+  config.codebook.size, config.codebook.features = 8, 3
+  return config
+
+
 def info_gan() -> ConfigDict:
   config = short(default_config("info_gan"))
   config.batch_size, config.data = 8, "digits8x8"
@@ -82,6 +112,9 @@ def domain_adversarial() -> ConfigDict:
 KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,
   "cycle_gan": cycle_gan,
+  "pix2pix": pix2pix,
+  "bi_gan": bi_gan,
+  "vq_gan": vq_gan,
   "info_gan": info_gan,
   "ac_gan": ac_gan,
   "eb_gan": functools.partial(energy, "eb_gan"),

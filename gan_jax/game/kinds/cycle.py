@@ -13,7 +13,6 @@ each kind of image has a discriminator, and what is translated there and back is
 """
 
 import functools
-import itertools
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -38,7 +37,7 @@ from gan_jax.game.core import (
   StepContext,
   Turn,
 )
-from gan_jax.game.forward import sample_network, split_variables, train_network
+from gan_jax.game.forward import sample_network, split_variables, trained_networks
 from gan_jax.game.memory import join_alike
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
@@ -227,17 +226,7 @@ def _forward(
   of: _Nets, params: Params, carried: Carried, batch: Batch, context: StepContext
 ) -> tuple[Scene, Carried]:
   """Translates both kinds there and back, and judges them: one move's forward."""
-  stats, applications = dict(carried), itertools.count()
-
-  def apply(name: str, x: jax.Array, *, keep: bool = True) -> jax.Array:
-    # Each application has its own dropout, and moves the running statistics on.
-    key = jax.random.fold_in(context.key, next(applications))
-    # Losses are of float32, whatever dtype a network computes in.
-    net, own = of.nets[name], stats[name]
-    out, new = train_network(net, name, params[name], own, x, None, key, context, of.remat)
-    stats.update({name: new} if keep else {})
-    return jnp.asarray(out, jnp.float32)
-
+  apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   real = {k: batch[k] for k in "ab"}
   fake = {b: apply(name, real[a]) for name, (a, b) in TRANSLATORS.items()}
   # Pairs (image, what it is to be like), whose difference the terms of the same name take.
@@ -275,7 +264,7 @@ def _forward(
         axis_name=context.axis_name,
         microbatch=context.microbatch,
       )
-  return Scene(pairs, outputs), {**{name: stats[name] for name in of.nets}, **new_carried}
+  return Scene(pairs, outputs), {**stats, **new_carried}
 
 
 def _scores(discriminate: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:

@@ -25,10 +25,10 @@ from gan_jax.run.ablation.plan import (
 from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
 from gan_jax.run.config.config import canonical, replaced
 from gan_jax.run.config.sections import data
-from gan_jax.run.config.sections.kinds.games import build_game, kind_of
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.draws import drawn_from
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
-from gan_jax.run.experiment import Experiment, assemble
+from gan_jax.run.experiment import Experiment, assemble, load_splits
 from gan_jax.run.population import Population, failures, member, play, start
 from gan_jax.run.results.summary import last_and_best, machine
 from gan_jax.run.training.saving.lock import hold
@@ -113,7 +113,7 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
     if one.name not in built:
       try:
         where = _values(one.config, "game", "data", "data_options", "conditional", "batch_size")
-        splits[where] = splits.get(where) or data.load(one.config, kind_of(one.config).domains)
+        splits[where] = splits.get(where) or load_splits(one.config)
         experiment = assemble(one.config, splits=splits[where])
         scoring = _values(
           one.config, "data", "data_options", "conditional", "evaluation", "num_fake"

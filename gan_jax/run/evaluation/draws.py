@@ -15,7 +15,8 @@ from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.cards.card import TRAINING_DRAW
 from gan_jax.run.evaluation.evaluators.evaluator import SampleFn, Walk, WalkFn
 from gan_jax.run.evaluation.evaluators.features import bounded
-from gan_jax.run.evaluation.sampling import CompiledSampler, scaled
+from gan_jax.run.evaluation.evaluators.paired import TARGET
+from gan_jax.run.evaluation.sampling import CompiledSampler, examples_of, scaled
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.run import Run
 
@@ -56,8 +57,11 @@ def drawn_from(
   def draw(n: int, offset: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng([seed, offset])
     labels = labels_for(rng, n)
-    x = sampler(state, n, seed=int(rng.integers(2**31)), labels=labels, **how._asdict())
-    return {"x": x} if labels is None else {"x": x, "y": labels}
+    places = int(rng.integers(2**31))
+    drawn = {"x": sampler(state, n, seed=places, labels=labels, **how._asdict())}
+    if experiment.targets is not None:
+      drawn[TARGET] = examples_of(experiment.targets, n, places)
+    return drawn if labels is None else {**drawn, "y": labels}
 
   def walk(n: int, offset: int) -> Walk:
     rng = np.random.default_rng([seed, offset, 1])  # 1: apart from the images of `draw`

@@ -225,16 +225,17 @@ def _fill(x: np.ndarray, size: int) -> np.ndarray:
 
 
 def inputs_of(source: Source, example: Example) -> Inputs:
-  """Builds the function that takes a translator's inputs from a source: (n, seed) -> [n, ...].
+  """Builds the function that takes a translator's inputs from a source: (n, seed) -> [n, ...]."""
+  return lambda n, seed: scaled(examples_of(source, n, seed), example)
+
+
+def examples_of(source: Source, n: int, seed: int) -> np.ndarray:
+  """Draws raw examples [n, ...] of a source; of two with as many examples, at the same places.
 
   Of a finite source they are all different, until there are no more; then they come once again.
   """
-
-  def draw(n: int, seed: int) -> np.ndarray:
-    x = take(source, min(n, source.size or n), seed)["x"]
-    return scaled(np.concatenate([x] * -(-n // len(x)))[:n], example)
-
-  return draw
+  x = take(source, min(n, source.size or n), seed)["x"]
+  return np.concatenate([x] * -(-n // len(x)))[:n]
 
 
 def scaled(x: np.ndarray, example: Example) -> np.ndarray:

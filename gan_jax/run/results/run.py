@@ -19,6 +19,7 @@ if TYPE_CHECKING:
   from gan_jax.run.results.folder import RunFolder
 
 STEPS = 10  # of an interpolation
+STEPS_OF_TRANSLATION = ("image", "translation", "and that back again")
 
 
 class Run(NamedTuple):
@@ -197,7 +198,7 @@ class Run(NamedTuple):
       save_png(
         png,
         sequences(self.sampler.shown(steps)),
-        "from left to right: image, translation, and that back again",
+        f"from left to right: {', '.join(STEPS_OF_TRANSLATION[: steps.shape[1]])}",
       )
     if npz:
       save_arrays(npz, {"x": steps[:, 1], "inputs": steps[:, 0]})

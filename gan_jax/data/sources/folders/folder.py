@@ -25,7 +25,7 @@ import numpy as np
 from gan_jax.data.labels import class_names, encode_split, listed
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 from gan_jax.data.sources.arrays import scale_of
-from gan_jax.data.sources.folders.layout import listing, splits_of
+from gan_jax.data.sources.folders.layout import image_names, listing, splits_of
 from gan_jax.data.sources.folders.trees import File
 from gan_jax.data.sources.images import RECOLOUR, RESIZE, Header, read_header, read_image
 
@@ -53,6 +53,22 @@ def open_folder(argument: str, split: str, options: Options, *, kind: str = "fol
   training = listing(splits["train"], tell=False)[1] if other else labels
   y, classes = encode_split(name, labels, len(names), training)
   return image_source(name, [splits[split].file(n) for n in names], y, classes, options)
+
+
+def check_same_names(arguments: Sequence[str], options: Options) -> None:
+  """Checks that folders, or zips, have images of the same names, which pair them.
+
+  Raises:
+    ValueError: an image has no partner; names it.
+  """
+  (one, a), *others = [(root, {*image_names(root)}) for root in map(options.path, arguments)]
+  for other, b in others:
+    if alone := sorted(a ^ b):
+      has, lacks = (one, other) if alone[0] in a else (other, one)
+      raise ValueError(
+        f"{has}/{alone[0]} has no partner of this name in {lacks} ({len(alone)} have none): pairs"
+        " are of one name; add it, or remove the other"
+      )
 
 
 def _no_split(name: str, root: pathlib.Path, split: str) -> str:

@@ -63,6 +63,11 @@ def splits_of(name: str, root: pathlib.Path, split: str) -> Mapping[str, Tree]:
   return _splits(_unwrapped(tree, split == "train"), split)
 
 
+def image_names(root: pathlib.Path) -> list[str]:
+  """Lists the images below a folder or in a zip, whatever their splits and classes."""
+  return _images(folder_tree(root) if root.is_dir() else zip_tree(root))
+
+
 def _other_split(root: pathlib.Path) -> pathlib.Path | None:
   """Returns the folder testA beside trainA, if any."""
   if not (match := _DOMAIN.fullmatch(root.name)) or match[1].lower() != "train":

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax import data
 from gan_jax.data.example import Example
+from gan_jax.data.sources.folders.folder import check_same_names
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
 
 _LOG = logging.getLogger(__name__)
@@ -65,12 +67,15 @@ def check(config: ConfigDict) -> None:
     )
 
 
-def load(config: ConfigDict, domains: Sequence[str] = ()) -> dict[str, Splits]:
+def load(
+  config: ConfigDict, domains: Sequence[str] = (), paired: bool = False
+) -> dict[str, Splits]:
   """Loads the data of a config.
 
   Args:
     config: complete.
     domains: names of the domains of its game; () for one source.
+    paired: whether examples of the domains belong together, by their places.
 
   Returns:
     The splits, by domain; of one source by `WHOLE`.
@@ -79,8 +84,17 @@ def load(config: ConfigDict, domains: Sequence[str] = ()) -> dict[str, Splits]:
     ValueError: for data that there are not, or that do not fit the options.
     FileNotFoundError: for data that are not there.
   """
-  if not domains:
-    return {WHOLE: _splits(config, config.data)}
+  share = config.data_options.hold_out
+  splits = _of_domains(config, domains) if domains else {WHOLE: _splits(config, config.data)}
+  if paired:
+    _check_pairs(config, splits)
+  if share:
+    splits = {name: _hold_out(*of, share, config.batch_size) for name, of in splits.items()}
+  return splits
+
+
+def _of_domains(config: ConfigDict, domains: Sequence[str]) -> dict[str, Splits]:
+  """Loads the data of each domain."""
   names = config.data.split("|")
   if len(names) == len(domains):
     return {domain: _splits(config, name) for domain, name in zip(domains, names, strict=True)}
@@ -94,6 +108,29 @@ def load(config: ConfigDict, domains: Sequence[str] = ()) -> dict[str, Splits]:
     f" {', '.join(domains)}; name a source of each, such as 'mnist10k|digits8x8', or one folder"
     " with trainA, trainB, testA and testB"
   )
+
+
+def _check_pairs(config: ConfigDict, splits: Mapping[str, Splits]) -> None:
+  """Refuses domains whose examples are not in pairs: as many, of files of the same names."""
+  for split in Splits._fields:
+    found = {domain: getattr(of, split) for domain, of in splits.items()}
+    sources = [source for source in found.values() if source is not None]
+    roots = [source.name.partition(":") for source in sources]
+    if roots and all(kind in ("folder", "zip") for kind, _, _ in roots):
+      options = data.Options(data_dir=config.data_options.data_dir or None)
+      check_same_names([argument for _, _, argument in roots], options)
+    if len({source and source.size for source in found.values()}) > 1:
+      shown = ", ".join(f"{k} has {of.size if of else 'none'}" for k, of in found.items())
+      raise ValueError(
+        f"{config.data}: of {split} examples {shown}, and this game is of pairs: expected as many"
+      )
+    labels = [source.arrays.get("y", np.zeros(0)) for source in sources]
+    # The share that is held out is that of every class: other classes would be other pairs.
+    if config.data_options.hold_out and any(not np.array_equal(y, labels[0]) for y in labels):
+      raise ValueError(
+        f"config.data_options.hold_out would part the pairs of {config.data}, whose labels differ:"
+        " add a test split instead"
+      )
 
 
 def _splits(
@@ -132,8 +169,6 @@ def _splits(
       test = data.load(name, test_split, **where)
     except data.NoSplitError:
       test = None
-  if options.hold_out:
-    train, test = _hold_out(train, test, options.hold_out, config.batch_size)
   if config.conditional:
     data.warn_unseen(train)
   if train.scale != data.UINT8:
@@ -165,14 +200,16 @@ def _hold_out(
   return Splits(train, held_out)
 
 
-def batches(config: ConfigDict, splits: Mapping[str, Splits]) -> data.AnyBatches:
+def batches(
+  config: ConfigDict, splits: Mapping[str, Splits], paired: bool = False
+) -> data.AnyBatches:
   """Builds the minibatches of a complete config out of its training splits."""
   first = next(iter(splits))  # the one domain whose labels a game may learn from
   parts = {
     name: _batches(config, train, labels=config.conditional and name == first)
     for name, (train, _) in splits.items()
   }
-  return parts[WHOLE] if WHOLE in parts else data.Domains(parts, config.seed)
+  return parts[WHOLE] if WHOLE in parts else data.Domains(parts, config.seed, paired=paired)
 
 
 def _batches(config: ConfigDict, train: data.Source, labels: bool) -> data.Batches:

@@ -14,15 +14,17 @@ from gan_jax.run.config.sections.key import Section, argument_docs, check_known,
 
 DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
 # Fields that the data and the layout decide.
-PROVIDED = {"shape", "channels", "features", "num_classes", "axis_name", "parent"}
+PROVIDED = {"shape", "channels", "features", "num_classes", "noisy", "axis_name", "parent"}
 RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of a generator's pixels, by its output
 
 
-def section(name: str) -> Section:
-  """Builds the section of a player whose network is this one by default."""
+def section(name: str, **options: Any) -> Section:
+  """Builds the section of a player whose network is this one by default, with these options."""
   about = argument_docs(NETWORKS[name].__doc__)
   meanings = {"name": f"one of the networks below that end in _{name.split('_')[-1]}"}
-  return named(network, "network", name, meanings | {o: about.get(o, "") for o in _options(name)})
+  meanings |= {option: about.get(option, "") for option in _options(name)}
+  usual = named(network, "network", name, meanings)
+  return usual._replace(default=network(name, **options))
 
 
 def network(name: str, **options: Any) -> ConfigDict:

@@ -5,8 +5,8 @@ from ml_collections import ConfigDict
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.auxiliary import WEIGHTS, ac_gan
-from gan_jax.run.config.sections import data, networks, optimizers
-from gan_jax.run.config.sections.key import Keys, leaves, naming, weights
+from gan_jax.run.config.sections import networks, optimizers
+from gan_jax.run.config.sections.key import Key, Keys, leaves, naming, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 
@@ -16,7 +16,7 @@ def keys() -> Keys:
   meaning = "weight of the classes' cross entropy in the loss of the {}"
   return {
     **shared,
-    "conditional": data.KEYS["conditional"]._replace(default=True),
+    "conditional": Key(True, "whether both networks are given the labels"),
     "discriminator": networks.section("auxiliary_mlp_discriminator"),
     "weights": weights(WEIGHTS, {player: meaning.format(player) for player in WEIGHTS}),
   }

@@ -11,11 +11,14 @@ from gan_jax.game.kinds.domain_adversarial import DOMAINS
 from gan_jax.run.config.sections.key import Keys, lookup
 from gan_jax.run.config.sections.kinds import (
   auxiliary,
+  bi_gan,
   cycle,
   domain_adversarial,
   energy,
   info,
+  pix2pix,
   two_player,
+  vq_gan,
 )
 
 
@@ -28,6 +31,7 @@ class Kind(NamedTuple):
     check: (complete config) -> None; refuses keys that contradict each other.
     free_numbers: (config) -> {dotted key: number}, of those with which the program is the same.
     domains: names of the domains of its data, each a source of its own; () for one source.
+    paired: whether examples of the domains belong together, place by place.
     classifies: domains on which the accuracy of a game without samplers is its score; that on the
       first chooses the best checkpoint.
   """
@@ -37,6 +41,7 @@ class Kind(NamedTuple):
   check: Callable[[ConfigDict], None] = lambda config: None
   free_numbers: Callable[[ConfigDict], dict[str, float]] = lambda config: {}
   domains: tuple[str, ...] = ()
+  paired: bool = False
   classifies: tuple[str, ...] = ()
 
 
@@ -45,6 +50,9 @@ GAMES: dict[str, Kind] = {
     two_player.keys, two_player.build_game, two_player.check, two_player.free_numbers
   ),
   "cycle_gan": Kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
+  "pix2pix": Kind(pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True),
+  "bi_gan": Kind(bi_gan.keys, bi_gan.build_game, bi_gan.check),
+  "vq_gan": Kind(vq_gan.keys, vq_gan.build_game, vq_gan.check),
   "info_gan": Kind(info.keys, info.build_game, info.check, info.free_numbers),
   "ac_gan": Kind(auxiliary.keys, auxiliary.build_game, auxiliary.check, auxiliary.free_numbers),
   "eb_gan": Kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check, energy.free_numbers),

@@ -66,6 +66,12 @@ def keys() -> Keys:
   }
 
 
+def keys_of_players() -> Keys:
+  """Lists the keys of every game of a discriminator and a generator."""
+  shared = ("k", "simultaneous", "rule", "optimizers", "average", *terms.keys())
+  return {name: key for name, key in keys().items() if name in shared}
+
+
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
   check_players(config)
@@ -168,10 +174,6 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
       "use data with labels or --config.conditional=False"
     )
   networks.check_output(config.generator, example.pixel_range)
-  built = {}
-  for player, moves in (("discriminator", config.k), ("generator", 1)):
-    with naming(f"config.optimizers.{player}"):
-      built[player] = optimizers.build_optimizer(config.optimizers[player], moves)
   with naming("config.generator"):
     generator = networks.build_network(
       config.generator, num_classes=example.num_classes, shape=example.shape
@@ -184,14 +186,25 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
     "generator": generator,
     "discriminator": discriminator,
     "loss": loss,
-    "regularizers": terms.build(config, "regularizers", example),
     "generator_regularizers": terms.build(config, "generator_regularizers", example),
-    "optimizers": built,
-    "turns": _turns(config),
     "averages": optimizers.build_averages(config.average, "generator"),
     "conditional": config.conditional,
     "joint": config.joint,
     "instance_noise": noise,
+    **players(config, example),
+  }
+
+
+def players(config: ConfigDict, example: Example) -> dict[str, Any]:
+  """Builds the arguments of every game of a discriminator and a generator, by name."""
+  built = {}
+  for player, moves in (("discriminator", config.k), ("generator", 1)):
+    with naming(f"config.optimizers.{player}"):
+      built[player] = optimizers.build_optimizer(config.optimizers[player], moves)
+  return {
+    "optimizers": built,
+    "regularizers": terms.build(config, "regularizers", example),
+    "turns": _turns(config),
     "remat": config.remat,
   }
 

@@ -1,0 +1,197 @@
+"""Paired translation: an image of one kind to the image of another kind that belongs to it.
+
+pix2pix, Isola, Zhu, Zhou, Efros 2017, arXiv:1611.07004. The discriminator sees pairs, of an image
+and its partner or of an image and its translation, stacked on the channel axis. What is translated
+is to be near the partner, too. The generator's noise is its dropout, which sampling keeps.
+
+    adam = optax.adam(2e-4, b1=0.5)
+    game = pix2pix(
+      translator, discriminator,
+      loss=losses.non_saturating, optimizers={"discriminator": adam, "generator": adam},
+    )
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from gan_jax.checks import shown
+from gan_jax.game.core import (
+  Batch,
+  Carried,
+  Decay,
+  Game,
+  Params,
+  Player,
+  PyTree,
+  Sampler,
+  StepContext,
+  Turn,
+)
+from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.kinds.monitors import discriminator_metrics, headline
+from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.validation import check_game
+from gan_jax.losses.adversarial import AdversarialLoss, check_loss
+from gan_jax.losses.objectives import (
+  Match,
+  TermLike,
+  Weight,
+  adversarial_term,
+  minimise,
+  per_example,
+  stateless,
+)
+
+PLAYERS = ("discriminator", "generator")  # each owns the network of its name
+WEIGHTS = {"adversarial": 1.0, "l1": 100.0, "discriminator": 0.5}
+
+
+def pix2pix(
+  generator: nn.Module,
+  discriminator: nn.Module,
+  *,
+  loss: AdversarialLoss,
+  optimizers: Mapping[str, optax.GradientTransformation],
+  weights: Mapping[str, Weight] = WEIGHTS,
+  regularizers: Mapping[str, tuple[Weight, TermLike]] | None = None,
+  turns: tuple[Turn, ...] = alternating(),
+  averages: Mapping[str, Decay] | None = None,
+  remat: bool = False,
+) -> Game:
+  """Builds a game of a translator and a discriminator of pairs.
+
+  Args:
+    generator: module called as `net(a, None, train=)`, to images. One that is `noisy` drops while
+      sampling too: the dropout of an image depends on the image alone.
+    discriminator: module called likewise on images with the channels of both, to logits [B, ...].
+    loss: adversarial loss; the paper's is `non_saturating`.
+    optimizers: optimizers of "discriminator" and "generator".
+    weights: weights of the generator's "adversarial" loss, of "l1", the mean absolute difference to
+      the partner, and of the adversarial loss of the "discriminator", which is halved to slow it.
+    regularizers: terms of the discriminator's loss on pairs: name -> (weight, term).
+    turns: turns of both players.
+    averages: moving averages by network: "generator".
+    remat: whether activations are recomputed for gradients.
+
+  Returns:
+    The game, whose batches are pairs, {"a": [n, B, H, W, C], "b": [n, B, H, W, C']}. Its sampler is
+    "a_to_b".
+
+  Raises:
+    ValueError: for arguments of another kind.
+  """
+  check_loss(loss)
+  for kind, given, names in (("optimizers", optimizers, PLAYERS), ("weights", weights, WEIGHTS)):
+    if not isinstance(given, Mapping) or set(given) != set(names):
+      raise ValueError(f"{kind} are {shown(given)}: expected them by name, {', '.join(names)}")
+  nets = _Nets({"generator": generator, "discriminator": discriminator}, remat)
+  terms: dict[str, dict[str, tuple[Weight, TermLike]]] = {
+    "discriminator": {
+      "adversarial": (weights["discriminator"], adversarial_term(loss, "discriminator")),
+      **(regularizers or {}),
+    },
+    "generator": {
+      "adversarial": (weights["adversarial"], adversarial_term(loss, "generator")),
+      "l1": (weights["l1"], stateless(_difference)),
+    },
+  }
+  observe = lambda match, memory: (discriminator_metrics(loss, match), memory)
+  forward = functools.partial(_forward, nets)
+  objectives = {
+    "discriminator": minimise(
+      forward, terms["discriminator"], player="discriminator", observe=observe
+    ),
+    "generator": minimise(forward, terms["generator"], player="generator"),
+  }
+  translate = functools.partial(_translate, generator)
+  game = Game(
+    init=functools.partial(_init, nets),
+    samplers={"a_to_b": Sampler(translate, source="a", target="b", paired=True)},
+    players={name: Player((name,), objectives[name], optimizers[name]) for name in PLAYERS},
+    turns=turns,
+    averages=averages or {},
+    headline={**headline(loss), "L1": "generator/l1"},
+    monitored="generator",
+  )
+  check_game(game)
+  return game
+
+
+class _Nets(NamedTuple):
+  """The networks by name, and how they are called; see `pix2pix`."""
+
+  nets: Mapping[str, nn.Module]
+  remat: bool
+
+
+def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+  """Initialises parameters and statistics for the shapes of a minibatch."""
+  if missing := {"a", "b"} - set(batch):
+    raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too, a side of pairs")
+  a, b = (jnp.zeros(batch[k].shape) for k in "ab")
+  generator_key, discriminator_key = jax.random.split(key)
+  fake, generator = nets.nets["generator"].init_with_output(generator_key, a, None, train=False)
+  if jnp.shape(fake) != b.shape:
+    raise ValueError(f"the generator makes images {jnp.shape(fake)[1:]}: expected {b.shape[1:]}")
+  pair = _pair(a, b)
+  discriminator = nets.nets["discriminator"].init(discriminator_key, pair, None, train=False)
+  return split_variables({"generator": generator, "discriminator": discriminator})
+
+
+def _pair(a: jax.Array, b: jax.Array) -> jax.Array:
+  return jnp.concatenate([a, b], axis=-1)
+
+
+def _forward(
+  of: _Nets, params: Params, carried: Carried, batch: Batch, context: StepContext
+) -> tuple[Match, Carried]:
+  """Translates images, and judges pairs of them: one move's forward."""
+  apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
+  a = batch["a"]
+  real, fake = _pair(a, batch["b"]), _pair(a, apply("generator", a))
+  match = Match(
+    real=real,
+    fake=fake,
+    real_logits=apply("discriminator", real),
+    fake_logits=apply("discriminator", fake),
+    discriminator=lambda x: per_example(apply("discriminator", x, keep=False)),
+    generator=lambda a: _pair(a, apply("generator", a, keep=False)),
+    latents=a,
+    params=params,
+    keys=context.example_keys(context.key, len(a)),
+    round=context.round,
+    axis_name=context.axis_name,
+    microbatch=context.microbatch,
+  )
+  return match, stats
+
+
+def _difference(match: Match) -> jax.Array:
+  """Computes the mean absolute difference of a translation and the partner, [B]."""
+  channels = match.latents.shape[-1]  # of the image itself, which both pairs begin with
+  return per_example(jnp.abs(match.fake - match.real)[..., channels:])
+
+
+def _translate(
+  net: nn.Module, params: Params, carried: Carried, x: PyTree, labels: Any
+) -> jax.Array:
+  """Translates images in evaluation mode, those of a noisy network with dropout of their own."""
+  if labels is not None:
+    raise ValueError("this game is not conditional, and its translator takes no labels")
+  if not getattr(net, "noisy", False):
+    return sample_network(net, "generator", params, carried, x)
+
+  def one(x: jax.Array) -> jax.Array:
+    # A key of the image itself: its translation is the same in whatever batch, and once again.
+    bits = jax.lax.bitcast_convert_type(x, jnp.uint32).ravel()
+    word = jnp.sum(bits * (2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1))
+    key = jax.random.fold_in(jax.random.key(0), word)
+    return sample_network(net, "generator", params, carried, x[None], key=key)[0]
+
+  return jax.vmap(one)(jnp.asarray(x, jnp.float32))
