@@ -40,13 +40,13 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network, split_variables, train_network
 from gan_jax.game.memory import join_alike
+from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (
   Match,
   Scene,
   TermLike,
-  Weight,
   adversarial_term,
   lift,
   minimise,
@@ -260,7 +260,7 @@ def _forward(
         latents=real[TRANSLATORS[translator][0]],
         params=params,
         keys=context.example_keys(context.key, len(x)),
-        round=context.round,
+        clock=context.clock,
         axis_name=context.axis_name,
         microbatch=context.microbatch,
       )

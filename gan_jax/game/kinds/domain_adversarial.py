@@ -33,9 +33,10 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, train_network
+from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import minimax
-from gan_jax.losses.objectives import Match, Weight, adversarial_term, minimise, stateless
+from gan_jax.losses.objectives import Match, adversarial_term, minimise, stateless
 
 DOMAINS = ("source", "target")
 OWNS = {
@@ -158,7 +159,7 @@ def _forward(
     latents=batch["target"],
     params=params,
     keys=context.example_keys(context.key, len(source)),
-    round=context.round,
+    clock=context.clock,
     axis_name=context.axis_name,
     microbatch=context.microbatch,
     labels=batch["y"],

@@ -40,15 +40,14 @@ from gan_jax.game.kinds import monitors
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys
+from gan_jax.game.schedules import Weight, is_weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (
   Match,
   Observe,
   TermLike,
-  Weight,
   adversarial_term,
-  is_weight,
   minimise,
   per_example,
 )
@@ -287,7 +286,7 @@ def _forward(
     latents=z,
     params=params,
     keys=context.example_keys(context.key, len(fake)),
-    round=context.round,
+    clock=context.clock,
     axis_name=context.axis_name,
     microbatch=context.microbatch,
     labels=y,
@@ -313,7 +312,7 @@ def _add_noise(std: Weight | None, x: jax.Array, kind: str, context: StepContext
     return x
   key = _key_of(context.key, kind)
   draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
-  scale = std(context.round) if callable(std) else std
+  scale = std(context.clock) if callable(std) else std
   return x + scale * draw(context.example_keys(key, x.shape[0]))
 
 

@@ -11,7 +11,7 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import losses
-from gan_jax.game.core import minibatches
+from gan_jax.game.core import Clock, minibatches
 from gan_jax.game.kinds.monitors import discriminator_metrics
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
@@ -282,7 +282,7 @@ def test_averages_start_as_a_copy_and_hold_parameters_and_statistics(kind):
   first, _ = step(start, data)
   second, _ = step(first, data)
   shares = (0.0, 1 / 3, 2 / 3) if kind.corrected else (0.25, 0.25, 0.5)
-  if float(kind.rate(jnp.zeros(()), BATCH)) == pytest.approx(0.1):  # (1 + n) / (10 + n)
+  if float(kind.rate(Clock(), BATCH)) == pytest.approx(0.1):  # (1 + n) / (10 + n)
     shares = (0.1 * 2 / 11, 0.9 * 2 / 11, 9 / 11)
   mix = lambda *x: sum(share * part for share, part in zip(shares, x, strict=True))
   expected = jax.tree.map(mix, *map(now, (start, first, second)))
@@ -294,11 +294,11 @@ def test_averages_start_as_a_copy_and_hold_parameters_and_statistics(kind):
 
 
 def test_half_life_halves():
-  assert float(half_life(1000).rate(jnp.asarray(0.0), 1000)) == pytest.approx(0.5)
-  assert float(half_life(1000).rate(jnp.asarray(0.0), 500)) == pytest.approx(0.5**0.5)
-  assert float(half_life(0).rate(jnp.asarray(1e6), 64)) == 0  # copies
-  assert float(half_life(1000, ramp_up=0.05).rate(jnp.asarray(2000.0), 100)) == pytest.approx(0.5)
-  assert float(half_life(1000, ramp_up=0.05).rate(jnp.asarray(0.0), 100)) == 0
+  assert float(half_life(1000).rate(Clock(images=0), 1000)) == pytest.approx(0.5)
+  assert float(half_life(1000).rate(Clock(images=0), 500)) == pytest.approx(0.5**0.5)
+  assert float(half_life(0).rate(Clock(images=1000000), 64)) == 0  # copies
+  assert float(half_life(1000, ramp_up=0.05).rate(Clock(images=2000), 100)) == pytest.approx(0.5)
+  assert float(half_life(1000, ramp_up=0.05).rate(Clock(images=0), 100)) == 0
 
 
 def test_clip_weights_bounds_what_is_left_after_the_update():
@@ -339,7 +339,7 @@ def test_clip_weights_is_passed_by_no_rounding(bound, dtype):
 
 
 def test_scheduled_weight_and_memory_reach_the_game():
-  schedule = lambda t: jnp.where(t < 2, 0.0, 1.0)
+  schedule = lambda clock: jnp.where(clock.round < 2, 0.0, 1.0)
   game = make(
     regularizers={"r1": (schedule, regularizers.r1), "lecam": (0.1, regularizers.lecam())}
   )

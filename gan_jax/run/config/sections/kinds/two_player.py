@@ -13,7 +13,8 @@ from gan_jax.game.core import Game, Turn
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, normal, truncate_normal, truncated, uniform
-from gan_jax.losses.objectives import TermLike, Weight
+from gan_jax.game.schedules import Weight
+from gan_jax.losses.objectives import TermLike
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
   Key,
