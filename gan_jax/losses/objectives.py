@@ -6,7 +6,6 @@ player's loss is a function `match -> [B]`: an adversarial loss, a penalty, a co
 several discriminators, their matches make a `Scene`, and `lift` makes a term see one of them.
 """
 
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
@@ -25,7 +24,7 @@ from gan_jax.game.core import (
   StepContext,
 )
 from gan_jax.game.memory import join_alike, join_mean
-from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch
+from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch, named_key
 from gan_jax.game.schedules import Weight, is_weight, value_at
 from gan_jax.losses.adversarial import AdversarialLoss
 
@@ -38,13 +37,13 @@ class Match(NamedTuple):
   B is this device's share of the batch; `mean` and `gather` are over all of it.
 
   Attributes:
-    real: [B, ...] real examples, as the discriminator takes them: with noise, and packed.
+    real: [B, ...] real examples before all views of the discriminator but those that pack.
     fake: [B, ...] fakes, likewise.
     real_logits: [B] float32, or [B, ...] of a discriminator that judges patches.
     fake_logits: likewise.
-    discriminator: x [B, ...] -> logits [B], means over patches; labels, statistics and dropout are
-      closed over.
-    generator: z -> fakes as the discriminator takes them; labels and statistics closed over.
+    discriminator: x [B, ...], seen as real examples are, or with "fake" as fakes are -> logits [B],
+      means over patches; draws of views, labels, statistics and dropout are closed over.
+    generator: z -> fakes such as `fake`; labels and statistics closed over.
     latents: latents z of `fake`.
     params: parameters of the player's own networks, by network.
     keys: [B] typed PRNG keys, one per example, of this term alone.
@@ -60,7 +59,7 @@ class Match(NamedTuple):
   fake: jax.Array
   real_logits: jax.Array
   fake_logits: jax.Array
-  discriminator: Callable[[jax.Array], jax.Array]
+  discriminator: Callable[..., jax.Array]
   generator: Callable[[jax.Array], jax.Array]
   latents: jax.Array
   params: Params
@@ -326,7 +325,7 @@ def minimise(
       new_carried[f"{player}.{OBSERVED}"] = observed
     for name, (weight, term) in weighted.items():
       # The key is a term's own: adding another term does not change what this one draws.
-      key = jax.random.fold_in(context.key, zlib.crc32(name.encode()))
+      key = named_key(context.key, name)
       keys = context.example_keys(key, match.size)
       if term.couples and context.microbatch.count > 1:
         raise ValueError(

@@ -40,7 +40,7 @@ def ac_gan(
     weights: weights of the classes' cross entropy in the loss of each player; the paper's are 1.
     regularizers: further terms of the discriminator's loss.
     generator_regularizers: further terms of the generator's loss.
-    **options: other options of `two_player`, but for `conditional` and packing.
+    **options: other options of `two_player`, but for `conditional`; no views that pack.
 
   Returns:
     The game.

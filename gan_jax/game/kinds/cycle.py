@@ -14,7 +14,6 @@ each kind of image has a discriminator, and what is translated there and back is
 
 import functools
 import itertools
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -40,6 +39,7 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network, split_variables, train_network
 from gan_jax.game.memory import join_alike
+from gan_jax.game.random import named_key
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
@@ -267,8 +267,10 @@ def _forward(
   return Scene(pairs, outputs), {**{name: stats[name] for name in of.nets}, **new_carried}
 
 
-def _scores(discriminate: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-  """Computes logits [B], means over patches."""
+def _scores(
+  discriminate: Callable[[jax.Array], jax.Array], x: jax.Array, kind: str = "real"
+) -> jax.Array:
+  """Computes logits [B], means over patches; there are no views, which the kind would matter to."""
   return per_example(discriminate(x))
 
 
@@ -344,7 +346,7 @@ def _from_pool(
       "a pool exchanges the fakes of a batch one after the other: set microbatches = 1, or pool = 0"
     )
   pool, n = carried[_pool_name(kind)], len(fake)
-  key = jax.random.fold_in(context.key, zlib.crc32(_pool_name(kind).encode()))
+  key = named_key(context.key, _pool_name(kind))
   size = len(pool["images"])
   draw = lambda key: (
     jax.random.uniform(jax.random.fold_in(key, 0)) > 0.5,

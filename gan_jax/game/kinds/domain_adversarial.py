@@ -154,7 +154,7 @@ def _forward(
     fake=target,
     real_logits=apply("domain_classifier", 2, source),
     fake_logits=apply("domain_classifier", 3, target),
-    discriminator=functools.partial(apply, "domain_classifier", 2, keep=False),
+    discriminator=lambda x, kind="real": apply("domain_classifier", 2, x, keep=False),
     generator=functools.partial(apply, "feature_extractor", 1, keep=False),
     latents=batch["target"],
     params=params,

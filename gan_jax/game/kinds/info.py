@@ -104,7 +104,7 @@ def info_gan(
       categorical codes and less for continuous ones.
     regularizers: further terms of the discriminator's loss.
     generator_regularizers: further terms of the generator's loss.
-    **options: other options of `two_player`, but for latents and packing.
+    **options: other options of `two_player`, but for latents; no views that pack.
 
   Returns:
     The game; the generator's player owns "generator" and "q".

@@ -19,6 +19,7 @@ from gan_jax.game.latents import normal, truncated, uniform
 from gan_jax.game.optimizers import clip_weights
 from gan_jax.game.play import init, networks, play_round, sample
 from gan_jax.game.schedules import decay, half_life, ramped_decay
+from gan_jax.game.views import packing
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match
 
@@ -251,7 +252,7 @@ def test_packing_stacks_examples_on_the_channel_axis():
       seen.append(x)
       return nn.Dense(1)(x)[:, 0]
 
-  game = make(discriminator=Seeing(), packing=4)
+  game = make(discriminator=Seeing(), views=(packing(4),))
   data = batch(1)
   state = init(game, jax.random.key(0), data)
   seen.clear()
@@ -261,10 +262,8 @@ def test_packing_stacks_examples_on_the_channel_axis():
 
 
 def test_packing_of_images_keeps_rows_and_columns():
-  from gan_jax.game.kinds.two_player import _pack
-
   x = jnp.arange(4 * 2 * 3 * 1.0).reshape(4, 2, 3, 1)
-  packed = _pack(x, 2)
+  packed = packing(2).apply(x, None, Clock(), ())
   assert packed.shape == (2, 2, 3, 2)
   np.testing.assert_array_equal(packed[1, ..., 0], x[2, ..., 0])
   np.testing.assert_array_equal(packed[1, ..., 1], x[3, ..., 0])
@@ -397,9 +396,9 @@ def test_what_is_shown_of_the_discriminator_means_something_for_the_loss(name):
 
 def test_combinations_without_meaning_are_refused():
   with pytest.raises(ValueError, match="packing = 2.*conditional"):
-    make(packing=2, conditional=True)
+    make(views=(packing(2),), conditional=True)
   with pytest.raises(ValueError, match="multiple of it, got 16"):
-    play(make(packing=3))
+    play(make(views=(packing(3),)))
   with pytest.raises(ValueError, match="k >= 1"):
     alternating(0)
   with pytest.raises(ValueError, match=r"in \[0, 1\)"):
