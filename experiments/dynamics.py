@@ -33,6 +33,7 @@ from gan_jax.game.core import Game, State, minibatches
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.optimizers import clip_weights, lookahead
 from gan_jax.game.play import init, play_round
+from gan_jax.game.views import gaussian_noise
 from gan_jax.losses import regularizers
 from gan_jax.losses.adversarial import LOSSES
 from gan_jax.theory import dynamics
@@ -100,7 +101,7 @@ ROWS: dict[str, Row] = {
     penalty(1.0, regularizers.consistency(transform=losses.jitter(scale=0.5))),
     batch=1024,
   ),
-  "GAN + instance noise": Row(gan, {"instance_noise": 0.7}, published=True, batch=1024),
+  "GAN + instance noise": Row(gan, {"views": (gaussian_noise(0.7),)}, published=True, batch=1024),
   "GAN by consensus": Row(
     gan, turns=functools.partial(rules.consensus, weight=1.0), published=True
   ),

@@ -16,7 +16,7 @@ _MODULES = {  # parts of the package -> where they stand
     name: name
     for name in ("game", "losses", "nets", "data", "theory", "metrics", "plots", "parallel")
   },
-  **{name: f"game.{name}" for name in ("latents", "schedules")},
+  **{name: f"game.{name}" for name in ("latents", "schedules", "views")},
   "turns": "game.kinds.turns",
   "regularizers": "losses.regularizers",
   "config": "run.config",

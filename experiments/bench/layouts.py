@@ -25,7 +25,7 @@ import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax import losses, parallel
-from gan_jax.game import rules
+from gan_jax.game import rules, views
 from gan_jax.game.core import Game, Metrics, State, minibatches
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
@@ -116,7 +116,7 @@ GAMES: dict[str, Callable[[], Game]] = {
       "balanced": (1.0, regularizers.balanced_consistency(transform=jitter)),
       "latent": (1.0, every(4, regularizers.latent_consistency())),
     },
-    instance_noise=0.1,
+    views=(views.gaussian_noise(0.1),),
   ),
   "relativistic, simultaneous, conditional": lambda: make(
     losses.relativistic,
@@ -126,7 +126,10 @@ GAMES: dict[str, Callable[[], Game]] = {
   ),
   "batch norm": lambda: make(generator=Generator("batch"), discriminator=Discriminator("batch")),
   "batch norm, joint, packed": lambda: make(
-    generator=Generator("batch"), discriminator=Discriminator("batch"), joint=True, packing=2
+    generator=Generator("batch"),
+    discriminator=Discriminator("batch"),
+    joint=True,
+    views=(views.packing(2),),
   ),
   "spectral norm, dropout, orthogonal": lambda: make(
     discriminator=Discriminator("spectral", dropout=0.5),

@@ -114,7 +114,7 @@ def learn_and_look(loss, state, t):
   playing, batch = game(loss), batches.at({}, t)
   only_d = playing._replace(turns=(gj.Turn(("discriminator",)),))
   state, metrics = gj.play_round(only_d, state, jax.tree.map(lambda x: x[None], batch))
-  context = gj.game.StepContext(jax.random.fold_in(state.key, t), state.round, None)
+  context = gj.game.StepContext(jax.random.fold_in(state.key, t), state.clock, None)
   own = {"generator": playing.players["generator"]}
   found, _ = gj.game.gradients(own, state.params, state.carried, batch, context)
   return state, (metrics["D_fake"], optax.tree.norm(found))

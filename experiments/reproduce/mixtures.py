@@ -50,6 +50,7 @@ from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.rules import unrolled
+from gan_jax.game.views import packing
 from gan_jax.losses.adversarial import AdversarialLoss
 from gan_jax.losses.regularizers import r1, r2
 from gan_jax.metrics import mode_coverage
@@ -173,7 +174,7 @@ def game_of(row: Row) -> Game:
     latent=normal(2),
     regularizers=row.penalties,
     turns=row.turns,
-    packing=row.packing,
+    views=(packing(row.packing),),
   )
 
 

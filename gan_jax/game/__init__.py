@@ -3,6 +3,7 @@
 from gan_jax.game.core import (
   Batch,
   Carried,
+  Clock,
   Decay,
   Ema,
   Game,

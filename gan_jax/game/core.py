@@ -32,18 +32,30 @@ Metrics = dict[str, jax.Array]  # scalars
 JoinRule = Callable[[PyTree], PyTree]  # leaves [microbatches, ...] -> leaves [...]
 
 
+class Clock(NamedTuple):
+  """How far a game is, before a round; all that changes by a schedule is a function of it.
+
+  Attributes:
+    round: int32 scalar, complete rounds.
+    images: uint32 scalar, examples in the batches of these rounds.
+  """
+
+  round: jax.Array | int = 0
+  images: jax.Array | int = 0
+
+
 class StepContext(NamedTuple):
   """When a move happens, and where its randomness comes from.
 
   Attributes:
     key: typed PRNG key of this move alone.
-    round: int32 scalar, the number of complete rounds before this one.
+    clock: clock before the round of this move.
     axis_name: mapped axis, or axes, that split the batch (under pmap or shard_map), or None.
     microbatch: examples of the batch that this forward sees, where it does not see all of them.
   """
 
   key: jax.Array
-  round: jax.Array
+  clock: Clock
   axis_name: AxisName
   microbatch: Microbatch = WHOLE_BATCH
 
@@ -82,7 +94,7 @@ class Player(NamedTuple):
     owns: networks this player moves; gradients exist for these alone.
     objective: loss of this player.
     optimizer: any optax transformation; its state is kept by player. One with extra arguments is
-      given `round`, the number of complete rounds.
+      given the `clock`.
     uses_data: whether its move consumes a minibatch of real data: its objective `uses_real`, or it
       sees labels or statistics of real examples. Other moves are given one for its shape alone.
   """
@@ -126,12 +138,12 @@ class Decay(NamedTuple):
   """The decay of the moving average of a network.
 
   Attributes:
-    rate: (images seen before this round, images of the global batch) -> decay of a move, in [0, 1].
+    rate: (clock, images of the global batch) -> decay of a move, in [0, 1].
     corrected: whether the average is bias-corrected, its weights divided by their sum; otherwise it
       starts from the network at random, which it forgets at the same rate.
   """
 
-  rate: Callable[[jax.Array, int], jax.Array]
+  rate: Callable[[Clock, int], jax.Array]
   corrected: bool = True
 
 
@@ -236,6 +248,11 @@ class State(struct.PyTreeNode):
   opt: dict[str, PyTree]
   ema: dict[str, Ema]
 
+  @property
+  def clock(self) -> Clock:
+    """Clock before the next round."""
+    return Clock(self.round, self.images)
+
 
 def minibatches(game: Game) -> int:
   """Counts the minibatches of real data that one round consumes."""
@@ -261,7 +278,7 @@ def losses_of(
     params: parameters of all networks.
     carried: `State.carried`.
     batch: one minibatch, leaves [B, ...].
-    context: key and round.
+    context: key and clock.
 
   Returns:
     ({player: loss}, (new statistics and memory in `carried`, metrics)).
@@ -331,9 +348,9 @@ def update(game: Game, state: State, grads: Mapping[str, Params]) -> State:
   for name, gradient in grads.items():
     # Of the state, not of `params`: players that move at once all start from the same point.
     old_params = pick(state.params, game.players[name].owns)
-    # Schedules are functions of the round, which optax's own transformations are not given.
+    # Schedules are functions of the clock, which optax's own transformations are not given.
     optimizer = optax.with_extra_args_support(game.players[name].optimizer)
-    updates, opt[name] = optimizer.update(gradient, state.opt[name], old_params, round=state.round)
+    updates, opt[name] = optimizer.update(gradient, state.opt[name], old_params, clock=state.clock)
     params |= optax.apply_updates(old_params, updates)
   return state.replace(params=params, opt=opt)
 

@@ -39,8 +39,8 @@ def join_rules(game: Game, new_carried: Carried) -> dict[str, JoinRule]:
     if name not in declared and name not in networks and jax.tree.leaves(tree):
       raise ValueError(
         f"the memory {name!r} does not say how those of several devices or microbatches become "
-        "one: give its term join=..., or couples=True where it looks at the global batch, by "
-        "match.mean or match.gather; or play on one device with microbatches = 1"
+        "one: give its term or view join=..., or a term couples=True where it looks at the global "
+        "batch, by match.mean or match.gather; or play on one device with microbatches = 1"
       )
   # Running statistics are means over examples, of which all devices have equally many.
   return {name: declared.get(name, join_mean) for name in new_carried}

@@ -17,7 +17,7 @@ from gan_jax.game.core import (
   State,
   StepContext,
   Turn,
-  minibatches,
+  images_a_round,
   owned_by,
   pick,
   update,
@@ -96,7 +96,6 @@ def play_round(
   check_complete(game, state)
   check_batch(game, batch)
   batch = jax.tree.map(in_32_bits, dict(batch))
-  needed = max(1, minibatches(game))  # one at least: moves without data read its shape
   # Derived from the round, never split off: a resumed run draws the same numbers.
   key = jax.random.fold_in(state.key, state.round)
   metrics: Metrics = {}
@@ -110,7 +109,7 @@ def play_round(
     turn_key = jax.random.fold_in(key, index)
     state, new_metrics = _play_turn(game, state, turn, turn_batch, turn_key, axis_name)
     metrics |= new_metrics
-  images = state.images + jnp.uint32(needed * _global_size(batch, axis_name, axis=1))
+  images = state.images + jnp.uint32(images_a_round(game, _global_size(batch, axis_name, axis=1)))
   return state.replace(round=state.round + 1, images=images), metrics
 
 
@@ -188,7 +187,7 @@ def _move(
 ) -> tuple[State, Metrics]:
   """Moves the players of a turn at once: same parameters, same draw, one forward for all."""
   grads, (new_carried, metrics) = turn.rule(
-    game, turn, state, batch, StepContext(key, state.round, axis_name)
+    game, turn, state, batch, StepContext(key, state.clock, axis_name)
   )
   # Each device has the mean over its own examples, and all as many: the mean of means is exact.
   grads, new_carried = mean(grads, axis_name), join_devices(game, new_carried, axis_name)
@@ -208,7 +207,7 @@ def _average(
   ema = dict(state.ema)
   for net in moved:
     if net in game.averages:
-      decay = game.averages[net].rate(state.images.astype(jnp.float32), size)
+      decay = game.averages[net].rate(state.clock, size)
       now = state.params[net], state.carried.get(net, {})
       ema[net] = _updated_ema(ema[net], decay, *now)
   return state.replace(ema=ema)

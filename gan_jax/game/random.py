@@ -10,6 +10,7 @@ be set for other code; functions that are `fixed` compute the same numbers under
 
 import contextlib
 import functools
+import zlib
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -98,6 +99,11 @@ def example_keys(
   first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
   places = microbatch.index + microbatch.count * (first + jnp.arange(n))
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)
+
+
+def named_key(key: jax.Array, name: str) -> jax.Array:
+  """Derives a key from a name, by a hash that is the same in every process, unlike Python's own."""
+  return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
 def check_key(key: Any) -> None:

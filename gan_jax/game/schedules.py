@@ -1,10 +1,49 @@
-"""Decays of the moving average of a network, as functions of the images seen."""
+"""Schedules: weights, and decays of the moving average of a network, as functions of the clock.
+
+A schedule of optax is a function of a count, which is of rounds or of images:
+
+    two_player(..., regularizers={"r1": (by_images(optax.linear_schedule(1.0, 0.1, 10**6)), r1)})
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import is_number, shown
-from gan_jax.game.core import Decay
+from gan_jax.checks import is_number, shown, takes
+from gan_jax.game.core import Clock, Decay
+
+Schedule = Callable[[Clock], jax.Array]
+Weight = float | Schedule  # a number, or a schedule
+
+
+def by_rounds(function: Callable[[Any], jax.Array]) -> Schedule:
+  """Builds the schedule of a function of the complete rounds, such as a schedule of optax."""
+  return lambda clock: function(clock.round)
+
+
+def by_images(function: Callable[[Any], jax.Array]) -> Schedule:
+  """Builds the schedule of a function of the images seen, whatever the size of their batches."""
+  # A float: a schedule of optax that begins later would have an unsigned count wrap around.
+  return lambda clock: function(jnp.float32(clock.images))
+
+
+def value_at(weight: Weight, clock: Clock) -> float | jax.Array:
+  """Computes the value of a number or schedule."""
+  return weight(clock) if callable(weight) else weight
+
+
+def is_weight(value: Any, least: float = -math.inf) -> bool:
+  """Checks for a finite number >= `least`, or a schedule."""
+  if isinstance(value, type) or not takes(value, "clock"):
+    return is_number(value, lambda x: x >= least)
+  try:  # a schedule of optax, which is of a count, is none of the clock
+    jax.eval_shape(value, Clock())
+  except (AttributeError, TypeError):
+    return False
+  return True
 
 
 def decay(rate: float) -> Decay:
@@ -20,7 +59,7 @@ def decay(rate: float) -> Decay:
     The decay.
   """
   _check_rate(rate)
-  return Decay(lambda images, batch: jnp.asarray(rate, jnp.float32))
+  return Decay(lambda clock, batch: jnp.asarray(rate, jnp.float32))
 
 
 def ramped_decay(rate: float) -> Decay:
@@ -36,10 +75,10 @@ def ramped_decay(rate: float) -> Decay:
     The decay.
   """
   _check_rate(rate)
-  n = lambda images, batch: images / batch
   # From .1 to rate: the network at random is forgotten by small decays, not divided out.
   ramp = lambda n: jnp.minimum(rate, (1 + n) / (10 + n))
-  return Decay(lambda images, batch: ramp(n(images, batch)), corrected=False)
+  n = lambda clock, batch: jnp.float32(clock.images) / batch
+  return Decay(lambda clock, batch: ramp(n(clock, batch)), corrected=False)
 
 
 def _check_rate(rate: float) -> None:
@@ -65,9 +104,10 @@ def half_life(images: float, ramp_up: float = 0.0) -> Decay:
   if not all(is_number(given, lambda x: x >= 0) for given in (images, ramp_up)):
     raise ValueError(f"half-life and ramp-up are >= 0, got {shown(images)} and {shown(ramp_up)}")
 
-  def rate(images_seen: jax.Array, batch: int) -> jax.Array:
+  def rate(clock: Clock, batch: int) -> jax.Array:
     half = jnp.asarray(images, jnp.float32)
-    half = jnp.minimum(half, images_seen * ramp_up) if ramp_up else half
+    if ramp_up:
+      half = jnp.minimum(half, jnp.float32(clock.images) * ramp_up)
     return 0.5 ** (batch / jnp.maximum(half, 1e-8))  # 0 in the first round of a ramp: a copy
 
   return Decay(rate, corrected=False)

@@ -97,7 +97,8 @@ def balanced_consistency(*, transform: Transform = flip_and_shift) -> Regularize
     keys = jax.vmap(jax.random.split)(match.keys)
     fake = stop_gradient(match.fake)
     real_change = _change(match, match.real_scores, transform(keys[:, 0], match.real))
-    return real_change + _change(match, match.discriminator(fake), transform(keys[:, 1], fake))
+    fake_logits = match.discriminator(fake, "fake")
+    return real_change + _change(match, fake_logits, transform(keys[:, 1], fake), "fake")
 
   return penalty
 
@@ -127,19 +128,19 @@ def latent_consistency(*, scale: float = 0.03) -> Term:
     z = match.latents.reshape(match.keys.shape[0], -1, *match.latents.shape[1:])
     delta = scale * per_example(jax.random.normal, match.keys, z)
     moved = match.generator(match.latents + delta.reshape(match.latents.shape))
-    fake_logits = match.discriminator(stop_gradient(match.fake))
-    return _change(match, fake_logits, stop_gradient(moved))
+    fake_logits = match.discriminator(stop_gradient(match.fake), "fake")
+    return _change(match, fake_logits, stop_gradient(moved), "fake")
 
   return stateless(penalty, uses_real=False)
 
 
-def _change(match: Match, logits: jax.Array, x: jax.Array) -> jax.Array:
+def _change(match: Match, logits: jax.Array, x: jax.Array, kind: str = "real") -> jax.Array:
   """Computes the squared change of logits to those of x.
 
   Logits of fakes must be computed anew: `match.fake_logits` may be of another dropout mask or
   spectral norm than `match.discriminator`.
   """
-  return (logits - match.discriminator(x)) ** 2
+  return (logits - match.discriminator(x, kind)) ** 2
 
 
 def per_example(draw: Callable[..., jax.Array], keys: jax.Array, x: jax.Array) -> jax.Array:

@@ -6,18 +6,26 @@ player's loss is a function `match -> [B]`: an adversarial loss, a penalty, a co
 several discriminators, their matches make a `Scene`, and `lift` makes a term see one of them.
 """
 
-import math
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import is_integer, is_number, shown, takes
-from gan_jax.game.core import Carried, JoinRule, Metrics, Objective, Params, PyTree, StepContext
+from gan_jax.checks import is_integer, shown, takes
+from gan_jax.game.core import (
+  Carried,
+  Clock,
+  JoinRule,
+  Metrics,
+  Objective,
+  Params,
+  PyTree,
+  StepContext,
+)
 from gan_jax.game.memory import join_alike, join_mean
-from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch
+from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch, named_key
+from gan_jax.game.schedules import Weight, is_weight, value_at
 from gan_jax.losses.adversarial import AdversarialLoss
 
 OBSERVED = "observed"  # name of the memory of a player's `Observe` function
@@ -29,17 +37,17 @@ class Match(NamedTuple):
   B is this device's share of the batch; `mean` and `gather` are over all of it.
 
   Attributes:
-    real: [B, ...] real examples, as the discriminator takes them: with noise, and packed.
+    real: [B, ...] real examples before all views of the discriminator but those that pack.
     fake: [B, ...] fakes, likewise.
     real_logits: [B] float32, or [B, ...] of a discriminator that judges patches.
     fake_logits: likewise.
-    discriminator: x [B, ...] -> logits [B], means over patches; labels, statistics and dropout are
-      closed over.
-    generator: z -> fakes as the discriminator takes them; labels and statistics closed over.
+    discriminator: x [B, ...], seen as real examples are, or with "fake" as fakes are -> logits [B],
+      means over patches; draws of views, labels, statistics and dropout are closed over.
+    generator: z -> fakes such as `fake`; labels and statistics closed over.
     latents: latents z of `fake`.
     params: parameters of the player's own networks, by network.
     keys: [B] typed PRNG keys, one per example, of this term alone.
-    round: int32 scalar, complete rounds before this one.
+    clock: clock before this round.
     axis_name: mapped axis that splits the batch, or None.
     microbatch: microbatch that these examples form, where they are not the whole batch.
     labels: labels of real and fake examples alike; None of an unconditional game.
@@ -51,17 +59,22 @@ class Match(NamedTuple):
   fake: jax.Array
   real_logits: jax.Array
   fake_logits: jax.Array
-  discriminator: Callable[[jax.Array], jax.Array]
+  discriminator: Callable[..., jax.Array]
   generator: Callable[[jax.Array], jax.Array]
   latents: jax.Array
   params: Params
   keys: jax.Array
-  round: jax.Array
+  clock: Clock
   axis_name: AxisName = None
   microbatch: Microbatch = WHOLE_BATCH
   labels: PyTree = None
   real_outputs: Mapping[str, PyTree] = {}
   fake_outputs: Mapping[str, PyTree] = {}
+
+  @property
+  def round(self) -> jax.Array | int:
+    """Complete rounds before this one, an int32 scalar."""
+    return self.clock.round
 
   @property
   def size(self) -> int:
@@ -154,7 +167,6 @@ class Term(NamedTuple):
 
 
 Observe = Callable[[Any, PyTree], tuple[Metrics, PyTree]]  # of a match or a scene
-Weight = float | Callable[[jax.Array], jax.Array]  # a number, or a schedule over rounds
 TermLike = Term | Callable[[Any], jax.Array]
 
 
@@ -270,12 +282,6 @@ def every(rounds: int, term: TermLike) -> Term:
   )
 
 
-def is_weight(value: Any, least: float = -math.inf) -> bool:
-  """Checks for a finite number >= `least`, or a schedule over rounds."""
-  is_schedule = not isinstance(value, type) and takes(value, "round")
-  return is_schedule or is_number(value, lambda x: x >= least)
-
-
 def minimise(
   forward: Callable[..., tuple[Match | Scene, Carried]],
   terms: Mapping[str, tuple[Weight, TermLike]],
@@ -319,7 +325,7 @@ def minimise(
       new_carried[f"{player}.{OBSERVED}"] = observed
     for name, (weight, term) in weighted.items():
       # The key is a term's own: adding another term does not change what this one draws.
-      key = jax.random.fold_in(context.key, zlib.crc32(name.encode()))
+      key = named_key(context.key, name)
       keys = context.example_keys(key, match.size)
       if term.couples and context.microbatch.count > 1:
         raise ValueError(
@@ -336,7 +342,7 @@ def minimise(
         new_carried[f"{player}.{name}"] = new_memory
       metrics[f"{player}/{name}"] = term.shown(values, new_memory)
       metrics |= {f"{player}/{key}": value for key, value in term.metrics(new_memory).items()}
-      loss += (weight(context.round) if callable(weight) else weight) * jnp.mean(values)
+      loss += value_at(weight, context.clock) * jnp.mean(values)
     return loss, (new_carried, metrics | {f"{player}/loss": loss})
 
   uses_real = any(term.uses_real for _, term in weighted.values())
@@ -356,7 +362,8 @@ def _weighted(name: str, pair: Any) -> tuple[Weight, Term]:
   weight, term = pair
   if not is_weight(weight):
     raise ValueError(
-      f"the weight of {name} is {shown(weight)}: expected a number, or a schedule over rounds"
+      f"the weight of {name} is {shown(weight)}: expected a number, or a schedule, "
+      "such as schedules.by_rounds(optax.linear_schedule(1.0, 0.0, 1000))"
     )
   try:
     return weight, as_term(term)

@@ -54,7 +54,7 @@ def r2(match: Match) -> jax.Array:
   Returns:
     [B] float32.
   """
-  return 0.5 * _squared_norm(_input_gradient(match, stop_gradient(match.fake)))
+  return 0.5 * _squared_norm(_input_gradient(match, stop_gradient(match.fake), "fake"))
 
 
 def gradient_penalty(*, target: float = 1.0, one_sided: bool = False) -> Regularizer:
@@ -201,9 +201,9 @@ REGULARIZERS: dict[str, Callable[..., TermLike]] = {
 """name -> factory whose options are keywords with defaults: `inspect.signature` lists them."""
 
 
-def _input_gradient(match: Match, x: jax.Array) -> jax.Array:
+def _input_gradient(match: Match, x: jax.Array, kind: str = "real") -> jax.Array:
   """Computes the gradient of the sum of the logits; jit shares its forward with D(x)."""
-  return jax.grad(lambda x: jnp.sum(match.discriminator(x)))(x)
+  return jax.grad(lambda x: jnp.sum(match.discriminator(x, kind)))(x)
 
 
 def _squared_norm(g: jax.Array) -> jax.Array:

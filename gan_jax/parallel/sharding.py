@@ -80,7 +80,7 @@ def _shard_rule(turn: Turn, mesh: Mesh) -> Rule:
     def local_rule(params: Params, rest: State, batch: Batch, key: jax.Array) -> Gradients:
       params = jax.tree.map(_gather_shards, params, specs)
       grads, (new_carried, metrics) = turn.rule(
-        game, turn, rest.replace(params=params), batch, StepContext(key, context.round, AXES)
+        game, turn, rest.replace(params=params), batch, StepContext(key, context.clock, AXES)
       )
       new_carried = join_devices(game, new_carried, AXES)
       return _average(grads, owned, mesh), (new_carried, jax.lax.pmean(metrics, AXES))

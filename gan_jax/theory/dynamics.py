@@ -49,7 +49,7 @@ def field(game: Game, state: State, batch: Batch) -> Flat:
     parameters [n] -> velocities [n], on this minibatch and the draw of this round.
   """
   _, back = flatten(game, state)
-  context = StepContext(jax.random.fold_in(state.key, state.round), state.round, None)
+  context = StepContext(jax.random.fold_in(state.key, state.round), state.clock, None)
 
   def velocity(x: jax.Array) -> jax.Array:
     grads, _ = gradients(game.players, back(x), state.carried, batch, context)

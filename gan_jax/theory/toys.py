@@ -12,6 +12,7 @@ from gan_jax.game.core import Game, Turn
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.latents import normal
+from gan_jax.game.views import Views
 from gan_jax.losses.adversarial import AdversarialLoss
 
 
@@ -52,7 +53,7 @@ def dirac(
   optimizers: Mapping[str, optax.GradientTransformation],
   regularizers: Terms | None = None,
   turns: tuple[Turn, ...] = alternating(),
-  instance_noise: float = 0.0,
+  views: Views = (),
   theta: float = 1.0,
   psi: float = 1.0,
 ) -> Game:
@@ -66,7 +67,7 @@ def dirac(
     optimizers: optimizers of "discriminator" and "generator".
     regularizers: terms of the discriminator's loss, name -> (weight, term).
     turns: turns of a round.
-    instance_noise: standard deviation of noise on all inputs of D.
+    views: what D sees in the place of examples, such as noisy ones.
     theta: initial parameter of the generator.
     psi: initial parameter of the discriminator.
 
@@ -81,7 +82,7 @@ def dirac(
     latent=normal(1),
     regularizers=regularizers,
     turns=turns,
-    instance_noise=instance_noise,
+    views=views,
   )
 
 

@@ -11,7 +11,7 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import data, losses
-from gan_jax.game import random, rules
+from gan_jax.game import random, rules, views
 from gan_jax.game.core import Turn
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
@@ -112,7 +112,10 @@ MISTAKES = {
     lambda: start(batch(1, 8, 2), **EXCHANGED),
     r"networks look exchanged.*two_player\(generator, discriminator",
   ),
-  "exchanged, packed": (lambda: start(batch(1, 8, 2), packing=2, **EXCHANGED), "look exchanged"),
+  "exchanged, packed": (
+    lambda: start(batch(1, 8, 2), views=(views.packing(2),), **EXCHANGED),
+    "look exchanged",
+  ),
   "exchanged, of images": (
     lambda: start(
       batch(1, 2, 32, 32, 1),
@@ -198,10 +201,12 @@ MISTAKES = {
     lambda: regularizers.consistency(transform="flip"),
     "transform is 'flip': expected",
   ),
-  "noise": (lambda: make(instance_noise=-0.1), "instance_noise is -0.1"),
-  "noise by name": (lambda: make(instance_noise="0.1"), "instance_noise is '0.1'"),
-  "noise below 0": (lambda: make(instance_noise=np.float32(-1)), "instance_noise is -1.0"),
-  "packing": (lambda: make(packing=1.5), "packing = 1.5"),
+  "noise": (lambda: views.gaussian_noise(-0.1), "std is -0.1: expected a standard deviation"),
+  "noise by name": (lambda: views.gaussian_noise("0.1"), "std is '0.1'"),
+  "noise below 0": (lambda: views.gaussian_noise(np.float32(-1)), "std is -1.0"),
+  "packing": (lambda: views.packing(1.5), "packing = 1.5"),
+  "augmentation": (lambda: views.augmentation(1), "function is 1: expected a function of"),
+  "one view": (lambda: make(views=views.View), "views are the class View: expected a tuple"),
   # turns and averages
   "unknown player": (
     lambda: make(turns=(Turn(("critic",)),)),

@@ -16,6 +16,7 @@ from gan_jax.game.latents import truncated
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.random import KEYS, as_key, example_keys, make_key
 from gan_jax.game.schedules import half_life
+from gan_jax.game.views import gaussian_noise
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
@@ -49,7 +50,7 @@ def game():
     optimizers={"discriminator": optax.adam(1e-3), "generator": optax.rmsprop(1e-3)},
     latent=truncated(3),
     averages={"generator": half_life(100)},
-    instance_noise=0.1,
+    views=(gaussian_noise(0.1),),
   )
 
 

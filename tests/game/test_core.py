@@ -200,7 +200,7 @@ def test_wrong_number_of_minibatches_is_refused():
 
 @pytest.mark.parametrize("corrected", [True, False])
 def test_average_follows_every_move_of_its_network(corrected):
-  decay = Decay(lambda images, batch: jnp.asarray(0.9), corrected)
+  decay = Decay(lambda clock, batch: jnp.asarray(0.9), corrected)
   game = bilinear((Turn(("max",), 2), Turn(("min",))), averages={"b": decay})
   batch = data(0.0, 0.0, 0.0)
   state, _ = play_round(game, start(game, batch), batch)
@@ -213,9 +213,9 @@ def test_average_follows_every_move_of_its_network(corrected):
 def test_average_is_told_images_of_the_global_batch():
   told = []
 
-  def decay(images, batch):
+  def decay(clock, batch):
     told.append(batch)
-    return images * 0.0 + 0.5
+    return clock.images * 0.0 + 0.5
 
   game = bilinear((Turn(("max",)),), averages={"b": Decay(decay)})
   batch = data(0.0)
@@ -239,8 +239,8 @@ def test_average_of_a_state_that_never_changes_is_that_state(decay):
 def test_images_are_what_was_seen_whatever_the_size_of_each_batch():
   told = []
 
-  def decay(images, batch):
-    told.append(float(images))
+  def decay(clock, batch):
+    told.append((int(clock.round), int(clock.images)))
     return jnp.asarray(0.5)
 
   game = bilinear((Turn(("max",)), Turn(("min",)), Turn(("max",))), averages={"a": Decay(decay)})
@@ -248,13 +248,13 @@ def test_images_are_what_was_seen_whatever_the_size_of_each_batch():
   state, _ = play_round(game, start(game, batch), batch)
   state, _ = play_round(game, state, {"x": batch["x"][:, :4]})
   state, _ = play_round(game, state, batch)
-  assert told == [0, 24, 36] and int(state.images) == 60
+  assert told == [(0, 0), (1, 24), (2, 36)] and state.clock == (3, 60)
 
 
 def test_state_is_donated_and_the_step_is_traced_once():
   traces = []
   game, batch = bilinear((Turn(("max",), 2), Turn(("min",))), traces=traces), data(0.0, 1.0, 2.0)
-  game = game._replace(averages={"a": Decay(lambda images, batch: jnp.asarray(0.5))})
+  game = game._replace(averages={"a": Decay(lambda clock, batch: jnp.asarray(0.5))})
   state = start(game, batch)
   step = jax.jit(functools.partial(play_round, game), donate_argnums=0)
   state, _ = step(state, batch)

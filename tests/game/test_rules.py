@@ -20,6 +20,7 @@ from gan_jax.game.core import Turn, minibatches
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.optimizers import lookahead
 from gan_jax.game.play import init, play_round
+from gan_jax.game.views import gaussian_noise
 from gan_jax.run.config import complete, default_config, network, optimizer
 from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.theory import dynamics
@@ -245,7 +246,7 @@ def test_every_layout_plays_the_same_game(rule):
     losses.non_saturating,
     optimizers={"discriminator": sgd, "generator": sgd},
     turns=turns,
-    instance_noise=0.1,
+    views=(gaussian_noise(0.1),),
   )
   n = minibatches(game)
   data = {"x": jax.random.normal(jax.random.key(1), (n, 16, 1))}

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan_jax.game.core import Clock
 from gan_jax.losses.energy import boundary_equilibrium, energy_margin, pulling_away
 from gan_jax.losses.objectives import Match, adversarial_term, every
 
@@ -12,7 +13,7 @@ def match(real=(1.0, 3.0), fake=(0.5, 1.5), **outputs):
   """Builds the match of these energies."""
   nothing = jnp.zeros(len(fake))
   logits = (-jnp.asarray(real), -jnp.asarray(fake))
-  return Match(nothing, nothing, *logits, None, None, nothing, {}, nothing, jnp.int32(0), **outputs)
+  return Match(nothing, nothing, *logits, None, None, nothing, {}, nothing, Clock(), **outputs)
 
 
 def test_the_margin_by_hand():

@@ -11,9 +11,10 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from gan_jax import losses
-from gan_jax.game.core import Game, Player, Sampler, StepContext, Turn
+from gan_jax.game.core import Clock, Game, Player, Sampler, StepContext, Turn
 from gan_jax.game.play import init, play_round
 from gan_jax.game.random import example_keys
+from gan_jax.game.schedules import by_images, by_rounds
 from gan_jax.losses.objectives import Match, Term, adversarial_term, every, minimise, stateless
 from gan_jax.losses.regularizers import lecam, r1
 
@@ -35,14 +36,15 @@ def forward(params, carried, batch, context):
     latents=fake,
     params=params,
     keys=example_keys(context.key, len(real), context.axis_name),
-    round=context.round,
+    clock=context.clock,
     axis_name=context.axis_name,
   )
   return match, {}
 
 
 def move_at(round_, axis_name=None):
-  return StepContext(jax.random.key(0), jnp.asarray(round_, jnp.int32), axis_name)
+  clock = Clock(jnp.asarray(round_, jnp.int32), jnp.asarray(8 * round_, jnp.uint32))
+  return StepContext(jax.random.key(0), clock, axis_name)
 
 
 def evaluate(terms, round_=0, carried=None, **kwargs):
@@ -77,12 +79,33 @@ def test_a_scalar_term_counts_once():
   assert metrics["discriminator/scalar"] == 1 and loss == -1.4375 + 2
 
 
-def test_weights_are_numbers_or_schedules_over_rounds():
-  schedule = optax.linear_schedule(0.0, 10.0, 10)
+@pytest.mark.parametrize(
+  "schedule",
+  [
+    by_rounds(optax.linear_schedule(0.0, 10.0, 10)),
+    by_images(optax.linear_schedule(0.0, 10.0, 80)),
+    lambda clock: clock.images / 8.0,
+  ],
+)
+def test_weights_are_numbers_or_schedules(schedule):
+  """Rounds of 8 images."""
   for round_ in (0, 3, 10):
     loss, _, metrics = evaluate({"a": (schedule, real_mean)}, round_)
     np.testing.assert_allclose(loss, round_ * -1.4375, rtol=1e-6)
     assert metrics["discriminator/a"] == -1.4375
+
+
+def test_a_schedule_that_begins_later_counts_no_images_before():
+  """An unsigned count would wrap around."""
+  falling = by_images(optax.linear_schedule(1.0, 0.0, 10, transition_begin=100))
+  seen = [0, 50, 100, 105, 200]
+  values = [falling(Clock(jnp.int32(0), jnp.uint32(images))) for images in seen]
+  np.testing.assert_allclose(values, [1, 1, 1, 0.5, 0])
+
+
+def test_a_schedule_of_optax_says_what_it_counts():
+  with pytest.raises(ValueError, match=r"weight of discriminator/a is .*schedules.by_rounds\("):
+    evaluate({"a": (optax.linear_schedule(0.0, 1.0, 10), real_mean)})
 
 
 def test_the_gradient_is_that_of_the_weighted_sum():
@@ -204,7 +227,7 @@ def drift(optimizer, k, penalty, loss=0.0):
 
   def slope(w, round_):
     match, _ = forward(PARAMS, {}, {"x": REAL}, move_at(0))
-    at = lambda w: match._replace(params={"w": w}, round=round_)
+    at = lambda w: match._replace(params={"w": w}, clock=Clock(round_))
     return jax.grad(lambda w: jnp.mean(term.value(at(w), term.memory)[0]) + loss * w)(w)
 
   def step(carry, round_):

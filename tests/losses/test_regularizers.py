@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from gan_jax import losses
+from gan_jax.game.core import Clock
 from gan_jax.game.random import Microbatch, example_keys
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, as_term
@@ -33,7 +34,7 @@ def make_match(discriminator, real, fake=None, *, seed=0, axis_name=None, **fiel
     latents=fake,
     params={},
     keys=example_keys(jax.random.key(seed), len(real), axis_name),
-    round=jnp.zeros((), jnp.int32),
+    clock=Clock(),
     axis_name=axis_name,
   )
   return match._replace(**fields)
@@ -153,7 +154,7 @@ def test_lecam_against_a_loop():
   term = regularizers.lecam(decay=decay, start=start)
   memory, history = term.memory, {"real": [], "fake": []}
   for round_, logits in enumerate(np.random.default_rng(0).normal(1, 2, (6, 2, 4)).astype("f")):
-    match = make_match(lambda x: x[:, 0], *logits[:, :, None], round=jnp.asarray(round_))
+    match = make_match(lambda x: x[:, 0], *logits[:, :, None], clock=Clock(jnp.asarray(round_)))
     values, memory = term.value(match, memory)
     history["real"].append(logits[0].mean())
     history["fake"].append(logits[1].mean())

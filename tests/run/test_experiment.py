@@ -11,7 +11,7 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.data.example import Example
-from gan_jax.game.core import minibatches
+from gan_jax.game.core import Clock, minibatches
 from gan_jax.game.play import init, play_round
 from gan_jax.losses import regularizers
 from gan_jax.run.config import (
@@ -137,10 +137,12 @@ def test_regularizer_options_reach_it():
   assert values[0] != values[1]
 
 
-def test_weight_can_be_a_schedule():
+@pytest.mark.parametrize("unit", ["rounds", "images"])
+def test_weight_can_be_a_schedule(unit):
   config = tiny()
+  steps = 4 if unit == "rounds" else 4 * config.batch_size
   config.regularizers.r1 = schedule(
-    "linear_schedule", init_value=0.0, end_value=4.0, transition_steps=4
+    "linear_schedule", init_value=0.0, end_value=4.0, transition_steps=steps, unit=unit
   )
   _, m = rounds(config, 3)
   extra = m["discriminator/loss"] - m["discriminator/adversarial"]
@@ -182,14 +184,19 @@ SCHEDULE_OPTIONS = {
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules_count_rounds_not_moves(name):
+@pytest.mark.parametrize("unit", ["rounds", "images"])
+def test_schedules_count_rounds_or_images_not_moves(name, unit):
   """With two moves a round, the rate changes after every second update."""
-  rate = schedule(name, **SCHEDULE_OPTIONS[name])
+  given = {} if unit == "rounds" else {"unit": "images"}
+  rate = schedule(name, **SCHEDULE_OPTIONS[name], **given)
+  clocks = {"rounds": lambda t: Clock(t, 64 * t), "images": lambda t: Clock(9 * t, t)}
   transformation = build_optimizer(optimizer("sgd", learning_rate=rate), 2)
   params = {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
   for move in range(4):
-    updates, state = transformation.update({"w": jnp.ones(())}, state, params, round=move // 2)
+    updates, state = transformation.update(
+      {"w": jnp.ones(())}, state, params, clock=clocks[unit](move // 2)
+    )
     steps.append(-float(updates["w"]))
   expected = [float(SCHEDULES[name](**SCHEDULE_OPTIONS[name])(t)) for t in (0, 0, 1, 1)]
   np.testing.assert_allclose(steps, expected, rtol=1e-6)
@@ -201,7 +208,7 @@ def test_momentum_can_be_scheduled_beside_a_flag_that_is_not_a_number():
   transformation, params = build_optimizer(config, 1), {"w": jnp.zeros(())}
   state, steps = transformation.init(params), []
   for round in range(3):
-    updates, state = transformation.update({"w": jnp.ones(())}, state, params, round=round)
+    updates, state = transformation.update({"w": jnp.ones(())}, state, params, clock=Clock(round))
     steps.append(-float(updates["w"]))
   np.testing.assert_allclose(steps, [1.0, 1.5, 2.5])  # 1; 1 + .5 * 1; 1 + 1 * 1.5
 
@@ -219,7 +226,7 @@ def test_the_state_of_an_optimizer_does_not_depend_on_what_is_scheduled(name):
     state = transformation.init(gradient)
     for round in range(2):
       moved, state = optax.with_extra_args_support(transformation).update(
-        gradient, state, gradient, round=round
+        gradient, state, gradient, clock=Clock(round)
       )
     states.append(state)
     updates.append(moved["w"])
@@ -250,7 +257,7 @@ def test_weights_stay_bounded_where_lookahead_goes_back(rate):
   state = made.init(params)
   for round in range(4):
     gradients = jnp.asarray(rng.normal(size=10_000), jnp.float32)
-    updates, state = made.update(gradients, state, params, round=round)
+    updates, state = made.update(gradients, state, params, clock=Clock(round))
     params = optax.apply_updates(params, updates)
     assert np.abs(np.asarray(params, np.float64)).max() <= 0.1
 
@@ -329,6 +336,10 @@ def test_mistake_is_named_with_what_is_valid(changes, message):
     (
       {"optimizers": {"generator": {"name": "adam", "learning_rate": {"schedule": "no"}}}},
       "unknown schedule 'no'.*'decay_steps': 9000",
+    ),
+    (
+      {"regularizers": {"r1": {"schedule": "linear_schedule", "unit": "steps"}}},
+      "config.regularizers.r1: unknown unit 'steps'; expected one of: images, rounds",
     ),
     (
       {

@@ -15,7 +15,8 @@ from flax import linen as nn
 from gan_jax.checks import shown
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.two_player import Terms, two_player
-from gan_jax.losses.objectives import Match, Term, Weight, stateless
+from gan_jax.game.schedules import Weight
+from gan_jax.losses.objectives import Match, Term, stateless
 
 CLASSES = "classes"  # name of the discriminator's logits of classes
 WEIGHTS = {"discriminator": 1.0, "generator": 1.0}
@@ -39,7 +40,7 @@ def ac_gan(
     weights: weights of the classes' cross entropy in the loss of each player; the paper's are 1.
     regularizers: further terms of the discriminator's loss.
     generator_regularizers: further terms of the generator's loss.
-    **options: other options of `two_player`, but for `conditional` and packing.
+    **options: other options of `two_player`, but for `conditional`; no views that pack.
 
   Returns:
     The game.

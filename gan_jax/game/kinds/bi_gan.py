@@ -12,7 +12,6 @@ The generator's player owns both G and E, which are to make the two alike.
 """
 
 import functools
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -38,7 +37,7 @@ from gan_jax.game.forward import sample_network, split_variables, trained_networ
 from gan_jax.game.kinds.monitors import discriminator_metrics, headline
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.latents import Latent, Truncate
-from gan_jax.game.random import example_keys
+from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (
@@ -210,9 +209,7 @@ def _forward(
   """Encodes examples, generates fakes and judges both with their codes: one move's forward."""
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   x = batch["x"]
-  keys = lambda use: context.example_keys(
-    jax.random.fold_in(context.key, zlib.crc32(use.encode())), len(x)
-  )
+  keys = lambda use: context.example_keys(named_key(context.key, use), len(x))
   z = of.latent(keys("latents"))
 
   # A pair as one row, so that penalties of gradients and the like are of both.
@@ -230,12 +227,12 @@ def _forward(
     fake=fake,
     real_logits=judge(real),
     fake_logits=judge(fake),
-    discriminator=lambda rows: per_example(judge(rows, keep=False)),
+    discriminator=lambda rows, kind="real": per_example(judge(rows, keep=False)),
     generator=lambda z: row(apply("generator", z, keep=False), z),
     latents=z,
     params=params,
     keys=context.example_keys(context.key, len(x)),
-    round=context.round,
+    clock=context.clock,
     axis_name=context.axis_name,
     microbatch=context.microbatch,
   )

@@ -13,7 +13,6 @@ each kind of image has a discriminator, and what is translated there and back is
 """
 
 import functools
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -39,13 +38,14 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
 from gan_jax.game.memory import join_alike
+from gan_jax.game.random import named_key
+from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (
   Match,
   Scene,
   TermLike,
-  Weight,
   adversarial_term,
   lift,
   minimise,
@@ -260,15 +260,17 @@ def _forward(
         latents=real[TRANSLATORS[translator][0]],
         params=params,
         keys=context.example_keys(context.key, len(x)),
-        round=context.round,
+        clock=context.clock,
         axis_name=context.axis_name,
         microbatch=context.microbatch,
       )
   return Scene(pairs, outputs), {**stats, **new_carried}
 
 
-def _scores(discriminate: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-  """Computes logits [B], means over patches."""
+def _scores(
+  discriminate: Callable[[jax.Array], jax.Array], x: jax.Array, kind: str = "real"
+) -> jax.Array:
+  """Computes logits [B], means over patches; there are no views, which the kind would matter to."""
   return per_example(discriminate(x))
 
 
@@ -346,7 +348,7 @@ def _from_pool(
       "a pool exchanges the fakes of a batch one after the other: set microbatches = 1, or pool = 0"
     )
   pool, n = carried[_pool_name(kind)], len(fake)
-  key = jax.random.fold_in(context.key, zlib.crc32(_pool_name(kind).encode()))
+  key = named_key(context.key, _pool_name(kind))
   size = len(pool["images"])
   # By example, so that the exchange is the same on every layout.
   draw = lambda key: (

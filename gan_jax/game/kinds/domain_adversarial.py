@@ -33,9 +33,10 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, train_network
+from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import minimax
-from gan_jax.losses.objectives import Match, Weight, adversarial_term, minimise, stateless
+from gan_jax.losses.objectives import Match, adversarial_term, minimise, stateless
 
 DOMAINS = ("source", "target")
 OWNS = {
@@ -160,12 +161,12 @@ def _forward(
     real_logits=apply("domain_classifier", 2, source),
     fake_logits=apply("domain_classifier", 3, target),
     # With the key of the pass on the source: penalties see the dropout mask of these logits.
-    discriminator=functools.partial(apply, "domain_classifier", 2, keep=False),
+    discriminator=lambda x, kind="real": apply("domain_classifier", 2, x, keep=False),
     generator=functools.partial(apply, "feature_extractor", 1, keep=False),
     latents=batch["target"],
     params=params,
     keys=context.example_keys(context.key, len(source)),
-    round=context.round,
+    clock=context.clock,
     axis_name=context.axis_name,
     microbatch=context.microbatch,
     # Of the source alone: those of the target are never seen in training.

@@ -25,7 +25,8 @@ from flax import linen as nn
 from gan_jax.checks import is_integer, shown
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.two_player import Terms, two_player
-from gan_jax.losses.objectives import Match, TermLike, Weight, stateless
+from gan_jax.game.schedules import Weight
+from gan_jax.losses.objectives import Match, TermLike, stateless
 
 Q = "q"  # name of the network that reads codes
 WEIGHTS = {"categorical": 1.0, "continuous": 0.1}
@@ -105,7 +106,7 @@ def info_gan(
       categorical codes and less for continuous ones.
     regularizers: further terms of the discriminator's loss.
     generator_regularizers: further terms of the generator's loss.
-    **options: other options of `two_player`, but for latents and packing.
+    **options: other options of `two_player`, but for latents; no views that pack.
 
   Returns:
     The game; the generator's player owns "generator" and "q".

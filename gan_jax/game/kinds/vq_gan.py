@@ -116,7 +116,7 @@ def vq_gan(
   nets = _Nets({**autoencoder._asdict(), "discriminator": discriminator}, remat)
   forward = functools.partial(_forward, nets)
   # Half of both sides' sum, as published; nothing before the start.
-  halved = lambda round: jnp.where(round >= start, 0.5, 0.0)
+  halved = lambda clock: jnp.where(clock.round >= start, 0.5, 0.0)
   objectives = {
     "discriminator": minimise(
       forward,
@@ -235,12 +235,12 @@ def _forward(
     fake=fake,
     real_logits=apply("discriminator", x),
     fake_logits=apply("discriminator", fake),
-    discriminator=lambda x: per_example(apply("discriminator", x, keep=False)),
+    discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
     generator=lambda x: x,
     latents=x,
     params=params,
     keys=context.example_keys(context.key, len(x)),
-    round=context.round,
+    clock=context.clock,
     axis_name=context.axis_name,
     microbatch=context.microbatch,
     fake_outputs={"encoded": encoded, "entries": entries, "features": features},

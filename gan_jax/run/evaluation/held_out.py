@@ -42,7 +42,7 @@ def held_out_probe(
   forward = player.objective.forward
 
   def logits(state: State, batch: Any) -> jax.Array:
-    context = StepContext(jax.random.fold_in(state.key, 2**32 - 1), state.round, None)
+    context = StepContext(jax.random.fold_in(state.key, 2**32 - 1), state.clock, None)
     match, _ = forward(state.params, state.carried, batch, context)
     return match.real_logits  # no fake is computed
 

@@ -15,7 +15,7 @@ from layouts import on_every_layout
 from published import in_our_layout, leaf_paths
 
 from gan_jax import losses
-from gan_jax.game.core import StepContext, Turn, gradients
+from gan_jax.game.core import Clock, StepContext, Turn, gradients
 from gan_jax.game.kinds.cycle import cycle_gan, draw_from_pool, new_pool
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.losses import regularizers
@@ -194,7 +194,7 @@ def test_a_step_is_that_of_the_published_model():
     paths[theirs] = leaf_paths(net, (1, 16, 16, 3), names)
     leaves = {path: in_our_layout(arrays[prefix + n], path) for n, path in paths[theirs].items()}
     params[name] = unflatten_dict(leaves)
-  context = StepContext(jax.random.key(0), jnp.int32(0), None)
+  context = StepContext(jax.random.key(0), Clock(), None)
   step = jax.jit(functools.partial(gradients, game.players))
   grads, (_, metrics) = step(params, {name: {} for name in params}, batch, context)
 

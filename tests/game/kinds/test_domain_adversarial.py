@@ -9,8 +9,10 @@ import optax
 import pytest
 from flax import linen as nn
 
+from gan_jax.game.core import Clock
 from gan_jax.game.kinds.domain_adversarial import domain_adversarial
 from gan_jax.game.play import init, play_round, sample
+from gan_jax.game.schedules import by_rounds
 from gan_jax.run.config import default_config
 from gan_jax.run.config.sections.kinds.domain_adversarial import _rising
 from gan_jax.run.experiment import build
@@ -94,9 +96,11 @@ def test_there_is_nothing_to_sample():
 def test_the_weight_rises_as_published():
   at = _rising(2.0, 100)
   expected = [2 * (2 / (1 + np.exp(-10 * p)) - 1) for p in (0, 0.1, 1, 1)]
-  np.testing.assert_allclose([at(jnp.int32(r)) for r in (0, 10, 100, 300)], expected, rtol=1e-5)
-  falling = optax.linear_schedule(1.0, 0.0, 100)
-  np.testing.assert_allclose(_rising(falling, 100)(jnp.int32(50)), 0.5, rtol=0.02)
+  np.testing.assert_allclose(
+    [at(Clock(jnp.int32(r))) for r in (0, 10, 100, 300)], expected, rtol=1e-5
+  )
+  falling = by_rounds(optax.linear_schedule(1.0, 0.0, 100))
+  np.testing.assert_allclose(_rising(falling, 100)(Clock(jnp.int32(50))), 0.5, rtol=0.02)
 
 
 def test_wrong_arguments_are_refused():

@@ -10,6 +10,7 @@ from flax import linen as nn
 from gan_jax import losses
 from gan_jax.game.kinds.info import Codes, info_gan
 from gan_jax.game.play import init, play_round, sample
+from gan_jax.game.views import packing
 from gan_jax.nets import AuxiliaryMLPDiscriminator, MLPDiscriminator, MLPEncoder, MLPGenerator
 
 CODES = Codes(3, (4, 2), 2)
@@ -102,7 +103,7 @@ def test_wrong_arguments_are_refused():
   with pytest.raises(ValueError, match="weights are .*categorical and continuous"):
     make(weights={"categorical": 1.0})
   with pytest.raises(ValueError, match="packing = 2, and encoders"):
-    make(packing=2)
+    make(views=(packing(2),))
   game = make(MLPEncoder(5))
   with pytest.raises(ValueError, match=r"expected \[16, 8\]"):
     play_round(game, init(game, jax.random.key(0), batch(16)), batch(16))

@@ -10,6 +10,7 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.data import RING8
+from gan_jax.game.core import Clock
 from gan_jax.game.kinds import monitors
 from gan_jax.losses.objectives import Match
 
@@ -108,7 +109,7 @@ def saw(logits):
   """Makes a match of which only fake logits matter."""
   b = jnp.asarray(logits)
   empty = {"generator": {}, "discriminator": {}}
-  return Match(b, b, jnp.zeros_like(b), b, None, None, b, empty, b, jnp.zeros(()))
+  return Match(b, b, jnp.zeros_like(b), b, None, None, b, empty, b, Clock())
 
 
 @pytest.mark.parametrize("logit", [-12.0, -3.0, 0.0, 3.0])
@@ -134,7 +135,7 @@ def test_monitors_see_the_first_examples_of_the_global_batch_on_every_layout(mon
 
   def look(x, axis_name=None):
     logits = x[0, :, 0]
-    match = Match(x[0], x[1], logits, logits, None, None, x[2], {}, x, jnp.zeros(()), axis_name)
+    match = Match(x[0], x[1], logits, logits, None, None, x[2], {}, x, Clock(), axis_name)
     match = match._replace(params={"discriminator": jnp.ones(3), "generator": jnp.ones(3)})
     found = monitors.of_discriminator(match, monitors.UNMEASURED)[0]
     found |= monitors.of_generator(losses.relativistic_average, match)
@@ -163,7 +164,7 @@ def test_comparisons_are_made_every_ten_rounds_and_repeated_between():
   match = saw([1.0] * 16)._replace(real=x, latents=x)
   look = jax.jit(
     lambda fake, round, memory: monitors.of_discriminator(
-      match._replace(fake=fake, round=round), memory
+      match._replace(fake=fake, clock=Clock(round)), memory
     )
   )
   memory = monitors.UNMEASURED

@@ -11,7 +11,7 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import losses
-from gan_jax.game.core import minibatches
+from gan_jax.game.core import Clock, minibatches
 from gan_jax.game.kinds.monitors import discriminator_metrics
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
@@ -19,6 +19,7 @@ from gan_jax.game.latents import normal, truncated, uniform
 from gan_jax.game.optimizers import clip_weights
 from gan_jax.game.play import init, networks, play_round, sample
 from gan_jax.game.schedules import decay, half_life, ramped_decay
+from gan_jax.game.views import packing
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match
 
@@ -251,7 +252,7 @@ def test_packing_stacks_examples_on_the_channel_axis():
       seen.append(x)
       return nn.Dense(1)(x)[:, 0]
 
-  game = make(discriminator=Seeing(), packing=4)
+  game = make(discriminator=Seeing(), views=(packing(4),))
   data = batch(1)
   state = init(game, jax.random.key(0), data)
   seen.clear()
@@ -261,10 +262,8 @@ def test_packing_stacks_examples_on_the_channel_axis():
 
 
 def test_packing_of_images_keeps_rows_and_columns():
-  from gan_jax.game.kinds.two_player import _pack
-
   x = jnp.arange(4 * 2 * 3 * 1.0).reshape(4, 2, 3, 1)
-  packed = _pack(x, 2)
+  packed = packing(2).apply(x, None, Clock(), ())
   assert packed.shape == (2, 2, 3, 2)
   np.testing.assert_array_equal(packed[1, ..., 0], x[2, ..., 0])
   np.testing.assert_array_equal(packed[1, ..., 1], x[3, ..., 0])
@@ -282,7 +281,7 @@ def test_averages_start_as_a_copy_and_hold_parameters_and_statistics(kind):
   first, _ = step(start, data)
   second, _ = step(first, data)
   shares = (0.0, 1 / 3, 2 / 3) if kind.corrected else (0.25, 0.25, 0.5)
-  if float(kind.rate(jnp.zeros(()), BATCH)) == pytest.approx(0.1):  # (1 + n) / (10 + n)
+  if float(kind.rate(Clock(), BATCH)) == pytest.approx(0.1):  # (1 + n) / (10 + n)
     shares = (0.1 * 2 / 11, 0.9 * 2 / 11, 9 / 11)
   mix = lambda *x: sum(share * part for share, part in zip(shares, x, strict=True))
   expected = jax.tree.map(mix, *map(now, (start, first, second)))
@@ -294,11 +293,11 @@ def test_averages_start_as_a_copy_and_hold_parameters_and_statistics(kind):
 
 
 def test_half_life_halves():
-  assert float(half_life(1000).rate(jnp.asarray(0.0), 1000)) == pytest.approx(0.5)
-  assert float(half_life(1000).rate(jnp.asarray(0.0), 500)) == pytest.approx(0.5**0.5)
-  assert float(half_life(0).rate(jnp.asarray(1e6), 64)) == 0  # copies
-  assert float(half_life(1000, ramp_up=0.05).rate(jnp.asarray(2000.0), 100)) == pytest.approx(0.5)
-  assert float(half_life(1000, ramp_up=0.05).rate(jnp.asarray(0.0), 100)) == 0
+  assert float(half_life(1000).rate(Clock(images=0), 1000)) == pytest.approx(0.5)
+  assert float(half_life(1000).rate(Clock(images=0), 500)) == pytest.approx(0.5**0.5)
+  assert float(half_life(0).rate(Clock(images=1000000), 64)) == 0  # copies
+  assert float(half_life(1000, ramp_up=0.05).rate(Clock(images=2000), 100)) == pytest.approx(0.5)
+  assert float(half_life(1000, ramp_up=0.05).rate(Clock(images=0), 100)) == 0
 
 
 def test_clip_weights_bounds_what_is_left_after_the_update():
@@ -339,7 +338,7 @@ def test_clip_weights_is_passed_by_no_rounding(bound, dtype):
 
 
 def test_scheduled_weight_and_memory_reach_the_game():
-  schedule = lambda t: jnp.where(t < 2, 0.0, 1.0)
+  schedule = lambda clock: jnp.where(clock.round < 2, 0.0, 1.0)
   game = make(
     regularizers={"r1": (schedule, regularizers.r1), "lecam": (0.1, regularizers.lecam())}
   )
@@ -397,9 +396,9 @@ def test_what_is_shown_of_the_discriminator_means_something_for_the_loss(name):
 
 def test_combinations_without_meaning_are_refused():
   with pytest.raises(ValueError, match="packing = 2.*conditional"):
-    make(packing=2, conditional=True)
+    make(views=(packing(2),), conditional=True)
   with pytest.raises(ValueError, match="multiple of it, got 16"):
-    play(make(packing=3))
+    play(make(views=(packing(3),)))
   with pytest.raises(ValueError, match="k >= 1"):
     alternating(0)
   with pytest.raises(ValueError, match=r"in \[0, 1\)"):

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
-from gan_jax.game.core import Decay
+from gan_jax.game.core import Clock, Decay
 from gan_jax.game.optimizers import clip_weights, lookahead
-from gan_jax.game.schedules import decay, half_life, ramped_decay
+from gan_jax.game.schedules import Schedule, by_images, by_rounds, decay, half_life, ramped_decay
 from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.sections.key import (
   Key,
@@ -53,6 +53,7 @@ SCHEDULES = {
     "warmup_cosine_decay_schedule",
   )
 }
+UNITS = {"rounds": by_rounds, "images": by_images}  # that a schedule counts
 EXTRA_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
 MEANINGS = {
   "learning_rate": "step size; a number or a schedule",
@@ -118,16 +119,16 @@ def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ConfigD
 
 
 def schedule(name: str, **options: Any) -> ConfigDict:
-  """Builds the config of a number that changes over rounds: one of `SCHEDULES`, optax's options."""
+  """Builds the config of a number that changes: one of `SCHEDULES`, optax's options, and `unit`."""
   lookup(SCHEDULES, name, "schedule")
   return ConfigDict({"schedule": name, **options})
 
 
 def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTransformation:
-  """Builds an optimizer whose schedules count rounds, of which each has so many of its moves.
+  """Builds an optimizer whose schedules count rounds or images, and not its own moves.
 
   Its state is the same whether a number is fixed or scheduled, so that a run may go on with the
-  other: schedules are functions of the round that `game.update` tells it, and remember nothing.
+  other: schedules are functions of the clock that `game.update` tells it, and remember nothing.
 
   Args:
     options: the complete section.
@@ -158,7 +159,7 @@ def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTra
 
 
 def number(value: Any) -> Any:
-  """Returns a number as it is, and the function of the round that a schedule names.
+  """Returns a number as it is, and the function of the clock that a schedule names.
 
   Raises:
     ValueError: for an unknown schedule, or one that lacks an option.
@@ -166,11 +167,13 @@ def number(value: Any) -> Any:
   if not is_schedule(value):
     return value
   options = dict(value)
-  name = options.pop("schedule")
+  name, unit = options.pop("schedule"), options.pop("unit", "rounds")
   try:
     factory = lookup(SCHEDULES, name, "schedule")
-    check_known(options, inspect.signature(factory).parameters, f"options of schedule {name!r}")
-    return factory(**options)
+    known = ("unit", *inspect.signature(factory).parameters)
+    check_known(options, known, f"options of schedule {name!r}")
+    counted = lookup(UNITS, unit, "unit")
+    return counted(factory(**options))
   except (TypeError, ValueError) as error:  # such as an option without a default, left out
     raise ValueError(f"{error}; a whole schedule is {SCHEDULE}") from error
 
@@ -189,19 +192,19 @@ def _bounded(optimizer: optax.GradientTransformation, bound: float) -> optax.Gra
 def _scheduled(
   factory: Callable[..., optax.GradientTransformation],
   fixed: Mapping[str, Any],
-  moving: Mapping[str, Callable[[Any], Any]],
+  moving: Mapping[str, Schedule],
 ) -> optax.GradientTransformationExtraArgs:
   """Builds an optimizer anew in each update, with the numbers of its round."""
 
-  def at(round: Any) -> optax.GradientTransformation:
-    values = {key: jnp.asarray(value(round), jnp.float32) for key, value in moving.items()}
+  def at(clock: Clock) -> optax.GradientTransformation:
+    values = {key: jnp.asarray(value(clock), jnp.float32) for key, value in moving.items()}
     return factory(**fixed, **values)
 
-  def update(updates: Any, state: Any, params: Any = None, *, round: Any, **more: Any) -> Any:
+  def update(updates: Any, state: Any, params: Any = None, *, clock: Clock, **more: Any) -> Any:
     del more
-    return at(round).update(updates, state, params)
+    return at(clock).update(updates, state, params)
 
-  return optax.GradientTransformationExtraArgs(lambda params: at(0).init(params), update)
+  return optax.GradientTransformationExtraArgs(lambda params: at(Clock()).init(params), update)
 
 
 def free_numbers(section: Mapping[str, Any]) -> dict[str, float]:

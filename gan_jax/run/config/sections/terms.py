@@ -6,8 +6,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
+from gan_jax.game.schedules import Weight
 from gan_jax.losses import consistency, regularizers
-from gan_jax.losses.objectives import TermLike, Weight, every
+from gan_jax.losses.objectives import TermLike, every
 from gan_jax.run.config.sections import optimizers
 from gan_jax.run.config.sections.key import Key, Keys, argument_docs, defaults, naming, weights
 

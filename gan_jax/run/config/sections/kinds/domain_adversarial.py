@@ -1,14 +1,13 @@
 """DANN, adaptation to another domain: every choice in it, by name."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
-from gan_jax.game.core import Game
+from gan_jax.game.core import Clock, Game
 from gan_jax.game.kinds.domain_adversarial import OWNS, domain_adversarial
+from gan_jax.game.schedules import Schedule, Weight, value_at
 from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, at_least, naming, weights
 
@@ -59,14 +58,12 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   )
 
 
-def _rising(
-  weight: float | Callable[[jax.Array], jax.Array], rounds: int
-) -> Callable[[jax.Array], jax.Array]:
+def _rising(weight: Weight, rounds: int) -> Schedule:
   """Builds the published rise, 2 / (1 + exp(-10 p)) - 1 times the weight, p from 0 to 1."""
 
-  def at(round: jax.Array) -> jax.Array:
-    p = jnp.minimum(round / rounds, 1.0)
+  def at(clock: Clock) -> jax.Array:
+    p = jnp.minimum(clock.round / rounds, 1.0)
     rise = 2 * jax.nn.sigmoid(STEEPNESS * p) - 1
-    return rise * (weight(round) if callable(weight) else weight)
+    return rise * value_at(weight, clock)
 
   return at

@@ -13,7 +13,9 @@ from gan_jax.game.core import Game, Turn
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, normal, truncate_normal, truncated, uniform
-from gan_jax.losses.objectives import TermLike, Weight
+from gan_jax.game.schedules import Weight
+from gan_jax.game.views import Views, gaussian_noise, packing
+from gan_jax.losses.objectives import TermLike
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
   Key,
@@ -135,7 +137,7 @@ def build_with(
   """
   given = arguments(loss, config, example)
   given["generator_regularizers"] |= generator_terms or {}
-  return two_player(packing=config.packing, **latents(config), **given)
+  return two_player(**latents(config), **given)
 
 
 def latents(config: ConfigDict) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
     example: shape, classes and pixel range of the data.
 
   Returns:
-    The arguments by name: all but the latents and the packing.
+    The arguments by name: all but the latents.
 
   Raises:
     ValueError: for an unknown name or a value out of range.
@@ -180,8 +182,6 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
     )
   with naming("config.discriminator"):
     discriminator = networks.build_network(config.discriminator, num_classes=example.num_classes)
-  with naming("config.instance_noise.std"):
-    noise = optimizers.number(config.instance_noise.std)
   return {
     "generator": generator,
     "discriminator": discriminator,
@@ -190,7 +190,7 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
     "averages": optimizers.build_averages(config.average, "generator"),
     "conditional": config.conditional,
     "joint": config.joint,
-    "instance_noise": noise,
+    "views": _views(config),
     **players(config, example),
   }
 
@@ -207,6 +207,17 @@ def players(config: ConfigDict, example: Example) -> dict[str, Any]:
     "turns": _turns(config),
     "remat": config.remat,
   }
+
+
+def _views(config: ConfigDict) -> Views:
+  """Builds what the discriminator sees of examples: with noise, and packed."""
+  with naming("config.instance_noise.std"):
+    std = optimizers.number(config.instance_noise.std)
+    is_off = isinstance(std, int | float) and not std
+    noise = () if is_off else (gaussian_noise(std),)
+  m = config.get("packing", 1)  # of some kinds of game there is none
+  # Noise before packing: each example has its own, in a pack as well.
+  return noise if m == 1 else (*noise, packing(m))
 
 
 def _turns(config: ConfigDict) -> tuple[Turn, ...]:

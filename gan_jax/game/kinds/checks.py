@@ -1,0 +1,183 @@
+"""Checks of the arguments and the batches of a game of a generator and a discriminator."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gan_jax.checks import shown, takes
+from gan_jax.game.core import Batch, Decay
+from gan_jax.game.random import Microbatch
+from gan_jax.game.schedules import is_weight
+from gan_jax.game.views import View, Views
+
+# Names of metrics and memory of players, which terms cannot have.
+TAKEN = {"adversarial", "loss", "gradient_norm", "D_fake", "observed"}
+
+
+def check_network(name: str, net: Any, given: str, conditional: bool) -> None:
+  """Checks that a network is one, is called as such, and takes labels if there are any."""
+  if not isinstance(net, nn.Module):
+    hint = f"make one of it, {net.__name__}(...)" if isinstance(net, type) else "expected a module"
+    raise ValueError(f"{name} is {shown(net)}: {hint} of flax.linen")
+  if not takes(type(net).__call__, net, given, "y", train=True):
+    raise ValueError(
+      f"{name} is called as net({given}, y, train=...), which {type(net).__name__}.__call__ does "
+      "not take"
+    )
+  if conditional and getattr(net, "num_classes", 0) is None:
+    raise ValueError(
+      f"conditional is set, and the {name} has num_classes = None and would ignore labels: give it "
+      "the number of classes, or leave conditional out"
+    )
+
+
+def check_not_exchanged(
+  generator: nn.Module, discriminator: nn.Module, z: jax.Array, x: jax.Array, y: Any
+) -> None:
+  """Checks that the generator does not make logits while the discriminator makes examples."""
+  output = lambda net, x: net.init_with_output(jax.random.key(0), x, y, train=False)[0]
+  try:
+    fake = jax.eval_shape(lambda: output(discriminator, z))
+    logits = jax.eval_shape(lambda: output(generator, x))
+  except Exception:  # whatever a network raises of what it is not for
+    return
+  if fake.shape == x.shape and logits.shape == x.shape[:1]:
+    raise ValueError(
+      "the two networks look exchanged: the generator makes logits, the discriminator examples; "
+      "call two_player(generator, discriminator, ...)"
+    )
+
+
+def check_optimizers(optimizers: Any) -> None:
+  """Checks that both players have an optimizer."""
+  expected = {"discriminator", "generator"}
+  if not isinstance(optimizers, Mapping) or set(optimizers) != expected:
+    given = sorted(optimizers) if isinstance(optimizers, Mapping) else shown(optimizers)
+    raise ValueError(
+      f'optimizers are {given}: expected {{"discriminator": ..., "generator": ...}}, such as '
+      "optax.adam(2e-4, b1=0.5) each"
+    )
+  for name, optimizer in optimizers.items():
+    methods = hasattr(optimizer, "init") and hasattr(optimizer, "update")
+    if isinstance(optimizer, type) or not methods:
+      raise ValueError(
+        f"the optimizer of the {name} is {shown(optimizer)}: expected one of optax, such as "
+        "optax.adam(2e-4, b1=0.5)"
+      )
+
+
+def check_latent(latent: Any) -> None:
+  """Checks that a prior makes one latent of each key."""
+  try:
+    z = jax.eval_shape(lambda: latent(jax.random.split(jax.random.key(0), 2)))
+    fits = all(leaf.shape[:1] == (2,) for leaf in jax.tree.leaves(z))
+  except Exception as error:  # whatever a function raises that was not meant to be given keys
+    raise ValueError(_no_latent(latent)) from error
+  if not fits:
+    raise ValueError(_no_latent(latent))
+
+
+def _no_latent(latent: Any) -> str:
+  return (
+    f"latent is {shown(latent)}: expected a function of keys [n] to z [n, d], such as "
+    "latents.normal(64)"
+  )
+
+
+def check_terms(kind: str, terms: Any) -> None:
+  """Checks the names of terms, and that no weight is negative; `minimise` checks the rest."""
+  if not isinstance(terms, Mapping | None):
+    raise ValueError(f'{kind} are {shown(terms)}: expected {{"name": (weight, term)}}')
+  if taken := TAKEN & set(terms or ()):
+    raise ValueError(f"{kind} have a term {min(taken)!r}, a name that is taken: choose another")
+  for name, pair in (terms or {}).items():
+    weight = pair[0] if isinstance(pair, tuple | list) and pair else None
+    if is_weight(weight) and not is_weight(weight, least=0):
+      raise ValueError(
+        f"the weight of {name!r} among {kind} is {shown(weight)}: expected a number >= 0; a term "
+        "that is to be maximised has the sign itself"
+      )
+
+
+def check_averages(averages: Any) -> None:
+  """Checks that averages are decays, by network."""
+  if not isinstance(averages, Mapping | None):
+    raise ValueError(
+      f'averages are {shown(averages)}: expected them by network, {{"generator": decay(0.999)}}'
+    )
+  for name, decay in (averages or {}).items():
+    if not isinstance(decay, Decay):
+      raise ValueError(
+        f"the average of {name!r} is {shown(decay)}: expected a decay: schedules.decay(0.999)"
+      )
+
+
+def check_views(views: Any, conditional: bool, encoders: Any) -> None:
+  """Checks that these are views, and that no pack has several labels or codes."""
+  of_views = isinstance(views, tuple | list) and all(isinstance(view, View) for view in views)
+  if not of_views:
+    raise ValueError(
+      f"views are {shown(views)}: expected a tuple of them, such as (views.gaussian_noise(0.1),)"
+    )
+  m = _pack(views)
+  if m > 1 and conditional:
+    raise ValueError(
+      f"packing = {m}: expected m = 1 for a conditional game, where the packed examples would "
+      f"have {m} different labels"
+    )
+  if m > 1 and encoders:
+    raise ValueError(f"packing = {m}, and encoders take one example: leave one of them out")
+
+
+def check_batch(batch: Batch, conditional: bool) -> None:
+  """Checks that x are floats and y integers: levels or one-hot labels would pass in silence."""
+  needed = ("x", "y") if conditional else ("x",)
+  if missing := set(needed) - set(batch):
+    why = ", the labels of a conditional game" if missing == {"y"} else ""
+    raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too{why}")
+  for name in needed:
+    if not hasattr(batch[name], "dtype"):
+      raise ValueError(f"batch[{name!r}] is {shown(batch[name])}: expected one array")
+  x = batch["x"]
+  if not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(f"batch['x'] is {shown(x)}: expected floats, such as data.to_float(x)")
+  y = batch["y"] if conditional else None
+  if y is not None and not (jnp.issubdtype(y.dtype, jnp.integer) and y.ndim == 1):
+    raise ValueError(f"batch['y'] is {shown(y)}: expected classes as integers, one an example")
+
+
+def check_microbatches(views: Views, microbatch: Microbatch) -> None:
+  """Checks that microbatches take no packs apart."""
+  if microbatch.count > 1 and (m := _pack(views)) > 1:
+    raise ValueError(
+      f"packing = {m} shows consecutive examples together, and microbatches take them apart: set "
+      "one of them to 1"
+    )
+
+
+def _pack(views: Views) -> int:
+  """Counts the examples that become one."""
+  return math.prod(view.pack for view in views)
+
+
+def check_fakes(fake: Any, real: jax.Array) -> None:
+  """Checks that fakes have the shape of the data."""
+  if jnp.shape(fake) != real.shape:
+    raise ValueError(
+      f"the generator makes examples {jnp.shape(fake)[1:]}, the data has {real.shape[1:]}; "
+      "set the generator's shape to the data's"
+    )
+
+
+def check_logits(logits: Any, x: jax.Array) -> None:
+  """Checks that the discriminator returns logits for each example; [B, 1] is taken for a slip."""
+  shape = getattr(logits, "shape", ())
+  if shape[:1] != x.shape[:1] or shape[1:] == (1,):
+    raise ValueError(
+      f"the discriminator returns {shown(logits)} for {x.shape[0]} examples: expected logits "
+      f"[{x.shape[0]}], or [{x.shape[0]}, ...] of patches; of [B, 1] take [:, 0]"
+    )

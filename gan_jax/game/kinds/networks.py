@@ -1,0 +1,119 @@
+"""The networks of a generator and a discriminator: how they start, and how a move applies them."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from gan_jax.game.core import Batch, Carried, Clock, Params, PyTree, StepContext
+from gan_jax.game.forward import split_variables, train_network
+from gan_jax.game.kinds import checks
+from gan_jax.game.latents import Latent
+from gan_jax.game.random import example_keys, named_key
+from gan_jax.game.views import Views, first_inside, look, memory_of
+
+Outputs = dict[str, jax.Array]  # of a discriminator, by name
+FEATURES = "features"  # that of its outputs which encoders are called with
+
+
+class Networks(NamedTuple):
+  """The networks of a two-player game and how they are called; see `two_player`."""
+
+  generator: nn.Module
+  discriminator: nn.Module
+  latent: Latent
+  conditional: bool
+  views: Views
+  joint: bool
+  encoders: Mapping[str, nn.Module]
+  remat: bool
+
+
+def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+  """Initialises parameters and statistics for the shapes of a minibatch."""
+  checks.check_batch(batch, nets.conditional)
+  z_key, g_key, d_key = jax.random.split(key, 3)
+  # Shapes alone: where networks start depends on the seed, and on no data.
+  x = jnp.zeros(batch["x"].shape)
+  y = jnp.zeros(batch["y"].shape, jnp.int32) if nets.conditional else None
+  z = nets.latent(example_keys(z_key, batch["x"].shape[0]))
+  try:
+    fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)
+    checks.check_fakes(fake, x)
+  except Exception:
+    checks.check_not_exchanged(nets.generator, nets.discriminator, z, x, y)
+    raise
+  context = StepContext(key, Clock(), None)
+  seen = jax.eval_shape(lambda: look(nets.views, x, "real", memory_of(nets.views)[0], context))
+  x = jnp.zeros(seen.shape)
+  out, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
+  outputs = _named(out)
+  checks.check_logits(outputs.get("logits"), x)
+  initial = {"generator": generator, "discriminator": discriminator}
+  for name, net in nets.encoders.items():
+    features = outputs.get(FEATURES, x)
+    initial[name] = net.init(named_key(key, name), features, y, train=False)
+  return split_variables(initial)
+
+
+class Move(NamedTuple):
+  """The networks of one move, each applied with its parameters, its labels and its draws."""
+
+  nets: Networks
+  params: Params
+  carried: Carried
+  labels: jax.Array | None
+  context: StepContext
+
+  def apply(self, name: str, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
+    of = {"generator": self.nets.generator, "discriminator": self.nets.discriminator}
+    net = {**of, **self.nets.encoders}[name]
+    remat, params = self.nets.remat, self.params[name]
+    return train_network(net, name, params, stats, x, y, key, self.context, remat)
+
+  def pack(self, x: jax.Array, kind: str) -> jax.Array:
+    """Applies the views up to the last that packs: what is an example to penalties."""
+    views = self.nets.views
+    return look(views, x, kind, self.carried, self.context, slice(first_inside(views)))
+
+  def look(self, x: jax.Array, kind: str) -> jax.Array:
+    """Applies the views that follow: what the discriminator sees of it."""
+    views = self.nets.views
+    return look(views, x, kind, self.carried, self.context, slice(first_inside(views), None))
+
+  def generate(self, z: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
+    """Computes fakes, as penalties see them, and the generator's new statistics."""
+    x, new_stats = self.apply("generator", self.carried["generator"], z, self.labels, key)
+    return self.pack(x.astype(jnp.float32), "fake"), new_stats
+
+  def discriminate(
+    self, seen: jax.Array, y: Any, stats: PyTree, key: jax.Array
+  ) -> tuple[Outputs, PyTree]:
+    """Computes the discriminator's outputs by name, and its new statistics."""
+    out, new_stats = self.apply("discriminator", stats, seen, y, key)
+    outputs = _named(out)
+    checks.check_logits(outputs.get("logits"), seen)
+    # Losses and penalties are in float32, whatever dtype the network computes in.
+    return jax.tree.map(lambda x: x.astype(jnp.float32), outputs), new_stats
+
+  def discriminate_both(
+    self, seen: tuple[jax.Array, jax.Array], keys: tuple[jax.Array, jax.Array]
+  ) -> tuple[tuple[Outputs, Outputs], PyTree]:
+    """Computes the outputs for real examples and for fakes, and the new statistics."""
+    y, stats = self.labels, self.carried["discriminator"]
+    if self.nets.joint:
+      both_y = None if y is None else jnp.concatenate([y, y])
+      both, stats = self.discriminate(jnp.concatenate(seen), both_y, stats, keys[0])
+      real, fake = ({k: jnp.split(x, 2)[i] for k, x in both.items()} for i in (0, 1))
+      return (real, fake), stats
+    # Running statistics move twice, by real examples and then by fakes.
+    real, stats = self.discriminate(seen[0], y, stats, keys[0])
+    fake, stats = self.discriminate(seen[1], y, stats, keys[1])
+    return (real, fake), stats
+
+
+def _named(out: Any) -> Outputs:
+  """Returns the outputs of a discriminator by name."""
+  return dict(out) if isinstance(out, Mapping) else {"logits": out}
