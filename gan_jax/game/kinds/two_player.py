@@ -196,7 +196,7 @@ def _init(nets: _Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carrie
   z_key, g_key, d_key = jax.random.split(key, 3)
   # Shapes alone: where networks start depends on the seed, and on no data.
   x = _pack(jnp.zeros(batch["x"].shape), nets.packing)
-  y = jnp.zeros(batch["y"].shape, jnp.int32) if nets.conditional else None
+  y = jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), nets.labels(batch))
   z = nets.latent(example_keys(z_key, batch["x"].shape[0]))
   try:
     fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)
@@ -445,8 +445,13 @@ def _check_batch(nets: _Networks, batch: Batch) -> None:
   if not jnp.issubdtype(x.dtype, jnp.floating):
     raise ValueError(f"batch['x'] is {shown(x)}: expected floats, such as data.to_float(x)")
   y = batch["y"] if nets.conditional else None
-  if y is not None and not (jnp.issubdtype(y.dtype, jnp.integer) and y.ndim == 1):
-    raise ValueError(f"batch['y'] is {shown(y)}: expected classes as integers, one an example")
+  if y is None:
+    return
+  if (y.ndim, jnp.issubdtype(y.dtype, jnp.integer)) not in ((1, True), (2, False)):
+    raise ValueError(
+      f"batch['y'] is {shown(y)}: expected classes as integers, one an example, or vectors of"
+      " floats"
+    )
 
 
 def _check_fakes(fake: Any, real: jax.Array) -> None:

@@ -162,7 +162,7 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
   Raises:
     ValueError: for an unknown name or a value out of range.
   """
-  if config.conditional and example.num_classes is None:
+  if config.conditional and example.condition_size is None:
     raise ValueError(
       f"config.conditional is set, but {config.data!r} has no labels; "
       "use data with labels or --config.conditional=False"
@@ -174,10 +174,10 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
       built[player] = optimizers.build_optimizer(config.optimizers[player], moves)
   with naming("config.generator"):
     generator = networks.build_network(
-      config.generator, num_classes=example.num_classes, shape=example.shape
+      config.generator, num_classes=example.condition_size, shape=example.shape
     )
   with naming("config.discriminator"):
-    discriminator = networks.build_network(config.discriminator, num_classes=example.num_classes)
+    discriminator = networks.build_network(config.discriminator, num_classes=example.condition_size)
   with naming("config.instance_noise.std"):
     noise = optimizers.number(config.instance_noise.std)
   return {
