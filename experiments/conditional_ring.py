@@ -15,7 +15,7 @@ from gan_jax.data.source import Options, Source, table
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.config.register import register
 
-ROUNDS = 6000
+ROUNDS = 10_000
 ANGLES = 2 * np.pi * np.arange(120) / 120
 STD, EACH = 0.02, 10
 
@@ -37,17 +37,17 @@ def get_config() -> ConfigDict:
   config.data = "circle"
   config.conditional = True
   config.condition.name = "vector"
-  config.batch_size = 128
+  config.batch_size = 256
   config.rounds = ROUNDS
   config.rounds_per_call = 100
 
   config.latent = {"name": "normal", "dim": 2}
-  config.generator = network("mlp_generator", hidden=(100, 100, 100))
-  config.discriminator = network("mlp_discriminator", hidden=(100, 100, 100))
+  config.generator = network("mlp_generator", hidden=(128, 128, 128))
+  config.discriminator = network("mlp_discriminator", hidden=(128, 128, 128))
   config.loss = "non_saturating"
   config.regularizers.r1 = 0.1
   for player in ("discriminator", "generator"):
-    falling = schedule("cosine_decay_schedule", init_value=1e-3, decay_steps=ROUNDS)
+    falling = schedule("cosine_decay_schedule", init_value=2e-3, decay_steps=ROUNDS)
     config.optimizers[player] = optimizer("adam", learning_rate=falling, b1=0.0, b2=0.99)
   config.average.decay = 0.995
 

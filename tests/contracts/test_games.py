@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kinds import KINDS
+from kinds import KINDS, VARIANTS
 from layouts import on_every_layout
 
 from gan_jax.game.core import minibatches
@@ -19,12 +19,13 @@ from gan_jax.run.results.folder import load
 from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training.train import fit
 
-each = pytest.mark.parametrize("kind", KINDS)
+CONFIGS = KINDS | VARIANTS
+each = pytest.mark.parametrize("kind", CONFIGS)
 
 
 @functools.cache
 def experiment(kind):
-  return build(KINDS[kind]())
+  return build(CONFIGS[kind]())
 
 
 @functools.cache
@@ -93,7 +94,7 @@ def test_a_run_goes_on_bit_for_bit_and_is_sampled_and_scored(kind, tmp_path, gan
   """Two rounds and two more are four; the commands know the run."""
   whole, parts = tmp_path / "whole", tmp_path / "parts"
   fit(experiment(kind), whole)
-  config = KINDS[kind]()
+  config = CONFIGS[kind]()
   config.rounds = 2
   fit(build(config), parts)
   fit(experiment(kind), parts)
