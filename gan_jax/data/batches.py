@@ -92,7 +92,8 @@ class Batches:
 
   def spec(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Describes finished global batches with these leading sizes, by shape and dtype."""
-    example = Example(self.shape, self.source.num_classes, None)
+    source = self.source
+    example = Example(self.shape, source.num_classes, None, condition_dim=source.condition_dim)
     return example.batch(*sizes, self.batch_size)
 
   @property

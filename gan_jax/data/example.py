@@ -18,11 +18,12 @@ class Example(NamedTuple):
 
   Attributes:
     shape: shape of one example.
-    num_classes: number of classes of a conditional game; None of an unconditional one.
+    num_classes: number of classes of a game conditional on labels; None of another.
     pixel_range: range that values are scaled to; None of points, which are not.
     class_names: [num_classes]; None if classes are called by their numbers.
     domains: names of the kinds of examples of which a batch has as many each; () for one kind.
     scale: how the data store their values.
+    condition_dim: entries of the vectors of a game conditional on these; None of another.
   """
 
   shape: tuple[int, ...]
@@ -31,6 +32,12 @@ class Example(NamedTuple):
   class_names: tuple[str, ...] | None = None
   domains: tuple[str, ...] = ()
   scale: Scale = UINT8
+  condition_dim: int | None = None
+
+  @property
+  def condition_size(self) -> int | None:
+    """Entries of what the networks see of a label: classes, or those of a vector; None of none."""
+    return self.condition_dim if self.num_classes is None else self.num_classes
 
   @property
   def kind(self) -> str:
@@ -59,12 +66,20 @@ class Example(NamedTuple):
     """Name of each class; () of an unconditional game."""
     return self.class_names or numbers(self.num_classes or 0)
 
-  def class_places(self, names: Sequence[str]) -> np.ndarray:
-    """Returns the places of classes named by name, or by number where names are none: int [m].
+  def labels(self, names: Sequence[str]) -> np.ndarray:
+    """Returns labels that are given as text.
+
+    Args:
+      names: names of classes, or their numbers where names are none; vectors as "0.5:1".
+
+    Returns:
+      Places of classes, int [m], or vectors, float32 [m, d].
 
     Raises:
-      ValueError: for a class that there is not.
+      ValueError: for a class that there is not, or a vector of another size.
     """
+    if self.condition_dim is not None:
+      return np.stack([self._vector(name) for name in names])
     if not self.classes:
       raise ValueError(f"labels {', '.join(names)} are of classes, and this run has none")
     places = {name: i for i, name in enumerate(self.classes)}
@@ -74,8 +89,20 @@ class Example(NamedTuple):
       raise ValueError(f"there is no class {unknown[0]!r}: expected some of {listed(self.classes)}")
     return np.array([places[name] for name in names])
 
+  def _vector(self, text: str) -> np.ndarray:
+    try:
+      vector = np.array(text.split(":"), np.float32)
+    except ValueError:
+      vector = np.zeros(0, np.float32)
+    if vector.shape != (self.condition_dim,) or not np.isfinite(vector).all():
+      form = ":".join(["0.5"] * min(self.condition_dim or 1, 3))
+      raise ValueError(f"{text!r} is no vector of {self.condition_dim}: expected such as {form}")
+    return vector
+
   def written(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns arrays of labels [n] for a file: y as in the data, class_names if those are text."""
+    """Returns arrays of labels for a file: y as in the data, class_names if those are text."""
+    if self.condition_dim is not None:
+      return {"y": labels}
     known = values(self.classes)
     named = {"class_names": np.array(self.classes)}
     return {"y": known[labels], **({} if tuple(map(str, known)) == self.classes else named)}
@@ -86,4 +113,6 @@ class Example(NamedTuple):
     spec = dict.fromkeys(self.domains or ("x",), x)
     if self.num_classes is not None:
       spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
+    elif self.condition_dim is not None:
+      spec["y"] = jax.ShapeDtypeStruct((*sizes, self.condition_dim), jnp.float32)
     return spec

@@ -57,22 +57,60 @@ def encode(
   return np.searchsorted(classes, y).astype(np.int32), classes
 
 
+def label_type(given: np.dtype) -> np.dtype:
+  """Returns the type in which networks are given labels: int32 classes, or float32 vectors."""
+  return np.dtype(np.float32 if np.issubdtype(given, np.floating) else np.int32)
+
+
+def vectors(name: str, y: np.ndarray, size: int) -> np.ndarray:
+  """Converts conditions that are numbers, or flags of several classes, to vectors.
+
+  Args:
+    name: what error messages call the data.
+    y: numbers or flags [N] or [N, d], such as angles, attributes or several labels as 0 and 1.
+    size: N.
+
+  Returns:
+    float32 [N, d].
+
+  Raises:
+    ValueError: conditions that do not fit the examples, are no numbers, or are not finite.
+  """
+  if y.dtype.kind not in "biuf" or y.ndim not in (1, 2) or len(y) != size or not y.size:
+    raise ValueError(
+      f"the conditions of {name} are {y.dtype} {list(y.shape)}: expected numbers [{size}] or"
+      f" [{size}, d], a vector for each example; classes are --config.condition.name=labels"
+    )
+  with np.errstate(over="ignore"):  # infinities are looked for
+    y = y.reshape(size, -1).astype(np.float32)
+  if not np.isfinite(y).all():
+    raise ValueError(f"{name} has conditions that are not finite (NaN or infinity)")
+  return y
+
+
 def encode_split(
-  name: str, y: np.ndarray | None, size: int, training: np.ndarray | None
+  name: str,
+  y: np.ndarray | None,
+  size: int,
+  training: np.ndarray | None,
+  condition: str | None = None,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
   """Numbers the labels of a split by the classes of the training split, if both have labels.
 
   Args:
     name, y, size: as for `encode`; None without labels.
     training: labels of the training split, [M] or [M, 1]; None without.
+    condition: "vector" for labels that are vectors and no classes.
 
   Returns:
-    (places among the classes, the classes); (None, None) without labels.
+    (places among the classes, the classes); (None, None) without labels; (vectors, None).
   """
   if (y is None) != (training is None):
     _LOG.warning("%s has labels in one of its splits, and none in another", name)
   if y is None:
     return None, None
+  if condition == "vector":
+    return vectors(name, y, size), None
   if training is None or training is y:
     return encode(name, y, size)
   return encode(name, y, size, encode(name, training, len(training))[1])

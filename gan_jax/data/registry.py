@@ -48,6 +48,7 @@ def load(
   label: str | None = None,
   axes: str | None = None,
   value_range: Range | None = None,
+  condition: str | None = None,
 ) -> Source:
   """Opens a data set by name.
 
@@ -67,16 +68,23 @@ def load(
       "NDHWC" of volumes; None reads those that are certain.
     value_range: (lo, hi) that the ends of the pixel range stand for, of data other than uint8; None
       measures them.
+    condition: "vector" for labels that are numbers, or flags of several classes; None for classes.
 
   Raises:
     NoSplitError: there is no such split.
     ValueError, FileNotFoundError: names what is wrong and what to do.
   """
   options = Options(
-    image_size, channels, data_dir, manual_dir, memory_limit, label, axes, value_range
+    image_size, channels, data_dir, manual_dir, memory_limit, label, axes, value_range, condition
   )
   _check(name, split, options)
-  return _open(name, split, options)
+  source = _open(name, split, options)
+  if condition == "vector" and source.condition_dim is None:
+    raise ValueError(
+      f"{name} has no vectors to condition on: expected numbers y [N] or [N, d] of npz:<file>,"
+      " labels of hdf5:<file>, or a source of your own with a condition_dim"
+    )
+  return source
 
 
 def check_name(name: str) -> None:
@@ -168,6 +176,8 @@ def _check(name: str, split: str, options: Options) -> None:
         f"{option} is for {', '.join(KINDS[of].form for of in kinds)}, not for {name}: leave out"
         f" --config.data_options.{option}"
       )
+  if options.condition not in (None, "labels", "vector"):
+    raise ValueError(f"condition is {options.condition!r}: expected 'labels' or 'vector'")
   if options.axes and options.axes not in AXES:
     raise ValueError(f"axes is {options.axes!r}: expected one of {', '.join(AXES)}")
   if options.value_range and not is_range(options.value_range):

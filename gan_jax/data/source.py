@@ -42,8 +42,9 @@ class Source(NamedTuple):
     shape: of one example: (d,) of a point, (T, C), (H, W, C) or (D, H, W, C).
     size: number of examples N; None means endless.
     num_classes: labels are 0 .. num_classes - 1; None means there are no labels.
-    arrays: {"x": [N, ...], "y": int32 [N]} where the whole table is in memory, else {}. The arrays
-      an endless source draws from, if any.
+    condition_dim: entries of the vectors that are given in the place of labels; None means none.
+    arrays: {"x": [N, ...], "y": int32 [N], or float32 [N, d] of vectors} where the whole table is
+      in memory, else {}. The arrays an endless source draws from, if any.
     read: indices int64 [n] -> {"x": [n, ...], "y": int32 [n]}, on the host; None if endless.
     draw: (arrays, positions uint32 [n], seed) -> the same, traceable; None if finite. The example
       at position p depends on (seed, p) alone.
@@ -60,6 +61,7 @@ class Source(NamedTuple):
   draw: DrawFn | None = None
   class_names: tuple[str, ...] | None = None
   scale: Scale = UINT8
+  condition_dim: int | None = None
 
   @property
   def kind(self) -> str:
@@ -83,6 +85,7 @@ class Options(NamedTuple):
   label: str | None = None
   axes: str | None = None
   value_range: Range | None = None
+  condition: str | None = None
 
   def path(self, name: str) -> pathlib.Path:
     """Resolves a user's path: `~` is the home folder, relative paths start at `data_dir`."""
@@ -104,7 +107,7 @@ def table(
   Args:
     name: name of the data in error messages.
     x: series, images or volumes uint8, uint16 or float32 [N, ..., C], or float32 points [N, d].
-    y: integers [N], or None.
+    y: integers [N]; vectors, float32 [N, d]; or None.
     class_names: names of the classes 0 .. K-1; None means those that occur in y, whose numbers
       become their names.
 
@@ -126,9 +129,11 @@ def labelled(
 ) -> tuple[np.ndarray, Source]:
   """Numbers the labels of a source: (places among its classes, int32 [N]; it, with these classes).
 
-  Arguments and errors are those of `table`.
+  Vectors stay as they are. Arguments and errors are those of `table`.
   """
   assert source.size is not None
+  if y.ndim == 2 and y.dtype == np.float32:
+    return y, source._replace(condition_dim=y.shape[1])
   known = None if class_names is None else np.arange(len(class_names))
   places, classes = encode(source.name, y, source.size, known)
   names = names_of(classes.tolist() if class_names is None else class_names)
@@ -141,7 +146,7 @@ def _rows(arrays: Raw, indices: np.ndarray) -> Raw:
 
 def require_labels(source: Source) -> None:
   """Raises ValueError if the source has no labels, which a conditional game cannot do without."""
-  if source.num_classes is None:
+  if source.num_classes is None and source.condition_dim is None:
     raise ValueError(
       f"{source.name} has no labels, and a conditional game needs them. Use a source with labels"
       " (a folder with one subfolder for each class, an npz file with an array y), or an"
@@ -151,7 +156,7 @@ def require_labels(source: Source) -> None:
 
 def warn_unseen(source: Source) -> None:
   """Warns of classes that a data set declares, and has no example of: nobody can learn them."""
-  if "y" in source.arrays and source.size is not None:
+  if "y" in source.arrays and source.size is not None and source.num_classes:
     absent = sorted({*range(source.num_classes or 0)} - {*source.arrays["y"].tolist()})
     if absent:
       _LOG.warning(
@@ -187,7 +192,11 @@ def first(source: Source, n: int) -> Source:
       " another --config.data_options.examples, 0 for all"
     )
   arrays = {key: value[:n] for key, value in source.arrays.items()}
-  if "y" in arrays and (classes := len(np.unique(arrays["y"]))) < (source.num_classes or 0):
+  if (
+    source.num_classes
+    and "y" in arrays
+    and ((classes := len(np.unique(arrays["y"]))) < source.num_classes)
+  ):
     _LOG.warning(
       "the first %d examples of %s are of %d of its %d classes",
       n,
@@ -219,7 +228,8 @@ def hold_out(source: Source, share: float) -> tuple[Source, Source]:
   if source.size is None:
     raise ValueError(f"{source.name} is endless: draw other examples rather than hold some out")
   order = permute(np.arange(source.size, dtype=np.uint32), source.size, _HOLD_OUT).astype(np.int64)
-  y = source.arrays.get("y", np.zeros(source.size, np.int32))[order]
+  classes = source.arrays.get("y") if source.num_classes else None
+  y = (np.zeros(source.size, np.int32) if classes is None else classes)[order]
   grouped = np.argsort(y, kind="stable")  # class by class, at random within each
   # Rounding must not lose an example: in floats 0.29 * 100 is below 29.
   held = np.diff(np.floor(share * np.arange(source.size + 1) + 1e-9)) > 0
@@ -253,7 +263,8 @@ def take(source: Source, n: int | None = None, seed: int = 0) -> Raw:
       They are independent of the batches that training makes from the same seed.
 
   Returns:
-    {"x": [n, ...] as stored, "y": int32 [n] if there are labels}.
+    {"x": [n, ...] as stored, "y": int32 [n] if there are labels, float32 [n, d] if these are
+    vectors}.
 
   Raises:
     ValueError: n is more than there is, or missing for an endless source.

@@ -132,7 +132,7 @@ def sample(
     state: state of the game.
     key: typed PRNG key.
     n: number of examples.
-    labels: int32 [n], for a conditional game.
+    labels: classes, int32 [n], or vectors, float32 [n, d], of a conditional game.
     ema: whether to use averaged networks.
     sampler: name of one of the game's samplers; by default the first.
     inputs: leaves [n, ...] to start from; by default the sampler draws them, if it can.
@@ -147,7 +147,7 @@ def sample(
   check_key(key)
   if not is_integer(n) or n < 1:
     raise ValueError(f"n is {shown(n)}: expected how many examples to draw, an int >= 1")
-  if labels is not None and jnp.shape(labels) != (n,):
+  if labels is not None and jnp.shape(labels)[:1] != (n,):
     raise ValueError(f"labels are {shown(labels)}: expected int32 [{n}], one for each example")
   how = game.sampler(sampler)
   if inputs is None and how.inputs is None:

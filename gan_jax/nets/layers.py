@@ -33,6 +33,9 @@ OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+HIDDEN = 64  # units of the layer that a condition vector passes
+
+
 def lookup(table: Any, name: Any, kind: str) -> Any:
   """Returns the entry of a table, or raises an error that lists its names.
 
@@ -79,14 +82,18 @@ def layer_options(norm: str, dtype: Any) -> dict[str, Any]:
 
 
 def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None:
-  """Computes one-hot labels for a conditional network.
+  """Computes what a conditional network sees of labels; to be called within its `__call__`.
+
+  Classes are one-hot. A vector passes a hidden layer of the network: what follows is linear in
+  what this function returns, and a condition such as an angle is not.
 
   Args:
-    num_classes: number of classes; None for an unconditional network, which ignores labels.
-    y: labels, int32 [B].
+    num_classes: number of classes, or of entries of a vector; None for an unconditional network,
+      which ignores labels.
+    y: classes, int32 [B], or vectors, float32 [B, num_classes].
 
   Returns:
-    float32 [B, num_classes], or None.
+    float32 [B, num_classes], or [B, `HIDDEN`] of vectors, or None.
 
   Raises:
     ValueError: a conditional network got no labels.
@@ -95,7 +102,9 @@ def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None
     return None
   if y is None:
     raise ValueError(f"A network with num_classes={num_classes} needs labels y [B]; got None.")
-  return jax.nn.one_hot(y, num_classes)
+  if y.ndim == 1:
+    return jax.nn.one_hot(y, num_classes)
+  return nn.relu(nn.Dense(HIDDEN, name="condition")(y.astype(jnp.float32)))
 
 
 class Maxout(nn.Module):

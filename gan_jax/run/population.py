@@ -23,6 +23,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan_jax.checks import is_integer, shown, takes
 from gan_jax.data import AnyBatches
+from gan_jax.data.labels import label_type
 from gan_jax.game.core import Game, Metrics, PyTree, State, minibatches
 from gan_jax.game.kinds.monitors import MONITOR
 from gan_jax.game.play import init, play_round, sample
@@ -196,7 +197,7 @@ def samples(
     state: states of its members.
     n: number of examples.
     seed: seed of the latents.
-    labels: int [n] for conditional games.
+    labels: classes, int [n], or vectors, float [n, d], of conditional games.
     ema: whether to use averaged parameters, where they are kept.
 
   Returns:
@@ -207,7 +208,7 @@ def samples(
   """
   numbers = _own(people)[1]
   _check_states(people, state)
-  y = None if labels is None else jnp.asarray(labels, jnp.int32)
+  y = None if labels is None else jnp.asarray(labels, label_type(np.asarray(labels).dtype))
   return np.asarray(_drawer(people.make, n, ema)(numbers, state, make_key(seed), y))
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kinds import KINDS
+from kinds import KINDS, VARIANTS
 from layouts import on_every_layout
 
 from gan_jax.game.core import minibatches
@@ -22,12 +22,13 @@ from gan_jax.run.results.rows import read_rows
 from gan_jax.run.training.train import fit
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
-each = pytest.mark.parametrize("kind", KINDS)
+CONFIGS = KINDS | VARIANTS
+each = pytest.mark.parametrize("kind", CONFIGS)
 
 
 @functools.cache
 def experiment(kind):
-  return build(KINDS[kind]())
+  return build(CONFIGS[kind]())
 
 
 @functools.cache

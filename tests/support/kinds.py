@@ -1,8 +1,11 @@
 """A tiny config of every kind of game, for the contract of all."""
 
 import functools
+import pathlib
+import tempfile
 from collections.abc import Callable
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax.run.config import default_config, network
@@ -35,6 +38,23 @@ def two_player() -> ConfigDict:
   config.latent.dim = 2
   config.generator = network("mlp_generator", hidden=(8,))
   config.discriminator = network("mlp_discriminator", hidden=(8,))
+  return config
+
+
+@functools.cache
+def _vectors() -> str:
+  """Writes images of two conditions each, an angle's cosine and sine, and names the file."""
+  file = pathlib.Path(tempfile.mkdtemp()) / "vectors.npz"
+  angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+  y = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+  x = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+  np.savez(file, x=x, y=y)
+  return f"npz:{file}"
+
+
+def on_vectors() -> ConfigDict:
+  config = two_player()
+  config.data, config.conditional, config.condition.name = _vectors(), True, "vector"
   return config
 
 
@@ -109,6 +129,8 @@ def domain_adversarial() -> ConfigDict:
   return config
 
 
+# More games of the same kinds, which are held to the same.
+VARIANTS: dict[str, Callable[[], ConfigDict]] = {"two_player on vectors": on_vectors}
 KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,
   "cycle_gan": cycle_gan,

@@ -146,8 +146,14 @@ def check_batch(batch: Batch, conditional: bool) -> None:
   if not jnp.issubdtype(x.dtype, jnp.floating):
     raise ValueError(f"batch['x'] is {shown(x)}: expected floats, such as data.to_float(x)")
   y = batch["y"] if conditional else None
-  if y is not None and not (jnp.issubdtype(y.dtype, jnp.integer) and y.ndim == 1):
-    raise ValueError(f"batch['y'] is {shown(y)}: expected classes as integers, one an example")
+  if y is not None and (y.ndim, jnp.issubdtype(y.dtype, jnp.integer)) not in (
+    (1, True),
+    (2, False),
+  ):
+    raise ValueError(
+      f"batch['y'] is {shown(y)}: expected classes as integers, one an example, or vectors of"
+      " floats"
+    )
 
 
 def check_microbatches(views: Views, microbatch: Microbatch) -> None:

@@ -37,7 +37,7 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
   z_key, g_key, d_key = jax.random.split(key, 3)
   # Shapes alone: where networks start depends on the seed, and on no data.
   x = jnp.zeros(batch["x"].shape)
-  y = jnp.zeros(batch["y"].shape, jnp.int32) if nets.conditional else None
+  y = jnp.zeros(batch["y"].shape, batch["y"].dtype) if nets.conditional else None
   z = nets.latent(example_keys(z_key, batch["x"].shape[0]))
   try:
     fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)

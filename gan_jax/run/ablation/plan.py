@@ -243,7 +243,7 @@ def _check(asked: ConfigDict) -> None:
 def _images_a_round(config: ConfigDict) -> int:
   """Counts the real examples that the discriminator sees in a round."""
   # Of what data is not asked: the turns, which decide it, do not depend on shapes.
-  any_data = Example((8, 8, 1), 2 if config.conditional else None, None)
+  any_data = Example((8, 8, 1), None, None, condition_dim=2 if config.conditional else None)
   return images_a_round(build_game(config, any_data), config.batch_size)
 
 

@@ -112,11 +112,13 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
   for one in runs:
     if one.name not in built:
       try:
-        where = _values(one.config, "game", "data", "data_options", "conditional", "batch_size")
+        where = _values(
+          one.config, "game", "data", "data_options", "conditional", "condition", "batch_size"
+        )
         splits[where] = splits.get(where) or load_splits(one.config)
         experiment = assemble(one.config, splits=splits[where])
         scoring = _values(
-          one.config, "data", "data_options", "conditional", "evaluation", "num_fake"
+          one.config, "data", "data_options", "conditional", "condition", "evaluation", "num_fake"
         )
         evaluator = evaluators.setdefault(scoring, experiment.evaluator)
         built[one.name] = experiment._replace(evaluator=evaluator)

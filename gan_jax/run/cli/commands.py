@@ -214,7 +214,7 @@ def sample(*folders: str) -> None:
     check_truncation(run.config, max(bounds, default=None))
   if FLAGS.labels:
     with arguments.of_flag("labels"):
-      run.sampler.example.class_places(FLAGS.labels)
+      run.sampler.example.labels(FLAGS.labels)
   if FLAGS.neighbours:
     written = _save_neighbours(run)
   else:
@@ -260,7 +260,7 @@ def _print_classes(run: Any) -> None:
 
   example = run.sampler.example
   if example.classes:
-    shown = [example.classes[i] for i in example.class_places(FLAGS.labels or example.classes)]
+    shown = [example.classes[i] for i in example.labels(FLAGS.labels or example.classes)]
     print(f"class by class, row after row: {listed(shown)}")
 
 

@@ -158,7 +158,8 @@ flags.DEFINE_bool(
 flags.DEFINE_list(
   "labels",
   [],
-  "sample: classes to draw from, by name or number; by default all. E.g. --labels=cat,dog",
+  "sample: classes to draw from, by name or number; by default all. E.g. --labels=cat,dog; of a run"
+  " conditional on vectors, vectors; by default those of the data. E.g. --labels=0:1,0.5:0.5",
 )
 flags.DEFINE_list(
   "truncation",

@@ -77,6 +77,7 @@ def read_run(workdir: str | pathlib.Path) -> tuple[ConfigDict, Example]:
     names = None if names is None else tuple(map(str, names))
     domains = tuple(map(str, example.get("domains", ())))
     scale = Scale(*example.get("scale", UINT8))
-    return config, Example(shape, count, pixel_range, names, domains, scale)
+    dim = example.get("condition_dim")
+    return config, Example(shape, count, pixel_range, names, domains, scale, dim)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

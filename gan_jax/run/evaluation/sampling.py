@@ -12,6 +12,7 @@ import numpy as np
 
 from gan_jax.data import Source, take, to_float, to_levels, to_picture, to_stored
 from gan_jax.data.example import Example
+from gan_jax.data.labels import label_type
 from gan_jax.game.core import Game, State
 from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
@@ -67,7 +68,7 @@ class CompiledSampler:
       state: state of the game.
       n: number of examples.
       seed: the first m of n examples are the m examples of the same seed.
-      labels: int [n], for a conditional game.
+      labels: classes, int [n], or vectors, float [n, d], of a conditional game.
       ema: whether to use averaged networks.
       truncation: bound on every entry of normal latents (see `truncated`); None for none.
 
@@ -126,7 +127,7 @@ class CompiledSampler:
     Args:
       state: state of the game.
       z: inputs of the sampler, such as latents [n, d].
-      labels: int [n], for a conditional game.
+      labels: classes, int [n], or vectors, float [n, d], of a conditional game.
       ema: whether to use averaged networks.
       rounded: whether examples are in the type of the data; else they are float32 from 0 to 255.
 
@@ -143,7 +144,7 @@ class CompiledSampler:
     parts, n, size = [], len(jax.tree.leaves(z)[0]), self._chunk
     for first in range(0, n, size):
       take = lambda x, first=first: jnp.asarray(_fill(x[first : first + size], size))
-      y = None if labels is None else take(np.asarray(labels, np.int32))
+      y = None if labels is None else take(np.asarray(labels, label_type(np.asarray(labels).dtype)))
       out = generate(params, carried, jax.tree.map(take, z), y)
       parts.append(np.asarray(out)[: min(size, n - first)])
     return np.concatenate(parts)
@@ -190,7 +191,7 @@ class CompiledSampler:
       rows: number of walks.
       steps: number of examples in each.
       seed: seed of the ends.
-      labels: int [rows], for a conditional game; by default one class after another.
+      labels: likewise, [rows]; by default one class after another.
       ema: whether to use averaged networks.
 
     Returns:
@@ -203,9 +204,10 @@ class CompiledSampler:
       start, end = (np.repeat(part, steps, axis=0) for part in (ends[:rows], ends[rows:]))
       return slerp(start, end, position).astype(np.float32)
 
-    if self.example.num_classes is not None:
-      labels = np.arange(rows) % self.example.num_classes if labels is None else labels
-      labels = np.repeat(labels, steps)
+    if self.example.num_classes is not None and labels is None:
+      labels = np.arange(rows) % self.example.num_classes
+    if labels is not None:
+      labels = np.repeat(labels, steps, axis=0)
     return self.generate(state, jax.tree.map(walk, ends), labels=labels, ema=ema)
 
 

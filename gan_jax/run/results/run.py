@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax.checks import shown
+from gan_jax.data import take
 from gan_jax.files import save_arrays
 from gan_jax.game.core import Game, State
 from gan_jax.plots import picture, sequences
@@ -69,8 +70,8 @@ class Run(NamedTuple):
     Args:
       n: number of examples.
       seed: the first m of n examples are the m examples of the same seed.
-      labels: [n] for a conditional game, names of classes, or their places from 0; by default class
-        by class.
+      labels: [n] for a conditional game, names of classes, or their places from 0, by default class
+        by class; or vectors [n, d], by default some of the data, which are opened.
       ema: whether to use the averaged generator.
       truncation: bound on the entries of normal latents; see `latents.truncate_normal`.
 
@@ -82,15 +83,22 @@ class Run(NamedTuple):
     """
     if n < 1:
       raise ValueError(f"n is {n}: expected how many examples to draw, at least 1")
-    labels = self.labels(n) if labels is None else self._class_indices(labels, n)
+    labels = self.labels(n, seed) if labels is None else self._checked(labels, n)
     check_truncation(self.config, truncation)
     return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
 
-  def _class_indices(self, labels: Any, n: int) -> np.ndarray:
-    """Returns the places of classes that are given by name or by place."""
+  def _checked(self, labels: Any, n: int) -> np.ndarray:
+    """Returns the places of classes that are given by name or by place; or vectors as they are."""
     places, example = np.asarray(labels), self.sampler.example
+    if example.condition_dim is not None:
+      if places.shape != (n, example.condition_dim) or places.dtype.kind not in "biuf":
+        raise ValueError(
+          f"labels are {shown(labels)}: expected a vector for each example, float"
+          f" [{n}, {example.condition_dim}]"
+        )
+      return places.astype(np.float32)
     if places.dtype.kind == "U":
-      places = example.class_places(places.tolist())
+      places = example.labels(places.tolist())
     classes = len(example.classes)
     if (
       places.shape != (n,)
@@ -149,8 +157,8 @@ class Run(NamedTuple):
     labels: np.ndarray | None = None
     columns: int | None = STEPS
     example = self.sampler.example
-    chosen = example.class_places(classes) if classes else np.arange(example.num_classes or 0)
-    spread = lambda n: chosen[by_class(n, len(chosen))] if len(chosen) else None
+    chosen = example.labels(classes) if classes else np.arange(example.num_classes or 0)
+    spread = lambda n: chosen[by_class(n, len(chosen))] if len(chosen) else self.labels(n, seed)
     if folder and example.pixel_range is None:
       raise ValueError(
         f"examples of {self.config.data} are points, and no images: a picture of them is"
@@ -169,7 +177,7 @@ class Run(NamedTuple):
       return self._save_translations(n, png=png, npz=npz, folder=folder, seed=seed, ema=ema)
     if interpolate:
       rows = max(1, n // STEPS)
-      of = np.resize(chosen, rows) if len(chosen) else None
+      of = chosen[np.arange(rows) % len(chosen)] if len(chosen) else self.labels(rows, seed)
       x = self.sampler.interpolate(self.state, rows, STEPS, seed=seed, labels=of, ema=ema)
     elif len(truncation) > 1:
       x = self.sweep(truncation, STEPS, seed=seed, labels=spread(STEPS), ema=ema)
@@ -177,16 +185,17 @@ class Run(NamedTuple):
       labels = spread(n)
       bound = truncation[0] if truncation else None
       x = self.sample(n, seed=seed, labels=labels, ema=ema, truncation=bound)
-      columns = None if labels is None else row_of_class(n, len(chosen))
+      columns = row_of_class(n, len(chosen)) if len(chosen) else None
     if png:
-      named = ", ".join(example.classes[i] for i in chosen)
+      named = ", ".join(classes or example.classes)
       about = [example.not_shown, f"class by class: {named}" if named else ""]
       shown = picture(self.sampler.shown(x), columns=columns)
       save_png(png, shown, "; ".join(filter(None, about)))
     if npz:
       save_arrays(npz, {"x": x} if labels is None else {"x": x, **example.written(labels)})
     if folder:
-      save_images(folder, x, None if labels is None else [example.classes[i] for i in labels])
+      of_class = labels.tolist() if labels is not None and example.classes else []
+      save_images(folder, x, [example.classes[i] for i in of_class] or None)
     return [path for path in (png, npz, folder) if path]
 
   def _save_translations(
@@ -206,10 +215,14 @@ class Run(NamedTuple):
       save_images(folder, steps[:, 1])
     return [path for path in (png, npz, folder) if path]
 
-  def labels(self, n: int) -> np.ndarray | None:
-    """Lists n labels class by class; None for an unconditional game."""
-    classes = self.sampler.example.num_classes
-    return None if classes is None else by_class(n, classes)
+  def labels(self, n: int, seed: int = 0) -> np.ndarray | None:
+    """Lists n labels class by class, or vectors of the data; None for an unconditional game."""
+    example = self.sampler.example
+    if example.condition_dim is None:
+      return None if example.num_classes is None else by_class(n, example.num_classes)
+    source = self.experiment.batches.source
+    y = take(source, min(n, source.size or n), seed)["y"]
+    return y[np.arange(n) % len(y)]
 
 
 def check_truncation(config: ConfigDict, truncation: float | None = None) -> None:

@@ -44,7 +44,7 @@ def open_hdf5(argument: str, split: str, options: Options) -> Source:
       f"{name} has {len(images)} images and {len(labels)} labels: its writer was stopped between"
       " the two; write it again"
     )
-  y, classes = encode_split(name, labels, len(images), training)
+  y, classes = encode_split(name, labels, len(images), training, options.condition)
   names = None if classes is None else classes.tolist()
   source = array_source(name, images, y, options, names)
   if source.arrays:

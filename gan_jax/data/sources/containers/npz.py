@@ -67,7 +67,7 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
   if split == "test" and train[0] is None:
     training = labels
   x = arrays[x_key]
-  y, classes = encode_split(name, labels, len(x) if x.ndim else 0, training)
+  y, classes = encode_split(name, labels, len(x) if x.ndim else 0, training, options.condition)
   names = None if classes is None else _names(name, arrays, classes)
   return array_source(name, x, y, options, names)
 

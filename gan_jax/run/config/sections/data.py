@@ -10,10 +10,11 @@ from ml_collections import ConfigDict
 from gan_jax import data
 from gan_jax.data.example import Example
 from gan_jax.data.sources.folders.folder import check_same_names
-from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup
+from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup, one_of
 
 _LOG = logging.getLogger(__name__)
 
+CONDITIONS = ("labels", "vector")
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
 KEYS: Keys = {
@@ -40,6 +41,9 @@ KEYS: Keys = {
     "placement": Key("auto", "device keeps all data there, stream reads them as it goes, auto"),
   },
   "conditional": Key(False, "whether both networks are given the labels"),
+  "condition": {
+    "name": Key("labels", "labels as classes, or vector: numbers, or flags", one_of(*CONDITIONS)),
+  },
 }
 
 
@@ -156,6 +160,7 @@ def _splits(
     key: options[key] or None
     for key in ("image_size", "channels", "data_dir", "manual_dir", "label", "axes")
   }
+  where["condition"] = config.condition.name if config.conditional else None
   where["value_range"] = tuple(options.value_range) if any(options.value_range) else None
   if within:
     train = data.load(f"{name}/train{within}", "train", **where)
@@ -243,4 +248,5 @@ def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
     train.class_names if config.conditional else None,
     tuple(name for name in splits if name != WHOLE),
     train.scale,
+    train.condition_dim if config.conditional else None,
   )

@@ -41,7 +41,7 @@ def by_features(
   see = lambda x: {"features": x} if points else extract(extractor, x)
   once = lambda x: {"features": x} if points else extract_cached(extractor, x)
   see_real = lambda split: _feature_set(split, once(split["x"]))
-  labels = bounded(train).get("y")
+  labels = bounded(train).get("y") if train.num_classes else None
   reference = Reference(
     real=see_real(examples),
     train_features=functools.cache(lambda: see_real(levels(bounded(learned or train)))),

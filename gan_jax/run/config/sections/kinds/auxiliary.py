@@ -25,8 +25,11 @@ def keys() -> Keys:
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
   two_player.check_players(config)
-  if not config.conditional:
-    raise ValueError("config.conditional is False, and AC-GAN tells classes: leave it at True")
+  if not config.conditional or config.condition.name != "labels":
+    raise ValueError(
+      f"config.conditional is {config.conditional}, with {config.condition.name}, and AC-GAN tells"
+      " classes: leave it at True, with labels"
+    )
 
 
 def free_numbers(config: ConfigDict) -> dict[str, float]:

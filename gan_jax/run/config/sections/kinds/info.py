@@ -46,7 +46,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   )
   with naming("config.encoder"):
     encoder = networks.build_network(
-      config.encoder, features=codes.size, num_classes=example.num_classes
+      config.encoder, features=codes.size, num_classes=example.condition_size
     )
   with naming("config.weights"):
     sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}

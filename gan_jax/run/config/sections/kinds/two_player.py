@@ -170,7 +170,7 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
   Raises:
     ValueError: for an unknown name or a value out of range.
   """
-  if config.conditional and example.num_classes is None:
+  if config.conditional and example.condition_size is None:
     raise ValueError(
       f"config.conditional is set, but {config.data!r} has no labels; "
       "use data with labels or --config.conditional=False"
@@ -178,10 +178,10 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
   networks.check_output(config.generator, example.pixel_range)
   with naming("config.generator"):
     generator = networks.build_network(
-      config.generator, num_classes=example.num_classes, shape=example.shape
+      config.generator, num_classes=example.condition_size, shape=example.shape
     )
   with naming("config.discriminator"):
-    discriminator = networks.build_network(config.discriminator, num_classes=example.num_classes)
+    discriminator = networks.build_network(config.discriminator, num_classes=example.condition_size)
   return {
     "generator": generator,
     "discriminator": discriminator,
