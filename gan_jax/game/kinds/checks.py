@@ -145,11 +145,10 @@ def check_batch(batch: Batch, conditional: bool) -> None:
   x = batch["x"]
   if not jnp.issubdtype(x.dtype, jnp.floating):
     raise ValueError(f"batch['x'] is {shown(x)}: expected floats, such as data.to_float(x)")
-  y = batch["y"] if conditional else None
-  if y is not None and (y.ndim, jnp.issubdtype(y.dtype, jnp.integer)) not in (
-    (1, True),
-    (2, False),
-  ):
+  if not conditional:
+    return
+  y = batch["y"]
+  if y.ndim != (1 if jnp.issubdtype(y.dtype, jnp.integer) else 2):
     raise ValueError(
       f"batch['y'] is {shown(y)}: expected classes as integers, one an example, or vectors of"
       " floats"
