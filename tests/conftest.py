@@ -1,8 +1,10 @@
 """Eight CPU devices, and no silent rank promotion."""
 
+import fcntl
 import gc
 import os
 import pathlib
+import shutil
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -33,6 +35,9 @@ if jax.__version_info__[:2] == (0, 10):  # others may have dropped one, and then
 # Most of the time of most tests is the compiler's, and there is little to gain from its pains.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
 jax.config.update("jax_disable_most_optimizations", True)
+# Else each operation is compiled with the frames of pytest below it, a hundred of them.
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "1"
+jax.config.update("jax_traceback_in_locations_limit", 1)
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -58,6 +63,24 @@ def cache(tmp_path_factory) -> pathlib.Path:
   folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
   folder.mkdir(exist_ok=True)
   return folder
+
+
+@pytest.fixture(scope="session")
+def once(cache):
+  """Makes a folder by a function of its path: once, whichever worker asks first."""
+
+  def made(name, make):
+    folder, unfinished = cache.parent / name, cache.parent / f"{name}.unfinished"
+    with (cache.parent / f"{name}.lock").open("w") as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      if not folder.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        make(unfinished)
+        unfinished.rename(folder)
+    return folder
+
+  return made
 
 
 @pytest.fixture(scope="session", autouse=True)

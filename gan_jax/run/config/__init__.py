@@ -12,7 +12,7 @@ _NAMES = {
     "config",
   ),
   "Key": "sections.key",
-  **dict.fromkeys(("GAMES", "Kind", "free_numbers"), "sections.games"),
+  **dict.fromkeys(("GAMES", "Kind", "free_numbers"), "sections.kinds.games"),
   "network": "sections.networks",
   **dict.fromkeys(("OPTIMIZERS", "SCHEDULES", "optimizer", "schedule"), "sections.optimizers"),
 }

@@ -45,7 +45,7 @@ def register(kind: str, name: str, value: Any) -> None:
     name: a name that gan_jax has not; for data the part before the colon.
     value: a class of `flax.linen` modules with a field `num_classes`, and `shape` if it is a
       generator; an `AdversarialLoss`; a function that makes a term and whose options are keywords
-      with defaults; a `data.registry.Kind`; a `sections.games.Kind`.
+      with defaults; a `data.registry.Kind`; a `sections.kinds.games.Kind`.
 
   Raises:
     ValueError: for an unknown kind, a name of ours, or a value of another kind.

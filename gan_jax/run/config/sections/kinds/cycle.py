@@ -46,7 +46,7 @@ def check(config: ConfigDict) -> None:
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:
-  """Builds the game of a complete config; see `sections.games.Kind`."""
+  """Builds the game of a complete config; see `sections.kinds.games.Kind`."""
   networks.check_output(config.translator, example.pixel_range)
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
