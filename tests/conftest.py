@@ -35,9 +35,6 @@ if jax.__version_info__[:2] == (0, 10):  # others may have dropped one, and then
 # Most of the time of most tests is the compiler's, and there is little to gain from its pains.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
 jax.config.update("jax_disable_most_optimizations", True)
-# Else each operation is compiled with the frames of pytest below it, a hundred of them.
-os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "1"
-jax.config.update("jax_traceback_in_locations_limit", 1)
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
