@@ -1,8 +1,10 @@
 """Eight CPU devices, and no silent rank promotion."""
 
+import fcntl
 import gc
 import os
 import pathlib
+import shutil
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -58,6 +60,24 @@ def cache(tmp_path_factory) -> pathlib.Path:
   folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
   folder.mkdir(exist_ok=True)
   return folder
+
+
+@pytest.fixture(scope="session")
+def once(cache):
+  """Makes a folder by a function of its path: once, whichever worker asks first."""
+
+  def made(name, make):
+    folder, unfinished = cache.parent / name, cache.parent / f"{name}.unfinished"
+    with (cache.parent / f"{name}.lock").open("w") as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      if not folder.exists():
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        make(unfinished)
+        unfinished.rename(folder)
+    return folder
+
+  return made
 
 
 @pytest.fixture(scope="session", autouse=True)

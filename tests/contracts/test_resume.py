@@ -1,5 +1,6 @@
 """A run that is stopped and goes on in another process ends as if it had not been: in bits."""
 
+import functools
 import json
 import pathlib
 import shutil
@@ -103,14 +104,19 @@ def go_on(folder, programs):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, cache):
+def runs(once, cache):
   """Every game in one go; and from its first checkpoint on, in a new process."""
-  whole, parts = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("parts")
+  folder = once("resumed", functools.partial(play, programs=cache / "xla"))
+  return folder / "whole", folder / "parts"
+
+
+def play(folder, programs):
+  whole, parts = folder / "whole", folder / "parts"
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(plots, "history", lambda *_: None)
     for kind in KINDS:
       workdir = whole / kind
-      workdir.mkdir()
+      workdir.mkdir(parents=True)
       if "rolled back" in kind:
         bad = [{"round": 3, "seen": "V is nan in round 3"}]
         write_json(workdir / "rollbacks.json", {"rollbacks": bad})
@@ -118,8 +124,7 @@ def runs(tmp_path_factory, cache):
       shutil.copytree(workdir, parts / kind)
       shutil.rmtree(parts / kind / "checkpoints" / str(ROUNDS))
   with commands.pool() as pool:
-    pool.submit(go_on, parts, cache / "xla").result()
-  return whole, parts
+    pool.submit(go_on, parts, programs).result()
 
 
 def bits(workdir):

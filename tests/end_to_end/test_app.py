@@ -48,10 +48,15 @@ def rows(workdir):
 
 
 @pytest.fixture(scope="session")
-def whole(gan_jax, tmp_path_factory):
+def whole(gan_jax, once):
   """40 rounds at once, as a user plays them: the folder, and what was told."""
-  workdir = tmp_path_factory.mktemp("whole")
-  return workdir, gan_jax(*ring(workdir, 40), *SMALL_RING, quick=False)
+
+  def play(folder):
+    told = gan_jax(*ring(folder / "run", 40), *SMALL_RING, quick=False)
+    (folder / "told").write_text(told)
+
+  folder = once("whole", play)
+  return folder / "run", (folder / "told").read_text()
 
 
 @pytest.fixture
@@ -172,14 +177,17 @@ def test_a_folder_of_images_without_a_test_split_trains(gan_jax, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory, gan_jax):
-  """A conditional run on the bundled digits, a few rounds long."""
-  workdir = tmp_path_factory.mktemp("digits")
-  command = ["train", f"--workdir={workdir}", *TINY]
-  command += [f"--config={ROOT / 'experiments/conditional_mnist.py'}", "--config.rounds=4"]
-  command += ["--config.log_every=2", "--config.num_fake=200", "--config.num_samples=20"]
-  gan_jax(*command)
-  return workdir
+def digits(once, gan_jax, tmp_path_factory):
+  """A conditional run on the bundled digits, a few rounds long; each worker scores a copy."""
+
+  def play(workdir):
+    command = ["train", f"--workdir={workdir}", *TINY]
+    command += [f"--config={ROOT / 'experiments/conditional_mnist.py'}", "--config.rounds=4"]
+    command += ["--config.log_every=2", "--config.num_fake=200", "--config.num_samples=20"]
+    gan_jax(*command)
+
+  copy = tmp_path_factory.mktemp("digits") / "run"
+  return pathlib.Path(shutil.copytree(once("digits", play), copy))
 
 
 @pytest.mark.slow
