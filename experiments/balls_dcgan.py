@@ -85,7 +85,7 @@ def get_config() -> ConfigDict:
   config.latent.dim = 16
   config.generator = network("dcgan_generator", width=8)
   config.discriminator = network("dcgan_discriminator", width=8, norm="none")
-  config.regularizers.r1 = 0.1
+  config.regularizers.r1 = 0.01
   for player in ("discriminator", "generator"):
     config.optimizers[player] = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
   config.average.decay = 0.998
