@@ -6,6 +6,13 @@ Paper:    Radford et al. 2016 (arXiv:1511.06434), with convolutions of three axe
           et al. 2018 (arXiv:1801.04406)
 Command:  launch/run train --config=experiments/balls_dcgan.py --workdir=runs/balls
           python -m experiments.balls_dcgan runs/balls
+Hardware: 2 cores of an Intel Xeon, jax 0.10.2, beside much other work
+Time:     562 s for 1,500 rounds (48,000 volumes), 90 s of them to compile, with three scores
+Score:    one seed, while training: Fréchet distance of a random projection of the voxels 31.1 at
+          500 rounds, 10.5 at 1,000, 8.18 at 1,500, of 1,000 samples against 1,000 test volumes
+          (training volumes score 4.80; with R1 at 0.1 the last was 8.25). Radius 3.63 ± 0.92 (law:
+          3.78 ± 0.71), 98% of it from 0.70 to 4.87 (2.57 to 4.99); overlap with a ball of the same
+          mass 0.829 in the median (0.982). Some volumes are nearly empty.
 """
 
 import sys
@@ -85,7 +92,7 @@ def get_config() -> ConfigDict:
   config.latent.dim = 16
   config.generator = network("dcgan_generator", width=8)
   config.discriminator = network("dcgan_discriminator", width=8, norm="none")
-  config.regularizers.r1 = 0.1
+  config.regularizers.r1 = 0.01
   for player in ("discriminator", "generator"):
     config.optimizers[player] = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
   config.average.decay = 0.998

@@ -31,8 +31,8 @@ def traces(x: np.ndarray, lo: float, hi: float) -> np.ndarray:
   parts = np.stack([row[:, i : i + width * _FINE : _FINE] for i in range(_FINE + 1)])
   top, bottom = parts.min(axis=0)[:, None], parts.max(axis=0)[:, None]
   rows = np.arange(height)[:, None, None]
-  drawn = (rows >= top) & (rows <= bottom)  # [n, height, width, channels]
+  on_trace = (rows >= top) & (rows <= bottom)  # [n, height, width, channels]
   image = np.full((len(series), height, width, 3), 255, np.uint8)
   for channel in reversed(range(min(channels, len(COLORS)))):
-    image[drawn[..., channel]] = list(bytes.fromhex(COLORS[channel][1:]))
+    image[on_trace[..., channel]] = list(bytes.fromhex(COLORS[channel][1:]))
   return image.reshape(*batch, height, width, 3)
