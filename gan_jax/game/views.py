@@ -114,7 +114,7 @@ def first_inside(views: Views) -> int:
   return max((place + 1 for place, view in enumerate(views) if view.pack > 1), default=0)
 
 
-def look(
+def apply_views(
   views: Views,
   x: jax.Array,
   kind: str,
@@ -133,7 +133,7 @@ def look(
     part: places of the views to apply.
 
   Returns:
-    What is seen of the examples.
+    The views of the examples.
   """
   for place in range(len(views))[part]:
     # The key is of the place: views that follow do not change what this one draws.
@@ -151,7 +151,7 @@ def memory_of(views: Views) -> tuple[dict[str, PyTree], dict[str, JoinRule]]:
 
 
 def updated(views: Views, memory: Mapping[str, PyTree], match: Any) -> dict[str, PyTree]:
-  """Computes the memory of views after a move of the discriminator; arguments as of `look`."""
+  """Computes the memory of views after a move of the discriminator."""
   names = ((_name(place), view) for place, view in enumerate(views))
   return {name: view.update(memory[name], match) for name, view in names if name in memory}
 

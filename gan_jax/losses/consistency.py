@@ -134,13 +134,13 @@ def latent_consistency(*, scale: float = 0.03) -> Term:
   return stateless(penalty, uses_real=False)
 
 
-def _change(match: Match, logits: jax.Array, x: jax.Array, kind: str = "real") -> jax.Array:
+def _change(match: Match, logits: jax.Array, x: jax.Array, *kind: str) -> jax.Array:
   """Computes the squared change of logits to those of x.
 
   Logits of fakes must be computed anew: `match.fake_logits` may be of another dropout mask or
   spectral norm than `match.discriminator`.
   """
-  return (logits - match.discriminator(x, kind)) ** 2
+  return (logits - match.discriminator(x, *kind)) ** 2
 
 
 def per_example(draw: Callable[..., jax.Array], keys: jax.Array, x: jax.Array) -> jax.Array:

@@ -201,9 +201,9 @@ REGULARIZERS: dict[str, Callable[..., TermLike]] = {
 """name -> factory whose options are keywords with defaults: `inspect.signature` lists them."""
 
 
-def _input_gradient(match: Match, x: jax.Array, kind: str = "real") -> jax.Array:
+def _input_gradient(match: Match, x: jax.Array, *kind: str) -> jax.Array:
   """Computes the gradient of the sum of the logits; jit shares its forward with D(x)."""
-  return jax.grad(lambda x: jnp.sum(match.discriminator(x, kind)))(x)
+  return jax.grad(lambda x: jnp.sum(match.discriminator(x, *kind)))(x)
 
 
 def _squared_norm(g: jax.Array) -> jax.Array:

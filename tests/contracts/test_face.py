@@ -25,6 +25,7 @@ NAMES = [
   "latents",
   "turns",
   "schedules",
+  "views",
   "nets",
   "data",
   "metrics",

@@ -176,11 +176,14 @@ MISTAKES = {
     "discriminator/mine returned the function .*call what makes a term",
   ),
   "term by name": (lambda: make(regularizers={"r1": (1.0, "r1")}), "expected a term.*got 'r1'"),
-  "other way round": (lambda: make(regularizers={"r1": (regularizers.r1, 1.0)}), "got 1.0"),
+  "other way round": (
+    lambda: make(regularizers={"r1": (regularizers.r1, 1.0)}),
+    "weight of discriminator/r1 is the function r1: expected a number",
+  ),
   "weight by name": (lambda: make(regularizers={"r1": ("1", regularizers.r1)}), "weight of .* '1'"),
   "schedule not called": (
     lambda: make(regularizers={"r1": (optax.linear_schedule, regularizers.r1)}),
-    "weight of discriminator/r1 is the function linear_schedule.*schedule over rounds",
+    "weight of discriminator/r1 is the function linear_schedule.*or a schedule, such as",
   ),
   "name taken": (
     lambda: make(regularizers={"adversarial": (1.0, regularizers.r1)}),
@@ -311,7 +314,7 @@ def test_what_is_right_passes():
   game = make(
     regularizers={
       "r1": [np.float32(1.0), regularizers.r1],
-      "gp": (lambda t: 0.1 * t, my_penalty()),
+      "gp": (lambda clock: 0.1 * clock.round, my_penalty()),
     },
     turns=list(alternating(np.int64(1))),
     averages={"generator": decay(0.9)},

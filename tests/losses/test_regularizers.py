@@ -29,7 +29,7 @@ def make_match(discriminator, real, fake=None, *, seed=0, axis_name=None, **fiel
     fake=fake,
     real_logits=discriminator(real),
     fake_logits=discriminator(fake),
-    discriminator=discriminator,
+    discriminator=lambda x, kind="real": discriminator(x),
     generator=lambda z: z,
     latents=fake,
     params={},

@@ -12,7 +12,7 @@ from gan_jax.game.forward import split_variables, train_network
 from gan_jax.game.kinds import checks
 from gan_jax.game.latents import Latent
 from gan_jax.game.random import example_keys, named_key
-from gan_jax.game.views import Views, first_inside, look, memory_of
+from gan_jax.game.views import Views, apply_views, first_inside, memory_of
 
 Outputs = dict[str, jax.Array]  # of a discriminator, by name
 FEATURES = "features"  # that of its outputs which encoders are called with
@@ -46,8 +46,10 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
     checks.check_not_exchanged(nets.generator, nets.discriminator, z, x, y)
     raise
   context = StepContext(key, Clock(), None)
-  seen = jax.eval_shape(lambda: look(nets.views, x, "real", memory_of(nets.views)[0], context))
-  x = jnp.zeros(seen.shape)
+  viewed = jax.eval_shape(
+    lambda: apply_views(nets.views, x, "real", memory_of(nets.views)[0], context)
+  )
+  x = jnp.zeros(viewed.shape)
   out, discriminator = nets.discriminator.init_with_output(d_key, x, y, train=False)
   outputs = _named(out)
   checks.check_logits(outputs.get("logits"), x)
@@ -58,8 +60,8 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
   return split_variables(initial)
 
 
-class Move(NamedTuple):
-  """The networks of one move, each applied with its parameters, its labels and its draws."""
+class Forward(NamedTuple):
+  """The networks of one forward, each applied with its parameters, its labels and its draws."""
 
   nets: Networks
   params: Params
@@ -76,12 +78,12 @@ class Move(NamedTuple):
   def pack(self, x: jax.Array, kind: str) -> jax.Array:
     """Applies the views up to the last that packs: what is an example to penalties."""
     views = self.nets.views
-    return look(views, x, kind, self.carried, self.context, slice(first_inside(views)))
+    return apply_views(views, x, kind, self.carried, self.context, slice(first_inside(views)))
 
-  def look(self, x: jax.Array, kind: str) -> jax.Array:
-    """Applies the views that follow: what the discriminator sees of it."""
+  def view(self, x: jax.Array, kind: str) -> jax.Array:
+    """Applies the views that follow: what the discriminator network takes."""
     views = self.nets.views
-    return look(views, x, kind, self.carried, self.context, slice(first_inside(views), None))
+    return apply_views(views, x, kind, self.carried, self.context, slice(first_inside(views), None))
 
   def generate(self, z: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
     """Computes fakes, as penalties see them, and the generator's new statistics."""
@@ -89,28 +91,28 @@ class Move(NamedTuple):
     return self.pack(x.astype(jnp.float32), "fake"), new_stats
 
   def discriminate(
-    self, seen: jax.Array, y: Any, stats: PyTree, key: jax.Array
+    self, viewed: jax.Array, y: Any, stats: PyTree, key: jax.Array
   ) -> tuple[Outputs, PyTree]:
     """Computes the discriminator's outputs by name, and its new statistics."""
-    out, new_stats = self.apply("discriminator", stats, seen, y, key)
+    out, new_stats = self.apply("discriminator", stats, viewed, y, key)
     outputs = _named(out)
-    checks.check_logits(outputs.get("logits"), seen)
+    checks.check_logits(outputs.get("logits"), viewed)
     # Losses and penalties are in float32, whatever dtype the network computes in.
     return jax.tree.map(lambda x: x.astype(jnp.float32), outputs), new_stats
 
   def discriminate_both(
-    self, seen: tuple[jax.Array, jax.Array], keys: tuple[jax.Array, jax.Array]
+    self, viewed: tuple[jax.Array, jax.Array], keys: tuple[jax.Array, jax.Array]
   ) -> tuple[tuple[Outputs, Outputs], PyTree]:
     """Computes the outputs for real examples and for fakes, and the new statistics."""
     y, stats = self.labels, self.carried["discriminator"]
     if self.nets.joint:
       both_y = None if y is None else jnp.concatenate([y, y])
-      both, stats = self.discriminate(jnp.concatenate(seen), both_y, stats, keys[0])
+      both, stats = self.discriminate(jnp.concatenate(viewed), both_y, stats, keys[0])
       real, fake = ({k: jnp.split(x, 2)[i] for k, x in both.items()} for i in (0, 1))
       return (real, fake), stats
     # Running statistics move twice, by real examples and then by fakes.
-    real, stats = self.discriminate(seen[0], y, stats, keys[0])
-    fake, stats = self.discriminate(seen[1], y, stats, keys[1])
+    real, stats = self.discriminate(viewed[0], y, stats, keys[0])
+    fake, stats = self.discriminate(viewed[1], y, stats, keys[1])
     return (real, fake), stats
 
 

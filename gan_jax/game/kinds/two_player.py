@@ -34,7 +34,7 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network
 from gan_jax.game.kinds import checks, monitors
-from gan_jax.game.kinds.networks import FEATURES, Move, Networks, initialise
+from gan_jax.game.kinds.networks import FEATURES, Forward, Networks, initialise
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys, named_key
@@ -179,22 +179,22 @@ def _forward(
   # One key for each use: packing, noise or another order would else change unrelated draws.
   latent_key, generator_key, real_key, fake_key = jax.random.split(context.key, 4)
   y = batch["y"] if nets.conditional else None
-  move = Move(nets, params, carried, y, context)
-  real = move.pack(batch["x"], "real")
+  forward = Forward(nets, params, carried, y, context)
+  real = forward.pack(batch["x"], "real")
   z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
-  fake, g_stats = move.generate(z, generator_key)
+  fake, g_stats = forward.generate(z, generator_key)
   checks.check_fakes(fake, real)
-  seen = move.look(real, "real"), move.look(fake, "fake")
-  (real_outputs, fake_outputs), d_stats = move.discriminate_both(seen, (real_key, fake_key))
+  viewed = forward.view(real, "real"), forward.view(fake, "fake")
+  (real_outputs, fake_outputs), d_stats = forward.discriminate_both(viewed, (real_key, fake_key))
   new_carried = {"generator": g_stats, "discriminator": d_stats}
   for name in nets.encoders:
-    features, key = fake_outputs.get(FEATURES, seen[1]), named_key(generator_key, name)
-    code, new_carried[name] = move.apply(name, carried[name], features, y, key)
+    features, key = fake_outputs.get(FEATURES, viewed[1]), named_key(generator_key, name)
+    code, new_carried[name] = forward.apply(name, carried[name], features, y, key)
     fake_outputs[name] = code.astype(jnp.float32)
 
   def discriminator(x: jax.Array, kind: str = "real") -> jax.Array:
     # With the key of the real pass: the dropout mask at real examples is that of their logits.
-    outputs, _ = move.discriminate(move.look(x, kind), y, carried["discriminator"], real_key)
+    outputs, _ = forward.discriminate(forward.view(x, kind), y, carried["discriminator"], real_key)
     return per_example(outputs["logits"])
 
   match = Match(
@@ -203,7 +203,7 @@ def _forward(
     real_logits=real_outputs.pop("logits"),
     fake_logits=fake_outputs.pop("logits"),
     discriminator=discriminator,
-    generator=lambda z: move.generate(z, generator_key)[0],
+    generator=lambda z: forward.generate(z, generator_key)[0],
     latents=z,
     params=params,
     keys=context.example_keys(context.key, len(fake)),
