@@ -188,13 +188,13 @@ def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   for name, given in (("generator", z), ("encoder", x)):
     net = nets.nets[name]
     outputs[name], initial[name] = net.init_with_output(keys[name], given, None, train=False)
-  for name, made, expected in (
+  for name, output, expected in (
     ("generator", outputs["generator"], x),
     ("encoder", nets.code(outputs["encoder"]), z),
   ):
-    if jnp.shape(made) != expected.shape:
+    if jnp.shape(output) != expected.shape:
       raise ValueError(
-        f"the {name} makes {list(jnp.shape(made))}: expected {list(expected.shape)}, as the"
+        f"the {name} makes {list(jnp.shape(output))}: expected {list(expected.shape)}, as the"
         f" {'examples' if name == 'generator' else 'latents'} are"
       )
   name = "discriminator"
