@@ -216,7 +216,7 @@ def _forward(
   # A pair as one row, so that penalties of gradients and the like are of both.
   row = lambda x, z: jnp.concatenate([x.reshape(len(x), -1), z], axis=1)
 
-  def judge(rows: jax.Array, *, keep: bool = True) -> jax.Array:
+  def discriminate(rows: jax.Array, *, keep: bool = True) -> jax.Array:
     size = rows.shape[1] - z.shape[1]
     pair = rows[:, :size].reshape(-1, *x.shape[1:]), rows[:, size:]
     return apply("discriminator", pair, keep=keep)
@@ -226,9 +226,9 @@ def _forward(
   match = Match(
     real=real,
     fake=fake,
-    real_logits=judge(real),
-    fake_logits=judge(fake),
-    discriminator=lambda rows: per_example(judge(rows, keep=False)),
+    real_logits=discriminate(real),
+    fake_logits=discriminate(fake),
+    discriminator=lambda rows: per_example(discriminate(rows, keep=False)),
     generator=lambda z: row(apply("generator", z, keep=False), z),
     latents=z,
     params=params,
