@@ -44,7 +44,9 @@ def get_config() -> ConfigDict:
   config.latent = {"name": "normal", "dim": 2}
   config.generator = network("mlp_generator", hidden=(128, 128, 128))
   config.discriminator = network("mlp_discriminator", hidden=(128, 128, 128))
-  config.loss = "wasserstein"  # R1 as strong as it stops rotation makes D blind to deviations of 0.02
+  config.loss = (
+    "wasserstein"  # R1 as strong as it stops rotation makes D blind to deviations of 0.02
+  )
   config.regularizers.gradient_penalty = 1.0
   for player in ("discriminator", "generator"):
     falling = schedule("cosine_decay_schedule", init_value=2e-3, decay_steps=ROUNDS)

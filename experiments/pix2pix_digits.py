@@ -6,6 +6,15 @@ Paper:    Isola, Zhu, Zhou, Efros 2017 (arXiv:1611.07004): losses, weights and n
 Data:     MNIST's digits (b), and the same digits of 8 x 8 pixels enlarged (a). This file registers
           the latter, so later commands on the run need --config=experiments/pix2pix_digits.py.
 Command:  launch/run train --config=experiments/pix2pix_digits.py --workdir=runs/pix2pix
+Hardware: 2 cores of an Intel Xeon, beside many other programs
+Time:     113 s of processor time, 6 minutes beside these
+Score:    one seed, all 2,000 test pairs: mean absolute difference from the digit, as a share of the
+          range, and Fréchet distance by the classifier (2,000 training digits score 0.37):
+            coarse digits as they are                           0.0868  28.31
+            translated                                          0.0272   0.296
+            translated, --config.weights.adversarial=0 (L1)     0.0260   0.340
+          One seed each: that the adversarial loss sharpens is in line with the second column, and
+          8 x 8 pixels leave it little to add.
 """
 
 import numpy as np

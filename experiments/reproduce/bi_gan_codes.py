@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 import gan_jax as gj
+from gan_jax.game.core import minibatches
 from gan_jax.game.forward import sample_network
 from gan_jax.game.play import init, networks
 from gan_jax.metrics import nearest_neighbours
@@ -36,7 +37,7 @@ def main() -> None:
     encode = jax.jit(lambda x: sample_network(net, "encoder", params, carried, x))
     return np.concatenate([encode(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
 
-  started = init(run.game, run.state.key, experiment.example.batch(1, BATCH))
+  started = init(run.game, run.state.key, experiment.example.batch(minibatches(run.game), BATCH))
   print("| distance in | test digits whose nearest training digit has their label |\n|---|---|")
   for name, (reference, queries) in {
     "pixels": [part.reshape(len(part), -1) for part in x],

@@ -189,13 +189,13 @@ def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   for name, given in (("generator", z), ("encoder", x)):
     net = nets.nets[name]
     outputs[name], initial[name] = net.init_with_output(keys[name], given, None, train=False)
-  for name, made, expected in (
+  for name, output, expected in (
     ("generator", outputs["generator"], x),
     ("encoder", nets.code(outputs["encoder"]), z),
   ):
-    if jnp.shape(made) != expected.shape:
+    if jnp.shape(output) != expected.shape:
       raise ValueError(
-        f"the {name} makes {list(jnp.shape(made))}: expected {list(expected.shape)}, as the"
+        f"the {name} makes {list(jnp.shape(output))}: expected {list(expected.shape)}, as the"
         f" {'examples' if name == 'generator' else 'latents'} are"
       )
   name = "discriminator"
@@ -215,7 +215,7 @@ def _forward(
   # A pair as one row, so that penalties of gradients and the like are of both.
   row = lambda x, z: jnp.concatenate([x.reshape(len(x), -1), z], axis=1)
 
-  def judge(rows: jax.Array, *, keep: bool = True) -> jax.Array:
+  def discriminate(rows: jax.Array, *, keep: bool = True) -> jax.Array:
     size = rows.shape[1] - z.shape[1]
     pair = rows[:, :size].reshape(-1, *x.shape[1:]), rows[:, size:]
     return apply("discriminator", pair, keep=keep)
@@ -225,9 +225,9 @@ def _forward(
   match = Match(
     real=real,
     fake=fake,
-    real_logits=judge(real),
-    fake_logits=judge(fake),
-    discriminator=lambda rows, kind="real": per_example(judge(rows, keep=False)),
+    real_logits=discriminate(real),
+    fake_logits=discriminate(fake),
+    discriminator=lambda rows: per_example(discriminate(rows, keep=False)),
     generator=lambda z: row(apply("generator", z, keep=False), z),
     latents=z,
     params=params,

@@ -117,14 +117,14 @@ def _of_domains(config: ConfigDict, domains: Sequence[str]) -> dict[str, Splits]
 def _check_pairs(config: ConfigDict, splits: Mapping[str, Splits]) -> None:
   """Refuses domains whose examples are not in pairs: as many, of files of the same names."""
   for split in Splits._fields:
-    found = {domain: getattr(of, split) for domain, of in splits.items()}
-    sources = [source for source in found.values() if source is not None]
+    by_domain = {domain: getattr(of, split) for domain, of in splits.items()}
+    sources = [source for source in by_domain.values() if source is not None]
     roots = [source.name.partition(":") for source in sources]
     if roots and all(kind in ("folder", "zip") for kind, _, _ in roots):
       options = data.Options(data_dir=config.data_options.data_dir or None)
       check_same_names([argument for _, _, argument in roots], options)
-    if len({source and source.size for source in found.values()}) > 1:
-      shown = ", ".join(f"{k} has {of.size if of else 'none'}" for k, of in found.items())
+    if len({source and source.size for source in by_domain.values()}) > 1:
+      shown = ", ".join(f"{k} has {of.size if of else 'none'}" for k, of in by_domain.items())
       raise ValueError(
         f"{config.data}: of {split} examples {shown}, and this game is of pairs: expected as many"
       )
