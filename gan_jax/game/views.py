@@ -157,4 +157,4 @@ def updated(views: Views, memory: Mapping[str, PyTree], match: Any) -> dict[str,
 
 
 def _name(place: int) -> str:
-  return f"discriminator.views.{place}"
+  return f"views.{place}"

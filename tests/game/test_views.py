@@ -142,8 +142,8 @@ def test_a_view_remembers_from_the_moves_of_the_discriminator():
   game = make(views.gaussian_noise(0.1), adaptive(), turns=alternating(3))
   data = {"x": jnp.tile(batch()["x"], (3, 1, 1))}
   state = init(game, jax.random.key(0), data)
-  name = "discriminator.views.1"
-  assert state.carried[name] == {"p": 0} and "discriminator.views.0" not in state.carried
+  name = "views.1"
+  assert state.carried[name] == {"p": 0} and "views.0" not in state.carried
   of_d, of_g = (game._replace(turns=game.turns[i : i + 1]) for i in (0, 1))
   moved, _ = jax.jit(functools.partial(play_round, of_d))(state, data)
   assert 0 < abs(float(moved.carried[name]["p"])) <= 0.3 + 1e-6
@@ -161,11 +161,11 @@ def test_memory_of_a_view_is_the_same_on_every_layout():
     *((name, got) for name, got, _ in on_every_layout(game, state, data)),
     ("microbatches", jax.jit(functools.partial(play_round, in_parts))(state, data)[0]),
   ):
-    p, same = (x.carried["discriminator.views.0"]["p"] for x in (got, want))
+    p, same = (x.carried["views.0"]["p"] for x in (got, want))
     np.testing.assert_allclose(p, same, rtol=1e-5, err_msg=name)
     assert abs(float(same)) > 0.01
   in_parts = make(adaptive(join=None), turns=in_parts.turns)
-  with pytest.raises(ValueError, match="'discriminator.views.0' does not say how"):
+  with pytest.raises(ValueError, match="'views.0' does not say how"):
     jax.eval_shape(functools.partial(play_round, in_parts), state, data)
 
 
