@@ -91,6 +91,27 @@ class Match(NamedTuple):
     """Logits of fakes, [B], means over patches."""
     return per_example(self.fake_logits)
 
+  @classmethod
+  def of(cls, context: StepContext, params: Params, **outputs: Any) -> Self:
+    """Builds the match of a move.
+
+    Args:
+      context: context of the move.
+      params: parameters of all networks.
+      **outputs: what the forward of the move has computed, by name of an attribute.
+
+    Returns:
+      The match, with the keys, the clock and the share of the batch that the context says.
+    """
+    return cls(
+      **outputs,
+      params=params,
+      keys=context.example_keys(context.key, len(outputs["fake"])),
+      clock=context.clock,
+      axis_name=context.axis_name,
+      microbatch=context.microbatch,
+    )
+
   def for_term(self, params: Params, keys: jax.Array) -> Self:
     """Returns the match as a term of a player sees it."""
     return self._replace(params=params, keys=keys)

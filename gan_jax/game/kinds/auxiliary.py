@@ -12,8 +12,8 @@ import jax
 import optax
 from flax import linen as nn
 
-from gan_jax.checks import shown
 from gan_jax.game.core import Game
+from gan_jax.game.kinds.checks import check_named
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.schedules import Weight
 from gan_jax.losses.objectives import Match, Term, stateless
@@ -48,8 +48,7 @@ def ac_gan(
   Raises:
     ValueError: for arguments of another kind.
   """
-  if not isinstance(weights, Mapping) or set(weights) != set(WEIGHTS):
-    raise ValueError(f"weights are {shown(weights)}: expected them of {' and '.join(WEIGHTS)}")
+  check_named("weights", weights, WEIGHTS)
   real, fake = (cross_entropy(which) for which in ("real", "fake"))
   of = weights["discriminator"]
   return two_player(

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from gan_jax.checks import shown
 from gan_jax.game.core import (
   Batch,
   Carried,
@@ -34,6 +33,7 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.kinds.checks import check_named, check_unconditional
 from gan_jax.game.kinds.monitors import discriminator_metrics, headline
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.latents import Latent, Truncate
@@ -97,8 +97,7 @@ def bi_gan(
   """
   check_loss(loss)
   _check_symmetric(loss)
-  if not isinstance(optimizers, Mapping) or set(optimizers) != set(OWNS):
-    raise ValueError(f"optimizers are {shown(optimizers)}: expected those of {', '.join(OWNS)}")
+  check_named("optimizers", optimizers, OWNS)
   modules = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
   nets = _Nets(modules, latent, stochastic, remat)
   forward = functools.partial(_forward, nets)
@@ -222,19 +221,16 @@ def _forward(
 
   real = row(x, of.code(apply("encoder", x), keys("codes")))
   fake = row(apply("generator", z), z)
-  match = Match(
+  match = Match.of(
+    context,
+    params,
     real=real,
     fake=fake,
     real_logits=discriminate(real),
     fake_logits=discriminate(fake),
-    discriminator=lambda rows: per_example(discriminate(rows, keep=False)),
+    discriminator=lambda rows, kind="real": per_example(discriminate(rows, keep=False)),
     generator=lambda z: row(apply("generator", z, keep=False), z),
     latents=z,
-    params=params,
-    keys=context.example_keys(context.key, len(x)),
-    clock=context.clock,
-    axis_name=context.axis_name,
-    microbatch=context.microbatch,
   )
   return match, stats
 
@@ -243,8 +239,7 @@ def _generate(
   nets: _Nets, params: Params, carried: Carried, z: jax.Array, labels: Any
 ) -> jax.Array:
   """Generates examples in evaluation mode."""
-  if labels is not None:
-    raise ValueError("this game is not conditional, and its networks take no labels")
+  check_unconditional(labels)
   return sample_network(nets.nets["generator"], "generator", params, carried, z)
 
 

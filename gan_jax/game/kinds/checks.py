@@ -1,7 +1,7 @@
 """Checks of the arguments and the batches of a game of a generator and a discriminator."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -131,6 +131,18 @@ def check_views(views: Any, conditional: bool, encoders: Any) -> None:
     )
   if m > 1 and encoders:
     raise ValueError(f"packing = {m}, and encoders take one example: leave one of them out")
+
+
+def check_named(kind: str, given: Any, names: Iterable[str]) -> None:
+  """Checks that there is one of each name, and no other."""
+  if not isinstance(given, Mapping) or set(given) != set(names):
+    raise ValueError(f"{kind} are {shown(given)}: expected them by name, {', '.join(names)}")
+
+
+def check_unconditional(labels: Any) -> None:
+  """Refuses labels for a game whose networks take none."""
+  if labels is not None:
+    raise ValueError("this game is not conditional, and its networks take no labels")
 
 
 def check_batch(batch: Batch, conditional: bool) -> None:

@@ -37,6 +37,7 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.kinds.checks import check_named, check_unconditional
 from gan_jax.game.memory import join_alike
 from gan_jax.game.random import named_key
 from gan_jax.game.schedules import Weight
@@ -104,13 +105,9 @@ def cycle_gan(
     ValueError: for arguments of another kind.
   """
   check_loss(loss)
-  for kind, given, names in (
-    ("translators", translators, TRANSLATORS),
-    ("discriminators", discriminators, DISCRIMINATORS),
-    ("optimizers", optimizers, PLAYERS),
-  ):
-    if not isinstance(given, Mapping) or set(given) != set(names):
-      raise ValueError(f"{kind} are {shown(given)}: expected them by name, {', '.join(names)}")
+  check_named("translators", translators, TRANSLATORS)
+  check_named("discriminators", discriminators, DISCRIMINATORS)
+  check_named("optimizers", optimizers, PLAYERS)
   if not is_integer(pool) or pool < 0:
     raise ValueError(f"pool is {shown(pool)}: expected how many fakes to keep, an int >= 0")
   nets = {**translators, **{DISCRIMINATORS[name]: net for name, net in discriminators.items()}}
@@ -217,8 +214,7 @@ def _translate(
   net: nn.Module, name: str, params: Params, carried: Carried, x: PyTree, labels: Any
 ) -> jax.Array:
   """Translates images in evaluation mode."""
-  if labels is not None:
-    raise ValueError("this game is not conditional, and its translators take no labels")
+  check_unconditional(labels)
   return sample_network(net, name, params, carried, x)
 
 
@@ -249,7 +245,9 @@ def _forward(
     (translator,) = (t for t, (_, b) in TRANSLATORS.items() if b == k)
     discriminate = functools.partial(apply, name, keep=False)
     for pair, (x, fake_logits) in fakes.items():
-      pairs[pair] = Match(
+      pairs[pair] = Match.of(
+        context,
+        params,
         real=real[k],
         fake=x,
         real_logits=real_logits,
@@ -258,11 +256,6 @@ def _forward(
         generator=functools.partial(apply, translator, keep=False),
         # What a translator is given stands where noise does in other games: terms of z are of it.
         latents=real[TRANSLATORS[translator][0]],
-        params=params,
-        keys=context.example_keys(context.key, len(x)),
-        clock=context.clock,
-        axis_name=context.axis_name,
-        microbatch=context.microbatch,
       )
   return Scene(pairs, outputs), {**stats, **new_carried}
 

@@ -33,6 +33,7 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, train_network
+from gan_jax.game.kinds.checks import check_named
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import minimax
@@ -74,8 +75,7 @@ def domain_adversarial(
   Raises:
     ValueError: for optimizers of other players.
   """
-  if set(optimizers) != set(OWNS):
-    raise ValueError(f"optimizers are {sorted(optimizers)}: expected those of {', '.join(OWNS)}")
+  check_named("optimizers", optimizers, OWNS)
   nets = _Nets(feature_extractor, label_predictor, domain_classifier, remat)
   forward = functools.partial(_forward, nets)
   # -log D(source) - log(1 - D(target)): telling domains apart is telling real from fake.
@@ -155,7 +155,9 @@ def _forward(
 
   # One domain after the other: batch norm has statistics of each, not of a mixture.
   source, target = (apply("feature_extractor", i, batch[k]) for i, k in enumerate(DOMAINS))
-  match = Match(
+  match = Match.of(
+    context,
+    params,
     real=source,
     fake=target,
     real_logits=apply("domain_classifier", 2, source),
@@ -164,11 +166,6 @@ def _forward(
     discriminator=lambda x, kind="real": apply("domain_classifier", 2, x, keep=False),
     generator=functools.partial(apply, "feature_extractor", 1, keep=False),
     latents=batch["target"],
-    params=params,
-    keys=context.example_keys(context.key, len(source)),
-    clock=context.clock,
-    axis_name=context.axis_name,
-    microbatch=context.microbatch,
     # Of the source alone: those of the target are never seen in training.
     labels=batch["y"],
     real_outputs={"classes": apply("label_predictor", 4, source)},

@@ -24,6 +24,7 @@ from flax import linen as nn
 
 from gan_jax.checks import is_integer, shown
 from gan_jax.game.core import Game
+from gan_jax.game.kinds.checks import check_named
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.schedules import Weight
 from gan_jax.losses.objectives import Match, TermLike, stateless
@@ -115,8 +116,7 @@ def info_gan(
     ValueError: for arguments of another kind.
   """
   check_codes(codes)
-  if not isinstance(weights, Mapping) or set(weights) != set(WEIGHTS):
-    raise ValueError(f"weights are {shown(weights)}: expected them of {' and '.join(WEIGHTS)}")
+  check_named("weights", weights, WEIGHTS)
   # A kind of code that there is none of has no term: its column would be a constant 0.
   terms = {"categorical": categorical(codes)} if codes.categorical else {}
   terms |= {"continuous": continuous(codes)} if codes.continuous else {}

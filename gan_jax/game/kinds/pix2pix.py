@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from gan_jax.checks import shown
 from gan_jax.game.core import (
   Batch,
   Carried,
@@ -34,6 +33,7 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.kinds.checks import check_named, check_unconditional
 from gan_jax.game.kinds.monitors import discriminator_metrics, headline
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.validation import check_game
@@ -87,9 +87,8 @@ def pix2pix(
     ValueError: for arguments of another kind.
   """
   check_loss(loss)
-  for kind, given, names in (("optimizers", optimizers, PLAYERS), ("weights", weights, WEIGHTS)):
-    if not isinstance(given, Mapping) or set(given) != set(names):
-      raise ValueError(f"{kind} are {shown(given)}: expected them by name, {', '.join(names)}")
+  check_named("optimizers", optimizers, PLAYERS)
+  check_named("weights", weights, WEIGHTS)
   nets = _Nets({"generator": generator, "discriminator": discriminator}, remat)
   terms: dict[str, dict[str, tuple[Weight, TermLike]]] = {
     "discriminator": {
@@ -155,7 +154,9 @@ def _forward(
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   a = batch["a"]
   real, fake = _pair(a, batch["b"]), _pair(a, apply("generator", a))
-  match = Match(
+  match = Match.of(
+    context,
+    params,
     real=real,
     fake=fake,
     real_logits=apply("discriminator", real),
@@ -163,11 +164,6 @@ def _forward(
     discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
     generator=lambda a: _pair(a, apply("generator", a, keep=False)),
     latents=a,
-    params=params,
-    keys=context.example_keys(context.key, len(a)),
-    clock=context.clock,
-    axis_name=context.axis_name,
-    microbatch=context.microbatch,
   )
   return match, stats
 
@@ -182,8 +178,7 @@ def _translate(
   net: nn.Module, params: Params, carried: Carried, x: PyTree, labels: Any
 ) -> jax.Array:
   """Translates images in evaluation mode, those of a noisy network with dropout of their own."""
-  if labels is not None:
-    raise ValueError("this game is not conditional, and its translator takes no labels")
+  check_unconditional(labels)
   if not getattr(net, "noisy", False):
     return sample_network(net, "generator", params, carried, x)
 

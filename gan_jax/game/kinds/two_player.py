@@ -197,7 +197,9 @@ def _forward(
     outputs, _ = forward.discriminate(forward.view(x, kind), y, carried["discriminator"], real_key)
     return per_example(outputs["logits"])
 
-  match = Match(
+  match = Match.of(
+    context,
+    params,
     real=real,
     fake=fake,
     real_logits=real_outputs.pop("logits"),
@@ -205,11 +207,6 @@ def _forward(
     discriminator=discriminator,
     generator=lambda z: forward.generate(z, generator_key)[0],
     latents=z,
-    params=params,
-    keys=context.example_keys(context.key, len(fake)),
-    clock=context.clock,
-    axis_name=context.axis_name,
-    microbatch=context.microbatch,
     labels=y,
     real_outputs=real_outputs,
     fake_outputs=fake_outputs,

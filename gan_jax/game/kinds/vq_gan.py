@@ -34,6 +34,7 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.kinds.checks import check_named, check_unconditional
 from gan_jax.game.kinds.monitors import discriminator_metrics, headline
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.validation import check_game
@@ -108,9 +109,8 @@ def vq_gan(
   """
   check_loss(loss)
   players = ("discriminator", "generator")
-  for kind, given, names in (("optimizers", optimizers, players), ("weights", weights, WEIGHTS)):
-    if not isinstance(given, Mapping) or set(given) != set(names):
-      raise ValueError(f"{kind} are {shown(given)}: expected them by name, {', '.join(names)}")
+  check_named("optimizers", optimizers, players)
+  check_named("weights", weights, WEIGHTS)
   if not is_integer(start) or start < 0:
     raise ValueError(f"start is {shown(start)}: expected a number of rounds, an int >= 0")
   nets = _Nets({**autoencoder._asdict(), "discriminator": discriminator}, remat)
@@ -230,7 +230,9 @@ def _forward(
   # Straight through: the encoder is given the gradient of the entry.
   features = apply("decoder", encoded + stop(entries - encoded))
   fake = apply("last_layer", features)
-  match = Match(
+  match = Match.of(
+    context,
+    params,
     real=x,
     fake=fake,
     real_logits=apply("discriminator", x),
@@ -238,11 +240,6 @@ def _forward(
     discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
     generator=lambda x: x,
     latents=x,
-    params=params,
-    keys=context.example_keys(context.key, len(x)),
-    clock=context.clock,
-    axis_name=context.axis_name,
-    microbatch=context.microbatch,
     fake_outputs={"encoded": encoded, "entries": entries, "features": features},
   )
   return match, stats
@@ -263,8 +260,7 @@ def _reconstruct(
   nets: _Nets, params: Params, carried: Carried, x: PyTree, labels: Any
 ) -> jax.Array:
   """Reconstructs images in evaluation mode."""
-  if labels is not None:
-    raise ValueError("this game is not conditional, and its networks take no labels")
+  check_unconditional(labels)
   for name in Autoencoder._fields:
     x = sample_network(nets.nets[name], name, params, carried, x)
   return x

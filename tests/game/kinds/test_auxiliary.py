@@ -92,7 +92,7 @@ def test_the_classes_of_fakes_are_told_after_a_few_rounds():
 
 
 def test_wrong_arguments_are_refused():
-  with pytest.raises(ValueError, match="weights are .*discriminator and generator"):
+  with pytest.raises(ValueError, match="weights are .*discriminator, generator"):
     make(weights={"generator": 1.0})
   with pytest.raises(ValueError, match="returns no 'classes'"):
     play(make(discriminator=MLPDiscriminator(num_classes=3)))

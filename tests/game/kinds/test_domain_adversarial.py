@@ -104,7 +104,7 @@ def test_the_weight_rises_as_published():
 
 
 def test_wrong_arguments_are_refused():
-  with pytest.raises(ValueError, match="expected those of classifier, domain_classifier"):
+  with pytest.raises(ValueError, match="expected them by name, classifier, domain_classifier"):
     domain_adversarial(Linear(4), Linear(3), Linear(), optimizers={"generator": optax.sgd(0.1)})
   batch = {k: v for k, v in data().items() if k != "y"}
   with pytest.raises(ValueError, match="expected 'y' too"):

@@ -100,7 +100,7 @@ def test_wrong_arguments_are_refused():
   ):
     with pytest.raises(ValueError, match=message):
       make(MLPEncoder(), codes)
-  with pytest.raises(ValueError, match="weights are .*categorical and continuous"):
+  with pytest.raises(ValueError, match="weights are .*categorical, continuous"):
     make(weights={"categorical": 1.0})
   with pytest.raises(ValueError, match="packing = 2, and encoders"):
     make(views=(packing(2),))
