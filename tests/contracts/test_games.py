@@ -51,6 +51,12 @@ def test_every_kind_has_its_row():
 
 
 OWNERS = {
+  "pix2pix": {"discriminator": ("discriminator",), "generator": ("generator",)},
+  "bi_gan": {"discriminator": ("discriminator",), "generator": ("generator", "encoder")},
+  "vq_gan": {
+    "discriminator": ("discriminator",),
+    "generator": ("encoder", "codebook", "decoder", "last_layer"),
+  },
   "two_player": {"discriminator": ("discriminator",), "generator": ("generator",)},
   "info_gan": {"discriminator": ("discriminator",), "generator": ("generator", "q")},
   "cycle_gan": {
