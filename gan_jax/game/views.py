@@ -145,6 +145,7 @@ def apply_views(
 
 def memory_of(views: Views) -> tuple[dict[str, PyTree], dict[str, JoinRule]]:
   """Returns the initial memory of views and the rules by which it joins, by name."""
+  # Without any a view leaves no entry: checkpoints are those of a game without it.
   with_memory = {_name(i): v for i, v in enumerate(views) if jax.tree.leaves(v.memory)}
   joins = {name: view.join for name, view in with_memory.items() if view.join is not None}
   return {name: view.memory for name, view in with_memory.items()}, joins

@@ -96,6 +96,7 @@ def bi_gan(
     ValueError: for arguments of another kind.
   """
   check_loss(loss)
+  # The encoder is to have real pairs taken for fake ones: the loss must know that side.
   _check_symmetric(loss)
   check_named("optimizers", optimizers, OWNS)
   modules = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
@@ -113,6 +114,7 @@ def bi_gan(
       forward,
       {
         "adversarial": (1.0, adversarial_term(loss, "generator")),
+        # G and E minimise together, as in the papers, so one player owns both.
         "encoder": (1.0, encoder_term(loss)),
       },
       player="generator",
@@ -123,6 +125,7 @@ def bi_gan(
     init=functools.partial(_init, nets),
     samplers={
       "generator": Sampler(functools.partial(_generate, nets), draw, truncate),
+      # No term compares x and G(E(x)): that they agree is what the optimum promises.
       "reconstruct": Sampler(functools.partial(_reconstruct, nets), source="x", paired=True),
     },
     players={name: Player(owns, objectives[name], optimizers[name]) for name, owns in OWNS.items()},
@@ -149,6 +152,7 @@ def encoder_term(loss: AdversarialLoss) -> Term:
 def _check_symmetric(loss: AdversarialLoss) -> None:
   """Refuses a loss to which real examples and fakes are not the same with signs exchanged."""
   a, b = jnp.array([0.3, -1.2, 2.5]), jnp.array([0.7, 2.0, -0.4])
+  # A game may be built while another is traced, as in a population.
   with jax.ensure_compile_time_eval():
     side = loss.discriminator
     if isinstance(side, Term) or not jnp.allclose(side(a, b), side(-b, -a), atol=1e-5):
@@ -173,6 +177,7 @@ class _Nets(NamedTuple):
     mean, log_variance = jnp.split(encoded, 2, axis=-1)
     if keys is None:
       return mean
+    # Reparametrised, so that gradients pass to mean and variance.
     noise = jax.vmap(lambda key: jax.random.normal(key, mean.shape[1:]))(keys)
     return mean + jnp.exp(0.5 * log_variance) * noise
 
@@ -215,10 +220,12 @@ def _forward(
   row = lambda x, z: jnp.concatenate([x.reshape(len(x), -1), z], axis=1)
 
   def discriminate(rows: jax.Array, *, keep: bool = True) -> jax.Array:
+    # Cut again: the network sees an image as an image.
     size = rows.shape[1] - z.shape[1]
     pair = rows[:, :size].reshape(-1, *x.shape[1:]), rows[:, size:]
     return apply("discriminator", pair, keep=keep)
 
+  # Both sides are made by players, so that both have gradients to theirs.
   real = row(x, of.code(apply("encoder", x), keys("codes")))
   fake = row(apply("generator", z), z)
   match = Match.of(

@@ -28,6 +28,7 @@ def check_network(name: str, net: Any, given: str, conditional: bool) -> None:
       f"{name} is called as net({given}, y, train=...), which {type(net).__name__}.__call__ does "
       "not take"
     )
+  # A network without the field may use labels in a way of its own.
   if conditional and getattr(net, "num_classes", 0) is None:
     raise ValueError(
       f"conditional is set, and the {name} has num_classes = None and would ignore labels: give it "
@@ -72,6 +73,7 @@ def check_optimizers(optimizers: Any) -> None:
 
 def check_latent(latent: Any) -> None:
   """Checks that a prior makes one latent of each key."""
+  # Shapes alone: nothing is drawn to see whether a function draws.
   try:
     z = jax.eval_shape(lambda: latent(jax.random.split(jax.random.key(0), 2)))
     fits = all(leaf.shape[:1] == (2,) for leaf in jax.tree.leaves(z))
@@ -192,6 +194,7 @@ def check_fakes(fake: Any, real: jax.Array) -> None:
 
 def check_logits(logits: Any, x: jax.Array) -> None:
   """Checks that the discriminator returns logits for each example; [B, 1] is taken for a slip."""
+  # [B, 1] against [B] would broadcast to [B, B] in many a loss, and train all the same.
   shape = getattr(logits, "shape", ())
   if shape[:1] != x.shape[:1] or shape[1:] == (1,):
     raise ValueError(

@@ -46,6 +46,7 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
     checks.check_not_exchanged(nets.generator, nets.discriminator, z, x, y)
     raise
   context = StepContext(key, Clock(), None)
+  # A view may change the shape: packs have the channels of several examples.
   viewed = jax.eval_shape(
     lambda: apply_views(nets.views, x, "real", memory_of(nets.views)[0], context)
   )
@@ -106,6 +107,7 @@ class Forward(NamedTuple):
     """Computes the outputs for real examples and for fakes, and the new statistics."""
     y, stats = self.labels, self.carried["discriminator"]
     if self.nets.joint:
+      # Batch norm then normalises a mixture of both kinds, as in the code of many published GANs.
       both_y = None if y is None else jnp.concatenate([y, y])
       both, stats = self.discriminate(jnp.concatenate(viewed), both_y, stats, keys[0])
       real, fake = ({k: jnp.split(x, 2)[i] for k, x in both.items()} for i in (0, 1))

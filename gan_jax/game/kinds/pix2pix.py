@@ -138,6 +138,7 @@ def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   fake, generator = nets.nets["generator"].init_with_output(generator_key, a, None, train=False)
   if jnp.shape(fake) != b.shape:
     raise ValueError(f"the generator makes images {jnp.shape(fake)[1:]}: expected {b.shape[1:]}")
+  # A fake has the shape of its partner, so that the networks start the same whatever it is.
   pair = _pair(a, b)
   discriminator = nets.nets["discriminator"].init(discriminator_key, pair, None, train=False)
   return split_variables({"generator": generator, "discriminator": discriminator})
@@ -153,6 +154,7 @@ def _forward(
   """Translates images, and judges pairs of them: one move's forward."""
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   a = batch["a"]
+  # Conditional: the discriminator sees what was to be translated beside both.
   real, fake = _pair(a, batch["b"]), _pair(a, apply("generator", a))
   match = Match.of(
     context,
@@ -162,6 +164,7 @@ def _forward(
     real_logits=apply("discriminator", real),
     fake_logits=apply("discriminator", fake),
     discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
+    # What a translator is given stands where noise does in other games.
     generator=lambda a: _pair(a, apply("generator", a, keep=False)),
     latents=a,
   )

@@ -127,6 +127,7 @@ def two_player(
     uses_data = objective.uses_real or conditional or joint
     if name == "generator":
       return Player((name, *nets.encoders), objective, optimizers[name], uses_data)
+    # Views belong to the discriminator: what they remember moves when it moves.
     memory, join = memory_of(nets.views)
     objective = objective._replace(
       memory={**objective.memory, **memory}, join={**objective.join, **join}
@@ -150,6 +151,7 @@ def two_player(
     turns=turns,
     averages=averages or {},
     headline=monitors.headline(loss),
+    # Whose gradients vanish, and who remembers examples: see `run.training.log.detectors`.
     monitored="generator",
     probed="discriminator",
   )
@@ -182,11 +184,13 @@ def _forward(
   forward = Forward(nets, params, carried, y, context)
   real = forward.pack(batch["x"], "real")
   z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
+  # Fakes have gradients to the generator; who does not own it has none to take.
   fake, g_stats = forward.generate(z, generator_key)
   checks.check_fakes(fake, real)
   viewed = forward.view(real, "real"), forward.view(fake, "fake")
   (real_outputs, fake_outputs), d_stats = forward.discriminate_both(viewed, (real_key, fake_key))
   new_carried = {"generator": g_stats, "discriminator": d_stats}
+  # Encoders read what the discriminator saw, and have dropout of their own.
   for name in nets.encoders:
     features, key = fake_outputs.get(FEATURES, viewed[1]), named_key(generator_key, name)
     code, new_carried[name] = forward.apply(name, carried[name], features, y, key)

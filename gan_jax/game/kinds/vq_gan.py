@@ -135,6 +135,7 @@ def vq_gan(
       player="generator",
     ),
   }
+  # The whole autoencoder is one player: its parts share every term.
   owns = {"discriminator": ("discriminator",), "generator": autoencoder._fields}
   game = Game(
     init=functools.partial(_init, nets),
@@ -168,9 +169,11 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
   """
 
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
+    # The weight is a number to the players: nothing of it is differentiated again.
     features, params = stop((match.fake_outputs["features"], match.params["last_layer"]))
 
     def cost(params: PyTree, of: Callable[[jax.Array], jax.Array]) -> jax.Array:
+      # One layer is run again, not the network: only its kernel's gradient is asked for.
       image = last_layer.apply({"params": params}, features, None, train=True)
       return jnp.mean(of(jnp.asarray(image)))
 
@@ -178,6 +181,7 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
       slopes = jax.grad(cost)(params, of)
       if match.axis_name is not None:
         slopes = jax.lax.pmean(slopes, match.axis_name)  # of the global batch
+      # Of the kernel alone, as published.
       return optax.tree.norm([leaf for leaf in jax.tree.leaves(slopes) if leaf.ndim > 1])
 
     side = lambda scores: per_example(loss.generator(match.real_scores, scores))
@@ -226,9 +230,11 @@ def _forward(
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   x = batch["x"]
   encoded = apply("encoder", x)
+  # The codebook learns from its own term, not through the decoder.
   entries = apply("codebook", stop(encoded))
   # Straight through: the encoder is given the gradient of the entry.
   features = apply("decoder", encoded + stop(entries - encoded))
+  # A network of its own, so that the adaptive weight can name its kernel.
   fake = apply("last_layer", features)
   match = Match.of(
     context,
