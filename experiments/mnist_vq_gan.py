@@ -3,6 +3,13 @@
 Paper:    Esser, Rombach, Ommer 2021 (arXiv:2012.09841): the quantizer, hinge loss, patch
           discriminator and adaptive weight, without the perceptual loss and attention.
 Command:  launch/run train --config=experiments/mnist_vq_gan.py --workdir=runs/vq_gan
+Hardware: 2 cores of an Intel Xeon, beside many other programs
+Time:     190 s of processor time, 15 minutes beside these
+Score:    one seed, reconstructions of all 2,000 test digits by averaged weights: mean absolute
+          difference, as a share of the range, and Fréchet distance by the classifier (2,000
+          training digits score 0.36):
+            with the discriminator                                 0.0428  1.41
+            without, --config.weights.adversarial=0                0.0401  3.80
 """
 
 from ml_collections import ConfigDict
