@@ -1,8 +1,9 @@
 """Latents: the inputs of generators, each drawn from a key of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr, ndtri
 
@@ -32,6 +33,27 @@ def truncated(dim: int, bound: float = 2.0) -> Latent:
   if not is_number(bound, lambda x: x > 0):
     raise ValueError(f"latents are kept within ±bound with bound > 0, got {shown(bound)}")
   return jax.vmap(lambda key: jax.random.truncated_normal(key, -bound, bound, (dim,)))
+
+
+def categorical(shares: Sequence[float]) -> Latent:
+  """Builds the prior of labels that are given shares of the classes.
+
+  Args:
+    shares: relative frequency >= 0 of each class, in any unit.
+
+  Returns:
+    Function of keys [n] to classes, int32 [n].
+
+  Raises:
+    ValueError: for shares that are no frequencies.
+  """
+  weights = np.asarray(shares, np.float32)
+  if weights.ndim != 1 or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.sum():
+    raise ValueError(
+      f"shares are {shown(shares)}: expected a number >= 0 for each class, not all 0"
+    )
+  logits = jnp.log(weights / weights.sum())
+  return jax.vmap(lambda key: jax.random.categorical(key, logits).astype(jnp.int32))
 
 
 def truncate_normal(z: np.ndarray, bound: float) -> np.ndarray:

@@ -50,9 +50,10 @@ class Match(NamedTuple):
     clock: clock before this round.
     axis_name: mapped axis that splits the batch, or None.
     microbatch: microbatch that these examples form, where they are not the whole batch.
-    labels: labels of real and fake examples alike; None of an unconditional game.
+    labels: labels of real examples; None of an unconditional game.
     real_outputs: what the discriminator returns of real examples beside logits, by name.
     fake_outputs: likewise of fakes.
+    fake_labels: labels of fakes; None of an unconditional game.
   """
 
   real: jax.Array
@@ -70,6 +71,7 @@ class Match(NamedTuple):
   labels: PyTree = None
   real_outputs: Mapping[str, PyTree] = {}
   fake_outputs: Mapping[str, PyTree] = {}
+  fake_labels: PyTree = None
 
   @property
   def round(self) -> jax.Array | int:

@@ -82,7 +82,8 @@ def cross_entropy(which: str) -> Term:
         f"the discriminator returns no {CLASSES!r}, logits of the classes: expected one such as "
         "auxiliary_dcgan_discriminator"
       )
-    return optax.softmax_cross_entropy_with_integer_labels(outputs[CLASSES], match.labels)
+    labels = match.labels if which == "real" else match.fake_labels
+    return optax.softmax_cross_entropy_with_integer_labels(outputs[CLASSES], labels)
 
   # That of fakes needs no data: the labels that they were asked for are in the match.
   return stateless(value, uses_real=which == "real")

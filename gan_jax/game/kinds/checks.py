@@ -71,23 +71,29 @@ def check_optimizers(optimizers: Any) -> None:
       )
 
 
-def check_latent(latent: Any) -> None:
+LATENT = "z [n, d], such as latents.normal(64)"
+
+
+def check_latent(latent: Any, name: str = "latent", expected: str = LATENT) -> None:
   """Checks that a prior makes one latent of each key."""
   # Shapes alone: nothing is drawn to see whether a function draws.
   try:
     z = jax.eval_shape(lambda: latent(jax.random.split(jax.random.key(0), 2)))
-    fits = all(leaf.shape[:1] == (2,) for leaf in jax.tree.leaves(z))
+    fits, why = all(leaf.shape[:1] == (2,) for leaf in jax.tree.leaves(z)), None
   except Exception as error:  # whatever a function raises that was not meant to be given keys
-    raise ValueError(_no_latent(latent)) from error
+    fits, why = False, error
   if not fits:
-    raise ValueError(_no_latent(latent))
+    message = f"{name} is {shown(latent)}: expected a function of keys [n] to {expected}"
+    raise ValueError(message) from why
 
 
-def _no_latent(latent: Any) -> str:
-  return (
-    f"latent is {shown(latent)}: expected a function of keys [n] to z [n, d], such as "
-    "latents.normal(64)"
-  )
+def check_fake_labels(prior: Any, conditional: bool) -> None:
+  """Checks the prior of the labels of fakes, of a conditional game."""
+  check_latent(prior, "fake_labels", "labels [n], such as latents.categorical(shares)")
+  if not conditional:
+    raise ValueError(
+      "fake_labels are of a conditional game: set conditional=True, or leave them out"
+    )
 
 
 def check_terms(kind: str, terms: Any) -> None:

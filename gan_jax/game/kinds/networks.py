@@ -29,6 +29,7 @@ class Networks(NamedTuple):
   joint: bool
   encoders: Mapping[str, nn.Module]
   remat: bool
+  fake_labels: Latent | None = None
 
 
 def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
@@ -67,7 +68,7 @@ class Forward(NamedTuple):
   nets: Networks
   params: Params
   carried: Carried
-  labels: jax.Array | None
+  labels: Mapping[str, jax.Array | None]
   context: StepContext
 
   def apply(self, name: str, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
@@ -88,7 +89,7 @@ class Forward(NamedTuple):
 
   def generate(self, z: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
     """Computes fakes, as penalties see them, and the generator's new statistics."""
-    x, new_stats = self.apply("generator", self.carried["generator"], z, self.labels, key)
+    x, new_stats = self.apply("generator", self.carried["generator"], z, self.labels["fake"], key)
     return self.pack(x.astype(jnp.float32), "fake"), new_stats
 
   def discriminate(
@@ -105,16 +106,16 @@ class Forward(NamedTuple):
     self, viewed: tuple[jax.Array, jax.Array], keys: tuple[jax.Array, jax.Array]
   ) -> tuple[tuple[Outputs, Outputs], PyTree]:
     """Computes the outputs for real examples and for fakes, and the new statistics."""
-    y, stats = self.labels, self.carried["discriminator"]
+    y, fake_y, stats = self.labels["real"], self.labels["fake"], self.carried["discriminator"]
     if self.nets.joint:
       # Batch norm then normalises a mixture of both kinds, as in the code of many published GANs.
-      both_y = None if y is None else jnp.concatenate([y, y])
+      both_y = None if y is None or fake_y is None else jnp.concatenate([y, fake_y])
       both, stats = self.discriminate(jnp.concatenate(viewed), both_y, stats, keys[0])
       real, fake = ({k: jnp.split(x, 2)[i] for k, x in both.items()} for i in (0, 1))
       return (real, fake), stats
     # Running statistics move twice, by real examples and then by fakes.
     real, stats = self.discriminate(viewed[0], y, stats, keys[0])
-    fake, stats = self.discriminate(viewed[1], y, stats, keys[1])
+    fake, stats = self.discriminate(viewed[1], fake_y, stats, keys[1])
     return (real, fake), stats
 
 

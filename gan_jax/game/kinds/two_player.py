@@ -67,6 +67,7 @@ def two_player(
   turns: tuple[Turn, ...] = alternating(),
   averages: Mapping[str, Decay] | None = None,
   conditional: bool = False,
+  fake_labels: Latent | None = None,
   views: Views = (),
   joint: bool = False,
   encoders: Mapping[str, nn.Module] | None = None,
@@ -87,8 +88,9 @@ def two_player(
     generator_regularizers: terms of the generator's loss, likewise.
     turns: `alternating(k)`, `simultaneous()`, or any turns of "discriminator" and "generator".
     averages: moving averages by network, `{"generator": decay(0.999)}`.
-    conditional: whether batches hold labels "y", which both networks take. Fakes take the labels of
-      the real examples that they are matched with.
+    conditional: whether batches hold labels "y", which both networks take.
+    fake_labels: prior of the labels of fakes, such as `latents.categorical(shares)`; None for those
+      of the real examples that they are matched with, which are distributed as in the data.
     views: what the discriminator sees in the place of examples, in order, such as
       `(views.gaussian_noise(0.1), views.packing(2))`.
     joint: whether real and fake examples pass the discriminator in one batch, which shares batch
@@ -114,8 +116,11 @@ def two_player(
   checks.check_terms("generator_regularizers", generator_regularizers)
   checks.check_averages(averages)
   checks.check_views(views, conditional, encoders)
+  if fake_labels is not None:
+    checks.check_fake_labels(fake_labels, conditional)
   nets = Networks(
-    generator, discriminator, latent, conditional, tuple(views), joint, encoders or {}, remat
+    *(generator, discriminator, latent, conditional, tuple(views), joint, encoders or {}, remat),
+    fake_labels,
   )
   # One function object for both players: moves at once share its evaluation (see `core.losses_of`).
   forward = functools.partial(_forward, nets)
@@ -181,7 +186,11 @@ def _forward(
   # One key for each use: packing, noise or another order would else change unrelated draws.
   latent_key, generator_key, real_key, fake_key = jax.random.split(context.key, 4)
   y = batch["y"] if nets.conditional else None
-  forward = Forward(nets, params, carried, y, context)
+  labels = {"real": y, "fake": y}
+  if nets.fake_labels is not None:
+    keys = context.example_keys(named_key(context.key, "labels"), batch["x"].shape[0])
+    labels["fake"] = nets.fake_labels(keys)
+  forward = Forward(nets, params, carried, labels, context)
   real = forward.pack(batch["x"], "real")
   z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
   # Fakes have gradients to the generator; who does not own it has none to take.
@@ -193,12 +202,13 @@ def _forward(
   # Encoders read what the discriminator saw, and have dropout of their own.
   for name in nets.encoders:
     features, key = fake_outputs.get(FEATURES, viewed[1]), named_key(generator_key, name)
-    code, new_carried[name] = forward.apply(name, carried[name], features, y, key)
+    code, new_carried[name] = forward.apply(name, carried[name], features, labels["fake"], key)
     fake_outputs[name] = code.astype(jnp.float32)
 
   def discriminator(x: jax.Array, kind: str = "real") -> jax.Array:
     # With the key of the real pass: the dropout mask at real examples is that of their logits.
-    outputs, _ = forward.discriminate(forward.view(x, kind), y, carried["discriminator"], real_key)
+    stats = carried["discriminator"]
+    outputs, _ = forward.discriminate(forward.view(x, kind), labels[kind], stats, real_key)
     return per_example(outputs["logits"])
 
   match = Match.of(
@@ -212,6 +222,7 @@ def _forward(
     generator=lambda z: forward.generate(z, generator_key)[0],
     latents=z,
     labels=y,
+    fake_labels=labels["fake"],
     real_outputs=real_outputs,
     fake_outputs=fake_outputs,
   )

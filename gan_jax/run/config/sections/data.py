@@ -14,7 +14,7 @@ from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, l
 
 _LOG = logging.getLogger(__name__)
 
-CONDITIONS = ("labels", "vector")
+CONDITIONS, FAKES = ("labels", "vector"), ("batch", "shares")
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
 KEYS: Keys = {
@@ -43,6 +43,8 @@ KEYS: Keys = {
   "conditional": Key(False, "whether both networks are given the labels"),
   "condition": {
     "name": Key("labels", "labels as classes, or vector: numbers, or flags", one_of(*CONDITIONS)),
+    "fakes": Key("batch", "labels of fakes: batch, of real examples, or shares", one_of(*FAKES)),
+    "shares": Key((), "of fakes labelled by shares: frequency of each class; () for equal ones"),
   },
 }
 
@@ -63,7 +65,18 @@ WHOLE = "x"  # name of the one source of a game without domains
 
 
 def check(config: ConfigDict) -> None:
-  """Refuses fewer examples than a batch has."""
+  """Refuses fewer examples than a batch has, and shares of what has none."""
+  of = config.condition
+  if of.fakes == "shares" and not (config.conditional and of.name == "labels"):
+    raise ValueError(
+      "config.condition.fakes = 'shares' is for classes: set config.conditional = True and"
+      " config.condition.name = 'labels', or leave fakes at 'batch'"
+    )
+  if of.shares and of.fakes != "shares":
+    raise ValueError(
+      "config.condition.shares are of fakes that are labelled by them: set"
+      " config.condition.fakes = 'shares' too"
+    )
   if 0 < (examples := config.data_options.examples) < config.batch_size:
     raise ValueError(
       f"config.data_options.examples = {examples} are fewer than one batch of"

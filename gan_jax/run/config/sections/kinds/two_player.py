@@ -12,7 +12,7 @@ from gan_jax.game import rules
 from gan_jax.game.core import Game, Turn
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
-from gan_jax.game.latents import Latent, normal, truncate_normal, truncated, uniform
+from gan_jax.game.latents import Latent, categorical, normal, truncate_normal, truncated, uniform
 from gan_jax.game.schedules import Weight
 from gan_jax.game.views import Views, gaussian_noise, packing
 from gan_jax.losses.objectives import TermLike
@@ -189,6 +189,7 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
     "generator_regularizers": terms.build(config, "generator_regularizers", example),
     "averages": optimizers.build_averages(config.average, "generator"),
     "conditional": config.conditional,
+    "fake_labels": _fake_labels(config, example),
     "joint": config.joint,
     "views": _views(config),
     **players(config, example),
@@ -207,6 +208,17 @@ def players(config: ConfigDict, example: Example) -> dict[str, Any]:
     "turns": _turns(config),
     "remat": config.remat,
   }
+
+
+def _fake_labels(config: ConfigDict, example: Example) -> Latent | None:
+  """Builds the prior of the labels of fakes; None for those of real examples."""
+  if config.condition.fakes == "batch":
+    return None
+  shares = config.condition.shares or (1.0,) * (example.num_classes or 0)
+  with naming("config.condition.shares"):
+    if len(shares) != example.num_classes:
+      raise ValueError(f"there are {len(shares)} shares for {example.num_classes} classes")
+    return categorical(shares)
 
 
 def _views(config: ConfigDict) -> Views:
