@@ -13,7 +13,7 @@ import pytest
 from kinds import KINDS, VARIANTS
 from layouts import on_every_layout
 
-from gan_jax.game.core import minibatches
+from gan_jax.game.core import gradient_descent, minibatches
 from gan_jax.game.play import init, play_round
 from gan_jax.run.config.sections.kinds.games import GAMES
 from gan_jax.run.experiment import build
@@ -132,6 +132,20 @@ def test_a_run_goes_on_bit_for_bit_and_is_sampled_and_scored(kind, tmp_path, gan
     if experiment(kind).game.samplers[name].inputs is None:
       told = gan_jax("sample", whole, f"--out={png}", "--interpolate", f"--sampler={name}", code=1)
       assert "a translator starts from images" in told
+
+
+@each
+def test_microbatches_reach_the_turns_or_are_refused(kind):
+  config = CONFIGS[kind]()
+  config.microbatches, config.batch_size = 2, 16
+  if "pool" in config:
+    config.pool = 0
+  try:
+    turns = build(config).game.turns
+  except ValueError as error:
+    assert "microbatches" in str(error)
+  else:
+    assert all(turn.rule is not gradient_descent for turn in turns)
 
 
 def test_a_game_of_ones_own_is_never_taken_for_the_configs(tmp_path):

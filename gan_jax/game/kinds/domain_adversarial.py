@@ -44,6 +44,7 @@ OWNS = {
   "classifier": ("feature_extractor", "label_predictor"),
   "domain_classifier": ("domain_classifier",),
 }
+AT_ONCE = (Turn(tuple(OWNS)),)  # one forward for both, as with the paper's gradient reversal layer
 
 
 def domain_adversarial(
@@ -53,12 +54,12 @@ def domain_adversarial(
   *,
   optimizers: Mapping[str, optax.GradientTransformation],
   adaptation: Weight = 1.0,
+  turns: tuple[Turn, ...] = AT_ONCE,
   remat: bool = False,
 ) -> Game:
   """Builds a game of a classifier of two domains and a classifier of domains.
 
   Its batches are {"source": [B, ...], "target": [B, ...], "y": int32 [B], classes of the source}.
-  Both players move at once, as published.
 
   Args:
     feature_extractor: module called as `net(x, None, train=)`, to features [B, F].
@@ -67,6 +68,7 @@ def domain_adversarial(
     optimizers: optimizers of "classifier", which owns the first two networks, and of
       "domain_classifier".
     adaptation: weight λ of the negative domain loss; 0 is training on the source alone.
+    turns: turns of both players, who move at once as published.
     remat: whether activations are recomputed for gradients.
 
   Returns:
@@ -99,8 +101,7 @@ def domain_adversarial(
       name: Player(OWNS[name], objective, optimizers[name])
       for name, objective in (("classifier", classifier), ("domain_classifier", domain))
     },
-    # One backward pass serves both, as with the paper's gradient reversal layer.
-    turns=(Turn(tuple(OWNS)),),
+    turns=turns,
     headline={
       "C": "classifier/classification",
       "accuracy": "classifier/accuracy",

@@ -15,7 +15,7 @@ from gan_jax.game.core import Clock, minibatches
 from gan_jax.game.kinds.monitors import discriminator_metrics
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
-from gan_jax.game.latents import normal, truncated, uniform
+from gan_jax.game.latents import categorical, normal, truncated, uniform
 from gan_jax.game.optimizers import clip_weights
 from gan_jax.game.play import init, networks, play_round, sample
 from gan_jax.game.schedules import decay, half_life, ramped_decay
@@ -241,6 +241,37 @@ def test_label_reaches_both_players():
   game = make(conditional=True)
   same = [sample(game, state, jax.random.key(3), 4, jnp.full(4, y)) for y in (0, 1)]
   assert bool((same[0] != same[1]).all())
+
+
+def test_labels_of_fakes_have_a_prior_of_their_own():
+  """Of one class alone the generator's other embeddings stay; real examples keep their labels."""
+  game = make(conditional=True, fake_labels=categorical((0, 0, 3, 0)))
+  data = batch(minibatches(game))
+  before = init(game, jax.random.key(0), data)
+  after, _ = jit_round(game)(before, data)
+  moved = {}
+  for player in ("generator", "discriminator"):
+    old, new = (s.params[player]["Embed_0"]["embedding"] for s in (before, after))
+    moved[player] = np.flatnonzero((old != new).any(axis=1)).tolist()
+  assert moved == {"generator": [2], "discriminator": [0, 1, 2, 3]}
+  drawn = categorical((1, 0, 2, 1))(jax.random.split(jax.random.key(0), 4000))
+  # Of 4,000 draws a share of 1/2 deviates by .008: five of these.
+  np.testing.assert_allclose(
+    np.bincount(drawn, minlength=4) / 4000, [0.25, 0, 0.5, 0.25], atol=0.04
+  )
+
+
+@pytest.mark.parametrize("shares", [(), (0, 0), (1, -1), (1, math.nan), 3])
+def test_shares_are_frequencies(shares):
+  with pytest.raises(ValueError, match="shares are .*: expected a number >= 0 for each class"):
+    categorical(shares)
+
+
+def test_labels_of_fakes_are_of_a_conditional_game():
+  with pytest.raises(ValueError, match="fake_labels are of a conditional game"):
+    make(fake_labels=categorical((1, 1)))
+  with pytest.raises(ValueError, match=r"fake_labels is .*: expected a function of keys \[n\]"):
+    make(conditional=True, fake_labels=(1, 1))
 
 
 def test_packing_stacks_examples_on_the_channel_axis():

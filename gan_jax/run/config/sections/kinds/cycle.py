@@ -5,7 +5,8 @@ from ml_collections import ConfigDict
 from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.kinds.cycle import PLAYERS, TRANSLATORS, cycle_gan
+from gan_jax.game.kinds.cycle import AT_ONCE, PLAYERS, TRANSLATORS, cycle_gan
+from gan_jax.game.rules import microbatches
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, naming, weights
 
@@ -69,6 +70,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     shape=example.shape,
     pool=config.pool,
     regularizers=terms.build(config, "regularizers", example),
+    turns=microbatches(AT_ONCE, config.microbatches),
     averages=optimizers.build_averages(config.average, *TRANSLATORS),
     remat=config.remat,
     **sizes,

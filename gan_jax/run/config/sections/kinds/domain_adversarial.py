@@ -6,7 +6,8 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Clock, Game
-from gan_jax.game.kinds.domain_adversarial import OWNS, domain_adversarial
+from gan_jax.game.kinds.domain_adversarial import AT_ONCE, OWNS, domain_adversarial
+from gan_jax.game.rules import microbatches
 from gan_jax.game.schedules import Schedule, Weight, value_at
 from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, at_least, naming, weights
@@ -53,6 +54,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   return domain_adversarial(
     **nets,
     optimizers=built,
+    turns=microbatches(AT_ONCE, config.microbatches),
     adaptation=_rising(weight, config.rise) if config.rise else weight,
     remat=config.remat,
   )
