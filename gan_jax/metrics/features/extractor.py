@@ -95,7 +95,9 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   Yields:
     {name: float32 [n, ...]}, n at most the batch size, padding removed.
   """
-  if images.dtype not in (np.uint8, np.float32) or images.ndim < 2 or len(images) == 0:
+  # Networks look at images; the numbers of an array and projections of them can be of any shape.
+  fits = images.ndim == 4 or (images.ndim > 1 and not extractor.card["resize"])
+  if images.dtype not in (np.uint8, np.float32) or not fits or len(images) == 0:
     raise ValueError(
       f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, C] with N >= 1, or"
       " float32 from 0 to 255 of data that are not uint8; quantise what a generator makes, as a"

@@ -109,7 +109,7 @@ def test_the_projection_is_fixed_for_good():
 
 
 def test_what_does_not_fit_is_refused(extractor):
-  for bad in (IMAGES / 255, IMAGES[0], IMAGES[:0], IMAGES.astype(np.int32)):
+  for bad in (IMAGES / 255, IMAGES[0, 0, 0], IMAGES[:0], IMAGES.astype(np.int32)):
     with pytest.raises(ValueError, match=r"expected uint8 \[N, H, W, C\] with N >= 1"):
       extract(extractor, bad)
   with pytest.raises(ValueError, match="batch_size is 0"):

@@ -174,11 +174,11 @@ def test_walk_has_its_ends_and_keeps_one_class():
 )
 def test_classes_are_found_by_name(names, asked, places):
   example = Example((2,), len(names or "abc"), None, names)
-  assert example.class_places(asked).tolist() == places
+  assert example.labels(asked).tolist() == places
   with pytest.raises(ValueError, match="there is no class '3': expected some of classes"):
-    example.class_places(["3"])
+    example.labels(["3"])
   with pytest.raises(ValueError, match="and this run has none"):
-    IMAGES.class_places(asked)
+    IMAGES.labels(asked)
 
 
 @pytest.mark.parametrize(
