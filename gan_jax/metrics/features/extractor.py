@@ -38,10 +38,12 @@ class Extractor(NamedTuple):
       weights it is a `jax.tree_util.Partial(function, weights)`, so that these are handed to the
       compiled program and not copied into it. Called directly, it takes float images from 0 to 255
       as well (see `forward`).
+    any_shape: whether it is of arrays of any shape, as those without a network are.
   """
 
   card: dict[str, Any]
   apply: Callable[[jax.Array], dict[str, jax.Array]]
+  any_shape: bool = False
 
 
 def extract(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -> Outputs:
@@ -95,8 +97,7 @@ def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -
   Yields:
     {name: float32 [n, ...]}, n at most the batch size, padding removed.
   """
-  # Networks look at images; the numbers of an array and projections of them can be of any shape.
-  fits = images.ndim == 4 or (images.ndim > 1 and not extractor.card["resize"])
+  fits = images.ndim == 4 or (extractor.any_shape and images.ndim > 1)
   if images.dtype not in (np.uint8, np.float32) or not fits or len(images) == 0:
     raise ValueError(
       f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, C] with N >= 1, or"

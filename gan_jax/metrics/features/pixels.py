@@ -20,7 +20,7 @@ def pixels() -> Extractor:
     Features [B, d], one for each number of an example.
   """
   card = {"name": "pixels", "version": VERSION, "sha256": None, "width": None}
-  return Extractor({**card, "range": [0, 1], "resize": None}, _pixels)
+  return Extractor({**card, "range": [0, 1], "resize": None}, _pixels, any_shape=True)
 
 
 def random_projection(shape: tuple[int, ...], *, width: int = WIDTH, seed: int = 0) -> Extractor:
@@ -52,7 +52,7 @@ def random_projection(shape: tuple[int, ...], *, width: int = WIDTH, seed: int =
     "range": [0, 1],
     "resize": None,
   }
-  return Extractor(card, Partial(_project, jnp.asarray(matrix)))
+  return Extractor(card, Partial(_project, jnp.asarray(matrix)), any_shape=True)
 
 
 def _pixels(images: jax.Array) -> dict[str, jax.Array]:
