@@ -45,6 +45,7 @@ class Match(NamedTuple):
     labels: labels of real and fake examples alike; None of an unconditional game.
     real_outputs: what the discriminator returns of real examples beside logits, by name.
     fake_outputs: likewise of fakes.
+    encoders: x [B, ...] -> outputs of each encoder, by its name; closed over as `discriminator`.
   """
 
   real: jax.Array
@@ -62,6 +63,7 @@ class Match(NamedTuple):
   labels: PyTree = None
   real_outputs: Mapping[str, PyTree] = {}
   fake_outputs: Mapping[str, PyTree] = {}
+  encoders: Mapping[str, Callable[[jax.Array], jax.Array]] = {}
 
   @property
   def size(self) -> int:

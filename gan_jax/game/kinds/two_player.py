@@ -272,10 +272,17 @@ def _forward(
     real_outputs, d_stats = discriminate(real, y, stats, real_key)
     fake_outputs, d_stats = discriminate(fake, y, d_stats, fake_key)
   new_stats = {"generator": g_stats, "discriminator": d_stats}
+
+  def encode(name: str, x: jax.Array) -> tuple[jax.Array, PyTree]:
+    key = _key_of(generator_key, name)
+    code, new_stats = apply(name, params[name], carried[name], x, y, key)
+    return code.astype(jnp.float32), new_stats
+
+  def encode_real(name: str, x: jax.Array) -> jax.Array:
+    return encode(name, discriminate(x, y, stats, real_key)[0].get(FEATURES, x))[0]
+
   for name in nets.encoders:
-    features, key = fake_outputs.get(FEATURES, fake), _key_of(generator_key, name)
-    code, new_stats[name] = apply(name, params[name], carried[name], features, y, key)
-    fake_outputs[name] = code.astype(jnp.float32)
+    fake_outputs[name], new_stats[name] = encode(name, fake_outputs.get(FEATURES, fake))
   match = Match(
     real=real,
     fake=fake,
@@ -293,6 +300,7 @@ def _forward(
     labels=y,
     real_outputs=real_outputs,
     fake_outputs=fake_outputs,
+    encoders={name: functools.partial(encode_real, name) for name in nets.encoders},
   )
   return match, new_stats
 
