@@ -1,16 +1,20 @@
 """InfoGAN on real MNIST digits: a categorical code and two continuous ones.
 
-Paper:    Chen et al. 2016 (arXiv:1606.03657), with a small DCGAN, R1, and 2 entries of noise.
+Paper:    Chen et al. 2016 (arXiv:1606.03657), with a small DCGAN and R1, and a Q of its own layers
+          that learns from real digits too: by IMSAT's term (Hu et al. 2017, arXiv:1702.08720) a
+          digit and what a rotation, a shear, a scale and a shift make of it have one code.
 Command:  launch/run train --config=experiments/mnist_info_gan.py --workdir=runs/info
           python -m experiments.reproduce.info_gan runs/info --out=codes.png
 Hardware: 2 cores of an Intel Xeon that others kept busy, jax 0.10.2
-Time:     about 200 s for 2,340 rounds
-Score:    one seed: 54.1% of 2,000 fakes are of the class that the value of their categorical code
-          is matched with, as the repository's classifier sees them. The paper reports an error of
-          5%, on test digits, which is not reached: Q reads the categorical code in fakes (0.0005
-          nats are left), but continuous codes change the digit too. With 4 entries of noise and
-          0.03 for continuous codes 48.8% (2,500 rounds); with 62, and the default weights, 33.4%
-          (1,500 rounds).
+Time:     1,059 s for 4,000 rounds, with compilation and the score: 291 s of CPU time
+Score:    one seed, last: 2,000 of 2,000 fakes are of the class that the value of their categorical
+          code is matched with, as the repository's classifier sees them, and Q reads 97.5% of the
+          test digits as the class of their value; the paper reports an error of 5% on these. One
+          continuous code moves the slant, the other the width and weight of the stroke. Fréchet
+          distance 1.92 (see `mnist_dcgan.py`). The pixels of a code's fakes spread by 33 levels,
+          those of real digits of a class by 39. No label is used, but that these transforms leave a
+          digit what it is. Without the term, and with Q on features of D, 54.1% were reached with 2
+          entries of noise (2,340 rounds), 48.8% with 4 (2,500) and 33.4% with 62 (1,500).
 """
 
 from ml_collections import ConfigDict
@@ -22,23 +26,22 @@ def get_config() -> ConfigDict:
   config = default_config("info_gan")
   config.data = "mnist10k"
   config.batch_size = 64
-  config.rounds = 2340
+  config.rounds = 4000
 
-  # Of little noise, as a digit that is noise is none that the code has to be.
-  config.codes.noise, config.codes.categorical, config.codes.continuous = 2, (10,), 2
-  config.weights.categorical, config.weights.continuous = 0.5, 0.05
-  config.generator = network("dcgan_generator", width=16, dtype="bfloat16")
-  config.discriminator = network(
-    "auxiliary_dcgan_discriminator", width=16, norm="batch", dtype="bfloat16"
-  )
-  config.encoder = network("mlp_encoder", hidden=(128,), activation="leaky_relu")
+  config.codes.noise, config.codes.categorical, config.codes.continuous = 30, (10,), 2
+  config.weights.categorical, config.weights.continuous = 1.0, 0.3
+  config.weights.self_augmented = 1.0
+  config.generator = network("dcgan_generator", width=32, dtype="bfloat16")
+  config.discriminator = network("dcgan_discriminator", width=16, norm="none", dtype="bfloat16")
+  config.encoder = network("dcgan_encoder", width=16, norm="none", dtype="bfloat16")
   config.loss = "non_saturating"
-  config.regularizers.r1 = 0.1
+  config.simultaneous = True
+  config.regularizers.r1 = 1.0
   config.optimizers.discriminator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
   config.optimizers.generator = optimizer("adam", learning_rate=1e-3, b1=0.0, b2=0.99)
   config.average.decay = 0.998
 
   config.log_every = 200
   config.sample_every = 1000
-  config.checkpoint_every = 500
+  config.checkpoint_every = 1000
   return config

@@ -27,6 +27,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gan_jax import losses, parallel
 from gan_jax.game import rules, views
 from gan_jax.game.core import Game, Metrics, State, minibatches
+from gan_jax.game.kinds.info import Codes, Q, self_augmented
 from gan_jax.game.kinds.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
@@ -35,6 +36,7 @@ from gan_jax.game.play import init, play_round
 from gan_jax.game.schedules import half_life
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
+from gan_jax.nets.encoders import MLPEncoder
 from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for
 from gan_jax.nets.linear import Dense
 from gan_jax.parallel import sharding
@@ -134,6 +136,12 @@ GAMES: dict[str, Callable[[], Game]] = {
   "spectral norm, dropout, orthogonal": lambda: make(
     discriminator=Discriminator("spectral", dropout=0.5),
     generator_regularizers={"orthogonal": (0.01, regularizers.orthogonal())},
+  ),
+  "self-augmented codes": lambda: make(
+    encoders={Q: MLPEncoder(3, hidden=(8,), activation="tanh")},
+    generator_regularizers={
+      "self_augmented": (1.0, self_augmented(Codes(0, (3,), 0), jitter)),
+    },
   ),
   "extragradient": lambda: make(turns=rules.extragradient(simultaneous())),
   "consensus": lambda: make(turns=rules.consensus(simultaneous(), weight=1.0)),

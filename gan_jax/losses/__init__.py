@@ -20,7 +20,7 @@ from gan_jax.losses.adversarial import (
   smooth,
   wasserstein,
 )
-from gan_jax.losses.consistency import flip_and_shift, jitter
+from gan_jax.losses.consistency import affine, flip_and_shift, jitter
 from gan_jax.losses.divergences import (
   DIVERGENCES,
   Divergence,

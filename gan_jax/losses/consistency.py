@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
+from jax.scipy.ndimage import map_coordinates
 
 from gan_jax.checks import is_number, shown, takes
 from gan_jax.losses.objectives import Match, Term, stateless
@@ -44,6 +45,53 @@ def flip_and_shift(keys: jax.Array, images: jax.Array) -> jax.Array:
     return jax.lax.dynamic_slice(padded, [*first, 0], image.shape)
 
   return jax.vmap(one)(keys, images)
+
+
+def affine(
+  *, rotation: float = 0.35, shear: float = 0.35, scale: float = 0.25, shift: float = 0.09
+) -> Transform:
+  """Builds a transform that rotates, shears, scales and shifts images at random.
+
+  Every amount is uniform between plus and minus its bound. Between pixels it is linear; beyond the
+  border the nearest pixel is repeated.
+
+  Args:
+    rotation: bound of the angle, in radians.
+    shear: bound of the slant, width over height.
+    scale: bound of the logarithm of each side's factor.
+    shift: bound of the shift along each side, as a share of it.
+
+  Returns:
+    (keys [B], images [B, H, W, C]) -> [B, H, W, C].
+
+  Raises:
+    ValueError: if a bound is negative.
+  """
+  bounds = {"rotation": rotation, "shear": shear, "scale": scale, "shift": shift}
+  for name, bound in bounds.items():
+    require(is_number(bound, lambda x: x >= 0), f"{name} must be >= 0, got {shown(bound)}")
+
+  def one(key: jax.Array, image: jax.Array) -> jax.Array:
+    angle, slant, *amounts = jax.random.uniform(key, (6,), minval=-1.0)
+    cos, sin = jnp.cos(rotation * angle), jnp.sin(rotation * angle)
+    tall, wide = (jnp.exp(scale * amount) for amount in amounts[:2])
+    height, width = image.shape[:2]
+    row, column = (
+      jnp.indices((height, width)) - jnp.array([height - 1, width - 1])[:, None, None] / 2
+    )
+    row, column = tall * row, wide * (column + shear * slant * row)
+    places = [
+      cos * row - sin * column + (height - 1) / 2 + shift * height * amounts[2],
+      sin * row + cos * column + (width - 1) / 2 + shift * width * amounts[3],
+    ]
+    read = lambda channel: map_coordinates(channel, places, 1, mode="nearest")
+    return jax.vmap(read, in_axes=2, out_axes=2)(image)
+
+  def transform(keys: jax.Array, images: jax.Array) -> jax.Array:
+    require(images.ndim == 4, f"affine takes images [B, H, W, C], got {images.shape}")
+    return jax.vmap(one)(keys, images)
+
+  return transform
 
 
 def jitter(*, scale: float) -> Transform:

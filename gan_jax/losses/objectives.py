@@ -54,6 +54,7 @@ class Match(NamedTuple):
     real_outputs: what the discriminator returns of real examples beside logits, by name.
     fake_outputs: likewise of fakes.
     fake_labels: labels of fakes; None of an unconditional game.
+    encoders: x [B, ...] -> outputs of each encoder, by its name; closed over as `discriminator`.
   """
 
   real: jax.Array
@@ -72,6 +73,7 @@ class Match(NamedTuple):
   real_outputs: Mapping[str, PyTree] = {}
   fake_outputs: Mapping[str, PyTree] = {}
   fake_labels: PyTree = None
+  encoders: Mapping[str, Callable[[jax.Array], jax.Array]] = {}
 
   @property
   def round(self) -> jax.Array | int:

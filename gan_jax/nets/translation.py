@@ -29,6 +29,8 @@ class ResnetTranslator(nn.Module):
     norm: one of `NORMS`; of every map but the last, or "spectral" of all weights.
     dropout: rate in the residual blocks; pix2pix has 0.5, and drops in evaluation too.
     noisy: whether it drops in evaluation too, with the key "dropout".
+    residual: whether the image is added to the output, and the sum is clipped to [-1, 1], so that
+      the network starts near the identity (DeblurGAN, Kupyn et al. 2018, arXiv:1711.07064).
     dtype: computed in; images are float32.
     axis_name: mapped axis that splits the global batch, if any.
   """
@@ -39,6 +41,7 @@ class ResnetTranslator(nn.Module):
   norm: str = "instance"
   dropout: float = 0.0
   noisy: bool = False
+  residual: bool = False
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
@@ -50,6 +53,7 @@ class ResnetTranslator(nn.Module):
     norm = lambda layer, x: _norm(self, layer(x, train=train), train=train)
     active = lambda layer, x: nn.relu(norm(layer, x))
 
+    image = x
     x = active(ReflectConv(self.width, (7, 7), **hidden), x)
     for scale in (2, 4):
       x = active(StridedConv3x3(scale * self.width, **hidden), x)
@@ -60,7 +64,8 @@ class ResnetTranslator(nn.Module):
     for scale in (2, 1):
       x = active(TransposedConv3x3(scale * self.width, **hidden), x)
     x = ReflectConv(self.channels, (7, 7), **options)(x, train=train)
-    return jnp.tanh(x.astype(jnp.float32))
+    x = jnp.tanh(x.astype(jnp.float32))
+    return jnp.clip(image + x, -1, 1) if self.residual else x
 
 
 class UnetTranslator(nn.Module):

@@ -263,6 +263,39 @@ def test_flip_and_shift_is_for_images():
     regularizers.consistency()(match)
 
 
+def test_affine_moves_images_within_its_bounds():
+  """A row of light: its centre tells the shift, its second moments the angle and the scale."""
+  keys, n = example_keys(jax.random.key(0), 200), 33
+  image = np.zeros((n, n, 1), np.float32)
+  image[14:19, 8:25] = 1
+  images = np.tile(image, (200, 1, 1, 1))
+  off = {"rotation": 0.0, "shear": 0.0, "scale": 0.0, "shift": 0.0}
+  make = lambda **bounds: np.asarray(jax.jit(losses.affine(**off | bounds))(keys, images))[..., 0]
+  np.testing.assert_allclose(make(), images[..., 0], atol=1e-5)
+  places = np.arange(n) - (n - 1) / 2
+
+  def moments(x):
+    mass = x.sum((1, 2))
+    mean = [(x * at).sum((1, 2)) / mass for at in (places[:, None], places)]
+    product = (x * places[:, None] * places).sum((1, 2)) / mass
+    return mass, mean, product / ((x * places**2).sum((1, 2)) / mass)
+
+  mass, mean, slope = moments(make(shift=0.1))
+  for centre in mean:
+    assert 3.2 < np.abs(centre).max() <= 3.3 + 1e-3 and abs(centre.mean()) < 0.5
+  mass, mean, slope = moments(make(rotation=0.3))
+  assert np.abs(mean).max() < 0.1 and 0.2 < np.abs(slope).max() < np.tan(0.3)
+  mass, *_ = moments(make(scale=0.2))
+  assert 1.2 < mass.max() / image.sum() < np.exp(0.4) + 0.05 and mass.min() / image.sum() < 0.85
+
+
+def test_affine_is_for_images_and_bounds():
+  with pytest.raises(ValueError, match=r"affine takes images \[B, H, W, C\], got \(2, 2\)"):
+    losses.affine()(example_keys(jax.random.key(0), 2), jnp.ones((2, 2)))
+  with pytest.raises(ValueError, match="shear must be >= 0, got -1"):
+    losses.affine(shear=-1)
+
+
 def test_jitter_is_gaussian():
   x = jnp.ones((2000, 2))
   noise = np.asarray(losses.jitter(scale=0.1)(example_keys(jax.random.key(0), 2000), x)) - 1

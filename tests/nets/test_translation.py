@@ -120,6 +120,13 @@ def test_gradients_need_no_xla_convolution(net):
   assert "conv_general" not in str(jax.make_jaxpr(output_and_gradients, 0)(net, params, x))
 
 
+def test_residual_translator_adds_the_image_and_clips():
+  net, x = ResnetTranslator(width=4, blocks=1), 2 * jax.random.uniform(KEY, (2, 8, 8, 3)) - 1
+  variables = net.init(KEY, x, train=False)
+  apply = lambda **options: net.clone(**options).apply(variables, x, train=False)
+  np.testing.assert_allclose(apply(residual=True), np.clip(x + apply(), -1, 1), atol=1e-6)
+
+
 @pytest.mark.parametrize(
   "net, layers",
   [

@@ -4,7 +4,8 @@ Chen et al. 2016, arXiv:1606.03657. The generator is paid for codes that can be 
 lower bound of the mutual information of codes and fakes, E log Q(c|x) + H(c). As in the paper, Q is
 a few layers on the discriminator's features, if it returns "features"; else Q reads the fakes
 themselves. The generator's player owns Q. As in the published code, the bound is in the loss of the
-discriminator too, which moves the layers that Q shares.
+discriminator too, which moves the layers that Q shares. Beyond the paper, Q may learn
+from real examples too that a transform leaves their categorical codes (`self_augmented`).
 
     adam = optax.adam(2e-4, b1=0.5)
     game = info_gan(
@@ -24,13 +25,14 @@ from flax import linen as nn
 
 from gan_jax.checks import is_integer, shown
 from gan_jax.game.core import Game
-from gan_jax.game.kinds.checks import check_named
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.schedules import Weight
-from gan_jax.losses.objectives import Match, TermLike, stateless
+from gan_jax.losses.consistency import Transform, affine
+from gan_jax.losses.objectives import Match, Term, TermLike, stateless
 
 Q = "q"  # name of the network that reads codes
-WEIGHTS = {"categorical": 1.0, "continuous": 0.1}
+WEIGHTS = {"categorical": 1.0, "continuous": 0.1, "self_augmented": 0.0}
+BALANCE = 1.5  # weight of the entropy of codes in the term of real examples; IMSAT has 4
 
 
 class Codes(NamedTuple):
@@ -91,6 +93,7 @@ def info_gan(
   *,
   codes: Codes,
   weights: Mapping[str, Weight] = WEIGHTS,
+  transform: Transform | None = None,
   regularizers: Terms | None = None,
   generator_regularizers: Terms | None = None,
   **options: Any,
@@ -103,8 +106,11 @@ def info_gan(
     q: module called as `net(x, y, train=)` with features or fakes, to [B, codes.size]: logits of
       categorical codes, then means of continuous ones.
     codes: latents.
-    weights: weights of -log Q of "categorical" and "continuous" codes. The paper has 1 for
-      categorical codes and less for continuous ones.
+    weights: weights of -log Q of "categorical" and "continuous" codes, and of "self_augmented";
+      those of `WEIGHTS` for others. The paper has 1 for categorical codes, less for continuous
+      ones, and no term of real examples.
+    transform: transform that leaves the categorical codes of real examples, for "self_augmented";
+      None for `affine()`.
     regularizers: further terms of the discriminator's loss.
     generator_regularizers: further terms of the generator's loss.
     **options: other options of `two_player`, but for latents; no views that pack.
@@ -116,11 +122,16 @@ def info_gan(
     ValueError: for arguments of another kind.
   """
   check_codes(codes)
-  check_named("weights", weights, WEIGHTS)
+  if not isinstance(weights, Mapping) or not set(weights) <= set(WEIGHTS):
+    raise ValueError(f"weights are {shown(weights)}: expected them of {', '.join(WEIGHTS)}")
+  weights = {**WEIGHTS, **weights}
   # A kind of code that there is none of has no term: its column would be a constant 0.
   terms = {"categorical": categorical(codes)} if codes.categorical else {}
   terms |= {"continuous": continuous(codes)} if codes.continuous else {}
   weighted = {name: (weights[name], term) for name, term in terms.items()}
+  weight, augmented = weights["self_augmented"], {}
+  if not isinstance(weight, int | float) or weight:
+    augmented["self_augmented"] = (weight, self_augmented(codes, transform or affine()))
   game = two_player(
     generator,
     discriminator,
@@ -129,7 +140,7 @@ def info_gan(
     encoders={Q: q},
     # In both losses: Q's layers are the generator's, those that it shares are D's to move.
     regularizers={**weighted, **(regularizers or {})},
-    generator_regularizers={**weighted, **(generator_regularizers or {})},
+    generator_regularizers={**weighted, **augmented, **(generator_regularizers or {})},
     **options,
   )
   return game._replace(headline={**game.headline, **{n: f"generator/{n}" for n in terms}})
@@ -158,6 +169,36 @@ def continuous(codes: Codes) -> TermLike:
     return 0.5 * jnp.sum((c - mean) ** 2, axis=1)
 
   return stateless(value, uses_real=False)
+
+
+def self_augmented(codes: Codes, transform: Transform) -> Term:
+  """Builds the term of categorical codes in real examples, [B]: -I(c; x), the same in T(x).
+
+  IMSAT, Hu et al. 2017, arXiv:1702.08720: the cross entropy of Q(c|T(x)) from Q(c|x), which is
+  least where Q is certain and a transform changes nothing, minus the entropy of E Q(c|x), which is
+  greatest where codes are as frequent as in the prior.
+
+  Args:
+    codes: codes of the game.
+    transform: T: (keys [B], x [B, ...]) -> [B, ...].
+
+  Returns:
+    The term.
+  """
+
+  def value(match: Match) -> jax.Array:
+    read = match.encoders[Q]
+    logits, moved = (
+      codes.split(read(x))[0] for x in (match.real, transform(match.keys, match.real))
+    )
+    total = jnp.zeros(match.size)
+    for code, moved_code in zip(logits, moved, strict=True):
+      probabilities = jax.nn.softmax(code)
+      entropy = jnp.sum(jax.scipy.special.entr(match.mean(probabilities)))
+      total += optax.softmax_cross_entropy(moved_code, probabilities) - BALANCE * entropy
+    return total
+
+  return stateless(value, couples=True)
 
 
 def _codes_and_estimates(codes: Codes, match: Match) -> tuple[Any, Any]:

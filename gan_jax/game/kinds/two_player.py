@@ -34,7 +34,7 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network
 from gan_jax.game.kinds import checks, monitors
-from gan_jax.game.kinds.networks import FEATURES, Forward, Networks, initialise
+from gan_jax.game.kinds.networks import FEATURES, Forward, Networks, Outputs, initialise
 from gan_jax.game.kinds.turns import alternating
 from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys, named_key
@@ -199,17 +199,24 @@ def _forward(
   viewed = forward.view(real, "real"), forward.view(fake, "fake")
   (real_outputs, fake_outputs), d_stats = forward.discriminate_both(viewed, (real_key, fake_key))
   new_carried = {"generator": g_stats, "discriminator": d_stats}
-  # Encoders read what the discriminator saw, and have dropout of their own.
-  for name in nets.encoders:
-    features, key = fake_outputs.get(FEATURES, viewed[1]), named_key(generator_key, name)
-    code, new_carried[name] = forward.apply(name, carried[name], features, labels["fake"], key)
-    fake_outputs[name] = code.astype(jnp.float32)
 
-  def discriminator(x: jax.Array, kind: str = "real") -> jax.Array:
+  def encode(name: str, features: jax.Array, kind: str) -> tuple[jax.Array, PyTree]:
+    # Encoders read what the discriminator saw, and have dropout of their own.
+    key = named_key(generator_key, name)
+    code, new_stats = forward.apply(name, carried[name], features, labels[kind], key)
+    return code.astype(jnp.float32), new_stats
+
+  for name in nets.encoders:
+    features = fake_outputs.get(FEATURES, viewed[1])
+    fake_outputs[name], new_carried[name] = encode(name, features, "fake")
+
+  def outputs_of(viewed: jax.Array, kind: str) -> Outputs:
     # With the key of the real pass: the dropout mask at real examples is that of their logits.
-    stats = carried["discriminator"]
-    outputs, _ = forward.discriminate(forward.view(x, kind), labels[kind], stats, real_key)
-    return per_example(outputs["logits"])
+    return forward.discriminate(viewed, labels[kind], carried["discriminator"], real_key)[0]
+
+  def encode_real(name: str, x: jax.Array) -> jax.Array:
+    viewed = forward.view(x, "real")
+    return encode(name, outputs_of(viewed, "real").get(FEATURES, viewed), "real")[0]
 
   match = Match.of(
     context,
@@ -218,12 +225,15 @@ def _forward(
     fake=fake,
     real_logits=real_outputs.pop("logits"),
     fake_logits=fake_outputs.pop("logits"),
-    discriminator=discriminator,
+    discriminator=lambda x, kind="real": per_example(
+      outputs_of(forward.view(x, kind), kind)["logits"]
+    ),
     generator=lambda z: forward.generate(z, generator_key)[0],
     latents=z,
     labels=y,
     fake_labels=labels["fake"],
     real_outputs=real_outputs,
     fake_outputs=fake_outputs,
+    encoders={name: functools.partial(encode_real, name) for name in nets.encoders},
   )
   return match, {**new_carried, **updated(nets.views, carried, match)}

@@ -8,7 +8,8 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import losses
-from gan_jax.game.kinds.info import Codes, info_gan
+from gan_jax.game.kinds.info import BALANCE, Codes, info_gan
+from gan_jax.game.kinds.turns import simultaneous
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.views import packing
 from gan_jax.nets import AuxiliaryMLPDiscriminator, MLPDiscriminator, MLPEncoder, MLPGenerator
@@ -76,6 +77,36 @@ def test_terms_by_hand():
   np.testing.assert_allclose(metrics["generator/loss"], total, rtol=1e-5)
 
 
+class Sign(nn.Module):
+  """A Q whose first code tells the sign of the first coordinate: two of its four classes."""
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    scale = self.param("scale", lambda key: jnp.float32(1.0))
+    signs = scale * jnp.stack([x[:, 0], -x[:, 0]], axis=1) * 1e4
+    return jnp.concatenate([signs, jnp.full((len(x), 2), -1e9), jnp.zeros((len(x), 4))], axis=1)
+
+
+def test_self_augmented_term_by_hand():
+  """A transform that keeps the sign costs nothing; one that turns it costs the logits' distance."""
+  given = {"x": jnp.sign(jax.random.normal(jax.random.key(0), (1, 512, 2)))}
+  share = float(np.mean(given["x"][..., 0] > 0))
+  entropy = -share * np.log(share) - (1 - share) * np.log(1 - share)
+  # The second code is of two classes that Q never tells apart.
+  least = -BALANCE * (entropy + np.log(2)) + np.log(2)
+  for sign, expected in ((1, least), (-1, least + 2e4)):
+    transform = lambda keys, x, sign=sign: sign * x
+    game = make(Sign(), weights={"self_augmented": 2.0}, transform=transform, turns=simultaneous())
+    state = init(game, jax.random.key(0), given)
+    _, metrics = jax.jit(lambda state, game=game: play_round(game, state, given))(state)
+    np.testing.assert_allclose(metrics["generator/self_augmented"], expected, rtol=1e-5)
+
+
+def test_default_game_has_no_term_of_real_examples():
+  _, metrics = play_round(make(), init(make(), jax.random.key(0), batch(8)), batch(8))
+  assert "generator/self_augmented" not in metrics
+
+
 @pytest.mark.parametrize("discriminator", [MLPDiscriminator, AuxiliaryMLPDiscriminator])
 def test_codes_are_read_after_a_few_rounds(discriminator):
   """The bound of information rises from nothing; Q reads fakes, or features of them."""
@@ -100,8 +131,8 @@ def test_wrong_arguments_are_refused():
   ):
     with pytest.raises(ValueError, match=message):
       make(MLPEncoder(), codes)
-  with pytest.raises(ValueError, match="weights are .*categorical, continuous"):
-    make(weights={"categorical": 1.0})
+  with pytest.raises(ValueError, match="weights are .*categorical, continuous, self_augmented"):
+    make(weights={"discrete": 1.0})
   with pytest.raises(ValueError, match="packing = 2, and encoders"):
     make(views=(packing(2),))
   game = make(MLPEncoder(5))

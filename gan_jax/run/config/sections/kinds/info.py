@@ -22,7 +22,11 @@ def keys() -> Keys:
       "categorical": Key((10,), "classes of each categorical code"),
       "continuous": Key(2, "number of continuous codes"),
     },
-    "weights": weights(WEIGHTS, {k: f"weight of -log Q of {k} codes" for k in WEIGHTS}),
+    "weights": weights(
+      WEIGHTS,
+      {k: f"weight of -log Q of {k} codes" for k in ("categorical", "continuous")}
+      | {"self_augmented": "weight of IMSAT's term of categorical codes in real images; 0: off"},
+    ),
   }
 
 
@@ -35,7 +39,10 @@ def check(config: ConfigDict) -> None:
 
 def free_numbers(config: ConfigDict) -> dict[str, float]:
   """Lists the numbers with which the program is the same; see `games.Kind`."""
-  return {**two_player.free_numbers(config), **dict(leaves(config.weights, "weights"))}
+  numbers = {**two_player.free_numbers(config), **dict(leaves(config.weights, "weights"))}
+  if not numbers.get("weights.self_augmented", True):
+    del numbers["weights.self_augmented"]  # the term of a weight of 0 is left out
+  return numbers
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:
