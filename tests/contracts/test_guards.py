@@ -249,7 +249,7 @@ MISTAKES = {
   ),
   "no x": (lambda: start({"image": jnp.zeros((1, 8, 2))}), r"has \['image'\]: expected 'x' too"),
   "no y": (lambda: labelled(batch(2, 8, 2)), "expected 'y' too, the labels of a conditional game"),
-  "one-hot": (lambda: labelled(batch(2, 8, 2, y=jnp.zeros((2, 8, 4)))), "expected classes as int"),
+  "one-hot": (lambda: labelled(batch(2, 8, 2, y=jnp.zeros((2, 8, 4), int))), "expected classes as"),
   "levels": (lambda: start({"x": jnp.zeros((1, 8, 2), jnp.uint8)}), r"uint8.*data.to_float\(x\)"),
   "levels, played": (lambda: played({"x": jnp.zeros((1, 8, 2), jnp.uint8)}), "expected floats"),
   "an array": (lambda: start(jnp.zeros((1, 8, 2))), r"float32\[1, 8, 2\]: expected a dict"),

@@ -63,7 +63,7 @@ def data(scale=2.0):
 
 def losses_at(game, state, batch):
   """The gradients and metrics of both players."""
-  context = StepContext(jax.random.key(3), state.round, None)
+  context = StepContext(jax.random.key(3), state.clock, None)
   grads, (_, metrics) = gradients(game.players, state.params, state.carried, batch, context)
   return grads, metrics
 
@@ -101,7 +101,7 @@ def test_both_sides_by_hand():
 def test_a_stochastic_encoder_draws_codes_in_training_alone():
   game, batch = make(Gaussian(0.25), stochastic=True), data()
   state = init(game, jax.random.key(0), batch)
-  context = StepContext(jax.random.key(3), state.round, None)
+  context = StepContext(jax.random.key(3), state.clock, None)
   forward = game.players["generator"].objective.forward
   match, _ = forward(state.params, state.carried, {"x": batch["x"][0]}, context)
   noise = match.real[:, 1] - match.real[:, 0] / 2

@@ -10,7 +10,7 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import losses
-from gan_jax.game.core import StepContext, gradients
+from gan_jax.game.core import Clock, StepContext, gradients
 from gan_jax.game.kinds.turns import simultaneous
 from gan_jax.game.kinds.vq_gan import Autoencoder, vq_gan
 from gan_jax.game.play import init, play_round, sample
@@ -78,7 +78,7 @@ def numbers():
 
 
 def gradients_of(game):
-  context = StepContext(jax.random.key(3), jnp.asarray(0), None)
+  context = StepContext(jax.random.key(3), Clock(), None)
   state = state_of(game)
   batch = {"x": data()["x"][0]}
   grads, (_, metrics) = gradients(game.players, state.params, state.carried, batch, context)
