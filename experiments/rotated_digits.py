@@ -3,6 +3,14 @@
 Paper:    conditional GANs of Mirza & Osindero 2014 (arXiv:1411.1784); a continuous condition as in
           CcGAN, Ding et al. 2021 (arXiv:2011.07466), whose rotated chairs are digits here. The
           condition is the angle over 60 degrees, from -1 to 1, given to both networks.
+Command:  launch/run train --config=experiments/rotated_digits.py --workdir=runs/rotated
+          python -m experiments.reproduce.asked_angles digits runs/rotated --out=angles.png
+Hardware: 2 cores of an Intel Xeon that others kept busy, jax 0.10.2
+Time:     214 s of CPU time for 2,500 rounds, with compilation and scores (530 s by the clock)
+Score:    one seed, last: the angle that a regressor reads in 2,000 samples is 17.2 degrees from the
+          one asked for on average (correlation 0.79); in real turned digits of the test split 8.5
+          degrees (0.94), as digits have a slant of their own. Fréchet distance of a random
+          projection 2.25. Most samples turn as asked; some change their digit on the way.
 """
 
 import numpy as np

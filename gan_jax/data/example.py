@@ -96,7 +96,10 @@ class Example(NamedTuple):
       vector = np.zeros(0, np.float32)
     if vector.shape != (self.condition_dim,) or not np.isfinite(vector).all():
       form = ":".join(["0.5"] * min(self.condition_dim or 1, 3))
-      raise ValueError(f"{text!r} is no vector of {self.condition_dim}: expected such as {form}")
+      raise ValueError(
+        f"{text!r} is not {self.condition_dim} numbers: expected such as {form}, with colons within"
+        " a vector and commas between vectors"
+      )
     return vector
 
   def written(self, labels: np.ndarray) -> dict[str, np.ndarray]:

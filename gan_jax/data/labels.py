@@ -34,7 +34,12 @@ def encode(
   """
   y = y[:, 0] if y.shape == (size, 1) else y
   if y.shape != (size,) or y.dtype.kind not in "biuU":
-    hint = "; write y.astype(int)" if y.dtype.kind == "f" and y.shape == (size,) else ""
+    hint = ""
+    if y.dtype.kind == "f" and y.shape == (size,):
+      hint = (
+        "; of classes write y.astype(int); of numbers to condition on, set"
+        " --config.condition.name=vector"
+      )
     if y.ndim == 2:
       hint = ". Where each row has a flag for every class, write y.argmax(axis=1) if one is set"
     raise ValueError(

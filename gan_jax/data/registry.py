@@ -81,8 +81,8 @@ def load(
   source = _open(name, split, options)
   if condition == "vector" and source.condition_dim is None:
     raise ValueError(
-      f"{name} has no vectors to condition on: expected numbers y [N] or [N, d] of npz:<file>,"
-      " labels of hdf5:<file>, or a source of your own with a condition_dim"
+      f"{name} has no vectors to condition on: expected numbers [N] or [N, d], called y in an npz"
+      " file and labels in an hdf5 file; write them there, or leave out config.conditional"
     )
   return source
 

@@ -219,7 +219,7 @@ def _at_once(turns: Turns, rule: str) -> Turn:
   if len(turns) != 1 or len(turns[0].players) < 2:
     raise ValueError(
       f"{rule} is for players who move at once, and here they take turns: give it one turn of all "
-      "players, such as simultaneous()"
+      "players, simultaneous() (config.simultaneous = True)"
     )
   return turns[0]
 

@@ -67,6 +67,10 @@ WHOLE = "x"  # name of the one source of a game without domains
 def check(config: ConfigDict) -> None:
   """Refuses fewer examples than a batch has, and shares of what has none."""
   of = config.condition
+  if of.name == "vector" and not config.conditional:
+    raise ValueError(
+      "config.condition.name = 'vector' is of a conditional game: set config.conditional = True too"
+    )
   if of.fakes == "shares" and not (config.conditional and of.name == "labels"):
     raise ValueError(
       "config.condition.fakes = 'shares' is for classes: set config.conditional = True and"
