@@ -212,7 +212,7 @@ def test_every_option_reaches_the_game():
   ("changes", "message"),
   [
     ({"rule.name": "extra"}, "unknown rule 'extra'; expected one of: consensus, extragradient"),
-    ({"rule.name": "consensus"}, "one turn of all players, such as simultaneous"),
+    ({"rule.name": "consensus"}, "one turn of all players, simultaneous"),
     (
       {"rule.name": "unrolled", "optimizers.discriminator": optimizer("adam")},
       "optimizers.discriminator.eps_root=1e-8",
