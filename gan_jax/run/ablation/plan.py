@@ -243,7 +243,11 @@ def _check(asked: ConfigDict) -> None:
 def _images_a_round(config: ConfigDict) -> int:
   """Counts the real examples that the discriminator sees in a round."""
   # Of what data is not asked: the turns, which decide it, do not depend on shapes.
-  any_data = Example((8, 8, 1), None, None, condition_dim=2 if config.conditional else None)
+  classes = len(config.condition.shares) or 2
+  of_vectors = config.condition.name == "vector"
+  any_data = Example((8, 8, 1), classes if config.conditional and not of_vectors else None, None)
+  if of_vectors:
+    any_data = any_data._replace(condition_dim=2)
   return images_a_round(build_game(config, any_data), config.batch_size)
 
 
