@@ -45,7 +45,16 @@ def kept(notebook: Any) -> Any:
     cell.metadata.pop("execution", None)
     if cell.cell_type == "code":
       cell.outputs = [x for x in cell.outputs if WIDGET not in x.get("data", ())]
+      for output in cell.outputs:
+        if output.get("name") == "stderr":
+          output.text = "".join(filter(_is_kept, output.text.splitlines(keepends=True)))
+      cell.outputs = [x for x in cell.outputs if x.get("text", True)]
   return notebook
+
+
+def _is_kept(line: str) -> bool:
+  """Returns whether a line is no progress bar, and no warning of a module of this machine."""
+  return not any(part in line for part in (sys.prefix, "notebook_tqdm", "%|"))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ def test_notebook_and_text_are_one(notebook):
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_kept_as_it_ran(notebook):
   """With every figure, no error, and small enough to be reviewed."""
+  assert "site-packages" not in notebook.read_text()  # a path of the machine it ran on
   code = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
   outputs = [output for cell in code for output in cell["outputs"]]
   assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
