@@ -286,7 +286,7 @@ def test_latent_can_be_chosen(name):
     ({"data": "mnist11k"}, "mnist10k"),
     ({"rounds": 0}, "config.rounds = 0: expected at least 1"),
     ({"on_nan": "skip"}, "config.on_nan is 'skip': expected 'stop' or 'rollback'"),
-    ({"keep_every": -1}, "config.keep_every = -1: expected a number of rounds, or 0 for never"),
+    ({"keep_every": -1}, "config.keep_every = -1: expected a number of rounds, at least 0"),
     ({"k": 0}, "config.k = 0"),
     ({"k": 2, "simultaneous": True}, "contradict"),
     ({"log_every": -1}, "config.log_every = -1"),

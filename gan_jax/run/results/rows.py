@@ -84,7 +84,12 @@ class Writer:
 
   def row(self, round: int, values: Mapping[str, float]) -> None:
     """Appends one row, to the disk: no checkpoint may be on it before the rows up to it are."""
-    line = {"round": round, **{name: float(value) for name, value in values.items()}}
+    line: dict[str, float] = {"round": round}
+    for name, value in values.items():
+      try:
+        line[name] = float(value)
+      except (TypeError, ValueError) as error:
+        raise ValueError(f"the column {name!r} of a row is {value!r}: expected a number") from error
     with error_context(self._path):
       self._file.write(json.dumps(plain(line)) + "\n")
       self._file.flush()

@@ -65,6 +65,14 @@ def test_each_row_can_be_read_at_once(tmp_path: pathlib.Path):
   writer.close()
 
 
+def test_a_column_of_text_is_named(tmp_path: pathlib.Path):
+  writer = Writer(tmp_path)
+  with pytest.raises(ValueError, match="the column 'level' of a row is 'high': expected a number"):
+    writer.row(1, {"V": 1.0, "level": "high"})
+  writer.close()
+  assert read_rows(tmp_path) == []  # nothing of the row is written
+
+
 def test_numbers_that_json_lacks(tmp_path: pathlib.Path):
   write(tmp_path, [1], a=math.nan, b=math.inf, c=-math.inf)
   refuse = lambda name: pytest.fail(f"{name} is not JSON")

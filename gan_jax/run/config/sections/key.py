@@ -64,7 +64,7 @@ def at_least(least: int) -> Check:
 def rounds_or_never(key: str, value: Any) -> None:
   """Refuses a negative number of rounds."""
   if value < 0:
-    raise ValueError(f"{key} = {value}: expected a number of rounds, or 0 for never")
+    raise ValueError(f"{key} = {value}: expected a number of rounds, at least 0")
 
 
 def one_of(*names: str) -> Check:
