@@ -84,6 +84,10 @@ def load(
       f"{name} has no vectors to condition on: expected numbers [N] or [N, d], called y in an npz"
       " file and labels in an hdf5 file; write them there, or leave out config.conditional"
     )
+  if condition == "labels" and source.num_classes is None and source.condition_dim is not None:
+    raise ValueError(
+      f"{name} has vectors to condition on, and no classes: set --config.condition.name=vector"
+    )
   return source
 
 

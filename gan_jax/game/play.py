@@ -147,8 +147,13 @@ def sample(
   check_key(key)
   if not is_integer(n) or n < 1:
     raise ValueError(f"n is {shown(n)}: expected how many examples to draw, an int >= 1")
-  if labels is not None and jnp.shape(labels)[:1] != (n,):
-    raise ValueError(f"labels are {shown(labels)}: expected int32 [{n}], one for each example")
+  if labels is not None:
+    of_vectors = jnp.issubdtype(jnp.result_type(labels), jnp.floating)
+    if jnp.shape(labels)[:1] != (n,) or jnp.ndim(labels) != (2 if of_vectors else 1):
+      raise ValueError(
+        f"labels are {shown(labels)}: expected int32 [{n}], one for each example, or vectors,"
+        f" float32 [{n}, d]"
+      )
   how = game.sampler(sampler)
   if inputs is None and how.inputs is None:
     raise ValueError(f"this sampler starts from {how.source!r}: give inputs=..., [{n}, ...]")

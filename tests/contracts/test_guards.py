@@ -264,6 +264,7 @@ MISTAKES = {
   "a seed, drawn": (lambda: drawn(key=0), "key is 0: expected one typed key"),
   "n": (lambda: drawn(n=4.0), "n is 4.0: expected how many"),
   "no n": (lambda: drawn(n=0), "n is 0: expected how many"),
+  "one-hot drawn": (lambda: drawn(labels=jnp.zeros((4, 3), int)), r"int32\[4, 3\]: expected int32"),
   "too few labels": (lambda: drawn(labels=jnp.zeros(3, int)), r"int32\[3\]: expected int32 \[4\]"),
   "labels to none": (lambda: drawn(labels=jnp.zeros(4, int)), "not conditional.*leave them out"),
   "no state": (lambda: drawn(state={"params": {}}), r"state is .*the State that init\(game"),

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from gan_jax.data import Batches, hold_out, load
+from gan_jax.data.registry import KINDS, Kind
+from gan_jax.data.source import table
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
 ANGLES = np.linspace(0, 6, 12)
@@ -64,3 +66,11 @@ def test_vectors_are_asked_for_and_there(tmp_path):
     written(tmp_path, ANGLES, None)
   with pytest.raises(ValueError, match="digits8x8 has no vectors to condition on"):
     load("digits8x8", condition="vector")
+
+
+def test_vectors_of_ones_own_source_are_not_taken_for_classes(monkeypatch):
+  source = table("mine", X, ANGLES[:, None].astype(np.float32))
+  monkeypatch.setitem(KINDS, "mine", Kind("mine", lambda *_: source))
+  assert load("mine", condition="vector").condition_dim == 1
+  with pytest.raises(ValueError, match="mine has vectors .*--config.condition.name=vector"):
+    load("mine", condition="labels")

@@ -125,3 +125,12 @@ def test_configs_that_cannot_be_are_refused(key, value, message):
   config[key] = value
   with pytest.raises(ValueError, match=message):
     build(config)
+
+
+def test_labels_of_fakes_are_refused():
+  config = default_config("domain_adversarial")
+  config.condition.fakes = "shares"
+  with pytest.raises(
+    ValueError, match="condition.fakes is of generated examples, and this game has"
+  ):
+    complete(config)

@@ -34,6 +34,8 @@ def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
   if not config.conditional:
     raise ValueError("config.conditional is False, and this game learns the labels of its source")
+  if config.condition.fakes != "batch":
+    raise ValueError("config.condition.fakes is of generated examples, and this game has none")
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:
