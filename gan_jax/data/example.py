@@ -1,7 +1,7 @@
 """The examples of a game's data: what a game is built for, and what a run's folder says of them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,11 @@ class Example(NamedTuple):
   def condition_size(self) -> int | None:
     """Entries of what the networks see of a label: classes, or those of a vector; None of none."""
     return self.condition_dim if self.num_classes is None else self.num_classes
+
+  @property
+  def unlabelled(self) -> Self:
+    """The same examples, of an unconditional game."""
+    return self._replace(num_classes=None, class_names=None, condition_dim=None)
 
   @property
   def kind(self) -> str:

@@ -17,6 +17,7 @@ from gan_jax.data.sources.containers.webdataset import open_webdataset
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
 from gan_jax.data.sources.halves import half
+from gan_jax.data.sources.of_class import of_class
 from gan_jax.data.sources.published.cifar import open_cifar
 from gan_jax.data.sources.published.imagenet import open_imagenet
 from gan_jax.data.sources.published.mnist import open_bundled, open_idx
@@ -121,6 +122,13 @@ def _open_coloured(argument: str, split: str, options: Options) -> Source:
   return coloured(f"coloured:{argument}", _open(argument, split, options))
 
 
+def _open_class(argument: str, split: str, options: Options) -> Source:
+  label, _, of = argument.partition(":")
+  if not (label and of):
+    raise ValueError(f"class:{argument} names no class of a source: expected {KINDS['class'].form}")
+  return of_class(f"class:{argument}", _open(of, split, options), label)
+
+
 def _open_half(kind: str, argument: str, split: str, options: Options) -> Source:
   whole = options._replace(image_size=None)  # a resized image would be cropped to its middle
   return half(f"{kind}:{argument}", _open(argument, split, whole), kind == "right", options)
@@ -151,10 +159,14 @@ KINDS = {
   "npz": Kind("npz:<file>", open_npz),
   "stacked": Kind("stacked:<source>", _open_stacked),
   "coloured": Kind("coloured:<source>", _open_coloured),
+  "class": Kind("class:<name>:<source>", _open_class),
   "left": Kind("left:<source>", functools.partial(_open_half, "left")),
   "right": Kind("right:<source>", functools.partial(_open_half, "right")),
 } | {name: Kind(name, functools.partial(_open_mixture, name)) for name in POINTS}
 
+
+# Kinds that are made of another source, and how many parts of their names stand before its own.
+DERIVED = {"stacked": 1, "coloured": 1, "class": 2, "left": 1, "right": 1}
 
 # Options that are for some kinds of names alone.
 OPTIONS_OF = {
@@ -173,12 +185,14 @@ def _check(name: str, split: str, options: Options) -> None:
     raise ValueError(f"channels is {options.channels}: expected 1 or 3")
   if options.manual_dir and "tfds:" not in name:
     raise ValueError(f"manual_dir is for tfds:<name>, and {name} downloads nothing")
-  kind = name.rsplit(":", 1)[0] if name.startswith("stacked:") else name.partition(":")[0]
+  of = name
+  while (kind := of.partition(":")[0]) in DERIVED:
+    of = of.split(":", DERIVED[kind])[-1]
   for option, kinds in OPTIONS_OF.items():
-    if getattr(options, option) and kind.removeprefix("stacked:") not in kinds:
+    if getattr(options, option) and kind not in kinds:
       raise ValueError(
-        f"{option} is for {', '.join(KINDS[of].form for of in kinds)}, not for {name}: leave out"
-        f" --config.data_options.{option}"
+        f"{option} is for {', '.join(KINDS[known].form for known in kinds)}, not for {name}: leave"
+        f" out --config.data_options.{option}"
       )
   if options.condition not in (None, "labels", "vector"):
     raise ValueError(f"condition is {options.condition!r}: expected 'labels' or 'vector'")

@@ -34,6 +34,7 @@ EXPECTED = {
   "grid25": ((2,), (None, None), 25),
   "stacked:mnist10k": ((28, 28, 3), (None, None), 1000),
   "coloured:mnist10k": ((28, 28, 3), (10000, 2000), 10),
+  "class:3:digits8x8": ((8, 8, 1), (153, 30), None),
   "idx:idx": ((9, 9, 1), (40, 20), 10),
   "folder:shapes": ((8, 8, 3), (25, 21), 2),
   "folder:plain": ((10, 14, 1), (21, None), None),
@@ -121,6 +122,34 @@ def test_coloured_images_are_differences_to_one_colour_each():
   np.testing.assert_array_equal(coloured, np.abs(x - colours))
   np.testing.assert_array_equal(mixed.arrays["y"], plain.arrays["y"])
   assert len(np.unique(colours[:100], axis=0)) == 100
+
+
+def test_one_class_of_a_source():
+  whole, threes = (opened(name) for name in ("digits8x8", "class:3:digits8x8"))
+  np.testing.assert_array_equal(threes.arrays["x"], whole.arrays["x"][whole.arrays["y"] == 3])
+  assert set(threes.read(np.arange(4))) == {"x"}
+
+
+@pytest.mark.parametrize(
+  ("name", "message"),
+  [
+    ("class:x:digits8x8", "no class is 'x': expected one of classes 0, 1, 2"),
+    ("class:3", "class:3 names no class of a source: expected class:<name>:<source>"),
+    ("class:3:", "class:3: names no class of a source"),
+    ("class:3:stacked:mnist10k", "are not in memory"),
+    ("class:3:ring8", "are not in memory"),
+  ],
+)
+def test_a_class_that_cannot_be_chosen_is_named(name: str, message: str):
+  with pytest.raises(ValueError, match=message):
+    load(name)
+
+
+def test_options_reach_the_source_within(data_dir: str):
+  with pytest.raises(ValueError, match=r"cuts images in the middle.*\(6, 9, 1\)"):
+    load("left:npy:floats.npy", data_dir=data_dir, value_range=(0.0, 1.0))
+  with pytest.raises(ValueError, match="axes is for npy:<file>.*not for left:folder:plain"):
+    load("left:folder:plain", data_dir=data_dir, axes="NHWC")
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist10k:x", "folder", "folder:", "ring8:", "tfds", ""])

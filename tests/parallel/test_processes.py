@@ -123,9 +123,11 @@ def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
   reaches("round 40/", running)
   os.kill(running[1][0].pid, number)
   codes, told = ends(running)
-  if number == signal.SIGKILL:  # in the middle of what they do together, Gloo itself may abort
-    assert codes[0] in (1, -signal.SIGABRT), told
-    assert re.search("another process is gone|gloo::", told[0]), told
+  if number == signal.SIGKILL:
+    # In the middle of what they do together, Gloo itself may abort, with or without a word.
+    assert codes[0] == -signal.SIGABRT or (
+      codes[0] == 1 and re.search("another process is gone|gloo::", told[0])
+    ), told
   else:
     assert codes[0] == codes[1] == 75 and all("start it again" in text for text in told)
     saved = [int(p.name) for p in (tmp_path / "checkpoints").iterdir()]

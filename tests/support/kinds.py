@@ -68,6 +68,13 @@ def cycle_gan() -> ConfigDict:
   return config
 
 
+def cycle_gan_of_classes() -> ConfigDict:
+  config = cycle_gan()
+  config.conditional, config.weights.semantic = True, 0.5
+  config.classifier = network("mlp_encoder", hidden=(8,))
+  return config
+
+
 def pix2pix() -> ConfigDict:
   config = short(default_config("pix2pix"))
   config.batch_size, config.data_options.image_size = 8, 8
@@ -130,7 +137,10 @@ def domain_adversarial() -> ConfigDict:
 
 
 # More games of the same kinds, which are held to the same.
-VARIANTS: dict[str, Callable[[], ConfigDict]] = {"two_player on vectors": on_vectors}
+VARIANTS: dict[str, Callable[[], ConfigDict]] = {
+  "two_player on vectors": on_vectors,
+  "cycle_gan of classes": cycle_gan_of_classes,
+}
 KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,
   "cycle_gan": cycle_gan,

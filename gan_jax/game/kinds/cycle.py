@@ -2,6 +2,8 @@
 
 CycleGAN, Zhu, Park, Isola, Efros 2017, arXiv:1703.10593. G translates A to B, F translates B to A;
 each kind of image has a discriminator, and what is translated there and back is to be the same.
+Where images of kind A have labels, a classifier can hold translations to their classes: the
+semantic consistency of CyCADA, Hoffman et al. 2018, arXiv:1711.03213.
 
     adam = optax.adam(2e-4, b1=0.5)
     game = cycle_gan(
@@ -57,7 +59,7 @@ from gan_jax.losses.objectives import (
 TRANSLATORS = {"a_to_b": ("a", "b"), "b_to_a": ("b", "a")}  # name -> (from, to)
 DISCRIMINATORS = {"a": "discriminator_a", "b": "discriminator_b"}  # whom they judge -> name
 PLAYERS = ("translators", "discriminators")
-AT_ONCE = (Turn(PLAYERS),)  # as published: the discriminators see fakes of before G's update
+CLASSIFIER = "classifier"  # name of the player beside these, and of its network
 Terms = Mapping[str, tuple[Weight, TermLike]]
 Forward = Callable[..., tuple[Scene, Carried]]
 
@@ -72,9 +74,11 @@ def cycle_gan(
   adversarial: Weight = 2.0,
   cycle: Weight = 10.0,
   identity: Weight = 5.0,
+  classifier: nn.Module | None = None,
+  semantic: Weight = 1.0,
   pool: int = 50,
   regularizers: Terms | None = None,
-  turns: tuple[Turn, ...] = AT_ONCE,
+  turns: tuple[Turn, ...] | None = None,
   averages: Mapping[str, Decay] | None = None,
   remat: bool = False,
 ) -> Game:
@@ -84,22 +88,28 @@ def cycle_gan(
     translators: modules "a_to_b" and "b_to_a", called as `net(x, None, train=)`, to images.
     discriminators: modules "a" and "b" by whom they judge, called likewise, to logits [B, ...].
     loss: adversarial loss of both pairs; the paper's is `least_squares`.
-    optimizers: optimizers of "translators" and "discriminators".
+    optimizers: optimizers of "translators" and "discriminators", and of a "classifier".
     shape: (H, W, C) of the images of both kinds.
     adversarial: weight of the translators' adversarial loss. The published code has no half in it,
       and `least_squares` has, so that 2 is the published one.
     cycle: weight of the mean absolute difference of an image and what is translated there and back.
     identity: weight of that of an image and what the translator to its own kind makes of it; 0 is
       off, and costs nothing.
+    classifier: module called likewise, to logits [B, K] of the classes of a; None for none. Unlike
+      CyCADA's, which is trained before, it learns in the game, on images of a and on what they are
+      translated to.
+    semantic: weight of the translators' cross-entropies of what a classifier reads in translations:
+      of labels of a, and of what it reads in b.
     pool: number of fakes of each kind that are kept to be shown again; 0 for none.
     regularizers: terms of the discriminators' loss, of each pair: name -> (weight, term).
-    turns: turns of "translators" and "discriminators".
+    turns: turns of the players; None for all at once, as published: the discriminators see fakes of
+      before the translators' update.
     averages: moving averages by network: "a_to_b", "b_to_a".
     remat: whether activations are recomputed for gradients.
 
   Returns:
-    The game, whose batches are {"a": [n, B, H, W, C], "b": likewise}. Its samplers are "a_to_b" and
-    "b_to_a".
+    The game, whose batches are {"a": [n, B, H, W, C], "b": likewise}; with a classifier also "y",
+    int [n, B], classes of a. Its samplers are "a_to_b" and "b_to_a".
 
   Raises:
     ValueError: for arguments of another kind.
@@ -107,15 +117,20 @@ def cycle_gan(
   check_loss(loss)
   check_named("translators", translators, TRANSLATORS)
   check_named("discriminators", discriminators, DISCRIMINATORS)
-  check_named("optimizers", optimizers, PLAYERS)
+  players = PLAYERS if classifier is None else (*PLAYERS, CLASSIFIER)
+  check_named("optimizers", optimizers, players)
   if not is_integer(pool) or pool < 0:
     raise ValueError(f"pool is {shown(pool)}: expected how many fakes to keep, an int >= 0")
   nets = {**translators, **{DISCRIMINATORS[name]: net for name, net in discriminators.items()}}
+  if classifier is not None:
+    nets[CLASSIFIER] = classifier
   # A schedule may start at 0 and rise, so that only the number 0 leaves these forwards out.
   identities = not (isinstance(identity, int | float) and not identity)
   forward = functools.partial(_forward, _Nets(nets, bool(pool), identities, remat))
   differences = {"cycle": cycle, **({"identity": identity} if identities else {})}
-  translate = _translators_objective(forward, loss, adversarial, differences)
+  translate = _translators_objective(
+    forward, loss, adversarial, differences, None if classifier is None else semantic
+  )
   discriminate = _discriminators_objective(forward, loss, regularizers or {})
   pools = {_pool_name(k): new_pool(pool, shape) for k in "ab"} if pool else {}
   # Each device has the pool of the global batch (see `_from_pool`): any copy is the memory.
@@ -123,6 +138,12 @@ def cycle_gan(
     memory={**discriminate.memory, **pools},
     join={**discriminate.join, **dict.fromkeys(pools, join_alike)},
   )
+  owned = {
+    "translators": (tuple(TRANSLATORS), translate),
+    "discriminators": (tuple(DISCRIMINATORS.values()), discriminate),
+  }
+  if classifier is not None:
+    owned[CLASSIFIER] = (CLASSIFIER,), _classifier_objective(forward)
   game = Game(
     init=functools.partial(_init, nets),
     samplers={
@@ -132,12 +153,9 @@ def cycle_gan(
       for name, (a, b) in TRANSLATORS.items()
     },
     players={
-      "translators": Player(tuple(TRANSLATORS), translate, optimizers["translators"]),
-      "discriminators": Player(
-        tuple(DISCRIMINATORS.values()), discriminate, optimizers["discriminators"]
-      ),
+      name: Player(names, objective, optimizers[name]) for name, (names, objective) in owned.items()
     },
-    turns=turns,
+    turns=(Turn(players),) if turns is None else turns,
     averages=averages or {},
     headline={
       "D": "discriminators/loss",
@@ -160,7 +178,11 @@ class _Nets(NamedTuple):
 
 
 def _translators_objective(
-  forward: Forward, loss: AdversarialLoss, adversarial: Weight, differences: Mapping[str, Weight]
+  forward: Forward,
+  loss: AdversarialLoss,
+  adversarial: Weight,
+  differences: Mapping[str, Weight],
+  semantic: Weight | None,
 ) -> Objective:
   """Builds what the translators minimise: both are to fool, and to lead back."""
   terms: dict[str, tuple[Weight, TermLike]] = {
@@ -170,6 +192,8 @@ def _translators_objective(
   }
   for name, weight in differences.items():
     terms |= {f"{name}_{k}": (weight, _difference(f"{name}_{k}")) for k in "ab"}
+  if semantic is not None:
+    terms |= {f"semantic_{k}": (semantic, _cross_entropy(f"translated_{k}")) for k in "ab"}
   return minimise(forward, terms, player="translators")
 
 
@@ -187,6 +211,13 @@ def _discriminators_objective(
   return minimise(forward, terms, player="discriminators", observe=_observe)
 
 
+def _classifier_objective(forward: Forward) -> Objective:
+  """Builds what the classifier minimises: images of a keep their labels in translation."""
+  read = {"real_a": "real", "translated_b": "translated"}
+  terms = {name: (1.0, _cross_entropy(output)) for output, name in read.items()}
+  return minimise(forward, terms, player=CLASSIFIER)
+
+
 def _pool_name(kind: str) -> str:
   return f"discriminators.pool_{kind}"
 
@@ -195,6 +226,8 @@ def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[
   """Initialises parameters and statistics for the shapes of a minibatch."""
   if missing := {"a", "b"} - set(batch):
     raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too, images of a kind")
+  if CLASSIFIER in nets and "y" not in batch:
+    raise ValueError(f"batch has {sorted(batch)}: expected 'y' too, the classes of a")
   x = {k: jnp.zeros(batch[k].shape) for k in "ab"}
   if x["a"].shape != x["b"].shape:
     raise ValueError(f"images are {x['a'].shape[1:]} and {x['b'].shape[1:]}: expected one shape")
@@ -207,6 +240,8 @@ def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[
       raise ValueError(f"{name} makes images {jnp.shape(out)[1:]}: expected {x[b].shape[1:]}")
   for k, name in DISCRIMINATORS.items():
     initial[name] = nets[name].init(keys[name], x[k], None, train=False)
+  if CLASSIFIER in nets:
+    initial[CLASSIFIER] = nets[CLASSIFIER].init(keys[CLASSIFIER], x["a"], None, train=False)
   return split_variables(initial)
 
 
@@ -229,6 +264,8 @@ def _forward(
   outputs = {f"cycle_{a}": (apply(f"{b}_to_{a}", fake[b]), real[a]) for a, b in ("ab", "ba")}
   if of.identity:
     outputs |= {f"identity_{b}": (apply(f"{a}_to_{b}", real[b]), real[b]) for a, b in ("ab", "ba")}
+  if CLASSIFIER in of.nets:
+    outputs |= _classes(functools.partial(apply, CLASSIFIER), real, fake, batch["y"])
   new_carried: Carried = {}
   pairs = {}
   for k, name in DISCRIMINATORS.items():
@@ -260,6 +297,22 @@ def _forward(
   return Scene(pairs, outputs), {**stats, **new_carried}
 
 
+def _classes(
+  classify: Callable[[jax.Array], jax.Array],
+  real: Mapping[str, jax.Array],
+  fake: Mapping[str, jax.Array],
+  y: jax.Array,
+) -> dict[str, PyTree]:
+  """Computes pairs (logits of classes [B, K], classes that they are to have [B])."""
+  # What is translated to a has no label, but what is read in the image of b that it was.
+  read = jnp.argmax(classify(real["b"]), axis=-1)
+  return {
+    "real_a": (classify(real["a"]), y),
+    "translated_b": (classify(fake["b"]), y),
+    "translated_a": (classify(fake["a"]), read),
+  }
+
+
 def _scores(
   discriminate: Callable[[jax.Array], jax.Array], x: jax.Array, kind: str = "real"
 ) -> jax.Array:
@@ -275,6 +328,13 @@ def _difference(output: str) -> TermLike:
     return per_example(jnp.abs(translated - real))
 
   return stateless(value)
+
+
+def _cross_entropy(output: str) -> TermLike:
+  """Builds the term of the cross-entropy of classes, in nats, [B]."""
+  return stateless(
+    lambda scene: optax.softmax_cross_entropy_with_integer_labels(*scene.outputs[output])
+  )
 
 
 def _observe(scene: Scene, memory: PyTree) -> tuple[Metrics, PyTree]:

@@ -49,7 +49,7 @@ def drawn_from(
   source = experiment.batches.source
 
   def labels_for(rng: np.random.Generator, n: int) -> np.ndarray | None:
-    if experiment.example.condition_size is None:
+    if sampler.example.condition_size is None:
       return None
     places = rng.integers(source.size or 2**31, size=n)
     return source.read(places)["y"] if source.read else take(source, n, int(places[0]))["y"]

@@ -41,7 +41,9 @@ class CompiledSampler:
       given: (n, seed) -> inputs [n, ...], of a sampler that does not draw its own.
     """
     how = game.sampler(name)
-    self.example, self.truncate = example, how.truncate
+    # A translator is given examples alone; labels of these are for who learns them in training.
+    self.example = example.unlabelled if how.inputs is None else example
+    self.truncate = how.truncate
     self._chunk = min(CHUNK, max(1, LARGE // math.prod(example.shape)))
     self._generate = jax.jit(fixed(how.generate))
     self._given = given

@@ -227,3 +227,66 @@ def test_wrong_arguments_are_refused():
   batch = {"a": jnp.zeros((1, 2, 4, 4, 1)), "b": jnp.zeros((1, 2, 8, 8, 1))}
   with pytest.raises(ValueError, match="expected one shape"):
     init(make(), jax.random.key(0), batch)
+
+
+class Classes(nn.Module):
+  """A classifier of two classes: the logit of the second is the mean of the image."""
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    mean = jnp.mean(x, axis=(1, 2, 3))
+    scale = self.param("scale", nn.initializers.constant(3.0), ())
+    return jnp.stack([jnp.zeros_like(mean), scale * mean], axis=1)
+
+
+def labelled():
+  y = jnp.asarray([[0, 1] * (B // 2)])
+  return {**data(), "y": y}
+
+
+def classified(**options):
+  rates = {name: optax.sgd(0.1) for name in ("translators", "discriminators", "classifier")}
+  return make(classifier=Classes(), optimizers=rates, **options)
+
+
+def test_semantic_consistency_by_hand():
+  """CyCADA: a's images keep their labels in b; b's are read in a as the classifier reads them."""
+  game = classified(semantic=0.5)
+  state = init(game, jax.random.key(0), labelled())
+  _, metrics = play(game, state, labelled())
+  a, b, y = (np.asarray(labelled()[k][0], np.float64) for k in "aby")
+  logits = lambda x: 3 * x.mean((1, 2, 3))
+  # -log softmax of two classes whose logits are 0 and x: log(1 + e^x) - y x
+  entropy = lambda x, y: np.mean(np.logaddexp(0, x) - y * x)
+  expected = {
+    "classifier/real": entropy(logits(a), y),
+    "classifier/translated": entropy(logits(2 * a), y),
+    "translators/semantic_b": entropy(logits(2 * a), y),
+    "translators/semantic_a": entropy(logits(b / 4), logits(b) > 0),
+  }
+  for name, value in expected.items():  # float32 sums of 128 terms
+    np.testing.assert_allclose(metrics[name], value, rtol=1e-5, err_msg=name)
+  _, plain = play(make(), start(), data())
+  both = expected["translators/semantic_a"] + expected["translators/semantic_b"]
+  np.testing.assert_allclose(
+    metrics["translators/loss"], plain["translators/loss"] + 0.5 * both, rtol=1e-5
+  )
+
+
+def test_each_player_moves_by_its_own_terms_alone():
+  """The translators do not move the classifier, which does not move them."""
+  game = classified()
+  state = init(game, jax.random.key(0), labelled())
+  together, _ = play(game, state, labelled())
+  for player in game.players:
+    alone, _ = play(classified(turns=(Turn((player,)),)), state, labelled())
+    for net, params in alone.params.items():
+      moved = together if net in game.players[player].owns else state
+      jax.tree.map(np.testing.assert_array_equal, params, moved.params[net])
+
+
+def test_a_classifier_needs_labels():
+  with pytest.raises(ValueError, match="expected 'y' too, the classes of a"):
+    init(classified(), jax.random.key(0), data())
+  with pytest.raises(ValueError, match="optimizers"):
+    make(classifier=Classes())

@@ -137,15 +137,15 @@ class Logger:
   def _picture(self, state: State) -> np.ndarray:
     """Draws samples; of points, the data beside them."""
     experiment = self._experiment
-    n, classes = experiment.config.num_samples, experiment.example.num_classes
-    source = experiment.batches.source
-    labels = None if classes is None else by_class(n, classes)
-    if experiment.example.condition_dim is not None:
-      labels = take(source, min(n, source.size or n))["y"]
-      n = len(labels)
+    n, example = experiment.config.num_samples, self._sampler.example
     if self._sampler.translates:
       inputs = self._sampler.latents(max(1, n // 4), experiment.config.seed)
       return plots.sequences(self._sampler.shown(self._sampler.translations(state, inputs)))
+    source = experiment.batches.source
+    labels = None if example.num_classes is None else by_class(n, example.num_classes)
+    if example.condition_dim is not None:
+      labels = take(source, min(n, source.size or n))["y"]
+      n = len(labels)
     x = self._sampler(state, n, seed=experiment.config.seed, labels=labels)
     x = self._sampler.shown(x)
     return plots.picture(x, real=take(source, n)["x"] if source.size is None else None)

@@ -1,11 +1,13 @@
 """CycleGAN: every choice in it, by name."""
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 from gan_jax import losses
 from gan_jax.data.example import Example
-from gan_jax.game.core import Game
-from gan_jax.game.kinds.cycle import AT_ONCE, PLAYERS, TRANSLATORS, cycle_gan
+from gan_jax.game.core import Game, Turn
+from gan_jax.game.kinds.cycle import CLASSIFIER, PLAYERS, TRANSLATORS, cycle_gan
 from gan_jax.game.rules import microbatches
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, naming, weights
@@ -14,6 +16,7 @@ WEIGHTS = {
   "adversarial": (2.0, "of the translators' adversarial loss; with least_squares 2 is published"),
   "cycle": (10.0, "of the difference to what is translated there and back"),
   "identity": (5.0, "of the difference to a translation into the image's own kind; 0: off"),
+  "semantic": (0.0, "of the classes read in translations, as in CyCADA; 0: no classifier"),
 }
 
 
@@ -22,6 +25,7 @@ def keys() -> Keys:
   return {
     "translator": networks.section("resnet_translator"),
     "discriminator": networks.section("patch_discriminator"),
+    "classifier": networks.section("dcgan_encoder", width=16, norm="none"),
     "loss": Key("least_squares", "adversarial loss of both pairs, such as hinge, wgan, lsgan"),
     "weights": weights(
       {name: value for name, (value, _) in WEIGHTS.items()},
@@ -29,7 +33,7 @@ def keys() -> Keys:
     ),
     "pool": Key(50, "fakes of each kind that are kept to be shown again; 0 for none", at_least(0)),
     **terms.keys(),
-    "optimizers": {player: optimizers.section("adam") for player in PLAYERS},
+    "optimizers": {player: optimizers.section("adam") for player in (*PLAYERS, CLASSIFIER)},
     "average": optimizers.AVERAGE | {"name": optimizers.AVERAGE["name"]._replace(default="none")},
   }
 
@@ -37,8 +41,11 @@ def keys() -> Keys:
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
   optimizers.check_average(config.average)
-  if config.conditional:
-    raise ValueError("config.conditional is set, and translators take no labels: leave it out")
+  if config.conditional != bool(config.weights.semantic):
+    raise ValueError(
+      f"config.conditional is {config.conditional} and config.weights.semantic "
+      f"{config.weights.semantic}: expected both, for labels that a classifier learns, or neither"
+    )
   if config.pool and config.microbatches > 1:
     raise ValueError(
       f"config.pool = {config.pool} exchanges the fakes of a batch one after the other, and "
@@ -51,8 +58,10 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   networks.check_output(config.translator, example.pixel_range)
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
-  built = {}
-  for player in PLAYERS:
+  built: dict[str, Any] = {}
+  classifies = bool(config.weights.semantic)
+  players = (*PLAYERS, CLASSIFIER) if classifies else PLAYERS
+  for player in players:
     with naming(f"config.optimizers.{player}"):
       built[player] = optimizers.build_optimizer(config.optimizers[player], 1)
   with naming("config.translator"):
@@ -60,6 +69,14 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     translator = networks.build_network(config.translator, channels=channels)
   with naming("config.discriminator"):
     discriminator = networks.build_network(config.discriminator)
+  classifier = None
+  if classifies:
+    if example.num_classes is None:
+      raise ValueError(f"{config.data!r}: the first kind has no labels for the weight semantic")
+    with naming("config.classifier"):
+      classifier = networks.build_network(
+        config.classifier, features=example.num_classes, num_classes=None
+      )
   with naming("config.weights"):
     sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
   return cycle_gan(
@@ -68,9 +85,10 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     loss=loss,
     optimizers=built,
     shape=example.shape,
+    classifier=classifier,
     pool=config.pool,
     regularizers=terms.build(config, "regularizers", example),
-    turns=microbatches(AT_ONCE, config.microbatches),
+    turns=microbatches((Turn(players),), config.microbatches),
     averages=optimizers.build_averages(config.average, *TRANSLATORS),
     remat=config.remat,
     **sizes,

@@ -1,0 +1,35 @@
+"""CycleGAN between CIFAR-10's horses and deer, without pairs and without labels.
+
+Paper:    Zhu, Park, Isola, Efros 2017 (arXiv:1703.10593): networks, losses and the pool are theirs,
+          narrow and shallow, at 32 pixels.
+Data:     5,000 horses (a) and 5,000 deer (b), of the binary or the Python version of CIFAR-10 from
+          its authors, unpacked in the current folder or in --config.data_options.data_dir
+Command:  launch/run train --config=experiments/cyclegan_cifar10.py --workdir=runs/cyclegan_cifar10
+          launch/run sample runs/cyclegan_cifar10 --sampler=a_to_b --num=12 --out=a_to_b.png
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax.run.config import default_config, network, optimizer
+
+DATA = "class:{name}:cifar10:cifar-10-batches-bin"
+
+
+def get_config() -> ConfigDict:
+  config = default_config("cycle_gan")
+  config.data = f"{DATA.format(name='horse')}|{DATA.format(name='deer')}"
+  config.data_options.flip = True
+  config.translator = network("resnet_translator", width=16, blocks=3)
+  config.discriminator = network("patch_discriminator", width=32, layers=2)
+  for player in ("translators", "discriminators"):
+    config.optimizers[player] = optimizer("adam", learning_rate=2e-4, b1=0.5)
+  config.average.name, config.average.decay = "decay", 0.998
+  config.batch_size = 8
+  config.rounds = 2000
+  config.log_every = 100
+  config.sample_every = 500
+  config.checkpoint_every = 500
+  config.num_fake = 1000
+  config.num_samples = 48
+  config.evaluation.features = "pixels"
+  return config
