@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kinds import KINDS, VARIANTS
 
 from gan_jax import parallel
 from gan_jax.game.core import minibatches
@@ -13,6 +14,7 @@ from gan_jax.game.play import init, sample
 from gan_jax.run import experiment, population
 from gan_jax.run.config import (
   OPTIMIZERS,
+  complete,
   default_config,
   free_numbers,
   network,
@@ -25,6 +27,7 @@ from gan_jax.run.population import Population
 from gan_jax.run.training.rounds import make_dispatch
 
 ROUNDS = 20
+CONFIGS = KINDS | VARIANTS
 
 
 def config_of(**changes):
@@ -149,6 +152,16 @@ def test_every_number_of_every_optimizer_may_be_traced(name):
   config = config_of(**{"optimizers.generator": optimizer(name, 1e-3)})
   numbers = {k: v for k, v in free_numbers(config).items() if k.startswith("optimizers.generator")}
   assert "optimizers.generator.learning_rate" in numbers
+  built, make = made(config)
+  people = Population(make, np.arange(2), {k: np.array([v, v]) for k, v in numbers.items()})
+  jax.eval_shape(lambda: population.start(people, built.batches))
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_every_free_number_of_every_kind_may_be_traced(kind):
+  config = complete(CONFIGS[kind]())
+  numbers = free_numbers(config)
+  assert any(key.startswith("optimizers.") for key in numbers)
   built, make = made(config)
   people = Population(make, np.arange(2), {k: np.array([v, v]) for k, v in numbers.items()})
   jax.eval_shape(lambda: population.start(people, built.batches))

@@ -151,9 +151,9 @@ def encoder_term(loss: AdversarialLoss) -> Term:
 
 def _check_symmetric(loss: AdversarialLoss) -> None:
   """Refuses a loss to which real examples and fakes are not the same with signs exchanged."""
-  a, b = jnp.array([0.3, -1.2, 2.5]), jnp.array([0.7, 2.0, -0.4])
   # A game may be built while another is traced, as in a population.
   with jax.ensure_compile_time_eval():
+    a, b = jnp.array([0.3, -1.2, 2.5]), jnp.array([0.7, 2.0, -0.4])
     side = loss.discriminator
     if isinstance(side, Term) or not jnp.allclose(side(a, b), side(-b, -a), atol=1e-5):
       raise ValueError(

@@ -6,7 +6,7 @@ from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.auxiliary import WEIGHTS, ac_gan
 from gan_jax.run.config.sections import networks, optimizers
-from gan_jax.run.config.sections.key import Key, Keys, leaves, naming, weights
+from gan_jax.run.config.sections.key import Key, Keys, naming, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 
@@ -30,11 +30,6 @@ def check(config: ConfigDict) -> None:
       f"config.conditional is {config.conditional}, with {config.condition.name}, and AC-GAN tells"
       " classes: leave it at True, with labels"
     )
-
-
-def free_numbers(config: ConfigDict) -> dict[str, float]:
-  """Lists the numbers with which the program is the same; see `games.Kind`."""
-  return {**two_player.free_numbers(config), **dict(leaves(config.weights, "weights"))}
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:

@@ -59,8 +59,8 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
   built: dict[str, Any] = {}
-  classifies = bool(config.weights.semantic)
-  players = (*PLAYERS, CLASSIFIER) if classifies else PLAYERS
+  # The weight itself may be traced; `check` has seen to it that there are labels where it is one.
+  players = (*PLAYERS, CLASSIFIER) if config.conditional else PLAYERS
   for player in players:
     with naming(f"config.optimizers.{player}"):
       built[player] = optimizers.build_optimizer(config.optimizers[player], 1)
@@ -70,7 +70,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   with naming("config.discriminator"):
     discriminator = networks.build_network(config.discriminator)
   classifier = None
-  if classifies:
+  if config.conditional:
     if example.num_classes is None:
       raise ValueError(f"{config.data!r}: the first kind has no labels for the weight semantic")
     with naming("config.classifier"):

@@ -11,8 +11,6 @@ from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, naming, weights
 from gan_jax.run.config.sections.kinds import two_player
 
-free_numbers = two_player.free_numbers
-
 
 def _keys(own: dict[str, Any]) -> Keys:
   """Lists the keys of a game of a generator and an autoencoder."""

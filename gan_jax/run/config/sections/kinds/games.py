@@ -1,5 +1,6 @@
 """The kinds of game, by name: the keys of each, their check, and the game they make."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -8,7 +9,8 @@ from ml_collections import ConfigDict
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.domain_adversarial import DOMAINS
-from gan_jax.run.config.sections.key import Keys, lookup
+from gan_jax.run.config.sections import optimizers
+from gan_jax.run.config.sections.key import Keys, leaves, lookup
 from gan_jax.run.config.sections.kinds import (
   auxiliary,
   bi_gan,
@@ -45,19 +47,39 @@ class Kind(NamedTuple):
   classifies: tuple[str, ...] = ()
 
 
+# Sections of weights and standard deviations: what a number of 0 is of is left out.
+WEIGHTS = (
+  *("regularizers", "generator_regularizers", "instance_noise"),
+  *("weights", "adaptation", "pulling_away"),
+)
+
+
+def _free_numbers(config: ConfigDict) -> dict[str, float]:
+  """Lists the free numbers of a kind whose weights stand in `WEIGHTS`, and nowhere else."""
+  of_weights = [leaves(config[name], name) for name in WEIGHTS if name in config]
+  numbers = {key: value for pairs in of_weights for key, value in pairs if value}
+  numbers |= optimizers.free_numbers(config.optimizers)
+  if "average" in config:
+    numbers["average.decay"] = config.average.decay
+  if "rule" in config and config.rule.name == "consensus":
+    numbers["rule.weight"] = config.rule.weight
+  return numbers
+
+
+_kind = functools.partial(Kind, free_numbers=_free_numbers)
 GAMES: dict[str, Kind] = {
-  "two_player": Kind(
-    two_player.keys, two_player.build_game, two_player.check, two_player.free_numbers
+  "two_player": _kind(two_player.keys, two_player.build_game, two_player.check),
+  "cycle_gan": _kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
+  "pix2pix": _kind(
+    pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True
   ),
-  "cycle_gan": Kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
-  "pix2pix": Kind(pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True),
-  "bi_gan": Kind(bi_gan.keys, bi_gan.build_game, bi_gan.check),
-  "vq_gan": Kind(vq_gan.keys, vq_gan.build_game, vq_gan.check),
-  "info_gan": Kind(info.keys, info.build_game, info.check, info.free_numbers),
-  "ac_gan": Kind(auxiliary.keys, auxiliary.build_game, auxiliary.check, auxiliary.free_numbers),
-  "eb_gan": Kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check, energy.free_numbers),
-  "be_gan": Kind(energy.be_gan_keys, energy.build_be_gan, two_player.check, energy.free_numbers),
-  "domain_adversarial": Kind(
+  "bi_gan": _kind(bi_gan.keys, bi_gan.build_game, bi_gan.check),
+  "vq_gan": _kind(vq_gan.keys, vq_gan.build_game, vq_gan.check),
+  "info_gan": _kind(info.keys, info.build_game, info.check),
+  "ac_gan": _kind(auxiliary.keys, auxiliary.build_game, auxiliary.check),
+  "eb_gan": _kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check),
+  "be_gan": _kind(energy.be_gan_keys, energy.build_be_gan, two_player.check),
+  "domain_adversarial": _kind(
     domain_adversarial.keys,
     domain_adversarial.build_game,
     domain_adversarial.check,

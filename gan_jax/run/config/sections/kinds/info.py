@@ -6,7 +6,7 @@ from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.info import WEIGHTS, Codes, check_codes, info_gan
 from gan_jax.run.config.sections import networks, optimizers
-from gan_jax.run.config.sections.key import Key, Keys, leaves, naming, weights
+from gan_jax.run.config.sections.key import Key, Keys, naming, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 
@@ -35,14 +35,6 @@ def check(config: ConfigDict) -> None:
   two_player.check_players(config)
   with naming("config.codes"):
     check_codes(_codes(config))
-
-
-def free_numbers(config: ConfigDict) -> dict[str, float]:
-  """Lists the numbers with which the program is the same; see `games.Kind`."""
-  numbers = {**two_player.free_numbers(config), **dict(leaves(config.weights, "weights"))}
-  if not numbers.get("weights.self_augmented", True):
-    del numbers["weights.self_augmented"]  # the term of a weight of 0 is left out
-  return numbers
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:

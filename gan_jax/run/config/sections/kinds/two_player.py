@@ -21,7 +21,6 @@ from gan_jax.run.config.sections.key import (
   Key,
   Keys,
   at_least,
-  leaves,
   lookup,
   naming,
   weights,
@@ -98,19 +97,6 @@ def check_players(config: ConfigDict) -> None:
       f"square root of {discriminator.name} has no slope at 0; set "
       "config.optimizers.discriminator.eps_root=1e-8, or another optimizer"
     )
-
-
-def free_numbers(config: ConfigDict) -> dict[str, float]:
-  """Lists the numbers with which the program is the same; see `games.Kind`."""
-  numbers: dict[str, float] = {}
-  for name in ("regularizers", "generator_regularizers", "instance_noise"):
-    # The term of a weight of 0 is left out.
-    numbers |= {k: v for k, v in leaves(config[name], name) if v}
-  numbers |= optimizers.free_numbers(config.optimizers)
-  numbers["average.decay"] = config.average.decay
-  if config.rule.name == "consensus":
-    numbers["rule.weight"] = config.rule.weight
-  return numbers
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:
