@@ -76,9 +76,10 @@ class Linear(nn.Module):
       kernel = SpectralNorm(name="spectral_norm")(kernel, train=train)
     out = self.product(x.astype(self.dtype), kernel)
     if self.use_bias:
-      bias = self.param("bias", self.bias_init, (self.features,)).astype(self.dtype)
+      bias = self.param("bias", self.bias_init, (self.features,))
+      # In float32, as its gradient is a sum over the whole batch: exact there, and quick on a CPU.
       out = out + bias.reshape((1,) * (out.ndim - 1) + bias.shape)
-    return out
+    return out.astype(self.dtype)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Multiplies x, of the dtype computed in, and the float32 kernel."""
@@ -89,7 +90,7 @@ class Dense(Linear):
   """A matrix product over the last axis; parameters as in `flax.linen.Dense`."""
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    return x @ kernel.astype(x.dtype)
+    return forms.dense(x, kernel)
 
 
 class Conv(Linear):

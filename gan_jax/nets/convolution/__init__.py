@@ -1,1 +1,1 @@
-"""Convolutions, and the form of each that is quickest on a device."""
+"""Products and convolutions, and the form of each that is quickest on a device."""

@@ -13,6 +13,15 @@ import jax
 from jax import lax
 
 from gan_jax.nets.convolution.im2col import Window, col2im_conv, halving, im2col_conv
+from gan_jax.nets.convolution.products import multiply
+
+
+def dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Multiplies along the last axis: x [..., I] and a kernel [I, O] -> [..., O] of x's dtype."""
+  if not _on_cpu() or x.dtype.itemsize != 2:
+    return x @ kernel.astype(x.dtype)
+  rows = x.reshape(-1, x.shape[-1])
+  return multiply(rows, kernel).reshape(*x.shape[:-1], kernel.shape[1])
 
 
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:

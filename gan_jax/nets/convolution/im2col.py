@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gan_jax.nets.convolution.products import bits, product, rows
+
 # A chunk of patches this large (bytes) is still in cache when it is multiplied.
 PATCH_BYTES = 10 * 2**20
 
@@ -67,11 +69,11 @@ def im2col_conv(window: Window, x: jax.Array, k: jax.Array) -> jax.Array:
 @_with_vjp
 def col2im_conv(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
   """Applies the adjoint of `im2col_conv`: x = col2im(y kᵀ), sums of overlapping windows."""
-  matrix = _rows(k.astype(y.dtype))
+  matrix = rows(k.astype(y.dtype))
   _, *size, d = y.shape
 
   def step(y: jax.Array) -> tuple[jax.Array, tuple[()]]:
-    patches = _product(y.reshape(-1, d), matrix)
+    patches = product(y.reshape(-1, d), matrix)
     return _col2im(window, patches.reshape(-1, *size, matrix.shape[1])).astype(y.dtype), ()
 
   bytes_each = math.prod(size) * matrix.shape[1] * 4  # patches are float32 here
@@ -81,7 +83,7 @@ def col2im_conv(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
 @_with_vjp
 def kernel_gradient(window: Window, x: jax.Array, y: jax.Array) -> jax.Array:
   """Computes the gradient in k of `im2col_conv`, from x and the gradient y: float32."""
-  step = lambda x, y: ((), _product(_rows(y), _im2col(window, x)))
+  step = lambda x, y: ((), product(rows(y), _im2col(window, x)))
   return _kernel(window, _over_batch(step, (x, y), _patch_bytes(window, x))[1], x)
 
 
@@ -94,7 +96,7 @@ def conv_and_kernel_gradient(
 
   def step(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     patches = _im2col(window, x)
-    return _multiply(window, patches, matrix, x), _product(_rows(y), patches)
+    return _multiply(window, patches, matrix, x), product(rows(y), patches)
 
   out, sums = _over_batch(step, (x, y), _patch_bytes(window, x))
   return out, _kernel(window, sums, x)
@@ -145,34 +147,15 @@ def _kernel(window: Window, matrix: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def _multiply(window: Window, patches: jax.Array, matrix: jax.Array, x: jax.Array) -> jax.Array:
-  y = _product(patches, matrix).astype(x.dtype)
+  y = product(patches, matrix).astype(x.dtype)
   return y.reshape(len(x), *(length // window.stride for length in x.shape[1:-1]), -1)
-
-
-def _rows(x: jax.Array) -> jax.Array:
-  """Transposes: [..., D] -> [D, the rest]."""
-  # XLA on CPU multiplies fast in bfloat16 only if the left factor is contracted along its rows, the
-  # right one along its columns, and both are contiguous. The barrier keeps it from folding the
-  # transposition into the product, the reshape makes the rows contiguous.
-  transposed = lax.bitcast_convert_type(jnp.moveaxis(_bits(x), -1, 0), x.dtype)
-  return lax.optimization_barrier(transposed).reshape(x.shape[-1], -1)
-
-
-def _product(a: jax.Array, b: jax.Array) -> jax.Array:
-  """Multiplies matrices, adding up in float32."""
-  # The barriers keep XLA from folding a transposition beside the product into it: on CPU it then
-  # finds no way to multiply in bfloat16, and stops.
-  product = jnp.matmul(
-    lax.optimization_barrier(a), b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32)
-  )
-  return lax.optimization_barrier(product)
 
 
 def _im2col(window: Window, x: jax.Array) -> jax.Array:
   """Copies the windows: [B, s H, s W, C] -> [B H W, h w C]."""
   s, (*extent, _), c = window.stride, window.extent, x.shape[-1]
   (*size, last) = (length // s for length in x.shape[1:-1])
-  padded = jnp.pad(_bits(x), ((0, 0), *((n, n) for n in window.padding), (0, 0)))
+  padded = jnp.pad(bits(x), ((0, 0), *((n, n) for n in window.padding), (0, 0)))
   # Along the last axis neighbours of a stride are one run of s C numbers: fewer, longer copies.
   runs = lax.optimization_barrier(padded).reshape(_in_runs(window, x.shape))
   windows = []
@@ -209,11 +192,6 @@ def _in_runs(window: Window, shape: Sequence[int]) -> tuple[int, ...]:
   s = window.stride
   *counts, last = (m // s + r - 1 for m, r in zip(shape[1:-1], window.runs, strict=True))
   return (shape[0], *itertools.chain(*((count, s) for count in counts)), last, s * shape[-1])
-
-
-def _bits(x: jax.Array) -> jax.Array:
-  # XLA on CPU copies 16-bit floats by way of float32, and integers as they are.
-  return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
 
 
 def _patch_bytes(window: Window, x: jax.Array) -> int:

@@ -1,0 +1,79 @@
+"""Matrix products that add up in float32, each other's derivatives, in the form that a CPU needs.
+
+XLA on CPU multiplies 16-bit floats fast only where the result is float32, the left factor is
+contracted along its rows and the right one along its columns, and both are contiguous.
+
+They rest on one trilinear function of x [B, C], k [C, D] and y [B, D],
+
+  <multiply(x, k), y> = <x, multiply_back(y, k)> = <k, outer(x, y)>,
+
+whose three partial derivatives are three products, each the derivative of the other two.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+@jax.custom_vjp
+def multiply(x: jax.Array, k: jax.Array) -> jax.Array:
+  """Computes y = x k, of x's dtype, from x [B, C] and k [C, D] of any."""
+  return product(x, k.astype(x.dtype)).astype(x.dtype)
+
+
+@jax.custom_vjp
+def multiply_back(y: jax.Array, k: jax.Array) -> jax.Array:
+  """Computes x = y kᵀ, of y's dtype."""
+  return product(y, rows(k.astype(y.dtype))).astype(y.dtype)
+
+
+@jax.custom_vjp
+def outer(x: jax.Array, y: jax.Array) -> jax.Array:
+  """Computes k = xᵀ y, float32."""
+  return product(rows(x), y)
+
+
+def _multiply_backward(saved: Any, g: jax.Array) -> Any:
+  x, k = saved
+  return multiply_back(g, k), outer(x, g).astype(k.dtype)
+
+
+def _multiply_back_backward(saved: Any, g: jax.Array) -> Any:
+  y, k = saved
+  return multiply(g, k), outer(g, y).astype(k.dtype)
+
+
+def _outer_backward(saved: Any, g: jax.Array) -> Any:
+  x, y = saved
+  return multiply_back(y, g), multiply(x, g)
+
+
+multiply.defvjp(lambda *given: (multiply(*given), given), _multiply_backward)
+multiply_back.defvjp(lambda *given: (multiply_back(*given), given), _multiply_back_backward)
+outer.defvjp(lambda *given: (outer(*given), given), _outer_backward)
+
+
+def product(a: jax.Array, b: jax.Array) -> jax.Array:
+  """Multiplies matrices, adding up in float32."""
+  # The barriers keep XLA from folding a transposition beside the product into it: on CPU it then
+  # finds no way to multiply in bfloat16, and stops.
+  total = jnp.matmul(
+    lax.optimization_barrier(a), b, preferred_element_type=jnp.promote_types(a.dtype, jnp.float32)
+  )
+  return lax.optimization_barrier(total)
+
+
+def rows(x: jax.Array) -> jax.Array:
+  """Transposes: [..., D] -> [D, the rest]."""
+  # The barrier keeps XLA from folding the transposition into the product, the reshape makes the
+  # rows contiguous.
+  transposed = lax.bitcast_convert_type(jnp.moveaxis(bits(x), -1, 0), x.dtype)
+  return lax.optimization_barrier(transposed).reshape(x.shape[-1], -1)
+
+
+def bits(x: jax.Array) -> jax.Array:
+  """Returns 16-bit floats as the integers of the same bits, and all else as it is."""
+  # XLA on CPU copies 16-bit floats by way of float32, and integers as they are.
+  return lax.bitcast_convert_type(x, jnp.uint16) if x.dtype.itemsize == 2 else x
