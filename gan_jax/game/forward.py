@@ -11,6 +11,7 @@ from flax import linen as nn
 from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from gan_jax.game.core import Carried, Params, PyTree, StepContext
+from gan_jax.game.random import EXAMPLES, make_key, named_key
 
 Variables = Mapping[str, PyTree]  # as `init` of a linen module returns them
 
@@ -35,7 +36,7 @@ def train_network(
     stats: its statistics.
     x: inputs, leaves [B, ...].
     y: labels, or None.
-    key: typed PRNG key of its dropout.
+    key: typed PRNG key of its streams, "dropout" and others; see `nets.layers.stream_keys`.
     context: context of the move.
     remat: whether activations are recomputed for gradients.
 
@@ -48,16 +49,19 @@ def train_network(
   if context.axis_name is not None and hasattr(net, "axis_name"):
     # Batch norm averages its statistics over the devices of this axis.
     net = net.clone(axis_name=context.axis_name)
-  microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
-  extra = {} if microbatch.count == 1 else {"microbatch": vars(microbatch)}
+  # Read by `stream_keys`, whose draws depend on an example's place.
+  place = {} if context.microbatch.count == 1 else vars(context.microbatch)
+  if context.axis_name is not None:
+    place = {**place, "device": jax.lax.axis_index(context.axis_name)}
+  extra = {EXAMPLES: place} if place else {}
 
   def apply(params: PyTree, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **extra}
     with check_shapes(name):
-      return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
+      return net.apply(variables, x, y, train=True, rngs=_streams(key), mutable=list(stats))
 
   out, new_stats = (jax.checkpoint(apply) if remat else apply)(params, stats, x, y, key)
-  if extra and _has_batch_norm(new_stats):
+  if context.microbatch.count > 1 and _has_batch_norm(new_stats):
     raise ValueError(
       f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
       "another norm"
@@ -108,12 +112,21 @@ def sample_network(
 ) -> jax.Array:
   """Applies a network in evaluation mode; arguments as of `train_network`, of all networks.
 
-  The key is of the dropout of a network that drops in evaluation too.
+  A network may draw in evaluation too: from the keys of examples that `Sampler.draw` puts into
+  `carried`, or from `key` if that is given.
   """
   variables = {"params": params[name], **carried[name]}
-  rngs = None if key is None else {"dropout": key}
+  if key is None and EXAMPLES in carried:
+    variables[EXAMPLES] = carried[EXAMPLES]
+    key = named_key(make_key(0), name)  # of the place in the network alone
+  rngs = None if key is None else _streams(key)
   with check_shapes(name):
     return jnp.asarray(net.apply(variables, x, y, train=False, rngs=rngs), jnp.float32)
+
+
+def _streams(key: jax.Array) -> dict[str, jax.Array]:
+  """Builds the streams of a network: that of dropout, and flax's own for all other names."""
+  return {"dropout": key, "params": named_key(key, "streams")}
 
 
 def split_variables(initial: Mapping[str, Variables]) -> tuple[Params, Carried]:
