@@ -228,7 +228,7 @@ class Game(NamedTuple):
   turns: tuple[Turn, ...]
   averages: Mapping[str, Decay] = {}
   headline: Mapping[str, str] = {}
-  predict: Callable[[Params, Carried, PyTree, None], jax.Array] | None = None
+  predict: Callable[[Params, Carried, PyTree, Any], jax.Array] | None = None
   monitored: str = ""
   probed: str = ""
 

@@ -14,6 +14,8 @@ from gan_jax.game.core import Carried, Params, PyTree, StepContext
 from gan_jax.game.random import EXAMPLES, make_key, named_key
 
 Variables = Mapping[str, PyTree]  # as `init` of a linen module returns them
+# Methods of a generator in stages: (z, y, *, train) -> w, and (w, *, train) -> examples.
+STAGES = MAPPING, SYNTHESIS = "mapping", "synthesis"
 
 
 def train_network(
@@ -26,6 +28,7 @@ def train_network(
   key: jax.Array,
   context: StepContext,
   remat: bool = False,
+  method: str | None = None,
 ) -> tuple[Any, PyTree]:
   """Applies a network in training mode.
 
@@ -39,6 +42,7 @@ def train_network(
     key: typed PRNG key of its streams, "dropout" and others; see `nets.layers.stream_keys`.
     context: context of the move.
     remat: whether activations are recomputed for gradients.
+    method: name of the method that is applied; None for `__call__`.
 
   Returns:
     (outputs, new statistics).
@@ -55,10 +59,13 @@ def train_network(
     place = {**place, "device": jax.lax.axis_index(context.axis_name)}
   extra = {EXAMPLES: place} if place else {}
 
+  labels = lambda y: () if method == SYNTHESIS else (y,)  # which are in what it is given
+
   def apply(params: PyTree, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **extra}
+    options: dict[str, Any] = {"rngs": _streams(key), "mutable": list(stats), "method": method}
     with check_shapes(name):
-      return net.apply(variables, x, y, train=True, rngs=_streams(key), mutable=list(stats))
+      return net.apply(variables, x, *labels(y), train=True, **options)
 
   out, new_stats = (jax.checkpoint(apply) if remat else apply)(params, stats, x, y, key)
   if context.microbatch.count > 1 and _has_batch_norm(new_stats):
@@ -109,11 +116,12 @@ def sample_network(
   x: PyTree,
   y: Any = None,
   key: jax.Array | None = None,
+  **options: Any,
 ) -> jax.Array:
   """Applies a network in evaluation mode; arguments as of `train_network`, of all networks.
 
   A network may draw in evaluation too: from the keys of examples that `Sampler.draw` puts into
-  `carried`, or from `key` if that is given.
+  `carried`, or from `key` if that is given. Options, such as psi, are arguments of its own.
   """
   variables = {"params": params[name], **carried[name]}
   if key is None and EXAMPLES in carried:
@@ -121,7 +129,8 @@ def sample_network(
     key = named_key(make_key(0), name)  # of the place in the network alone
   rngs = None if key is None else _streams(key)
   with check_shapes(name):
-    return jnp.asarray(net.apply(variables, x, y, train=False, rngs=rngs), jnp.float32)
+    out = net.apply(variables, x, y, train=False, rngs=rngs, **options)
+    return jnp.asarray(out, jnp.float32)
 
 
 def _streams(key: jax.Array) -> dict[str, jax.Array]:
