@@ -59,13 +59,12 @@ def train_network(
     place = {**place, "device": jax.lax.axis_index(context.axis_name)}
   extra = {EXAMPLES: place} if place else {}
 
-  labels = lambda y: () if method == SYNTHESIS else (y,)  # which are in what it is given
-
   def apply(params: PyTree, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **extra}
+    inputs = (x,) if method == SYNTHESIS else (x, y)
     options: dict[str, Any] = {"rngs": _streams(key), "mutable": list(stats), "method": method}
     with check_shapes(name):
-      return net.apply(variables, x, *labels(y), train=True, **options)
+      return net.apply(variables, *inputs, train=True, **options)
 
   out, new_stats = (jax.checkpoint(apply) if remat else apply)(params, stats, x, y, key)
   if context.microbatch.count > 1 and _has_batch_norm(new_stats):

@@ -154,7 +154,8 @@ class CompiledSampler:
     """Computes examples in the range that networks see, in chunks of one size."""
     params, carried = networks(state, ema)
     parts, n, size = [], len(jax.tree.leaves(z)[0]), self._chunk
-    key, places = make_key(seed), np.arange(n) if places is None else places
+    key = make_key(seed)
+    places = np.asarray(np.arange(n) if places is None else places, np.int32)
     for first in range(0, n, size):
       take = lambda x, first=first: jnp.asarray(_fill(x[first : first + size], size))
       y = None if labels is None else take(np.asarray(labels, label_type(np.asarray(labels).dtype)))
