@@ -37,7 +37,7 @@ from gan_jax.game.schedules import half_life
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
 from gan_jax.nets.encoders import MLPEncoder
-from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for
+from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for, stream_keys
 from gan_jax.nets.linear import Dense
 from gan_jax.parallel import sharding
 
@@ -47,15 +47,19 @@ DEVICES, BATCH, CLASSES = 8, 32, 4
 
 
 class Generator(nn.Module):
-  """A hidden layer, by choice with batch norm."""
+  """A hidden layer, by choice with batch norm or noise."""
 
   norm: str = "none"
+  noise: float = 0.0
   num_classes: int | None = None
   axis_name: Any = None
 
   @nn.compact
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     x = Dense(16)(WithLabels()(z, labels_for(self.num_classes, y)))
+    if self.noise:
+      draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))
+      x += self.noise * draw(stream_keys(self, "noise", len(x)))
     return Dense(2)(nn.relu(Norm(self.norm, self.axis_name)(x, train=train)))
 
 
@@ -71,7 +75,7 @@ class Discriminator(nn.Module):
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     x = Dense(16, spectral=self.norm == "spectral")(x.reshape(x.shape[0], -1), train=train)
     x = nn.tanh(Norm(self.norm, self.axis_name)(x, train=train))
-    x = Dropout(self.dropout, self.axis_name)(x, train=train)
+    x = Dropout(self.dropout)(x, train=train)
     return Logit()(x, labels_for(self.num_classes, y), train=train)
 
 
@@ -133,7 +137,8 @@ GAMES: dict[str, Callable[[], Game]] = {
     joint=True,
     views=(views.packing(2),),
   ),
-  "spectral norm, dropout, orthogonal": lambda: make(
+  "spectral norm, dropout, noise, orthogonal": lambda: make(
+    generator=Generator(noise=0.5),
     discriminator=Discriminator("spectral", dropout=0.5),
     generator_regularizers={"orthogonal": (0.01, regularizers.orthogonal())},
   ),

@@ -22,7 +22,15 @@ import numpy as np
 import optax
 from flax import struct
 
-from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch, example_keys
+from gan_jax.game.random import (
+  EXAMPLES,
+  WHOLE_BATCH,
+  AxisName,
+  Microbatch,
+  as_key,
+  example_keys,
+  named_key,
+)
 
 PyTree = Any
 Params = dict[str, PyTree]  # by network
@@ -151,7 +159,8 @@ class Sampler(NamedTuple):
   """How examples are made of inputs.
 
   Attributes:
-    generate: (params, carried, inputs, labels or None) -> examples in the data's own range.
+    generate: (params, carried, inputs, labels or None) -> examples in the data's own range. Within
+      `draw`, `carried` has the keys [n] of the examples too, which `forward.sample_network` reads.
     inputs: (key, n) -> inputs of n examples, such as latents [n, d]; None if they are given, as the
       images that a translator starts from.
     truncate: (inputs, bound) -> inputs that are nearer to their mean; None if they cannot be.
@@ -168,6 +177,33 @@ class Sampler(NamedTuple):
   target: str = "x"
   back: str | None = None
   paired: bool = False
+
+  def draw(
+    self,
+    params: Params,
+    carried: Carried,
+    inputs: PyTree,
+    labels: jax.Array | None,
+    key: jax.Array,
+    places: jax.Array,
+  ) -> jax.Array:
+    """Generates examples by networks that may draw noise of their own.
+
+    Args:
+      params: parameters, by network.
+      carried: statistics, by network.
+      inputs: inputs, leaves [n, ...].
+      labels: labels [n, ...], or None.
+      key: typed PRNG key.
+      places: int32 [n]; what is drawn for an example depends on the key and on its place.
+
+    Returns:
+      [n, ...] examples in the data's own range.
+    """
+    # A key of its own: the inputs are drawn from the key itself.
+    key = named_key(as_key(key), "networks")
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, places)
+    return self.generate(params, {**carried, EXAMPLES: {"keys": keys}}, inputs, labels)
 
 
 class Game(NamedTuple):
@@ -192,7 +228,7 @@ class Game(NamedTuple):
   turns: tuple[Turn, ...]
   averages: Mapping[str, Decay] = {}
   headline: Mapping[str, str] = {}
-  predict: Callable[[Params, Carried, PyTree, None], jax.Array] | None = None
+  predict: Callable[[Params, Carried, PyTree, Any], jax.Array] | None = None
   monitored: str = ""
   probed: str = ""
 

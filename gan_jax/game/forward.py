@@ -11,8 +11,11 @@ from flax import linen as nn
 from flax.errors import ScopeParamNotFoundError, ScopeParamShapeError
 
 from gan_jax.game.core import Carried, Params, PyTree, StepContext
+from gan_jax.game.random import EXAMPLES, make_key, named_key
 
 Variables = Mapping[str, PyTree]  # as `init` of a linen module returns them
+# Methods of a generator in stages: (z, y, *, train) -> w, and (w, *, train) -> examples.
+STAGES = MAPPING, SYNTHESIS = "mapping", "synthesis"
 
 
 def train_network(
@@ -25,6 +28,7 @@ def train_network(
   key: jax.Array,
   context: StepContext,
   remat: bool = False,
+  method: str | None = None,
 ) -> tuple[Any, PyTree]:
   """Applies a network in training mode.
 
@@ -35,9 +39,10 @@ def train_network(
     stats: its statistics.
     x: inputs, leaves [B, ...].
     y: labels, or None.
-    key: typed PRNG key of its dropout.
+    key: typed PRNG key of its streams, "dropout" and others; see `nets.layers.stream_keys`.
     context: context of the move.
     remat: whether activations are recomputed for gradients.
+    method: name of the method that is applied; None for `__call__`.
 
   Returns:
     (outputs, new statistics).
@@ -48,16 +53,21 @@ def train_network(
   if context.axis_name is not None and hasattr(net, "axis_name"):
     # Batch norm averages its statistics over the devices of this axis.
     net = net.clone(axis_name=context.axis_name)
-  microbatch = context.microbatch  # read by Dropout, whose masks depend on an example's place
-  extra = {} if microbatch.count == 1 else {"microbatch": vars(microbatch)}
+  # Read by `stream_keys`, whose draws depend on an example's place.
+  place = {} if context.microbatch.count == 1 else vars(context.microbatch)
+  if context.axis_name is not None:
+    place = {**place, "device": jax.lax.axis_index(context.axis_name)}
+  extra = {EXAMPLES: place} if place else {}
 
   def apply(params: PyTree, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
     variables = {"params": params, **stats, **extra}
+    inputs = (x,) if method == SYNTHESIS else (x, y)
+    options: dict[str, Any] = {"rngs": _streams(key), "mutable": list(stats), "method": method}
     with check_shapes(name):
-      return net.apply(variables, x, y, train=True, rngs={"dropout": key}, mutable=list(stats))
+      return net.apply(variables, *inputs, train=True, **options)
 
   out, new_stats = (jax.checkpoint(apply) if remat else apply)(params, stats, x, y, key)
-  if extra and _has_batch_norm(new_stats):
+  if context.microbatch.count > 1 and _has_batch_norm(new_stats):
     raise ValueError(
       f"the {name} has batch norm, whose statistics are of all the batch: set microbatches = 1, or "
       "another norm"
@@ -105,15 +115,26 @@ def sample_network(
   x: PyTree,
   y: Any = None,
   key: jax.Array | None = None,
+  **options: Any,
 ) -> jax.Array:
   """Applies a network in evaluation mode; arguments as of `train_network`, of all networks.
 
-  The key is of the dropout of a network that drops in evaluation too.
+  A network may draw in evaluation too: from the keys of examples that `Sampler.draw` puts into
+  `carried`, or from `key` if that is given. Options, such as psi, are arguments of its own.
   """
   variables = {"params": params[name], **carried[name]}
-  rngs = None if key is None else {"dropout": key}
+  if key is None and EXAMPLES in carried:
+    variables[EXAMPLES] = carried[EXAMPLES]
+    key = named_key(make_key(0), name)  # of the place in the network alone
+  rngs = None if key is None else _streams(key)
   with check_shapes(name):
-    return jnp.asarray(net.apply(variables, x, y, train=False, rngs=rngs), jnp.float32)
+    out = net.apply(variables, x, y, train=False, rngs=rngs, **options)
+    return jnp.asarray(out, jnp.float32)
+
+
+def _streams(key: jax.Array) -> dict[str, jax.Array]:
+  """Builds the streams of a network: that of dropout, and flax's own for all other names."""
+  return {"dropout": key, "params": named_key(key, "streams")}
 
 
 def split_variables(initial: Mapping[str, Variables]) -> tuple[Params, Carried]:

@@ -1,6 +1,7 @@
 """Latents: the inputs of generators, each drawn from a key of its own."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,19 @@ from scipy.special import ndtr, ndtri
 from gan_jax.checks import is_integer, is_number, shown
 
 Latent = Callable[[jax.Array], jax.Array]  # keys [n] -> z [n, d]
-Truncate = Callable[[np.ndarray, float], np.ndarray]  # (z [n, d], bound) -> z [n, d]
+Truncate = Callable[[Any, float], Any]  # (inputs, such as z [n, d], bound) -> inputs
+
+
+class Styled(NamedTuple):
+  """Latents whose styles the generator truncates: w moves to mean + psi (w - mean).
+
+  Attributes:
+    z: latents, leaves [n, ...].
+    psi: float32 [n].
+  """
+
+  z: Any
+  psi: np.ndarray
 
 
 def normal(dim: int, scale: float = 1.0) -> Latent:
@@ -77,6 +90,11 @@ def truncate_normal(z: np.ndarray, bound: float) -> np.ndarray:
     raise ValueError(f"latents are truncated at a bound > 0, got {bound}")
   low, high = ndtr(-bound), ndtr(bound)
   return ndtri(low + ndtr(z.astype(np.float64)) * (high - low)).clip(-bound, bound).astype(z.dtype)
+
+
+def truncate_styles(z: Any, psi: float) -> Styled:
+  """Builds the inputs of a generator that truncates its styles (Karras et al. 2019, 1812.04948)."""
+  return Styled(z, np.full(len(jax.tree.leaves(z)[0]), psi, np.float32))
 
 
 def _require_dimensions(dim: int) -> None:

@@ -160,7 +160,7 @@ def sample(
   inputs = how.inputs(key, n) if inputs is None and how.inputs is not None else inputs
   if any(jnp.shape(leaf)[:1] != (n,) for leaf in jax.tree.leaves(inputs)):
     raise ValueError(f"inputs are {shown(inputs)}: expected leaves [{n}, ...], one an example")
-  return how.generate(*networks(state, ema), inputs, labels)
+  return how.draw(*networks(state, ema), inputs, labels, key, jnp.arange(n))
 
 
 def networks(state: State, ema: bool = True) -> tuple[Params, Carried]:

@@ -32,6 +32,7 @@ FIXED: dict[str, Any] = {
   "numpy_dtype_promotion": "standard",
 }
 AxisName = str | tuple[str, ...] | None  # of the mapped axes that split a batch, if any
+EXAMPLES = "examples"  # collection of variables that tells a network which examples it is given
 
 
 class Microbatch(struct.PyTreeNode):

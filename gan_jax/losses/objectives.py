@@ -55,6 +55,8 @@ class Match(NamedTuple):
     fake_outputs: likewise of fakes.
     fake_labels: labels of fakes; None of an unconditional game.
     encoders: x [B, ...] -> outputs of each encoder, by its name; closed over as `discriminator`.
+    stages: "mapping", z -> w, and "synthesis", w -> fakes, with the draws of `generator`; {} of a
+      generator that has no such methods.
   """
 
   real: jax.Array
@@ -74,6 +76,7 @@ class Match(NamedTuple):
   fake_outputs: Mapping[str, PyTree] = {}
   fake_labels: PyTree = None
   encoders: Mapping[str, Callable[[jax.Array], jax.Array]] = {}
+  stages: Mapping[str, Callable[[jax.Array], jax.Array]] = {}
 
   @property
   def round(self) -> jax.Array | int:

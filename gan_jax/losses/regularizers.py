@@ -11,6 +11,7 @@ weight is outside. The conventions are pinned here, since libraries disagree on 
     device and many give the same numbers.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -182,6 +183,40 @@ def orthogonal() -> Term:
     return jnp.broadcast_to(total, (match.size,))
 
   return stateless(penalty, uses_real=False)
+
+
+def path_length(*, decay: float = 0.99) -> Term:
+  """Holds a generator in stages to one length of paths (StyleGAN2, Karras et al. 2020, 1912.04958).
+
+  (‖Jᵀy‖ - a)², J the Jacobian of synthesis at w, y ~ N(0, I/P) for examples of P places (pixels),
+  a the moving average of ‖Jᵀy‖, from 0. The norm is the root of the mean over the rows of
+  w [B, rows, d], if it has rows, of the sum of squares. As in the authors' code, the average moves
+  before it is used, and the gradient flows through it. They apply it every 4 rounds with weight 2.
+
+  Args:
+    decay: of the average, in [0, 1).
+
+  Returns:
+    The term of the generator's loss; its memory is {"average": float32}.
+
+  Raises:
+    ValueError: if the decay is out of range; when played, of a generator without stages.
+  """
+  require(
+    is_number(decay, lambda x: 0 <= x < 1),
+    f"the decay of an average must be in [0, 1), got {shown(decay)}",
+  )
+
+  def value(match: Match, memory: Any) -> tuple[jax.Array, Any]:
+    require(bool(match.stages), "path_length is of a generator with methods mapping and synthesis")
+    w = match.stages["mapping"](match.latents)
+    x, pullback = jax.vjp(match.stages["synthesis"], w)
+    y = per_example(jax.random.normal, match.keys, x) / math.sqrt(math.prod(x.shape[1:-1]))
+    lengths = _norm(pullback(y)[0]) / math.sqrt(math.prod(w.shape[1:-1]))
+    average = decay * memory["average"] + (1 - decay) * match.mean(lengths)
+    return (lengths - average) ** 2, {"average": stop_gradient(average)}
+
+  return Term(value, {"average": jnp.zeros(())}, uses_real=False, couples=True)
 
 
 BY_CLASS = {"embedding", "scale", "shift"}  # layers of networks that embed labels

@@ -5,8 +5,8 @@ discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y,
 where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
 translator returns images of images; the discriminators beside it return maps of logits; a joint
 discriminator is given examples and codes; an autoencoder returns {"logits": [B], "embedding":
-[B, d]}. State beside the parameters is in the collection "batch_stats"; randomness in training
-comes from the key "dropout".
+[B, d]}. State beside the parameters is in the collection "batch_stats"; random numbers are of
+streams such as "dropout" and "noise", by `layers.stream_keys`.
 """
 
 import flax.linen as nn

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.game.random import Microbatch, example_keys
+from gan_jax.game.random import EXAMPLES, Microbatch, example_keys
 from gan_jax.nets.linear import Dense
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
@@ -126,26 +126,45 @@ class Maxout(nn.Module):
     return jnp.max(x.reshape(*x.shape[:-1], self.features, self.pieces), axis=-1)
 
 
+def stream_keys(module: nn.Module, stream: str, n: int) -> jax.Array:
+  """Derives one key for each example from a stream of random numbers; within a `__call__`.
+
+  In training a key depends on the example's place in the global batch, in sampling on the seed and
+  the place: device layouts, microbatches and the number of samples change no draw. A bare
+  `make_rng(stream)` gives all devices, microbatches and chunks of samples the same draw.
+
+  Args:
+    module: module that draws, whose path in the network and earlier calls make draws differ.
+    stream: name of the stream, such as "noise". "dropout" is apart from all others.
+    n: number of examples in the module's input.
+
+  Returns:
+    [n] typed keys.
+  """
+  assert module.scope is not None
+  key = module.make_rng(stream)
+  # Of the root, as the collection is of the whole network's batch and not of this module.
+  read = functools.partial(module.scope.root.get_variable, EXAMPLES)
+  if (keys := read("keys")) is not None:
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, jax.random.bits(key))
+  index, count = read("index", 0), read("count", 1)
+  first = index + count * n * read("device", 0)
+  return example_keys(key, n, microbatch=Microbatch(first, count))
+
+
 class Dropout(nn.Module):
   """Zeroes entries with probability `rate` in training and scales the others by 1 / (1 - rate).
 
-  The mask of an example depends on the "dropout" key and on the example's place in the global
-  batch, so every device layout draws the same masks. The collection "microbatch", {"index",
-  "count"} of `random.Microbatch`, holds the part of the batch in x, if that is not all of it.
+  Each example has a mask of its own, by `stream_keys`.
   """
 
   rate: float
-  axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     if not train or self.rate == 0 or self.is_initializing():
       return x
-    assert self.scope is not None
-    # Of the root, as the collection is of the whole network's batch and not of this layer.
-    read = functools.partial(self.scope.root.get_variable, "microbatch")
-    microbatch = Microbatch(read("index", 0), read("count", 1))
-    keys = example_keys(self.make_rng("dropout"), x.shape[0], self.axis_name, microbatch)
+    keys = stream_keys(self, "dropout", x.shape[0])
     keep = 1 - self.rate
     mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
     return jnp.where(mask, x / keep, 0)

@@ -152,7 +152,7 @@ class GoodfellowDiscriminator(nn.Module):
     input_dropout, dropout: probability of dropping an input, and a hidden unit.
     num_classes: None for no labels.
     dtype: computed in; logits are float32.
-    axis_name: mapped axis that splits the global batch, if any.
+    axis_name: unused, as nothing here looks across the batch.
   """
 
   hidden: tuple[int, ...] = (240, 240)
@@ -170,8 +170,8 @@ class GoodfellowDiscriminator(nn.Module):
     labels = labels_for(self.num_classes, y)
     init = symmetric_uniform(self.bound)
     x = x.reshape(x.shape[0], -1)
-    x = Dropout(self.input_dropout, self.axis_name)(x, train=train)
+    x = Dropout(self.input_dropout)(x, train=train)
     for units in self.hidden:
       x = Maxout(units, self.pieces, kernel_init=init, dtype=self.dtype)(x)
-      x = Dropout(self.dropout, self.axis_name)(x, train=train)
+      x = Dropout(self.dropout)(x, train=train)
     return Logit(kernel_init=init)(x, labels, train=train)

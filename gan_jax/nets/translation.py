@@ -59,7 +59,7 @@ class ResnetTranslator(nn.Module):
       x = active(StridedConv3x3(scale * self.width, **hidden), x)
     for _ in range(self.blocks):
       residual = active(ReflectConv(4 * self.width, **hidden), x)
-      residual = Dropout(self.dropout, self.axis_name)(residual, train=train or self.noisy)
+      residual = Dropout(self.dropout)(residual, train=train or self.noisy)
       x = x + norm(ReflectConv(4 * self.width, **hidden), residual)
     for scale in (2, 1):
       x = active(TransposedConv3x3(scale * self.width, **hidden), x)
@@ -114,7 +114,7 @@ class UnetTranslator(nn.Module):
       x = TransposedConv(widths[level - 1], **hidden)(nn.relu(x), train=train)
       x = _norm(self, x, train=train)
       if 4 <= level < innermost:
-        x = Dropout(self.dropout, self.axis_name)(x, train=train or self.noisy)
+        x = Dropout(self.dropout)(x, train=train or self.noisy)
       x = jnp.concatenate([maps.pop(), x], axis=-1)
     x = TransposedConv(self.channels, **options)(nn.relu(x), train=train)
     return jnp.tanh(x.astype(jnp.float32))

@@ -145,7 +145,7 @@ def microbatched(game, count):
 WHOLE = (
   "least squares, consistency, lazy",
   "relativistic, simultaneous, conditional",
-  "spectral norm, dropout, orthogonal",
+  "spectral norm, dropout, noise, orthogonal",
 )
 
 

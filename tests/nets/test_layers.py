@@ -1,5 +1,7 @@
 """What the networks share, against closed forms and against flax."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,9 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
+from gan_jax.game.core import Clock, StepContext
+from gan_jax.game.forward import train_network
+from gan_jax.game.random import EXAMPLES, Microbatch
 from gan_jax.nets import layers, linear
 
 random = np.random.default_rng()
@@ -216,7 +221,8 @@ def test_batch_norm_on_eight_devices_sees_the_global_batch():
 
 def drop(x, rate=0.5, train=True, axis_name=None, seed=0):
   rngs = {"dropout": jax.random.key(seed)}
-  return layers.Dropout(rate, axis_name).apply({}, x, train=train, rngs=rngs)
+  place = {} if axis_name is None else {"device": jax.lax.axis_index(axis_name)}
+  return layers.Dropout(rate).apply({EXAMPLES: place}, x, train=train, rngs=rngs)
 
 
 def test_dropout_drops_at_its_rate_and_keeps_the_mean():
@@ -234,6 +240,48 @@ def test_dropout_masks_are_the_same_on_one_device_and_eight():
   np.testing.assert_array_equal(mapped(lambda x: drop(x, axis_name="data"), x), expected)
   parts = jax.pmap(lambda x: drop(x, axis_name="data"), axis_name="data")(x.reshape(8, 2, 20))
   np.testing.assert_array_equal(parts.reshape(16, 20), expected)
+
+
+class Noisy(nn.Module):
+  """Dropout, and draws of other streams."""
+
+  rate: float = 0.0
+  streams: tuple[str, ...] = ("noise",)
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    drawn = [layers.Dropout(self.rate)(x, train=train)]
+    for stream in self.streams:
+      keys = layers.stream_keys(self, stream, len(x))
+      drawn.append(jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys))
+    return jnp.stack(drawn)
+
+
+def test_every_example_and_call_draws_anew_and_dropout_apart():
+  rngs = {"dropout": jax.random.key(0), "params": jax.random.key(1)}
+  draw = lambda *fields: Noisy(*fields).apply({}, jnp.ones((16, 50)), train=True, rngs=rngs)
+  dropped, *drawn = np.asarray(draw(0.5, ("noise", "noise", "jitter")))
+  assert len(np.unique(drawn)) == np.size(drawn)
+  near(np.std(drawn), 1, atol=0.05)
+  np.testing.assert_array_equal(draw(0.5, ())[0], dropped)
+  np.testing.assert_array_equal(draw()[1], drawn[0])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_noise_is_of_the_place_in_the_global_batch(count):
+  """On eight devices, and in each of two microbatches of every device."""
+  x, net, key = jnp.ones((32, 3)), Noisy(), jax.random.key(5)
+  draw = lambda x, *where: train_network(
+    net, "net", {}, {}, x, None, key, StepContext(key, Clock(), *where)
+  )[0][1]
+  want = draw(x, None)
+
+  def part(x, index):
+    return draw(x[index::count], "data", Microbatch(index, count))
+
+  for index in range(count):
+    got = mapped(functools.partial(part, index=index), x)
+    np.testing.assert_array_equal(got, want[index::count])
 
 
 # --- labels -------------------------------------------------------------------------------------

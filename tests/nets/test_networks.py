@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec
 
+from gan_jax.game.random import EXAMPLES
 from gan_jax.nets import NETWORKS, OF_CODES, WITHOUT_LABELS
 
 TINY = {
@@ -74,8 +75,10 @@ def main(out):
 
 
 def trained(net, variables, x, y=None, seed=0):
-  """Runs a training forward."""
+  """Runs a training forward, on a device of several if the network has an `axis_name`."""
   rngs = {"dropout": jax.random.key(seed)}
+  if net.axis_name is not None:
+    variables = {**variables, EXAMPLES: {"device": jax.lax.axis_index(net.axis_name)}}
   out, state = net.apply(variables, x, y, train=True, rngs=rngs, mutable=["batch_stats"])
   return main(out), state
 

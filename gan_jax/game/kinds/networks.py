@@ -1,6 +1,8 @@
 """The networks of a generator and a discriminator: how they start, and how a move applies them."""
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gan_jax.game.core import Batch, Carried, Clock, Params, PyTree, StepContext
-from gan_jax.game.forward import split_variables, train_network
+from gan_jax.game.forward import STAGES, split_variables, train_network
 from gan_jax.game.kinds import checks
 from gan_jax.game.latents import Latent
 from gan_jax.game.random import example_keys, named_key
@@ -71,11 +73,13 @@ class Forward(NamedTuple):
   labels: Mapping[str, jax.Array | None]
   context: StepContext
 
-  def apply(self, name: str, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:
+  def apply(
+    self, name: str, stats: PyTree, x: PyTree, y: Any, key: jax.Array, method: str | None = None
+  ) -> Any:
     of = {"generator": self.nets.generator, "discriminator": self.nets.discriminator}
     net = {**of, **self.nets.encoders}[name]
     remat, params = self.nets.remat, self.params[name]
-    return train_network(net, name, params, stats, x, y, key, self.context, remat)
+    return train_network(net, name, params, stats, x, y, key, self.context, remat, method)
 
   def pack(self, x: jax.Array, kind: str) -> jax.Array:
     """Applies the views up to the last that packs: what is an example to penalties."""
@@ -91,6 +95,16 @@ class Forward(NamedTuple):
     """Computes fakes, as penalties see them, and the generator's new statistics."""
     x, new_stats = self.apply("generator", self.carried["generator"], z, self.labels["fake"], key)
     return self.pack(x.astype(jnp.float32), "fake"), new_stats
+
+  def stages(self, key: jax.Array) -> dict[str, Callable[[jax.Array], jax.Array]]:
+    """Builds the functions of a generator's stages, by name; {} of one without."""
+    # Methods of the class alone: a field or a layer of the name is no stage.
+    of_class = [getattr(type(self.nets.generator), name, None) for name in STAGES]
+    if not all(map(inspect.isfunction, of_class)):
+      return {}
+    stats, y = self.carried["generator"], self.labels["fake"]
+    apply = lambda stage, x: self.apply("generator", stats, x, y, key, stage)[0]
+    return {stage: functools.partial(apply, stage) for stage in STAGES}
 
   def discriminate(
     self, viewed: jax.Array, y: Any, stats: PyTree, key: jax.Array

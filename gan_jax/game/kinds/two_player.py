@@ -14,12 +14,14 @@ A game is built once, outside any jit, from values: networks are linen modules, 
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
+from gan_jax.checks import takes
 from gan_jax.game.core import (
   Batch,
   Carried,
@@ -36,7 +38,7 @@ from gan_jax.game.forward import sample_network
 from gan_jax.game.kinds import checks, monitors
 from gan_jax.game.kinds.networks import FEATURES, Forward, Networks, Outputs, initialise
 from gan_jax.game.kinds.turns import alternating
-from gan_jax.game.latents import Latent, Truncate
+from gan_jax.game.latents import Latent, Styled, Truncate, truncate_styles
 from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
@@ -76,14 +78,16 @@ def two_player(
   """Builds a game of a generator and a discriminator.
 
   Args:
-    generator: module called as `net(z, y, train=)`, to examples.
+    generator: module called as `net(z, y, train=)`, to examples. One in stages has the methods
+      `mapping(z, y, *, train)` and `synthesis(w, *, train)` too, which are in `Match.stages`.
     discriminator: module called as `net(x, y, train=)`, to logits [B], or [B, ...] of patches, or
       {"logits": logits, ...} with further outputs for terms of one's own.
     loss: both players' adversarial loss.
     optimizers: optimizers of "discriminator" and "generator".
     latent: prior of the generator's inputs.
     truncate: function of inputs and a bound, for `sample` near the prior's mean, such as
-      `latents.truncate_normal`; None for none.
+      `latents.truncate_normal`; None for none. A generator that takes `psi=` [n], None but when
+      samples are truncated, is given the bound there instead, to truncate its styles.
     regularizers: terms of the discriminator's loss, name -> (weight, term).
     generator_regularizers: terms of the generator's loss, likewise.
     turns: `alternating(k)`, `simultaneous()`, or any turns of "discriminator" and "generator".
@@ -125,6 +129,9 @@ def two_player(
   # One function object for both players: moves at once share its evaluation (see `core.losses_of`).
   forward = functools.partial(_forward, nets)
 
+  if takes(type(generator).__call__, generator, "z", "y", train=False, psi=None):
+    truncate = truncate_styles
+
   def player(name: str, extra: Terms | None, observe: Observe, observed: PyTree = ()) -> Player:
     terms = {"adversarial": (1.0, adversarial_term(loss, name)), **(extra or {})}
     objective = minimise(forward, terms, player=name, observe=observe, observed=observed)
@@ -165,7 +172,7 @@ def two_player(
 
 
 def _generate(
-  nets: Networks, params: Params, carried: Carried, z: jax.Array, labels: jax.Array | None
+  nets: Networks, params: Params, carried: Carried, z: PyTree, labels: jax.Array | None
 ) -> jax.Array:
   """Generates examples in evaluation mode."""
   if nets.conditional != (labels is not None):
@@ -174,7 +181,10 @@ def _generate(
       if nets.conditional
       else "this game is not conditional, and its generator takes no labels: leave them out"
     )
-  return sample_network(nets.generator, "generator", params, carried, z, labels)
+  options: dict[str, Any] = {}
+  if isinstance(z, Styled):
+    z, options = z.z, {"psi": z.psi}
+  return sample_network(nets.generator, "generator", params, carried, z, labels, **options)
 
 
 def _forward(
@@ -235,5 +245,6 @@ def _forward(
     real_outputs=real_outputs,
     fake_outputs=fake_outputs,
     encoders={name: functools.partial(encode_real, name) for name in nets.encoders},
+    stages=forward.stages(generator_key),
   )
   return match, {**new_carried, **updated(nets.views, carried, match)}

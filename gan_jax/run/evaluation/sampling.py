@@ -13,7 +13,7 @@ import numpy as np
 from gan_jax.data import Source, take, to_float, to_levels, to_picture, to_stored
 from gan_jax.data.example import Example
 from gan_jax.data.labels import label_type
-from gan_jax.game.core import Game, State
+from gan_jax.game.core import Game, Sampler, State
 from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import slerp
@@ -45,10 +45,10 @@ class CompiledSampler:
     self.example = example.unlabelled if how.inputs is None else example
     self.truncate = how.truncate
     self._chunk = min(CHUNK, max(1, LARGE // math.prod(example.shape)))
-    self._generate = jax.jit(fixed(how.generate))
+    self._generate = jax.jit(fixed(how.draw))
     self._given = given
-    self._back = None if how.back is None else jax.jit(fixed(game.sampler(how.back).generate))
-    self._predict = None if game.predict is None else jax.jit(fixed(game.predict))
+    self._back = None if how.back is None else jax.jit(fixed(game.sampler(how.back).draw))
+    self._predict = None if game.predict is None else jax.jit(fixed(Sampler(game.predict).draw))
     self.translates = how.inputs is None
     if how.inputs is not None:
       draw = jax.jit(fixed(how.inputs), static_argnums=1)
@@ -79,7 +79,7 @@ class CompiledSampler:
     """
     z = self.latents(n, seed)
     z = z if truncation is None else self.truncated(z, truncation)
-    return self.generate(state, z, labels=labels, ema=ema)
+    return self.generate(state, z, labels=labels, ema=ema, seed=seed)
 
   def translations(self, state: State, inputs: np.ndarray, *, ema: bool = True) -> np.ndarray:
     """Translates images, and what comes of it back.
@@ -123,6 +123,8 @@ class CompiledSampler:
     labels: np.ndarray | None = None,
     ema: bool = True,
     rounded: bool = True,
+    seed: int = 0,
+    places: np.ndarray | None = None,
   ) -> np.ndarray:
     """Generates one example for each z.
 
@@ -132,22 +134,34 @@ class CompiledSampler:
       labels: classes, int [n], or vectors, float [n, d], of a conditional game.
       ema: whether to use averaged networks.
       rounded: whether examples are in the type of the data; else they are float32 from 0 to 255.
+      seed: seed of what networks draw while sampling.
+      places: int [n]; examples of one place have the same draws. By default each has its own.
 
     Returns:
       [n, ...]: examples.
     """
-    return self._in_data(self._apply(self._generate, state, z, labels, ema), rounded)
+    x = self._apply(self._generate, state, z, labels, ema, seed, places)
+    return self._in_data(x, rounded)
 
   def _apply(
-    self, generate: Any, state: State, z: Any, labels: np.ndarray | None, ema: bool
+    self,
+    generate: Any,
+    state: State,
+    z: Any,
+    labels: np.ndarray | None,
+    ema: bool,
+    seed: int = 0,
+    places: np.ndarray | None = None,
   ) -> np.ndarray:
     """Computes examples in the range that networks see, in chunks of one size."""
     params, carried = networks(state, ema)
     parts, n, size = [], len(jax.tree.leaves(z)[0]), self._chunk
+    key = make_key(seed)
+    places = np.asarray(np.arange(n) if places is None else places, np.int32)
     for first in range(0, n, size):
       take = lambda x, first=first: jnp.asarray(_fill(x[first : first + size], size))
       y = None if labels is None else take(np.asarray(labels, label_type(np.asarray(labels).dtype)))
-      out = generate(params, carried, jax.tree.map(take, z), y)
+      out = generate(params, carried, jax.tree.map(take, z), y, key, take(places))
       parts.append(np.asarray(out)[: min(size, n - first)])
     return np.concatenate(parts)
 
@@ -210,7 +224,10 @@ class CompiledSampler:
       labels = np.arange(rows) % self.example.num_classes
     if labels is not None:
       labels = np.repeat(labels, steps, axis=0)
-    return self.generate(state, jax.tree.map(walk, ends), labels=labels, ema=ema)
+    # One draw a row: a walk is along the latents alone.
+    places = np.repeat(np.arange(rows), steps)
+    z = jax.tree.map(walk, ends)
+    return self.generate(state, z, labels=labels, ema=ema, seed=seed, places=places)
 
 
 @functools.cache

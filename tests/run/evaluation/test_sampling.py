@@ -4,14 +4,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from scipy import stats
 
 from gan_jax.data.example import Example
 from gan_jax.data.pixels import Scale, stored_levels, to_float, to_picture, to_stored
 from gan_jax.game import core
 from gan_jax.game.core import Ema, Game, State
+from gan_jax.game.forward import sample_network
 from gan_jax.game.latents import normal, truncate_normal
+from gan_jax.game.play import sample
 from gan_jax.game.random import example_keys
+from gan_jax.nets.layers import stream_keys
 from gan_jax.plots import traces
 from gan_jax.run.evaluation.sampling import CHUNK, CompiledSampler, by_class, row_of_class
 
@@ -51,6 +55,49 @@ def test_any_number_is_drawn_and_begins_alike(n):
   assert x.shape == (n, 1, 1, 2) and x.dtype == np.uint8
   np.testing.assert_array_equal(x, sampler(state, CHUNK + 5)[:n])
   assert (sampler(state, 7, seed=1) != sampler(state, 7)).any()
+
+
+class Noise(nn.Module):
+  """A generator of noise alone, by `stream_keys` or one draw for its whole batch."""
+
+  by_example: bool = True
+
+  @nn.compact
+  def __call__(self, z, y=None, *, train):
+    draw = lambda key, *shape: jax.random.normal(key, shape)
+    if not self.by_example:
+      return draw(self.make_rng("noise"), *z.shape)
+    return jax.vmap(lambda key: draw(key, 2))(stream_keys(self, "noise", len(z)))
+
+
+def noisy(**fields):
+  net = Noise(**fields)
+  generate = lambda params, carried, z, labels: sample_network(net, "net", params, carried, z)
+  sampler = core.Sampler(generate, lambda key, n: normal(2)(example_keys(key, n)))
+  game = Game(lambda key, batch: ({}, {}), {"only": sampler}, {}, ())
+  state = make()[1].replace(params={"net": {}}, carried={"net": {}}, ema={})
+  return game, CompiledSampler(game, Example((2,), None, None)), state
+
+
+def test_noise_is_of_the_seed_and_the_place():
+  """Whatever the number and the chunk; latents have other draws, walks one draw each."""
+  game, sampler, state = noisy()
+  x = sampler(state, CHUNK + 9)
+  assert len(np.unique(x)) == x.size
+  np.testing.assert_array_equal(sampler(state, 7), x[:7])
+  np.testing.assert_array_equal(sample(game, state, jax.random.key(0), CHUNK + 3), x[: CHUNK + 3])
+  assert not np.isin(sampler(state, 7, seed=1), x).any()
+  assert not np.isin(sampler.latents(7), x).any()
+  np.testing.assert_array_equal(
+    sampler.interpolate(state, rows=2, steps=3), np.repeat(x[:2], 3, axis=0)
+  )
+
+
+def test_a_network_without_keys_of_examples_is_sampled():
+  _, sampler, state = noisy(by_example=False)
+  x = sampler(state, 5)
+  assert len(np.unique(x)) == x.size
+  np.testing.assert_array_equal(sampler(state, 7)[:5], x)
 
 
 def test_one_program_serves_every_number():
