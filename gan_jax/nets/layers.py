@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.game.random import EXAMPLES, Microbatch, example_keys
+from gan_jax.nets.convolution import forms
 from gan_jax.nets.linear import Dense
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
@@ -170,6 +171,53 @@ class Dropout(nn.Module):
     return jnp.where(mask, x / keep, 0)
 
 
+class BatchNorm(nn.Module):
+  """Computes what `flax.linen.BatchNorm` does, parameters and statistics too, by products on CPU.
+
+  Attributes:
+    use_scale, use_bias: whether each channel is scaled and shifted.
+    momentum: share of the running statistics that a training forward keeps.
+    epsilon: added to variances.
+    scale_init: initialiser of the scale.
+    axis_name: mapped axis that splits the global batch, if any.
+    dtype: of what is returned; statistics are float32.
+  """
+
+  use_scale: bool = True
+  use_bias: bool = True
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+  scale_init: Callable = nn.initializers.ones
+  axis_name: str | None = None
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+    """Normalises x [B, ..., C] over all axes but the last; `train` lets statistics move."""
+    channels = x.shape[-1:]
+    running = {
+      name: self.variable("batch_stats", name, init, channels, jnp.float32)
+      for name, init in (("mean", jnp.zeros), ("var", jnp.ones))
+    }
+    mean, var = running["mean"].value, running["var"].value
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    if train:
+      mean, of_squares = forms.mean_of_places(x), forms.mean_of_places(x * x)
+      if self.axis_name is not None and not self.is_initializing():
+        mean, of_squares = jax.lax.pmean((mean, of_squares), self.axis_name)
+      var = jnp.maximum(0.0, of_squares - mean**2)
+      if not self.is_initializing():
+        for name, new in (("mean", mean), ("var", var)):
+          running[name].value = self.momentum * running[name].value + (1 - self.momentum) * new
+    factor = jax.lax.rsqrt(var + self.epsilon)
+    if self.use_scale:
+      factor *= self.param("scale", self.scale_init, channels)
+    x = (x - forms.spread(mean, x.shape)) * forms.spread(factor, x.shape)
+    if self.use_bias:
+      x += forms.spread(self.param("bias", nn.initializers.zeros, channels), x.shape)
+    return x.astype(self.dtype)
+
+
 class Norm(nn.Module):
   """Normalises by choice, then scales and shifts each channel.
 
@@ -205,7 +253,7 @@ class Norm(nn.Module):
     options |= {"scale_init": self.scale_init, "dtype": self.dtype}
     lookup(NORMS, self.kind, "norm")
     if self.kind == "batch":
-      x = nn.BatchNorm(not train, momentum=self.momentum, axis_name=self.axis_name, **options)(x)
+      x = BatchNorm(momentum=self.momentum, axis_name=self.axis_name, **options)(x, train=train)
     elif self.kind == "layer":
       x = nn.LayerNorm(reduction_axes=tuple(range(1, x.ndim)), feature_axes=-1, **options)(x)
     elif self.kind == "instance":

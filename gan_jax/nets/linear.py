@@ -77,8 +77,8 @@ class Linear(nn.Module):
     out = self.product(x.astype(self.dtype), kernel)
     if self.use_bias:
       bias = self.param("bias", self.bias_init, (self.features,))
-      # In float32, as its gradient is a sum over the whole batch: exact there, and quick on a CPU.
-      out = out + bias.reshape((1,) * (out.ndim - 1) + bias.shape)
+      # In float32: its gradient is a sum over the whole batch.
+      out = out + forms.spread(bias, out.shape)
     return out.astype(self.dtype)
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -9,11 +9,14 @@ gains nothing from bfloat16. Both forms agree to rounding and differentiate any 
 reverse mode.
 """
 
+import math
+
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from gan_jax.nets.convolution.im2col import Window, col2im_conv, halving, im2col_conv
-from gan_jax.nets.convolution.products import multiply
+from gan_jax.nets.convolution.products import multiply, repeat_row, sum_rows
 
 
 def dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -22,6 +25,19 @@ def dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return x @ kernel.astype(x.dtype)
   rows = x.reshape(-1, x.shape[-1])
   return multiply(rows, kernel).reshape(*x.shape[:-1], kernel.shape[1])
+
+
+def spread(row: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+  """Repeats a row [C] at all places of an array [..., C] of this shape."""
+  if not _on_cpu():
+    return jnp.broadcast_to(row, shape)
+  return repeat_row(row, math.prod(shape[:-1])).reshape(shape)
+
+
+def mean_of_places(x: jax.Array) -> jax.Array:
+  """Averages x [..., C] over all axes but the last: [C], in float32 at least."""
+  x = x.astype(jnp.promote_types(x.dtype, jnp.float32)).reshape(-1, x.shape[-1])
+  return sum_rows(x) / len(x) if _on_cpu() else jnp.mean(x, axis=0)
 
 
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
