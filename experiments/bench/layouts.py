@@ -36,9 +36,9 @@ from gan_jax.game.play import init, play_round
 from gan_jax.game.schedules import half_life
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
-from gan_jax.nets.encoders import MLPEncoder
 from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for
 from gan_jax.nets.linear import Dense
+from gan_jax.nets.mlp import MLPEncoder
 from gan_jax.parallel import sharding
 
 DEVICES, BATCH, CLASSES = 8, 32, 4

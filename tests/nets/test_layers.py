@@ -8,6 +8,7 @@ import pytest
 from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax.nets import layers, linear
+from gan_jax.nets.maxout import Maxout
 
 random = np.random.default_rng()
 
@@ -130,7 +131,7 @@ def test_spectral_layer_has_norm_one():
 
 
 def test_maxout_by_hand():
-  net = layers.Maxout(2, pieces=2)
+  net = Maxout(2, pieces=2)
   kernel = jnp.array([[1.0, -1.0, 2.0, 3.0]])
   params = {"Dense_0": {"kernel": kernel, "bias": jnp.array([0.0, 0.0, 0.0, 1.0])}}
   near(net.apply({"params": params}, jnp.array([[1.0], [-2.0]])), [[1, 4], [2, -4]])
