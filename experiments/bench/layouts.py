@@ -28,7 +28,7 @@ from gan_jax import losses, parallel
 from gan_jax.game import rules, views
 from gan_jax.game.core import Game, Metrics, State, minibatches
 from gan_jax.game.kinds.info import Codes, Q, self_augmented
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.optimizers import lookahead

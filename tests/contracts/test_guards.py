@@ -13,7 +13,7 @@ from flax import linen as nn
 from gan_jax import data, losses
 from gan_jax.game import random, rules, views
 from gan_jax.game.core import Turn
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal, truncated, uniform
 from gan_jax.game.optimizers import clip_weights, lookahead

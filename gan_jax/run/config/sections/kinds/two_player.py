@@ -10,7 +10,7 @@ from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Game, Turn
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, categorical, normal, truncate_normal, truncated, uniform
 from gan_jax.game.schedules import Weight
