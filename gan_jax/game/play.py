@@ -24,8 +24,8 @@ from gan_jax.game.core import (
   uses_data,
 )
 from gan_jax.game.memory import join_devices, mean
-from gan_jax.game.random import AxisName, as_key, check_key, fixed, in_32_bits
-from gan_jax.game.validation import check_batch, check_complete, check_game, check_state
+from gan_jax.game.random import AxisName, as_key, fixed, in_32_bits
+from gan_jax.game.validation import check_batch, check_complete, check_game, check_key, check_state
 
 
 @fixed

@@ -18,8 +18,6 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from gan_jax.checks import shown
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -104,13 +102,3 @@ def example_keys(
 def named_key(key: jax.Array, name: str) -> jax.Array:
   """Derives a key from a name, by a hash that is the same in every process, unlike Python's own."""
   return jax.random.fold_in(key, zlib.crc32(name.encode()))
-
-
-def check_key(key: Any) -> None:
-  """Checks that `key` is one typed PRNG key, not a seed, a raw key or several keys."""
-  dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
-  if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) and shape == ():
-    return
-  old = dtype == jnp.uint32 and len(shape or ()) == 1
-  hint = "; of an old one jax.random.wrap_key_data(key) makes such a key" if old else ""
-  raise ValueError(f"key is {shown(key)}: expected one typed key, as jax.random.key(0){hint}")

@@ -111,6 +111,16 @@ def check_complete(game: Game, state: State) -> None:
       )
 
 
+def check_key(key: Any) -> None:
+  """Checks that `key` is one typed PRNG key, not a seed, a raw key or several keys."""
+  dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+  if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) and shape == ():
+    return
+  old = dtype == jnp.uint32 and len(shape or ()) == 1
+  hint = "; of an old one jax.random.wrap_key_data(key) makes such a key" if old else ""
+  raise ValueError(f"key is {shown(key)}: expected one typed key, as jax.random.key(0){hint}")
+
+
 def check_batch(game: Game, batch: Any) -> None:
   """Checks that a batch holds the minibatches of a round, stacked."""
   if not isinstance(batch, Mapping):
