@@ -1,8 +1,10 @@
 """Sources derived from another: its images in colours of their own, or halves of them."""
 
+import functools
+
 import numpy as np
 
-from gan_jax.data.source import Options, Raw, Source
+from gan_jax.data.source import Options, Raw, Source, rows
 from gan_jax.data.sources.images import fit_each
 
 _COLOURS = 0x636F6C  # seed of the colours, which are the same for every run
@@ -28,7 +30,7 @@ def coloured(name: str, source: Source) -> Source:
   colours = rng.integers(256, size=(len(x), 1, 1, 3), dtype=np.int16)
   mixed = np.abs(x.astype(np.int16) - colours).astype(np.uint8)
   arrays = {**source.arrays, "x": mixed}
-  read = lambda indices: {key: value[indices] for key, value in arrays.items()}
+  read = functools.partial(rows, arrays)
   return source._replace(name=name, shape=mixed.shape[1:], arrays=arrays, read=read)
 
 
@@ -60,8 +62,6 @@ def half(name: str, source: Source, right: bool, options: Options) -> Source:
 
   shape = (size or source.shape[0], size or width, channels)
   arrays = cut(source.arrays) if "x" in source.arrays else {}
-  of_table = lambda indices: {key: value[indices] for key, value in arrays.items()}
   of_files = lambda indices: cut(read(indices))
-  return source._replace(
-    name=name, shape=shape, arrays=arrays, read=of_table if arrays else of_files
-  )
+  read_half = functools.partial(rows, arrays) if arrays else of_files
+  return source._replace(name=name, shape=shape, arrays=arrays, read=read_half)
