@@ -40,6 +40,7 @@ class Microbatch(struct.PyTreeNode):
   """
 
   index: jax.Array | int = 0
+  # Static: the number of parts shapes the program, whose loop over them traces the index.
   count: int = struct.field(pytree_node=False, default=1)
 
 
@@ -51,6 +52,7 @@ def fixed(function: Callable[P, R]) -> Callable[P, R]:
 
   @functools.wraps(function)
   def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    # For each call, and in this thread alone: other code keeps the switches that it has set.
     with contextlib.ExitStack() as stack:
       for name, value in FIXED.items():
         stack.enter_context(getattr(jax, name)(value))
@@ -61,6 +63,7 @@ def fixed(function: Callable[P, R]) -> Callable[P, R]:
 
 def in_32_bits(x: jax.Array) -> jax.Array:
   """Converts an array made under JAX_ENABLE_X64 to its dtype without; within `fixed`."""
+  # Typed keys have an extended dtype, which is left as it is.
   dtype: Any = jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
   return jnp.asarray(x, dtype)
 
@@ -96,6 +99,7 @@ def example_keys(
   """
   first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
   places = microbatch.index + microbatch.count * (first + jnp.arange(n))
+  # Folded in, not split: a place has one key, however many places this device has.
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)
 
 

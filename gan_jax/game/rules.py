@@ -151,6 +151,7 @@ def unrolled(
     owned = {net: state.params[net] for net in game.players[player].owns}
     return {**grads, player: jax.grad(unrolled_loss)(owned)}, new_carried
 
+  # The opponent is named, so that the turn is given the data that its objective looks at.
   unroll = lambda turn: turn._replace(rule=rule, opponents=(opponent,))
   return tuple(unroll(turn) if player in turn.players else turn for turn in turns)
 
@@ -195,12 +196,14 @@ def microbatches(turns: Turns, count: int) -> Turns:
     owned = {name: {net: state.params[net] for net in p.owns} for name, p in players.items()}
     indexed = jnp.arange(count), jax.tree.map(lambda x: _split(x, count), dict(batch))
     zeros = jax.tree.map(jnp.zeros_like, owned)
+    # One after the other, gradients added up: activations of one microbatch alone are alive.
     total, (new_carried, metrics) = jax.lax.scan(add, zeros, indexed)
     how = join_rules(game, new_carried)
     new_carried = {name: how[name](stacked) for name, stacked in new_carried.items()}
     # Microbatches have equally many examples, so that the mean of their means is the batch's.
     return jax.tree.map(lambda x: x / count, total), (new_carried, join_mean(metrics))
 
+  # One part is the whole: the program stays that of a game without microbatches.
   return turns if count == 1 else tuple(turn._replace(rule=rule) for turn in turns)
 
 

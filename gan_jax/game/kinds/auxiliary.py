@@ -60,6 +60,7 @@ def ac_gan(
       "classes_fake": (weights["generator"], fake),
       **(generator_regularizers or {}),
     },
+    # Labels are given to both networks, and auxiliary discriminators leave them alone.
     conditional=True,
     **options,
   )
@@ -82,6 +83,7 @@ def cross_entropy(which: str) -> Term:
         f"the discriminator returns no {CLASSES!r}, logits of the classes: expected one such as "
         "auxiliary_dcgan_discriminator"
       )
+    # Fakes have the classes that they were asked for, which may be of a prior of their own.
     labels = match.labels if which == "real" else match.fake_labels
     return optax.softmax_cross_entropy_with_integer_labels(outputs[CLASSES], labels)
 

@@ -131,6 +131,7 @@ def encoder_term(loss: AdversarialLoss) -> Term:
   """Builds the encoder's side of a loss: real examples are to be taken for fakes."""
 
   def value(match: Match) -> jax.Array:
+    # With signs and places exchanged, a real pair is to the loss what a fake is.
     a, b = logits_for(loss, match)
     return per_example(loss.generator(-b, -a))
 
@@ -139,6 +140,7 @@ def encoder_term(loss: AdversarialLoss) -> Term:
 
 def _check_symmetric(loss: AdversarialLoss) -> None:
   """Refuses a loss to which real examples and fakes are not the same with signs exchanged."""
+  # Tried at a few logits: a loss is a function, and cannot be asked.
   a, b = jnp.array([0.3, -1.2, 2.5]), jnp.array([0.7, 2.0, -0.4])
   # A game may be built while another is traced, as in a population.
   with jax.ensure_compile_time_eval():
@@ -181,6 +183,7 @@ def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   for name, given in (("generator", z), ("encoder", x)):
     net = nets.nets[name]
     outputs[name], initial[name] = net.init_with_output(keys[name], given, None, train=False)
+  # A pair is of data and a code, or of a fake and a latent: the judge takes both alike.
   for name, output, expected in (
     ("generator", outputs["generator"], x),
     ("encoder", nets.code(outputs["encoder"]), z),
@@ -201,6 +204,7 @@ def _forward(
   """Encodes examples, generates fakes and judges both with their codes: one move's forward."""
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   x = batch["x"]
+  # By use: with one key for both an example's code would be drawn with its latent's noise.
   keys = lambda use: context.example_keys(named_key(context.key, use), len(x))
   z = of.latent(keys("latents"))
 

@@ -150,6 +150,7 @@ def _forward(
   stats = dict(carried)
 
   def apply(name: str, use: int, x: jax.Array, *, keep: bool = True) -> jax.Array:
+    # By use, not by name: two of the networks are applied twice, each time with its dropout.
     key, net = jax.random.fold_in(context.key, use), getattr(nets, name)
     out, new = train_network(
       net, name, params[name], stats[name], x, None, key, context, nets.remat
@@ -163,6 +164,7 @@ def _forward(
   match = Match.of(
     context,
     params,
+    # A domain in the place of each kind: terms of a discriminator are then terms of domains.
     real=source,
     fake=target,
     real_logits=apply("domain_classifier", 2, source),
@@ -175,6 +177,7 @@ def _forward(
     labels=batch["y"],
     real_outputs={"classes": apply("label_predictor", 4, source)},
   )
+  # Of networks alone: `carried` has the memory of terms too, which is not the forward's.
   return match, {name: stats[name] for owned in OWNS.values() for name in owned}
 
 

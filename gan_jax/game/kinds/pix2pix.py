@@ -143,8 +143,10 @@ def _forward(
     params,
     real=real,
     fake=fake,
+    # One after the other, as published: batch norm has statistics of each kind.
     real_logits=apply("discriminator", real),
     fake_logits=apply("discriminator", fake),
+    # There are no views, which the kind would matter to.
     discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
     # What a translator is given stands where noise does in other games.
     generator=lambda a: _pair(a, apply("generator", a, keep=False)),
@@ -170,6 +172,7 @@ def _translate(
   def one(x: jax.Array) -> jax.Array:
     # A key of the image itself: its translation is the same in whatever batch, and once again.
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32).ravel()
+    # Odd factors have inverses modulo 2^32: any one entry that changes changes the word.
     word = jnp.sum(bits * (2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1))
     key = jax.random.fold_in(jax.random.key(0), word)
     return sample_network(net, "generator", params, carried, x[None], key=key)[0]

@@ -117,6 +117,7 @@ def two_player(
   owns = {"discriminator": ("discriminator",), "generator": ("generator", *nets.encoders)}
   # Labels are real data; so are batch statistics that real and fake examples share.
   uses_data = lambda objective: objective.uses_real or conditional or joint
+  # By place: the first m of n samples are the m samples of the same key.
   draw = lambda key, n: latent(example_keys(key, n))
   game = Game(
     init=functools.partial(initialise, nets),
@@ -145,6 +146,7 @@ def _discriminator_objective(
     {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **regularizers},
     player="discriminator",
     observe=functools.partial(monitors.observe_discriminator, loss),
+    # Monitors that compare examples are computed every few rounds; between, these are repeated.
     observed=monitors.UNMEASURED,
   )
   # Views belong to the discriminator: what they remember moves when it moves.
@@ -181,6 +183,7 @@ def _forward(
   nets: Networks, params: Params, carried: Carried, batch: Batch, context: StepContext
 ) -> tuple[Match, Carried]:
   """Generates fakes and computes the logits of real and fake examples: one move's forward."""
+  # While tracing, where shapes are known: a compiled step checks nothing.
   checks.check_microbatches(nets.views, context.microbatch)
   checks.check_batch(batch, nets.conditional)
   # One key for each use: packing, noise or another order would else change unrelated draws.
@@ -216,6 +219,7 @@ def _forward(
     fake_outputs=fake_outputs,
     encoders={name: functools.partial(forward.code_at, name) for name in nets.encoders},
   )
+  # Of every forward, but kept of the discriminator's moves alone: it owns this memory.
   return match, {**new_carried, **updated(nets.views, carried, match)}
 
 

@@ -44,6 +44,7 @@ from gan_jax.losses.objectives import Match, Term, adversarial_term, per_example
 
 WEIGHTS = {"adversarial": 0.8, "reconstruction": 1.0, "codebook": 1.0, "commitment": 0.25}
 SMALLEST, LARGEST = 1e-4, 1e4  # added to the norm that is divided by, and the largest weight
+# One player owns encoder, codebook and decoder: between these ownership separates nothing.
 stop = jax.lax.stop_gradient
 
 
@@ -175,6 +176,7 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
 
   return Term(
     value,
+    # To be logged: no move reads it. The gradients of the ratio are of the whole batch.
     memory={"weight": jnp.zeros(())},
     uses_real=True,
     couples=True,
@@ -190,6 +192,7 @@ def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[
   out = x = jnp.zeros(batch["x"].shape)
   initial = {}
   for name in Autoencoder._fields:
+    # Each starts from the shapes that the one before it makes.
     out, initial[name] = nets[name].init_with_output(keys[name], out, None, train=False)
   if jnp.shape(out) != x.shape:
     raise ValueError(f"the last layer makes {list(jnp.shape(out))}: expected {list(x.shape)}")
@@ -238,6 +241,7 @@ def _difference(match: Match) -> jax.Array:
 
 def _distance(fixed: str, match: Match) -> jax.Array:
   """Computes the mean squared distance of codes and entries, [B], one of them held fixed."""
+  # One value and two terms: each has gradients to one side, which have weights of their own.
   outputs = {**match.fake_outputs, fixed: stop(match.fake_outputs[fixed])}
   return per_example((outputs["encoded"] - outputs["entries"]) ** 2)
 

@@ -56,6 +56,7 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
     fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)
     checks.check_fakes(fake, x)
   except Exception:
+    # Flax's error tells of shapes within a layer; networks in each other's place are named.
     checks.check_not_exchanged(nets.generator, nets.discriminator, z, x, y)
     raise
   context = StepContext(key, Clock(), None)
@@ -70,6 +71,7 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
   initial = {"generator": generator, "discriminator": discriminator}
   for name, net in nets.encoders.items():
     features = outputs.get(FEATURES, x)
+    # By name: with an encoder or without, the other networks start the same.
     initial[name] = net.init(named_key(key, name), features, y, train=False)
   return split_variables(initial)
 

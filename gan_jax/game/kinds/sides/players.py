@@ -43,6 +43,7 @@ def players(
       forward,
       terms["discriminator"],
       player="discriminator",
+      # By one player alone: names such as D_real do not say whose move they are of.
       observe=lambda match, memory: (discriminator_metrics(loss, match), memory),
     ),
     "generator": minimise(forward, terms["generator"], player="generator"),
