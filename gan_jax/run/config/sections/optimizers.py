@@ -158,6 +158,23 @@ def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTra
   return _bounded(ahead, extra["clip_weights"]) if extra["clip_weights"] else ahead
 
 
+def build_optimizers(
+  config: ConfigDict, moves: Mapping[str, int]
+) -> dict[str, optax.GradientTransformation]:
+  """Builds the optimizers of players; {player: its moves in a round}."""
+  built = {}
+  for player, count in moves.items():
+    with naming(f"config.optimizers.{player}"):
+      built[player] = build_optimizer(config.optimizers[player], count)
+  return built
+
+
+def build_weights(config: ConfigDict) -> dict[str, Any]:
+  """Builds the weights of a config, numbers or schedules, by name."""
+  with naming("config.weights"):
+    return {name: number(value) for name, value in config.weights.items()}
+
+
 def number(value: Any) -> Any:
   """Returns a number as it is, and the function of the clock that a schedule names.
 

@@ -100,6 +100,13 @@ def check_players(config: ConfigDict) -> None:
     )
 
 
+def check_unconditional(config: ConfigDict, who: str = "this game takes") -> None:
+  """Refuses what `check_players` does, and labels of a game without."""
+  check_players(config)
+  if config.conditional:
+    raise ValueError(f"config.conditional is set, and {who} no labels: leave it out")
+
+
 def free_numbers(config: ConfigDict) -> dict[str, float]:
   """Lists the numbers with which the program is the same; see `games.Kind`."""
   numbers: dict[str, float] = {}
@@ -150,9 +157,10 @@ def adversarial_loss(config: ConfigDict) -> losses.AdversarialLoss:
   """Builds the adversarial loss of a complete config."""
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
-  if config.real_target != 1.0:
+  target = config.get("real_target", 1.0)  # of some kinds of game there is none
+  if target != 1.0:
     with naming("config.real_target"):
-      loss = losses.smooth(loss, config.real_target)
+      loss = losses.smooth(loss, target)
   return loss
 
 
@@ -176,15 +184,10 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
       "use data with labels or --config.conditional=False"
     )
   networks.check_output(config.generator, example.pixel_range)
-  with naming("config.generator"):
-    generator = networks.build_network(
-      config.generator, num_classes=example.condition_size, shape=example.shape
-    )
-  with naming("config.discriminator"):
-    discriminator = networks.build_network(config.discriminator, num_classes=example.condition_size)
+  labels: dict[str, Any] = {"num_classes": example.condition_size}
+  nets = {"generator": {**labels, "shape": example.shape}, "discriminator": labels}
   return {
-    "generator": generator,
-    "discriminator": discriminator,
+    **networks.build_networks(config, nets),
     "loss": loss,
     "generator_regularizers": terms.build(config, "generator_regularizers", example),
     "averages": optimizers.build_averages(config.average, "generator"),
@@ -198,12 +201,8 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
 
 def players(config: ConfigDict, example: Example) -> dict[str, Any]:
   """Builds the arguments of every game of a discriminator and a generator, by name."""
-  built = {}
-  for player, moves in (("discriminator", config.k), ("generator", 1)):
-    with naming(f"config.optimizers.{player}"):
-      built[player] = optimizers.build_optimizer(config.optimizers[player], moves)
   return {
-    "optimizers": built,
+    "optimizers": optimizers.build_optimizers(config, {"discriminator": config.k, "generator": 1}),
     "regularizers": terms.build(config, "regularizers", example),
     "turns": _turns(config),
     "remat": config.remat,
