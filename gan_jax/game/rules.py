@@ -47,9 +47,6 @@ def extragradient(turns: Turns) -> Turns:
   Args:
     turns: one turn, in which all players move at once.
 
-  Returns:
-    The turns.
-
   Raises:
     ValueError: if the players take turns.
   """
@@ -73,9 +70,6 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
   Args:
     turns: one turn, in which all players move at once.
     weight: γ >= 0; the paper takes 10.
-
-  Returns:
-    The turns.
 
   Raises:
     ValueError: if the players take turns, or the weight is negative.
@@ -166,9 +160,6 @@ def microbatches(turns: Turns, count: int) -> Turns:
   Args:
     turns: turns of the game, by gradient descent.
     count: number of microbatches, >= 1; it divides each device's share of the batch.
-
-  Returns:
-    The turns.
 
   Raises:
     ValueError: for another rule than gradient descent, or a count out of range.

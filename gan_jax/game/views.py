@@ -49,9 +49,6 @@ def gaussian_noise(std: Weight) -> View:
   Args:
     std: standard deviation >= 0 in units of the data; a number, or a schedule.
 
-  Returns:
-    The view.
-
   Raises:
     ValueError: for another standard deviation.
   """
@@ -73,9 +70,6 @@ def packing(m: int) -> View:
 
   Args:
     m: number of examples >= 1, which divides the batch size.
-
-  Returns:
-    The view.
 
   Raises:
     ValueError: for another number.
@@ -99,9 +93,6 @@ def augmentation(function: Callable[[jax.Array, jax.Array], jax.Array]) -> View:
   Args:
     function: (example [...], key) -> example; it can be compiled, and is random through the key
       alone. The generator learns through it, so that it should be differentiable.
-
-  Returns:
-    The view.
 
   Raises:
     ValueError: for something else.

@@ -61,9 +61,6 @@ def image_size(shape: Sequence[int], sizes: Collection[int]) -> int:
     shape: shape of one example.
     sizes: heights that the network supports.
 
-  Returns:
-    The height.
-
   Raises:
     ValueError: not (H, W, C) with H = W in sizes; the message lists them.
   """

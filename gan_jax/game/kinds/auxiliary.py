@@ -42,9 +42,6 @@ def ac_gan(
     generator_regularizers: further terms of the generator's loss.
     **options: other options of `two_player`, but for `conditional`; no views that pack.
 
-  Returns:
-    The game.
-
   Raises:
     ValueError: for arguments of another kind.
   """
@@ -71,9 +68,6 @@ def cross_entropy(which: str) -> Term:
 
   Args:
     which: examples whose class is told, "real" or "fake".
-
-  Returns:
-    The term.
   """
 
   def value(match: Match) -> jax.Array:

@@ -183,9 +183,6 @@ def self_augmented(codes: Codes, transform: Transform) -> Term:
   Args:
     codes: codes of the game.
     transform: T: (keys [B], x [B, ...]) -> [B, ...].
-
-  Returns:
-    The term.
   """
 
   def value(match: Match) -> jax.Array:

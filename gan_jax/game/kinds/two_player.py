@@ -93,9 +93,6 @@ def two_player(
     remat: whether activations are recomputed for gradients, which takes time, instead of kept,
       which takes memory.
 
-  Returns:
-    The game.
-
   Raises:
     ValueError: for arguments of another kind, and combinations that have no meaning.
   """

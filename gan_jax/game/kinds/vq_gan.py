@@ -146,9 +146,6 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
     loss: adversarial loss.
     last_layer: module, owned by the player under this name.
     start: round before which the value is 0.
-
-  Returns:
-    The term.
   """
 
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:

@@ -41,9 +41,6 @@ def network(name: str, **options: Any) -> ConfigDict:
     name: one of `gan_jax.nets.NETWORKS`.
     **options: other values than the network's defaults.
 
-  Returns:
-    The config.
-
   Raises:
     ValueError: for an unknown name or option.
   """
@@ -72,9 +69,6 @@ def build_network(options: Mapping[str, Any], **provided: Any) -> nn.Module:
     options: the complete section.
     **provided: fields that the data decide, such as a generator's shape, and the number of classes
       of a network that takes labels; None for one that does not.
-
-  Returns:
-    The module.
 
   Raises:
     ValueError: for a dtype that there is not, or a network that does not take these fields.

@@ -106,9 +106,6 @@ def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ConfigD
       `lookahead`: rounds after which it goes back part of the way, 0 for never;
       `lookahead_share`: the part of the way that it keeps.
 
-  Returns:
-    The config.
-
   Raises:
     ValueError: for an unknown name or option.
   """
@@ -133,9 +130,6 @@ def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTra
   Args:
     options: the complete section.
     moves: number of the player's moves in a round.
-
-  Returns:
-    The optimizer.
 
   Raises:
     ValueError: for a schedule that is not whole.

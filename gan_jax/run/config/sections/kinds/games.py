@@ -86,9 +86,6 @@ def build_game(config: ConfigDict, example: Example) -> Game:
       `free_numbers`. Nobody can check these, so a game with each as a number comes first.
     example: shape, classes and pixel range of the data.
 
-  Returns:
-    The game.
-
   Raises:
     ValueError: for an unknown name or a value out of range.
   """

@@ -138,9 +138,6 @@ def build_with(
     config: complete config with all `keys` but those of the loss.
     example: shape, classes and pixel range of the data.
     generator_terms: terms of the generator's loss beside those of the config.
-
-  Returns:
-    The game.
   """
   given = arguments(loss, config, example)
   given["generator_regularizers"] |= generator_terms or {}
