@@ -30,7 +30,7 @@ from gan_jax import losses, plots
 from gan_jax.files import write_json
 from gan_jax.game import rules
 from gan_jax.game.core import Game, State, minibatches
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.optimizers import clip_weights, lookahead
 from gan_jax.game.play import init, play_round
 from gan_jax.game.views import gaussian_noise

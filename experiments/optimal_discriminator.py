@@ -33,7 +33,7 @@ from scipy.special import expit as sigmoid
 from gan_jax import losses, plots, theory
 from gan_jax.files import write_json
 from gan_jax.game.core import Game, Params, State
-from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, normal, uniform
 from gan_jax.game.play import init, play_round

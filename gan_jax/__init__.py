@@ -17,7 +17,7 @@ _MODULES = {  # parts of the package -> where they stand
     for name in ("game", "losses", "nets", "data", "theory", "metrics", "plots", "parallel")
   },
   **{name: f"game.{name}" for name in ("latents", "schedules", "views")},
-  "turns": "game.kinds.turns",
+  "turns": "game.kinds.sides.turns",
   "regularizers": "losses.regularizers",
   "config": "run.config",
   "population": "run.population",

@@ -118,9 +118,6 @@ def read_json(path: Path, limit: int = JSON_LIMIT) -> dict[str, Any]:
     path: path of the file.
     limit: largest size in bytes.
 
-  Returns:
-    The values.
-
   Raises:
     OSError: the file cannot be read.
     ValueError: the file holds something else, is damaged, or is too large; the message names it.

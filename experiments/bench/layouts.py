@@ -28,7 +28,7 @@ from gan_jax import losses, parallel
 from gan_jax.game import rules, views
 from gan_jax.game.core import Game, Metrics, State, minibatches
 from gan_jax.game.kinds.info import Codes, Q, self_augmented
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.optimizers import lookahead
@@ -36,9 +36,9 @@ from gan_jax.game.play import init, play_round
 from gan_jax.game.schedules import half_life
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import every
-from gan_jax.nets.encoders import MLPEncoder
 from gan_jax.nets.layers import Dropout, Logit, Norm, WithLabels, labels_for, stream_keys
 from gan_jax.nets.linear import Dense
+from gan_jax.nets.mlp import MLPEncoder
 from gan_jax.parallel import sharding
 
 DEVICES, BATCH, CLASSES = 8, 32, 4

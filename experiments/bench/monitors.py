@@ -1,4 +1,4 @@
-"""Times the rounds of an experiment with and without the monitors of `gan_jax.game.kinds.monitors`.
+"""Times the rounds of an experiment with and without `gan_jax.game.kinds.sides.monitors`.
 
   python -m experiments.bench.monitors [--configs ring mnist_dcgan] [--rounds 50] [--repeats 10]
 
@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
 from gan_jax.game.core import State, minibatches
-from gan_jax.game.kinds import monitors
+from gan_jax.game.kinds.sides import monitors
 from gan_jax.game.play import init
 from gan_jax.parallel.mesh import make_mesh
 from gan_jax.parallel.sharding import state_sharding

@@ -45,7 +45,7 @@ from gan_jax import losses
 from gan_jax.data import MIXTURES, Mixture
 from gan_jax.files import save_arrays, write_json
 from gan_jax.game.core import Game, State, Turn
-from gan_jax.game.kinds.turns import simultaneous
+from gan_jax.game.kinds.sides.turns import simultaneous
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, play_round, sample

@@ -9,7 +9,6 @@ TFDS, grain and Pillow are imported only when they are used.
 
 from gan_jax.data.batches import Batch, Batches
 from gan_jax.data.domains import AnyBatches, Domains
-from gan_jax.data.fingerprint import fingerprint
 from gan_jax.data.pixels import (
   UINT8,
   Scale,
@@ -27,11 +26,9 @@ from gan_jax.data.source import (
   Options,
   Raw,
   Source,
-  first,
-  hold_out,
   require_labels,
   table,
-  take,
   warn_unseen,
 )
 from gan_jax.data.sources.endless import GRID25, MIXTURES, RING8, Mixture, mixture_source
+from gan_jax.data.splits import fingerprint, first, hold_out, take

@@ -8,16 +8,14 @@ from gan_jax.checks import is_range
 from gan_jax.data.pixels import Range
 from gan_jax.data.source import MEMORY_LIMIT, Options, Source
 from gan_jax.data.sources.arrays import AXES
-from gan_jax.data.sources.coloured import coloured
 from gan_jax.data.sources.containers.hdf5 import open_hdf5
 from gan_jax.data.sources.containers.npy import open_npy
 from gan_jax.data.sources.containers.npz import open_npz
 from gan_jax.data.sources.containers.parquet import open_parquet
 from gan_jax.data.sources.containers.webdataset import open_webdataset
+from gan_jax.data.sources.derived import coloured, half, of_class
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
-from gan_jax.data.sources.halves import half
-from gan_jax.data.sources.of_class import of_class
 from gan_jax.data.sources.published.cifar import open_cifar
 from gan_jax.data.sources.published.imagenet import open_imagenet
 from gan_jax.data.sources.published.mnist import open_bundled, open_idx

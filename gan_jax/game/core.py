@@ -235,6 +235,7 @@ class Game(NamedTuple):
   def sampler(self, name: str | None = None) -> Sampler:
     """Returns a sampler by its name, or the first; of a game without, one that refuses to draw."""
     if not self.samplers:
+      # Refused when it is used: such a game is built, trained and evaluated all the same.
       return Sampler(_no_examples, _no_examples)
     if name is None:
       return next(iter(self.samplers.values()))
@@ -297,6 +298,7 @@ def minibatches(game: Game) -> int:
 
 def images_a_round(game: Game, batch_size: int) -> int:
   """Counts the examples in the batches of one round, by which `State.images` grows."""
+  # At least one batch a round: moves without data read its shape, and it counts as seen.
   return max(1, minibatches(game)) * batch_size
 
 
@@ -329,6 +331,7 @@ def losses_of(
     # The same function is the same computation, and is evaluated once.
     if objective.forward not in outputs:
       outputs[objective.forward], new = objective.forward(params, carried, batch, context)
+      # An unknown name would be a new leaf of the state, and have the step traced again.
       _check_names(name, new, {*params, *carried})
       new_carried |= pick(new, tuple(key for key in new if key in movable))
     # Of its own networks: a term on parameters, such as a decay, sees no other player's.
@@ -365,6 +368,7 @@ def gradients(
   for name, player in players.items():
     # Transposing one output alone leaves no trace of the other players' losses.
     vjp = jax.linear_transpose(lambda tangent, name=name: jvp(tangent)[name], owned_params)
+    # The loss has slopes in networks of opponents as well, which are not this player's to move.
     grads[name] = pick(vjp(jnp.ones(()))[0], player.owns)
   return grads, new_carried
 

@@ -64,8 +64,10 @@ def train_network(
     inputs = (x,) if method == SYNTHESIS else (x, y)
     options: dict[str, Any] = {"rngs": _streams(key), "mutable": list(stats), "method": method}
     with check_shapes(name):
+      # No other collection can be written, so that the state keeps its structure.
       return net.apply(variables, *inputs, train=True, **options)
 
+  # A network at a time: of its activations nothing but its inputs is kept for the gradients.
   out, new_stats = (jax.checkpoint(apply) if remat else apply)(params, stats, x, y, key)
   if context.microbatch.count > 1 and _has_batch_norm(new_stats):
     raise ValueError(
@@ -98,10 +100,13 @@ def trained_networks(
   stats, applications = {name: carried[name] for name in nets}, itertools.count()
 
   def apply(name: str, x: PyTree, *, keep: bool = True) -> Any:
+    # Counted over all networks: each application has dropout of its own, in the forward's order.
     key = jax.random.fold_in(context.key, next(applications))
     own = params[name], stats[name]
     out, new = train_network(nets[name], name, *own, x, None, key, context, remat)
+    # Terms apply networks again, and leave no trace: only the move's own forward is kept.
     stats.update({name: new} if keep else {})
+    # Losses and penalties are in float32, whatever dtype the network computes in.
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), out)
 
   return apply, stats
@@ -161,5 +166,6 @@ def check_shapes(name: str) -> Iterator[None]:
 
 
 def _has_batch_norm(stats: PyTree) -> bool:
+  # By flax's name of a running mean: other statistics, as of spectral norm, are of no batch.
   paths = jax.tree_util.tree_leaves_with_path(stats)
   return any(getattr(path[-1], "key", None) == "mean" for path, _ in paths)

@@ -30,6 +30,7 @@ def normal(dim: int, scale: float = 1.0) -> Latent:
   """Samples z ~ N(0, scale²) of `dim` dimensions."""
   _require_dimensions(dim)
   _require_scale(scale)
+  # A key for each latent, not one for all: it depends on its place, and not on the batch's size.
   return jax.vmap(lambda key: scale * jax.random.normal(key, (dim,)))
 
 
@@ -65,6 +66,7 @@ def categorical(shares: Sequence[float]) -> Latent:
     raise ValueError(
       f"shares are {shown(shares)}: expected a number >= 0 for each class, not all 0"
     )
+  # A share of 0 is a logit of -inf: that class is never drawn.
   logits = jnp.log(weights / weights.sum())
   return jax.vmap(lambda key: jax.random.categorical(key, logits).astype(jnp.int32))
 
@@ -88,6 +90,7 @@ def truncate_normal(z: np.ndarray, bound: float) -> np.ndarray:
   """
   if not bound > 0:
     raise ValueError(f"latents are truncated at a bound > 0, got {bound}")
+  # In float64: in float32 all entries beyond 5.5 standard deviations would have the rank 1.
   low, high = ndtr(-bound), ndtr(bound)
   return ndtri(low + ndtr(z.astype(np.float64)) * (high - low)).clip(-bound, bound).astype(z.dtype)
 

@@ -35,6 +35,7 @@ def join_rules(game: Game, new_carried: Carried) -> dict[str, JoinRule]:
   """Returns the rule by which each statistic and memory joins; refuses memory without one."""
   declared = {name: how for p in game.players.values() for name, how in p.objective.join.items()}
   networks = owned_by(game.players)
+  # Without a rule each device would go on with a memory of its own, and nobody would notice.
   for name, tree in new_carried.items():
     if name not in declared and name not in networks and jax.tree.leaves(tree):
       raise ValueError(

@@ -46,6 +46,7 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
 
 def _at_most(bound: float, dtype: Any) -> np.ndarray:
   """Computes the largest number of a dtype that is at most `bound`."""
+  # Rounding may go up: 0.01 is 0.01001 in bfloat16, beyond what was asked for.
   nearest = np.asarray(bound, dtype)
   return nearest if float(nearest) <= bound else np.nextafter(nearest, np.zeros_like(nearest))
 

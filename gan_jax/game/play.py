@@ -24,8 +24,8 @@ from gan_jax.game.core import (
   uses_data,
 )
 from gan_jax.game.memory import join_devices, mean
-from gan_jax.game.random import AxisName, as_key, check_key, fixed, in_32_bits
-from gan_jax.game.validation import check_batch, check_complete, check_game, check_state
+from gan_jax.game.random import AxisName, as_key, fixed, in_32_bits
+from gan_jax.game.validation import check_batch, check_complete, check_game, check_key, check_state
 
 
 @fixed
@@ -57,6 +57,7 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
     params, carried = jax.tree.map(in_32_bits, (params, carried))
     return State(
       round=jnp.zeros((), jnp.int32),
+      # Unsigned: a signed count would turn negative at two thousand million images.
       images=jnp.zeros((), jnp.uint32),
       key=jax.random.fold_in(key, 1),
       params=params,
@@ -177,6 +178,7 @@ def _play_turn(
   """Plays the repeats of a turn, each on a fresh draw; returns the metrics of the last."""
 
   def once(state: State, r: int | jax.Array) -> tuple[State, Metrics]:
+    # A turn without data has one minibatch for all its repeats, of which it reads the shape.
     minibatch = jax.tree.map(lambda x: x[r if uses_data(game, turn) else 0], batch)
     return _move(game, state, turn, minibatch, jax.random.fold_in(key, r), axis_name)
 
@@ -234,6 +236,7 @@ def _updated_ema(ema: Ema, decay: jax.Array, params: PyTree, carried: PyTree) ->
   share = (1 - decay) / weight  # 1 for the first state, if corrected
 
   def add(mean: jax.Array, x: jax.Array) -> jax.Array:
+    # Counts are not averaged: a mean of them would be no count.
     if not jnp.issubdtype(x.dtype, jnp.floating):
       return x
     # mean + 1 (x - mean) would round, and not be x.
@@ -246,5 +249,6 @@ def _updated_ema(ema: Ema, decay: jax.Array, params: PyTree, carried: PyTree) ->
 def _global_size(batch: Batch, axis_name: AxisName, axis: int = 0) -> int:
   """Counts the examples of a minibatch, along `axis` of its leaves, over all devices."""
   leaves = jax.tree.leaves(dict(batch))
+  # The sum of a constant is a number while tracing, and so may be computed with in Python.
   devices = 1 if axis_name is None else jax.lax.psum(1, axis_name)
   return devices * leaves[0].shape[axis] if leaves else 1

@@ -18,8 +18,6 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from gan_jax.checks import shown
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -43,6 +41,7 @@ class Microbatch(struct.PyTreeNode):
   """
 
   index: jax.Array | int = 0
+  # Static: the number of parts shapes the program, whose loop over them traces the index.
   count: int = struct.field(pytree_node=False, default=1)
 
 
@@ -54,6 +53,7 @@ def fixed(function: Callable[P, R]) -> Callable[P, R]:
 
   @functools.wraps(function)
   def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+    # For each call, and in this thread alone: other code keeps the switches that it has set.
     with contextlib.ExitStack() as stack:
       for name, value in FIXED.items():
         stack.enter_context(getattr(jax, name)(value))
@@ -64,6 +64,7 @@ def fixed(function: Callable[P, R]) -> Callable[P, R]:
 
 def in_32_bits(x: jax.Array) -> jax.Array:
   """Converts an array made under JAX_ENABLE_X64 to its dtype without; within `fixed`."""
+  # Typed keys have an extended dtype, which is left as it is.
   dtype: Any = jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
   return jnp.asarray(x, dtype)
 
@@ -99,19 +100,10 @@ def example_keys(
   """
   first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
   places = microbatch.index + microbatch.count * (first + jnp.arange(n))
+  # Folded in, not split: a place has one key, however many places this device has.
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)
 
 
 def named_key(key: jax.Array, name: str) -> jax.Array:
   """Derives a key from a name, by a hash that is the same in every process, unlike Python's own."""
   return jax.random.fold_in(key, zlib.crc32(name.encode()))
-
-
-def check_key(key: Any) -> None:
-  """Checks that `key` is one typed PRNG key, not a seed, a raw key or several keys."""
-  dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
-  if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) and shape == ():
-    return
-  old = dtype == jnp.uint32 and len(shape or ()) == 1
-  hint = "; of an old one jax.random.wrap_key_data(key) makes such a key" if old else ""
-  raise ValueError(f"key is {shown(key)}: expected one typed key, as jax.random.key(0){hint}")

@@ -47,9 +47,6 @@ def extragradient(turns: Turns) -> Turns:
   Args:
     turns: one turn, in which all players move at once.
 
-  Returns:
-    The turns.
-
   Raises:
     ValueError: if the players take turns.
   """
@@ -73,9 +70,6 @@ def consensus(turns: Turns, *, weight: float) -> Turns:
   Args:
     turns: one turn, in which all players move at once.
     weight: γ >= 0; the paper takes 10.
-
-  Returns:
-    The turns.
 
   Raises:
     ValueError: if the players take turns, or the weight is negative.
@@ -151,6 +145,7 @@ def unrolled(
     owned = {net: state.params[net] for net in game.players[player].owns}
     return {**grads, player: jax.grad(unrolled_loss)(owned)}, new_carried
 
+  # The opponent is named, so that the turn is given the data that its objective looks at.
   unroll = lambda turn: turn._replace(rule=rule, opponents=(opponent,))
   return tuple(unroll(turn) if player in turn.players else turn for turn in turns)
 
@@ -165,9 +160,6 @@ def microbatches(turns: Turns, count: int) -> Turns:
   Args:
     turns: turns of the game, by gradient descent.
     count: number of microbatches, >= 1; it divides each device's share of the batch.
-
-  Returns:
-    The turns.
 
   Raises:
     ValueError: for another rule than gradient descent, or a count out of range.
@@ -195,12 +187,14 @@ def microbatches(turns: Turns, count: int) -> Turns:
     owned = {name: {net: state.params[net] for net in p.owns} for name, p in players.items()}
     indexed = jnp.arange(count), jax.tree.map(lambda x: _split(x, count), dict(batch))
     zeros = jax.tree.map(jnp.zeros_like, owned)
+    # One after the other, gradients added up: activations of one microbatch alone are alive.
     total, (new_carried, metrics) = jax.lax.scan(add, zeros, indexed)
     how = join_rules(game, new_carried)
     new_carried = {name: how[name](stacked) for name, stacked in new_carried.items()}
     # Microbatches have equally many examples, so that the mean of their means is the batch's.
     return jax.tree.map(lambda x: x / count, total), (new_carried, join_mean(metrics))
 
+  # One part is the whole: the program stays that of a game without microbatches.
   return turns if count == 1 else tuple(turn._replace(rule=rule) for turn in turns)
 
 

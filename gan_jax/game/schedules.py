@@ -54,9 +54,6 @@ def decay(rate: float) -> Decay:
 
   Args:
     rate: decay in [0, 1); 0 copies the network.
-
-  Returns:
-    The decay.
   """
   _check_rate(rate)
   return Decay(lambda clock, batch: jnp.asarray(rate, jnp.float32))
@@ -70,9 +67,6 @@ def ramped_decay(rate: float) -> Decay:
 
   Args:
     rate: limit of the decay, in [0, 1).
-
-  Returns:
-    The decay.
   """
   _check_rate(rate)
   # From .1 to rate: the network at random is forgotten by small decays, not divided out.

@@ -40,6 +40,7 @@ def structure(game: Game) -> dict[str, Any]:
     Players with what they own and remember and the functions of their objectives, turns, samplers
     and averages: names alone, as JSON has them. Numbers and networks are not among them.
   """
+  # As text: functions of two processes cannot be compared, and their names can.
   return {
     "players": {
       name: {
@@ -73,6 +74,7 @@ def check_turns(turns: Any) -> None:
   if not of_turns or not turns:
     raise ValueError(f"turns is {shown(turns)}: expected turns, such as turns.alternating(k=1)")
   for turn in turns:
+    # Every letter of a string would count as a player.
     if isinstance(turn.players, str) or not turn.players:
       raise ValueError(
         f"the players of a turn are {turn.players!r}: expected a tuple of names, such as "
@@ -86,6 +88,7 @@ def check_state(state: Any) -> None:
   """Checks that a state is one, and of one game alone."""
   if not isinstance(state, State):
     raise ValueError(f"state is {shown(state)}: expected the State that init(game, ...) returns")
+  # Members of a population are stacked: every leaf has one axis more.
   if jnp.ndim(state.round):
     raise ValueError(
       f"state is of {len(state.round)} members of a population: expected that of one, "
@@ -109,6 +112,17 @@ def check_complete(game: Game, state: State) -> None:
         f"state.{part} has no {missing[0]!r}, which this game plays with: expected the State that "
         "init(game, ...) returns of this game"
       )
+
+
+def check_key(key: Any) -> None:
+  """Checks that `key` is one typed PRNG key, not a seed, a raw key or several keys."""
+  dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+  if dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) and shape == ():
+    return
+  # Keys of jax.random.PRNGKey are plain arrays, which nothing tells from other numbers.
+  old = dtype == jnp.uint32 and len(shape or ()) == 1
+  hint = "; of an old one jax.random.wrap_key_data(key) makes such a key" if old else ""
+  raise ValueError(f"key is {shown(key)}: expected one typed key, as jax.random.key(0){hint}")
 
 
 def check_batch(game: Game, batch: Any) -> None:
@@ -137,4 +151,5 @@ def check_batch(game: Game, batch: Any) -> None:
 
 
 def _is_array(x: Any) -> bool:
+  # By what is no number: bfloat16 has a kind of its own, and dtypes of typed keys have none.
   return hasattr(x, "shape") and getattr(x.dtype, "kind", "f") not in "OSUmM"

@@ -49,9 +49,6 @@ def gaussian_noise(std: Weight) -> View:
   Args:
     std: standard deviation >= 0 in units of the data; a number, or a schedule.
 
-  Returns:
-    The view.
-
   Raises:
     ValueError: for another standard deviation.
   """
@@ -59,6 +56,7 @@ def gaussian_noise(std: Weight) -> View:
     raise ValueError(f"std is {shown(std)}: expected a standard deviation >= 0, or a schedule")
 
   def apply(x: jax.Array, keys: jax.Array, clock: Clock, memory: PyTree) -> jax.Array:
+    # Of the example's own key: its noise is the same on every layout.
     draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
     return x + value_at(std, clock) * draw(keys)
 
@@ -73,9 +71,6 @@ def packing(m: int) -> View:
   Args:
     m: number of examples >= 1, which divides the batch size.
 
-  Returns:
-    The view.
-
   Raises:
     ValueError: for another number.
   """
@@ -85,6 +80,7 @@ def packing(m: int) -> View:
   def apply(x: jax.Array, keys: jax.Array, clock: Clock, memory: PyTree) -> jax.Array:
     if len(x) % m:
       raise ValueError(f"packing = {m} needs a batch size that is a multiple of it, got {len(x)}")
+    # The m examples become m blocks of channels: places of an image stay where they are.
     groups = x.reshape(len(x) // m, m, *x.shape[1:])
     return jnp.moveaxis(groups, 1, -2).reshape(len(groups), *x.shape[1:-1], m * x.shape[-1])
 
@@ -98,9 +94,6 @@ def augmentation(function: Callable[[jax.Array, jax.Array], jax.Array]) -> View:
     function: (example [...], key) -> example; it can be compiled, and is random through the key
       alone. The generator learns through it, so that it should be differentiable.
 
-  Returns:
-    The view.
-
   Raises:
     ValueError: for something else.
   """
@@ -111,6 +104,7 @@ def augmentation(function: Callable[[jax.Array, jax.Array], jax.Array]) -> View:
 
 def first_inside(views: Views) -> int:
   """Counts the views up to the last that packs, which are applied before the discriminator."""
+  # Those before it as well: they are applied in order, and see examples that are not packed.
   return max((place + 1 for place, view in enumerate(views) if view.pack > 1), default=0)
 
 

@@ -163,9 +163,6 @@ def f_gan(divergence: Divergence, alternative: bool = False) -> AdversarialLoss:
   Args:
     divergence: the divergence.
     alternative: whether G minimises -g_f(b) instead, as `non_saturating` does (section 3.2).
-
-  Returns:
-    The loss.
   """
   if not isinstance(divergence, Divergence):
     raise ValueError(

@@ -26,9 +26,6 @@ def energy_margin(margin: float = 1.0) -> AdversarialLoss:
   Args:
     margin: m > 0, in units of the energy. The paper's energy is a norm over all pixels; that of
       `AutoencoderDiscriminator` is a mean, so that margins are smaller.
-
-  Returns:
-    The loss.
   """
   if not is_number(margin, lambda x: x > 0):
     raise ValueError(f"the margin of energies is {shown(margin)}: expected a number > 0")

@@ -223,9 +223,6 @@ def lift(pair: str, term: TermLike) -> Term:
   Args:
     pair: name of the pair.
     term: term of a match.
-
-  Returns:
-    The term.
   """
   inner = as_term(term)
   return inner._replace(value=lambda scene, memory: inner.value(scene.pairs[pair], memory))
@@ -242,9 +239,6 @@ def adversarial_term(loss: AdversarialLoss, player: str) -> Term:
   Args:
     loss: loss of both players.
     player: player whose side it is, "discriminator" or "generator".
-
-  Returns:
-    The term.
   """
   side = getattr(loss, player)
   if isinstance(side, Term):
@@ -327,9 +321,6 @@ def minimise(
     player: name of the player; prefix of metrics and of memory.
     observe: (match, memory) -> (further metrics, logged under their own names; new memory).
     observed: initial memory of `observe`, in `State.carried`, joined by its mean; () for none.
-
-  Returns:
-    The objective.
 
   Raises:
     ValueError: if a weight or a term is of another kind.

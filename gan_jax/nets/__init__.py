@@ -18,22 +18,27 @@ from gan_jax.nets.autoencoder import (
   MapEncoder,
   MLPAutoencoderDiscriminator,
 )
-from gan_jax.nets.auxiliary import AuxiliaryDCGANDiscriminator, AuxiliaryMLPDiscriminator
-from gan_jax.nets.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_jax.nets.encoders import (
+from gan_jax.nets.dcgan import (
+  AuxiliaryDCGANDiscriminator,
+  DCGANDiscriminator,
   DCGANEncoder,
+  DCGANGenerator,
   JointDCGANDiscriminator,
-  JointMLPDiscriminator,
-  LeNetExtractor,
-  MLPEncoder,
 )
-from gan_jax.nets.mlp import (
+from gan_jax.nets.lenet import LeNetExtractor
+from gan_jax.nets.maxout import (
   GoodfellowDiscriminator,
   GoodfellowGenerator,
+  PacGANDiscriminator,
+  PacGANGenerator,
+)
+from gan_jax.nets.mlp import (
+  AuxiliaryMLPDiscriminator,
+  JointMLPDiscriminator,
   MLPDiscriminator,
+  MLPEncoder,
   MLPGenerator,
 )
-from gan_jax.nets.pacgan import PacGANDiscriminator, PacGANGenerator
 from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
 from gan_jax.nets.translation import (
   PatchDiscriminator,

@@ -16,7 +16,9 @@ from gan_jax.nets.layers import (
   OUTPUTS,
   Logit,
   Norm,
+  Outputs,
   WithLabels,
+  auxiliary_outputs,
   labels_for,
   layer_options,
   lookup,
@@ -132,6 +134,92 @@ class DCGANDiscriminator(nn.Module):
     features = dcgan_features(self, x, train=train)
     head = Logit(spectral=self.norm == "spectral", kernel_init=INIT)
     return head(features, labels, train=train)
+
+
+class AuxiliaryDCGANDiscriminator(nn.Module):
+  """Halves an example by strided convolutions, to features, logits and logits of classes.
+
+  Attributes:
+    width: channels of the first map; each map after it has twice as many, at most 8 times.
+    norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
+    num_classes: number of classes; None for no logits of them.
+    dtype: computed in; logits are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  width: int = 64
+  norm: str = "batch"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> Outputs:
+    """Maps x [B, H, W, C], or of one or three sides, to what `AuxiliaryMLPDiscriminator` does."""
+    options = {"spectral": self.norm == "spectral", "kernel_init": INIT}
+    return auxiliary_outputs(
+      dcgan_features(self, x, train=train), self.num_classes, train=train, **options
+    )
+
+
+class DCGANEncoder(nn.Module):
+  """Halves an example by strided convolutions, then maps the last map to a code.
+
+  Attributes:
+    features: entries of a code.
+    width: channels of the first map; each map after it has twice as many, at most 8 times.
+    norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
+    num_classes: None for no labels.
+    dtype: computed in; codes are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  features: int = 64
+  width: int = 64
+  norm: str = "batch"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps x [B, H, W, C], or of one or three sides, (and y [B]) to codes [B, features]."""
+    x = WithLabels()(dcgan_features(self, x, train=train), labels_for(self.num_classes, y))
+    head = Dense(self.features, spectral=self.norm == "spectral", kernel_init=INIT)
+    return head(x.astype(jnp.float32), train=train)
+
+
+class JointDCGANDiscriminator(nn.Module):
+  """Halves an image by strided convolutions, and maps the last map and a code to a logit.
+
+  The judge of BiGAN's pairs (Donahue et al. 2017, arXiv:1605.09782).
+
+  Attributes:
+    width: channels of the first map; each map after it has twice as many.
+    hidden: width of the dense layer of the image, of the code, and of both.
+    norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
+    dtype: computed in; logits are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  width: int = 64
+  hidden: int = 512
+  norm: str = "batch"
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, pair: tuple[jax.Array, jax.Array], y: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    """Maps images x [B, H, W, C] and codes z [B, d] to logits [B], float32; ignores labels y."""
+    x, z = pair
+    options: dict[str, Any] = {"spectral": self.norm == "spectral", "kernel_init": INIT}
+    active = lambda x: nn.leaky_relu(
+      Dense(self.hidden, dtype=self.dtype, **options)(x, train=train), 0.2
+    )
+    both = [active(dcgan_features(self, x, train=train)), active(z)]
+    return Logit(**options)(active(jnp.concatenate(both, axis=1)), train=train)
 
 
 def dcgan_features(net: Any, x: jax.Array, *, train: bool) -> jax.Array:

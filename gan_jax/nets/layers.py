@@ -32,8 +32,7 @@ OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
   "sigmoid": nn.sigmoid,
   "linear": lambda x: x,
 }
-
-
+Outputs = dict[str, jax.Array]  # of a discriminator that returns more than logits, by name
 HIDDEN = 64  # units of the layer that a condition vector passes
 
 
@@ -62,9 +61,6 @@ def image_size(shape: Sequence[int], sizes: Collection[int]) -> int:
   Args:
     shape: shape of one example.
     sizes: heights that the network supports.
-
-  Returns:
-    The height.
 
   Raises:
     ValueError: not (H, W, C) with H = W in sizes; the message lists them.
@@ -106,25 +102,6 @@ def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None
   if y.ndim == 1:
     return jax.nn.one_hot(y, num_classes)
   return nn.relu(nn.Dense(HIDDEN, name="condition")(y.astype(jnp.float32)))
-
-
-class Maxout(nn.Module):
-  """Computes the maximum of several linear pieces (Goodfellow et al. 2013, arXiv:1302.4389).
-
-  Attributes:
-    features: number of units.
-    pieces: linear pieces of each unit.
-  """
-
-  features: int
-  pieces: int = 5
-  kernel_init: Callable = nn.initializers.lecun_normal()
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    x = Dense(self.features * self.pieces, kernel_init=self.kernel_init, dtype=self.dtype)(x)
-    return jnp.max(x.reshape(*x.shape[:-1], self.features, self.pieces), axis=-1)
 
 
 def stream_keys(module: nn.Module, stream: str, n: int) -> jax.Array:
@@ -329,3 +306,27 @@ class Logit(nn.Module):
       return logits
     layer = Dense(features.shape[-1], use_bias=False, name="embedding", **options)
     return logits + jnp.sum(layer(labels, train=train) * features, axis=-1)
+
+
+def auxiliary_outputs(
+  x: jax.Array, num_classes: int | None, *, train: bool, **options: Any
+) -> Outputs:
+  """Computes the outputs of an auxiliary discriminator from features [B, F], within its `__call__`.
+
+  The network Q of InfoGAN (Chen et al. 2016, arXiv:1606.03657) reads the features. AC-GAN (Odena et
+  al. 2017, arXiv:1610.09585) has the classes, and gives the discriminator no labels.
+
+  Args:
+    x: features [B, F].
+    num_classes: number of classes; None for no logits of them.
+    train: whether the network trains.
+    **options: options of the layers.
+
+  Returns:
+    "logits" [B], "features" [B, F], and "classes" [B, num_classes], all float32.
+  """
+  x = x.astype(jnp.float32)
+  outputs = {"logits": Logit(**options)(x, train=train), "features": x}
+  if num_classes is not None:
+    outputs["classes"] = Dense(num_classes, name="classes", **options)(x, train=train)
+  return outputs

@@ -1,7 +1,6 @@
-"""Multi-layer perceptrons: plain ones for points in the plane, and those of the 2014 paper."""
+"""Multi-layer perceptrons, for examples of any shape."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -11,19 +10,14 @@ import jax.numpy as jnp
 from gan_jax.nets.layers import (
   ACTIVATIONS,
   OUTPUTS,
-  Dropout,
   Logit,
-  Maxout,
+  Outputs,
   WithLabels,
+  auxiliary_outputs,
   labels_for,
   lookup,
 )
 from gan_jax.nets.linear import Dense
-
-
-def symmetric_uniform(bound: float) -> Callable:
-  """Builds an initialiser that samples U(-bound, bound)."""
-  return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 class MLPGenerator(nn.Module):
@@ -83,6 +77,83 @@ class MLPDiscriminator(nn.Module):
     return Logit()(mlp_features(self, x), labels, train=train)
 
 
+class AuxiliaryMLPDiscriminator(nn.Module):
+  """Maps examples of any shape to logits, features and logits of classes through dense layers.
+
+  Attributes:
+    hidden: widths of the hidden layers.
+    activation: after each of them, one of `ACTIVATIONS`.
+    num_classes: number of classes; None for no logits of them.
+    dtype: computed in; logits are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "relu"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> Outputs:
+    """Maps x [B, ...] to "logits" [B], "features" [B, F] and, where there are classes, "classes"
+    [B, num_classes], all float32; ignores labels."""
+    return auxiliary_outputs(mlp_features(self, x), self.num_classes, train=train)
+
+
+class MLPEncoder(nn.Module):
+  """Maps examples of any shape to codes through dense layers.
+
+  Attributes:
+    features: entries of a code.
+    hidden: widths of the hidden layers.
+    activation: after each of them, one of `ACTIVATIONS`.
+    num_classes: None for no labels.
+    dtype: computed in; codes are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  features: int = 64
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "relu"
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps examples x [B, ...] (and labels y [B]) to codes [B, features], float32."""
+    x = WithLabels()(mlp_features(self, x), labels_for(self.num_classes, y))
+    return Dense(self.features)(x.astype(jnp.float32))
+
+
+class JointMLPDiscriminator(nn.Module):
+  """Maps examples of any shape and their codes to logits through dense layers.
+
+  The judge of BiGAN's pairs (Donahue et al. 2017, arXiv:1605.09782).
+
+  Attributes:
+    hidden: widths of the hidden layers.
+    activation: after each of them, one of `ACTIVATIONS`.
+    dtype: computed in; logits are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "relu"
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, pair: tuple[jax.Array, jax.Array], y: jax.Array | None = None, *, train: bool
+  ) -> jax.Array:
+    """Maps examples x [B, ...] and codes z [B, d] to logits [B], float32; ignores labels y."""
+    x, z = pair
+    x = jnp.concatenate([x.reshape(len(x), -1), z], axis=1)
+    return Logit()(mlp_features(self, x), train=train)
+
+
 def mlp_features(net: Any, x: jax.Array) -> jax.Array:
   """Computes features [B, F] of examples in a network with the fields of `MLPDiscriminator`."""
   activation = lookup(ACTIVATIONS, net.activation, "activation")
@@ -90,88 +161,3 @@ def mlp_features(net: Any, x: jax.Array) -> jax.Array:
   for features in net.hidden:
     x = activation(Dense(features, dtype=net.dtype)(x))
   return x
-
-
-class GoodfellowGenerator(nn.Module):
-  """The MNIST generator of Goodfellow et al. 2014 (arXiv:1406.2661): ReLU layers, sigmoid output.
-
-  Attributes:
-    shape: of one example.
-    hidden: widths of the hidden layers.
-    bound: weights start uniform in (-bound, bound).
-    output_bias: the last bias at the start, one number or one for each pixel, best the logit of
-      the mean pixels.
-    output: after the last layer, one of `OUTPUTS`.
-    num_classes: None for no labels.
-    dtype: computed in; examples are float32.
-    axis_name: unused, as nothing here looks across the batch.
-  """
-
-  shape: tuple[int, ...]
-  hidden: tuple[int, ...] = (1200, 1200)
-  bound: float = 0.05
-  output_bias: Any = 0.0
-  output: str = "sigmoid"
-  num_classes: int | None = None
-  dtype: Any = jnp.float32
-  axis_name: str | None = None
-
-  @nn.compact
-  def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
-    """Maps z [B, d] (and labels y [B]) to examples [B, *shape], float32."""
-    output = lookup(OUTPUTS, self.output, "output")
-    options = {"kernel_init": symmetric_uniform(self.bound), "dtype": self.dtype}
-    x = WithLabels()(z, labels_for(self.num_classes, y))
-    for features in self.hidden:
-      x = nn.relu(Dense(features, **options)(x))
-    x = Dense(math.prod(self.shape), bias_init=self._start_bias, **options)(x)
-    return output(x.astype(jnp.float32)).reshape(-1, *self.shape)
-
-  def _start_bias(
-    self, key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
-  ) -> jax.Array:
-    bias = jnp.asarray(self.output_bias, dtype).ravel()
-    if bias.size not in (1, math.prod(shape)):
-      raise ValueError(
-        f"output_bias has {bias.size} numbers; expected one, or one for each of the "
-        f"{math.prod(shape)} pixels of shape {tuple(self.shape)}."
-      )
-    return jnp.broadcast_to(bias, shape)
-
-
-class GoodfellowDiscriminator(nn.Module):
-  """The MNIST discriminator of Goodfellow et al. 2014 (arXiv:1406.2661): maxout with dropout.
-
-  Where dropout keeps a number it divides it by the probability of keeping it: by 0.8 at the input,
-  by 0.5 after that, so evaluation needs no other scale.
-
-  Attributes:
-    hidden: maxout units of the hidden layers.
-    pieces: linear pieces of each unit.
-    bound: weights start uniform in (-bound, bound).
-    input_dropout, dropout: probability of dropping an input, and a hidden unit.
-    num_classes: None for no labels.
-    dtype: computed in; logits are float32.
-    axis_name: unused, as nothing here looks across the batch.
-  """
-
-  hidden: tuple[int, ...] = (240, 240)
-  pieces: int = 5
-  bound: float = 0.005
-  input_dropout: float = 0.2
-  dropout: float = 0.5
-  num_classes: int | None = None
-  dtype: Any = jnp.float32
-  axis_name: str | None = None
-
-  @nn.compact
-  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
-    """Maps examples x [B, ...] (and labels y [B]) to logits [B], float32."""
-    labels = labels_for(self.num_classes, y)
-    init = symmetric_uniform(self.bound)
-    x = x.reshape(x.shape[0], -1)
-    x = Dropout(self.input_dropout)(x, train=train)
-    for units in self.hidden:
-      x = Maxout(units, self.pieces, kernel_init=init, dtype=self.dtype)(x)
-      x = Dropout(self.dropout)(x, train=train)
-    return Logit(kernel_init=init)(x, labels, train=train)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gan_jax.game.kinds.monitors import MONITOR
+from gan_jax.game.kinds.sides.monitors import MONITOR
 from gan_jax.plots import theme
 from gan_jax.plots.theme import GREY, Style
 

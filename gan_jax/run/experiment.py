@@ -83,9 +83,6 @@ def build(config: ConfigDict) -> Experiment:
   Args:
     config: from `default_config()` and changes to it.
 
-  Returns:
-    The experiment.
-
   Raises:
     ValueError: for an unknown name, a value out of range, or data that do not fit.
     FileNotFoundError: for data that are not there.
@@ -110,9 +107,6 @@ def assemble(
     config: complete.
     game: that the config is of, where there is one already.
     splits: its data by domain, where they have been loaded already.
-
-  Returns:
-    The experiment.
 
   Raises:
     As `build`.

@@ -25,7 +25,7 @@ from gan_jax.checks import is_integer, shown, takes
 from gan_jax.data import AnyBatches
 from gan_jax.data.labels import label_type
 from gan_jax.game.core import Game, Metrics, PyTree, State, minibatches
-from gan_jax.game.kinds.monitors import MONITOR
+from gan_jax.game.kinds.sides.monitors import MONITOR
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.random import make_key
 from gan_jax.game.validation import check_game

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax.game.core import Game, Turn
-from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.views import Views

@@ -11,9 +11,9 @@ import pytest
 from flax import linen as nn
 
 from gan_jax import data, losses
-from gan_jax.game import random, rules, views
+from gan_jax.game import rules, validation, views
 from gan_jax.game.core import Turn
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal, truncated, uniform
 from gan_jax.game.optimizers import clip_weights, lookahead
@@ -324,4 +324,4 @@ def test_what_is_right_passes():
   states = jax.eval_shape(jax.vmap(lambda key: init(game, key, batch(1, 8, 2))), keys)
   assert states.round.shape == (2,)
   jax.eval_shape(jax.vmap(lambda state: play_round(game, state, batch(1, 8, 2))), states)
-  random.check_key(jax.random.key(0, impl="rbg"))
+  validation.check_key(jax.random.key(0, impl="rbg"))

@@ -15,7 +15,7 @@ from gan_jax.game.schedules import decay
 from gan_jax.losses import regularizers
 from gan_jax.losses.adversarial import non_saturating
 from gan_jax.nets import MLPDiscriminator
-from gan_jax.nets.pacgan import PacGANGenerator
+from gan_jax.nets.maxout import PacGANGenerator
 
 ROUNDS = 100  # between two looks
 VARIANCE = 0.5 + RING8.std**2  # of each coordinate of the ring, whose mean is 0

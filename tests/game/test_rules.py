@@ -17,7 +17,7 @@ from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Turn, minibatches
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.optimizers import lookahead
 from gan_jax.game.play import init, play_round
 from gan_jax.game.views import gaussian_noise

@@ -14,7 +14,7 @@ from gan_jax import losses
 from gan_jax.game import rules, views
 from gan_jax.game.core import Clock, StepContext
 from gan_jax.game.kinds.auxiliary import ac_gan
-from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.memory import join_mean

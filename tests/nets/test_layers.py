@@ -13,6 +13,7 @@ from gan_jax.game.core import Clock, StepContext
 from gan_jax.game.forward import train_network
 from gan_jax.game.random import EXAMPLES, Microbatch
 from gan_jax.nets import layers, linear
+from gan_jax.nets.maxout import Maxout
 
 random = np.random.default_rng()
 
@@ -135,7 +136,7 @@ def test_spectral_layer_has_norm_one():
 
 
 def test_maxout_by_hand():
-  net = layers.Maxout(2, pieces=2)
+  net = Maxout(2, pieces=2)
   kernel = jnp.array([[1.0, -1.0, 2.0, 3.0]])
   params = {"Dense_0": {"kernel": kernel, "bias": jnp.array([0.0, 0.0, 0.0, 1.0])}}
   near(net.apply({"params": params}, jnp.array([[1.0], [-2.0]])), [[1, 4], [2, -4]])

@@ -10,7 +10,7 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.game.core import minibatches
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, play_round

@@ -42,9 +42,6 @@ def ac_gan(
     generator_regularizers: further terms of the generator's loss.
     **options: other options of `two_player`, but for `conditional`; no views that pack.
 
-  Returns:
-    The game.
-
   Raises:
     ValueError: for arguments of another kind.
   """
@@ -60,6 +57,7 @@ def ac_gan(
       "classes_fake": (weights["generator"], fake),
       **(generator_regularizers or {}),
     },
+    # Labels are given to both networks, and auxiliary discriminators leave them alone.
     conditional=True,
     **options,
   )
@@ -70,9 +68,6 @@ def cross_entropy(which: str) -> Term:
 
   Args:
     which: examples whose class is told, "real" or "fake".
-
-  Returns:
-    The term.
   """
 
   def value(match: Match) -> jax.Array:
@@ -82,6 +77,7 @@ def cross_entropy(which: str) -> Term:
         f"the discriminator returns no {CLASSES!r}, logits of the classes: expected one such as "
         "auxiliary_dcgan_discriminator"
       )
+    # Fakes have the classes that they were asked for, which may be of a prior of their own.
     labels = match.labels if which == "real" else match.fake_labels
     return optax.softmax_cross_entropy_with_integer_labels(outputs[CLASSES], labels)
 

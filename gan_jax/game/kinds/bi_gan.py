@@ -26,16 +26,16 @@ from gan_jax.game.core import (
   Decay,
   Game,
   Params,
-  Player,
   PyTree,
   Sampler,
   StepContext,
   Turn,
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
-from gan_jax.game.kinds.checks import check_named, check_unconditional
-from gan_jax.game.kinds.monitors import discriminator_metrics, headline
-from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds.checks import check_unconditional
+from gan_jax.game.kinds.sides.monitors import headline
+from gan_jax.game.kinds.sides.players import Terms, players
+from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.validation import check_game
@@ -43,11 +43,8 @@ from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (
   Match,
   Term,
-  TermLike,
-  Weight,
   adversarial_term,
   logits_for,
-  minimise,
   per_example,
   stateless,
 )
@@ -65,7 +62,7 @@ def bi_gan(
   latent: Latent,
   truncate: Truncate | None = None,
   stochastic: bool = False,
-  regularizers: Mapping[str, tuple[Weight, TermLike]] | None = None,
+  regularizers: Terms | None = None,
   turns: tuple[Turn, ...] = alternating(),
   averages: Mapping[str, Decay] | None = None,
   remat: bool = False,
@@ -98,27 +95,18 @@ def bi_gan(
   check_loss(loss)
   # The encoder is to have real pairs taken for fake ones: the loss must know that side.
   _check_symmetric(loss)
-  check_named("optimizers", optimizers, OWNS)
   modules = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
   nets = _Nets(modules, latent, stochastic, remat)
-  forward = functools.partial(_forward, nets)
-  observe = lambda match, memory: (discriminator_metrics(loss, match), memory)
-  objectives = {
-    "discriminator": minimise(
-      forward,
-      {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **(regularizers or {})},
-      player="discriminator",
-      observe=observe,
-    ),
-    "generator": minimise(
-      forward,
-      {
-        "adversarial": (1.0, adversarial_term(loss, "generator")),
-        # G and E minimise together, as in the papers, so one player owns both.
-        "encoder": (1.0, encoder_term(loss)),
-      },
-      player="generator",
-    ),
+  terms: dict[str, Terms] = {
+    "discriminator": {
+      "adversarial": (1.0, adversarial_term(loss, "discriminator")),
+      **(regularizers or {}),
+    },
+    # G and E minimise together, as in the papers, so one player owns both.
+    "generator": {
+      "adversarial": (1.0, adversarial_term(loss, "generator")),
+      "encoder": (1.0, encoder_term(loss)),
+    },
   }
   draw = lambda key, n: latent(example_keys(key, n))
   game = Game(
@@ -128,7 +116,7 @@ def bi_gan(
       # No term compares x and G(E(x)): that they agree is what the optimum promises.
       "reconstruct": Sampler(functools.partial(_reconstruct, nets), source="x", paired=True),
     },
-    players={name: Player(owns, objectives[name], optimizers[name]) for name, owns in OWNS.items()},
+    players=players(functools.partial(_forward, nets), loss, terms, OWNS, optimizers),
     turns=turns,
     averages=averages or {},
     headline={**headline(loss), "E": "generator/encoder"},
@@ -143,6 +131,7 @@ def encoder_term(loss: AdversarialLoss) -> Term:
   """Builds the encoder's side of a loss: real examples are to be taken for fakes."""
 
   def value(match: Match) -> jax.Array:
+    # With signs and places exchanged, a real pair is to the loss what a fake is.
     a, b = logits_for(loss, match)
     return per_example(loss.generator(-b, -a))
 
@@ -153,6 +142,7 @@ def _check_symmetric(loss: AdversarialLoss) -> None:
   """Refuses a loss to which real examples and fakes are not the same with signs exchanged."""
   # A game may be built while another is traced, as in a population.
   with jax.ensure_compile_time_eval():
+    # Tried at a few logits: a loss is a function, and cannot be asked.
     a, b = jnp.array([0.3, -1.2, 2.5]), jnp.array([0.7, 2.0, -0.4])
     side = loss.discriminator
     if isinstance(side, Term) or not jnp.allclose(side(a, b), side(-b, -a), atol=1e-5):
@@ -193,6 +183,7 @@ def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   for name, given in (("generator", z), ("encoder", x)):
     net = nets.nets[name]
     outputs[name], initial[name] = net.init_with_output(keys[name], given, None, train=False)
+  # A pair is of data and a code, or of a fake and a latent: the judge takes both alike.
   for name, output, expected in (
     ("generator", outputs["generator"], x),
     ("encoder", nets.code(outputs["encoder"]), z),
@@ -213,6 +204,7 @@ def _forward(
   """Encodes examples, generates fakes and judges both with their codes: one move's forward."""
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   x = batch["x"]
+  # By use: with one key for both an example's code would be drawn with its latent's noise.
   keys = lambda use: context.example_keys(named_key(context.key, use), len(x))
   z = of.latent(keys("latents"))
 

@@ -40,6 +40,7 @@ def check_not_exchanged(
   generator: nn.Module, discriminator: nn.Module, z: jax.Array, x: jax.Array, y: Any
 ) -> None:
   """Checks that the generator does not make logits while the discriminator makes examples."""
+  # Traced, not computed: it is asked after an error, whose cause it may name.
   output = lambda net, x: net.init_with_output(jax.random.key(0), x, y, train=False)[0]
   try:
     fake = jax.eval_shape(lambda: output(discriminator, z))
@@ -104,6 +105,7 @@ def check_terms(kind: str, terms: Any) -> None:
     raise ValueError(f"{kind} have a term {min(taken)!r}, a name that is taken: choose another")
   for name, pair in (terms or {}).items():
     weight = pair[0] if isinstance(pair, tuple | list) and pair else None
+    # A weight below 0 would make a reward of a penalty, without an error.
     if is_weight(weight) and not is_weight(weight, least=0):
       raise ValueError(
         f"the weight of {name!r} among {kind} is {shown(weight)}: expected a number >= 0; a term "
@@ -149,6 +151,7 @@ def check_named(kind: str, given: Any, names: Iterable[str]) -> None:
 
 def check_unconditional(labels: Any) -> None:
   """Refuses labels for a game whose networks take none."""
+  # Labels that are ignored would be samples of other classes than were asked for.
   if labels is not None:
     raise ValueError("this game is not conditional, and its networks take no labels")
 
@@ -168,6 +171,7 @@ def check_batch(batch: Batch, conditional: bool) -> None:
   if not conditional:
     return
   y = batch["y"]
+  # One-hot classes are integers of two axes, and would pass for vectors.
   if y.ndim != (1 if jnp.issubdtype(y.dtype, jnp.integer) else 2):
     raise ValueError(
       f"batch['y'] is {shown(y)}: expected classes as integers, one an example, or vectors of"
@@ -191,6 +195,7 @@ def _pack(views: Views) -> int:
 
 def check_fakes(fake: Any, real: jax.Array) -> None:
   """Checks that fakes have the shape of the data."""
+  # Penalties between real examples and fakes would broadcast other shapes without a word.
   if jnp.shape(fake) != real.shape:
     raise ValueError(
       f"the generator makes examples {jnp.shape(fake)[1:]}, the data has {real.shape[1:]}; "

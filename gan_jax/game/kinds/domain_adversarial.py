@@ -13,7 +13,7 @@ its own networks alone, a term of the negative domain loss is the paper's gradie
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +26,7 @@ from gan_jax.game.core import (
   Carried,
   Game,
   Metrics,
+  Objective,
   Params,
   Player,
   PyTree,
@@ -79,28 +80,12 @@ def domain_adversarial(
   """
   check_named("optimizers", optimizers, OWNS)
   nets = _Nets(feature_extractor, label_predictor, domain_classifier, remat)
-  forward = functools.partial(_forward, nets)
-  # -log D(source) - log(1 - D(target)): telling domains apart is telling real from fake.
-  domains = adversarial_term(minimax, "discriminator")
-  # The same loss with the other sign: ascent for whom the domain classifier descends.
-  confusion = stateless(lambda match: -domains.value(match, ())[0])
-  classifier = minimise(
-    forward,
-    {"classification": (1.0, stateless(_cross_entropy)), "confusion": (adaptation, confusion)},
-    player="classifier",
-    observe=_observe_classes,
-  )
-  domain = minimise(
-    forward, {"domain": (1.0, domains)}, player="domain_classifier", observe=_observe_domains
-  )
+  objectives = _objectives(functools.partial(_forward, nets), adaptation)
   game = Game(
     init=functools.partial(_init, nets),
     # Nothing is generated: `predict` is what the game is for.
     samplers={},
-    players={
-      name: Player(OWNS[name], objective, optimizers[name])
-      for name, objective in (("classifier", classifier), ("domain_classifier", domain))
-    },
+    players={name: Player(owns, objectives[name], optimizers[name]) for name, owns in OWNS.items()},
     turns=turns,
     headline={
       "C": "classifier/classification",
@@ -111,6 +96,25 @@ def domain_adversarial(
   )
   check_game(game)
   return game
+
+
+def _objectives(forward: Callable[..., Any], adaptation: Weight) -> dict[str, Objective]:
+  """Builds the objectives of both players, who want opposite things of the domains."""
+  # -log D(source) - log(1 - D(target)): telling domains apart is telling real from fake.
+  domains = adversarial_term(minimax, "discriminator")
+  # The same loss with the other sign: ascent for whom the domain classifier descends.
+  confusion = stateless(lambda match: -domains.value(match, ())[0])
+  return {
+    "classifier": minimise(
+      forward,
+      {"classification": (1.0, stateless(_cross_entropy)), "confusion": (adaptation, confusion)},
+      player="classifier",
+      observe=_observe_classes,
+    ),
+    "domain_classifier": minimise(
+      forward, {"domain": (1.0, domains)}, player="domain_classifier", observe=_observe_domains
+    ),
+  }
 
 
 class _Nets(NamedTuple):
@@ -146,6 +150,7 @@ def _forward(
   stats = dict(carried)
 
   def apply(name: str, use: int, x: jax.Array, *, keep: bool = True) -> jax.Array:
+    # By use, not by name: two of the networks are applied twice, each time with its dropout.
     key, net = jax.random.fold_in(context.key, use), getattr(nets, name)
     out, new = train_network(
       net, name, params[name], stats[name], x, None, key, context, nets.remat
@@ -159,6 +164,7 @@ def _forward(
   match = Match.of(
     context,
     params,
+    # A domain in the place of each kind: terms of a discriminator are then terms of domains.
     real=source,
     fake=target,
     real_logits=apply("domain_classifier", 2, source),
@@ -171,6 +177,7 @@ def _forward(
     labels=batch["y"],
     real_outputs={"classes": apply("label_predictor", 4, source)},
   )
+  # Of networks alone: `carried` has the memory of terms too, which is not the forward's.
   return match, {name: stats[name] for owned in OWNS.values() for name in owned}
 
 

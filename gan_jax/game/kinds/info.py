@@ -130,6 +130,7 @@ def info_gan(
   terms |= {"continuous": continuous(codes)} if codes.continuous else {}
   weighted = {name: (weights[name], term) for name, term in terms.items()}
   weight, augmented = weights["self_augmented"], {}
+  # A schedule may start at 0 and rise, so that only the number 0 leaves these forwards out.
   if not isinstance(weight, int | float) or weight:
     augmented["self_augmented"] = (weight, self_augmented(codes, transform or affine()))
   game = two_player(
@@ -143,6 +144,7 @@ def info_gan(
     generator_regularizers={**weighted, **augmented, **(generator_regularizers or {})},
     **options,
   )
+  # Whether codes can be read is what the game is played for: it is shown beside the losses.
   return game._replace(headline={**game.headline, **{n: f"generator/{n}" for n in terms}})
 
 
@@ -181,9 +183,6 @@ def self_augmented(codes: Codes, transform: Transform) -> Term:
   Args:
     codes: codes of the game.
     transform: T: (keys [B], x [B, ...]) -> [B, ...].
-
-  Returns:
-    The term.
   """
 
   def value(match: Match) -> jax.Array:
@@ -194,6 +193,7 @@ def self_augmented(codes: Codes, transform: Transform) -> Term:
     total = jnp.zeros(match.size)
     for code, moved_code in zip(logits, moved, strict=True):
       probabilities = jax.nn.softmax(code)
+      # Of the global batch: the mean of the devices' entropies would be another number.
       entropy = jnp.sum(jax.scipy.special.entr(match.mean(probabilities)))
       total += optax.softmax_cross_entropy(moved_code, probabilities) - BALANCE * entropy
     return total
@@ -204,6 +204,7 @@ def self_augmented(codes: Codes, transform: Transform) -> Term:
 def _codes_and_estimates(codes: Codes, match: Match) -> tuple[Any, Any]:
   """Returns the codes of the latents, and those that Q reads in the fakes, both split."""
   read = match.fake_outputs[Q]
+  # Codes are the last entries: of a wider Q the others would be left out without a word.
   if read.shape != (match.size, codes.size):
     raise ValueError(
       f"Q returns {shown(read)}: expected [{match.size}, {codes.size}], an entry for "

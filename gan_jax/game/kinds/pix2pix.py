@@ -13,7 +13,7 @@ is to be near the partner, too. The generator's noise is its dropout, which samp
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,6 @@ from gan_jax.game.core import (
   Decay,
   Game,
   Params,
-  Player,
   PyTree,
   Sampler,
   StepContext,
@@ -34,21 +33,15 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
 from gan_jax.game.kinds.checks import check_named, check_unconditional
-from gan_jax.game.kinds.monitors import discriminator_metrics, headline
-from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds.sides.monitors import headline
+from gan_jax.game.kinds.sides.players import Terms, players
+from gan_jax.game.kinds.sides.turns import alternating
+from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
-from gan_jax.losses.objectives import (
-  Match,
-  TermLike,
-  Weight,
-  adversarial_term,
-  minimise,
-  per_example,
-  stateless,
-)
+from gan_jax.losses.objectives import Match, adversarial_term, per_example, stateless
 
-PLAYERS = ("discriminator", "generator")  # each owns the network of its name
+OWNS = {"discriminator": ("discriminator",), "generator": ("generator",)}
 WEIGHTS = {"adversarial": 1.0, "l1": 100.0, "discriminator": 0.5}
 
 
@@ -59,7 +52,7 @@ def pix2pix(
   loss: AdversarialLoss,
   optimizers: Mapping[str, optax.GradientTransformation],
   weights: Mapping[str, Weight] = WEIGHTS,
-  regularizers: Mapping[str, tuple[Weight, TermLike]] | None = None,
+  regularizers: Terms | None = None,
   turns: tuple[Turn, ...] = alternating(),
   averages: Mapping[str, Decay] | None = None,
   remat: bool = False,
@@ -87,10 +80,9 @@ def pix2pix(
     ValueError: for arguments of another kind.
   """
   check_loss(loss)
-  check_named("optimizers", optimizers, PLAYERS)
   check_named("weights", weights, WEIGHTS)
-  nets = _Nets({"generator": generator, "discriminator": discriminator}, remat)
-  terms: dict[str, dict[str, tuple[Weight, TermLike]]] = {
+  nets = {"generator": generator, "discriminator": discriminator}
+  terms: dict[str, Terms] = {
     "discriminator": {
       "adversarial": (weights["discriminator"], adversarial_term(loss, "discriminator")),
       **(regularizers or {}),
@@ -100,19 +92,11 @@ def pix2pix(
       "l1": (weights["l1"], stateless(_difference)),
     },
   }
-  observe = lambda match, memory: (discriminator_metrics(loss, match), memory)
-  forward = functools.partial(_forward, nets)
-  objectives = {
-    "discriminator": minimise(
-      forward, terms["discriminator"], player="discriminator", observe=observe
-    ),
-    "generator": minimise(forward, terms["generator"], player="generator"),
-  }
   translate = functools.partial(_translate, generator)
   game = Game(
     init=functools.partial(_init, nets),
     samplers={"a_to_b": Sampler(translate, source="a", target="b", paired=True)},
-    players={name: Player((name,), objectives[name], optimizers[name]) for name in PLAYERS},
+    players=players(functools.partial(_forward, nets, remat), loss, terms, OWNS, optimizers),
     turns=turns,
     averages=averages or {},
     headline={**headline(loss), "L1": "generator/l1"},
@@ -122,25 +106,18 @@ def pix2pix(
   return game
 
 
-class _Nets(NamedTuple):
-  """The networks by name, and how they are called; see `pix2pix`."""
-
-  nets: Mapping[str, nn.Module]
-  remat: bool
-
-
-def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   """Initialises parameters and statistics for the shapes of a minibatch."""
   if missing := {"a", "b"} - set(batch):
     raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too, a side of pairs")
   a, b = (jnp.zeros(batch[k].shape) for k in "ab")
   generator_key, discriminator_key = jax.random.split(key)
-  fake, generator = nets.nets["generator"].init_with_output(generator_key, a, None, train=False)
+  fake, generator = nets["generator"].init_with_output(generator_key, a, None, train=False)
   if jnp.shape(fake) != b.shape:
     raise ValueError(f"the generator makes images {jnp.shape(fake)[1:]}: expected {b.shape[1:]}")
   # A fake has the shape of its partner, so that the networks start the same whatever it is.
   pair = _pair(a, b)
-  discriminator = nets.nets["discriminator"].init(discriminator_key, pair, None, train=False)
+  discriminator = nets["discriminator"].init(discriminator_key, pair, None, train=False)
   return split_variables({"generator": generator, "discriminator": discriminator})
 
 
@@ -149,10 +126,15 @@ def _pair(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _forward(
-  of: _Nets, params: Params, carried: Carried, batch: Batch, context: StepContext
+  nets: Mapping[str, nn.Module],
+  remat: bool,
+  params: Params,
+  carried: Carried,
+  batch: Batch,
+  context: StepContext,
 ) -> tuple[Match, Carried]:
   """Translates images, and judges pairs of them: one move's forward."""
-  apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
+  apply, stats = trained_networks(nets, params, carried, context, remat)
   a = batch["a"]
   # Conditional: the discriminator sees what was to be translated beside both.
   real, fake = _pair(a, batch["b"]), _pair(a, apply("generator", a))
@@ -161,8 +143,10 @@ def _forward(
     params,
     real=real,
     fake=fake,
+    # One after the other, as published: batch norm has statistics of each kind.
     real_logits=apply("discriminator", real),
     fake_logits=apply("discriminator", fake),
+    # There are no views, which the kind would matter to.
     discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
     # What a translator is given stands where noise does in other games.
     generator=lambda a: _pair(a, apply("generator", a, keep=False)),
@@ -188,6 +172,7 @@ def _translate(
   def one(x: jax.Array) -> jax.Array:
     # A key of the image itself: its translation is the same in whatever batch, and once again.
     bits = jax.lax.bitcast_convert_type(x, jnp.uint32).ravel()
+    # Odd factors have inverses modulo 2^32: any one entry that changes changes the word.
     word = jnp.sum(bits * (2 * jnp.arange(bits.size, dtype=jnp.uint32) + 1))
     key = jax.random.fold_in(jax.random.key(0), word)
     return sample_network(net, "generator", params, carried, x[None], key=key)[0]

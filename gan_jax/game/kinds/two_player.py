@@ -13,11 +13,10 @@ A game is built once, outside any jit, from values: networks are linen modules, 
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
@@ -27,6 +26,7 @@ from gan_jax.game.core import (
   Carried,
   Decay,
   Game,
+  Objective,
   Params,
   Player,
   PyTree,
@@ -35,25 +35,17 @@ from gan_jax.game.core import (
   Turn,
 )
 from gan_jax.game.forward import sample_network
-from gan_jax.game.kinds import checks, monitors
-from gan_jax.game.kinds.networks import FEATURES, Forward, Networks, Outputs, initialise
-from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds import checks
+from gan_jax.game.kinds.sides import monitors
+from gan_jax.game.kinds.sides.networks import FEATURES, Forward, Networks, checked, initialise
+from gan_jax.game.kinds.sides.players import Terms
+from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.latents import Latent, Styled, Truncate, truncate_styles
 from gan_jax.game.random import example_keys, named_key
-from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.game.views import Views, memory_of, updated
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
-from gan_jax.losses.objectives import (
-  Match,
-  Observe,
-  TermLike,
-  adversarial_term,
-  minimise,
-  per_example,
-)
-
-Terms = Mapping[str, tuple[Weight, TermLike]]
+from gan_jax.losses.objectives import Match, adversarial_term, minimise
 
 
 def two_player(
@@ -105,60 +97,37 @@ def two_player(
     remat: whether activations are recomputed for gradients, which takes time, instead of kept,
       which takes memory.
 
-  Returns:
-    The game.
-
   Raises:
     ValueError: for arguments of another kind, and combinations that have no meaning.
   """
-  checks.check_network("generator", generator, "z", conditional)
-  checks.check_network("discriminator", discriminator, "x", conditional)
+  nets = Networks(
+    generator, discriminator, latent, conditional, views, joint, encoders or {}, remat, fake_labels
+  )
+  nets = checked(nets)
   check_loss(loss)
   checks.check_optimizers(optimizers)
-  checks.check_latent(latent)
   checks.check_terms("regularizers", regularizers)
   checks.check_terms("generator_regularizers", generator_regularizers)
   checks.check_averages(averages)
-  checks.check_views(views, conditional, encoders)
-  if fake_labels is not None:
-    checks.check_fake_labels(fake_labels, conditional)
-  nets = Networks(
-    *(generator, discriminator, latent, conditional, tuple(views), joint, encoders or {}, remat),
-    fake_labels,
-  )
   # One function object for both players: moves at once share its evaluation (see `core.losses_of`).
   forward = functools.partial(_forward, nets)
-
   if takes(type(generator).__call__, generator, "z", "y", train=False, psi=None):
     truncate = truncate_styles
-
-  def player(name: str, extra: Terms | None, observe: Observe, observed: PyTree = ()) -> Player:
-    terms = {"adversarial": (1.0, adversarial_term(loss, name)), **(extra or {})}
-    objective = minimise(forward, terms, player=name, observe=observe, observed=observed)
-    # Labels are real data; so are batch statistics that real and fake examples share.
-    uses_data = objective.uses_real or conditional or joint
-    if name == "generator":
-      return Player((name, *nets.encoders), objective, optimizers[name], uses_data)
-    # Views belong to the discriminator: what they remember moves when it moves.
-    memory, join = memory_of(nets.views)
-    objective = objective._replace(
-      memory={**objective.memory, **memory}, join={**objective.join, **join}
-    )
-    return Player((name,), objective, optimizers[name], uses_data)
-
-  observe = functools.partial(monitors.observe_discriminator, loss)
+  objectives = {
+    "discriminator": _discriminator_objective(forward, loss, regularizers or {}, nets.views),
+    "generator": _generator_objective(forward, loss, generator_regularizers or {}),
+  }
+  owns = {"discriminator": ("discriminator",), "generator": ("generator", *nets.encoders)}
+  # Labels are real data; so are batch statistics that real and fake examples share.
+  uses_data = lambda objective: objective.uses_real or conditional or joint
+  # By place: the first m of n samples are the m samples of the same key.
+  draw = lambda key, n: latent(example_keys(key, n))
   game = Game(
     init=functools.partial(initialise, nets),
-    samplers={
-      "generator": Sampler(
-        functools.partial(_generate, nets), lambda key, n: latent(example_keys(key, n)), truncate
-      )
-    },
+    samplers={"generator": Sampler(functools.partial(_generate, nets), draw, truncate)},
     players={
-      "discriminator": player("discriminator", regularizers, observe, monitors.UNMEASURED),
-      "generator": player(
-        "generator", generator_regularizers, functools.partial(monitors.observe_generator, loss)
-      ),
+      name: Player(owns[name], objective, optimizers[name], uses_data(objective))
+      for name, objective in objectives.items()
     },
     turns=turns,
     averages=averages or {},
@@ -169,6 +138,35 @@ def two_player(
   )
   check_game(game)
   return game
+
+
+def _discriminator_objective(
+  forward: Callable[..., Any], loss: AdversarialLoss, regularizers: Terms, views: Views
+) -> Objective:
+  """Builds the objective of the discriminator, whose memory is that of its views too."""
+  objective = minimise(
+    forward,
+    {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **regularizers},
+    player="discriminator",
+    observe=functools.partial(monitors.observe_discriminator, loss),
+    # Monitors that compare examples are computed every few rounds; between, these are repeated.
+    observed=monitors.UNMEASURED,
+  )
+  # Views belong to the discriminator: what they remember moves when it moves.
+  memory, join = memory_of(views)
+  return objective._replace(memory={**objective.memory, **memory}, join={**objective.join, **join})
+
+
+def _generator_objective(
+  forward: Callable[..., Any], loss: AdversarialLoss, regularizers: Terms
+) -> Objective:
+  """Builds the objective of the generator."""
+  return minimise(
+    forward,
+    {"adversarial": (1.0, adversarial_term(loss, "generator")), **regularizers},
+    player="generator",
+    observe=functools.partial(monitors.observe_generator, loss),
+  )
 
 
 def _generate(
@@ -191,43 +189,26 @@ def _forward(
   nets: Networks, params: Params, carried: Carried, batch: Batch, context: StepContext
 ) -> tuple[Match, Carried]:
   """Generates fakes and computes the logits of real and fake examples: one move's forward."""
+  # While tracing, where shapes are known: a compiled step checks nothing.
   checks.check_microbatches(nets.views, context.microbatch)
   checks.check_batch(batch, nets.conditional)
   # One key for each use: packing, noise or another order would else change unrelated draws.
-  latent_key, generator_key, real_key, fake_key = jax.random.split(context.key, 4)
-  y = batch["y"] if nets.conditional else None
-  labels = {"real": y, "fake": y}
-  if nets.fake_labels is not None:
-    keys = context.example_keys(named_key(context.key, "labels"), batch["x"].shape[0])
-    labels["fake"] = nets.fake_labels(keys)
-  forward = Forward(nets, params, carried, labels, context)
+  latent_key, *keys = jax.random.split(context.key, 4)
+  named_keys = dict(zip(("generator", "real", "fake"), keys, strict=True))
+  labels = _labels(nets, batch, context)
+  forward = Forward(nets, params, carried, labels, named_keys, context)
   real = forward.pack(batch["x"], "real")
   z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
   # Fakes have gradients to the generator; who does not own it has none to take.
-  fake, g_stats = forward.generate(z, generator_key)
+  fake, g_stats = forward.generate(z)
   checks.check_fakes(fake, real)
   viewed = forward.view(real, "real"), forward.view(fake, "fake")
-  (real_outputs, fake_outputs), d_stats = forward.discriminate_both(viewed, (real_key, fake_key))
+  (real_outputs, fake_outputs), d_stats = forward.discriminate_both(viewed)
   new_carried = {"generator": g_stats, "discriminator": d_stats}
-
-  def encode(name: str, features: jax.Array, kind: str) -> tuple[jax.Array, PyTree]:
-    # Encoders read what the discriminator saw, and have dropout of their own.
-    key = named_key(generator_key, name)
-    code, new_stats = forward.apply(name, carried[name], features, labels[kind], key)
-    return code.astype(jnp.float32), new_stats
-
   for name in nets.encoders:
+    # Encoders read what the discriminator saw.
     features = fake_outputs.get(FEATURES, viewed[1])
-    fake_outputs[name], new_carried[name] = encode(name, features, "fake")
-
-  def outputs_of(viewed: jax.Array, kind: str) -> Outputs:
-    # With the key of the real pass: the dropout mask at real examples is that of their logits.
-    return forward.discriminate(viewed, labels[kind], carried["discriminator"], real_key)[0]
-
-  def encode_real(name: str, x: jax.Array) -> jax.Array:
-    viewed = forward.view(x, "real")
-    return encode(name, outputs_of(viewed, "real").get(FEATURES, viewed), "real")[0]
-
+    fake_outputs[name], new_carried[name] = forward.encode(name, features, "fake")
   match = Match.of(
     context,
     params,
@@ -235,16 +216,25 @@ def _forward(
     fake=fake,
     real_logits=real_outputs.pop("logits"),
     fake_logits=fake_outputs.pop("logits"),
-    discriminator=lambda x, kind="real": per_example(
-      outputs_of(forward.view(x, kind), kind)["logits"]
-    ),
-    generator=lambda z: forward.generate(z, generator_key)[0],
+    discriminator=forward.logits_at,
+    generator=lambda z: forward.generate(z)[0],
     latents=z,
-    labels=y,
+    labels=labels["real"],
     fake_labels=labels["fake"],
     real_outputs=real_outputs,
     fake_outputs=fake_outputs,
-    encoders={name: functools.partial(encode_real, name) for name in nets.encoders},
-    stages=forward.stages(generator_key),
+    encoders={name: functools.partial(forward.code_at, name) for name in nets.encoders},
+    stages=forward.stages(named_keys["generator"]),
   )
+  # Of every forward, but kept of the discriminator's moves alone: it owns this memory.
   return match, {**new_carried, **updated(nets.views, carried, match)}
+
+
+def _labels(nets: Networks, batch: Batch, context: StepContext) -> dict[str, jax.Array | None]:
+  """Returns the labels of real examples and of fakes: the same, or draws of their own prior."""
+  y = batch["y"] if nets.conditional else None
+  if nets.fake_labels is None:
+    return {"real": y, "fake": y}
+  # By name, not by another split: a prior of labels leaves latents and dropout as they are.
+  keys = context.example_keys(named_key(context.key, "labels"), batch["x"].shape[0])
+  return {"real": y, "fake": nets.fake_labels(keys)}

@@ -27,7 +27,6 @@ from gan_jax.game.core import (
   Decay,
   Game,
   Params,
-  Player,
   PyTree,
   Sampler,
   StepContext,
@@ -35,24 +34,17 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
 from gan_jax.game.kinds.checks import check_named, check_unconditional
-from gan_jax.game.kinds.monitors import discriminator_metrics, headline
-from gan_jax.game.kinds.turns import alternating
+from gan_jax.game.kinds.sides.monitors import headline
+from gan_jax.game.kinds.sides.players import Terms, players
+from gan_jax.game.kinds.sides.turns import alternating
+from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
-from gan_jax.losses.objectives import (
-  Match,
-  Term,
-  TermLike,
-  Weight,
-  adversarial_term,
-  minimise,
-  per_example,
-  stateless,
-)
+from gan_jax.losses.objectives import Match, Term, adversarial_term, per_example, stateless
 
 WEIGHTS = {"adversarial": 0.8, "reconstruction": 1.0, "codebook": 1.0, "commitment": 0.25}
 SMALLEST, LARGEST = 1e-4, 1e4  # added to the norm that is divided by, and the largest weight
-Terms = Mapping[str, tuple[Weight, TermLike]]
+# One player owns encoder, codebook and decoder: between these ownership separates nothing.
 stop = jax.lax.stop_gradient
 
 
@@ -108,32 +100,23 @@ def vq_gan(
     ValueError: for arguments of another kind.
   """
   check_loss(loss)
-  players = ("discriminator", "generator")
-  check_named("optimizers", optimizers, players)
   check_named("weights", weights, WEIGHTS)
   if not is_integer(start) or start < 0:
     raise ValueError(f"start is {shown(start)}: expected a number of rounds, an int >= 0")
-  nets = _Nets({**autoencoder._asdict(), "discriminator": discriminator}, remat)
-  forward = functools.partial(_forward, nets)
+  nets = {**autoencoder._asdict(), "discriminator": discriminator}
   # Half of both sides' sum, as published; nothing before the start.
   halved = lambda clock: jnp.where(clock.round >= start, 0.5, 0.0)
-  objectives = {
-    "discriminator": minimise(
-      forward,
-      {"adversarial": (halved, adversarial_term(loss, "discriminator")), **(regularizers or {})},
-      player="discriminator",
-      observe=lambda match, memory: (discriminator_metrics(loss, match), memory),
-    ),
-    "generator": minimise(
-      forward,
-      {
-        "adversarial": (weights["adversarial"], adaptive(loss, autoencoder.last_layer, start)),
-        "reconstruction": (weights["reconstruction"], stateless(_difference)),
-        "codebook": (weights["codebook"], stateless(functools.partial(_distance, "encoded"))),
-        "commitment": (weights["commitment"], stateless(functools.partial(_distance, "entries"))),
-      },
-      player="generator",
-    ),
+  terms: dict[str, Terms] = {
+    "discriminator": {
+      "adversarial": (halved, adversarial_term(loss, "discriminator")),
+      **(regularizers or {}),
+    },
+    "generator": {
+      "adversarial": (weights["adversarial"], adaptive(loss, autoencoder.last_layer, start)),
+      "reconstruction": (weights["reconstruction"], stateless(_difference)),
+      "codebook": (weights["codebook"], stateless(functools.partial(_distance, "encoded"))),
+      "commitment": (weights["commitment"], stateless(functools.partial(_distance, "entries"))),
+    },
   }
   # The whole autoencoder is one player: its parts share every term.
   owns = {"discriminator": ("discriminator",), "generator": autoencoder._fields}
@@ -142,7 +125,7 @@ def vq_gan(
     samplers={
       "reconstruct": Sampler(functools.partial(_reconstruct, nets), source="x", paired=True)
     },
-    players={name: Player(owns[name], objectives[name], optimizers[name]) for name in players},
+    players=players(functools.partial(_forward, nets, remat), loss, terms, owns, optimizers),
     turns=turns,
     averages=averages or {},
     headline={**headline(loss), "L1": "generator/reconstruction"},
@@ -163,9 +146,6 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
     loss: adversarial loss.
     last_layer: module, owned by the player under this name.
     start: round before which the value is 0.
-
-  Returns:
-    The term.
   """
 
   def value(match: Match, memory: PyTree) -> tuple[jax.Array, PyTree]:
@@ -193,6 +173,7 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
 
   return Term(
     value,
+    # To be logged: no move reads it. The gradients of the ratio are of the whole batch.
     memory={"weight": jnp.zeros(())},
     uses_real=True,
     couples=True,
@@ -200,34 +181,33 @@ def adaptive(loss: AdversarialLoss, last_layer: nn.Module, start: int = 0) -> Te
   )
 
 
-class _Nets(NamedTuple):
-  """The networks by name, and how they are called; see `vq_gan`."""
-
-  nets: Mapping[str, nn.Module]
-  remat: bool
-
-
-def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   """Initialises parameters and statistics for the shapes of a minibatch."""
   if "x" not in batch:
     raise ValueError(f"batch has {sorted(batch)}: expected 'x' too, the examples")
-  keys = dict(zip(nets.nets, jax.random.split(key, len(nets.nets)), strict=True))
+  keys = dict(zip(nets, jax.random.split(key, len(nets)), strict=True))
   out = x = jnp.zeros(batch["x"].shape)
   initial = {}
   for name in Autoencoder._fields:
-    out, initial[name] = nets.nets[name].init_with_output(keys[name], out, None, train=False)
+    # Each starts from the shapes that the one before it makes.
+    out, initial[name] = nets[name].init_with_output(keys[name], out, None, train=False)
   if jnp.shape(out) != x.shape:
     raise ValueError(f"the last layer makes {list(jnp.shape(out))}: expected {list(x.shape)}")
   name = "discriminator"
-  initial[name] = nets.nets[name].init(keys[name], x, None, train=False)
+  initial[name] = nets[name].init(keys[name], x, None, train=False)
   return split_variables(initial)
 
 
 def _forward(
-  of: _Nets, params: Params, carried: Carried, batch: Batch, context: StepContext
+  nets: Mapping[str, nn.Module],
+  remat: bool,
+  params: Params,
+  carried: Carried,
+  batch: Batch,
+  context: StepContext,
 ) -> tuple[Match, Carried]:
   """Encodes, quantizes and reconstructs examples, and judges both: one move's forward."""
-  apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
+  apply, stats = trained_networks(nets, params, carried, context, remat)
   x = batch["x"]
   encoded = apply("encoder", x)
   # The codebook learns from its own term, not through the decoder.
@@ -258,15 +238,16 @@ def _difference(match: Match) -> jax.Array:
 
 def _distance(fixed: str, match: Match) -> jax.Array:
   """Computes the mean squared distance of codes and entries, [B], one of them held fixed."""
+  # One value and two terms: each has gradients to one side, which have weights of their own.
   outputs = {**match.fake_outputs, fixed: stop(match.fake_outputs[fixed])}
   return per_example((outputs["encoded"] - outputs["entries"]) ** 2)
 
 
 def _reconstruct(
-  nets: _Nets, params: Params, carried: Carried, x: PyTree, labels: Any
+  nets: Mapping[str, nn.Module], params: Params, carried: Carried, x: PyTree, labels: Any
 ) -> jax.Array:
   """Reconstructs images in evaluation mode."""
   check_unconditional(labels)
   for name in Autoencoder._fields:
-    x = sample_network(nets.nets[name], name, params, carried, x)
+    x = sample_network(nets[name], name, params, carried, x)
   return x

@@ -43,9 +43,6 @@ def load_or_make(path: pathlib.Path, kind: str, make: Callable[[], Any]) -> Any:
     path: path of the file, which is written whole or not at all.
     kind: kind of content, for messages.
     make: function that computes the tree.
-
-  Returns:
-    The tree.
   """
   if path.is_file():
     content = path.read_bytes()

@@ -118,9 +118,6 @@ def fit(train: Arrays, test: Arrays, num_classes: int) -> Classifier:
     test: the same, to measure the accuracy.
     num_classes: labels are 0 to num_classes - 1.
 
-  Returns:
-    The classifier.
-
   Raises:
     ValueError: arrays that do not fit.
   """
@@ -169,9 +166,6 @@ def classifier_for(
     test: the same, to measure the accuracy.
     num_classes: labels are 0 to num_classes - 1.
     cache_dir: where it is kept; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
-
-  Returns:
-    The classifier.
 
   Raises:
     ValueError: arrays that do not fit.

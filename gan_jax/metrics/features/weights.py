@@ -81,9 +81,6 @@ def load(path: str | os.PathLike[str] | None = None, *, sha256: str | None = SHA
     path: see `find`.
     sha256: checksum that the PyTorch file must have, or must have had; None allows any.
 
-  Returns:
-    The weights.
-
   Raises:
     FileNotFoundError: there is no file.
     ValueError: it is damaged, or not what it should be.

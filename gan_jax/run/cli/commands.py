@@ -165,6 +165,7 @@ def compare(*folders: str) -> None:
   """
   from gan_jax.run.evaluation.cards import comparing, files
   from gan_jax.run.results import naming, sweeps
+  from gan_jax.run.results.table import config_differences
 
   if not folders or (len(folders) == 1 and not sweeps.is_sweep(folders[0])):
     raise UsageError(
@@ -182,7 +183,7 @@ def compare(*folders: str) -> None:
     print(comparing.compare(*groups, names=(names[0], names[1]), despite=FLAGS.despite))
   else:
     print(comparing.board(dict(zip(names, groups, strict=True)), despite=FLAGS.despite))
-  print(f"\n{naming.config_differences(*configs, names=names)}")
+  print(f"\n{config_differences(*configs, names=names)}")
 
 
 def sample(*folders: str) -> None:

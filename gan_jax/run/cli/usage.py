@@ -157,9 +157,6 @@ def named_by_flags(message: str, command: str) -> str:
   Args:
     message: text of the error.
     command: name of the command.
-
-  Returns:
-    The message.
   """
   own = OWN.get(command, {})
   keys = {f"config.{KEYS[name]}": f"--{flag}" for name, flag in own.items()}

@@ -1,13 +1,6 @@
 """Roles of the keys of a config: which of them may change when a run goes on."""
 
 from collections.abc import Sequence
-from typing import Any
-
-from ml_collections import ConfigDict
-
-from gan_jax import files
-from gan_jax.files import flat
-from gan_jax.run.config.stored import config_values
 
 # Keys of the config, and sections of it, that may change when a run goes on: no number of a round
 # depends on them. All others need --allow_config_change.
@@ -44,10 +37,3 @@ def is_place(key: str) -> bool:
 def is_of_scores(key: str) -> bool:
   """Checks whether a dotted key of the config is an option of evaluation."""
   return is_within(key, EVALUATION)
-
-
-def deciding(config: ConfigDict) -> dict[str, Any]:
-  """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
-  free = EVALUATION + LAYOUT + COURSE + PLACE
-  values = {k: v for k, v in flat(config_values(config)).items() if not is_within(k, free)}
-  return {k: v for k, v in values.items() if k not in LATER or LATER[k] != files.plain(v)}

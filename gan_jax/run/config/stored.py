@@ -9,8 +9,9 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.data.pixels import UINT8, Scale
-from gan_jax.files import read_json
+from gan_jax.files import flat, plain, read_json
 from gan_jax.run.config.config import canonical, complete, from_values
+from gan_jax.run.config.roles import COURSE, EVALUATION, LATER, LAYOUT, PLACE, is_within
 from gan_jax.run.config.sections.evaluation import KEYS
 from gan_jax.run.config.sections.key import WrongTypeError
 
@@ -28,6 +29,13 @@ def config_values(config: ConfigDict) -> dict[str, Any]:
 def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
   """Returns a flat config without the key in which runs of one method differ."""
   return {key: value for key, value in config.items() if key != SEED}
+
+
+def deciding(config: ConfigDict) -> dict[str, Any]:
+  """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
+  free = EVALUATION + LAYOUT + COURSE + PLACE
+  values = {k: v for k, v in flat(config_values(config)).items() if not is_within(k, free)}
+  return {k: v for k, v in values.items() if k not in LATER or LATER[k] != plain(v)}
 
 
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from gan_jax.data import AnyBatches, Source, take
 from gan_jax.game.core import Game, State, StepContext
-from gan_jax.game.kinds.monitors import MONITOR
+from gan_jax.game.kinds.sides.monitors import MONITOR
 from gan_jax.parallel.mesh import split
 
 PROBE = 256  # examples of each kind whose logits are compared

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gan_jax.metrics.features.cache import content_hash
-from gan_jax.run.config.roles import deciding
 from gan_jax.run.config.sections.evaluation import AUTO
-from gan_jax.run.config.stored import read_config
+from gan_jax.run.config.stored import deciding, read_config
 from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, Card, make_card
 from gan_jax.run.evaluation.cards.files import has_card, save_card
 from gan_jax.run.evaluation.draws import DEFAULT, SamplingOptions, drawn_from

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.game.kinds.monitors import MONITOR
+from gan_jax.game.kinds.sides.monitors import MONITOR
 from gan_jax.plots.lines import finite
 from gan_jax.run.report.markup import Markup, tag
 from gan_jax.run.report.records import RunRecord

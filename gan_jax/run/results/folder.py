@@ -159,9 +159,6 @@ def load(
     changes: {dotted key of the config: value}, for its experiment: how the run is scored, or where
       its data have moved to.
 
-  Returns:
-    The run.
-
   Raises:
     FileNotFoundError: if there is no run, or it has saved nothing yet.
     ValueError: if there is no such checkpoint, or something of the run is not registered here.
@@ -183,9 +180,6 @@ def rebuilt(
     config: config of the run.
     workdir: folder of the run.
     game: game of the run, if it has been built.
-
-  Returns:
-    The experiment.
 
   Raises:
     As `build`.

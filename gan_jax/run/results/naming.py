@@ -9,7 +9,6 @@ from gan_jax.files import flat
 from gan_jax.run.config.roles import LAYOUT
 from gan_jax.run.config.stored import SEED, config_values, read_config
 from gan_jax.run.evaluation.cards.files import FOLDER
-from gan_jax.run.results.table import align
 
 
 def config_of(path: str | pathlib.Path) -> dict[str, Any] | None:
@@ -44,7 +43,7 @@ def names_of(
     return folders
   keys = _distinctive(differing(configs))
   short = {key: _short(key, keys) for key in keys}
-  values = [{key: "/".join(_values_of(method, key)) for key in keys} for method in configs]
+  values = [{key: "/".join(values_of(method, key)) for key in keys} for method in configs]
   for count in (*range(min(SHOWN, len(keys)), 0, -1), *range(SHOWN + 1, len(keys) + 1)):
     rest = " ..." if count < len(keys) else ""
     names = [" ".join(f"{short[k]}={v[k]}" for k in keys[:count]) + rest for v in values]
@@ -59,10 +58,10 @@ SHOWN, LONGEST = 3, 60  # keys in a name at most, where they suffice, and charac
 def differing(configs: Sequence[Sequence[Mapping[str, Any] | None]]) -> list[str]:
   """Returns the keys in which the configs of methods differ, without the seed."""
   keys = sorted(set().union(*(config or {} for method in configs for config in method)) - {SEED})
-  return [key for key in keys if len({tuple(_values_of(m, key)) for m in configs}) > 1]
+  return [key for key in keys if len({tuple(values_of(m, key)) for m in configs}) > 1]
 
 
-def _values_of(method: Sequence[Mapping[str, Any] | None], key: str) -> list[str]:
+def values_of(method: Sequence[Mapping[str, Any] | None], key: str) -> list[str]:
   """Returns the values of a key among the runs of a method."""
   return list(dict.fromkeys(str((config or {}).get(key, "not set")) for config in method))
 
@@ -105,23 +104,3 @@ def _names_of_folders(paths: Sequence[str]) -> list[str]:
   if len(set(ends)) == len(ends):
     return ends
   return [f"{letters[i % 26]} {end}" for i, end in enumerate(ends)]
-
-
-def config_differences(*methods: Sequence[Mapping[str, Any] | None], names: Sequence[str]) -> str:
-  """Formats a table of the keys in which the configs of methods differ.
-
-  Args:
-    *methods: [runs] configs of each method, as of `config_of`.
-    names: names of the methods.
-
-  Returns:
-    A row for each key, with all values that a method has.
-  """
-  for name, configs in zip(names, methods, strict=True):
-    if None in configs:
-      return f"the config of {name} is not known: a score card away from its run has none"
-  rows = [[key, *(", ".join(_values_of(m, key)) for m in methods)] for key in differing(methods)]
-  if not rows:
-    return "their configs are the same"
-  rows.insert(0, ["configs differ in", *names])
-  return "\n".join(align(rows, right=range(1, len(names))))

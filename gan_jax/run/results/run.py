@@ -154,27 +154,14 @@ class Run(NamedTuple):
     Returns:
       The paths written.
     """
+    self._check_drawable(bool(folder), interpolate, bool(truncation))
+    if self.sampler.translates:
+      return self._save_translations(n, png=png, npz=npz, folder=folder, seed=seed, ema=ema)
     labels: np.ndarray | None = None
     columns: int | None = STEPS
     example = self.sampler.example
     chosen = example.labels(classes) if classes else np.arange(example.num_classes or 0)
     spread = lambda n: chosen[by_class(n, len(chosen))] if len(chosen) else self.labels(n, seed)
-    if folder and example.pixel_range is None:
-      raise ValueError(
-        f"examples of {self.config.data} are points, and no images: a picture of them is"
-        " --out=FILE.png, arrays are --npz=FILE.npz"
-      )
-    if folder and example.not_shown:
-      raise ValueError(f"{example.not_shown}: write arrays, --npz=FILE.npz")
-    if interpolate and truncation:
-      raise ValueError("an interpolation is not truncated: ask for one or the other")
-    if self.sampler.translates:
-      if interpolate or truncation:
-        raise ValueError(
-          "a translator starts from images and not from latents: leave out --interpolate and"
-          " --truncation"
-        )
-      return self._save_translations(n, png=png, npz=npz, folder=folder, seed=seed, ema=ema)
     if interpolate:
       rows = max(1, n // STEPS)
       of = chosen[np.arange(rows) % len(chosen)] if len(chosen) else self.labels(rows, seed)
@@ -197,6 +184,24 @@ class Run(NamedTuple):
       of_class = labels.tolist() if labels is not None and example.classes else []
       save_images(folder, x, [example.classes[i] for i in of_class] or None)
     return [path for path in (png, npz, folder) if path]
+
+  def _check_drawable(self, folder: bool, interpolate: bool, truncate: bool) -> None:
+    """Refuses files of images of other data, and walks and bounds that there are not."""
+    example = self.sampler.example
+    if folder and example.pixel_range is None:
+      raise ValueError(
+        f"examples of {self.config.data} are points, and no images: a picture of them is"
+        " --out=FILE.png, arrays are --npz=FILE.npz"
+      )
+    if folder and example.not_shown:
+      raise ValueError(f"{example.not_shown}: write arrays, --npz=FILE.npz")
+    if interpolate and truncate:
+      raise ValueError("an interpolation is not truncated: ask for one or the other")
+    if self.sampler.translates and (interpolate or truncate):
+      raise ValueError(
+        "a translator starts from images and not from latents: leave out --interpolate and"
+        " --truncation"
+      )
 
   def _save_translations(
     self, n: int, *, png: str | None, npz: str | None, folder: str | None, seed: int, ema: bool

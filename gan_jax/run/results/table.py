@@ -1,4 +1,4 @@
-"""Tables in a terminal or a file: text in columns, and runs in lines."""
+"""Tables in a terminal or a file: text in columns, runs in lines, and what configs differ in."""
 
 import os
 import pathlib
@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from gan_jax.run.results.listing import RunSummary
+from gan_jax.run.results.naming import differing, values_of
 
 LEAST_NAME, SCORE = 12, 34  # least columns of a name, and columns left for scores if names are long
 
@@ -98,3 +99,23 @@ def format_age(seconds: float) -> str:
     if seconds >= size:
       return f"{seconds / size:.0f} {unit}"
   return "now" if seconds >= 0 else ""
+
+
+def config_differences(*methods: Sequence[Mapping[str, Any] | None], names: Sequence[str]) -> str:
+  """Formats a table of the keys in which the configs of methods differ.
+
+  Args:
+    *methods: [runs] configs of each method, as of `naming.config_of`.
+    names: names of the methods.
+
+  Returns:
+    A row for each key, with all values that a method has.
+  """
+  for name, configs in zip(names, methods, strict=True):
+    if None in configs:
+      return f"the config of {name} is not known: a score card away from its run has none"
+  rows = [[key, *(", ".join(values_of(m, key)) for m in methods)] for key in differing(methods)]
+  if not rows:
+    return "their configs are the same"
+  rows.insert(0, ["configs differ in", *names])
+  return "\n".join(align(rows, right=range(1, len(names))))

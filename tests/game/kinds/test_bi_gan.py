@@ -13,7 +13,7 @@ from flax import linen as nn
 from gan_jax import losses
 from gan_jax.game.core import StepContext, gradients
 from gan_jax.game.kinds.bi_gan import bi_gan
-from gan_jax.game.kinds.turns import simultaneous
+from gan_jax.game.kinds.sides.turns import simultaneous
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, play_round, sample
 

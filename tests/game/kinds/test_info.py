@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from gan_jax import losses
 from gan_jax.game.kinds.info import BALANCE, Codes, info_gan
-from gan_jax.game.kinds.turns import simultaneous
+from gan_jax.game.kinds.sides.turns import simultaneous
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.views import packing
 from gan_jax.nets import AuxiliaryMLPDiscriminator, MLPDiscriminator, MLPEncoder, MLPGenerator

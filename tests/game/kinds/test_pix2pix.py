@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from gan_jax import losses
 from gan_jax.game.kinds.pix2pix import pix2pix
-from gan_jax.game.kinds.turns import simultaneous
+from gan_jax.game.kinds.sides.turns import simultaneous
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.nets.layers import Dropout
 

@@ -12,8 +12,8 @@ from flax import linen as nn
 
 from gan_jax import losses
 from gan_jax.game.core import Clock, minibatches
-from gan_jax.game.kinds.monitors import discriminator_metrics
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.monitors import discriminator_metrics
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import categorical, normal, truncated, uniform
 from gan_jax.game.optimizers import clip_weights

@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from gan_jax import losses
 from gan_jax.game.core import Clock, StepContext, gradients
-from gan_jax.game.kinds.turns import simultaneous
+from gan_jax.game.kinds.sides.turns import simultaneous
 from gan_jax.game.kinds.vq_gan import Autoencoder, vq_gan
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.nets.autoencoder import Codebook

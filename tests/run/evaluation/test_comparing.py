@@ -14,8 +14,9 @@ from gan_jax.run.config import default_config
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.evaluation.cards.comparing import board, compare, differences, welch
 from gan_jax.run.evaluation.cards.files import write_card
-from gan_jax.run.results.naming import config_differences, config_of, names_of
+from gan_jax.run.results.naming import config_of, names_of
 from gan_jax.run.results.sweeps import expanded, is_sweep, methods
+from gan_jax.run.results.table import config_differences
 
 
 def test_a_metric_that_one_alone_has_is_no_difference():

@@ -8,8 +8,7 @@ from PIL import Image
 
 from gan_jax.data import UINT8, Scale, take
 from gan_jax.run.config import default_config, network
-from gan_jax.run.config.roles import deciding
-from gan_jax.run.config.stored import read_run
+from gan_jax.run.config.stored import deciding, read_run
 from gan_jax.run.evaluation.draws import with_neighbours
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.evaluators.suited import suited

@@ -168,9 +168,6 @@ def _splits(
     name: name of the source.
     train_split, test_split: names of its splits.
     within: domain whose splits are folders of their own in it, such as trainA of "A".
-
-  Returns:
-    The splits.
   """
   options = config.data_options
   where: dict[str, Any] = {

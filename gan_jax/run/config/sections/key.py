@@ -172,9 +172,6 @@ def named(
     default: name.
     meanings: one line for each option.
     check: refuses values out of range in a section that has all options.
-
-  Returns:
-    The section.
   """
 
   def complete(path: str, values: Mapping[str, Any]) -> ConfigDict:

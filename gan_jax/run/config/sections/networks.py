@@ -10,7 +10,14 @@ from ml_collections import ConfigDict
 
 from gan_jax.checks import takes
 from gan_jax.nets import NETWORKS
-from gan_jax.run.config.sections.key import Section, argument_docs, check_known, lookup, named
+from gan_jax.run.config.sections.key import (
+  Section,
+  argument_docs,
+  check_known,
+  lookup,
+  named,
+  naming,
+)
 
 DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
 # Fields that the data and the layout decide.
@@ -33,9 +40,6 @@ def network(name: str, **options: Any) -> ConfigDict:
   Args:
     name: one of `gan_jax.nets.NETWORKS`.
     **options: other values than the network's defaults.
-
-  Returns:
-    The config.
 
   Raises:
     ValueError: for an unknown name or option.
@@ -66,9 +70,6 @@ def build_network(options: Mapping[str, Any], **provided: Any) -> nn.Module:
     **provided: fields that the data decide, such as a generator's shape, and the number of classes
       of a network that takes labels; None for one that does not.
 
-  Returns:
-    The module.
-
   Raises:
     ValueError: for a dtype that there is not, or a network that does not take these fields.
   """
@@ -85,6 +86,15 @@ def build_network(options: Mapping[str, Any], **provided: Any) -> nn.Module:
       " networks that are given labels have num_classes"
     )
   return NETWORKS[name](**provided, **options)
+
+
+def build_networks(config: ConfigDict, provided: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+  """Builds the modules of sections of a config; {section: fields that the data decide}."""
+  nets: dict[str, nn.Module] = {}
+  for name, fields in provided.items():
+    with naming(f"config.{name}"):
+      nets[name] = build_network(config[name], **fields)
+  return nets
 
 
 def check_output(generator: Mapping[str, Any], pixel_range: tuple[float, float] | None) -> None:

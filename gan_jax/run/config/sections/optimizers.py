@@ -106,9 +106,6 @@ def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ConfigD
       `lookahead`: rounds after which it goes back part of the way, 0 for never;
       `lookahead_share`: the part of the way that it keeps.
 
-  Returns:
-    The config.
-
   Raises:
     ValueError: for an unknown name or option.
   """
@@ -134,9 +131,6 @@ def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTra
     options: the complete section.
     moves: number of the player's moves in a round.
 
-  Returns:
-    The optimizer.
-
   Raises:
     ValueError: for a schedule that is not whole.
   """
@@ -156,6 +150,23 @@ def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTra
     return chain
   ahead = lookahead(chain, every=moves * extra["lookahead"], share=extra["lookahead_share"])
   return _bounded(ahead, extra["clip_weights"]) if extra["clip_weights"] else ahead
+
+
+def build_optimizers(
+  config: ConfigDict, moves: Mapping[str, int]
+) -> dict[str, optax.GradientTransformation]:
+  """Builds the optimizers of players; {player: its moves in a round}."""
+  built = {}
+  for player, count in moves.items():
+    with naming(f"config.optimizers.{player}"):
+      built[player] = build_optimizer(config.optimizers[player], count)
+  return built
+
+
+def build_weights(config: ConfigDict) -> dict[str, Any]:
+  """Builds the weights of a config, numbers or schedules, by name."""
+  with naming("config.weights"):
+    return {name: number(value) for name, value in config.weights.items()}
 
 
 def number(value: Any) -> Any:

@@ -80,9 +80,6 @@ def make_card(
     checkpoint: choice of the checkpoint: "last", "best", "asked for"; or `ELSEWHERE`.
     sampled: options of sampling: ema, truncation, batch norm.
     run: config, seed, round, and the seeds of the draws; or the images.
-
-  Returns:
-    The card.
   """
   how = {key: value for key, value in evaluator.card.items() if key not in BESIDE}
   how["fake"] = {key: value for key, value in how.get("fake", {}).items() if key != "seed"}

@@ -49,9 +49,6 @@ def evaluator_for(
     learned: the part of the training split that the generator learns from; None for all of it.
     seed: seed of the generated examples.
 
-  Returns:
-    The evaluator.
-
   Raises:
     ValueError: num_fake is too small, or the data lack what a metric needs.
   """

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.data import Source, take
+from gan_jax.data.source import Source
+from gan_jax.data.splits import take
 from gan_jax.metrics.features.classifier import classifier_for
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.features.inception.inception import inception

@@ -81,8 +81,16 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
       f"{train.name} is scored by its modes: features, metrics and real are for other data; leave"
       " them as they are, --config.evaluation.features=auto and so on"
     )
-  notes, real = [], spec.real
-  lack = None
+  real, real_note = _real(train, test, spec.real)
+  features, features_note = _features(train, usable(train, test), spec.features)
+  metrics = spec.metrics or _metrics(train, features, spec.features is not None)
+  notes = tuple(filter(None, (real_note, features_note)))
+  return Suited(features, metrics, real, spec.weights, notes)
+
+
+def _real(train: Source, test: Source | None, real: str | None) -> tuple[str, str]:
+  """Returns the split to score against, and a note if there is no better one."""
+  lack = ""
   if usable(train, test) is None:
     lack = "there is no test split"
     if test is not None:
@@ -95,44 +103,63 @@ def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = Non
       " the training split, --config.evaluation.real=train (evaluate: --real=train, score:"
       " --split=train)"
     )
-  if real is None:
-    real = "train" if lack else "test"
-    if lack and train.size is not None:  # no example of an endless source was trained on
-      ablate = "ablate: --config.base.data_options.hold_out=0.1"
-      notes.append(f"scores are against the training split: {lack}; {HOLD_OUT} ({ablate})")
-  features, metrics = spec.features, spec.metrics
+  if real is not None or not lack:
+    return real or "test", ""
+  if train.size is None:  # no example of an endless source was trained on
+    return "train", ""
+  ablate = "ablate: --config.base.data_options.hold_out=0.1"
+  return "train", f"scores are against the training split: {lack}; {HOLD_OUT} ({ablate})"
+
+
+def _features(
+  train: Source, test: Source | None, given: ExtractorFactory | None
+) -> tuple[ExtractorFactory, str]:
+  """Returns the features of the data, and a note on images without a classifier."""
   if train.kind == "points":
-    if features is not None:
+    if given is not None:
       raise ValueError(
         f"{train.name} has points, which are scored as they are: features are for images; leave"
         " out --features, or set --config.evaluation.features=auto"
       )
-    features = POINTS
-    metrics = metrics or _named("sliced_wasserstein", "frechet")
-  if features is not None and features.reads_file:
-    if train.kind not in ("points", "images"):
-      raise ValueError(
-        f"{train.name} has {train.kind}, and the network of {name_of(features)} sees images;"
-        f" {OTHER_FEATURES}"
-      )
-    if train.shape[-1] not in (1, 3):
-      raise ValueError(
-        f"{train.name} has {train.shape[-1]} channels, and the network of these features sees 1 or"
-        f" 3; {OTHER_FEATURES}"
-      )
-  if features is None and train.kind in ("series", "volumes"):
-    features = FEATURES["pixels" if math.prod(train.shape) <= WIDTH else "random_projection"]
-    metrics = metrics or _named("frechet", "sliced_wasserstein")
-  if features is None or features.needs_labels:
-    reason = _unclassified(train, None if lack else test)
-    if reason and features is not None:
-      raise ValueError(f"{train.name}: {reason}; {OTHER_FEATURES}")
-    if reason:
-      notes.append(f"images are looked at by a random projection of their pixels: {reason}")
-    features = FEATURES["random_projection" if reason else "classifier"]
-  if metrics is None:
-    metrics = _named("frechet", *(["classes"] if features.needs_labels else []))
-  return Suited(features, metrics, real, spec.weights, tuple(notes))
+    return POINTS, ""
+  if given is None and train.kind != "images":
+    return FEATURES["pixels" if math.prod(train.shape) <= WIDTH else "random_projection"], ""
+  if given is not None and given.reads_file:
+    _check_seen_by_network(train, given)
+  if given is not None and not given.needs_labels:
+    return given, ""
+  reason = _unclassified(train, test)
+  if reason and given is not None:
+    raise ValueError(f"{train.name}: {reason}; {OTHER_FEATURES}")
+  if reason:
+    note = f"images are looked at by a random projection of their pixels: {reason}"
+    return FEATURES["random_projection"], note
+  return FEATURES["classifier"], ""
+
+
+def _check_seen_by_network(train: Source, features: ExtractorFactory) -> None:
+  """Checks that a published network of images can see the data."""
+  if train.kind != "images":
+    raise ValueError(
+      f"{train.name} has {train.kind}, and the network of {name_of(features)} sees images;"
+      f" {OTHER_FEATURES}"
+    )
+  if train.shape[-1] not in (1, 3):
+    raise ValueError(
+      f"{train.name} has {train.shape[-1]} channels, and the network of these features sees 1 or"
+      f" 3; {OTHER_FEATURES}"
+    )
+
+
+def _metrics(train: Source, features: ExtractorFactory, given: bool) -> dict[str, Metric]:
+  """Returns the metrics that suit the data and features, which were `given` or not."""
+  if train.kind == "points":
+    names = ["sliced_wasserstein", "frechet"]
+  elif train.kind != "images" and not given:
+    names = ["frechet", "sliced_wasserstein"]
+  else:
+    names = ["frechet", "classes"] if features.needs_labels else ["frechet"]
+  return {name: METRICS[name] for name in names}
 
 
 def usable(train: Source, test: Source | None) -> Source | None:
@@ -144,10 +171,6 @@ def usable(train: Source, test: Source | None) -> Source | None:
 def is_stacked(source: Source) -> bool:
   """Checks for images that are computed by their position, as stacked digits are."""
   return source.draw is not None and source.kind == "images"
-
-
-def _named(*names: str) -> dict[str, Metric]:
-  return {name: METRICS[name] for name in names}
 
 
 def _unclassified(train: Source, test: Source | None) -> str | None:

@@ -3,8 +3,8 @@
     for warning in diagnose(read_rows(workdir)):
       print(warning)
 
-`gan_jax.game.kinds.monitors` measures in the step; `monitor_summary` reduces all rounds since the
-row before to a row's numbers, and `gan_jax.run.evaluation.held_out` scores examples that the
+`gan_jax.game.kinds.sides.monitors` measures in the step; `monitor_summary` reduces all rounds since
+the row before to a row's numbers, and `gan_jax.run.evaluation.held_out` scores examples that the
 discriminator was not trained on. `detectors` has the bounds on these numbers.
 """
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.game.kinds.monitors import MONITOR
+from gan_jax.game.kinds.sides.monitors import MONITOR
 from gan_jax.run.training.log.detectors import Warning_
 from gan_jax.run.training.log.diagnostics import first_not_finite, not_finite
 from gan_jax.run.training.log.monitor_summary import GRADIENT_NORM, summarise

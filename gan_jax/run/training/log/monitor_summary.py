@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from gan_jax.game.kinds.monitors import MONITOR, POSITION
+from gan_jax.game.kinds.sides.monitors import MONITOR, POSITION
 
 GRADIENT_NORM = "/gradient_norm"  # what names of metrics end with, after a player's
 

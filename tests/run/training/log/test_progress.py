@@ -6,7 +6,7 @@ import os
 import pytest
 
 from gan_jax import losses
-from gan_jax.game.kinds import monitors
+from gan_jax.game.kinds.sides import monitors
 from gan_jax.run.training.log.progress import Progress, _duration
 
 ROW = {

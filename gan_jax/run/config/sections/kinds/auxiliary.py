@@ -6,7 +6,7 @@ from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.auxiliary import WEIGHTS, ac_gan
 from gan_jax.run.config.sections import networks, optimizers
-from gan_jax.run.config.sections.key import Key, Keys, naming, weights
+from gan_jax.run.config.sections.key import Key, Keys, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 
@@ -36,6 +36,5 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
   shared = two_player.arguments(two_player.adversarial_loss(config), config, example)
   del shared["conditional"]
-  with naming("config.weights"):
-    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
+  sizes = optimizers.build_weights(config)
   return ac_gan(weights=sizes, **two_player.latents(config), **shared)

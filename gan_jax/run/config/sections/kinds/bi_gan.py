@@ -5,12 +5,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.bi_gan import OWNS, bi_gan
 from gan_jax.run.config.sections import networks, optimizers
-from gan_jax.run.config.sections.key import Key, Keys, lookup, naming
+from gan_jax.run.config.sections.key import Key, Keys, naming
 from gan_jax.run.config.sections.kinds import two_player
 
 
@@ -28,26 +27,16 @@ def keys() -> Keys:
   }
 
 
-def check(config: ConfigDict) -> None:
-  """Refuses choices that contradict each other."""
-  two_player.check_players(config)
-  if config.conditional:
-    raise ValueError("config.conditional is set, and this game takes no labels: leave it out")
-
-
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.Kind`."""
   networks.check_output(config.generator, example.pixel_range)
-  with naming("config.loss"):
-    loss = lookup(losses.LOSSES, config.loss, "loss")
-  provided = {
+  loss = two_player.adversarial_loss(config)
+  provided: dict[str, dict[str, Any]] = {
     "generator": {"shape": example.shape, "num_classes": None},
     "encoder": {"features": config.latent.dim * (2 if config.stochastic else 1)},
+    "discriminator": {},
   }
-  nets: dict[str, Any] = {}
-  for name in ("generator", "encoder", "discriminator"):
-    with naming(f"config.{name}"):
-      nets[name] = networks.build_network(config[name], **provided.get(name, {}))
+  nets = networks.build_networks(config, provided)
   # Pairs are rows, to which terms do what they do to points.
   pair = example._replace(shape=(math.prod(example.shape) + config.latent.dim,))
   with naming("config.loss"):

@@ -1,7 +1,5 @@
 """CycleGAN: every choice in it, by name."""
 
-from typing import Any
-
 from ml_collections import ConfigDict
 
 from gan_jax import losses
@@ -58,38 +56,29 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   networks.check_output(config.translator, example.pixel_range)
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
-  built: dict[str, Any] = {}
   # The weight itself may be traced; `check` has seen to it that there are labels where it is one.
-  players = (*PLAYERS, CLASSIFIER) if config.conditional else PLAYERS
-  for player in players:
-    with naming(f"config.optimizers.{player}"):
-      built[player] = optimizers.build_optimizer(config.optimizers[player], 1)
-  with naming("config.translator"):
-    channels = example.shape[-1]
-    translator = networks.build_network(config.translator, channels=channels)
-  with naming("config.discriminator"):
-    discriminator = networks.build_network(config.discriminator)
-  classifier = None
+  players: tuple[str, ...] = PLAYERS
+  of_classes = {}
   if config.conditional:
     if example.num_classes is None:
       raise ValueError(f"{config.data!r}: the first kind has no labels for the weight semantic")
-    with naming("config.classifier"):
-      classifier = networks.build_network(
-        config.classifier, features=example.num_classes, num_classes=None
-      )
-  with naming("config.weights"):
-    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
+    players = (*PLAYERS, CLASSIFIER)
+    of_classes = {CLASSIFIER: {"features": example.num_classes, "num_classes": None}}
+  channels = {"channels": example.shape[-1]}
+  nets = networks.build_networks(
+    config, {"translator": channels, "discriminator": {}, **of_classes}
+  )
   return cycle_gan(
-    dict.fromkeys(TRANSLATORS, translator),
-    dict.fromkeys("ab", discriminator),
+    dict.fromkeys(TRANSLATORS, nets["translator"]),
+    dict.fromkeys("ab", nets["discriminator"]),
     loss=loss,
-    optimizers=built,
+    optimizers=optimizers.build_optimizers(config, dict.fromkeys(players, 1)),
     shape=example.shape,
-    classifier=classifier,
+    classifier=nets.get(CLASSIFIER),
     pool=config.pool,
     regularizers=terms.build(config, "regularizers", example),
     turns=microbatches((Turn(players),), config.microbatches),
     averages=optimizers.build_averages(config.average, *TRANSLATORS),
     remat=config.remat,
-    **sizes,
+    **optimizers.build_weights(config),
   )

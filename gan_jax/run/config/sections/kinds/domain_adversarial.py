@@ -42,19 +42,13 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.Kind`."""
   if example.num_classes is None:
     raise ValueError(f"{config.data!r}: the first domain has no labels, which this game learns")
-  built = {}
-  for player in OWNS:
-    with naming(f"config.optimizers.{player}"):
-      built[player] = optimizers.build_optimizer(config.optimizers[player], 1)
-  provided = {"label_predictor": {"shape": (example.num_classes,), "num_classes": None}}
-  nets = {}
-  for net in ("feature_extractor", "label_predictor", "domain_classifier"):
-    with naming(f"config.{net}"):
-      nets[net] = networks.build_network(config[net], **provided.get(net, {}))
+  built = optimizers.build_optimizers(config, dict.fromkeys(OWNS, 1))
+  classes = {"shape": (example.num_classes,), "num_classes": None}
+  provided = {"feature_extractor": {}, "label_predictor": classes, "domain_classifier": {}}
   with naming("config.adaptation.weight"):
     weight = optimizers.number(config.adaptation.weight)
   return domain_adversarial(
-    **nets,
+    **networks.build_networks(config, provided),
     optimizers=built,
     turns=microbatches(AT_ONCE, config.microbatches),
     adaptation=_rising(weight, config.rise) if config.rise else weight,

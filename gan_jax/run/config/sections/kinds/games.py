@@ -73,8 +73,8 @@ GAMES: dict[str, Kind] = {
   "pix2pix": _kind(
     pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True
   ),
-  "bi_gan": _kind(bi_gan.keys, bi_gan.build_game, bi_gan.check),
-  "vq_gan": _kind(vq_gan.keys, vq_gan.build_game, vq_gan.check),
+  "bi_gan": _kind(bi_gan.keys, bi_gan.build_game, two_player.check_unconditional),
+  "vq_gan": _kind(vq_gan.keys, vq_gan.build_game, two_player.check_unconditional),
   "info_gan": _kind(info.keys, info.build_game, info.check),
   "ac_gan": _kind(auxiliary.keys, auxiliary.build_game, auxiliary.check),
   "eb_gan": _kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check),
@@ -107,9 +107,6 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     config: complete config; `replaced` may have put traced scalars in the place of some of its
       `free_numbers`. Nobody can check these, so a game with each as a number comes first.
     example: shape, classes and pixel range of the data.
-
-  Returns:
-    The game.
 
   Raises:
     ValueError: for an unknown name or a value out of range.

@@ -39,17 +39,11 @@ def check(config: ConfigDict) -> None:
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
-  codes, shared = (
-    _codes(config),
-    two_player.arguments(two_player.adversarial_loss(config), config, example),
-  )
-  with naming("config.encoder"):
-    encoder = networks.build_network(
-      config.encoder, features=codes.size, num_classes=example.condition_size
-    )
-  with naming("config.weights"):
-    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
-  return info_gan(q=encoder, codes=codes, weights=sizes, **shared)
+  codes, loss = _codes(config), two_player.adversarial_loss(config)
+  shared = two_player.arguments(loss, config, example)
+  fields = {"features": codes.size, "num_classes": example.condition_size}
+  q = networks.build_networks(config, {"encoder": fields})["encoder"]
+  return info_gan(q=q, codes=codes, weights=optimizers.build_weights(config), **shared)
 
 
 def _codes(config: ConfigDict) -> Codes:

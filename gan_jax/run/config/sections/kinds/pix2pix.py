@@ -2,12 +2,11 @@
 
 from ml_collections import ConfigDict
 
-from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.pix2pix import WEIGHTS, pix2pix
 from gan_jax.run.config.sections import networks, optimizers
-from gan_jax.run.config.sections.key import Key, Keys, lookup, naming, weights
+from gan_jax.run.config.sections.key import Key, Keys, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 MEANINGS = {
@@ -32,29 +31,21 @@ def keys() -> Keys:
 
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
-  two_player.check_players(config)
-  if config.conditional:
-    raise ValueError("config.conditional is set, and translators take no labels: leave it out")
+  two_player.check_unconditional(config, "translators take")
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.Kind`."""
   networks.check_output(config.translator, example.pixel_range)
-  with naming("config.loss"):
-    loss = lookup(losses.LOSSES, config.loss, "loss")
+  loss = two_player.adversarial_loss(config)
   noise = {"noisy": True} if config.noisy and config.translator.get("dropout") else {}
-  with naming("config.translator"):
-    channels = example.shape[-1]
-    translator = networks.build_network(config.translator, channels=channels, **noise)
-  with naming("config.discriminator"):
-    discriminator = networks.build_network(config.discriminator)
-  with naming("config.weights"):
-    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
+  translator = {"channels": example.shape[-1], **noise}
+  nets = networks.build_networks(config, {"translator": translator, "discriminator": {}})
   return pix2pix(
-    translator,
-    discriminator,
+    nets["translator"],
+    nets["discriminator"],
     loss=loss,
-    weights=sizes,
+    weights=optimizers.build_weights(config),
     averages=optimizers.build_averages(config.average, "generator"),
     **two_player.players(config, example),
   )

@@ -10,7 +10,7 @@ from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Game, Turn
-from gan_jax.game.kinds.turns import alternating, simultaneous
+from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, categorical, normal, truncate_normal, truncated, uniform
 from gan_jax.game.schedules import Weight
@@ -99,6 +99,13 @@ def check_players(config: ConfigDict) -> None:
     )
 
 
+def check_unconditional(config: ConfigDict, who: str = "this game takes") -> None:
+  """Refuses what `check_players` does, and labels of a game without."""
+  check_players(config)
+  if config.conditional:
+    raise ValueError(f"config.conditional is set, and {who} no labels: leave it out")
+
+
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
   return build_with(adversarial_loss(config), config, example)
@@ -117,9 +124,6 @@ def build_with(
     config: complete config with all `keys` but those of the loss.
     example: shape, classes and pixel range of the data.
     generator_terms: terms of the generator's loss beside those of the config.
-
-  Returns:
-    The game.
   """
   given = arguments(loss, config, example)
   given["generator_regularizers"] |= generator_terms or {}
@@ -136,9 +140,10 @@ def adversarial_loss(config: ConfigDict) -> losses.AdversarialLoss:
   """Builds the adversarial loss of a complete config."""
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
-  if config.real_target != 1.0:
+  target = config.get("real_target", 1.0)  # of some kinds of game there is none
+  if target != 1.0:
     with naming("config.real_target"):
-      loss = losses.smooth(loss, config.real_target)
+      loss = losses.smooth(loss, target)
   return loss
 
 
@@ -162,15 +167,10 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
       "use data with labels or --config.conditional=False"
     )
   networks.check_output(config.generator, example.pixel_range)
-  with naming("config.generator"):
-    generator = networks.build_network(
-      config.generator, num_classes=example.condition_size, shape=example.shape
-    )
-  with naming("config.discriminator"):
-    discriminator = networks.build_network(config.discriminator, num_classes=example.condition_size)
+  labels: dict[str, Any] = {"num_classes": example.condition_size}
+  nets = {"generator": {**labels, "shape": example.shape}, "discriminator": labels}
   return {
-    "generator": generator,
-    "discriminator": discriminator,
+    **networks.build_networks(config, nets),
     "loss": loss,
     "generator_regularizers": terms.build(config, "generator_regularizers", example),
     "averages": optimizers.build_averages(config.average, "generator"),
@@ -184,12 +184,8 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
 
 def players(config: ConfigDict, example: Example) -> dict[str, Any]:
   """Builds the arguments of every game of a discriminator and a generator, by name."""
-  built = {}
-  for player, moves in (("discriminator", config.k), ("generator", 1)):
-    with naming(f"config.optimizers.{player}"):
-      built[player] = optimizers.build_optimizer(config.optimizers[player], moves)
   return {
-    "optimizers": built,
+    "optimizers": optimizers.build_optimizers(config, {"discriminator": config.k, "generator": 1}),
     "regularizers": terms.build(config, "regularizers", example),
     "turns": _turns(config),
     "remat": config.remat,

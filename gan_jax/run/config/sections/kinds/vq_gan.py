@@ -1,16 +1,13 @@
 """VQGAN's tokenizer: every choice in it, by name."""
 
-from typing import Any
-
 from ml_collections import ConfigDict
 
-from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.vq_gan import WEIGHTS, Autoencoder, vq_gan
 from gan_jax.nets.autoencoder import Codebook, ImageLayer
 from gan_jax.run.config.sections import networks, optimizers
-from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, naming, weights
+from gan_jax.run.config.sections.key import Key, Keys, at_least, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 MEANINGS = {
@@ -38,32 +35,19 @@ def keys() -> Keys:
   }
 
 
-def check(config: ConfigDict) -> None:
-  """Refuses choices that contradict each other."""
-  two_player.check_players(config)
-  if config.conditional:
-    raise ValueError("config.conditional is set, and this game takes no labels: leave it out")
-
-
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.Kind`."""
   if len(example.shape) != 3:
     raise ValueError(f"{config.data!r} has examples {example.shape}: this game is of images")
-  with naming("config.loss"):
-    loss = lookup(losses.LOSSES, config.loss, "loss")
-  provided = {"encoder": {"features": config.codebook.features}}
-  nets: dict[str, Any] = {}
-  for name in ("encoder", "decoder", "discriminator"):
-    with naming(f"config.{name}"):
-      nets[name] = networks.build_network(config[name], **provided.get(name, {}))
-  with naming("config.weights"):
-    sizes = {name: optimizers.number(config.weights[name]) for name in WEIGHTS}
+  loss = two_player.adversarial_loss(config)
+  features = {"features": config.codebook.features}
+  nets = networks.build_networks(config, {"encoder": features, "decoder": {}, "discriminator": {}})
   codebook, last_layer = Codebook(**config.codebook), ImageLayer(example.shape[-1])
   return vq_gan(
     Autoencoder(nets["encoder"], codebook, nets["decoder"], last_layer),
     nets["discriminator"],
     loss=loss,
-    weights=sizes,
+    weights=optimizers.build_weights(config),
     start=config.start,
     averages=optimizers.build_averages(config.average, *Autoencoder._fields),
     **two_player.players(config, example),

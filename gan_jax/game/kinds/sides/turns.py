@@ -8,6 +8,7 @@ def alternating(k: int = 1) -> tuple[Turn, ...]:
   """Builds Algorithm 1 of Goodfellow et al. 2014, arXiv:1406.2661: k moves of D, then one of G."""
   if not is_integer(k) or k < 1:
     raise ValueError(f"the discriminator moves k >= 1 times a round, got k = {shown(k)}")
+  # In the order of Algorithm 1: G moves against the discriminator of this round.
   return Turn(("discriminator",), k), Turn(("generator",))
 
 

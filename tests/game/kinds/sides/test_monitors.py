@@ -11,7 +11,7 @@ import pytest
 from gan_jax import losses
 from gan_jax.data import RING8
 from gan_jax.game.core import Clock
-from gan_jax.game.kinds import monitors
+from gan_jax.game.kinds.sides import monitors
 from gan_jax.losses.objectives import Match
 
 

@@ -15,9 +15,10 @@ from gan_jax.game.kinds import checks
 from gan_jax.game.latents import Latent
 from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.views import Views, apply_views, first_inside, memory_of
+from gan_jax.losses.objectives import per_example
 
 Outputs = dict[str, jax.Array]  # of a discriminator, by name
-FEATURES = "features"  # that of its outputs which encoders are called with
+FEATURES = "features"  # output that encoders are called with; without it they read the view
 
 
 class Networks(NamedTuple):
@@ -34,6 +35,17 @@ class Networks(NamedTuple):
   fake_labels: Latent | None = None
 
 
+def checked(nets: Networks) -> Networks:
+  """Checks networks, priors and views, each of them and together."""
+  checks.check_network("generator", nets.generator, "z", nets.conditional)
+  checks.check_network("discriminator", nets.discriminator, "x", nets.conditional)
+  checks.check_latent(nets.latent)
+  checks.check_views(nets.views, nets.conditional, nets.encoders)
+  if nets.fake_labels is not None:
+    checks.check_fake_labels(nets.fake_labels, nets.conditional)
+  return nets._replace(views=tuple(nets.views))
+
+
 def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   """Initialises parameters and statistics for the shapes of a minibatch."""
   checks.check_batch(batch, nets.conditional)
@@ -46,6 +58,7 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
     fake, generator = nets.generator.init_with_output(g_key, z, y, train=False)
     checks.check_fakes(fake, x)
   except Exception:
+    # Flax's error tells of shapes within a layer; networks in each other's place are named.
     checks.check_not_exchanged(nets.generator, nets.discriminator, z, x, y)
     raise
   context = StepContext(key, Clock(), None)
@@ -60,6 +73,7 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
   initial = {"generator": generator, "discriminator": discriminator}
   for name, net in nets.encoders.items():
     features = outputs.get(FEATURES, x)
+    # By name: with an encoder or without, the other networks start the same.
     initial[name] = net.init(named_key(key, name), features, y, train=False)
   return split_variables(initial)
 
@@ -70,7 +84,8 @@ class Forward(NamedTuple):
   nets: Networks
   params: Params
   carried: Carried
-  labels: Mapping[str, jax.Array | None]
+  labels: Mapping[str, jax.Array | None]  # "real" and "fake"
+  keys: Mapping[str, jax.Array]  # of dropout: "generator", "real" and "fake"
   context: StepContext
 
   def apply(
@@ -91,9 +106,10 @@ class Forward(NamedTuple):
     views = self.nets.views
     return apply_views(views, x, kind, self.carried, self.context, slice(first_inside(views), None))
 
-  def generate(self, z: PyTree, key: jax.Array) -> tuple[jax.Array, PyTree]:
+  def generate(self, z: PyTree) -> tuple[jax.Array, PyTree]:
     """Computes fakes, as penalties see them, and the generator's new statistics."""
-    x, new_stats = self.apply("generator", self.carried["generator"], z, self.labels["fake"], key)
+    stats, y, key = self.carried["generator"], self.labels["fake"], self.keys["generator"]
+    x, new_stats = self.apply("generator", stats, z, y, key)
     return self.pack(x.astype(jnp.float32), "fake"), new_stats
 
   def stages(self, key: jax.Array) -> dict[str, Callable[[jax.Array], jax.Array]]:
@@ -117,20 +133,42 @@ class Forward(NamedTuple):
     return jax.tree.map(lambda x: x.astype(jnp.float32), outputs), new_stats
 
   def discriminate_both(
-    self, viewed: tuple[jax.Array, jax.Array], keys: tuple[jax.Array, jax.Array]
+    self, viewed: tuple[jax.Array, jax.Array]
   ) -> tuple[tuple[Outputs, Outputs], PyTree]:
     """Computes the outputs for real examples and for fakes, and the new statistics."""
     y, fake_y, stats = self.labels["real"], self.labels["fake"], self.carried["discriminator"]
     if self.nets.joint:
       # Batch norm then normalises a mixture of both kinds, as in the code of many published GANs.
       both_y = None if y is None or fake_y is None else jnp.concatenate([y, fake_y])
-      both, stats = self.discriminate(jnp.concatenate(viewed), both_y, stats, keys[0])
+      both, stats = self.discriminate(jnp.concatenate(viewed), both_y, stats, self.keys["real"])
       real, fake = ({k: jnp.split(x, 2)[i] for k, x in both.items()} for i in (0, 1))
       return (real, fake), stats
     # Running statistics move twice, by real examples and then by fakes.
-    real, stats = self.discriminate(viewed[0], y, stats, keys[0])
-    fake, stats = self.discriminate(viewed[1], fake_y, stats, keys[1])
+    real, stats = self.discriminate(viewed[0], y, stats, self.keys["real"])
+    fake, stats = self.discriminate(viewed[1], fake_y, stats, self.keys["fake"])
     return (real, fake), stats
+
+  def encode(self, name: str, features: jax.Array, kind: str) -> tuple[jax.Array, PyTree]:
+    """Computes an encoder's outputs and its new statistics."""
+    # Dropout of its own: the masks of the generator are of other layers.
+    key = named_key(self.keys["generator"], name)
+    code, new_stats = self.apply(name, self.carried[name], features, self.labels[kind], key)
+    return code.astype(jnp.float32), new_stats
+
+  def outputs_at(self, x: jax.Array, kind: str) -> Outputs:
+    """Computes the discriminator's outputs at other examples, which move no statistics."""
+    viewed, stats = self.view(x, kind), self.carried["discriminator"]
+    # With the key of the real pass: the dropout mask at real examples is that of their logits.
+    outputs, _ = self.discriminate(viewed, self.labels[kind], stats, self.keys["real"])
+    return {FEATURES: viewed, **outputs}
+
+  def logits_at(self, x: jax.Array, kind: str = "real") -> jax.Array:
+    """Computes logits [B] at other examples: `Match.discriminator`."""
+    return per_example(self.outputs_at(x, kind)["logits"])
+
+  def code_at(self, name: str, x: jax.Array) -> jax.Array:
+    """Computes an encoder's outputs at real examples: one of `Match.encoders`."""
+    return self.encode(name, self.outputs_at(x, "real")[FEATURES], "real")[0]
 
 
 def _named(out: Any) -> Outputs:
