@@ -188,10 +188,10 @@ class BatchNorm(nn.Module):
           running[name].value = self.momentum * running[name].value + (1 - self.momentum) * new
     factor = jax.lax.rsqrt(var + self.epsilon)
     if self.use_scale:
-      factor *= self.param("scale", self.scale_init, channels)
+      factor *= self.param("scale", self.scale_init, channels, jnp.float32)
     x = (x - forms.spread(mean, x.shape)) * forms.spread(factor, x.shape)
     if self.use_bias:
-      x += forms.spread(self.param("bias", nn.initializers.zeros, channels), x.shape)
+      x += forms.spread(self.param("bias", nn.initializers.zeros, channels, jnp.float32), x.shape)
     return x.astype(self.dtype)
 
 
