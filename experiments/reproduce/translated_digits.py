@@ -17,13 +17,13 @@ import experiments.cyclegan_digits  # noqa: F401  (registers its data)
 import gan_jax as gj
 from gan_jax.metrics.features.classifier import classifier_for
 from gan_jax.metrics.features.extractor import Extractor, extract
-from gan_jax.run.config.sections.data import load
+from gan_jax.run.experiment import load_splits
 from gan_jax.run.results.run import Run
 
 
 def classifier_of_both(run: Run) -> Extractor:
   """Trains a classifier on the training digits of both kinds."""
-  splits = load(run.config).values()
+  splits = load_splits(run.config).values()
   join = lambda sources: jax.tree.map(
     lambda *x: np.concatenate(x), *[{k: gj.data.take(s)[k] for k in "xy"} for s in sources]
   )

@@ -18,7 +18,8 @@ _OF = "{domain}.{array}"  # name of an array of a domain, beside those of others
 class Domains:
   """Batches of several sources, as `Batches` of one: {domain: float32 [B, ...]}.
 
-  Where the first has labels, a batch holds them too, "y": int32 [B].
+  Where the first has labels, a batch holds them too, "y": int32 [B]; those of another domain d are
+  "y_d".
 
   Attributes:
     parts: batches of each source, by domain, of one size; the first has the seed itself.
@@ -125,10 +126,13 @@ class Domains:
     return seed if index == 0 or self.paired else hash_words(seed, _DOMAIN, index)[0]
 
   def _together(self, batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Joins a batch of each source to one of all, with the labels of the first if it has any."""
-    x = {name: batch["x"] for name, batch in zip(self.parts, batches, strict=True)}
-    labelled = next(iter(self.parts.values())).labels
-    return {**x, "y": batches[0]["y"]} if labelled else x
+    """Joins a batch of each source to one of all, with the labels of those that have any."""
+    together: dict[str, Any] = {}
+    for i, ((name, part), batch) in enumerate(zip(self.parts.items(), batches, strict=True)):
+      together[name] = batch["x"]
+      if part.labels:
+        together["y" if i == 0 else f"y_{name}"] = batch["y"]
+    return together
 
   def stream(self, start: int = 0) -> Iterator[Raw]:
     """Iterates over raw host batches start, start + 1, ..., as `Batches.stream`."""

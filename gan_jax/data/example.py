@@ -24,6 +24,7 @@ class Example(NamedTuple):
     domains: names of the kinds of examples of which a batch has as many each; () for one kind.
     scale: how the data store their values.
     condition_dim: entries of the vectors of a game conditional on these; None of another.
+    labelled: domains beside the first whose classes are in a batch too, of domain d as "y_d".
   """
 
   shape: tuple[int, ...]
@@ -33,6 +34,7 @@ class Example(NamedTuple):
   domains: tuple[str, ...] = ()
   scale: Scale = UINT8
   condition_dim: int | None = None
+  labelled: tuple[str, ...] = ()
 
   @property
   def condition_size(self) -> int | None:
@@ -120,7 +122,8 @@ class Example(NamedTuple):
     x = jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)
     spec = dict.fromkeys(self.domains or ("x",), x)
     if self.num_classes is not None:
-      spec["y"] = jax.ShapeDtypeStruct(sizes, jnp.int32)
+      names = ("y", *(f"y_{domain}" for domain in self.labelled))
+      spec |= dict.fromkeys(names, jax.ShapeDtypeStruct(sizes, jnp.int32))
     elif self.condition_dim is not None:
       spec["y"] = jax.ShapeDtypeStruct((*sizes, self.condition_dim), jnp.float32)
     return spec

@@ -112,7 +112,7 @@ def assemble(
     As `build`.
   """
   kind, splits = kind_of(config), splits or load_splits(config)
-  example = data_of_config.example(config, splits)
+  example = data_of_config.example(config, splits, kind.labelled(config))
   game = game or build_game(config, example)
   how = game.sampler(sampler_of(config))
   scored = splits
@@ -123,7 +123,7 @@ def assemble(
   train, test = scored[next(iter(classified), how.target)]
   spec = spec_of(config)
   suited(train, test, spec)  # before anything is trained, it is refused if it cannot be had
-  batches = data_of_config.batches(config, splits, kind.paired)
+  batches = data_of_config.batches(config, splits, kind.paired, example.labelled)
 
   def evaluator() -> Evaluator:
     if classified:

@@ -53,16 +53,18 @@ def test_each_domain_is_in_an_order_of_its_own():
   assert any((batch["a"] != batch["b"]).any() for batch in at)
 
 
-def test_labels_of_the_first_domain_come_along():
+@pytest.mark.parametrize("also", [(), ("b",)])
+def test_labels_of_the_first_domain_come_along_and_of_those_that_are_named(also):
   labelled = table("8 images", indexed(8).arrays["x"], np.arange(8))
-  parts = {"a": Batches(labelled, 4, SEED, labels=True), "b": Batches(labelled, 4, SEED)}
+  parts = {k: Batches(labelled, 4, SEED, labels=k in ("a", *also)) for k in "ab"}
   domains = Domains(parts, SEED)
   at, streamed = ways(domains)
   for x, y in zip(at, streamed, strict=True):
-    assert x.keys() == domains.spec(1).keys() == {"a", "b", "y"}
+    assert x.keys() == domains.spec(1).keys() == {"a", "b", "y", *(f"y_{k}" for k in also)}
     jax.tree.map(np.testing.assert_array_equal, x, y)
-    shown = (np.asarray(x["a"])[:, 0, 0, 0] + 1) * 127.5 / 16  # the index that an image shows
-    np.testing.assert_allclose(shown, x["y"], atol=1e-3)
+    for images, labels in (("a", "y"), *((k, f"y_{k}") for k in also)):
+      shown = (np.asarray(x[images])[:, 0, 0, 0] + 1) * 127.5 / 16  # the index that an image shows
+      np.testing.assert_allclose(shown, x[labels], atol=1e-3)
 
 
 def test_another_seed_is_that_of_the_run():

@@ -15,7 +15,7 @@ semantic consistency of CyCADA, Hoffman et al. 2018, arXiv:1711.03213.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -60,6 +60,7 @@ TRANSLATORS = {"a_to_b": ("a", "b"), "b_to_a": ("b", "a")}  # name -> (from, to)
 DISCRIMINATORS = {"a": "discriminator_a", "b": "discriminator_b"}  # whom they judge -> name
 PLAYERS = ("translators", "discriminators")
 CLASSIFIER = "classifier"  # name of the player beside these, and of its network
+LABELS = {"a": "y", "b": "y_b"}  # names of the classes of each kind in a batch
 Terms = Mapping[str, tuple[Weight, TermLike]]
 Forward = Callable[..., tuple[Scene, Carried]]
 
@@ -75,6 +76,7 @@ def cycle_gan(
   cycle: Weight = 10.0,
   identity: Weight = 5.0,
   classifier: nn.Module | None = None,
+  classified: Sequence[str] = ("a",),
   semantic: Weight = 1.0,
   pool: int = 50,
   regularizers: Terms | None = None,
@@ -95,11 +97,12 @@ def cycle_gan(
     cycle: weight of the mean absolute difference of an image and what is translated there and back.
     identity: weight of that of an image and what the translator to its own kind makes of it; 0 is
       off, and costs nothing.
-    classifier: module called likewise, to logits [B, K] of the classes of a; None for none. Unlike
-      CyCADA's, which is trained before, it learns in the game, on images of a and on what they are
-      translated to.
-    semantic: weight of the translators' cross-entropies of what a classifier reads in translations:
-      of labels of a, and of what it reads in b.
+    classifier: module called likewise, to logits [B, K] of classes; None for none. Unlike CyCADA's,
+      which is trained before, it learns in the game: real images, as what is translated could teach
+      it to read 7 where there is a 1.
+    classified: kinds whose classes it learns: "a", or both.
+    semantic: weight of the translators' cross-entropies of the classes that it reads in
+      translations. Images have their own labels, or where they have none those that it reads.
     pool: number of fakes of each kind that are kept to be shown again; 0 for none.
     regularizers: terms of the discriminators' loss, of each pair: name -> (weight, term).
     turns: turns of the players; None for all at once, as published: the discriminators see fakes of
@@ -109,7 +112,7 @@ def cycle_gan(
 
   Returns:
     The game, whose batches are {"a": [n, B, H, W, C], "b": likewise}; with a classifier also "y",
-    int [n, B], classes of a. Its samplers are "a_to_b" and "b_to_a".
+    int [n, B], classes of a, and "y_b". Its samplers are "a_to_b" and "b_to_a".
 
   Raises:
     ValueError: for arguments of another kind.
@@ -117,7 +120,12 @@ def cycle_gan(
   check_loss(loss)
   check_named("translators", translators, TRANSLATORS)
   check_named("discriminators", discriminators, DISCRIMINATORS)
-  players = PLAYERS if classifier is None else (*PLAYERS, CLASSIFIER)
+  players: tuple[str, ...] = PLAYERS
+  needed: tuple[str, ...] = ("a", "b")
+  if classifier is not None:
+    if not classified or not set(classified) <= set(LABELS):
+      raise ValueError(f"classified is {shown(classified)}: expected kinds, 'a' or 'b' or both")
+    players, needed = (*PLAYERS, CLASSIFIER), (*needed, *(LABELS[k] for k in classified))
   check_named("optimizers", optimizers, players)
   if not is_integer(pool) or pool < 0:
     raise ValueError(f"pool is {shown(pool)}: expected how many fakes to keep, an int >= 0")
@@ -143,9 +151,9 @@ def cycle_gan(
     "discriminators": (tuple(DISCRIMINATORS.values()), discriminate),
   }
   if classifier is not None:
-    owned[CLASSIFIER] = (CLASSIFIER,), _classifier_objective(forward)
+    owned[CLASSIFIER] = (CLASSIFIER,), _classifier_objective(forward, classified)
   game = Game(
-    init=functools.partial(_init, nets),
+    init=functools.partial(_init, nets, needed),
     samplers={
       name: Sampler(
         functools.partial(_translate, nets[name], name), source=a, target=b, back=f"{b}_to_{a}"
@@ -211,10 +219,9 @@ def _discriminators_objective(
   return minimise(forward, terms, player="discriminators", observe=_observe)
 
 
-def _classifier_objective(forward: Forward) -> Objective:
-  """Builds what the classifier minimises: images of a keep their labels in translation."""
-  read = {"real_a": "real", "translated_b": "translated"}
-  terms = {name: (1.0, _cross_entropy(output)) for output, name in read.items()}
+def _classifier_objective(forward: Forward, classified: Sequence[str]) -> Objective:
+  """Builds what the classifier minimises: it learns the labels of real images."""
+  terms = {f"classification_{k}": (1.0, _cross_entropy(f"real_{k}")) for k in classified}
   return minimise(forward, terms, player=CLASSIFIER)
 
 
@@ -222,12 +229,15 @@ def _pool_name(kind: str) -> str:
   return f"discriminators.pool_{kind}"
 
 
-def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
+def _init(
+  nets: Mapping[str, nn.Module], needed: Sequence[str], key: jax.Array, batch: Batch
+) -> tuple[Params, Carried]:
   """Initialises parameters and statistics for the shapes of a minibatch."""
-  if missing := {"a", "b"} - set(batch):
-    raise ValueError(f"batch has {sorted(batch)}: expected {min(missing)!r} too, images of a kind")
-  if CLASSIFIER in nets and "y" not in batch:
-    raise ValueError(f"batch has {sorted(batch)}: expected 'y' too, the classes of a")
+  if missing := [name for name in needed if name not in batch]:
+    raise ValueError(
+      f"batch has {sorted(batch)}: expected {missing[0]!r} too; it has images a and b of each kind,"
+      " and classes y and y_b of those that a classifier learns"
+    )
   x = {k: jnp.zeros(batch[k].shape) for k in "ab"}
   if x["a"].shape != x["b"].shape:
     raise ValueError(f"images are {x['a'].shape[1:]} and {x['b'].shape[1:]}: expected one shape")
@@ -265,7 +275,7 @@ def _forward(
   if of.identity:
     outputs |= {f"identity_{b}": (apply(f"{a}_to_{b}", real[b]), real[b]) for a, b in ("ab", "ba")}
   if CLASSIFIER in of.nets:
-    outputs |= _classes(functools.partial(apply, CLASSIFIER), real, fake, batch["y"])
+    outputs |= _classes(functools.partial(apply, CLASSIFIER), real, fake, _labels(batch))
   new_carried: Carried = {}
   pairs = {}
   for k, name in DISCRIMINATORS.items():
@@ -297,20 +307,23 @@ def _forward(
   return Scene(pairs, outputs), {**stats, **new_carried}
 
 
+def _labels(batch: Batch) -> dict[str, jax.Array]:
+  """Returns classes [B] by kind, of the kinds that have labels."""
+  return {k: batch[name] for k, name in LABELS.items() if name in batch}
+
+
 def _classes(
   classify: Callable[[jax.Array], jax.Array],
   real: Mapping[str, jax.Array],
   fake: Mapping[str, jax.Array],
-  y: jax.Array,
+  labels: Mapping[str, jax.Array],
 ) -> dict[str, PyTree]:
   """Computes pairs (logits of classes [B, K], classes that they are to have [B])."""
-  # What is translated to a has no label, but what is read in the image of b that it was.
-  read = jnp.argmax(classify(real["b"]), axis=-1)
-  return {
-    "real_a": (classify(real["a"]), y),
-    "translated_b": (classify(fake["b"]), y),
-    "translated_a": (classify(fake["a"]), read),
-  }
+  read = {k: classify(x) for k, x in real.items()}
+  pairs = {f"real_{k}": (read[k], y) for k, y in labels.items()}
+  # Where an image has no label, what is read in it is to stay.
+  classes = {k: labels[k] if k in labels else jnp.argmax(read[k], axis=-1) for k in real}
+  return pairs | {f"translated_{b}": (classify(fake[b]), classes[a]) for a, b in ("ab", "ba")}
 
 
 def _scores(

@@ -86,6 +86,7 @@ def read_run(workdir: str | pathlib.Path) -> tuple[ConfigDict, Example]:
     domains = tuple(map(str, example.get("domains", ())))
     scale = Scale(*example.get("scale", UINT8))
     dim = example.get("condition_dim")
-    return config, Example(shape, count, pixel_range, names, domains, scale, dim)
+    labelled = tuple(map(str, example.get("labelled", ())))
+    return config, Example(shape, count, pixel_range, names, domains, scale, dim, labelled)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

@@ -220,13 +220,15 @@ def _hold_out(
 
 
 def batches(
-  config: ConfigDict, splits: Mapping[str, Splits], paired: bool = False
+  config: ConfigDict,
+  splits: Mapping[str, Splits],
+  paired: bool = False,
+  labelled: Sequence[str] = (),
 ) -> data.AnyBatches:
-  """Builds the minibatches of a complete config out of its training splits."""
-  first = next(iter(splits))  # the one domain whose labels a game may learn from
+  """Builds the minibatches of a complete config out of its training splits; see `games.Kind`."""
+  with_labels = {next(iter(splits)), *labelled} if config.conditional else {}
   parts = {
-    name: _batches(config, train, labels=config.conditional and name == first)
-    for name, (train, _) in splits.items()
+    name: _batches(config, train, labels=name in with_labels) for name, (train, _) in splits.items()
   }
   return parts[WHOLE] if WHOLE in parts else data.Domains(parts, config.seed, paired=paired)
 
@@ -245,7 +247,9 @@ def _batches(config: ConfigDict, train: data.Source, labels: bool) -> data.Batch
   )
 
 
-def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
+def example(
+  config: ConfigDict, splits: Mapping[str, Splits], labelled: Sequence[str] = ()
+) -> Example:
   """Describes an example of the training data, as the networks of a complete config see it."""
   sources = [train for train, _ in splits.values()]
   train = sources[0]
@@ -254,6 +258,9 @@ def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
       f"{train.name} has values {train.scale}, and {other[0].name} {other[0].scale}: expected one"
       " range of all; give it by --config.data_options.value_range"
     )
+  also = [splits[name].train for name in labelled]
+  if unlike := [source for source in also if source.num_classes != train.num_classes]:
+    raise ValueError(f"{unlike[0].name} has not the classes of {train.name}: expected the same")
   crop, shape = config.data_options.crop, tuple(train.shape)
   return Example(
     (crop, crop, *shape[2:]) if crop else shape,
@@ -263,4 +270,5 @@ def example(config: ConfigDict, splits: Mapping[str, Splits]) -> Example:
     tuple(name for name in splits if name != WHOLE),
     train.scale,
     train.condition_dim if config.conditional else None,
+    tuple(labelled),
   )

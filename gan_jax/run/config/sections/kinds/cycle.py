@@ -24,6 +24,7 @@ def keys() -> Keys:
     "translator": networks.section("resnet_translator"),
     "discriminator": networks.section("patch_discriminator"),
     "classifier": networks.section("dcgan_encoder", width=16, norm="none"),
+    "classified": Key("both", "kinds whose labels the classifier learns: both, or a alone"),
     "loss": Key("least_squares", "adversarial loss of both pairs, such as hinge, wgan, lsgan"),
     "weights": weights(
       {name: value for name, (value, _) in WEIGHTS.items()},
@@ -44,11 +45,18 @@ def check(config: ConfigDict) -> None:
       f"config.conditional is {config.conditional} and config.weights.semantic "
       f"{config.weights.semantic}: expected both, for labels that a classifier learns, or neither"
     )
+  if config.classified not in ("both", "a"):
+    raise ValueError(f"config.classified is {config.classified!r}: expected 'both' or 'a'")
   if config.pool and config.microbatches > 1:
     raise ValueError(
       f"config.pool = {config.pool} exchanges the fakes of a batch one after the other, and "
       f"config.microbatches = {config.microbatches} takes them apart: set one of them"
     )
+
+
+def labelled(config: ConfigDict) -> tuple[str, ...]:
+  """Names the kinds beside a whose labels the classifier learns; see `games.Kind`."""
+  return ("b",) if config.conditional and config.classified == "both" else ()
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:
@@ -75,6 +83,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     optimizers=optimizers.build_optimizers(config, dict.fromkeys(players, 1)),
     shape=example.shape,
     classifier=nets.get(CLASSIFIER),
+    classified=("a", *labelled(config)),
     pool=config.pool,
     regularizers=terms.build(config, "regularizers", example),
     turns=microbatches((Turn(players),), config.microbatches),

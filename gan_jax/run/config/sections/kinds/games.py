@@ -33,6 +33,7 @@ class Kind(NamedTuple):
     check: (complete config) -> None; refuses keys that contradict each other.
     free_numbers: (config) -> {dotted key: number}, of those with which the program is the same.
     domains: names of the domains of its data, each a source of its own; () for one source.
+    labelled: (config) -> domains beside the first whose labels a conditional game learns too.
     paired: whether examples of the domains belong together, place by place.
     classifies: domains on which the accuracy of a game without samplers is its score; that on the
       first chooses the best checkpoint.
@@ -44,6 +45,7 @@ class Kind(NamedTuple):
   free_numbers: Callable[[ConfigDict], dict[str, float]] = lambda config: {}
   domains: tuple[str, ...] = ()
   paired: bool = False
+  labelled: Callable[[ConfigDict], tuple[str, ...]] = lambda config: ()
   classifies: tuple[str, ...] = ()
 
 
@@ -69,7 +71,9 @@ def _free_numbers(config: ConfigDict) -> dict[str, float]:
 _kind = functools.partial(Kind, free_numbers=_free_numbers)
 GAMES: dict[str, Kind] = {
   "two_player": _kind(two_player.keys, two_player.build_game, two_player.check),
-  "cycle_gan": _kind(cycle.keys, cycle.build_game, cycle.check, domains=("a", "b")),
+  "cycle_gan": _kind(
+    cycle.keys, cycle.build_game, cycle.check, domains=("a", "b"), labelled=cycle.labelled
+  ),
   "pix2pix": _kind(
     pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True
   ),
