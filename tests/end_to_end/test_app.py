@@ -318,12 +318,6 @@ def test_notebook_form():
 # --- mistakes -------------------------------------------------------------------------------------
 
 
-def test_what_was_trained_on_four_devices_is_sampled_on_one(gan_jax, tmp_path):
-  gan_jax(*ring(tmp_path, 10), *SMALL_RING, devices=4)
-  gan_jax("sample", f"--workdir={tmp_path}", "--num=8", f"--out={tmp_path / 'x.png'}")
-  assert size(tmp_path / "x.png") == (480, 480)
-
-
 def test_checkpoints_without_a_config_are_refused(gan_jax, played):
   (played / "config.json").unlink()
   told = gan_jax(*ring(played, 40), *SMALL_RING, code=1)
@@ -356,23 +350,16 @@ def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, played)
 
 
 def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
+  part = "--config.optimizers.discriminator.learning_rate.init_value=0.5"
   rate = "--config.optimizers.generator.learning_rate"
   falling = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 10}"
   weight = f"--config.regularizers.r1={falling}"  # here the config has a number
-  for workdir, *overrides in (
-    ("part", f"{rate}.init_value=0.5"),
-    ("number", f"{rate}=0.5", weight),
-  ):
-    gan_jax(*ring(tmp_path / workdir, 10), *SMALL_RING, *overrides)
-  read = lambda workdir: json.loads((tmp_path / workdir / "config.json").read_text())["config"]
-  rates = {
-    d: {p: o["learning_rate"] for p, o in read(d)["optimizers"].items()} for d in ("part", "number")
-  }
-  assert rates["part"]["generator"]["init_value"] == 0.5
-  assert rates["number"]["generator"] == 0.5
-  assert rates["part"]["discriminator"] == rates["number"]["discriminator"]
-  assert rates["part"]["discriminator"]["init_value"] == 2e-3
-  assert rows(tmp_path / "number")[-1]["discriminator/r1"] > 0
+  gan_jax(*ring(tmp_path, 10), *SMALL_RING, part, f"{rate}=0.5", weight)
+  made = json.loads((tmp_path / "config.json").read_text())["config"]["optimizers"]
+  rates = {player: options["learning_rate"] for player, options in made.items()}
+  falls = {"schedule": "cosine_decay_schedule", "init_value": 0.5, "decay_steps": 10_000}
+  assert rates["discriminator"].items() >= falls.items() and rates["generator"] == 0.5
+  assert rows(tmp_path)[-1]["discriminator/r1"] > 0
   assert "batch_size" in gan_jax(
     *ring(tmp_path / "word", 10), "--config.real_target={'batch_size': 1}", code=2
   )

@@ -10,6 +10,7 @@ import time
 
 import commands
 import jax
+import numpy as np
 import pytest
 from patience import HANG, until
 
@@ -88,7 +89,7 @@ def train(workdir, rounds, *more):
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, tmp_path):
+def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, one_program, tmp_path):
   """The first ends with the numbers of one process on as many devices, parameters in parts."""
   two, alone = tmp_path / "two", tmp_path / "alone"
   codes, told = ends(start(*train(two, 20, "--config.mesh.fsdp=2")))
@@ -97,6 +98,8 @@ def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, tmp_path)
   assert sorted(p.name for p in (two / "checkpoints").iterdir()) == ["10", "20"]
   fit(build(read_config(two)), alone)  # eight devices of this process
   assert state_difference(load(alone).state, load(two).state) < 1e-6
+  gan_jax("sample", two, "--num=8", f"--npz={tmp_path / 'eight.npz'}")  # on one device
+  assert np.load(tmp_path / "eight.npz")["x"].shape == (8, 2)
   assert "round 30/30" in gan_jax(*train(two, 30, "--allow_config_change"))
   fit(build(read_config(two)), alone)
   assert state_difference(load(alone).state, load(two).state) < 1e-5

@@ -74,8 +74,8 @@ def start():
   return init(build(tiny()).game, jax.random.key(0), POINTS.batch(1, 16))
 
 
-# f-GANs differ from each other in two functions of one logit alone: they meet the orders in turn.
-IN_TURN = [name for name in losses.LOSSES if name.startswith("f_gan")]
+# These differ from another in two functions of one number alone: they meet the orders in turn.
+IN_TURN = [name for name in losses.LOSSES if name.startswith(("f_gan", "relativistic_average_"))]
 MEETINGS = [
   *itertools.product([name for name in losses.LOSSES if name not in IN_TURN], TURNS),
   *zip(IN_TURN, itertools.cycle(TURNS), strict=False),
