@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from patience import HANG
+from tensorboardX.event_file_writer import EventFileWriter
 
 from gan_jax import data, parallel, plots
 from gan_jax.game.core import minibatches
@@ -614,12 +615,12 @@ def test_rounds_leak_no_tracer():
     make_dispatch(experiment.game, experiment.batches, make_mesh(16))(state, 2)
 
 
-SAVES = 30  # from one look to the other
+SAVES, LOOKS = 15, 3  # from one look to the other, and of each
 
 
 def growth(workdir):
   """Plays, and counts what comes to be in SAVES saves: (arrays, objects, pieces of memory)."""
-  rounds = 6 * (18 + SAVES + 10)
+  rounds = 6 * (18 + SAVES + LOOKS)
   config = tiny(rounds=rounds, rounds_per_call=2, log_every=2, sample_every=0, checkpoint_every=6)
   found, opened = [], []
   tell = Logger.log
@@ -643,18 +644,21 @@ def growth(workdir):
     mock.patch.object(diagnostics, "PATH", 8),
     mock.patch.object(train, "Checkpoints", noted),
     mock.patch.object(Logger, "log", counted),
+    mock.patch.object(
+      EventFileWriter, "add_event", lambda w, event: w._ev_writer.write_event(event)
+    ),
   ):
     gc.freeze()  # what there was before, which would take the time of collections
     fit(scored(build(config), 1.0), workdir)
-  least = lambda i: np.min(found[i : i + 10], axis=0)
+  least = lambda i: np.min(found[i : i + LOOKS], axis=0)
   return least(18 + SAVES) - least(18)  # Orbax remembers 16
 
 
 def test_nothing_grows_with_the_rounds(tmp_path):
   """Arrays, objects, pieces of memory: from save to save, of three rows each.
 
-  In a process of its own, where no other test has left anything that grows. Threads, and what they
-  hold, come and go as the machine has time, on top of what stays: so the least of ten looks.
+  In a process of its own, where no other test has left anything that grows, and where no thread is
+  at work when it is counted, as the machine has time: saves are waited for, events written at once.
   """
   with commands.pool() as pool:
     arrays, objects, pieces = pool.submit(growth, tmp_path).result()
