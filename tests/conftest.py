@@ -44,9 +44,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute or more each
 
 
+# Beginnings of the names of tests that take more than a second of a core: `launch/test --quick` is
+# without them. Of a new test, `launch/test --durations=20` tells.
+SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().split())
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for by their marks go
 def pytest_collection_modifyitems(items):
   """Begins with what takes long: at the end it would be left to one worker, and one core idle."""
   items.sort(key=lambda item: item.path.name not in FIRST)
+  for item in items:
+    if item.nodeid.startswith(SLOW):
+      item.add_marker("slow")
 
 
 def pytest_collection_finish():

@@ -84,7 +84,6 @@ def test_every_game_is_the_same_on_a_mesh_that_splits_all(name, all_split):
   check(name, "data 4, fsdp 2")
 
 
-@pytest.mark.slow
 def test_games_are_the_same_on_two_processes(cache):
   """Of four devices each, that split batches by four and what is large by two.
 

@@ -190,7 +190,6 @@ def digits(once, gan_jax, tmp_path_factory):
   return pathlib.Path(shutil.copytree(once("digits", play), copy))
 
 
-@pytest.mark.slow
 def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   summary = json.loads((digits / "summary.json").read_text())
   assert {"frechet_distance", "classes", "class_kl", "class_accuracy"} <= set(summary["scores"])
@@ -215,7 +214,6 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   assert "frechet_distance" in told and "of one run each" in told
 
 
-@pytest.mark.slow
 def test_other_scores_can_be_asked_for(gan_jax, digits):
   metrics = "--metrics=kernel,prdc,class_frechet,path_length"
   flags = ["--features=random_projection", metrics, "--real=train"]
@@ -247,7 +245,6 @@ def test_a_run_is_followed_and_its_best_checkpoint_shown_beside_the_last(gan_jax
   assert "asked for" not in again and "last, round 60" in again
 
 
-@pytest.mark.slow
 def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path):
   gan_jax(
     "sample",
@@ -284,7 +281,6 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
     assert f"gan_jax: {flag}: {why}" in told
 
 
-@pytest.mark.slow
 def test_three_lines_of_python(digits):
   from gan_jax.run.evaluation.draws import with_neighbours
   from gan_jax.run.results.folder import load
@@ -532,7 +528,6 @@ def test_importing_costs_little():
   assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.slow
 def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   config = f"--config={ROOT / 'experiments/ablations/ema.py'}"
   small = ["--config.base.rounds=4", "--config.base.num_fake=100", "--config.base.evaluate_every=2"]
@@ -549,7 +544,6 @@ def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   assert {"matrix.png", "curves.png"} <= {path.name for path in (tmp_path / "ema").iterdir()}
 
 
-@pytest.mark.slow
 def test_ablate_can_be_stopped_at_once(tmp_path):
   """Whatever its programs are busy with: there are 200,000 rounds in a dispatch."""
   config = f"--config={ROOT / 'experiments/ablations/ema.py'}"

@@ -87,7 +87,6 @@ SMALLER = {  # of a notebook, what is kept as it ran being larger: (what it says
 COMPILED = {"01_theory", "02_losses", "04_your_own"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(notebook, tmp_path):
   """Every code cell in order, in a process of its own; the cells check what they claim."""

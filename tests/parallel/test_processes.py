@@ -88,7 +88,6 @@ def train(workdir, rounds, *more):
   return ["train", f"--workdir={workdir}", *SMALL, f"--config.rounds={rounds}", *more]
 
 
-@pytest.mark.slow
 def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, one_program, tmp_path):
   """The first ends with the numbers of one process on as many devices, parameters in parts."""
   two, alone = tmp_path / "two", tmp_path / "alone"
@@ -106,7 +105,6 @@ def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, one_progr
   assert "last, round 30" in gan_jax("evaluate", f"--workdir={two}")
 
 
-@pytest.mark.slow
 def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(start, tmp_path):
   (tmp_path / "samples").write_text("in the way of pictures")
   codes, told = ends(start(*train(tmp_path, 10)))
@@ -115,7 +113,6 @@ def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(
   assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["10"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
   """Killed, the other has nobody to go on with; asked to stop, both save and stop together."""
@@ -137,7 +134,6 @@ def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
     assert len(saved) == 3 and max(saved) == load(tmp_path).state.round
 
 
-@pytest.mark.slow
 def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_path):
   """JAX would end the other as if it had crashed; both wait for the first in their own way."""
   running = start(*train(tmp_path, 1_000_000))
@@ -152,7 +148,6 @@ def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_pat
   assert load(tmp_path).state.round >= 10
 
 
-@pytest.mark.slow
 def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   """A million rounds in one dispatch; the other process has been asked to stop, not the first."""
   endless = ["--config.rounds_per_call=1_000_000", "--config.log_every=1_000_000"]
@@ -169,7 +164,6 @@ def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   assert all(re.search(f"{late}|{left}|{early}", x) for x in told), told
 
 
-@pytest.mark.slow
 def test_two_processes_go_back_together_and_stop_together(start, tmp_path):
   """Both from the same checkpoint with the same other noise, as one process does."""
   two, alone = tmp_path / "two", tmp_path / "alone"

@@ -82,7 +82,6 @@ MEETINGS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "turns"), MEETINGS)
 def test_twenty_rounds_are_finite(loss, turns):
   """Losses meet every order and every penalty, and every order every penalty."""
