@@ -44,8 +44,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute or more each
 
 
-# Beginnings of the names of tests that take more than a second of a core: `launch/test --quick` is
-# without them. Of a new test, `launch/test --durations=20` tells.
+# Beginnings of the names of tests that take half a second of a core or more, which `launch/test
+# --quick` leaves out; `--durations=20` tells those of a new one.
 SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().split())
 
 

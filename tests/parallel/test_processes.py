@@ -156,8 +156,12 @@ def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   reaches("compiling", running)  # all that is left is to do so, and that dispatch
   time.sleep(3)  # it may not be in the dispatch by then; see `early`
   os.kill(running[1][0].pid, signal.SIGTERM)
-  codes, told = ends(running)
-  assert codes == [75, 75], told  # played to its end, the dispatch would take longer than HANG
+  codes, told = ends(running)  # played to its end, the dispatch would take longer than HANG
+  assert codes[1] == 75, told
+  if codes[0] == -signal.SIGABRT:  # of Gloo, where it finds the other gone before it is told
+    told = told[1:]
+  else:
+    assert codes[0] == 75, told
   early = "stopped at round 0"  # on a slow machine, where it had not begun
   left = "left with another process"  # or was so late that JAX was first to tell it
   late = "not done 5 s after being asked to stop"
