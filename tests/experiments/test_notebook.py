@@ -84,7 +84,7 @@ SMALLER = {  # of a notebook, what is kept as it ran being larger: (what it says
   ),
 }
 # Most of whose time goes to the compiler, with little to gain from it, and to the curves of a run.
-COMPILED = {"01_theory", "02_losses", "04_your_own"}
+COMPILED = {"02_losses", "04_your_own"}
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
