@@ -16,6 +16,8 @@ import pytest
 
 from gan_jax import plots
 from gan_jax.run.cli.compilation_cache import keep_programs
+from gan_jax.run.config.roles import COURSE
+from gan_jax.run.config.stored import config_values
 from gan_jax.run.training.log.logger import Logger
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -42,9 +44,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute or more each
 
 
+# Beginnings of the names of tests that take half a second of a core or more, which `launch/test
+# --quick` leaves out; `--durations=20` tells those of a new one.
+SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().split())
+
+
+@pytest.hookimpl(tryfirst=True)  # before those that are not asked for by their marks go
 def pytest_collection_modifyitems(items):
   """Begins with what takes long: at the end it would be left to one worker, and one core idle."""
   items.sort(key=lambda item: item.path.name not in FIRST)
+  for item in items:
+    if item.nodeid.startswith(SLOW):
+      item.add_marker("slow")
 
 
 def pytest_collection_finish():
@@ -91,6 +102,35 @@ def forgotten():
   """Lets go of what a module has compiled, which would fill the memory of a worker."""
   yield
   jax.clear_caches()
+  DISPATCHES.clear()
+
+
+DISPATCHES: dict[str, object] = {}
+
+
+@pytest.fixture
+def one_program(monkeypatch):
+  """Compiles rounds once for all runs of a module that play the same: by config, but its course."""
+  from gan_jax.run.training import train
+
+  play, make, running = train._play, train.make_dispatch, []
+
+  def noted(experiment, *arguments):
+    running[:] = [experiment]
+    return play(experiment, *arguments)
+
+  def shared(game, batches, mesh, first=0, _compiling=None):
+    (experiment,) = running
+    if experiment.own_game or not batches.resident:  # streams begin at the first round
+      return make(game, batches, mesh, first)
+    config = config_values(experiment.config)
+    key = str([mesh, *((name, config[name]) for name in sorted({*config} - {*COURSE}))])
+    if key not in DISPATCHES:
+      DISPATCHES[key] = make(game, batches, mesh)
+    return DISPATCHES[key]
+
+  monkeypatch.setattr(train, "_play", noted)
+  monkeypatch.setattr(train, "make_dispatch", shared)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ for rounding, as that of biases before a batch norm; here no such parameter meet
 """
 
 import functools
-import os
 import pathlib
 import re
-import subprocess
-import sys
+import socket
 
+import commands
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,29 +83,29 @@ def test_every_game_is_the_same_on_a_mesh_that_splits_all(name, all_split):
   check(name, "data 4, fsdp 2")
 
 
-@pytest.mark.slow
-def test_games_are_the_same_on_two_processes(cache):
+def test_games_are_the_same_on_two_processes(tmp_path):
   """Of four devices each, that split batches by four and what is large by two.
 
   One that looks across the batch; the bench has all of them.
   """
-  names = ["batch norm, joint, packed"]
-  done = subprocess.run(
-    [sys.executable, "-m", "experiments.bench.layouts", "--processes=2", "--games", *names],
-    cwd=ROOT,
-    env={
-      **os.environ,
-      "JAX_COMPILATION_CACHE_DIR": str(cache / "xla"),
-      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    },
-    capture_output=True,
-    text=True,
-    timeout=3 * HANG,
-  )
-  assert done.returncode == 0, done.stderr
-  found = {name: float(value) for name, value in re.findall(r"\| (.+) \| (\S+) \|", done.stdout)}
-  assert set(found) == set(names)
-  assert max(found.values()) < TOLERANCE, found
+  name = "batch norm, joint, packed"
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{free.getsockname()[1]}"
+  shared = {"GAN_JAX_COORDINATOR": address, "GAN_JAX_NUM_PROCESSES": "2"}
+  running = []
+  for index in ("0", "1"):
+    (told := tmp_path / index).touch()
+    environment = {**shared, "GAN_JAX_PROCESS_ID": index, "JAX_NUM_CPU_DEVICES": "4"}
+    command = ["--processes=2", "--games", name]
+    module = "experiments.bench.layouts"
+    running.append(commands.start(command, environment, ROOT, told, module))
+  for process in running:
+    process.join(HANG)
+  told = (tmp_path / "0").read_text()
+  assert [process.exitcode for process in running] == [0, 0], told
+  ((found, difference),) = re.findall(r"\| (.+) \| (\S+) \|", told)
+  assert found == name and float(difference) < TOLERANCE
 
 
 @pytest.mark.parametrize(("name", "layout"), COUPLED.items())

@@ -46,7 +46,7 @@ def streamed():
 
 def convolutions():
   """Batch norm here, spectral norm there, classes, two discriminator moves a round."""
-  config = ring(data="mnist10k", conditional=True, loss="hinge", k=2)
+  config = ring(data="digits8x8", conditional=True, loss="hinge", k=2)
   config.generator = network("dcgan_generator", width=2)
   config.discriminator = network("dcgan_discriminator", width=2, norm="spectral")
   return config

@@ -13,7 +13,6 @@ import gan_jax as gj
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 def test_the_site_builds_and_needs_no_network(tmp_path):
   pytest.importorskip("myst_nb", reason="the extra docs is not installed")
   where = [str(ROOT), str(tmp_path)]

@@ -190,7 +190,6 @@ def digits(once, gan_jax, tmp_path_factory):
   return pathlib.Path(shutil.copytree(once("digits", play), copy))
 
 
-@pytest.mark.slow
 def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   summary = json.loads((digits / "summary.json").read_text())
   assert {"frechet_distance", "classes", "class_kl", "class_accuracy"} <= set(summary["scores"])
@@ -215,7 +214,6 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
   assert "frechet_distance" in told and "of one run each" in told
 
 
-@pytest.mark.slow
 def test_other_scores_can_be_asked_for(gan_jax, digits):
   metrics = "--metrics=kernel,prdc,class_frechet,path_length"
   flags = ["--features=random_projection", metrics, "--real=train"]
@@ -247,7 +245,6 @@ def test_a_run_is_followed_and_its_best_checkpoint_shown_beside_the_last(gan_jax
   assert "asked for" not in again and "last, round 60" in again
 
 
-@pytest.mark.slow
 def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path):
   gan_jax(
     "sample",
@@ -284,7 +281,6 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
     assert f"gan_jax: {flag}: {why}" in told
 
 
-@pytest.mark.slow
 def test_three_lines_of_python(digits):
   from gan_jax.run.evaluation.draws import with_neighbours
   from gan_jax.run.results.folder import load
@@ -316,12 +312,6 @@ def test_notebook_form():
 
 
 # --- mistakes -------------------------------------------------------------------------------------
-
-
-def test_what_was_trained_on_four_devices_is_sampled_on_one(gan_jax, tmp_path):
-  gan_jax(*ring(tmp_path, 10), *SMALL_RING, devices=4)
-  gan_jax("sample", f"--workdir={tmp_path}", "--num=8", f"--out={tmp_path / 'x.png'}")
-  assert size(tmp_path / "x.png") == (480, 480)
 
 
 def test_checkpoints_without_a_config_are_refused(gan_jax, played):
@@ -356,23 +346,16 @@ def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, played)
 
 
 def test_a_schedule_can_be_overridden_in_part_or_by_a_number(gan_jax, tmp_path):
+  part = "--config.optimizers.discriminator.learning_rate.init_value=0.5"
   rate = "--config.optimizers.generator.learning_rate"
   falling = "{'schedule': 'cosine_decay_schedule', 'init_value': 1.0, 'decay_steps': 10}"
   weight = f"--config.regularizers.r1={falling}"  # here the config has a number
-  for workdir, *overrides in (
-    ("part", f"{rate}.init_value=0.5"),
-    ("number", f"{rate}=0.5", weight),
-  ):
-    gan_jax(*ring(tmp_path / workdir, 10), *SMALL_RING, *overrides)
-  read = lambda workdir: json.loads((tmp_path / workdir / "config.json").read_text())["config"]
-  rates = {
-    d: {p: o["learning_rate"] for p, o in read(d)["optimizers"].items()} for d in ("part", "number")
-  }
-  assert rates["part"]["generator"]["init_value"] == 0.5
-  assert rates["number"]["generator"] == 0.5
-  assert rates["part"]["discriminator"] == rates["number"]["discriminator"]
-  assert rates["part"]["discriminator"]["init_value"] == 2e-3
-  assert rows(tmp_path / "number")[-1]["discriminator/r1"] > 0
+  gan_jax(*ring(tmp_path, 10), *SMALL_RING, part, f"{rate}=0.5", weight)
+  made = json.loads((tmp_path / "config.json").read_text())["config"]["optimizers"]
+  rates = {player: options["learning_rate"] for player, options in made.items()}
+  falls = {"schedule": "cosine_decay_schedule", "init_value": 0.5, "decay_steps": 10_000}
+  assert rates["discriminator"].items() >= falls.items() and rates["generator"] == 0.5
+  assert rows(tmp_path)[-1]["discriminator/r1"] > 0
   assert "batch_size" in gan_jax(
     *ring(tmp_path / "word", 10), "--config.real_target={'batch_size': 1}", code=2
   )
@@ -545,7 +528,6 @@ def test_importing_costs_little():
   assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.slow
 def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   config = f"--config={ROOT / 'experiments/ablations/ema.py'}"
   small = ["--config.base.rounds=4", "--config.base.num_fake=100", "--config.base.evaluate_every=2"]
@@ -562,7 +544,6 @@ def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   assert {"matrix.png", "curves.png"} <= {path.name for path in (tmp_path / "ema").iterdir()}
 
 
-@pytest.mark.slow
 def test_ablate_can_be_stopped_at_once(tmp_path):
   """Whatever its programs are busy with: there are 200,000 rounds in a dispatch."""
   config = f"--config={ROOT / 'experiments/ablations/ema.py'}"

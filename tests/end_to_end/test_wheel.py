@@ -9,7 +9,6 @@ import sys
 import tomllib
 import zipfile
 
-import pytest
 import yaml
 
 import gan_jax
@@ -28,7 +27,6 @@ def test_license_and_citation_say_the_same():
   assert str(cited["version"]) == gan_jax.__version__
 
 
-@pytest.mark.slow
 def test_installed_wheel_works_from_another_directory(tmp_path):
   source, site, elsewhere = tmp_path / "source", tmp_path / "site", tmp_path / "elsewhere"
   elsewhere.mkdir()

@@ -17,7 +17,6 @@ def run(module, *flags):
   return commands.run(flags, {}, ROOT, f"experiments.{module}")
 
 
-@pytest.mark.slow
 def test_dirac_table_says_who_converges(tmp_path):
   rows = ["wasserstein", "GAN + R1", "GAN by consensus"]
   named = [f"--row={row}" for row in rows]
@@ -41,7 +40,6 @@ def test_dirac_table_says_who_converges(tmp_path):
     assert portraits.width > 800
 
 
-@pytest.mark.slow
 def test_lazy_penalties_are_held_to_eager_ones(tmp_path):
   code, told = run(
     "reproduce.lazy_penalties",

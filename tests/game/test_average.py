@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 
 from gan_jax import data
 from gan_jax.data import RING8
@@ -28,7 +27,6 @@ def frechet_distance(x: np.ndarray) -> float:
   return float(np.sum(x.mean(0) ** 2) + np.trace(covariance) + 2 * VARIANCE - 2 * root)
 
 
-@pytest.mark.slow
 def test_the_average_is_never_worse_than_the_network_from_round_100_on():
   """A generator with batch norm, averaged over some 20 moves: fewer than in which it learns."""
   adam = lambda: optax.adam(1e-3, b1=0.0, b2=0.99)

@@ -35,7 +35,7 @@ def test_flat_images_differ_in_luminance_at_the_last_scale_alone():
 
 def test_one_window_by_hand():
   """11 x 11 pixels hold one window: moments under a Gaussian of 1.5 pixels."""
-  x, y = noise(1, 11, 11, 1), noise(1, 11, 11, 1)
+  x, y = np.random.default_rng(0).integers(256, size=(2, 1, 11, 11, 1)).astype(np.uint8)
   bell = np.exp(-((np.arange(11) - 5) ** 2) / (2 * 1.5**2))
   weights = np.outer(bell, bell) / bell.sum() ** 2
   a, b = x[0, :, :, 0].astype(float), y[0, :, :, 0].astype(float)
@@ -43,7 +43,9 @@ def test_one_window_by_hand():
   cross = mean((a - mean(a)) * (b - mean(b)))
   spread = mean((a - mean(a)) ** 2) + mean((b - mean(b)) ** 2)
   expected = luminance(mean(a), mean(b)) * (2 * cross + C2) / (spread + C2)
-  np.testing.assert_allclose(multiscale_ssim(x, y, scales=1), max(expected, 0), rtol=1e-9)
+  assert expected > 0.3  # else it would be cut off at 0
+  expected **= sum(WEIGHTS)  # the weight of a single scale, that of all: 1.0001
+  np.testing.assert_allclose(multiscale_ssim(x, y, scales=1), expected, rtol=1e-9)
   half = ((a + mean(a)) / 2).round().astype(np.uint8)[None, :, :, None]  # half the contrast
   assert 0.75 < multiscale_ssim(x, half, scales=1)[0] < 0.85  # 2 · ½ / (1 + ¼)
 

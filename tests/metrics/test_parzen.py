@@ -63,7 +63,6 @@ def test_mistakes_are_named(x, samples, width, message):
     log_density(x, samples, np.array([width]))
 
 
-@pytest.mark.slow
 def test_real_training_digits_score_as_is_known(test_data):
   """10,000 training images as samples score about 243.6 nats; which ones matters by about 2."""
   path = f"idx:{test_data / 'mnist'}"

@@ -10,6 +10,7 @@ import time
 
 import commands
 import jax
+import numpy as np
 import pytest
 from patience import HANG, until
 
@@ -87,8 +88,7 @@ def train(workdir, rounds, *more):
   return ["train", f"--workdir={workdir}", *SMALL, f"--config.rounds={rounds}", *more]
 
 
-@pytest.mark.slow
-def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, tmp_path):
+def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, one_program, tmp_path):
   """The first ends with the numbers of one process on as many devices, parameters in parts."""
   two, alone = tmp_path / "two", tmp_path / "alone"
   codes, told = ends(start(*train(two, 20, "--config.mesh.fsdp=2")))
@@ -97,13 +97,14 @@ def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, tmp_path)
   assert sorted(p.name for p in (two / "checkpoints").iterdir()) == ["10", "20"]
   fit(build(read_config(two)), alone)  # eight devices of this process
   assert state_difference(load(alone).state, load(two).state) < 1e-6
+  gan_jax("sample", two, "--num=8", f"--npz={tmp_path / 'eight.npz'}")  # on one device
+  assert np.load(tmp_path / "eight.npz")["x"].shape == (8, 2)
   assert "round 30/30" in gan_jax(*train(two, 30, "--allow_config_change"))
   fit(build(read_config(two)), alone)
   assert state_difference(load(alone).state, load(two).state) < 1e-5
   assert "last, round 30" in gan_jax("evaluate", f"--workdir={two}")
 
 
-@pytest.mark.slow
 def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(start, tmp_path):
   (tmp_path / "samples").write_text("in the way of pictures")
   codes, told = ends(start(*train(tmp_path, 10)))
@@ -112,7 +113,6 @@ def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(
   assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["10"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
   """Killed, the other has nobody to go on with; asked to stop, both save and stop together."""
@@ -134,7 +134,6 @@ def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
     assert len(saved) == 3 and max(saved) == load(tmp_path).state.round
 
 
-@pytest.mark.slow
 def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_path):
   """JAX would end the other as if it had crashed; both wait for the first in their own way."""
   running = start(*train(tmp_path, 1_000_000))
@@ -149,7 +148,6 @@ def test_what_the_first_alone_cannot_save_ends_all_in_plain_words(start, tmp_pat
   assert load(tmp_path).state.round >= 10
 
 
-@pytest.mark.slow
 def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   """A million rounds in one dispatch; the other process has been asked to stop, not the first."""
   endless = ["--config.rounds_per_call=1_000_000", "--config.log_every=1_000_000"]
@@ -158,15 +156,18 @@ def test_what_takes_too_long_to_stop_is_left_in_time_by_all(start, tmp_path):
   reaches("compiling", running)  # all that is left is to do so, and that dispatch
   time.sleep(3)  # it may not be in the dispatch by then; see `early`
   os.kill(running[1][0].pid, signal.SIGTERM)
-  codes, told = ends(running)
-  assert codes == [75, 75], told  # played to its end, the dispatch would take longer than HANG
+  codes, told = ends(running)  # played to its end, the dispatch would take longer than HANG
+  assert codes[1] == 75, told
+  if codes[0] == -signal.SIGABRT:  # of Gloo, where it finds the other gone before it is told
+    told = told[1:]
+  else:
+    assert codes[0] == 75, told
   early = "stopped at round 0"  # on a slow machine, where it had not begun
   left = "left with another process"  # or was so late that JAX was first to tell it
   late = "not done 5 s after being asked to stop"
   assert all(re.search(f"{late}|{left}|{early}", x) for x in told), told
 
 
-@pytest.mark.slow
 def test_two_processes_go_back_together_and_stop_together(start, tmp_path):
   """Both from the same checkpoint with the same other noise, as one process does."""
   two, alone = tmp_path / "two", tmp_path / "alone"

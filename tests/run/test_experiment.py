@@ -74,15 +74,14 @@ def start():
   return init(build(tiny()).game, jax.random.key(0), POINTS.batch(1, 16))
 
 
-# f-GANs differ from each other in two functions of one logit alone: they meet the orders in turn.
-IN_TURN = [name for name in losses.LOSSES if name.startswith("f_gan")]
+# These differ from another in two functions of one number alone: they meet the orders in turn.
+IN_TURN = [name for name in losses.LOSSES if name.startswith(("f_gan", "relativistic_average_"))]
 MEETINGS = [
   *itertools.product([name for name in losses.LOSSES if name not in IN_TURN], TURNS),
   *zip(IN_TURN, itertools.cycle(TURNS), strict=False),
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "turns"), MEETINGS)
 def test_twenty_rounds_are_finite(loss, turns):
   """Losses meet every order and every penalty, and every order every penalty."""

@@ -145,7 +145,6 @@ def test_that_of_the_bundled_digits_comes_with_the_package(
   assert judge.sha256.startswith("528340cf838f9708")
 
 
-@pytest.mark.slow
 def test_the_recipe_in_a_tenth_of_its_steps(monkeypatch: pytest.MonkeyPatch):
   """On bundled digits: 96.95%; in all of its steps 99.35% when it was frozen."""
   monkeypatch.undo()

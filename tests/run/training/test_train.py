@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from patience import HANG
+from tensorboardX.event_file_writer import EventFileWriter
 
 from gan_jax import data, parallel, plots
 from gan_jax.game.core import minibatches
@@ -154,6 +155,7 @@ def test_what_is_large_is_split_along_its_longest_axis_and_stays_there(monkeypat
   assert kernel(whole).is_fully_replicated
 
 
+@pytest.mark.usefixtures("one_program")
 def test_what_fails_beside_training_loses_no_rounds(tmp_path):
   def score(sample, walk):
     raise MemoryError("no room for the samples")
@@ -241,6 +243,7 @@ def kept(workdir):
   return sorted(int(p.name) for p in (workdir / "best").iterdir())
 
 
+@pytest.mark.usefixtures("one_program")
 def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path):
   experiment = build(tiny(rounds=8, evaluate_every=2, checkpoint_every=2, sample_every=0))
   fit(scored(experiment, 1.0, 3.0, 3.0, math.nan), tmp_path)
@@ -253,6 +256,7 @@ def test_the_best_checkpoint_is_kept_and_has_a_card(tmp_path):
   assert cards[0].protocol["chosen_by"] == "a, 2000 fakes every 2 rounds"
 
 
+@pytest.mark.usefixtures("one_program")
 def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path):
   config = tiny(rounds=4, evaluate_every=2, checkpoint_every=4, sample_every=0)
   fit(scored(build(config), 2.0, 1.0), tmp_path)
@@ -264,6 +268,7 @@ def test_a_best_checkpoint_that_is_played_again_is_found_again(tmp_path):
   assert kept(tmp_path) == [8]
 
 
+@pytest.mark.usefixtures("one_program")
 def test_one_evaluation_alone_keeps_no_best_checkpoint(tmp_path):
   fit(scored(build(tiny(rounds=2, sample_every=0)), 1.0), tmp_path)
   assert not (tmp_path / "best").exists() and len(list((tmp_path / "cards").iterdir())) == 1
@@ -281,6 +286,7 @@ def test_an_evaluator_that_cannot_be_made_is_known_before_the_first_round(tmp_pa
   assert not (tmp_path / "metrics.jsonl").read_text() and not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.usefixtures("one_program")
 def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path):
   config = tiny(rounds=4, evaluate_every=2, checkpoint_every=2, sample_every=0)
   fit(scored(build(config), 90.0, 80.0), tmp_path)
@@ -299,6 +305,7 @@ def test_scores_of_another_evaluation_are_not_taken_for_the_best(tmp_path):
   }
 
 
+@pytest.mark.usefixtures("one_program")
 def test_rows_from_before_they_said_how_they_were_scored_count(tmp_path):
   config = tiny(rounds=4, evaluate_every=2, checkpoint_every=2, sample_every=0)
   fit(scored(build(config), 3.0, 1.0), tmp_path)
@@ -355,6 +362,7 @@ def test_no_pace_counts_compiling(tmp_path, monkeypatch, capsys):
 # --- optimizers -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_program")
 def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path):
   """Their states have the same names."""
   config = tiny(rounds=2, sample_every=0)
@@ -373,6 +381,7 @@ def test_what_one_optimizer_remembers_is_not_read_as_anothers(tmp_path):
 # --- what stops a run -----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("one_program")
 @pytest.mark.parametrize(
   ("key", "value", "told"),
   [
@@ -409,6 +418,7 @@ def short(**changes):
   return tiny(**{"rounds": 12, **every, **changes})
 
 
+@pytest.mark.usefixtures("one_program")
 def test_a_run_that_is_stopped_while_it_is_scored_is_told_when_it_goes_on(tmp_path):
   """SIGTERM in the middle of an evaluation: it ends at once, and nothing is missing later."""
   experiment = build(short(evaluate_every=4))
@@ -460,12 +470,14 @@ def test_a_folder_that_cannot_be_written_to_is_known_before_anything_is_done(rea
 
 
 @pytest.fixture
-def spoiled(monkeypatch):
+def spoiled(monkeypatch, one_program):
   """Lets rounds go wrong where a function of (state, last round, metrics) says so."""
+
+  make = train.make_dispatch
 
   def spoil(how):
     def player(*arguments):
-      play = make_dispatch(*arguments)
+      play = make(*arguments)
 
       def played(state, length):
         state, metrics = play(state, length)
@@ -603,12 +615,12 @@ def test_rounds_leak_no_tracer():
     make_dispatch(experiment.game, experiment.batches, make_mesh(16))(state, 2)
 
 
-SAVES = 30  # from one look to the other
+SAVES, LOOKS = 15, 3  # from one look to the other, and of each
 
 
 def growth(workdir):
   """Plays, and counts what comes to be in SAVES saves: (arrays, objects, pieces of memory)."""
-  rounds = 6 * (18 + SAVES + 10)
+  rounds = 6 * (18 + SAVES + LOOKS)
   config = tiny(rounds=rounds, rounds_per_call=2, log_every=2, sample_every=0, checkpoint_every=6)
   found, opened = [], []
   tell = Logger.log
@@ -632,18 +644,21 @@ def growth(workdir):
     mock.patch.object(diagnostics, "PATH", 8),
     mock.patch.object(train, "Checkpoints", noted),
     mock.patch.object(Logger, "log", counted),
+    mock.patch.object(
+      EventFileWriter, "add_event", lambda w, event: w._ev_writer.write_event(event)
+    ),
   ):
     gc.freeze()  # what there was before, which would take the time of collections
     fit(scored(build(config), 1.0), workdir)
-  least = lambda i: np.min(found[i : i + 10], axis=0)
+  least = lambda i: np.min(found[i : i + LOOKS], axis=0)
   return least(18 + SAVES) - least(18)  # Orbax remembers 16
 
 
 def test_nothing_grows_with_the_rounds(tmp_path):
   """Arrays, objects, pieces of memory: from save to save, of three rows each.
 
-  In a process of its own, where no other test has left anything that grows. Threads, and what they
-  hold, come and go as the machine has time, on top of what stays: so the least of ten looks.
+  In a process of its own, where no other test has left anything that grows, and where no thread is
+  at work when it is counted, as the machine has time: saves are waited for, events written at once.
   """
   with commands.pool() as pool:
     arrays, objects, pieces = pool.submit(growth, tmp_path).result()
