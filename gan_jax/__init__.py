@@ -16,7 +16,7 @@ _MODULES = {  # parts of the package -> where they stand
     name: name
     for name in ("game", "losses", "nets", "data", "theory", "metrics", "plots", "parallel")
   },
-  **{name: f"game.{name}" for name in ("latents", "schedules", "views")},
+  **{name: f"game.{name}" for name in ("latents", "rules", "schedules", "views")},
   "turns": "game.kinds.sides.turns",
   "regularizers": "losses.regularizers",
   "config": "run.config",
@@ -27,6 +27,7 @@ _MEMBERS = {  # name -> where it stands
   "Game": "game.core.Game",
   "Player": "game.core.Player",
   "Turn": "game.core.Turn",
+  "Sampler": "game.core.Sampler",
   "State": "game.core.State",
   "Match": "losses.objectives.Match",
   "Term": "losses.objectives.Term",
