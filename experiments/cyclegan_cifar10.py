@@ -6,6 +6,13 @@ Data:     5,000 horses (a) and 5,000 deer (b), of the binary or the Python versi
           its authors, unpacked in the current folder or in --config.data_options.data_dir
 Command:  launch/run train --config=experiments/cyclegan_cifar10.py --workdir=runs/cyclegan_cifar10
           launch/run sample runs/cyclegan_cifar10 --sampler=a_to_b --num=12 --out=a_to_b.png
+Hardware: 2 cores of an Intel Xeon, beside other work
+Time:     15 minutes, of which 1 to compile
+Score:    one seed, last. Fréchet distance of pixels to 1,000 test images of the other class,
+          untranslated, translated, and of as many real ones: to deer 37.4 -> 29.6 (10.7), to horses
+          37.4 -> 28.1 (14.4). Colours and backgrounds become those of the other class, and what is
+          translated there and back is what it was; animals keep their shape, and no horse has
+          turned into a deer.
 """
 
 from ml_collections import ConfigDict
@@ -25,11 +32,11 @@ def get_config() -> ConfigDict:
     config.optimizers[player] = optimizer("adam", learning_rate=2e-4, b1=0.5)
   config.average.name, config.average.decay = "decay", 0.998
   config.batch_size = 8
-  config.rounds = 2000
+  config.rounds = 1500
   config.log_every = 100
   config.sample_every = 500
   config.checkpoint_every = 500
   config.num_fake = 1000
-  config.num_samples = 48
+  config.num_samples = 32
   config.evaluation.features = "pixels"
   return config
