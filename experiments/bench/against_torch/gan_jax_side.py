@@ -32,12 +32,8 @@ def main(row: str, dtype: str) -> None:
       last = metrics
     jax.block_until_ready((state, last))
 
-  def peak() -> list[int]:
-    found = [device.memory_stats() for device in jax.local_devices()]
-    return [stats["peak_bytes_in_use"] for stats in found if stats]
-
-  platform = jax.devices()[0].platform
-  serve(play, peak, steps=rounds, parameters=sizes, machine=machine(), platform=platform)
+  gpu = jax.devices()[0].platform == "gpu"
+  serve(play, steps=rounds, parameters=sizes, machine=machine(), gpu=gpu)
 
 
 if __name__ == "__main__":

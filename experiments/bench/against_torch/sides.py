@@ -1,4 +1,4 @@
-"""Processes that play training steps, window after window; nothing of jax or torch is needed."""
+"""Processes that play windows of training steps; nothing of jax or torch is imported."""
 
 import json
 import os
@@ -9,18 +9,15 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-ROOT = pathlib.Path(__file__).parents[3]
 PAUSE = 0.2  # seconds before a window, in which idle threads of the other side stop to spin
-_TICKS = os.sysconf("SC_CLK_TCK")
+ENVIRONMENT = {
+  "JAX_ENABLE_COMPILATION_CACHE": "false",  # the wait for a first run is part of the table
+  "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the other side needs memory of the GPU too
+}
 
 
 class Window(NamedTuple):
-  """What was measured while a side played.
-
-  Attributes:
-    seconds: of a step.
-    others: cores that all other processes of the machine kept busy meanwhile.
-  """
+  """What was measured while a side played: seconds of a step, and cores that others kept busy."""
 
   seconds: float
   others: float
@@ -30,67 +27,56 @@ class Side:
   """A process that plays steps of one row.
 
   Attributes:
-    facts: what it tells of itself: "steps" that it plays at once, "parameters" by network,
-      "machine", "platform".
-    started: seconds from its start until its first steps were done.
-    peak: MB, the most memory that it has held so far; of a GPU its own as well.
+    facts: what the process tells of itself: "steps" of a call, "parameters" by network, "machine".
+    first: seconds from its start until its first call was done.
+    peak: most bytes of memory that it has held.
   """
 
   def __init__(self, python: str, module: str, spec: dict[str, Any]) -> None:
-    start, here = time.perf_counter(), __package__
-    environment = os.environ | {
-      "JAX_ENABLE_COMPILATION_CACHE": "false",  # what a first run waits for is part of the table
-      "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the other side needs memory of the GPU too
-    }
-    self._name = module
+    start = time.perf_counter()
+    self._name, self._calls, self.peak = module, 1, 0
     self._process = subprocess.Popen(
-      [python, "-m", f"{here}.{module}", json.dumps(spec)],
+      [python, "-m", f"{__package__}.{module}", json.dumps(spec)],
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
-      cwd=ROOT,
-      env=environment,
+      cwd=pathlib.Path(__file__).parents[3],
+      env=os.environ | ENVIRONMENT,
     )
     self.facts = self._read()
-    self.started = time.perf_counter() - start
-    self.peak: list[int] = []
-    self._count = 1
+    self.first = time.perf_counter() - start
 
   def _read(self) -> dict[str, Any]:
-    line = self._process.stdout.readline()
-    if not line:
-      sys.exit(f"{self._name} ended with {self._process.wait()}; what it wrote last says why")
-    return json.loads(line)
+    if line := self._process.stdout.readline():
+      return json.loads(line)
+    sys.exit(f"{self._name} ended with {self._process.wait()}: see its message above")
 
   def warm_up(self, seconds: float) -> None:
-    """Plays a window of one call, then one of as many as last so many seconds."""
-    self._count = max(1, round(seconds / (self.play().seconds * self.facts["steps"])))
+    """Plays a call, then a window of about so many seconds, as long as those that follow."""
+    self._calls = max(1, round(seconds / (self.play().seconds * self.facts["steps"])))
     self.play()
 
   def play(self) -> Window:
     """Plays a window."""
     time.sleep(PAUSE)
-    machine, mine = _machine_seconds(), _process_seconds(self._process.pid)
-    self._process.stdin.write(f"{self._count}\n")
-    self._process.stdin.flush()
+    before = _cpu_seconds(self._process.pid)
+    print(self._calls, file=self._process.stdin, flush=True)
     reply = self._read()
-    mine = _process_seconds(self._process.pid) - mine
-    others = max(0.0, _machine_seconds() - machine - mine) / reply["seconds"]
+    others = _cpu_seconds(self._process.pid) - before
     self.peak = reply["peak"]
-    return Window(reply["seconds"] / self._count / self.facts["steps"], others)
+    seconds = reply["seconds"]
+    return Window(seconds / self._calls / self.facts["steps"], max(0.0, others) / seconds)
 
   def end(self) -> None:
-    """Ends the process, which plays until nothing more is asked of it."""
-    self._process.stdin.close()
-    self._process.wait()
+    """Ends the process."""
+    self._process.communicate()
 
 
-def serve(play: Callable[[int], None], device_peak: Callable[[], list[int]], **facts: Any) -> None:
+def serve(play: Callable[[int], None], **facts: Any) -> None:
   """Plays a first call, then windows of as many calls as standard input asks for.
 
   Args:
     play: plays so many calls and waits until they are done.
-    device_peak: lists the most bytes that were in use on each GPU, [] without.
     **facts: `Side.facts`.
   """
   replies, sys.stdout = sys.stdout, sys.stderr
@@ -100,23 +86,14 @@ def serve(play: Callable[[int], None], device_peak: Callable[[], list[int]], **f
     start = time.perf_counter()
     play(int(line))
     seconds = time.perf_counter() - start
-    peak = [_host_peak(), *device_peak()]
+    status = pathlib.Path("/proc/self/status").read_text()
+    peak = 1024 * int(status.partition("VmHWM:")[2].split()[0])
     print(json.dumps({"seconds": seconds, "peak": peak}), file=replies, flush=True)
 
 
-def _host_peak() -> int:
-  """Reads the most bytes of memory that this process has held."""
-  status = pathlib.Path("/proc/self/status").read_text().splitlines()
-  return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-
-
-def _machine_seconds() -> float:
-  """Reads the CPU time of all processes."""
-  user, nice, system, _, _, *interrupts = pathlib.Path("/proc/stat").read_text().split()[1:9]
-  return sum(map(int, (user, nice, system, *interrupts))) / _TICKS
-
-
-def _process_seconds(pid: int) -> float:
-  """Reads the CPU time of a process, all threads together."""
+def _cpu_seconds(pid: int) -> float:
+  """Reads the CPU time of all processes of the machine but this one."""
+  user, nice, system, _, _, *rest = pathlib.Path("/proc/stat").read_text().split()[1:9]
   fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-  return (int(fields[11]) + int(fields[12])) / _TICKS
+  ticks = sum(map(int, (user, nice, system, *rest))) - int(fields[11]) - int(fields[12])
+  return ticks / os.sysconf("SC_CLK_TCK")

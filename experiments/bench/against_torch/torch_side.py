@@ -1,9 +1,11 @@
-"""The steps of torch: the game of a config of gan_jax, by one of `VARIANTS`.
+"""The steps of torch: the game of a config of gan_jax, as one of four variants.
 
-What every variant shares: networks, losses, penalties, Adam's settings and the ema are those of the
-config. A tuned one keeps images and networks channels last, has fused optimizers, one backward pass
-for each move, in which the other player is frozen, and fresh latents for each move, as gan_jax. One
-that shares has the generator move on the fakes that the discriminator has just seen.
+* tuned: images and networks channels last, fused Adam, one backward pass for each move with the
+  other player frozen, and fresh latents for each move, as in gan_jax.
+* shared: likewise, but that the generator moves on the fakes that the discriminator has just seen.
+* compiled: likewise tuned, with networks compiled, but where a penalty differentiates twice.
+* example: as PyTorch's example of DCGAN, which shares fakes too, has a backward pass for real
+  examples and one for fakes, and fetches the losses of every step.
 """
 
 import copy
@@ -12,8 +14,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,36 +25,23 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from experiments.bench.against_torch.sides import serve
 
-
-class Variant(NamedTuple):
-  """A way to play a step.
-
-  Attributes:
-    tuned: as above; otherwise as in PyTorch's example of DCGAN, which has a backward pass for real
-      examples and one for fakes, and fetches losses at every step.
-    shares: whether fakes of the discriminator's last move are the generator's too.
-    compiles: whether networks are compiled, but where a penalty differentiates twice.
-  """
-
-  tuned: bool = True
-  shares: bool = False
-  compiles: bool = False
-
-
-VARIANTS = {
-  "tuned": Variant(),
-  "shared": Variant(shares=True),
-  "compiled": Variant(compiles=True),
-  "example": Variant(tuned=False, shares=True),
-}
 LOSSES = {  # of real logits, of fake logits, of the generator
   "non_saturating": (lambda a: F.softplus(-a), F.softplus, lambda b: F.softplus(-b)),
   "hinge": (lambda a: F.relu(1 - a), lambda b: F.relu(1 + b), torch.neg),
   "wasserstein": (torch.neg, lambda b: b, torch.neg),
 }
-ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": lambda: nn.LeakyReLU(0.2)}
+ACTIVATIONS = {"relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2)}
 
-# --- networks -----------------------------------------------------------------------------------
+
+class Sum(nn.Module):
+  """Adds the outputs of two branches."""
+
+  def __init__(self, *branches: nn.Module) -> None:
+    super().__init__()
+    self.branches = nn.ModuleList(branches)
+
+  def forward(self, x: torch.Tensor) -> torch.Tensor:
+    return self.branches[0](x) + self.branches[1](x)
 
 
 class Apply(nn.Module):
@@ -60,227 +49,177 @@ class Apply(nn.Module):
 
   def __init__(self, function: Callable) -> None:
     super().__init__()
-    self.function = function
-
-  def forward(self, x: torch.Tensor) -> torch.Tensor:
-    return self.function(x)
+    self.forward = function
 
 
-class Residual(nn.Module):
-  """Adds what two branches compute."""
-
-  def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
-    super().__init__()
-    self.branch, self.shortcut = branch, shortcut
-
-  def forward(self, x: torch.Tensor) -> torch.Tensor:
-    return self.branch(x) + self.shortcut(x)
+def first_map(z: int, side: int, channels: int, bias: bool, tuned: bool) -> list[nn.Module]:
+  """Builds the layers from latents to a map, which lies channels last where tuned."""
+  last = Apply(lambda x: x.view(-1, side, side, channels).permute(0, 3, 1, 2))
+  shape = last if tuned else nn.Unflatten(1, (channels, side, side))
+  return [nn.Linear(z, side**2 * channels, bias), shape]
 
 
-def maps(inputs: int, channels: int, side: int, tuned: bool, bias: bool = False) -> list[nn.Module]:
-  """Builds the layers from latents to a first map, channels last where tuned."""
-  last = lambda x: x.view(-1, side, side, channels).permute(0, 3, 1, 2)
-  arrange = Apply(last) if tuned else nn.Unflatten(1, (channels, side, side))
-  return [nn.Linear(inputs, channels * side**2, bias=bias), arrange]
+def dense(sizes: list[int], activation: str) -> list[nn.Module]:
+  """Builds linear layers, with an activation after each but the last."""
+  pairs = itertools.pairwise(sizes)
+  return [layer for i, o in pairs for layer in (nn.Linear(i, o), ACTIVATIONS[activation])][:-1]
 
 
 def active(channels: int) -> list[nn.Module]:
   return [nn.BatchNorm2d(channels), nn.ReLU()]
 
 
-def dcgan_generator(z: int, shape: tuple, tuned: bool, width: int, **_: Any) -> nn.Module:
-  up = lambda i, o, bias: nn.ConvTranspose2d(i, o, 4, 2, 1, bias=bias)
-  first, last = maps(z, 2 * width, 7, tuned), up(width, 1, True)
-  hidden = [*active(2 * width), up(2 * width, width, False), *active(width)]
-  return nn.Sequential(*first, *hidden, last, nn.Tanh())
+def make_generator(options: dict[str, Any], z: int, size: int, tuned: bool) -> nn.Module:
+  """Builds a generator of `size` numbers, as `options` of the config describe it."""
+  name, width = options["name"], options.get("width")
+  up = lambda i, o, bias=False: nn.ConvTranspose2d(i, o, 4, 2, 1, bias=bias)
+  conv = lambda i, o: nn.Conv2d(i, o, 3, 1, 1)
+  if name == "mlp_generator":
+    layers = dense([z, *options["hidden"], size], options["activation"])
+    return nn.Sequential(*layers, *[nn.Tanh()] * (options["output"] == "tanh"))
+  if name == "sngan_generator":
+    double, same = nn.Upsample(scale_factor=2), lambda: conv(width, width)
+    layers = first_map(z, 4, width, True, tuned)
+    for _ in range(3):
+      branch = [*active(width), double, same(), *active(width), same()]
+      layers.append(Sum(nn.Sequential(*branch), nn.Sequential(nn.Conv2d(width, width, 1), double)))
+    layers += [*active(width), conv(width, 3)]
+  elif name == "dcgan_generator":
+    layers = [*first_map(z, 7, 2 * width, False, tuned), *active(2 * width), up(2 * width, width)]
+    layers += [*active(width), up(width, 1, True)]
+  else:
+    layers = [*first_map(z, 7, 128, False, tuned), *active(128), up(128, 128), *active(128)]
+    layers += [up(128, 64), *active(64), conv(64, 1)]
+  return nn.Sequential(*layers, nn.Tanh())
 
 
-def full_width_generator(z: int, shape: tuple, tuned: bool, **_: Any) -> nn.Module:
-  up = lambda o: [*active(128), nn.ConvTranspose2d(128, o, 4, 2, 1, bias=False)]
-  last = [*active(64), nn.Conv2d(64, 1, 3, 1, 1), nn.Tanh()]
-  return nn.Sequential(*maps(z, 128, 7, tuned), *up(128), *up(64), *last)
+def make_discriminator(options: dict[str, Any], size: int) -> nn.Module:
+  """Builds a discriminator of `size` numbers, as `options` of the config describe it."""
+  name, width, norm = options["name"], options.get("width"), options.get("norm")
+  if name == "mlp_discriminator":
+    return nn.Sequential(*dense([size, *options["hidden"], 1], options["activation"]))
+  if name == "sngan_discriminator":
+    conv = lambda i, window: spectral_norm(nn.Conv2d(i, width, window, 1, window // 2))
+    half, same, layers = nn.AvgPool2d(2), nn.Identity(), []
+    for i, shrink in ((3, half), (width, half), (width, same), (width, same)):
+      branch = [nn.ReLU(), conv(i, 3), nn.ReLU(), conv(width, 3), shrink][i == 3 :]
+      shortcut = nn.Sequential(half, conv(i, 1)) if shrink is half else same
+      layers.append(Sum(nn.Sequential(*branch), shortcut))
+    layers.append(Apply(lambda x: F.relu(x).float().sum((2, 3))))
+    return nn.Sequential(*layers, spectral_norm(nn.Linear(width, 1)))
+  down = lambda i, o, bias: nn.Conv2d(i, o, 4, 2, 1, bias=bias)
+  middle = [nn.GroupNorm(1, 2 * width)] if norm == "layer" else []
+  layers = [down(1, width, True), nn.LeakyReLU(0.2), down(width, 2 * width, not middle), *middle]
+  return nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(98 * width, 1))
 
 
-def dcgan_discriminator(shape: tuple, width: int, norm: str, **_: Any) -> nn.Module:
-  down = nn.Conv2d(width, 2 * width, 4, 2, 1, bias=norm == "none")
-  hidden = [down, nn.GroupNorm(1, 2 * width)] if norm == "layer" else [down]
-  leaky, logit = nn.LeakyReLU(0.2), nn.Linear(49 * 2 * width, 1)
-  first = nn.Conv2d(1, width, 4, 2, 1)
-  return nn.Sequential(first, leaky, *hidden, leaky, nn.Flatten(), logit)
-
-
-def sngan_generator(z: int, shape: tuple, tuned: bool, width: int, **_: Any) -> nn.Module:
-  conv = lambda: nn.Conv2d(width, width, 3, 1, 1)
-  double = lambda: nn.Upsample(scale_factor=2)
-  block = lambda: Residual(
-    nn.Sequential(*active(width), double(), conv(), *active(width), conv()),
-    nn.Sequential(nn.Conv2d(width, width, 1), double()),
-  )
-  last = [*active(width), nn.Conv2d(width, shape[0], 3, 1, 1), nn.Tanh()]
-  return nn.Sequential(*maps(z, width, 4, tuned, True), block(), block(), block(), *last)
-
-
-def sngan_discriminator(shape: tuple, width: int, **_: Any) -> nn.Module:
-  conv = lambda i, window: spectral_norm(nn.Conv2d(i, width, window, 1, window // 2))
-
-  def block(inputs: int, halves: bool, first: bool) -> nn.Module:
-    half = [nn.AvgPool2d(2)] * halves
-    start = [] if first else [nn.ReLU()]
-    shortcut = [*half, conv(inputs, 1)] if halves else []
-    branch = [*start, conv(inputs, 3), nn.ReLU(), conv(width, 3), *half]
-    return Residual(nn.Sequential(*branch), nn.Sequential(*shortcut))
-
-  blocks = [block(shape[0], True, True), block(width, True, False)]
-  blocks += [block(width, False, False) for _ in range(2)]
-  pool = Apply(lambda x: F.relu(x).float().sum((2, 3)))
-  return nn.Sequential(*blocks, pool, spectral_norm(nn.Linear(width, 1)))
-
-
-def dense(sizes: list[int], activation: str) -> list[nn.Module]:
-  """Builds linear layers with an activation after each but the last."""
-  pairs = itertools.pairwise(sizes)
-  return [x for i, o in pairs for x in (nn.Linear(i, o), ACTIVATIONS[activation]())][:-1]
-
-
-def mlp_generator(
-  z: int, shape: tuple, tuned: bool, hidden: list[int], activation: str, output: str, **_: Any
-) -> nn.Module:
-  last = [nn.Tanh()] if output == "tanh" else []
-  return nn.Sequential(*dense([z, *hidden, math.prod(shape)], activation), *last)
-
-
-def mlp_discriminator(shape: tuple, hidden: list[int], activation: str, **_: Any) -> nn.Module:
-  return nn.Sequential(*dense([math.prod(shape), *hidden, 1], activation))
-
-
-# --- the game -----------------------------------------------------------------------------------
-
-
-def loader(config: dict[str, Any], tuned: bool, device: str) -> Callable[[], torch.Tensor]:
+def make_data(config: dict[str, Any], tuned: bool) -> Callable[[], torch.Tensor]:
   """Builds the function that draws a batch of data, which lie on the device."""
-  batch = config["batch_size"]
+  batch = (config["batch_size"],)
   if config["data"] == "ring8":
-    angles = torch.arange(8, device=device) * math.pi / 4
+    angles = torch.arange(8) * math.pi / 4
     centers = torch.stack([angles.cos(), angles.sin()], 1)
-    noise = lambda: 0.01 * torch.randn(batch, 2, device=device)
-    return lambda: centers[torch.randint(8, (batch,), device=device)] + noise()
+    return lambda: torch.normal(centers[torch.randint(8, batch)], 0.01)
   file = f"gan_jax/data/sources/bundled/{config['data']}.npz"
-  x = torch.from_numpy(np.load(file)["x_train"])[:, None].float() / 127.5 - 1
-  options = config["data_options"]
-  if side := options["image_size"]:
-    x = F.interpolate(x, (side, side)).expand(-1, options["channels"], -1, -1)
-  flat = config["generator"]["name"] == "mlp_generator"
-  x = (x.flatten(1) if flat else x).contiguous()
-  layout = torch.channels_last if tuned and not flat else torch.contiguous_format
-  x = x.to(device, memory_format=layout)
-  draw = lambda: torch.randint(len(x), (batch,), device=device)
-  return lambda: x[draw()].contiguous(memory_format=layout)
+  with np.load(file, allow_pickle=False) as arrays:
+    x = torch.from_numpy(arrays["x_train"])[:, None].to(torch.get_default_device()) / 127.5 - 1
+  if side := config["data_options"]["image_size"]:
+    x = F.interpolate(x, (side, side)).expand(-1, config["data_options"]["channels"], -1, -1)
+  if config["generator"]["name"] == "mlp_generator":
+    x = x.flatten(1)
+  elif tuned:
+    x = x.contiguous(memory_format=torch.channels_last)
+  return lambda: x[torch.randint(len(x), batch)]
 
 
-def player(
-  config: dict[str, Any], variant: Variant, device: str
-) -> tuple[Callable[[], object], dict[str, int]]:
-  """Builds a step of the game of a config, and counts the parameters of each network."""
-  tuned, shares, compiles = variant
-  batches, latent = loader(config, tuned, device), config["latent"]["dim"]
-  shape = tuple(batches().shape[1:])
-  generator, discriminator = config["generator"], config["discriminator"]
-  g = globals()[generator.pop("name")](latent, shape, tuned, **generator).to(device)
-  d = globals()[discriminator.pop("name")](shape, **discriminator).to(device)
-  if tuned:
-    g, d = (net.to(memory_format=torch.channels_last) for net in (g, d))
-  sizes = {
-    name: sum(p.numel() for p in net.parameters())
-    for name, net in (("generator", g), ("discriminator", d))
+def make_step(config: dict[str, Any], variant: str) -> tuple[Callable, dict[str, nn.Module]]:
+  """Builds a step of a game, and its networks by name."""
+  tuned, shares = variant != "example", variant in ("shared", "example")
+  draw, z, k = make_data(config, tuned), config["latent"]["dim"], config["k"]
+  size = draw()[0].numel()
+  networks = {
+    "discriminator": make_discriminator(config["discriminator"], size),
+    "generator": make_generator(config["generator"], z, size, tuned),
   }
-  optimizers = []
-  for net, name in ((d, "discriminator"), (g, "generator")):
-    adam = config["optimizers"][name]
-    betas, fused = (adam["b1"], adam["b2"]), {"fused": True} if tuned else {}
-    optimizers.append(torch.optim.Adam(net.parameters(), adam["learning_rate"], betas, **fused))
-  to_d, to_g = optimizers
-  ema = copy.deepcopy(g).requires_grad_(False)
-  kept = lambda net: [x for x in (*net.parameters(), *net.buffers()) if x.is_floating_point()]
-  pairs, decay = (kept(ema), kept(g)), config["average"]["decay"]
-  averages = config["average"]["name"] == "decay"
+  for net in networks.values():
+    net.to(memory_format=torch.channels_last if tuned else torch.contiguous_format)
+  d, g = networks.values()
+  fast_d, fast_g = map(torch.compile, (d, g)) if variant == "compiled" else (d, g)
+  rates = [(config["optimizers"][name], net) for name, net in networks.items()]
+  adam_d, adam_g = (
+    torch.optim.Adam(x.parameters(), o["learning_rate"], (o["b1"], o["b2"]), fused=tuned or None)
+    for o, x in rates
+  )
+  floats = lambda net: [x for x in net.state_dict().values() if x.is_floating_point()]
+  average, (now, ema) = config["average"], map(floats, (g, copy.deepcopy(g)))
   of_real, of_fake, of_generator = LOSSES[config["loss"]]
   r1, gp = (config["regularizers"][name] for name in ("r1", "gradient_penalty"))
-  half = generator["dtype"] == "bfloat16"
+  half, device = config["generator"]["dtype"] == "bfloat16", torch.get_default_device().type
   autocast = lambda: torch.autocast(device, torch.bfloat16, enabled=half)
-  fast_g, fast_d = (torch.compile(net) if compiles else net for net in (g, d))
   logits = lambda x, net=fast_d: net(x)[:, 0].float()
-  generate = lambda: fast_g(torch.randn(config["batch_size"], latent, device=device)).float()
+  generate = lambda: fast_g(torch.randn(config["batch_size"], z)).float()
 
-  def gradients(x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    """Computes squared norms [B] of the gradients of logits at examples."""
+  def squared_norm(x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     (slope,) = torch.autograd.grad(out.sum(), x, create_graph=True)
     return slope.float().square().flatten(1).sum(1)
 
-  def losses(real: torch.Tensor, fake: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Computes the discriminator's losses, of which each has a backward pass."""
+  def move_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     with autocast():
       if r1:
         a, b = logits(real.requires_grad_(), d), logits(fake)
-      elif tuned:
-        a, b = logits(torch.cat([real, fake])).chunk(2)
       else:
-        a, b = logits(real), logits(fake)
-      first, second = of_real(a).mean(), of_fake(b).mean()
+        a, b = logits(torch.cat([real, fake])).chunk(2) if tuned else map(logits, (real, fake))
+      losses = [of_real(a).mean(), of_fake(b).mean()]
       if r1:
-        first = first + r1 / 2 * gradients(real, a).mean()
+        losses[0] = losses[0] + r1 / 2 * squared_norm(real, a).mean()
       if gp:
-        share = torch.rand(len(real), *[1] * (real.dim() - 1), device=device)
+        share = torch.rand(len(real), *[1] * (real.dim() - 1))
         between = torch.lerp(real, fake, share).requires_grad_()
-        norm = (gradients(between, logits(between, d)) + 1e-12).sqrt()
-        first = first + gp * (norm - 1).square().mean()
-    yield from (first + second,) if tuned else (first, second)
+        norm = (squared_norm(between, logits(between, d)) + 1e-12).sqrt()
+        losses[0] = losses[0] + gp * (norm - 1).square().mean()
+    adam_d.zero_grad(set_to_none=True)
+    for loss in [sum(losses)] if tuned else losses:
+      loss.backward()
+    adam_d.step()
+    return sum(losses).detach()
 
-  def step() -> object:
-    for left in reversed(range(config["k"])):
-      shared = shares and not left
-      with torch.set_grad_enabled(shared), autocast():
+  def step() -> list[Any]:
+    for left in reversed(range(k)):
+      with torch.set_grad_enabled(shares and not left), autocast():
         fake = generate()
-      to_d.zero_grad(set_to_none=True)
-      total = [
-        loss.detach() for loss in losses(batches(), fake.detach()) if loss.backward() is None
-      ]
-      to_d.step()
-    to_g.zero_grad(set_to_none=True)
+      before = move_discriminator(draw(), fake.detach())
     d.requires_grad_(not tuned)
     with autocast():
       loss = of_generator(logits(fake if shares else generate())).mean()
+    adam_g.zero_grad(set_to_none=True)
     loss.backward()
     d.requires_grad_(True)
-    to_g.step()
-    if averages:
-      with torch.no_grad():
-        torch._foreach_lerp_(*pairs, 1 - decay)
-    total.append(loss.detach())
-    return total if tuned else [x.item() for x in total]
+    adam_g.step()
+    if average["name"] != "none":
+      torch._foreach_lerp_(ema, now, 1 - average["decay"])
+    return [x if tuned else x.item() for x in (before, loss.detach())]
 
-  return step, sizes
+  return step, networks
 
 
 def main(config: dict[str, Any], variant: str, device: str) -> None:
+  threads = len(os.sched_getaffinity(0))
+  torch.set_num_threads(threads)
+  torch.set_default_device(device)
   torch.manual_seed(0)
-  cores = len(os.sched_getaffinity(0))
-  torch.set_num_threads(cores)
-  gpu = device == "cuda"
-  if gpu and VARIANTS[variant].tuned:  # what XLA does by itself
+  if device == "cuda" and variant != "example":  # as XLA does by itself
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
-  step, sizes = player(config, VARIANTS[variant], device)
+  step, networks = make_step(config, variant)
 
   def play(steps: int) -> None:
     for _ in range(steps):
-      last = step()
-    if gpu:
-      torch.cuda.synchronize()
-    assert all(math.isfinite(x) for x in last), last
+      losses = step()
+    assert all(math.isfinite(x) for x in losses), losses  # which waits for the device
 
-  peak = lambda: [torch.cuda.max_memory_allocated()] if gpu else []
-  text = f"torch {torch.__version__}, {torch.cuda.get_device_name() if gpu else device}"
-  serve(play, peak, steps=1, parameters=sizes, machine=f"{text}, {cores} threads")
+  sizes = {name: sum(p.numel() for p in net.parameters()) for name, net in networks.items()}
+  name = torch.cuda.get_device_name() if device == "cuda" else f"cpu, {threads} threads"
+  serve(play, steps=1, parameters=sizes, machine=f"torch {torch.__version__}: {name}")
 
 
 if __name__ == "__main__":
