@@ -40,8 +40,8 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
 from gan_jax.game.kinds.checks import check_named, check_unconditional
+from gan_jax.game.kinds.sides.pool import from_pool, new_pool
 from gan_jax.game.memory import join_alike
-from gan_jax.game.random import named_key
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
@@ -58,7 +58,7 @@ from gan_jax.losses.objectives import (
 
 TRANSLATORS = {"a_to_b": ("a", "b"), "b_to_a": ("b", "a")}  # name -> (from, to)
 DISCRIMINATORS = {"a": "discriminator_a", "b": "discriminator_b"}  # whom they judge -> name
-PLAYERS = ("translators", "discriminators")
+OWNS = {"translators": tuple(TRANSLATORS), "discriminators": tuple(DISCRIMINATORS.values())}
 CLASSIFIER = "classifier"  # name of the player beside these, and of its network
 LABELS = {"a": "y", "b": "y_b"}  # names of the classes of each kind in a batch
 Terms = Mapping[str, tuple[Weight, TermLike]]
@@ -120,50 +120,39 @@ def cycle_gan(
   check_loss(loss)
   check_named("translators", translators, TRANSLATORS)
   check_named("discriminators", discriminators, DISCRIMINATORS)
-  players: tuple[str, ...] = PLAYERS
-  needed: tuple[str, ...] = ("a", "b")
-  if classifier is not None:
-    if not classified or not set(classified) <= set(LABELS):
-      raise ValueError(f"classified is {shown(classified)}: expected kinds, 'a' or 'b' or both")
-    players, needed = (*PLAYERS, CLASSIFIER), (*needed, *(LABELS[k] for k in classified))
-  check_named("optimizers", optimizers, players)
   if not is_integer(pool) or pool < 0:
     raise ValueError(f"pool is {shown(pool)}: expected how many fakes to keep, an int >= 0")
+  if not classified or not set(classified) <= set(LABELS):
+    raise ValueError(f"classified is {shown(classified)}: expected kinds, 'a' or 'b' or both")
   nets = {**translators, **{DISCRIMINATORS[name]: net for name, net in discriminators.items()}}
+  owns: dict[str, tuple[str, ...]] = OWNS
+  labels: tuple[str, ...] = ()
   if classifier is not None:
-    nets[CLASSIFIER] = classifier
+    nets[CLASSIFIER], owns = classifier, {**OWNS, CLASSIFIER: (CLASSIFIER,)}
+    labels = tuple(LABELS[kind] for kind in classified)
+  check_named("optimizers", optimizers, owns)
   # A schedule may start at 0 and rise, so that only the number 0 leaves these forwards out.
   identities = not (isinstance(identity, int | float) and not identity)
   forward = functools.partial(_forward, _Nets(nets, bool(pool), identities, remat))
-  differences = {"cycle": cycle, **({"identity": identity} if identities else {})}
-  translate = _translators_objective(
-    forward, loss, adversarial, differences, None if classifier is None else semantic
-  )
-  discriminate = _discriminators_objective(forward, loss, regularizers or {})
+  weights = {"adversarial": adversarial, "cycle": cycle}
+  weights |= {"identity": identity} if identities else {}
+  weights |= {} if classifier is None else {"semantic": semantic}
   pools = {_pool_name(k): new_pool(pool, shape) for k in "ab"} if pool else {}
-  # Each device has the pool of the global batch (see `_from_pool`): any copy is the memory.
-  discriminate = discriminate._replace(
-    memory={**discriminate.memory, **pools},
-    join={**discriminate.join, **dict.fromkeys(pools, join_alike)},
-  )
-  owned = {
-    "translators": (tuple(TRANSLATORS), translate),
-    "discriminators": (tuple(DISCRIMINATORS.values()), discriminate),
+  objectives = {
+    "translators": _translators_objective(forward, loss, weights),
+    "discriminators": _discriminators_objective(forward, loss, regularizers or {}, pools),
   }
   if classifier is not None:
-    owned[CLASSIFIER] = (CLASSIFIER,), _classifier_objective(forward, classified)
+    objectives[CLASSIFIER] = _classifier_objective(forward, classified)
+  translate = lambda name: functools.partial(_translate, nets[name], name)
   game = Game(
-    init=functools.partial(_init, nets, needed),
+    init=functools.partial(_init, nets, ("a", "b", *labels)),
     samplers={
-      name: Sampler(
-        functools.partial(_translate, nets[name], name), source=a, target=b, back=f"{b}_to_{a}"
-      )
+      name: Sampler(translate(name), source=a, target=b, back=f"{b}_to_{a}")
       for name, (a, b) in TRANSLATORS.items()
     },
-    players={
-      name: Player(names, objective, optimizers[name]) for name, (names, objective) in owned.items()
-    },
-    turns=(Turn(players),) if turns is None else turns,
+    players={name: Player(owns[name], objectives[name], optimizers[name]) for name in owns},
+    turns=(Turn(tuple(owns)),) if turns is None else turns,
     averages=averages or {},
     headline={
       "D": "discriminators/loss",
@@ -186,27 +175,26 @@ class _Nets(NamedTuple):
 
 
 def _translators_objective(
-  forward: Forward,
-  loss: AdversarialLoss,
-  adversarial: Weight,
-  differences: Mapping[str, Weight],
-  semantic: Weight | None,
+  forward: Forward, loss: AdversarialLoss, weights: Mapping[str, Weight]
 ) -> Objective:
   """Builds what the translators minimise: both are to fool, and to lead back."""
-  terms: dict[str, tuple[Weight, TermLike]] = {
-    # Against fresh fakes: gradients cannot pass through what is drawn from the pool.
-    f"adversarial_{k}": (adversarial, lift(k, adversarial_term(loss, "generator")))
-    for k in "ab"
+  # Against fresh fakes: gradients cannot pass through what is drawn from the pool.
+  terms: dict[str, Callable[[str], TermLike]] = {
+    "adversarial": lambda kind: lift(kind, adversarial_term(loss, "generator")),
+    "cycle": lambda kind: _difference(f"cycle_{kind}"),
+    "identity": lambda kind: _difference(f"identity_{kind}"),
+    "semantic": lambda kind: _cross_entropy(f"translated_{kind}"),
   }
-  for name, weight in differences.items():
-    terms |= {f"{name}_{k}": (weight, _difference(f"{name}_{k}")) for k in "ab"}
-  if semantic is not None:
-    terms |= {f"semantic_{k}": (semantic, _cross_entropy(f"translated_{k}")) for k in "ab"}
-  return minimise(forward, terms, player="translators")
+  weighted = {
+    f"{name}_{kind}": (weight, terms[name](kind))
+    for name, weight in weights.items()
+    for kind in "ab"
+  }
+  return minimise(forward, weighted, player="translators")
 
 
 def _discriminators_objective(
-  forward: Forward, loss: AdversarialLoss, regularizers: Terms
+  forward: Forward, loss: AdversarialLoss, regularizers: Terms, pools: Mapping[str, PyTree]
 ) -> Objective:
   """Builds what the discriminators minimise, each on the fakes that it is shown."""
   of_each = {"adversarial": (1.0, adversarial_term(loss, "discriminator")), **regularizers}
@@ -216,7 +204,10 @@ def _discriminators_objective(
     for k in "ab"
     for name, (weight, term) in of_each.items()
   }
-  return minimise(forward, terms, player="discriminators", observe=_observe)
+  objective = minimise(forward, terms, player="discriminators", observe=_observe)
+  # Each device has the pool of the global batch (see `from_pool`): any copy is the memory.
+  joins = dict.fromkeys(pools, join_alike)
+  return objective._replace(memory={**objective.memory, **pools}, join={**objective.join, **joins})
 
 
 def _classifier_objective(forward: Forward, classified: Sequence[str]) -> Objective:
@@ -282,7 +273,9 @@ def _forward(
     # What is kept for later moves has no gradient to the translators of this one.
     shown_fake = jax.lax.stop_gradient(fake[k])
     if of.pool:
-      shown_fake, new_carried[_pool_name(k)] = _from_pool(carried, k, shown_fake, context)
+      shown_fake, new_carried[_pool_name(k)] = from_pool(
+        carried[_pool_name(k)], _pool_name(k), shown_fake, context
+      )
     real_logits = apply(name, real[k])
     fakes = {
       k: (fake[k], apply(name, fake[k], keep=False)),
@@ -358,74 +351,3 @@ def _observe(scene: Scene, memory: PyTree) -> tuple[Metrics, PyTree]:
     for which in ("real", "fake")
   }
   return means, memory
-
-
-# --- the pool -------------------------------------------------------------------------------------
-
-
-def new_pool(size: int, shape: tuple[int, ...]) -> dict[str, jax.Array]:
-  """Builds an empty pool of `size` images: {"images": [size, ...], "count": int32}."""
-  return {"images": jnp.zeros((size, *shape)), "count": jnp.zeros((), jnp.int32)}
-
-
-def draw_from_pool(
-  pool: PyTree, images: jax.Array, swap: jax.Array, place: jax.Array
-) -> tuple[jax.Array, PyTree]:
-  """Exchanges images with a pool of earlier ones, one after the other.
-
-  Shrivastava et al. 2017, arXiv:1612.07828. While the pool has room an image is kept and shown.
-  Then either it takes the place of an earlier one, which is shown, or it is shown and not kept.
-
-  Args:
-    pool: the pool.
-    images: images [B, ...].
-    swap: bool [B], whether an image takes the place of an earlier one, once the pool is full.
-    place: int [B], the place that it takes.
-
-  Returns:
-    (images to show [B, ...], the pool after).
-  """
-  size = len(pool["images"])
-
-  def exchange(pool: PyTree, given: Any) -> tuple[PyTree, jax.Array]:
-    image, swap, place = given
-    has_room = pool["count"] < size
-    # Filled from the front; an image that finds room is shown at once, and kept as well.
-    place = jnp.where(has_room, pool["count"], place)
-    earlier = pool["images"][place]
-    stored = jnp.where(has_room | swap, image, earlier)
-    new = {
-      "images": pool["images"].at[place].set(stored),
-      "count": jnp.minimum(pool["count"] + 1, size),
-    }
-    return new, jnp.where(swap & ~has_room, earlier, image)
-
-  # One by one, as published: an image may be exchanged for one of the same batch.
-  pool, to_show = jax.lax.scan(exchange, pool, (images, swap, place))
-  return to_show, pool
-
-
-def _from_pool(
-  carried: Carried, kind: str, fake: jax.Array, context: StepContext
-) -> tuple[jax.Array, PyTree]:
-  """Exchanges the fakes of the global batch with the pool of their kind."""
-  if context.microbatch.count > 1:
-    raise ValueError(
-      "a pool exchanges the fakes of a batch one after the other: set microbatches = 1, or pool = 0"
-    )
-  pool, n = carried[_pool_name(kind)], len(fake)
-  key = named_key(context.key, _pool_name(kind))
-  size = len(pool["images"])
-  # By example, so that the exchange is the same on every layout.
-  draw = lambda key: (
-    jax.random.uniform(jax.random.fold_in(key, 0)) > 0.5,
-    jax.random.randint(jax.random.fold_in(key, 1), (), 0, size),
-  )
-  given = fake, *jax.vmap(draw)(context.example_keys(key, n))
-  if context.axis_name is None:
-    return draw_from_pool(pool, *given)
-  # All devices exchange the fakes of all, in one order: the pool stays equal on them.
-  gathered = jax.lax.all_gather(given, context.axis_name, tiled=True)
-  to_show, pool = draw_from_pool(pool, *gathered)
-  first = n * jax.lax.axis_index(context.axis_name)
-  return jax.lax.dynamic_slice_in_dim(to_show, first, n), pool

@@ -16,7 +16,8 @@ from published import in_our_layout, leaf_paths
 
 from gan_jax import losses
 from gan_jax.game.core import Clock, StepContext, Turn, gradients
-from gan_jax.game.kinds.cycle import cycle_gan, draw_from_pool, new_pool
+from gan_jax.game.kinds.cycle import cycle_gan
+from gan_jax.game.kinds.sides.pool import draw_from_pool, new_pool
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.losses import regularizers
 from gan_jax.nets.translation import PatchDiscriminator, ResnetTranslator

@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game, Turn
-from gan_jax.game.kinds.cycle import CLASSIFIER, PLAYERS, TRANSLATORS, cycle_gan
+from gan_jax.game.kinds.cycle import CLASSIFIER, OWNS, TRANSLATORS, cycle_gan
 from gan_jax.game.rules import microbatches
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, naming, weights
@@ -32,7 +32,7 @@ def keys() -> Keys:
     ),
     "pool": Key(50, "fakes of each kind that are kept to be shown again; 0 for none", at_least(0)),
     **terms.keys(),
-    "optimizers": {player: optimizers.section("adam") for player in (*PLAYERS, CLASSIFIER)},
+    "optimizers": {player: optimizers.section("adam") for player in (*OWNS, CLASSIFIER)},
     "average": optimizers.AVERAGE | {"name": optimizers.AVERAGE["name"]._replace(default="none")},
   }
 
@@ -65,12 +65,12 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   with naming("config.loss"):
     loss = lookup(losses.LOSSES, config.loss, "loss")
   # The weight itself may be traced; `check` has seen to it that there are labels where it is one.
-  players: tuple[str, ...] = PLAYERS
+  players: tuple[str, ...] = tuple(OWNS)
   of_classes = {}
   if config.conditional:
     if example.num_classes is None:
       raise ValueError(f"{config.data!r}: the first kind has no labels for the weight semantic")
-    players = (*PLAYERS, CLASSIFIER)
+    players = (*OWNS, CLASSIFIER)
     of_classes = {CLASSIFIER: {"features": example.num_classes, "num_classes": None}}
   channels = {"channels": example.shape[-1]}
   nets = networks.build_networks(
