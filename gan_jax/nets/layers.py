@@ -237,12 +237,15 @@ class Norm(nn.Module):
       x = nn.InstanceNorm(**options)(x)
     if labels is None:
       return x
+    # In float32, as the gradients of scale and shift are sums over all places.
     scale = self._by_class("scale", nn.initializers.ones, x, labels)
-    return x * scale + self._by_class("shift", nn.initializers.zeros, x, labels)
+    shift = self._by_class("shift", nn.initializers.zeros, x, labels)
+    return (x * scale + shift).astype(self.dtype)
 
   def _by_class(self, name: str, init: Callable, x: jax.Array, labels: jax.Array) -> jax.Array:
     layer = Dense(x.shape[-1], use_bias=False, kernel_init=init, dtype=self.dtype, name=name)
-    return layer(labels).reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
+    row = layer(labels).astype(jnp.float32)
+    return row.reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
 
 
 class SelfAttention(nn.Module):
@@ -266,8 +269,8 @@ class SelfAttention(nn.Module):
     key, query, value = (dense(name, max(1, c // 8), places) for name in ("f", "g", "h"))
     scores = jnp.einsum("bqc,bkc->bqk", query, key, preferred_element_type=jnp.float32)
     weights = jax.nn.softmax(scores).astype(self.dtype)
-    gamma = self.param("gamma", nn.initializers.zeros, ()).astype(self.dtype)
-    return x + gamma * dense("v", c, weights @ value).reshape(x.shape)
+    gamma = self.param("gamma", nn.initializers.zeros, ())  # float32: its gradient is a sum of all
+    return (x + gamma * dense("v", c, weights @ value).reshape(x.shape)).astype(self.dtype)
 
 
 class WithLabels(nn.Module):

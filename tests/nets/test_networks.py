@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import re
 from typing import NamedTuple
 
 import jax
@@ -199,3 +200,37 @@ def test_discriminators_take_packed_examples(name):
   x = jnp.zeros((4, *INPUTS[name][:-1], 2 * INPUTS[name][-1]))
   out, _ = jax.eval_shape(lambda: net.init_with_output(jax.random.key(0), x, train=False))
   assert main(out).shape == (4,)
+
+
+# The shapes before and after each sum of bfloat16 in a program.
+SUMS = re.compile(
+  r"stablehlo.add across dimensions = .* : \(tensor<([\dx]*)bf16>, .*\) -> tensor<([\dx]*)bf16>"
+)
+
+
+@pytest.mark.parametrize("labels", [None, LABELS], ids=["plain", "conditional"])
+@pytest.mark.parametrize("name", PLAIN)
+def test_nothing_is_summed_in_16_bits(name, labels):
+  """A sum in bfloat16 no longer grows where it is 256 times as large as what is added.
+
+  Biases, and scales and shifts by class, have gradients that are sums over all places of a batch.
+  """
+  options = {} if labels is None else {"num_classes": 3}
+  net, variables, x = make(name, dtype=jnp.bfloat16, **options)
+
+  def loss(params, x):
+    out, _ = net.apply(
+      {**variables, "params": params},
+      x,
+      labels,
+      train=True,
+      rngs={"dropout": jax.random.key(0)},
+      mutable=["batch_stats"],
+    )
+    return jnp.sum(jnp.sin(main(out).astype(jnp.float32)))
+
+  text = jax.jit(jax.grad(loss, (0, 1))).lower(variables["params"], x).as_text()
+  assert "xbf16>" in text
+  size = lambda shape: math.prod(map(int, filter(None, shape.split("x"))))
+  # Those of a few pieces or neighbours are no worse than their rounding.
+  assert all(size(before) <= 8 * size(after) for before, after in SUMS.findall(text))
