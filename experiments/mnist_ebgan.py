@@ -7,7 +7,7 @@ Hardware: 2 cores of an Intel Xeon, beside other work; jax 0.10.2
 Time:     285 s for 12,000 rounds, with two scores
 Score:    one seed, three draws of `evaluate --draws=3`: Fréchet distance 15.12 ± 0.31 of the last
           checkpoint, 12.68 ± 0.19 of the best, of round 6,000 (as in `mnist_dcgan.py`, which has
-          3.20; training digits score 0.36); all 10 classes, KL of classes 0.25 and 0.12. It gets
+          3.35; training digits score 0.36); all 10 classes, KL of classes 0.25 and 0.12. It gets
           worse after round 6,000. With margin 0.1 it was 15.13 at 5,000 rounds, with 0.3 13.38:
           the margin is the better of these two, by the last score of one draw.
 """

@@ -11,6 +11,7 @@ import optax
 import pytest
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
+from kinds import KINDS
 from layouts import on_every_layout
 from published import in_our_layout, leaf_paths
 
@@ -21,9 +22,12 @@ from gan_jax.game.kinds.sides.pool import draw_from_pool, new_pool
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.losses import regularizers
 from gan_jax.nets.translation import PatchDiscriminator, ResnetTranslator
+from gan_jax.run.config import replaced
+from gan_jax.run.experiment import build
 
 SHAPE = (4, 4, 1)
 B = 8
+SEMANTIC = {"conditional": True, "weights.semantic": 1.0}
 CASES = json.loads(pathlib.Path(__file__).with_name("cyclegan.json").read_text())
 
 
@@ -296,3 +300,19 @@ def test_a_classifier_needs_labels():
     make(classifier=Classes())
   with pytest.raises(ValueError, match="classified is 'c': expected kinds"):
     classified(classified="c")
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"conditional": True}, "expected both, for labels that a classifier learns, or neither"),
+    ({"weights.semantic": 1.0}, "expected both, for labels that a classifier learns, or neither"),
+    (SEMANTIC | {"classified": "b"}, "config.classified is 'b': expected 'both' or 'a'"),
+    (SEMANTIC | {"condition.name": "vector"}, "translators take no labels"),
+    (SEMANTIC | {"data": "mnist10k|class:3:digits8x8"}, "has not the classes of mnist10k"),
+    (SEMANTIC | {"data": "class:3:digits8x8|digits8x8", "classified": "a"}, "has no labels"),
+  ],
+)
+def test_choices_that_contradict_each_other_are_refused(changes, message):
+  with pytest.raises(ValueError, match=message):
+    build(replaced(KINDS["cycle_gan"](), changes))

@@ -21,6 +21,7 @@ WEIGHTS = {
 def keys() -> Keys:
   """Lists the keys of the game."""
   return {
+    "conditional": Key(False, "whether labels come along, which the weight semantic needs"),
     "translator": networks.section("resnet_translator"),
     "discriminator": networks.section("patch_discriminator"),
     "classifier": networks.section("dcgan_encoder", width=16, norm="none"),
@@ -47,6 +48,8 @@ def check(config: ConfigDict) -> None:
     )
   if config.classified not in ("both", "a"):
     raise ValueError(f"config.classified is {config.classified!r}: expected 'both' or 'a'")
+  if config.condition.name != "labels" or config.condition.fakes != "batch":
+    raise ValueError("config.condition is of generated examples, and translators take no labels")
   if config.pool and config.microbatches > 1:
     raise ValueError(
       f"config.pool = {config.pool} exchanges the fakes of a batch one after the other, and "
