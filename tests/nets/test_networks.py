@@ -208,6 +208,14 @@ SUMS = re.compile(
 )
 
 
+def test_a_sum_in_16_bits_would_be_seen():
+  """The gradient of a bias that is added in bfloat16."""
+  spread = lambda bias: jnp.ones((64, 3), jnp.bfloat16) + bias[None]
+  loss = lambda bias: jnp.sum(spread(bias).astype(jnp.float32) ** 2)
+  text = jax.jit(jax.grad(loss)).lower(jnp.ones(3, jnp.bfloat16)).as_text()
+  assert any(before == "64x3x" for before, _ in SUMS.findall(text))
+
+
 # With labels, as norms by class have layers of their own beside those of all networks.
 @pytest.mark.parametrize("name", PLAIN)
 def test_nothing_is_summed_in_16_bits(name):

@@ -306,7 +306,7 @@ def _labels(batch: Batch) -> dict[str, jax.Array]:
 
 
 def _classes(
-  classify: Callable[[jax.Array], jax.Array],
+  classify: Callable[..., jax.Array],
   real: Mapping[str, jax.Array],
   fake: Mapping[str, jax.Array],
   labels: Mapping[str, jax.Array],
@@ -316,7 +316,9 @@ def _classes(
   pairs = {f"real_{k}": (read[k], y) for k, y in labels.items()}
   # Where an image has no label, what is read in it is to stay.
   classes = {k: labels[k] if k in labels else jnp.argmax(read[k], axis=-1) for k in real}
-  return pairs | {f"translated_{b}": (classify(fake[b]), classes[a]) for a, b in ("ab", "ba")}
+  # Its statistics are of the real images that it learns, not of translations.
+  read_fake = functools.partial(classify, keep=False)
+  return pairs | {f"translated_{b}": (read_fake(fake[b]), classes[a]) for a, b in ("ab", "ba")}
 
 
 def _scores(

@@ -21,6 +21,7 @@ from gan_jax.game.kinds.cycle import cycle_gan
 from gan_jax.game.kinds.sides.pool import draw_from_pool, new_pool
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.losses import regularizers
+from gan_jax.nets.layers import BatchNorm
 from gan_jax.nets.translation import PatchDiscriminator, ResnetTranslator
 from gan_jax.run.config import replaced
 from gan_jax.run.experiment import build
@@ -316,3 +317,22 @@ def test_a_classifier_needs_labels():
 def test_choices_that_contradict_each_other_are_refused(changes, message):
   with pytest.raises(ValueError, match=message):
     build(replaced(KINDS["cycle_gan"](), changes))
+
+
+class Normed(nn.Module):
+  """A classifier of two classes behind batch norm of the image's mean."""
+
+  @nn.compact
+  def __call__(self, x, y=None, *, train):
+    mean = BatchNorm()(jnp.mean(x, axis=(1, 2, 3))[:, None], train=train)
+    return jnp.concatenate([jnp.zeros_like(mean), mean], axis=1)
+
+
+def test_statistics_of_the_classifier_are_of_real_images():
+  rates = {name: optax.sgd(0.1) for name in ("translators", "discriminators", "classifier")}
+  game = make(classifier=Normed(), classified=("a", "b"), optimizers=rates)
+  state, _ = play(game, init(game, jax.random.key(0), labelled()), labelled())
+  a, b = (float(labelled()[k].mean()) for k in "ab")
+  moved = state.carried["classifier"]["batch_stats"]["BatchNorm_0"]["mean"]
+  # From 0, by a tenth towards each: real a, then real b. Means are of 128 float32.
+  np.testing.assert_allclose(moved, [0.9 * 0.1 * a + 0.1 * b], rtol=1e-4, atol=1e-7)
