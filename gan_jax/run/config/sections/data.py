@@ -261,7 +261,7 @@ def example(
   also = [splits[name].train for name in labelled]
   if unlike := [source for source in also if source.num_classes != train.num_classes]:
     raise ValueError(f"{unlike[0].name} has not the classes of {train.name}: expected the same")
-  crop, shape = config.data_options.crop, tuple(train.shape)
+  crop, shape, channels = config.data_options.crop, tuple(sources[-1].shape), train.shape[-1]
   return Example(
     (crop, crop, *shape[2:]) if crop else shape,
     train.num_classes if config.conditional else None,
@@ -271,4 +271,5 @@ def example(
     train.scale,
     train.condition_dim if config.conditional else None,
     tuple(labelled),
+    None if channels == shape[-1] else channels,
   )
