@@ -55,6 +55,7 @@ def _vectors() -> str:
 def on_vectors() -> ConfigDict:
   config = two_player()
   config.data, config.conditional, config.condition.name = _vectors(), True, "vector"
+  config.condition.vicinity.update(name="soft", sigma=0.1, kappa=0.2)
   return config
 
 

@@ -10,11 +10,13 @@ from ml_collections import ConfigDict
 from gan_jax import data
 from gan_jax.data.example import Example
 from gan_jax.data.sources.folders.folder import check_same_names
+from gan_jax.data.vicinity import WEIGHTS
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup, one_of
 
 _LOG = logging.getLogger(__name__)
 
 CONDITIONS, FAKES = ("labels", "vector"), ("batch", "shares")
+VICINITIES = ("none", *WEIGHTS)
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
 KEYS: Keys = {
@@ -45,6 +47,11 @@ KEYS: Keys = {
     "name": Key("labels", "labels as classes, or vector: numbers, or flags", one_of(*CONDITIONS)),
     "fakes": Key("batch", "labels of fakes: batch, of real examples, or shares", one_of(*FAKES)),
     "shares": Key((), "of fakes labelled by shares: frequency of each class; () for equal ones"),
+    "vicinity": {
+      "name": Key("none", "real examples near vectors: none, hard, soft", one_of(*VICINITIES)),
+      "sigma": Key(0.0, "deviation of targets from vectors; 0: the rule of thumb", at_least(0)),
+      "kappa": Key(0.0, "distance of vectors that are near; 0: the largest gap", at_least(0)),
+    },
   },
 }
 
@@ -75,6 +82,11 @@ def check(config: ConfigDict) -> None:
     raise ValueError(
       "config.condition.fakes = 'shares' is for classes: set config.conditional = True and"
       " config.condition.name = 'labels', or leave fakes at 'batch'"
+    )
+  if of.vicinity.name != "none" and of.name != "vector":
+    raise ValueError(
+      f"config.condition.vicinity.name = {of.vicinity.name!r} is for vectors: set"
+      " config.conditional = True and config.condition.name = 'vector' too"
     )
   if of.shares and of.fakes != "shares":
     raise ValueError(
@@ -234,9 +246,12 @@ def batches(
 
 
 def _batches(config: ConfigDict, train: data.Source, labels: bool) -> data.Batches:
-  options = config.data_options
+  options, near = config.data_options, config.condition.vicinity
+  train = data.first(train, options.examples) if options.examples else train
+  if near.name != "none":
+    train = data.vicinal(train, near.name, near.sigma, near.kappa)
   return data.Batches(
-    data.first(train, options.examples) if options.examples else train,
+    train,
     config.batch_size,
     config.seed,
     crop=options.crop,
