@@ -28,6 +28,7 @@ Seed = int | np.uint32 | jax.Array
 DrawFn = Callable[[Mapping[str, jax.Array], jax.Array, Seed], dict[str, jax.Array]]
 
 MEMORY_LIMIT = 2 << 30  # bytes: larger image tables stay on disk
+HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"  # of data without a test split
 
 
 class Source(NamedTuple):

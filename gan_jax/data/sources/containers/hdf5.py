@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gan_jax.data.labels import encode_split
-from gan_jax.data.source import NoSplitError, Options, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Source
 from gan_jax.data.sources.arrays import array_source
 from gan_jax.files import MOST_DEFLATED
 
@@ -58,8 +58,7 @@ def _other(name: str, path: pathlib.Path) -> pathlib.Path:
   if _NAMED in path.name and (present := [place for place in places if place.is_file()]):
     return present[0]
   raise NoSplitError(
-    f"{name} is one split, and no file ..._train has one ..._test beside it: hold some out by"
-    " --config.data_options.hold_out=0.1"
+    f"{name} is one split, and no file ..._train has one ..._test beside it: {HOLD_OUT}"
   )
 
 
