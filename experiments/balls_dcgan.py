@@ -108,14 +108,12 @@ def get_config() -> ConfigDict:
 def main(workdir: str) -> None:
   """Prints how the balls of a run, and of the law, are distributed."""
   import gan_jax as gj
+  from experiments.means import spread
 
   for name, x in {"samples": gj.load(workdir).sample(1000), "law": balls(1000, 2)}.items():
     radius, overlap = fit_balls(x)
-    print(
-      f"{name}: radius {radius.mean():.2f} ± {radius.std():.2f}, from"
-      f" {np.quantile(radius, 0.01):.2f} to {np.quantile(radius, 0.99):.2f} (1% and 99%); overlap"
-      f" with the ball of its mass {np.median(overlap):.3f} (median)"
-    )
+    overlapping = f"overlap with the ball of its mass {np.median(overlap):.3f} (median)"
+    print(f"{name}: radius {spread(radius)}; {overlapping}")
 
 
 if __name__ == "__main__":

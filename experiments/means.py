@@ -1,4 +1,4 @@
-"""Means over runs, and whether one has lost beside another."""
+"""Means over runs, whether one has lost beside another, and how numbers are distributed."""
 
 import numpy as np
 
@@ -17,3 +17,9 @@ def lost(before: np.ndarray, after: np.ndarray) -> tuple[float, float, bool]:
   (a, a_error), (b, b_error) = mean_and_error(before), mean_and_error(after)
   error = float(np.hypot(a_error, b_error))
   return a - b, error, a - b > 2 * error
+
+
+def spread(values: np.ndarray) -> str:
+  """Formats how numbers [n] are distributed: mean, deviation, and what 98% of them lie between."""
+  low, high = np.quantile(values, (0.01, 0.99))
+  return f"{values.mean():.2f} ± {values.std():.2f}, from {low:.2f} to {high:.2f} (1% and 99%)"

@@ -90,14 +90,12 @@ def get_config() -> ConfigDict:
 def main(workdir: str) -> None:
   """Prints how the sines of a run, and of the law, are distributed."""
   import gan_jax as gj
+  from experiments.means import spread
 
   for name, x in {"samples": gj.load(workdir).sample(2000), "law": sines(2000, 2)}.items():
     frequency, share = fit_sines(x)
-    print(
-      f"{name}: frequency {frequency.mean():.2f} ± {frequency.std():.2f}, from"
-      f" {np.quantile(frequency, 0.01):.2f} to {np.quantile(frequency, 0.99):.2f} (1% and 99%);"
-      f" a sine explains {np.median(share):.3f} of the power (median)"
-    )
+    explained = f"a sine explains {np.median(share):.3f} of the power (median)"
+    print(f"{name}: frequency {spread(frequency)}; {explained}")
 
 
 if __name__ == "__main__":

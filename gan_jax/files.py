@@ -23,6 +23,7 @@ import numpy as np
 Path = str | os.PathLike[str]
 
 JSON_LIMIT = 64 << 20  # bytes: what a run writes has some thousands
+MOST_DEFLATED = 1032  # bytes that one byte of a compressed file can stand for
 _HEADERS = {
   (1, 0): np.lib.format.read_array_header_1_0,
   (2, 0): np.lib.format.read_array_header_2_0,

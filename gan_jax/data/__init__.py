@@ -32,3 +32,4 @@ from gan_jax.data.source import (
 )
 from gan_jax.data.sources.endless import GRID25, MIXTURES, RING8, Mixture, mixture_source
 from gan_jax.data.splits import fingerprint, first, hold_out, take
+from gan_jax.data.vicinity import vicinal

@@ -169,8 +169,9 @@ class Batches:
   def read(self, t: int) -> Raw:
     """Reads this process's rows of batch t on the host, raw as `finish` takes them."""
     number = np.asarray([t], np.uint32)
-    if self.source.read is None:
+    if self.source.draw is not None:
       return draw_on_host(self.source, self._positions(number, self.rows), self.seed)
+    assert self.source.read is not None
     return self.source.read(self._order(number, self.rows, self.seed).astype(np.int64))
 
   def stream(self, start: int = 0) -> Iterator[Raw]:

@@ -40,9 +40,10 @@ class Domains:
   process_count: int = 1
 
   def __post_init__(self) -> None:
-    sizes = {name: (part.batch_size, part.shape) for name, part in self.parts.items()}
-    if len(set(sizes.values())) != 1:
-      shown = ", ".join(f"{name} {shape}" for name, (_, shape) in sizes.items())
+    # Pairs may have other channels: gray and colour.
+    compared = slice(-1) if self.paired else slice(None)
+    if len({(part.batch_size, part.shape[compared]) for part in self.parts.values()}) != 1:
+      shown = ", ".join(f"{name} {part.shape}" for name, part in self.parts.items())
       raise ValueError(
         f"examples of the domains are {shown}: expected one shape of all; choose"
         " --config.data_options.image_size and --config.data_options.channels"

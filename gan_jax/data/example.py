@@ -25,6 +25,7 @@ class Example(NamedTuple):
     scale: how the data store their values.
     condition_dim: entries of the vectors of a game conditional on these; None of another.
     labelled: domains beside the first whose classes are in a batch too, of domain d as "y_d".
+    input_channels: channels of what a translator starts from, where not those of `shape`.
   """
 
   shape: tuple[int, ...]
@@ -35,6 +36,12 @@ class Example(NamedTuple):
   scale: Scale = UINT8
   condition_dim: int | None = None
   labelled: tuple[str, ...] = ()
+  input_channels: int | None = None
+
+  @property
+  def input_shape(self) -> tuple[int, ...]:
+    """Shape of an example of the first domain, which a translator starts from."""
+    return (*self.shape[:-1], self.input_channels or self.shape[-1])
 
   @property
   def condition_size(self) -> int | None:
@@ -119,8 +126,9 @@ class Example(NamedTuple):
 
   def batch(self, *sizes: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Returns the shapes of a batch of examples with these leading sizes."""
-    x = jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32)
-    spec = dict.fromkeys(self.domains or ("x",), x)
+    first, *others = self.domains or ("x",)
+    spec = dict.fromkeys(others, jax.ShapeDtypeStruct((*sizes, *self.shape), jnp.float32))
+    spec = {first: jax.ShapeDtypeStruct((*sizes, *self.input_shape), jnp.float32)} | spec
     if self.num_classes is not None:
       names = ("y", *(f"y_{domain}" for domain in self.labelled))
       spec |= dict.fromkeys(names, jax.ShapeDtypeStruct(sizes, jnp.int32))

@@ -13,7 +13,7 @@ from gan_jax.data.sources.containers.npy import open_npy
 from gan_jax.data.sources.containers.npz import open_npz
 from gan_jax.data.sources.containers.parquet import open_parquet
 from gan_jax.data.sources.containers.webdataset import open_webdataset
-from gan_jax.data.sources.derived import coloured, half, of_class
+from gan_jax.data.sources.derived import coloured, gray, half, of_class
 from gan_jax.data.sources.endless import POINTS, mixture_source, stack
 from gan_jax.data.sources.folders.folder import open_folder
 from gan_jax.data.sources.published.cifar import open_cifar
@@ -112,12 +112,10 @@ def _open_mixture(name: str, argument: str, split: str, options: Options) -> Sou
   return mixture_source(name, POINTS[name])
 
 
-def _open_stacked(argument: str, split: str, options: Options) -> Source:
-  return stack(f"stacked:{argument}", _open(argument, split, options))
-
-
-def _open_coloured(argument: str, split: str, options: Options) -> Source:
-  return coloured(f"coloured:{argument}", _open(argument, split, options))
+def _open_derived(
+  kind: str, derive: Callable[[str, Source], Source], argument: str, split: str, options: Options
+) -> Source:
+  return derive(f"{kind}:{argument}", _open(argument, split, options))
 
 
 def _open_class(argument: str, split: str, options: Options) -> Source:
@@ -155,8 +153,9 @@ KINDS = {
   "hdf5": Kind("hdf5:<file>", open_hdf5),
   "npy": Kind("npy:<file>", open_npy),
   "npz": Kind("npz:<file>", open_npz),
-  "stacked": Kind("stacked:<source>", _open_stacked),
-  "coloured": Kind("coloured:<source>", _open_coloured),
+  "stacked": Kind("stacked:<source>", functools.partial(_open_derived, "stacked", stack)),
+  "gray": Kind("gray:<source>", functools.partial(_open_derived, "gray", gray)),
+  "coloured": Kind("coloured:<source>", functools.partial(_open_derived, "coloured", coloured)),
   "class": Kind("class:<name>:<source>", _open_class),
   "left": Kind("left:<source>", functools.partial(_open_half, "left")),
   "right": Kind("right:<source>", functools.partial(_open_half, "right")),
@@ -164,7 +163,7 @@ KINDS = {
 
 
 # Kinds that are made of another source, and how many parts of their names stand before its own.
-DERIVED = {"stacked": 1, "coloured": 1, "class": 2, "left": 1, "right": 1}
+DERIVED = {"stacked": 1, "gray": 1, "coloured": 1, "class": 2, "left": 1, "right": 1}
 
 # Options that are for some kinds of names alone.
 OPTIONS_OF = {

@@ -28,6 +28,7 @@ Seed = int | np.uint32 | jax.Array
 DrawFn = Callable[[Mapping[str, jax.Array], jax.Array, Seed], dict[str, jax.Array]]
 
 MEMORY_LIMIT = 2 << 30  # bytes: larger image tables stay on disk
+HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"  # of data without a test split
 
 
 class Source(NamedTuple):
@@ -42,8 +43,8 @@ class Source(NamedTuple):
     arrays: {"x": [N, ...], "y": int32 [N], or float32 [N, d] of vectors} where the whole table is
       in memory, else {}. The arrays an endless source draws from, if any.
     read: indices int64 [n] -> {"x": [n, ...], "y": int32 [n]}, on the host; None if endless.
-    draw: (arrays, positions uint32 [n], seed) -> the same, traceable; None if finite. The example
-      at position p depends on (seed, p) alone.
+    draw: (arrays, positions uint32 [n], seed) -> the same, traceable; None if batches are of rows.
+      The example at position p depends on (seed, p) alone.
     class_names: of label 0, 1, ...: the user's own names or numbers; None if these are the labels.
     scale: how values are stored; of no meaning for points.
   """

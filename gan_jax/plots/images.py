@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -50,15 +50,17 @@ def picture(x: np.ndarray, *, columns: int | None = None, real: np.ndarray | Non
   return grid(x, columns) if x.ndim == 4 else scatter(x, real)
 
 
-def sequences(x: np.ndarray) -> np.ndarray:
+def sequences(steps: Sequence[np.ndarray]) -> np.ndarray:
   """Draws sequences of images, several beside each other, each from left to right.
 
   Args:
-    x: uint8 [n, k, H, W, C], such as an image, its translation, and what is translated back.
+    steps: k arrays uint8 [n, H, W, C], such as images, their translations, and what is translated
+      back; C is 1 or 3, not always the same.
 
   Returns:
     uint8 [height, width, channels].
   """
+  x = np.stack(np.broadcast_arrays(*steps), axis=1)
   n, k = x.shape[:2]
   beside = max(1, round((n * x.shape[2] / (k * x.shape[3])) ** 0.5))
   return grid(x.reshape(n * k, *x.shape[2:]), beside * k)

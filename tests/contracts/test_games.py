@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kinds import KINDS, VARIANTS
 from layouts import on_every_layout
+from PIL import Image
 
 from experiments.bench import kills
 from gan_jax.game.core import gradient_descent, minibatches
@@ -20,6 +21,7 @@ from gan_jax.run.evaluation.scoring import score
 from gan_jax.run.experiment import build
 from gan_jax.run.results.folder import load
 from gan_jax.run.results.rows import read_rows
+from gan_jax.run.results.translate import translate_folder
 from gan_jax.run.training.train import fit
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -132,6 +134,21 @@ def test_a_run_goes_on_bit_for_bit_and_is_sampled_and_scored(kind, tmp_path, gan
       run = load(whole, changes={"evaluation.sampler": name})
       assert len(run.sample(4)) == 4
       assert np.isfinite(score(run)[0]["rbf_mmd"])
+  if kind == "pix2pix":
+    colourised(load(whole), tmp_path)
+
+
+def colourised(run, folder):
+  """Gray images are shown beside their colours, and one's own are turned into colour."""
+  png, npz, own, out = (folder / name for name in ("rows.png", "x.npz", "own", "out"))
+  run.save_samples(3, png=str(png), npz=str(npz))
+  shapes = [np.load(npz)[name].shape for name in ("inputs", "x")]
+  assert shapes == [(3, 8, 8, 1), (3, 8, 8, 3)]
+  own.mkdir()
+  Image.new("RGB", (8, 8)).save(own / "000.png")
+  assert translate_folder(run, str(own), str(out)) == 1
+  for path in (png, out / "000.png"):
+    assert np.asarray(Image.open(path)).shape[2:] == (3,)
 
 
 def by_command(samplers, run, folder, gan_jax):

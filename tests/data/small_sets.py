@@ -20,6 +20,7 @@ NAMES = (
   "grid25",
   "stacked:mnist10k",
   "coloured:mnist10k",
+  "gray:coloured:digits8x8",
   "class:3:digits8x8",
   "idx:idx",
   "folder:shapes",

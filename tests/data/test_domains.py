@@ -108,6 +108,12 @@ def test_pairs_come_are_cropped_and_are_flipped_together():
     np.testing.assert_allclose(batch["a"], -batch["b"], atol=1e-6)
   with pytest.raises(ValueError, match="a 10, b 7 examples, and these are pairs"):
     Domains(make().parts, SEED, paired=True)
+  colours = table("10 in colour", indexed(10).arrays["x"].repeat(3, axis=3), None)
+  unlike = {"a": sides["a"], "b": Batches(colours, 4, SEED, **options)}
+  spec = Domains(unlike, SEED, paired=True).spec()
+  assert [spec[name].shape for name in "ab"] == [(4, 3, 3, 1), (4, 3, 3, 3)]
+  with pytest.raises(ValueError, match=r"a \(3, 3, 1\), b \(3, 3, 3\): expected one shape"):
+    Domains(unlike, SEED)
 
 
 @pytest.mark.parametrize("limit", [1 << 20, 90])  # in memory, and read as they are needed

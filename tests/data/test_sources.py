@@ -34,6 +34,7 @@ EXPECTED = {
   "grid25": ((2,), (None, None), 25),
   "stacked:mnist10k": ((28, 28, 3), (None, None), 1000),
   "coloured:mnist10k": ((28, 28, 3), (10000, 2000), 10),
+  "gray:coloured:digits8x8": ((8, 8, 1), (1500, 297), 10),
   "class:3:digits8x8": ((8, 8, 1), (153, 30), None),
   "idx:idx": ((9, 9, 1), (40, 20), 10),
   "folder:shapes": ((8, 8, 3), (25, 21), 2),

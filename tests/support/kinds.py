@@ -55,6 +55,7 @@ def _vectors() -> str:
 def on_vectors() -> ConfigDict:
   config = two_player()
   config.data, config.conditional, config.condition.name = _vectors(), True, "vector"
+  config.condition.vicinity.update(name="soft", sigma=0.1, kappa=0.2)
   return config
 
 
@@ -78,7 +79,9 @@ def cycle_gan_of_classes() -> ConfigDict:
 def pix2pix() -> ConfigDict:
   config = short(default_config("pix2pix"))
   config.batch_size, config.data_options.image_size = 8, 8
-  config.data, config.data_options.flip = "digits8x8|digits8x8", True
+  # Of 1 and of 3 channels.
+  config.data = "gray:coloured:digits8x8|coloured:digits8x8"
+  config.data_options.flip = True
   config.translator = network("unet_translator", width=2, levels=2, norm="instance", dropout=0.5)
   config.discriminator = network("pixel_discriminator", width=2)
   return config

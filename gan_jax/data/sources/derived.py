@@ -1,14 +1,30 @@
-"""Sources derived from another: images in colours of their own, halves of them, one class."""
+"""Sources derived from another: images in gray or other colours, halves of them, one class."""
 
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gan_jax.data.labels import listed
-from gan_jax.data.source import Options, Raw, Source, rows, table
+from gan_jax.data.source import Options, Source, rows, table
 from gan_jax.data.sources.images import fit_each
 
 _COLOURS = 0x636F6C  # seed of the colours, which are the same for every run
+
+
+def gray(name: str, source: Source) -> Source:
+  """Builds the source of images in gray, for example to pair them with themselves in colour.
+
+  Args:
+    name: name of the new source.
+    source: images in gray or colour.
+
+  Raises:
+    ValueError: examples are no images.
+  """
+  if source.read is None or source.kind != "images":
+    raise ValueError(f"{name} turns images into gray, and {source.name} has {source.kind}")
+  return _converted(name, source, (*source.shape[:2], 1), lambda x: fit_each(x, None, 1))
 
 
 def coloured(name: str, source: Source) -> Source:
@@ -26,13 +42,11 @@ def coloured(name: str, source: Source) -> Source:
   """
   if "x" not in source.arrays or source.kind != "images":
     raise ValueError(f"{name} colours images that are in memory, and {source.name} is none of them")
-  x = source.arrays["x"]
-  rng = np.random.default_rng([_COLOURS, len(x)])
-  colours = rng.integers(256, size=(len(x), 1, 1, 3), dtype=np.int16)
-  mixed = np.abs(x.astype(np.int16) - colours).astype(np.uint8)
-  arrays = {**source.arrays, "x": mixed}
-  read = functools.partial(rows, arrays)
-  return source._replace(name=name, shape=mixed.shape[1:], arrays=arrays, read=read)
+  n = len(source.arrays["x"])
+  rng = np.random.default_rng([_COLOURS, n])
+  colours = rng.integers(256, size=(n, 1, 1, 3), dtype=np.int16)
+  mix = lambda x: np.abs(x.astype(np.int16) - colours).astype(np.uint8)
+  return _converted(name, source, (*source.shape[:2], 3), mix)
 
 
 def half(name: str, source: Source, right: bool, options: Options) -> Source:
@@ -54,18 +68,23 @@ def half(name: str, source: Source, right: bool, options: Options) -> Source:
       f"{name} cuts images in the middle, and those of {source.name} are {source.shape}: expected"
       " [H, W, C] of even width W, from files"
     )
-  read, width = source.read, source.shape[1] // 2
+  width = source.shape[1] // 2
   columns = slice(width, None) if right else slice(width)
   size, channels = options.image_size, options.channels or source.shape[2]
-
-  def cut(raw: Raw) -> Raw:
-    return {**raw, "x": fit_each(raw["x"][:, :, columns], size, channels)}
-
   shape = (size or source.shape[0], size or width, channels)
-  arrays = cut(source.arrays) if "x" in source.arrays else {}
-  of_files = lambda indices: cut(read(indices))
-  read_half = functools.partial(rows, arrays) if arrays else of_files
-  return source._replace(name=name, shape=shape, arrays=arrays, read=read_half)
+  return _converted(name, source, shape, lambda x: fit_each(x[:, :, columns], size, channels))
+
+
+def _converted(
+  name: str, source: Source, shape: Sequence[int], convert: Callable[[np.ndarray], np.ndarray]
+) -> Source:
+  """Builds the source of converted images, at once where they are in memory."""
+  of_files = source.read
+  assert of_files is not None
+  with_x = lambda raw: {**raw, "x": convert(raw["x"])}
+  arrays = with_x(source.arrays) if "x" in source.arrays else {}
+  read = functools.partial(rows, arrays) if arrays else lambda indices: with_x(of_files(indices))
+  return source._replace(name=name, shape=tuple(shape), arrays=arrays, read=read)
 
 
 def of_class(name: str, source: Source, label: str) -> Source:

@@ -74,9 +74,9 @@ def read_run(workdir: str | pathlib.Path) -> tuple[ConfigDict, Example]:
       raise
     except ValueError:  # it cannot be built here, as where a name is not registered; but be listed
       pass
-    shape = tuple(example["shape"])
-    if not all(type(n) is int and n > 0 for n in shape):
-      raise ValueError(f"examples of the shape {shape}")
+    shape, channels = tuple(example["shape"]), example.get("input_channels")
+    if not all(type(n) is int and n > 0 for n in (*shape, 1 if channels is None else channels)):
+      raise ValueError(f"examples of the shape {shape}, of {channels} channels")
     count, names = example["num_classes"], example.get("class_names")
     if count is not None and not (type(count) is int and 0 < count <= MOST_CLASSES):
       raise ValueError(f"{count!r} classes")
@@ -87,6 +87,7 @@ def read_run(workdir: str | pathlib.Path) -> tuple[ConfigDict, Example]:
     scale = Scale(*example.get("scale", UINT8))
     dim = example.get("condition_dim")
     labelled = tuple(map(str, example.get("labelled", ())))
-    return config, Example(shape, count, pixel_range, names, domains, scale, dim, labelled)
+    of_domains = domains, scale, dim, labelled, channels
+    return config, Example(shape, count, pixel_range, names, *of_domains)
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(f"{path} is damaged ({error}); restore it from a copy") from error

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.data import stored_levels, take
 from gan_jax.game.core import State
+from gan_jax.game.latents import Styled
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import extract
 from gan_jax.run.config.config import replaced
@@ -66,12 +67,13 @@ def drawn_from(
   def walk(n: int, offset: int) -> Walk:
     rng = np.random.default_rng([seed, offset, 1])  # 1: apart from the images of `draw`
     exact = _in_float32(experiment)
-    labels, ends = labels_for(rng, n), exact.latents(2 * n, int(rng.integers(2**31)))
-    if how.truncation is not None:
-      ends = exact.truncated(ends, how.truncation)
+    within = lambda z: z if how.truncation is None else exact.truncated(z, how.truncation)
+    labels, drawn = labels_for(rng, n), within(exact.latents(2 * n, int(rng.integers(2**31))))
+    # Latents are truncated at the ends of a path, styles all along it: a path is of latents.
+    ends, along = (drawn.z, within) if isinstance(drawn, Styled) else (drawn, lambda z: z)
     render = functools.partial(exact.generate, state, ema=how.ema, rounded=False)
     positions = np.random.default_rng(offset).uniform(size=n)
-    generate = lambda z, labels=None: render(z, labels=labels)
+    generate = lambda z, labels=None: render(along(z), labels=labels)
     return Walk(generate, ends[:n], ends[n:], positions, labels)
 
   return draw, walk

@@ -81,7 +81,7 @@ class CompiledSampler:
     z = z if truncation is None else self.truncated(z, truncation)
     return self.generate(state, z, labels=labels, ema=ema, seed=seed)
 
-  def translations(self, state: State, inputs: np.ndarray, *, ema: bool = True) -> np.ndarray:
+  def translations(self, state: State, inputs: np.ndarray, *, ema: bool = True) -> list[np.ndarray]:
     """Translates images, and what comes of it back.
 
     Args:
@@ -90,12 +90,12 @@ class CompiledSampler:
       ema: whether to use averaged networks.
 
     Returns:
-      [n, 3, ...]: image, translation, reconstruction; [n, 2, ...] of a game without a way back.
+      Images, translations and reconstructions, [n, ...] each; no last of a game without a way back.
     """
     steps = [inputs]
     for apply in filter(None, (self._generate, self._back)):
       steps.append(self._apply(apply, state, steps[-1], None, ema))
-    return self._in_data(np.stack(steps, axis=1))
+    return list(map(self._in_data, steps))
 
   def classes(self, state: State, x: np.ndarray, *, ema: bool = True) -> np.ndarray:
     """Predicts the classes, int [n], of examples in the range that networks see."""

@@ -211,13 +211,13 @@ class Run(NamedTuple):
     if png:
       save_png(
         png,
-        sequences(self.sampler.shown(steps)),
-        f"from left to right: {', '.join(STEPS_OF_TRANSLATION[: steps.shape[1]])}",
+        sequences([*map(self.sampler.shown, steps)]),
+        f"from left to right: {', '.join(STEPS_OF_TRANSLATION[: len(steps)])}",
       )
     if npz:
-      save_arrays(npz, {"x": steps[:, 1], "inputs": steps[:, 0]})
+      save_arrays(npz, {"x": steps[1], "inputs": steps[0]})
     if folder:
-      save_images(folder, steps[:, 1])
+      save_images(folder, steps[1])
     return [path for path in (png, npz, folder) if path]
 
   def labels(self, n: int, seed: int = 0) -> np.ndarray | None:

@@ -16,12 +16,15 @@ from gan_jax.run.config.stored import config_values, read_config, read_fields
 from gan_jax.run.config.switches import made_with, remembered
 from gan_jax.run.experiment import Experiment
 
+# What was so of every run, before there were others.
+_UNSAID = {"scale": UINT8, "input_channels": None}.items()
+
 
 def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
   """Writes what `load` needs to know of a run, and what its numbers depend on beside."""
   text = {
     "config": config_values(experiment.config),
-    "example": {k: v for k, v in experiment.example._asdict().items() if v != UINT8},
+    "example": {f: v for f, v in experiment.example._asdict().items() if (f, v) not in _UNSAID},
     "data": data_of(experiment),
     "switches": remembered(),
     "made_with": made_with(),

@@ -33,7 +33,7 @@ def translate_folder(run: Run, source: str, folder: str, *, ema: bool = True) ->
     ValueError: the run does not translate, or images cannot be read.
   """
   sampler = run.sampler
-  shape, pixel_range = sampler.example.shape, sampler.example.pixel_range
+  shape, pixel_range = sampler.example.input_shape, sampler.example.pixel_range
   if not sampler.translates or pixel_range is None:
     raise ValueError(f"{run.folder.workdir} is of a game that translates no images")
   # As absolute path, since that of a data set starts elsewhere.

@@ -1,5 +1,7 @@
 """Drawing examples: sizes, seeds, classes, walks, and what a saved picture holds."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,31 +10,33 @@ from flax import linen as nn
 from scipy import stats
 
 from gan_jax.data.example import Example
-from gan_jax.data.pixels import Scale, stored_levels, to_float, to_picture, to_stored
+from gan_jax.data.pixels import Scale, stored_levels, to_float, to_levels, to_picture, to_stored
 from gan_jax.game import core
 from gan_jax.game.core import Ema, Game, State
 from gan_jax.game.forward import sample_network
-from gan_jax.game.latents import normal, truncate_normal
+from gan_jax.game.latents import Styled, normal, truncate_normal, truncate_styles
 from gan_jax.game.play import sample
 from gan_jax.game.random import example_keys
 from gan_jax.nets.layers import stream_keys
 from gan_jax.plots import traces
+from gan_jax.run.evaluation.draws import SamplingOptions, drawn_from
 from gan_jax.run.evaluation.sampling import CHUNK, CompiledSampler, by_class, row_of_class
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 
 
-def make(example=IMAGES, scale=1.0):
+def make(example=IMAGES, scale=1.0, truncate=truncate_normal):
   """A game whose generator shows its latents, times a parameter, plus the label."""
 
   def generate(params, carried, z, labels):
+    z = z.psi[:, None] * z.z if isinstance(z, Styled) else z  # towards the mean, 0
     x = params["generator"] * z.reshape(-1, *example.shape)
     return x if labels is None else x + labels.reshape(-1, *(1,) * len(example.shape))
 
   draw = lambda key, n: normal(2)(example_keys(key, n))
   game = Game(
     init=lambda key, batch: ({}, {}),
-    samplers={"only": core.Sampler(generate, draw, truncate_normal)},
+    samplers={"only": core.Sampler(generate, draw, truncate)},
     players={},
     turns=(),
   )
@@ -273,3 +277,25 @@ def test_a_wide_bound_changes_nothing_and_a_wrong_one_is_refused():
   sampler, state = make()
   few = sampler(state, 100, truncation=0.01)
   assert (np.abs(few.astype(int) - 128) <= 4).all()  # 2 x 0.01 of 1 is 2.5 of 127.5
+
+
+@pytest.mark.parametrize("truncate", [truncate_styles, truncate_normal])
+def test_paths_of_truncated_samples(truncate):
+  """Styles are truncated at each step of a path between latents; latents at the ends alone."""
+  sampler, state = make(truncate=truncate)
+  experiment = types.SimpleNamespace(
+    classified={},
+    batches=types.SimpleNamespace(source=None),
+    config={},
+    sampler=lambda: sampler,
+    targets=None,
+  )
+  walks = [
+    drawn_from(experiment, sampler, state, how=SamplingOptions(False, bound))[1](3, 0)
+    for bound in (None, 0.5)
+  ]
+  start, styled = walks[0].start, truncate is truncate_styles
+  free, bounded = (walk.generate(0.1 * start).reshape(3, 2) for walk in walks)
+  np.testing.assert_array_equal(walks[1].start, start if styled else truncate_normal(start, 0.5))
+  np.testing.assert_allclose(free, to_levels(0.1 * start), rtol=1e-6)
+  np.testing.assert_allclose(bounded, to_levels((0.05 if styled else 0.1) * start), rtol=1e-6)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gan_jax.data.labels import encode_split
-from gan_jax.data.source import NoSplitError, Options, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Source
 from gan_jax.data.sources.arrays import array_source
+from gan_jax.files import MOST_DEFLATED
 
 if TYPE_CHECKING:
   import h5py
 
 _IMAGES, _LABELS = ("imgs", "images", "x"), ("labels", "y")
-_MOST_DEFLATED = 1032  # bytes that one byte of a file can stand for
 _NAMED = "_train"  # in the names of files of several splits
 _OTHERS = ("_test", "_valid", "_val")
 
@@ -58,8 +58,7 @@ def _other(name: str, path: pathlib.Path) -> pathlib.Path:
   if _NAMED in path.name and (present := [place for place in places if place.is_file()]):
     return present[0]
   raise NoSplitError(
-    f"{name} is one split, and no file ..._train has one ..._test beside it: hold some out by"
-    " --config.data_options.hold_out=0.1"
+    f"{name} is one split, and no file ..._train has one ..._test beside it: {HOLD_OUT}"
   )
 
 
@@ -96,7 +95,7 @@ def _dataset(file: "h5py.File", names: tuple[str, ...]) -> Any:
     if not isinstance(stored, h5py.Dataset) or stored.external or stored.is_virtual:
       raise ValueError(f"{name} is no array of this file")
     size = math.prod(stored.shape) * stored.dtype.itemsize
-    if size > stored.id.get_storage_size() * _MOST_DEFLATED:
+    if size > stored.id.get_storage_size() * MOST_DEFLATED:
       raise ValueError(f"{name} says that it has {size} bytes, more than the file can hold")
     return stored
   return None

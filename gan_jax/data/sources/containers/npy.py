@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gan_jax.data.source import NoSplitError, Options, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Source
 from gan_jax.data.sources.arrays import array_source
 
 
@@ -18,10 +18,7 @@ def open_npy(argument: str, split: str, options: Options) -> Source:
   if not path.is_file():
     raise FileNotFoundError(f"{name}: there is no file {path.absolute()}")
   if split == "test":
-    raise NoSplitError(
-      f"{name} is one array and has no test split: hold some out by"
-      " --config.data_options.hold_out=0.1"
-    )
+    raise NoSplitError(f"{name} is one array and has no test split: {HOLD_OUT}")
   try:
     stored = np.load(path, mmap_mode="r", allow_pickle=False)
   except Exception as error:  # a damaged header can fail in many ways

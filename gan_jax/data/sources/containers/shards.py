@@ -5,7 +5,7 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
-from gan_jax.data.source import NoSplitError
+from gan_jax.data.source import HOLD_OUT, NoSplitError
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def files_of(
   """Returns the files of a split; raises NoSplitError if there are none."""
   if split in by_split:
     return by_split[split]
-  hint = "hold some out by --config.data_options.hold_out=0.1" if split == "test" else "name a file"
+  hint = HOLD_OUT if split == "test" else "name a file"
   raise NoSplitError(f"{name} has no {split} split among its files: {hint}")
 
 

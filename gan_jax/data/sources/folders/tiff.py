@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gan_jax.data.sources.folders.trees import File
+from gan_jax.files import MOST_DEFLATED
 
 if TYPE_CHECKING:
   import tifffile
@@ -18,7 +19,6 @@ _DESCRIPTION = 270  # the tag in which programs say what pages are
 _DESCRIBED = ("<?xml", "<OME", "ImageJ", '{"shape"')
 _EIGHT_BITS = ("1", "L", "LA", "P", "RGB", "RGBX", "RGBA", "CMYK", "YCbCr")  # modes of Pillow
 _CHANNELS = "SC"  # axes of tifffile
-_MOST_DEFLATED = 1032  # bytes that one byte of a file can stand for
 
 
 class Layout(NamedTuple):
@@ -129,7 +129,7 @@ def _layout(
       f"{path} has pixels of type {dtype}: expected uint8, uint16 or floats; convert or remove it"
     )
   pixels = math.prod(series.shape)
-  if pixels > most or pixels * dtype.itemsize > size * _MOST_DEFLATED:
+  if pixels > most or pixels * dtype.itemsize > size * MOST_DEFLATED:
     raise _RefusedError(
       f"{path} has {pixels} numbers, more than are allowed or fit into it: shrink it, or remove it"
     )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.data.source import NoSplitError, Options, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Source
 from gan_jax.data.sources.arrays import array_source
 from gan_jax.data.sources.published.pickles import read_pickle
 
@@ -97,9 +97,7 @@ def _files(name: str, folder: pathlib.Path, split: str, version: Version) -> Seq
   first = pattern.replace(r"(\d+)", "1")
   expected = f"{folder.absolute()} has no {first}, nor {first}.bin"
   if split == "test" and present:
-    raise NoSplitError(
-      f"{name} has no test split: {expected}; hold some out by --config.data_options.hold_out=0.1"
-    )
+    raise NoSplitError(f"{name} has no test split: {expected}; {HOLD_OUT}")
   raise FileNotFoundError(f"{name}: {expected}: name the folder that was unpacked")
 
 

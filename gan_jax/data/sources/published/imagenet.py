@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gan_jax import files
-from gan_jax.data.source import NoSplitError, Options, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Source
 from gan_jax.data.sources.arrays import array_source
 from gan_jax.data.sources.published.cifar import pixels_and_labels
 from gan_jax.data.sources.published.pickles import read_pickle
@@ -57,8 +57,7 @@ def _paths(name: str, folder: pathlib.Path, split: str) -> Sequence[pathlib.Path
     return [folder / n for n in sorted(numbers, key=numbers.__getitem__)]
   if split == "test" and names:
     raise NoSplitError(
-      f"{name} has no test split: there is no val_data, nor val_data.npz; hold some out by"
-      " --config.data_options.hold_out=0.1"
+      f"{name} has no test split: there is no val_data, nor val_data.npz; {HOLD_OUT}"
     )
   raise FileNotFoundError(f"{name}: {folder.absolute()} has no train_data_batch_1, nor .npz")
 

@@ -17,11 +17,11 @@ from gan_jax.data.labels import encode, encode_split
 from gan_jax.data.source import MEMORY_LIMIT, NoSplitError, Options, Source, table
 from gan_jax.data.sources.containers.npz import read_npz
 from gan_jax.data.sources.images import fit_all
+from gan_jax.files import MOST_DEFLATED
 
 _LOG = logging.getLogger(__name__)
 
 BUNDLED = "mnist10k.npz"  # beside each set is what it is, and its checksum
-MOST_DEFLATED = 1032  # bytes that one byte of a gzip file can stand for
 _PREFIXES = {"train": ("train",), "test": ("t10k", "test")}
 _IMAGES = re.compile(r"(?:(.+)-)?(?:train|t10k|test)-images[-.]idx3-ubyte(?:\.gz)?")
 _MAPPING_LIMIT = 1 << 16  # bytes

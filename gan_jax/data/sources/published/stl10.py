@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from gan_jax.data.source import NoSplitError, Options, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Source
 from gan_jax.data.sources.arrays import array_source
 from gan_jax.data.sources.published.cifar import read_names
 
@@ -31,7 +31,7 @@ def open_stl10(argument: str, split: str, options: Options) -> Source:
   if not path.is_file():
     missing = f"{name}: there is no {path.absolute()}"
     if part == "test" and folder.is_dir():
-      raise NoSplitError(f"{missing}; hold some out by --config.data_options.hold_out=0.1")
+      raise NoSplitError(f"{missing}; {HOLD_OUT}")
     raise FileNotFoundError(f"{missing}: name the folder that was unpacked")
   size, each = path.stat().st_size, int(np.prod(_SHAPE))
   if not size or size % each:

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from gan_jax.data.source import NoSplitError, Options, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Source
 from gan_jax.data.sources.arrays import array_source
 
 
@@ -24,7 +24,7 @@ def open_svhn(argument: str, split: str, options: Options) -> Source:
   if not path.is_file():
     missing = f"{name}: there is no {path.absolute()}"
     if part == "test" and folder.is_dir():
-      raise NoSplitError(f"{missing}; hold some out by --config.data_options.hold_out=0.1")
+      raise NoSplitError(f"{missing}; {HOLD_OUT}")
     raise FileNotFoundError(missing)
   x, y = _read(path, options.memory_limit)
   return array_source(name, np.moveaxis(x, 3, 0), y.astype(np.int64) % 10, options, range(10))

@@ -10,11 +10,13 @@ from ml_collections import ConfigDict
 from gan_jax import data
 from gan_jax.data.example import Example
 from gan_jax.data.sources.folders.folder import check_same_names
+from gan_jax.data.vicinity import WEIGHTS
 from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup, one_of
 
 _LOG = logging.getLogger(__name__)
 
 CONDITIONS, FAKES = ("labels", "vector"), ("batch", "shares")
+VICINITIES = ("none", *WEIGHTS)
 PLACEMENTS = {"auto": None, "device": True, "stream": False}
 
 KEYS: Keys = {
@@ -45,6 +47,11 @@ KEYS: Keys = {
     "name": Key("labels", "labels as classes, or vector: numbers, or flags", one_of(*CONDITIONS)),
     "fakes": Key("batch", "labels of fakes: batch, of real examples, or shares", one_of(*FAKES)),
     "shares": Key((), "of fakes labelled by shares: frequency of each class; () for equal ones"),
+    "vicinity": {
+      "name": Key("none", "real examples near vectors: none, hard, soft", one_of(*VICINITIES)),
+      "sigma": Key(0.0, "deviation of targets from vectors; 0: the rule of thumb", at_least(0)),
+      "kappa": Key(0.0, "distance of vectors that are near; 0: the largest gap", at_least(0)),
+    },
   },
 }
 
@@ -75,6 +82,11 @@ def check(config: ConfigDict) -> None:
     raise ValueError(
       "config.condition.fakes = 'shares' is for classes: set config.conditional = True and"
       " config.condition.name = 'labels', or leave fakes at 'batch'"
+    )
+  if of.vicinity.name != "none" and of.name != "vector":
+    raise ValueError(
+      f"config.condition.vicinity.name = {of.vicinity.name!r} is for vectors: set"
+      " config.conditional = True and config.condition.name = 'vector' too"
     )
   if of.shares and of.fakes != "shares":
     raise ValueError(
@@ -234,9 +246,12 @@ def batches(
 
 
 def _batches(config: ConfigDict, train: data.Source, labels: bool) -> data.Batches:
-  options = config.data_options
+  options, near = config.data_options, config.condition.vicinity
+  train = data.first(train, options.examples) if options.examples else train
+  if near.name != "none":
+    train = data.vicinal(train, near.name, near.sigma, near.kappa)
   return data.Batches(
-    data.first(train, options.examples) if options.examples else train,
+    train,
     config.batch_size,
     config.seed,
     crop=options.crop,
@@ -261,7 +276,7 @@ def example(
   also = [splits[name].train for name in labelled]
   if unlike := [source for source in also if source.num_classes != train.num_classes]:
     raise ValueError(f"{unlike[0].name} has not the classes of {train.name}: expected the same")
-  crop, shape = config.data_options.crop, tuple(train.shape)
+  crop, shape, channels = config.data_options.crop, tuple(sources[-1].shape), train.shape[-1]
   return Example(
     (crop, crop, *shape[2:]) if crop else shape,
     train.num_classes if config.conditional else None,
@@ -271,4 +286,5 @@ def example(
     train.scale,
     train.condition_dim if config.conditional else None,
     tuple(labelled),
+    None if channels == shape[-1] else channels,
   )

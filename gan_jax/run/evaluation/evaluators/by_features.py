@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data import Source, kind_of, stored_levels, take
+from gan_jax.data.source import HOLD_OUT
 from gan_jax.metrics import class_shares
 from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, Outputs, extract, extract_cached, forward
@@ -16,7 +17,7 @@ from gan_jax.metrics.path_length import Paths
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator, SampleFn, WalkFn, draw_samples
 from gan_jax.run.evaluation.evaluators.features import POINTS, ExtractorInputs, bounded
 from gan_jax.run.evaluation.evaluators.metric import FeatureSet, Metric, Reference, Scores
-from gan_jax.run.evaluation.evaluators.suited import HOLD_OUT, Suited
+from gan_jax.run.evaluation.evaluators.suited import Suited
 
 FAILURES = (ValueError, ArithmeticError)  # of a metric, on examples it cannot be computed from
 

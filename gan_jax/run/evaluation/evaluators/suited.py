@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gan_jax.data import MIXTURES, UINT8, Source
+from gan_jax.data.source import HOLD_OUT
 from gan_jax.metrics.features import classifier
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.features.pixels import WIDTH
@@ -18,7 +19,6 @@ from gan_jax.run.evaluation.evaluators.features import (
 from gan_jax.run.evaluation.evaluators.metric import Metric
 from gan_jax.run.evaluation.evaluators.suite import METRICS
 
-HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"
 OTHER_FEATURES = (
   "ask for features that need none, --config.evaluation.features=random_projection (evaluate and"
   " score: --features=random_projection), or =pixels"

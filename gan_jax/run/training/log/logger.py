@@ -140,7 +140,8 @@ class Logger:
     n, example = experiment.config.num_samples, self._sampler.example
     if self._sampler.translates:
       inputs = self._sampler.latents(max(1, n // 4), experiment.config.seed)
-      return plots.sequences(self._sampler.shown(self._sampler.translations(state, inputs)))
+      steps = self._sampler.translations(state, inputs)
+      return plots.sequences([*map(self._sampler.shown, steps)])
     source = experiment.batches.source
     labels = None if example.num_classes is None else by_class(n, example.num_classes)
     if example.condition_dim is not None:
