@@ -21,7 +21,17 @@ COURSE = (  # how far it goes, what is told and kept on the way, and what is don
 # Where the data lie, if they are the same, which is looked at.
 PLACE = ("data", "data_options.data_dir", "data_options.manual_dir")
 # Keys of later versions: at their defaults they are as if they were not, so that configs match.
-LATER = {"data_options.label": "", "data_options.axes": "", "data_options.value_range": [0.0, 0.0]}
+LATER = {
+  "data_options.label": "",
+  "data_options.axes": "",
+  "data_options.value_range": [0.0, 0.0],
+  "codes.learned_variance": False,
+  "discriminator.minibatch_kernels": 0,
+  "discriminator.minibatch_dim": 5,
+  "feature_matching.l2": 0.0,
+  "feature_matching.l1": 0.0,
+  "top_k.share": 1.0,
+}
 
 
 def is_within(key: str, sections: Sequence[str]) -> bool:
