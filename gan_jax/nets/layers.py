@@ -339,11 +339,11 @@ def auxiliary_outputs(
     [B, num_classes]; all float32.
   """
   x = x.astype(jnp.float32)
-  judged = x
+  with_closeness = x
   if net.minibatch_kernels:
     layer = MinibatchDiscrimination(net.minibatch_kernels, net.minibatch_dim, net.axis_name)
-    judged = jnp.concatenate([x, layer(x)], axis=1)
-  outputs = {"logits": Logit(**options)(judged, train=train), "features": x}
+    with_closeness = jnp.concatenate([x, layer(x)], axis=1)
+  outputs = {"logits": Logit(**options)(with_closeness, train=train), "features": x}
   if net.head is not None:
     outputs |= net.head(x, places, labels_for(net.num_classes, y), train=train, **options)
   elif net.num_classes is not None:

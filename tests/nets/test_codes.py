@@ -12,6 +12,7 @@ from gan_jax.nets.autoencoder import Codebook
 TINY = {
   "auxiliary_mlp_discriminator": {"hidden": (8, 8)},
   "auxiliary_dcgan_discriminator": {"width": 2},
+  "auxiliary_sngan_discriminator": {"width": 2},
   "mlp_encoder": {"features": 5, "hidden": (8, 8)},
   "dcgan_encoder": {"features": 5, "width": 2},
 }
@@ -25,7 +26,8 @@ each = pytest.mark.parametrize("name", TINY)
 
 def make(name, **options):
   net = NETWORKS[name](**TINY[name], **options)
-  x = jax.random.normal(jax.random.key(0), (16, *((28, 28, 1) if "dcgan" in name else (2,))))
+  shape = {"dcgan": (28, 28, 1), "sngan": (32, 32, 1)}.get(name.split("_")[-2], (2,))
+  x = jax.random.normal(jax.random.key(0), (16, *shape))
   return net, jax.jit(lambda: net.init(jax.random.key(1), x, LABELS, train=False))(), x
 
 
@@ -43,7 +45,7 @@ def test_shapes_and_dtypes(name, num_classes):
     assert out.shape == (16, 5)
     return
   classes = {} if num_classes is None else {"classes": (16, 3)}
-  features = (16, 196 if "dcgan" in name else 8)
+  features = (16, {"dcgan": 196, "sngan": 2}.get(name.split("_")[1], 8))
   shapes = {"logits": (16,), "features": features, **classes}
   assert {key: leaf.shape for key, leaf in out.items()} == shapes
 

@@ -26,8 +26,8 @@ LATER = {
   "data_options.axes": "",
   "data_options.value_range": [0.0, 0.0],
   "codes.learned_variance": False,
-  "discriminator.minibatch_kernels": 0,
-  "discriminator.minibatch_dim": 5,
+  "minibatch_kernels": 0,  # of a network, in any section
+  "minibatch_dim": 5,
   "feature_matching.l2": 0.0,
   "feature_matching.l1": 0.0,
   "top_k.share": 1.0,
