@@ -98,10 +98,23 @@ def example_keys(
   Returns:
     [n] typed keys; key i is `fold_in(key, global index of example i)`.
   """
-  first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
-  places = microbatch.index + microbatch.count * (first + jnp.arange(n))
+  places = example_places(n, axis_name, microbatch)
   # Folded in, not split: a place has one key, however many places this device has.
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)
+
+
+def example_places(
+  n: int, axis_name: AxisName = None, microbatch: Microbatch = WHOLE_BATCH
+) -> jax.Array:
+  """Computes the places of a device's examples in the global batch, int32 [n].
+
+  Args:
+    n: number of examples on this device.
+    axis_name: mapped axis, or axes, that split the global batch into consecutive shares, if any.
+    microbatch: microbatch that the examples form; the whole batch by default.
+  """
+  first = 0 if axis_name is None else n * jax.lax.axis_index(axis_name)
+  return microbatch.index + microbatch.count * (first + jnp.arange(n))
 
 
 def named_key(key: jax.Array, name: str) -> jax.Array:

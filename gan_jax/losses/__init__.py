@@ -20,6 +20,7 @@ from gan_jax.losses.adversarial import (
   smooth,
   wasserstein,
 )
+from gan_jax.losses.conditional import conditional_contrastive, crammer_singer, data_to_data
 from gan_jax.losses.consistency import affine, flip_and_shift, jitter
 from gan_jax.losses.divergences import (
   DIVERGENCES,
@@ -32,3 +33,5 @@ from gan_jax.losses.divergences import (
   squared_hellinger,
   total_variation,
 )
+from gan_jax.losses.generator_terms import feature_matching, top_k
+from gan_jax.losses.self_supervised import info_nce, rotate_batch

@@ -24,7 +24,7 @@ from gan_jax.game.core import (
   StepContext,
 )
 from gan_jax.game.memory import join_alike, join_mean
-from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch, named_key
+from gan_jax.game.random import WHOLE_BATCH, AxisName, Microbatch, example_places, named_key
 from gan_jax.game.schedules import Weight, is_weight, value_at
 from gan_jax.losses.adversarial import AdversarialLoss
 
@@ -57,6 +57,8 @@ class Match(NamedTuple):
     encoders: x [B, ...] -> outputs of each encoder, by its name; closed over as `discriminator`.
     stages: "mapping", z -> w, and "synthesis", w -> fakes, with the draws of `generator`; {} of a
       generator that has no such methods.
+    discriminator_outputs: as `discriminator`, to all outputs by name, "logits" among them; None of
+      a forward that has none.
   """
 
   real: jax.Array
@@ -77,6 +79,7 @@ class Match(NamedTuple):
   fake_labels: PyTree = None
   encoders: Mapping[str, Callable[[jax.Array], jax.Array]] = {}
   stages: Mapping[str, Callable[[jax.Array], jax.Array]] = {}
+  discriminator_outputs: Callable[..., Mapping[str, jax.Array]] | None = None
 
   @property
   def round(self) -> jax.Array | int:
@@ -87,6 +90,17 @@ class Match(NamedTuple):
   def size(self) -> int:
     """Number of examples that the discriminator takes."""
     return len(self.fake_logits)
+
+  @property
+  def global_size(self) -> int:
+    """Number of examples of the global batch that the discriminator takes."""
+    devices = 1 if self.axis_name is None else jax.lax.psum(1, self.axis_name)
+    return self.microbatch.count * devices * self.size
+
+  @property
+  def places(self) -> jax.Array:
+    """Places of these examples in the global batch, int32 [B]."""
+    return example_places(self.size, self.axis_name, self.microbatch)
 
   @property
   def real_scores(self) -> jax.Array:

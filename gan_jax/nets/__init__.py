@@ -25,6 +25,7 @@ from gan_jax.nets.dcgan import (
   DCGANGenerator,
   JointDCGANDiscriminator,
 )
+from gan_jax.nets.heads import EmbeddingHead, LocalGlobalHead, RotationHead
 from gan_jax.nets.lenet import LeNetExtractor
 from gan_jax.nets.maxout import (
   GoodfellowDiscriminator,
@@ -39,7 +40,11 @@ from gan_jax.nets.mlp import (
   MLPEncoder,
   MLPGenerator,
 )
-from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_jax.nets.sngan import (
+  AuxiliarySNGANDiscriminator,
+  SNGANDiscriminator,
+  SNGANGenerator,
+)
 from gan_jax.nets.translation import (
   PatchDiscriminator,
   PixelDiscriminator,
@@ -76,6 +81,7 @@ WITHOUT_LABELS: dict[str, type[nn.Module]] = {
 OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for outputs
   "auxiliary_mlp_discriminator": AuxiliaryMLPDiscriminator,
   "auxiliary_dcgan_discriminator": AuxiliaryDCGANDiscriminator,
+  "auxiliary_sngan_discriminator": AuxiliarySNGANDiscriminator,
   "mlp_encoder": MLPEncoder,
   "dcgan_encoder": DCGANEncoder,
 }

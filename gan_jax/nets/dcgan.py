@@ -143,6 +143,9 @@ class AuxiliaryDCGANDiscriminator(nn.Module):
     width: channels of the first map; each map after it has twice as many, at most 8 times.
     norm: one of `NORMS`; of every map but the first, or "spectral" of all weights.
     num_classes: number of classes; None for no logits of them.
+    head: one of `heads`, in the place of the logits of classes; None for these.
+    minibatch_kernels: kernels of minibatch discrimination before the logit; 0 for none.
+    minibatch_dim: entries of each of them.
     dtype: computed in; logits are float32.
     axis_name: mapped axis that splits the global batch, if any.
   """
@@ -150,16 +153,19 @@ class AuxiliaryDCGANDiscriminator(nn.Module):
   width: int = 64
   norm: str = "batch"
   num_classes: int | None = None
+  head: nn.Module | None = None
+  minibatch_kernels: int = 0
+  minibatch_dim: int = 5
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> Outputs:
     """Maps x [B, H, W, C], or of one or three sides, to what `AuxiliaryMLPDiscriminator` does."""
-    options = {"spectral": self.norm == "spectral", "kernel_init": INIT}
-    return auxiliary_outputs(
-      dcgan_features(self, x, train=train), self.num_classes, train=train, **options
-    )
+    options: dict[str, Any] = {"spectral": self.norm == "spectral", "kernel_init": INIT}
+    places = dcgan_map(self, x, train=train)
+    features = places.reshape(len(places), -1)
+    return auxiliary_outputs(self, features, y, places, train=train, **options)
 
 
 class DCGANEncoder(nn.Module):
@@ -224,6 +230,12 @@ class JointDCGANDiscriminator(nn.Module):
 
 def dcgan_features(net: Any, x: jax.Array, *, train: bool) -> jax.Array:
   """Computes features [B, F] of x in a network with the fields of `DCGANDiscriminator`."""
+  x = dcgan_map(net, x, train=train)
+  return x.reshape(x.shape[0], -1)
+
+
+def dcgan_map(net: Any, x: jax.Array, *, train: bool) -> jax.Array:
+  """Computes the last map [B, H, W, C] of x, or of other sides, in such a network."""
   first, *widths = _widths(net.width, stages(x.shape[1:]))
   window = (4,) * (x.ndim - 2)
   options = layer_options(net.norm, net.dtype) | {"kernel_init": INIT}
@@ -233,4 +245,4 @@ def dcgan_features(net: Any, x: jax.Array, *, train: bool) -> jax.Array:
     x = StridedConv(width, window, **hidden)(x, train=train)
     x = Norm(net.norm, net.axis_name, net.dtype)(x, train=train)
     x = nn.leaky_relu(x, 0.2)
-  return x.reshape(x.shape[0], -1)
+  return x

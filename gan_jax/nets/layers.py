@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from gan_jax.game.random import EXAMPLES, Microbatch, example_keys
 from gan_jax.nets.convolution import forms
+from gan_jax.nets.heads import MinibatchDiscrimination
 from gan_jax.nets.linear import Dense
 
 NORMS = ("batch", "layer", "instance", "spectral", "none")
@@ -312,7 +313,13 @@ class Logit(nn.Module):
 
 
 def auxiliary_outputs(
-  x: jax.Array, num_classes: int | None, *, train: bool, **options: Any
+  net: Any,
+  x: jax.Array,
+  y: jax.Array | None,
+  places: jax.Array | None = None,
+  *,
+  train: bool,
+  **options: Any,
 ) -> Outputs:
   """Computes the outputs of an auxiliary discriminator from features [B, F], within its `__call__`.
 
@@ -320,16 +327,25 @@ def auxiliary_outputs(
   al. 2017, arXiv:1610.09585) has the classes, and gives the discriminator no labels.
 
   Args:
+    net: network with the fields of `AuxiliaryMLPDiscriminator`.
     x: features [B, F].
-    num_classes: number of classes; None for no logits of them.
+    y: labels [B], which heads of classes alone are given.
+    places: features of places [B, H, W, C], of a network that has places.
     train: whether the network trains.
     **options: options of the layers.
 
   Returns:
-    "logits" [B], "features" [B, F], and "classes" [B, num_classes], all float32.
+    "logits" [B], "features" [B, F], and what the head returns; without a head "classes"
+    [B, num_classes]; all float32.
   """
   x = x.astype(jnp.float32)
-  outputs = {"logits": Logit(**options)(x, train=train), "features": x}
-  if num_classes is not None:
-    outputs["classes"] = Dense(num_classes, name="classes", **options)(x, train=train)
+  with_closeness = x
+  if net.minibatch_kernels:
+    layer = MinibatchDiscrimination(net.minibatch_kernels, net.minibatch_dim, net.axis_name)
+    with_closeness = jnp.concatenate([x, layer(x)], axis=1)
+  outputs = {"logits": Logit(**options)(with_closeness, train=train), "features": x}
+  if net.head is not None:
+    outputs |= net.head(x, places, labels_for(net.num_classes, y), train=train, **options)
+  elif net.num_classes is not None:
+    outputs["classes"] = Dense(net.num_classes, name="classes", **options)(x, train=train)
   return outputs

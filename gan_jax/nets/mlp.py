@@ -84,21 +84,27 @@ class AuxiliaryMLPDiscriminator(nn.Module):
     hidden: widths of the hidden layers.
     activation: after each of them, one of `ACTIVATIONS`.
     num_classes: number of classes; None for no logits of them.
+    head: one of `heads`, in the place of the logits of classes; None for these.
+    minibatch_kernels: kernels of minibatch discrimination before the logit; 0 for none.
+    minibatch_dim: entries of each of them.
     dtype: computed in; logits are float32.
-    axis_name: unused, as nothing here looks across the batch.
+    axis_name: mapped axis that splits the global batch, if any.
   """
 
   hidden: tuple[int, ...] = (128, 128, 128)
   activation: str = "relu"
   num_classes: int | None = None
+  head: nn.Module | None = None
+  minibatch_kernels: int = 0
+  minibatch_dim: int = 5
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> Outputs:
     """Maps x [B, ...] to "logits" [B], "features" [B, F] and, where there are classes, "classes"
-    [B, num_classes], all float32; ignores labels."""
-    return auxiliary_outputs(mlp_features(self, x), self.num_classes, train=train)
+    [B, num_classes], or the outputs of the head, all float32; heads of classes see labels alone."""
+    return auxiliary_outputs(self, mlp_features(self, x), y, train=train)
 
 
 class MLPEncoder(nn.Module):

@@ -20,7 +20,9 @@ from gan_jax.nets.layers import (
   OUTPUTS,
   Logit,
   Norm,
+  Outputs,
   SelfAttention,
+  auxiliary_outputs,
   image_size,
   labels_for,
   layer_options,
@@ -128,22 +130,73 @@ class SNGANDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps images x [B, H, W, C], C arbitrary, (and labels y [B]) to logits [B], float32."""
-    size = image_size(x.shape[1:], DISCRIMINATORS)
-    plan = DISCRIMINATORS[size]
-    attending = _attending(self.attention, [size // 2**i for i in range(1, plan.scalings + 1)])
     labels = labels_for(self.num_classes, y)
-    options = layer_options(self.norm, self.dtype) | {"kernel_init": INIT}
+    features, _ = sngan_features(self, x, train=train)
+    return Logit(self.norm == "spectral", INIT)(features, labels, train=train)
 
-    for block, multiple in enumerate(plan.multiples):
-      width, halve = (self.width or plan.width) * multiple, block < plan.scalings
-      make = DiscriminatorBlock(width, self.norm, self.dtype, self.axis_name, halve, block == 0)
-      x = make(x, train=train)
-      if block == attending:
-        x = SelfAttention(**options)(x, train=train)
-    x = nn.relu(Norm(self.norm, self.axis_name, self.dtype)(x, train=train))
-    features = jnp.sum(x.astype(jnp.float32), axis=(1, 2))
-    head = Logit(options["spectral"], INIT)
-    return head(features, labels, train=train)
+
+class AuxiliarySNGANDiscriminator(nn.Module):
+  """Halves an image by residual blocks, to features, logits, and logits of classes or a head's.
+
+  Attributes:
+    width: channels that the multiples of a `Plan` are of; 0 is the published number.
+    norm: one of `NORMS`; "spectral" is the paper's.
+    attention: height of the map that attends to itself; 0 for none.
+    num_classes: number of classes; None for no logits of them.
+    head: one of `heads`, in the place of the logits of classes; None for these.
+    minibatch_kernels: kernels of minibatch discrimination before the logit; 0 for none.
+    minibatch_dim: entries of each of them.
+    rectified_shortcut: whether shortcuts of blocks are of relu(x), as in mimicry, whose activation
+      overwrites x, and not of x, as in `SNGANDiscriminator`.
+    dtype: computed in; logits are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  width: int = 0
+  norm: str = "spectral"
+  attention: int = 0
+  num_classes: int | None = None
+  head: nn.Module | None = None
+  minibatch_kernels: int = 0
+  minibatch_dim: int = 5
+  rectified_shortcut: bool = True
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> Outputs:
+    """Maps images x [B, H, W, C] to what `AuxiliaryMLPDiscriminator` does."""
+    options: dict[str, Any] = {"spectral": self.norm == "spectral", "kernel_init": INIT}
+    shortcut = self.rectified_shortcut
+    features, places = sngan_features(self, x, train=train, rectified_shortcut=shortcut)
+    return auxiliary_outputs(self, features, y, places, train=train, **options)
+
+
+def sngan_features(
+  net: Any, x: jax.Array, *, train: bool, rectified_shortcut: bool = False
+) -> tuple[jax.Array, jax.Array]:
+  """Computes features [B, F] and the map before the last block [B, H, W, C] of images.
+
+  Args:
+    net: network with the fields of `SNGANDiscriminator`, within whose `__call__` this is.
+    x: images [B, H, W, C].
+    train: whether the network trains.
+    rectified_shortcut: whether shortcuts of blocks are of relu(x), and not of x.
+  """
+  size = image_size(x.shape[1:], DISCRIMINATORS)
+  plan = DISCRIMINATORS[size]
+  attending = _attending(net.attention, [size // 2**i for i in range(1, plan.scalings + 1)])
+  options = layer_options(net.norm, net.dtype) | {"kernel_init": INIT}
+  before = x
+  for block, multiple in enumerate(plan.multiples):
+    before = x
+    width, halve = (net.width or plan.width) * multiple, block < plan.scalings
+    shape = width, net.norm, net.dtype, net.axis_name, halve, block == 0
+    x = DiscriminatorBlock(*shape, rectified_shortcut)(x, train=train)
+    if block == attending:
+      x = SelfAttention(**options)(x, train=train)
+  x = nn.relu(Norm(net.norm, net.axis_name, net.dtype)(x, train=train))
+  return jnp.sum(x.astype(jnp.float32), axis=(1, 2)), before
 
 
 class GeneratorBlock(nn.Module):
@@ -173,6 +226,7 @@ class DiscriminatorBlock(nn.Module):
   axis_name: str | None
   halve: bool
   first: bool
+  rectified_shortcut: bool = False
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -182,6 +236,8 @@ class DiscriminatorBlock(nn.Module):
     x = x.astype(self.dtype)
     hidden = conv(self.features, x) if self.first else conv(x.shape[-1], active(x))
     residual = conv(self.features, active(hidden))
+    if self.rectified_shortcut and not self.first:
+      x = nn.relu(x)
     if self.halve:
       residual, x = _halve(residual), _halve(x)
     if self.halve or x.shape[-1] != self.features:

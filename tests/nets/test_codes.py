@@ -12,6 +12,7 @@ from gan_jax.nets.autoencoder import Codebook
 TINY = {
   "auxiliary_mlp_discriminator": {"hidden": (8, 8)},
   "auxiliary_dcgan_discriminator": {"width": 2},
+  "auxiliary_sngan_discriminator": {"width": 2},
   "mlp_encoder": {"features": 5, "hidden": (8, 8)},
   "dcgan_encoder": {"features": 5, "width": 2},
 }
@@ -23,10 +24,20 @@ LABELS = jnp.arange(16) % 3
 each = pytest.mark.parametrize("name", TINY)
 
 
-def make(name, **options):
+def build(name, **options):
   net = NETWORKS[name](**TINY[name], **options)
-  x = jax.random.normal(jax.random.key(0), (16, *((28, 28, 1) if "dcgan" in name else (2,))))
-  return net, jax.jit(lambda: net.init(jax.random.key(1), x, LABELS, train=False))(), x
+  shape = {"dcgan": (28, 28, 1), "sngan": (32, 32, 1)}.get(name.split("_")[-2], (2,))
+  x = jax.random.normal(jax.random.key(0), (16, *shape))
+  return net, x
+
+
+def make(name, **options):
+  net, x = build(name, **options)
+  return net, init(net, x), x
+
+
+def init(net, x):
+  return jax.jit(lambda: net.init(jax.random.key(1), x, LABELS, train=False))()
 
 
 def test_every_network_is_in_the_table():
@@ -36,14 +47,15 @@ def test_every_network_is_in_the_table():
 @each
 @pytest.mark.parametrize("num_classes", [None, 3])
 def test_shapes_and_dtypes(name, num_classes):
-  net, variables, x = make(name, num_classes=num_classes, dtype=jnp.bfloat16)
-  out, state = net.apply(variables, x, LABELS, train=True, mutable=["batch_stats"])
+  net, x = build(name, num_classes=num_classes, dtype=jnp.bfloat16)
+  apply = lambda: net.apply(init(net, x), x, LABELS, train=True, mutable=["batch_stats"])
+  out, state = jax.eval_shape(apply)
   assert {leaf.dtype for leaf in jax.tree.leaves((out, state))} == {jnp.dtype("float32")}
   if name.endswith("encoder"):
     assert out.shape == (16, 5)
     return
   classes = {} if num_classes is None else {"classes": (16, 3)}
-  features = (16, 196 if "dcgan" in name else 8)
+  features = (16, {"dcgan": 196, "sngan": 2}.get(name.split("_")[1], 8))
   shapes = {"logits": (16,), "features": features, **classes}
   assert {key: leaf.shape for key, leaf in out.items()} == shapes
 

@@ -127,6 +127,18 @@ def ac_gan() -> ConfigDict:
   return config
 
 
+def auxiliary_task() -> ConfigDict:
+  config = short(default_config("auxiliary_task"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.discriminator = network(
+    "auxiliary_mlp_discriminator", hidden=(8,), minibatch_kernels=2, minibatch_dim=3
+  )
+  config.latent.dim, config.task.dim, config.top_k.share = 2, 4, 0.5
+  config.feature_matching.l2 = 0.1
+  return config
+
+
 def domain_adversarial() -> ConfigDict:
   config = short(default_config("domain_adversarial"))
   config.batch_size, config.data_options.image_size = 8, 16
@@ -152,6 +164,7 @@ KINDS: dict[str, Callable[[], ConfigDict]] = {
   "vq_gan": vq_gan,
   "info_gan": info_gan,
   "ac_gan": ac_gan,
+  "auxiliary_task": auxiliary_task,
   "eb_gan": functools.partial(energy, "eb_gan"),
   "be_gan": functools.partial(energy, "be_gan"),
   "domain_adversarial": domain_adversarial,

@@ -45,11 +45,13 @@ class Codes(NamedTuple):
     noise: entries of noise.
     categorical: number of classes of each categorical code.
     continuous: number of continuous codes.
+    learned_variance: whether Q returns the logarithm of the variance of each continuous code too.
   """
 
   noise: int = 62
   categorical: tuple[int, ...] = (10,)
   continuous: int = 2
+  learned_variance: bool = False
 
   def sample(self, keys: jax.Array) -> jax.Array:
     """Samples latents [n, d], one for each key of [n]."""
@@ -70,6 +72,11 @@ class Codes(NamedTuple):
   def size(self) -> int:
     """Entries of all codes, without noise."""
     return sum(self.categorical) + self.continuous
+
+  @property
+  def outputs(self) -> int:
+    """Entries of what Q returns: of all codes, then of logarithms of variances."""
+    return self.size + self.continuous * self.learned_variance
 
   def split(self, x: jax.Array) -> tuple[list[jax.Array], jax.Array]:
     """Splits codes, of latents or of Q, into categorical and continuous ones.
@@ -103,8 +110,8 @@ def info_gan(
   Args:
     generator: module of `two_player`.
     discriminator: likewise; one that returns "features" shares them with Q.
-    q: module called as `net(x, y, train=)` with features or fakes, to [B, codes.size]: logits of
-      categorical codes, then means of continuous ones.
+    q: module called as `net(x, y, train=)` with features or fakes, to [B, codes.outputs]: logits of
+      categorical codes, then means of continuous ones, then logarithms of variances, if learned.
     codes: latents.
     weights: weights of -log Q of "categorical" and "continuous" codes, and of "self_augmented";
       those of `WEIGHTS` for others. The paper has 1 for categorical codes, less for continuous
@@ -163,14 +170,31 @@ def continuous(codes: Codes) -> TermLike:
   """Builds the term of continuous codes, [B].
 
   It is -log Q(c|x) without its constant, of a Gaussian whose variance is 1, as in the published
-  code: half the squared error.
+  code: half the squared error. With a learned variance it is `normal_nll`, as in StudioGAN.
   """
 
   def value(match: Match) -> jax.Array:
     (_, c), (_, mean) = _codes_and_estimates(codes, match)
+    if codes.learned_variance:
+      return normal_nll(c, mean, match.fake_outputs[Q][:, codes.size :])
     return 0.5 * jnp.sum((c - mean) ** 2, axis=1)
 
   return stateless(value, uses_real=False)
+
+
+def normal_nll(x: jax.Array, mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+  """Computes the negative log-likelihood of codes under Gaussians, summed over codes, [B].
+
+  As in StudioGAN 1e-6 is added to 2π variance in the logarithm, and to 2 variance that divides.
+
+  Args:
+    x: codes [B, C].
+    mean: means, likewise.
+    log_variance: logarithms of variances, likewise.
+  """
+  variance = jnp.exp(log_variance)
+  constant = 0.5 * jnp.log(2 * jnp.pi * variance + 1e-6)
+  return jnp.sum(constant + (x - mean) ** 2 / (2 * variance + 1e-6), axis=1)
 
 
 def self_augmented(codes: Codes, transform: Transform) -> Term:
@@ -186,10 +210,8 @@ def self_augmented(codes: Codes, transform: Transform) -> Term:
   """
 
   def value(match: Match) -> jax.Array:
-    read = match.encoders[Q]
-    logits, moved = (
-      codes.split(read(x))[0] for x in (match.real, transform(match.keys, match.real))
-    )
+    read = lambda x: codes.split(match.encoders[Q](x)[:, : codes.size])[0]
+    logits, moved = (read(x) for x in (match.real, transform(match.keys, match.real)))
     total = jnp.zeros(match.size)
     for code, moved_code in zip(logits, moved, strict=True):
       probabilities = jax.nn.softmax(code)
@@ -205,12 +227,12 @@ def _codes_and_estimates(codes: Codes, match: Match) -> tuple[Any, Any]:
   """Returns the codes of the latents, and those that Q reads in the fakes, both split."""
   read = match.fake_outputs[Q]
   # Codes are the last entries: of a wider Q the others would be left out without a word.
-  if read.shape != (match.size, codes.size):
+  if read.shape != (match.size, codes.outputs):
     raise ValueError(
-      f"Q returns {shown(read)}: expected [{match.size}, {codes.size}], an entry for "
-      "each class of a categorical code and for each continuous code"
+      f"Q returns {shown(read)}: expected [{match.size}, {codes.outputs}], an entry for "
+      "each class of a categorical code and for each continuous code, two of a learned variance"
     )
-  return codes.split(match.latents), codes.split(read)
+  return codes.split(match.latents), codes.split(read[:, : codes.size])
 
 
 def check_codes(codes: Any) -> None:

@@ -42,9 +42,11 @@ from gan_jax.game.kinds.sides.players import Terms
 from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.latents import Latent, Styled, Truncate, truncate_styles
 from gan_jax.game.random import example_keys, named_key
+from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.game.views import Views, memory_of, updated
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
+from gan_jax.losses.generator_terms import top_k as top_k_term
 from gan_jax.losses.objectives import Match, adversarial_term, minimise
 
 
@@ -66,6 +68,7 @@ def two_player(
   joint: bool = False,
   encoders: Mapping[str, nn.Module] | None = None,
   remat: bool = False,
+  top_k: Weight = 1.0,
 ) -> Game:
   """Builds a game of a generator and a discriminator.
 
@@ -96,6 +99,8 @@ def two_player(
       them, with these; `Match.fake_outputs` has their outputs by name.
     remat: whether activations are recomputed for gradients, which takes time, instead of kept,
       which takes memory.
+    top_k: share of fakes of the global batch, those with the largest logits, that the generator's
+      adversarial loss is of, in (0, 1], or a schedule; see `losses.generator_terms.top_k`.
 
   Raises:
     ValueError: for arguments of another kind, and combinations that have no meaning.
@@ -115,7 +120,7 @@ def two_player(
     truncate = truncate_styles
   objectives = {
     "discriminator": _discriminator_objective(forward, loss, regularizers or {}, nets.views),
-    "generator": _generator_objective(forward, loss, generator_regularizers or {}),
+    "generator": _generator_objective(forward, loss, generator_regularizers or {}, top_k),
   }
   owns = {"discriminator": ("discriminator",), "generator": ("generator", *nets.encoders)}
   # Labels are real data; so are batch statistics that real and fake examples share.
@@ -158,12 +163,15 @@ def _discriminator_objective(
 
 
 def _generator_objective(
-  forward: Callable[..., Any], loss: AdversarialLoss, regularizers: Terms
+  forward: Callable[..., Any], loss: AdversarialLoss, regularizers: Terms, share: Weight
 ) -> Objective:
-  """Builds the objective of the generator."""
+  """Builds the objective of the generator, against all fakes or a share of them."""
+  # With all of them nothing is sorted, and no device sees the logits of another.
+  all_fakes = isinstance(share, int | float) and share == 1
+  adversarial = adversarial_term(loss, "generator") if all_fakes else top_k_term(loss, share)
   return minimise(
     forward,
-    {"adversarial": (1.0, adversarial_term(loss, "generator")), **regularizers},
+    {"adversarial": (1.0, adversarial), **regularizers},
     player="generator",
     observe=functools.partial(monitors.observe_generator, loss),
   )
@@ -225,6 +233,7 @@ def _forward(
     fake_outputs=fake_outputs,
     encoders={name: functools.partial(forward.code_at, name) for name in nets.encoders},
     stages=forward.stages(named_keys["generator"]),
+    discriminator_outputs=forward.outputs_at,
   )
   # Of every forward, but kept of the discriminator's moves alone: it owns this memory.
   return match, {**new_carried, **updated(nets.views, carried, match)}

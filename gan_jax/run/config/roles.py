@@ -28,6 +28,12 @@ LATER = {
   "condition.vicinity.name": "none",
   "condition.vicinity.sigma": 0.0,
   "condition.vicinity.kappa": 0.0,
+  "codes.learned_variance": False,
+  "minibatch_kernels": 0,  # of a network, in any section
+  "minibatch_dim": 5,
+  "feature_matching.l2": 0.0,
+  "feature_matching.l1": 0.0,
+  "top_k.share": 1.0,
 }
 
 

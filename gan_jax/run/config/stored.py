@@ -35,7 +35,8 @@ def deciding(config: ConfigDict) -> dict[str, Any]:
   """Lists what numbers of rounds depend on, but for where the data lie, by dotted key."""
   free = EVALUATION + LAYOUT + COURSE + PLACE
   values = {k: v for k, v in flat(config_values(config)).items() if not is_within(k, free)}
-  return {k: v for k, v in values.items() if k not in LATER or LATER[k] != plain(v)}
+  later = lambda key: key if key in LATER else key.rpartition(".")[2]
+  return {k: v for k, v in values.items() if later(k) not in LATER or LATER[later(k)] != plain(v)}
 
 
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:

@@ -13,6 +13,7 @@ from gan_jax.run.config.sections import optimizers
 from gan_jax.run.config.sections.key import Keys, leaves, lookup
 from gan_jax.run.config.sections.kinds import (
   auxiliary,
+  auxiliary_task,
   bi_gan,
   cycle,
   domain_adversarial,
@@ -52,7 +53,7 @@ class Kind(NamedTuple):
 # Sections of weights and standard deviations: what a number of 0 is of is left out.
 WEIGHTS = (
   *("regularizers", "generator_regularizers", "instance_noise"),
-  *("weights", "adaptation", "pulling_away"),
+  *("weights", "adaptation", "pulling_away", "feature_matching"),
 )
 
 
@@ -81,6 +82,7 @@ GAMES: dict[str, Kind] = {
   "vq_gan": _kind(vq_gan.keys, vq_gan.build_game, two_player.check_unconditional),
   "info_gan": _kind(info.keys, info.build_game, info.check),
   "ac_gan": _kind(auxiliary.keys, auxiliary.build_game, auxiliary.check),
+  "auxiliary_task": _kind(auxiliary_task.keys, auxiliary_task.build_game, auxiliary_task.check),
   "eb_gan": _kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check),
   "be_gan": _kind(energy.be_gan_keys, energy.build_be_gan, two_player.check),
   "domain_adversarial": _kind(

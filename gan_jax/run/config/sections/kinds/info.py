@@ -21,6 +21,7 @@ def keys() -> Keys:
       "noise": Key(62, "entries of a latent that are noise"),
       "categorical": Key((10,), "classes of each categorical code"),
       "continuous": Key(2, "number of continuous codes"),
+      "learned_variance": Key(False, "whether Q returns variances of continuous codes too"),
     },
     "weights": weights(
       WEIGHTS,
@@ -41,7 +42,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.build_game`."""
   codes, loss = _codes(config), two_player.adversarial_loss(config)
   shared = two_player.arguments(loss, config, example)
-  fields = {"features": codes.size, "num_classes": example.condition_size}
+  fields = {"features": codes.outputs, "num_classes": example.condition_size}
   q = networks.build_networks(config, {"encoder": fields})["encoder"]
   return info_gan(q=q, codes=codes, weights=optimizers.build_weights(config), **shared)
 

@@ -15,6 +15,7 @@ from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, categorical, normal, truncate_normal, truncated, uniform
 from gan_jax.game.schedules import Weight
 from gan_jax.game.views import Views, gaussian_noise, packing
+from gan_jax.losses.generator_terms import NORMS, feature_matching
 from gan_jax.losses.objectives import TermLike
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
@@ -45,6 +46,17 @@ def keys() -> Keys:
     **terms.keys(),
     "generator_regularizers": weights(
       {"orthogonal": 0.0}, {"orthogonal": "weight of orthogonal on the generator"}
+    ),
+    "feature_matching": weights(
+      dict.fromkeys(NORMS, 0.0),
+      {
+        "l2": "weight of the squared norm of the difference of mean features, for G; 0: off",
+        "l1": "weight of its mean absolute value",
+      },
+    ),
+    "top_k": weights(
+      {"share": 1.0},
+      {"share": "share of fakes, those with the largest logits, that G learns from"},
     ),
     "k": Key(1, "moves of the discriminator in a round, each with a fresh minibatch", at_least(1)),
     "simultaneous": Key(False, "whether both players move at once, from one draw"),
@@ -147,13 +159,19 @@ def adversarial_loss(config: ConfigDict) -> losses.AdversarialLoss:
   return loss
 
 
-def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example) -> dict[str, Any]:
+def arguments(
+  loss: losses.AdversarialLoss,
+  config: ConfigDict,
+  example: Example,
+  discriminator: Mapping[str, Any] = {},
+) -> dict[str, Any]:
   """Builds the arguments of `two_player` that all games of two players have in common.
 
   Args:
     loss: adversarial loss of both players.
     config: complete config.
     example: shape, classes and pixel range of the data.
+    discriminator: further fields of the discriminator, which the kind of game decides.
 
   Returns:
     The arguments by name: all but the latents.
@@ -168,15 +186,22 @@ def arguments(loss: losses.AdversarialLoss, config: ConfigDict, example: Example
     )
   networks.check_output(config.generator, example.pixel_range)
   labels: dict[str, Any] = {"num_classes": example.condition_size}
-  nets = {"generator": {**labels, "shape": example.shape}, "discriminator": labels}
+  nets = {
+    "generator": {**labels, "shape": example.shape},
+    "discriminator": {**labels, **discriminator},
+  }
   return {
     **networks.build_networks(config, nets),
     "loss": loss,
-    "generator_regularizers": terms.build(config, "generator_regularizers", example),
+    "generator_regularizers": {
+      **terms.build(config, "generator_regularizers", example),
+      **_feature_matching(config),
+    },
     "averages": optimizers.build_averages(config.average, "generator"),
     "conditional": config.conditional,
     "fake_labels": _fake_labels(config, example),
     "joint": config.joint,
+    "top_k": _top_k(config),
     "views": _views(config),
     **players(config, example),
   }
@@ -212,6 +237,25 @@ def _views(config: ConfigDict) -> Views:
   m = config.get("packing", 1)  # of some kinds of game there is none
   # Noise before packing: each example has its own, in a pack as well.
   return noise if m == 1 else (*noise, packing(m))
+
+
+def _feature_matching(config: ConfigDict) -> dict[str, tuple[Weight, TermLike]]:
+  """Builds the terms of mean features whose weight is not zero."""
+  weighted = {k: w for k, w in config.get("feature_matching", {}).items() if w != 0}
+  with naming("config.feature_matching"):
+    return {
+      f"feature_matching_{norm}": (optimizers.number(weight), feature_matching(norm=norm))
+      for norm, weight in weighted.items()
+    }
+
+
+def _top_k(config: ConfigDict) -> Weight:
+  """Builds the share of fakes that the generator learns from; 1, all, of some kinds of game."""
+  with naming("config.top_k.share"):
+    share: Weight = optimizers.number(config.top_k.share) if "top_k" in config else 1.0
+    if isinstance(share, int | float) and not 0 < share <= 1:
+      raise ValueError(f"{share} is no share: expected a number in (0, 1], or a schedule")
+  return share
 
 
 def _turns(config: ConfigDict) -> tuple[Turn, ...]:

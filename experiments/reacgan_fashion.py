@@ -1,0 +1,42 @@
+"""ReACGAN on Fashion-MNIST: classes as points of a sphere, which the discriminator embeds.
+
+Paper:    Kang et al. 2021 (arXiv:2111.01118), with the small DCGAN of `fashion_dcgan.py` and hinge
+          loss; temperature .5, margin .98 and weight .5 as StudioGAN has; data of Xiao et al.
+          2017 (arXiv:1708.07747).
+Command:  launch/run train --config=experiments/reacgan_fashion.py --workdir=runs/reacgan
+          The data come from TFDS, prepared once: see docs/data.md. With the four files at
+          hand instead: --config.data=idx:DIR
+Hardware: not yet measured
+Time:     not yet measured
+Score:    not yet measured
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax.run.config import default_config, network, optimizer, task
+
+
+def get_config() -> ConfigDict:
+  config = default_config("auxiliary_task")
+  config.data = "tfds:fashion_mnist"
+  config.batch_size = 64
+  config.rounds = 10_000
+  config.rounds_per_call = 10
+
+  config.task = task("reac_gan", dim=128)
+  config.latent.dim = 64
+  config.generator = network("dcgan_generator", width=32, dtype="bfloat16")
+  config.discriminator = network(
+    "auxiliary_dcgan_discriminator", width=32, norm="spectral", dtype="bfloat16"
+  )
+  config.loss = "hinge"
+  config.optimizers.discriminator = optimizer("adam", learning_rate=4e-4, b1=0.0, b2=0.9)
+  config.optimizers.generator = optimizer("adam", learning_rate=2e-4, b1=0.0, b2=0.9)
+  config.average.decay = 0.998
+
+  config.log_every = 50
+  config.sample_every = 500
+  config.evaluate_every = 2000
+  config.checkpoint_every = 1000
+  config.num_samples = 100
+  return config
