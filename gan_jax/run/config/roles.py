@@ -21,7 +21,14 @@ COURSE = (  # how far it goes, what is told and kept on the way, and what is don
 # Where the data lie, if they are the same, which is looked at.
 PLACE = ("data", "data_options.data_dir", "data_options.manual_dir")
 # Keys of later versions: at their defaults they are as if they were not, so that configs match.
-LATER = {"data_options.label": "", "data_options.axes": "", "data_options.value_range": [0.0, 0.0]}
+LATER = {
+  "data_options.label": "",
+  "data_options.axes": "",
+  "data_options.value_range": [0.0, 0.0],
+  "average.start": 0,
+  "regularizer_options.orthogonal.convention": "paper",
+  "regularizer_options.orthogonal.norms": False,
+}
 
 
 def is_within(key: str, sections: Sequence[str]) -> bool:
