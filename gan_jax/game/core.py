@@ -168,6 +168,9 @@ class Sampler(NamedTuple):
     target: entry of a batch whose kind of examples it makes.
     back: name of the sampler from the target to the source, if there is one.
     paired: whether the target's example at the same place is what it should make of a given input.
+    accumulate: (params, carried, inputs, labels, key, momentum) -> `carried` after a forward in
+      training mode, of which running statistics keep a share; None if there is none. See
+      `standing.standing_statistics`.
   """
 
   generate: Callable[[Params, Carried, PyTree, jax.Array | None], jax.Array]
@@ -177,6 +180,7 @@ class Sampler(NamedTuple):
   target: str = "x"
   back: str | None = None
   paired: bool = False
+  accumulate: Callable[..., Carried] | None = None
 
   def draw(
     self,

@@ -137,6 +137,29 @@ def sample_network(
     return jnp.asarray(out, jnp.float32)
 
 
+def standing_network(
+  net: nn.Module,
+  name: str,
+  params: Params,
+  carried: Carried,
+  x: PyTree,
+  y: Any,
+  key: jax.Array,
+  momentum: jax.Array,
+) -> PyTree:
+  """Computes a network's statistics after a training forward without gradients.
+
+  Args:
+    net, name, params, carried, x, y, key: arguments of `train_network`, of all networks.
+    momentum: share of its running statistics that batch norm keeps.
+  """
+  variables = {"params": params[name], **carried[name], EXAMPLES: {"momentum": momentum}}
+  options: dict[str, Any] = {"rngs": _streams(key), "mutable": list(carried[name])}
+  with check_shapes(name):
+    _, new = net.apply(variables, x, y, train=True, **options)
+  return {**carried[name], **new}
+
+
 def _streams(key: jax.Array) -> dict[str, jax.Array]:
   """Builds the streams of a network: that of dropout, and flax's own for all other names."""
   return {"dropout": key, "params": named_key(key, "streams")}

@@ -46,7 +46,7 @@ def is_weight(value: Any, least: float = -math.inf) -> bool:
   return True
 
 
-def decay(rate: float) -> Decay:
+def decay(rate: float, start: int = 0) -> Decay:
   """Builds a fixed decay per move, bias-corrected.
 
   After n moves the average is of the n states seen, as in Adam (Kingma & Ba 2015,
@@ -54,9 +54,15 @@ def decay(rate: float) -> Decay:
 
   Args:
     rate: decay in [0, 1); 0 copies the network.
+    start: round, counted from 1, of the first move that is averaged with what was before; until
+      then the average is a copy, as in BigGAN (Brock et al. 2019, arXiv:1809.11096).
   """
   _check_rate(rate)
-  return Decay(lambda clock, batch: jnp.asarray(rate, jnp.float32))
+  if not is_number(start, lambda x: x >= 0):
+    raise ValueError(f"an average starts in a round >= 0, got {shown(start)}")
+  fixed = lambda clock, batch: jnp.asarray(rate, jnp.float32)
+  copying = lambda clock, batch: jnp.where(clock.round + 1 < start, 0, fixed(clock, batch))
+  return Decay(copying if start else fixed)
 
 
 def ramped_decay(rate: float) -> Decay:

@@ -161,26 +161,41 @@ def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
   return Term(value, {**memory, "updates": jnp.zeros((), jnp.int32)}, couples=True)
 
 
-def orthogonal() -> Term:
+def orthogonal(*, convention: str = "paper", norms: bool = False) -> Term:
   """Penalises what WᵀW has off its diagonal, squared and summed over all weight matrices.
 
   Brock et al. 2019, arXiv:1809.11096, eq. 3, after Brock et al. 2017, arXiv:1609.07093; it leaves
   the columns' norms free. A weight is a parameter of two axes or more, with output features last
   (kernels are taken as [-1, out]); biases, scales of norms and embeddings are none. It is a penalty
-  on the networks of the player whose term it is, the same for every example.
+  on the networks of the player whose term it is, the same for every example. The authors' code
+  (ajbrock/BigGAN-PyTorch) has half of it, and embeddings of classes too, as [features, classes],
+  but for the one that a generator's blocks share.
+
+  Args:
+    convention: "paper", or "code" for that of the authors' code.
+    norms: whether the columns' norms are held at 1 too, WᵀW at I (1609.07093).
 
   Returns:
     The regularizer.
+
+  Raises:
+    ValueError: for another convention.
   """
+  require(
+    convention in SKIPPED,
+    f"the convention of orthogonal is one of {', '.join(SKIPPED)}, got {shown(convention)}",
+  )
+  factor = 0.5 if convention == "code" else 1.0
 
   def penalty(match: Match) -> jax.Array:
-    weights = [
-      leaf.reshape(-1, leaf.shape[-1])
-      for path, leaf in jax.tree_util.tree_leaves_with_path(match.params)
-      if leaf.ndim >= 2 and not BY_CLASS & {getattr(key, "key", None) for key in path}
-    ]
-    total = sum((_off_diagonal(w) for w in weights), start=jnp.zeros(()))
-    return jnp.broadcast_to(total, (match.size,))
+    total = jnp.zeros(())
+    for path, leaf in jax.tree_util.tree_leaves_with_path(match.params):
+      keys = {getattr(key, "key", None) for key in path}
+      if leaf.ndim >= 2 and not keys & SKIPPED[convention]:
+        # Layers are named after what they embed, and so are tables.
+        embeds = convention == "code" and keys & BY_CLASS
+        total += _off_diagonal(leaf.T if embeds else leaf.reshape(-1, leaf.shape[-1]), norms)
+    return jnp.broadcast_to(factor * total, (match.size,))
 
   return stateless(penalty, uses_real=False)
 
@@ -220,6 +235,7 @@ def path_length(*, decay: float = 0.99) -> Term:
 
 
 BY_CLASS = {"embedding", "scale", "shift"}  # layers of networks that embed labels
+SKIPPED = {"paper": BY_CLASS, "code": {"shared"}}  # of `orthogonal`, by convention
 
 
 REGULARIZERS: dict[str, Callable[..., TermLike]] = {
@@ -251,13 +267,16 @@ def _norm(g: jax.Array) -> jax.Array:
   return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
 
 
-def _off_diagonal(w: jax.Array) -> jax.Array:
-  """Sums the squares of WᵀW [out, out] off its diagonal, for W [in, out]."""
+def _off_diagonal(w: jax.Array, norms: bool = False) -> jax.Array:
+  """Sums the squares of WᵀW [out, out] off its diagonal, for W [in, out]; of WᵀW - I if `norms`."""
   inputs, outputs = w.shape
   if outputs <= inputs:
     gram = jnp.matmul(w.T, w, precision="highest")
-    return jnp.sum((gram * (1 - jnp.eye(outputs))) ** 2)
+    identity = jnp.eye(outputs)
+    return jnp.sum((gram - identity if norms else gram * (1 - identity)) ** 2)
   # A wide matrix (latents to a first feature map) has a Gram matrix of up to gigabytes, but
   # ‖WᵀW‖ = ‖WWᵀ‖, and the diagonal of WᵀW is the columns' squared norms.
   gram = jnp.matmul(w, w.T, precision="highest")
+  if norms:
+    return jnp.sum((gram - jnp.eye(inputs)) ** 2) + (outputs - inputs)
   return jnp.maximum(jnp.sum(gram**2) - jnp.sum(jnp.sum(w**2, axis=0) ** 2), 0)

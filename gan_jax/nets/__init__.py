@@ -18,6 +18,8 @@ from gan_jax.nets.autoencoder import (
   MapEncoder,
   MLPAutoencoderDiscriminator,
 )
+from gan_jax.nets.biggan.biggan import BigGANDiscriminator, BigGANGenerator
+from gan_jax.nets.biggan.deep import BigGANDeepDiscriminator, BigGANDeepGenerator
 from gan_jax.nets.dcgan import (
   AuxiliaryDCGANDiscriminator,
   DCGANDiscriminator,
@@ -63,6 +65,10 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,
   "sngan_discriminator": SNGANDiscriminator,
+  "biggan_generator": BigGANGenerator,
+  "biggan_discriminator": BigGANDiscriminator,
+  "biggan_deep_generator": BigGANDeepGenerator,
+  "biggan_deep_discriminator": BigGANDeepDiscriminator,
   "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
   "autoencoder_generator": AutoencoderGenerator,
   "autoencoder_discriminator": AutoencoderDiscriminator,

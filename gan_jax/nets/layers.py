@@ -157,6 +157,7 @@ class BatchNorm(nn.Module):
     momentum: share of the running statistics that a training forward keeps.
     epsilon: added to variances.
     scale_init: initialiser of the scale.
+    unbiased: whether the running variance is of n / (n - 1) times a batch's, as in PyTorch.
     axis_name: mapped axis that splits the global batch, if any.
     dtype: of what is returned; statistics are float32.
   """
@@ -166,6 +167,7 @@ class BatchNorm(nn.Module):
   momentum: float = 0.9
   epsilon: float = 1e-5
   scale_init: Callable = nn.initializers.ones
+  unbiased: bool = False
   axis_name: str | None = None
   dtype: Any = jnp.float32
 
@@ -185,8 +187,10 @@ class BatchNorm(nn.Module):
         mean, of_squares = jax.lax.pmean((mean, of_squares), self.axis_name)
       var = jnp.maximum(0.0, of_squares - mean**2)
       if not self.is_initializing():
-        for name, new in (("mean", mean), ("var", var)):
-          running[name].value = self.momentum * running[name].value + (1 - self.momentum) * new
+        assert self.scope is not None
+        momentum = self.scope.root.get_variable(EXAMPLES, "momentum", self.momentum)
+        for name, new in (("mean", mean), ("var", self._stored(var, x))):
+          running[name].value = momentum * running[name].value + (1 - momentum) * new
     factor = jax.lax.rsqrt(var + self.epsilon)
     if self.use_scale:
       factor *= self.param("scale", self.scale_init, channels, jnp.float32)
@@ -194,6 +198,13 @@ class BatchNorm(nn.Module):
     if self.use_bias:
       x += forms.spread(self.param("bias", nn.initializers.zeros, channels, jnp.float32), x.shape)
     return x.astype(self.dtype)
+
+  def _stored(self, var: jax.Array, x: jax.Array) -> jax.Array:
+    """Computes the variance that joins the running one, of that of the n places of the batch."""
+    if not self.unbiased:
+      return var
+    n = x.size // x.shape[-1] * (1 if self.axis_name is None else jax.lax.psum(1, self.axis_name))
+    return var * (n / max(1, n - 1))
 
 
 class Norm(nn.Module):
@@ -272,6 +283,19 @@ class SelfAttention(nn.Module):
     weights = jax.nn.softmax(scores).astype(self.dtype)
     gamma = self.param("gamma", nn.initializers.zeros, ())  # float32: its gradient is a sum of all
     return (x + gamma * dense("v", c, weights @ value).reshape(x.shape)).astype(self.dtype)
+
+
+def double(x: jax.Array) -> jax.Array:
+  """Repeats each place of [B, H, W, C] in a 2x2 square."""
+  b, h, w, c = x.shape
+  x = jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, 2, w, 2, c))
+  return x.reshape(b, 2 * h, 2 * w, c)
+
+
+def halve(x: jax.Array) -> jax.Array:
+  """Averages each 2x2 square of [B, H, W, C]."""
+  b, h, w, c = x.shape
+  return jnp.mean(x.reshape(b, h // 2, 2, w // 2, 2, c), axis=(2, 4))
 
 
 class WithLabels(nn.Module):

@@ -1,7 +1,7 @@
 """Layers that are linear in their input, dense and convolutional, with or without spectral norm."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -10,6 +10,26 @@ import jax.numpy as jnp
 from gan_jax.nets.convolution import forms
 
 EPSILON = 1e-12  # a norm or singular value below it counts as 0
+EVALUATIONS = ("refreshed", "frozen", "iterated")
+
+
+class Spectral(NamedTuple):
+  """How spectral norm estimates the largest singular value of a weight.
+
+  Attributes:
+    evaluation: of evaluation, one of `EVALUATIONS`. In training all take steps of the iteration.
+      "refreshed" has the u that training left, and the v of it and of today's weight; "frozen" has
+      both as training left them (torch.nn.utils.spectral_norm); "iterated" takes one step, and
+      forgets it (the published BigGAN).
+    epsilon: least norm that a vector is divided by.
+    iterations: steps of the power iteration for each training forward.
+    singular_values: number of values that are tracked; all but the first are statistics alone.
+  """
+
+  evaluation: str = "refreshed"
+  epsilon: float = EPSILON
+  iterations: int = 1
+  singular_values: int = 1
 
 
 class SpectralNorm(nn.Module):
@@ -19,27 +39,71 @@ class SpectralNorm(nn.Module):
   from the vector u that the last one left; the singular vectors count as constants in gradients.
   """
 
+  how: Spectral = Spectral()
+
   @nn.compact
   def __call__(self, weight: jax.Array, *, train: bool) -> jax.Array:
     """Divides a weight [..., O], a matrix with O columns; `train` lets u move."""
+    evaluation, epsilon, iterations, count = self.how
+    if evaluation not in EVALUATIONS:
+      raise ValueError(
+        f"Unknown spectral norm {evaluation!r}; expected one of {', '.join(EVALUATIONS)}."
+      )
     matrix = weight.reshape(-1, weight.shape[-1])
     constant = jax.lax.stop_gradient(matrix)
-    start = lambda: jax.random.normal(self.make_rng("params"), matrix.shape[1:])
-    u = self.variable("batch_stats", "u", start)
-    right = _unit(u.value)
-    left = _unit(constant @ right)
-    if train:
-      new_right = _unit(left @ constant)
-      # A weight of zeros would turn u to 0, from which the iteration could never recover.
-      right = jnp.where(jnp.any(new_right != 0), new_right, right)
-      if not self.is_initializing():
-        u.value = right
-    sigma = left @ matrix @ right
-    return weight / jnp.where(sigma > EPSILON, sigma, 1.0)
+    normal = lambda *shape: jax.random.normal(self.make_rng("params"), shape)
+    state = {"u": self.variable("batch_stats", "u", normal, matrix.shape[1])}
+    if evaluation == "frozen":
+      state["v"] = self.variable("batch_stats", "v", normal, matrix.shape[0])
+    rights = [_unit(state["u"].value, epsilon)]
+    if count > 1:
+      ones = lambda: jnp.ones(count)
+      state["values"] = self.variable("batch_stats", "singular_values", ones)
+      state["others"] = self.variable("batch_stats", "others", normal, count - 1, matrix.shape[1])
+      rights += list(state["others"].value)
+    steps = iterations if train else int(evaluation == "iterated")
+    for _ in range(steps):
+      lefts, rights = _power_iteration(constant, rights, epsilon)
+    if not steps:
+      v = state["v"].value if evaluation == "frozen" else constant @ rights[0]
+      lefts = [_unit(v, epsilon)]
+    if train and not self.is_initializing():
+      new = {"u": rights[0], "v": lefts[0]}
+      if count > 1:
+        values = [v @ constant @ u for v, u in zip(lefts, rights, strict=True)]
+        new |= {"values": jnp.stack(values), "others": jnp.stack(rights[1:])}
+      for name, variable in state.items():
+        variable.value = new[name]
+    sigma = lefts[0] @ matrix @ rights[0]
+    # Of vectors that a weight has left behind it may be negative.
+    size = jnp.abs(sigma) if evaluation == "frozen" else sigma
+    return weight / jnp.where(size > EPSILON, sigma, 1.0)
 
 
-def _unit(v: jax.Array) -> jax.Array:
-  return v / jnp.maximum(jnp.linalg.norm(v), EPSILON)
+Vectors = list[jax.Array]
+
+
+def _power_iteration(matrix: jax.Array, rights: Vectors, epsilon: float) -> tuple[Vectors, Vectors]:
+  """Computes left and right singular vectors one step on, each orthogonal to those before it."""
+  lefts: Vectors = []
+  new_rights: Vectors = []
+  for right in rights:
+    lefts.append(_unit(_orthogonal(matrix @ right, lefts), epsilon))
+    new = _unit(_orthogonal(lefts[-1] @ matrix, new_rights), epsilon)
+    # A weight of zeros would turn u to 0, from which the iteration could never recover.
+    new_rights.append(jnp.where(jnp.any(new != 0), new, right))
+  return lefts, new_rights
+
+
+def _unit(v: jax.Array, epsilon: float) -> jax.Array:
+  return v / jnp.maximum(jnp.linalg.norm(v), epsilon)
+
+
+def _orthogonal(x: jax.Array, units: Sequence[jax.Array]) -> jax.Array:
+  """Subtracts from a vector its projections on unit vectors, one after the other."""
+  for unit in units:
+    x = x - (x @ unit) * unit
+  return x
 
 
 class Linear(nn.Module):
@@ -49,7 +113,7 @@ class Linear(nn.Module):
     features: O.
     window: extent of the kernel in space.
     use_bias: adds a bias [O].
-    spectral: divides the kernel by its largest singular value.
+    spectral: divides the kernel by its largest singular value; a `Spectral` says how.
     kernel_init, bias_init: initialisers.
     dtype: computed in.
   """
@@ -57,7 +121,7 @@ class Linear(nn.Module):
   features: int
   window: tuple[int, ...] = ()
   use_bias: bool = True
-  spectral: bool = False
+  spectral: bool | Spectral = False
   kernel_init: Callable = nn.initializers.lecun_normal()
   bias_init: Callable = nn.initializers.zeros
   dtype: Any = jnp.float32
@@ -73,7 +137,8 @@ class Linear(nn.Module):
     shape = (*self.window, x.shape[-1], self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     if self.spectral:
-      kernel = SpectralNorm(name="spectral_norm")(kernel, train=train)
+      how = self.spectral if isinstance(self.spectral, Spectral) else Spectral()
+      kernel = SpectralNorm(how, name="spectral_norm")(kernel, train=train)
     out = self.product(x.astype(self.dtype), kernel)
     if self.use_bias:
       bias = self.param("bias", self.bias_init, (self.features,))

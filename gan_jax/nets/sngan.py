@@ -23,6 +23,8 @@ from gan_jax.nets.layers import (
   Outputs,
   SelfAttention,
   auxiliary_outputs,
+  double,
+  halve,
   image_size,
   labels_for,
   layer_options,
@@ -212,9 +214,9 @@ class GeneratorBlock(nn.Module):
     options = layer_options(self.norm, self.dtype)
     conv = lambda x: Conv(self.features, kernel_init=BLOCK_INIT, **options)(x, train=train)
     active = lambda x: nn.relu(Norm(self.norm, self.axis_name, self.dtype)(x, labels, train=train))
-    residual = conv(active(conv(_double(active(x)))))
+    residual = conv(active(conv(double(active(x)))))
     shortcut = Dense(self.features, kernel_init=INIT, **options)(x, train=train)
-    return residual + _double(shortcut)
+    return residual + double(shortcut)
 
 
 class DiscriminatorBlock(nn.Module):
@@ -239,23 +241,10 @@ class DiscriminatorBlock(nn.Module):
     if self.rectified_shortcut and not self.first:
       x = nn.relu(x)
     if self.halve:
-      residual, x = _halve(residual), _halve(x)
+      residual, x = halve(residual), halve(x)
     if self.halve or x.shape[-1] != self.features:
       x = Dense(self.features, kernel_init=INIT, **options)(x, train=train)
     return residual + x
-
-
-def _double(x: jax.Array) -> jax.Array:
-  """Repeats each place of [B, H, W, C] in a 2x2 square."""
-  b, h, w, c = x.shape
-  x = jnp.broadcast_to(x[:, :, None, :, None, :], (b, h, 2, w, 2, c))
-  return x.reshape(b, 2 * h, 2 * w, c)
-
-
-def _halve(x: jax.Array) -> jax.Array:
-  """Averages each 2x2 square of [B, H, W, C]."""
-  b, h, w, c = x.shape
-  return jnp.mean(x.reshape(b, h // 2, 2, w // 2, 2, c), axis=(2, 4))
 
 
 def _attending(height: int, heights: Sequence[int]) -> int | None:

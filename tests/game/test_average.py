@@ -1,5 +1,6 @@
 """What the moving average is for: samples that are no worse than those of the network itself."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +12,11 @@ from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, networks, play_round
 from gan_jax.game.schedules import decay
+from gan_jax.game.standing import standing_statistics
 from gan_jax.losses import regularizers
 from gan_jax.losses.adversarial import non_saturating
 from gan_jax.nets import MLPDiscriminator
+from gan_jax.nets.layers import BatchNorm
 from gan_jax.nets.maxout import PacGANGenerator
 
 ROUNDS = 100  # between two looks
@@ -58,3 +61,45 @@ def test_the_average_is_never_worse_than_the_network_from_round_100_on():
     error = np.std(averaged - raw, ddof=1) / 2  # of the mean over the same four draws of latents
     assert np.mean(averaged - raw) < 3 * error, (int(state.round), averaged.mean(), raw.mean())
   assert averaged.mean() < 0.01  # and it has learned the ring
+
+
+class Normalised(nn.Module):
+  """Generates latents, normalised over the batch."""
+
+  @nn.compact
+  def __call__(self, z, y=None, *, train):
+    return BatchNorm(name="norm")(z, train=train)
+
+
+def test_an_average_that_starts_later_and_standing_statistics():
+  """A copy in rounds 1 and 2, averaged in round 3; then statistics of three batches of latents."""
+  game = two_player(
+    Normalised(),
+    MLPDiscriminator(hidden=(4,)),
+    loss=non_saturating,
+    optimizers={"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)},
+    latent=normal(2),
+    averages={"generator": decay(0.75, start=3)},
+  )
+  batch = {"x": jnp.ones((1, 8, 2))}
+  play = jax.jit(lambda state: play_round(game, state, batch)[0])
+  states = [play(init(game, jax.random.key(0), batch))]
+  for _ in range(2):
+    states.append(play(states[-1]))
+  weight = lambda state: state.params["generator"]["norm"]["scale"]
+  averaged = [state.ema["generator"].params["norm"]["scale"] for state in states]
+  np.testing.assert_array_equal(averaged[:2], [weight(state) for state in states[:2]])
+  expected = 0.75 * weight(states[1]) + 0.25 * weight(states[2])
+  np.testing.assert_allclose(averaged[2], expected, rtol=1e-6)
+  assert (averaged[2] != weight(states[2])).all()
+
+  key, (*_, last) = jax.random.key(1), states
+  z = jnp.stack([game.sampler().inputs(jax.random.fold_in(key, i), 16) for i in range(3)])
+  for ema in (True, False):
+    standing = standing_statistics(game, last, key, batches=3, batch_size=16, ema=ema)
+    statistics = networks(standing, ema)[1]["generator"]["batch_stats"]["norm"]
+    np.testing.assert_allclose(statistics["mean"], z.mean((0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(statistics["var"], z.var(1).mean(0), rtol=1e-5)
+    jax.tree.map(
+      np.testing.assert_array_equal, networks(standing, not ema)[1], networks(last, not ema)[1]
+    )

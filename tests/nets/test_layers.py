@@ -101,6 +101,39 @@ def test_spectral_norm_starts_with_a_u_that_init_does_not_move():
   assert start(True).shape == (3,) and jnp.any(start(True))
 
 
+def test_spectral_norm_by_name_in_evaluation():
+  """Frozen has u and v as they are, iterated takes one step, whatever training takes."""
+  weight, u, v = normal(4, 3), normal(3), normal(4)
+  unit = lambda x: x / np.linalg.norm(x)
+  left = unit(weight @ u)
+  right = unit(left @ weight)
+  sigmas = {"frozen": unit(v) @ weight @ unit(u), "iterated": left @ weight @ right}
+  for name, sigma in sigmas.items():
+    net = linear.SpectralNorm(linear.Spectral(name, iterations=2))
+    stats = {"batch_stats": {"u": u, "v": v} if name == "frozen" else {"u": u}}
+    near(net.apply(stats, weight, train=False), weight / sigma)
+    trained, state = net.apply(stats, weight, train=True, mutable="batch_stats")
+    second = unit(weight @ right)
+    near(state["batch_stats"]["u"], unit(second @ weight))
+    near(trained, weight / np.linalg.norm(second @ weight))
+    if name == "frozen":
+      near(state["batch_stats"]["v"], second)
+  with pytest.raises(ValueError, match="'melted'; expected one of refreshed, frozen, iterated"):
+    linear.SpectralNorm(linear.Spectral("melted")).init(jax.random.key(0), weight, train=True)
+
+
+def test_spectral_norm_tracks_further_singular_values():
+  weight = normal(5, 4)
+  net = linear.SpectralNorm(linear.Spectral("iterated", iterations=20, singular_values=3))
+  state = net.init(jax.random.key(0), weight, train=True)
+  step = jax.jit(lambda state: net.apply(state, weight, train=True, mutable="batch_stats"))
+  for _ in range(10):
+    out, state = step(state)
+  singular = np.linalg.svd(weight, compute_uv=False)
+  near(state["batch_stats"]["singular_values"], singular[:3])
+  near(out, weight / singular[0])
+
+
 # --- linear layers ------------------------------------------------------------------------------
 
 FLAX = {

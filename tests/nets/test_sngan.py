@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.nets import sngan
+from gan_jax.nets import layers, sngan
 from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
 
 KEY = jax.random.key(0)
@@ -108,10 +108,10 @@ def test_attention_has_its_place(make):
 
 def test_changes_of_size_by_hand():
   x = jnp.arange(4.0).reshape(1, 2, 2, 1)
-  large = sngan._double(x)[0, :, :, 0]
+  large = layers.double(x)[0, :, :, 0]
   np.testing.assert_array_equal(large, [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]])
-  np.testing.assert_array_equal(sngan._halve(sngan._double(x)), x)
-  np.testing.assert_array_equal(sngan._halve(x).ravel(), [1.5])
+  np.testing.assert_array_equal(layers.halve(layers.double(x)), x)
+  np.testing.assert_array_equal(layers.halve(x).ravel(), [1.5])
 
 
 def test_blocks_with_silent_residuals_are_their_shortcuts():
@@ -119,8 +119,8 @@ def test_blocks_with_silent_residuals_are_their_shortcuts():
   halving = sngan.DiscriminatorBlock(5, "none", jnp.float32, None, halve=True, first=False)
   doubling = sngan.GeneratorBlock(5, "none", jnp.float32, None)
   for net, arguments, change in (
-    (halving, (x,), sngan._halve),
-    (doubling, (x, None), sngan._double),
+    (halving, (x,), layers.halve),
+    (doubling, (x, None), layers.double),
   ):
     made = jax.eval_shape(functools.partial(net.init, train=False), KEY, *arguments)
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), made["params"])

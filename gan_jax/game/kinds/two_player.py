@@ -34,7 +34,7 @@ from gan_jax.game.core import (
   StepContext,
   Turn,
 )
-from gan_jax.game.forward import sample_network
+from gan_jax.game.forward import sample_network, standing_network
 from gan_jax.game.kinds import checks
 from gan_jax.game.kinds.sides import monitors
 from gan_jax.game.kinds.sides.networks import FEATURES, Forward, Networks, checked, initialise
@@ -129,7 +129,14 @@ def two_player(
   draw = lambda key, n: latent(example_keys(key, n))
   game = Game(
     init=functools.partial(initialise, nets),
-    samplers={"generator": Sampler(functools.partial(_generate, nets), draw, truncate)},
+    samplers={
+      "generator": Sampler(
+        functools.partial(_generate, nets),
+        draw,
+        truncate,
+        accumulate=functools.partial(_accumulate, nets),
+      )
+    },
     players={
       name: Player(owns[name], objective, optimizers[name], uses_data(objective))
       for name, objective in objectives.items()
@@ -191,6 +198,20 @@ def _generate(
   if isinstance(z, Styled):
     z, options = z.z, {"psi": z.psi}
   return sample_network(nets.generator, "generator", params, carried, z, labels, **options)
+
+
+def _accumulate(
+  nets: Networks,
+  params: Params,
+  carried: Carried,
+  z: PyTree,
+  labels: jax.Array | None,
+  key: jax.Array,
+  momentum: jax.Array,
+) -> Carried:
+  """Computes `carried` after one more batch of standing statistics."""
+  own = params, carried, z, labels, key, momentum
+  return {**carried, "generator": standing_network(nets.generator, "generator", *own)}
 
 
 def _forward(

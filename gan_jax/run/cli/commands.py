@@ -100,7 +100,8 @@ def evaluate(*folders: str) -> None:
   arguments.own_file(workdir)
   with arguments.of_flag("truncation"):
     check_truncation(read_config(workdir), *bounds)
-  how = SamplingOptions(FLAGS.ema, *bounds)
+  bound = bounds[0] if bounds else None
+  how = SamplingOptions(FLAGS.ema, bound, FLAGS.standing_statistics)
   options: dict[str, Any] = {"seed": FLAGS.seed, "draws": FLAGS.draws, "how": how}
   given = {
     "evaluation.features": FLAGS.features,
@@ -191,6 +192,7 @@ def sample(*folders: str) -> None:
 
   gan_jax sample RUN [--num=64] [--out=grid.png] [--out_dir=DIR] [--npz=arrays.npz] [--sampler=NAME]
     [--labels=cat,dog] [--interpolate] [--truncation=2,1,0.5] [--neighbours=5]
+    [--standing_statistics=16]
   """
   from gan_jax.run.results.folder import load
   from gan_jax.run.results.run import check_truncation
@@ -213,6 +215,8 @@ def sample(*folders: str) -> None:
   run = load(workdir, at=at or "last", changes=changes)
   with arguments.of_flag("truncation"):
     check_truncation(run.config, max(bounds, default=None))
+  with arguments.of_flag("standing_statistics"):
+    run = run.standing(FLAGS.standing_statistics, FLAGS.ema)
   if FLAGS.labels:
     with arguments.of_flag("labels"):
       run.sampler.example.labels(FLAGS.labels)
@@ -276,7 +280,7 @@ def _save_neighbours(run: Any) -> list[str]:
   bounds = arguments.truncation()
   if not FLAGS.out or FLAGS.npz or FLAGS.out_dir or FLAGS.interpolate or len(bounds) > 1:
     raise UsageError("--neighbours makes a picture of its own: give --out=FILE.png and no other")
-  k, how = FLAGS.neighbours, SamplingOptions(FLAGS.ema, *bounds)
+  k, how = FLAGS.neighbours, SamplingOptions(FLAGS.ema, bounds[0] if bounds else None)
   if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
   images = with_neighbours(run, FLAGS.num, k, seed=FLAGS.seed, how=how)

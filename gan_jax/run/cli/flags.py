@@ -168,6 +168,13 @@ flags.DEFINE_list(
   "sample: likewise; of several, a row for each. E.g. --truncation=2,1,0.5",
 )
 flags.DEFINE_integer(
+  "standing_statistics",
+  0,
+  "sample, evaluate: batches of samples that batch norm's statistics are computed of, in the place "
+  "of running ones. E.g. --standing_statistics=16",
+  lower_bound=0,
+)
+flags.DEFINE_integer(
   "neighbours",
   0,
   "sample: show so many nearest training images beside each. E.g. --neighbours=5",

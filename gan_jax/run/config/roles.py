@@ -34,6 +34,9 @@ LATER = {
   "feature_matching.l2": 0.0,
   "feature_matching.l1": 0.0,
   "top_k.share": 1.0,
+  "average.start": 0,
+  "regularizer_options.orthogonal.convention": "paper",
+  "regularizer_options.orthogonal.norms": False,
 }
 
 

@@ -1,7 +1,7 @@
 """Samples of a run: as an evaluator draws them, and beside the training images nearest to them."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -28,10 +28,12 @@ class SamplingOptions(NamedTuple):
   Attributes:
     ema: whether to use the averaged generator.
     truncation: bound on the entries of normal latents; None for none.
+    standing_statistics: batches that batch norm's statistics are of; 0 for running statistics.
   """
 
   ema: bool = True
   truncation: float | None = None
+  standing_statistics: int = 0
 
 
 DEFAULT = SamplingOptions()
@@ -59,7 +61,8 @@ def drawn_from(
     rng = np.random.default_rng([seed, offset])
     labels = labels_for(rng, n)
     places = int(rng.integers(2**31))
-    drawn = {"x": sampler(state, n, seed=places, labels=labels, **how._asdict())}
+    options: dict[str, Any] = {"ema": how.ema, "truncation": how.truncation}
+    drawn = {"x": sampler(state, n, seed=places, labels=labels, **options)}
     if experiment.targets is not None:
       drawn[TARGET] = examples_of(experiment.targets, n, places)
     return drawn if labels is None else {**drawn, "y": labels}

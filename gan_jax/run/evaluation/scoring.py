@@ -169,7 +169,7 @@ def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions = DEFAULT)
     ValueError: truncation of latents that are not normal.
   """
   check_truncation(run.config, how.truncation)
-  evaluator = run.experiment.evaluator()
+  run, evaluator = run.standing(how.standing_statistics, how.ema), run.experiment.evaluator()
   sampling = lambda seed: drawn_from(run.experiment, run.sampler, run.state, seed, how)
   return [evaluator(*sampling(seed)) for seed in seeds]
 
@@ -220,7 +220,9 @@ def card_of(
       "ema": how.ema and bool(experiment.game.averages),
       "truncation": how.truncation,
       **({"chosen_by": chosen} if chosen else {}),
-      "batch_norm": "running statistics, averaged where parameters are",
+      "batch_norm": f"standing statistics of {standing} batches"
+      if (standing := how.standing_statistics)
+      else "running statistics, averaged where parameters are",
       "quantised": experiment.example.scale.dtype if experiment.example.pixel_range else None,
     },
     run={

@@ -10,6 +10,8 @@ from gan_jax.checks import shown
 from gan_jax.data import take
 from gan_jax.files import save_arrays
 from gan_jax.game.core import Game, State
+from gan_jax.game.random import make_key
+from gan_jax.game.standing import standing_statistics
 from gan_jax.plots import picture, sequences
 from gan_jax.plots.png import save_images, save_png
 from gan_jax.run.config.sections.kinds.two_player import is_standard_normal
@@ -55,6 +57,28 @@ class Run(NamedTuple):
   def experiment(self) -> Experiment:
     """The experiment, which opens the data when it is first asked for."""
     return self.folder.experiment
+
+  def standing(self, batches: int, ema: bool = True, *, seed: int = 0) -> "Run":
+    """Returns the run with standing statistics of so many batches; with 0 as it is.
+
+    Args:
+      batches: number of batches, of the size of those in training.
+      ema: whether the statistics are those of the averaged generator.
+      seed: seed of the latents and the labels, which are uniform over classes.
+
+    Raises:
+      ValueError: of a run that does not sample from latents.
+    """
+    if not batches:
+      return self
+    size, labels = self.config.batch_size, self.labels(batches * self.config.batch_size, seed)
+    if labels is not None:
+      labels = np.random.default_rng(seed).permutation(labels)
+    options = {"batches": batches, "batch_size": size, "labels": labels, "ema": ema}
+    sampler = self.config.evaluation.sampler or None
+    key = make_key(seed)
+    state = standing_statistics(self.game, self.state, key, sampler=sampler, **options)
+    return self._replace(state=state)
 
   def sample(
     self,

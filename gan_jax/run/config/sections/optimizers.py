@@ -72,6 +72,7 @@ MEANINGS = {
 AVERAGE = {
   "name": Key("decay", "moving average of the generator: decay, ramped_decay, half_life, none"),
   "decay": Key(0.999, "share that is kept at each move; of ramped_decay, what it rises to"),
+  "start": Key(0, "of decay: round, from 1, before which the average is a copy"),
   "half_life": Key(0.0, "of half_life: images after which a contribution has halved"),
   "ramp_up": Key(0.0, "of half_life: at most this share of the images seen; 0 is off"),
 }
@@ -241,7 +242,7 @@ def build_averages(options: Any, *nets: str) -> dict[str, Decay]:
   """Builds the decays of the moving averages of networks, one for all."""
   kinds: dict[str, Callable[[], Decay | None]] = {
     "none": lambda: None,
-    "decay": lambda: decay(options.decay),
+    "decay": lambda: decay(options.decay, options.start),
     "ramped_decay": lambda: ramped_decay(options.decay),
     "half_life": lambda: half_life(options.half_life, options.ramp_up),
   }
