@@ -112,6 +112,16 @@ def orders(form):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
+def test_groups_agree_with_lax(dtype):
+  """At every order, with more channels out than in."""
+  random = np.random.default_rng(0)
+  x = jnp.asarray(random.normal(size=(3, 4, 2, 6)), dtype)
+  k = jnp.asarray(random.normal(size=(3, 3, 2, 9)) / 4, jnp.float32)
+  expected = orders(forms.lax_grouped_conv)(x, k)
+  close(orders(forms.matmul_grouped_conv)(x, k), expected, dtype)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("kind", FORMS)
 def test_agrees_with_lax(kind, dtype):
   """At every order, with an odd batch."""

@@ -101,6 +101,30 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   return matmul_conv(x, kernel) if _on_cpu() else lax_conv(x, kernel)
 
 
+def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Convolves each group of channels by itself, at stride 1 with zeros around: sides are kept.
+
+  Args:
+    x: [B, H, W, I]; its dtype is the one computed in, with sums in float32.
+    kernel: [h, w, I / groups, O], h and w odd, groups one after the other.
+
+  Returns:
+    [B, H, W, O] of x's dtype.
+
+  Raises:
+    ValueError: the kernel is not [h, w, I / groups, O] with odd h and w, and groups that divide O.
+  """
+  (height, width, inputs, outputs), groups = kernel.shape, x.shape[-1] // kernel.shape[-2]
+  if groups * inputs != x.shape[-1] or outputs % groups or not height % 2 == width % 2 == 1:
+    raise ValueError(
+      "Expected x [B, H, W, I] and a kernel [h, w, I / groups, O] with odd h and w, and groups"
+      f" that divide O; got x {x.shape} and a kernel {kernel.shape}."
+    )
+  if groups == 1:
+    return conv(x, kernel)
+  return matmul_grouped_conv(x, kernel) if _on_cpu() else lax_grouped_conv(x, kernel)
+
+
 def _on_cpu() -> bool:
   return jax.default_backend() == "cpu"
 
@@ -149,6 +173,19 @@ def lax_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   )
 
 
+def lax_grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `grouped_conv` by XLA's convolution."""
+  groups = x.shape[-1] // kernel.shape[-2]
+  return lax.conv_general_dilated(
+    x,
+    kernel.astype(x.dtype),
+    (1, 1),
+    "SAME",
+    dimension_numbers=_layout(2),
+    feature_group_count=groups,
+  )
+
+
 def _layout(axes: int) -> tuple[str, str, str]:
   """Returns the order of axes of x, kernel and result, channels last."""
   space = "DHW"[-axes:]
@@ -175,3 +212,21 @@ def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _transposed(kernel: jax.Array) -> jax.Array:
   return kernel[(slice(None, None, -1),) * (kernel.ndim - 2)].swapaxes(-2, -1)
+
+
+def matmul_grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `grouped_conv` by a product of patches for each group.
+
+  In float32: on CPU products of 16-bit floats are slow with an axis of groups.
+  """
+  (b, height, width, channels), (h, w, inputs, outputs) = x.shape, kernel.shape
+  groups = channels // inputs
+  around = ((0, 0), (h // 2, h // 2), (w // 2, w // 2), (0, 0))
+  padded = jnp.pad(x.astype(jnp.float32), around).reshape(b, height + h - 1, -1, groups, inputs)
+  padded = jnp.moveaxis(padded, 3, 0)
+  window = lambda i, j: padded[:, :, i : i + height, j : j + width]
+  patches = jnp.stack([window(i, j) for i in range(h) for j in range(w)], axis=4)
+  kernels = jnp.moveaxis(kernel.reshape(h * w * inputs, groups, -1), 1, 0).astype(jnp.float32)
+  y = patches.reshape(groups, b * height * width, -1) @ kernels
+  y = jnp.moveaxis(y.reshape(groups, b, height, width, -1), 0, 3)
+  return y.reshape(b, height, width, outputs).astype(x.dtype)
