@@ -39,6 +39,7 @@ from gan_jax.nets.mlp import (
   MLPEncoder,
   MLPGenerator,
 )
+from gan_jax.nets.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
 from gan_jax.nets.translation import (
   PatchDiscriminator,
@@ -58,6 +59,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,
   "sngan_discriminator": SNGANDiscriminator,
+  "r3gan_generator": R3GANGenerator,
+  "r3gan_discriminator": R3GANDiscriminator,
   "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
   "autoencoder_generator": AutoencoderGenerator,
   "autoencoder_discriminator": AutoencoderDiscriminator,

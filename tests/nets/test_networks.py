@@ -26,6 +26,13 @@ TINY = {
   "dcgan_discriminator": {"width": 2},
   "sngan_generator": {"shape": (32, 32, 3), "width": 2},
   "sngan_discriminator": {"width": 2, "attention": 16},
+  "r3gan_generator": {
+    "shape": (8, 8, 3),
+    "widths": (8, 4),
+    "cardinalities": (4, 2),
+    "blocks": (1, 1),
+  },
+  "r3gan_discriminator": {"widths": (4, 8), "cardinalities": (2, 4), "blocks": (1, 1)},
   "mlp_autoencoder_discriminator": {"hidden": (8, 8), "embedding": 4},
   "autoencoder_generator": {"shape": (16, 16, 1), "width": 2},
   "autoencoder_discriminator": {"width": 2, "embedding": 4},
@@ -36,6 +43,7 @@ INPUTS = {
   "pacgan_discriminator": (2,),
   "dcgan_discriminator": (28, 28, 1),
   "sngan_discriminator": (32, 32, 3),
+  "r3gan_discriminator": (8, 8, 3),
   "mlp_autoencoder_discriminator": (2,),
   "autoencoder_discriminator": (16, 16, 1),
 }
