@@ -30,6 +30,36 @@ def by_images(function: Callable[[Any], jax.Array]) -> Schedule:
   return lambda clock: function(jnp.float32(clock.images))
 
 
+def cosine_schedule(
+  init_value: float, end_value: float, transition_steps: float
+) -> Callable[[Any], jax.Array]:
+  """Builds the schedule of a count from one value to another along half a cosine.
+
+  As R3GAN (Huang et al. 2025, arXiv:2501.05441) has all its numbers; `optax.cosine_decay_schedule`
+  has the end as a share of the start, which may be 0 here.
+
+  Args:
+    init_value: value at 0.
+    end_value: value from `transition_steps` on.
+    transition_steps: count of the end, > 0.
+
+  Returns:
+    The function of the count.
+
+  Raises:
+    ValueError: for a number of steps that is not positive.
+  """
+  if not is_number(transition_steps, lambda x: x > 0):
+    raise ValueError(f"transition_steps is {shown(transition_steps)}: expected a number > 0")
+
+  def value(count: Any) -> jax.Array:
+    # (1 - cos πt) / 2 as a square: the difference would lose the first steps to rounding.
+    share = jnp.sin(0.5 * jnp.pi * jnp.minimum(count / transition_steps, 1.0)) ** 2
+    return init_value + (end_value - init_value) * share
+
+  return value
+
+
 def value_at(weight: Weight, clock: Clock) -> float | jax.Array:
   """Computes the value of a number or schedule."""
   return weight(clock) if callable(weight) else weight
@@ -86,7 +116,7 @@ def _check_rate(rate: float) -> None:
     raise ValueError(f"a decay lies in [0, 1), got {shown(rate)}")
 
 
-def half_life(images: float, ramp_up: float = 0.0) -> Decay:
+def half_life(images: Weight, ramp_up: float = 0.0) -> Decay:
   """Builds the decay by which the weight of a state halves every `images` images.
 
   Each move of the network counts as one global batch, however many batches the discriminator sees
@@ -94,18 +124,18 @@ def half_life(images: float, ramp_up: float = 0.0) -> Decay:
   network at random.
 
   Args:
-    images: half-life in images of the global batch; 0 copies the network.
+    images: half-life in images of the global batch, a number or a schedule; 0 copies the network.
     ramp_up: when positive, the half-life is at most this fraction of the images seen so far, so
       that the start is forgotten (StyleGAN2 uses 0.05).
 
   Returns:
     The decay, 2^(-batch / half-life).
   """
-  if not all(is_number(given, lambda x: x >= 0) for given in (images, ramp_up)):
+  if not is_weight(images, least=0.0) or not is_number(ramp_up, lambda x: x >= 0):
     raise ValueError(f"half-life and ramp-up are >= 0, got {shown(images)} and {shown(ramp_up)}")
 
   def rate(clock: Clock, batch: int) -> jax.Array:
-    half = jnp.asarray(images, jnp.float32)
+    half = jnp.asarray(value_at(images, clock), jnp.float32)
     if ramp_up:
       half = jnp.minimum(half, jnp.float32(clock.images) * ramp_up)
     return 0.5 ** (batch / jnp.maximum(half, 1e-8))  # 0 in the first round of a ramp: a copy

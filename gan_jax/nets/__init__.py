@@ -42,6 +42,7 @@ from gan_jax.nets.mlp import (
   MLPEncoder,
   MLPGenerator,
 )
+from gan_jax.nets.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_jax.nets.sngan import (
   AuxiliarySNGANDiscriminator,
   SNGANDiscriminator,
@@ -69,6 +70,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "biggan_discriminator": BigGANDiscriminator,
   "biggan_deep_generator": BigGANDeepGenerator,
   "biggan_deep_discriminator": BigGANDeepDiscriminator,
+  "r3gan_generator": R3GANGenerator,
+  "r3gan_discriminator": R3GANDiscriminator,
   "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
   "autoencoder_generator": AutoencoderGenerator,
   "autoencoder_discriminator": AutoencoderDiscriminator,

@@ -134,7 +134,7 @@ class Linear(nn.Module):
         f"A layer from {x.shape[-1]} to {self.features} features: expected at least 1 of each. Set "
         "the width, or the hidden widths, of the network to at least 1."
       )
-    shape = (*self.window, x.shape[-1], self.features)
+    shape = (*self.window, self.inputs(x), self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
     if self.spectral:
       how = self.spectral if isinstance(self.spectral, Spectral) else Spectral()
@@ -145,6 +145,10 @@ class Linear(nn.Module):
       # In float32: its gradient is a sum over the whole batch.
       out = out + forms.spread(bias, out.shape)
     return out.astype(self.dtype)
+
+  def inputs(self, x: jax.Array) -> int:
+    """Counts the channels of x [B, ..., I] that one of the outputs depends on."""
+    return x.shape[-1]
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Multiplies x, of the dtype computed in, and the float32 kernel."""
@@ -165,6 +169,28 @@ class Conv(Linear):
 
   def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return forms.conv(x, kernel)
+
+
+class GroupedConv(Linear):
+  """A `Conv` in groups of channels: parameters as in `flax.linen.Conv(feature_group_count=groups)`.
+
+  Attributes:
+    groups: number of groups; outputs of a group depend on its own inputs alone.
+  """
+
+  window: tuple[int, ...] = (3, 3)
+  groups: int = 1
+
+  def inputs(self, x: jax.Array) -> int:
+    if self.groups < 1 or x.shape[-1] % self.groups or self.features % self.groups:
+      raise ValueError(
+        f"A convolution from {x.shape[-1]} to {self.features} channels in {self.groups} groups: "
+        "expected a number of groups that divides both."
+      )
+    return x.shape[-1] // self.groups
+
+  def product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return forms.grouped_conv(x, kernel)
 
 
 class StridedConv(Linear):

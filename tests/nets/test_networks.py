@@ -30,6 +30,13 @@ TINY = {
   "biggan_discriminator": {"width": 2, "spectral": "none"},
   "biggan_deep_generator": {"shape": (32, 32, 3), "width": 2, "depth": 1, "spectral": "none"},
   "biggan_deep_discriminator": {"width": 2, "depth": 1, "spectral": "none"},
+  "r3gan_generator": {
+    "shape": (8, 8, 3),
+    "widths": (8, 4),
+    "cardinalities": (4, 2),
+    "blocks": (1, 1),
+  },
+  "r3gan_discriminator": {"widths": (4, 8), "cardinalities": (2, 4), "blocks": (1, 1)},
   "mlp_autoencoder_discriminator": {"hidden": (8, 8), "embedding": 4},
   "autoencoder_generator": {"shape": (16, 16, 1), "width": 2},
   "autoencoder_discriminator": {"width": 2, "embedding": 4},
@@ -42,6 +49,7 @@ INPUTS = {
   "sngan_discriminator": (32, 32, 3),
   "biggan_discriminator": (32, 32, 3),
   "biggan_deep_discriminator": (32, 32, 3),
+  "r3gan_discriminator": (8, 8, 3),
   "mlp_autoencoder_discriminator": (2,),
   "autoencoder_discriminator": (16, 16, 1),
 }

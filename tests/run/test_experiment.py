@@ -173,6 +173,7 @@ SCHEDULE_OPTIONS = {
     "power": 1,
     "transition_steps": 10,
   },
+  "cosine_schedule": {"init_value": 1.0, "end_value": 0.5, "transition_steps": 10},
   "warmup_cosine_decay_schedule": {
     "init_value": 1.0,
     "peak_value": 0.5,
@@ -265,6 +266,18 @@ def test_weights_stay_bounded_where_lookahead_goes_back(rate):
 def test_average_can_be_chosen(name):
   state, _ = rounds(tiny(**{"average.name": name, "average.half_life": 100.0}), 2)
   assert set(state.ema) == (set() if name == "none" else {"generator"})
+
+
+def test_a_half_life_may_be_a_schedule():
+  """From 0, a copy, to 100 images, which is kept."""
+  rising = schedule("cosine_schedule", init_value=0.0, end_value=100.0, transition_steps=2)
+  config = complete(tiny(**{"average.name": "half_life", "average.half_life": rising}))
+  rate = build_game(config, POINTS).averages["generator"].rate
+  assert [float(rate(Clock(round), 50)) for round in (0, 1, 2, 3)] == pytest.approx(
+    [0, 0.5, 0.5**0.5, 0.5**0.5]
+  )
+  with pytest.raises(ValueError, match="config.average.half_life is 'long': expected a number"):
+    complete(tiny(**{"average.name": "half_life", "average.half_life": "long"}))
 
 
 @pytest.mark.parametrize("name", ["normal", "uniform", "truncated"])

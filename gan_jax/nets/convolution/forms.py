@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gan_jax.nets.convolution.im2col import Window, col2im_conv, halving, im2col_conv
+from gan_jax.nets.convolution.im2col import Window, col2im_conv, im2col_conv
 from gan_jax.nets.convolution.products import multiply, repeat_row, sum_rows
 
 
@@ -41,42 +41,42 @@ def mean_of_places(x: jax.Array) -> jax.Array:
 
 
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves with a kernel of 4 at stride 2 and padding 1 along every axis: sides are halved.
+  """Convolves at stride 2, with as many zeros on either side: sides are halved.
 
   Args:
     x: [B, 2H, 2W, I], or of one or three axes; its dtype is the one computed in, with sums in
       float32.
-    kernel: [4, 4, I, O], with as many axes.
+    kernel: [h, w, I, O], h and w even (of 4 and padding 1, of 6 and padding 2), with as many axes.
 
   Returns:
     [B, H, W, O] of x's dtype.
 
   Raises:
-    ValueError: the kernel is not [4, 4, I, O], or a side is odd.
+    ValueError: the kernel is not [h, w, I, O] with even h and w, or a side is odd.
   """
-  _check(x, kernel, (4,) * (x.ndim - 2))
+  window = _even_window(x, kernel)
   if any(side % 2 for side in x.shape[1:-1]):
     raise ValueError(f"strided_conv halves every side, so they must be even; x is {x.shape}.")
-  return im2col_conv(halving(x.ndim - 2), x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
+  return im2col_conv(window, x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
 
 
 def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Applies a transposed convolution, of 4 at stride 2 and padding 1: sides are doubled.
+  """Applies the transpose of a convolution such as `strided_conv`: sides are doubled.
 
   The kernel is laid out as in `lax.conv_transpose` and `flax.linen.ConvTranspose`.
 
   Args:
     x: [B, H, W, I], or of one or three axes; its dtype is the one computed in, with sums in
       float32.
-    kernel: [4, 4, I, O], with as many axes.
+    kernel: [h, w, I, O], h and w even, with as many axes.
 
   Returns:
     [B, 2H, 2W, O] of x's dtype.
 
   Raises:
-    ValueError: the kernel is not [4, 4, I, O].
+    ValueError: the kernel is not [h, w, I, O] with even h and w.
   """
-  _check(x, kernel, (4,) * (x.ndim - 2))
+  _even_window(x, kernel)
   return matmul_transposed_conv(x, kernel) if _on_cpu() else lax_transposed_conv(x, kernel)
 
 
@@ -101,8 +101,41 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   return matmul_conv(x, kernel) if _on_cpu() else lax_conv(x, kernel)
 
 
+def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Convolves each group of channels by itself, at stride 1 with zeros around: sides are kept.
+
+  Args:
+    x: [B, H, W, I]; its dtype is the one computed in, with sums in float32.
+    kernel: [h, w, I / groups, O], h and w odd, groups one after the other.
+
+  Returns:
+    [B, H, W, O] of x's dtype.
+
+  Raises:
+    ValueError: the kernel is not [h, w, I / groups, O] with odd h and w, and groups that divide O.
+  """
+  (height, width, inputs, outputs), groups = kernel.shape, x.shape[-1] // kernel.shape[-2]
+  if groups * inputs != x.shape[-1] or outputs % groups or not height % 2 == width % 2 == 1:
+    raise ValueError(
+      "Expected x [B, H, W, I] and a kernel [h, w, I / groups, O] with odd h and w, and groups"
+      f" that divide O; got x {x.shape} and a kernel {kernel.shape}."
+    )
+  if groups == 1:
+    return conv(x, kernel)
+  return matmul_grouped_conv(x, kernel) if _on_cpu() else lax_grouped_conv(x, kernel)
+
+
 def _on_cpu() -> bool:
   return jax.default_backend() == "cpu"
+
+
+def _even_window(x: jax.Array, kernel: jax.Array) -> Window:
+  """Returns the window of a kernel that halves or doubles, or refuses it."""
+  extent = kernel.shape[:-2]
+  _check(x, kernel, extent)
+  if any(length % 2 for length in extent):
+    raise ValueError(f"Expected a kernel [h, w, I, O] with even h and w; got {kernel.shape}.")
+  return Window(extent, 2)
 
 
 def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
@@ -117,16 +150,18 @@ def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
 def lax_strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `strided_conv` by XLA's convolution."""
   axes = x.ndim - 2
+  sides = [(length // 2 - 1,) * 2 for length in kernel.shape[:-2]]
   return lax.conv_general_dilated(
-    x, kernel.astype(x.dtype), (2,) * axes, ((1, 1),) * axes, dimension_numbers=_layout(axes)
+    x, kernel.astype(x.dtype), (2,) * axes, sides, dimension_numbers=_layout(axes)
   )
 
 
 def lax_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `transposed_conv` by XLA's convolution."""
   axes = x.ndim - 2
+  sides = [(length // 2,) * 2 for length in kernel.shape[:-2]]
   return lax.conv_transpose(
-    x, kernel.astype(x.dtype), (2,) * axes, ((2, 2),) * axes, dimension_numbers=_layout(axes)
+    x, kernel.astype(x.dtype), (2,) * axes, sides, dimension_numbers=_layout(axes)
   )
 
 
@@ -138,6 +173,19 @@ def lax_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   )
 
 
+def lax_grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `grouped_conv` by XLA's convolution."""
+  groups = x.shape[-1] // kernel.shape[-2]
+  return lax.conv_general_dilated(
+    x,
+    kernel.astype(x.dtype),
+    (1, 1),
+    "SAME",
+    dimension_numbers=_layout(2),
+    feature_group_count=groups,
+  )
+
+
 def _layout(axes: int) -> tuple[str, str, str]:
   """Returns the order of axes of x, kernel and result, channels last."""
   space = "DHW"[-axes:]
@@ -146,7 +194,7 @@ def _layout(axes: int) -> tuple[str, str, str]:
 
 def matmul_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `transposed_conv` by matrix products, as the adjoint of a strided convolution."""
-  return col2im_conv(halving(x.ndim - 2), x, _transposed(kernel))
+  return col2im_conv(Window(kernel.shape[:-2], 2), x, _transposed(kernel))
 
 
 def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -164,3 +212,21 @@ def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _transposed(kernel: jax.Array) -> jax.Array:
   return kernel[(slice(None, None, -1),) * (kernel.ndim - 2)].swapaxes(-2, -1)
+
+
+def matmul_grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Computes `grouped_conv` by a product of patches for each group.
+
+  In float32: on CPU products of 16-bit floats are slow with an axis of groups.
+  """
+  (b, height, width, channels), (h, w, inputs, outputs) = x.shape, kernel.shape
+  groups = channels // inputs
+  around = ((0, 0), (h // 2, h // 2), (w // 2, w // 2), (0, 0))
+  padded = jnp.pad(x.astype(jnp.float32), around).reshape(b, height + h - 1, -1, groups, inputs)
+  padded = jnp.moveaxis(padded, 3, 0)
+  window = lambda i, j: padded[:, :, i : i + height, j : j + width]
+  patches = jnp.stack([window(i, j) for i in range(h) for j in range(w)], axis=4)
+  kernels = jnp.moveaxis(kernel.reshape(h * w * inputs, groups, -1), 1, 0).astype(jnp.float32)
+  y = patches.reshape(groups, b * height * width, -1) @ kernels
+  y = jnp.moveaxis(y.reshape(groups, b, height, width, -1), 0, 3)
+  return y.reshape(b, height, width, outputs).astype(x.dtype)

@@ -11,13 +11,21 @@ from ml_collections import ConfigDict
 
 from gan_jax.game.core import Clock, Decay
 from gan_jax.game.optimizers import clip_weights, lookahead
-from gan_jax.game.schedules import Schedule, by_images, by_rounds, decay, half_life, ramped_decay
+from gan_jax.game.schedules import (
+  Schedule,
+  by_images,
+  by_rounds,
+  cosine_schedule,
+  decay,
+  half_life,
+  ramped_decay,
+)
 from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.sections.key import (
-  Key,
   Section,
   check_known,
   check_number,
+  check_type,
   defaults,
   is_schedule,
   leaves,
@@ -52,7 +60,7 @@ SCHEDULES = {
     "polynomial_schedule",
     "warmup_cosine_decay_schedule",
   )
-}
+} | {"cosine_schedule": cosine_schedule}
 UNITS = {"rounds": by_rounds, "images": by_images}  # that a schedule counts
 EXTRA_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
 MEANINGS = {
@@ -69,13 +77,28 @@ MEANINGS = {
 }
 
 
-AVERAGE = {
-  "name": Key("decay", "moving average of the generator: decay, ramped_decay, half_life, none"),
-  "decay": Key(0.999, "share that is kept at each move; of ramped_decay, what it rises to"),
-  "start": Key(0, "of decay: round, from 1, before which the average is a copy"),
-  "half_life": Key(0.0, "of half_life: images after which a contribution has halved"),
-  "ramp_up": Key(0.0, "of half_life: at most this share of the images seen; 0 is off"),
+AVERAGE = {"name": "decay", "decay": 0.999, "start": 0, "half_life": 0.0, "ramp_up": 0.0}
+MEANINGS_OF_AVERAGE = {
+  "name": "moving average of the generator: decay, ramped_decay, half_life, none",
+  "decay": "share that is kept at each move; of ramped_decay, what it rises to",
+  "start": "of decay: round, from 1, before which the average is a copy",
+  "half_life": "of half_life: images after which a contribution has halved; may be a schedule",
+  "ramp_up": "of half_life: at most this share of the images seen; 0 is off",
 }
+
+
+def average(name: str = "decay") -> Section:
+  """Builds the section of a moving average that is this one by default."""
+  usual = AVERAGE | {"name": name}
+
+  def complete(path: str, values: Mapping[str, Any]) -> ConfigDict:
+    check_known(values, usual, f"keys of {path}")
+    for key, value in values.items():
+      if key != "half_life" or not is_schedule(value):
+        check_type(f"{path}.{key}", value, usual[key])
+    return numbers({**usual, **values})
+
+  return Section(numbers(usual), MEANINGS_OF_AVERAGE, complete)
 
 
 def section(name: str) -> Section:
@@ -244,7 +267,7 @@ def build_averages(options: Any, *nets: str) -> dict[str, Decay]:
     "none": lambda: None,
     "decay": lambda: decay(options.decay, options.start),
     "ramped_decay": lambda: ramped_decay(options.decay),
-    "half_life": lambda: half_life(options.half_life, options.ramp_up),
+    "half_life": lambda: half_life(number(options.half_life), options.ramp_up),
   }
   with naming("config.average"):
     of_all = lookup(kinds, options.name, "average")()

@@ -34,7 +34,7 @@ def keys() -> Keys:
     "pool": Key(50, "fakes of each kind that are kept to be shown again; 0 for none", at_least(0)),
     **terms.keys(),
     "optimizers": {player: optimizers.section("adam") for player in (*OWNS, CLASSIFIER)},
-    "average": optimizers.AVERAGE | {"name": optimizers.AVERAGE["name"]._replace(default="none")},
+    "average": optimizers.average("none"),
   }
 
 

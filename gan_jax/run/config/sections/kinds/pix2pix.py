@@ -25,7 +25,7 @@ def keys() -> Keys:
     "loss": Key("non_saturating", "adversarial loss of pairs, such as hinge, wgan, lsgan"),
     "weights": weights(WEIGHTS, MEANINGS),
     "noisy": Key(True, "whether the translator's dropout stays while sampling, as published"),
-    "average": optimizers.AVERAGE | {"name": optimizers.AVERAGE["name"]._replace(default="none")},
+    "average": optimizers.average("none"),
   }
 
 

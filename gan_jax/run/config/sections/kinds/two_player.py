@@ -75,7 +75,7 @@ def keys() -> Keys:
       "discriminator": optimizers.section("adam"),
       "generator": optimizers.section("adam"),
     },
-    "average": optimizers.AVERAGE,
+    "average": optimizers.average(),
   }
 
 
