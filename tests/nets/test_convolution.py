@@ -24,7 +24,7 @@ class Form(NamedTuple):
 
 FORMS = {
   "down": Form(
-    functools.partial(im2col.im2col_conv, im2col.halving(2)),
+    functools.partial(im2col.im2col_conv, im2col.Window((4, 4), 2)),
     forms.lax_strided_conv,
     forms.strided_conv,
     scale=2,
@@ -118,6 +118,16 @@ def test_agrees_with_lax(kind, dtype):
   fast, plain, *_ = FORMS[kind]
   x, k = arguments(kind, dtype=dtype)
   close(orders(fast)(x, k), orders(plain)(x, k), dtype)
+
+
+@pytest.mark.parametrize("kind", ["down", "up"])
+def test_even_windows_agree_with_lax(kind):
+  """Wider than tall, by value and by gradient."""
+  x, k = arguments(kind, inputs=2, outputs=3, window=(2, 6))
+  both = [
+    jax.value_and_grad(total(form), (0, 1)) for form in (FORMS[kind].public, FORMS[kind].plain)
+  ]
+  close(*jax.jit(lambda *given: tuple(form(*given) for form in both))(x, k))
 
 
 # Window, height and width, channels in and out: patches are of the side that has fewer channels.
@@ -306,6 +316,8 @@ def test_errors_say_what_was_expected():
   for function in (forms.strided_conv, forms.transposed_conv):
     with pytest.raises(ValueError, match=r"\[4, 4, I, O\].*got x \(1, 4, 4, 2\)"):
       function(jnp.zeros((1, 4, 4, 2)), jnp.zeros((4, 4, 1, 1)))
+    with pytest.raises(ValueError, match=r"even h and w; got \(4, 3, 1, 1\)"):
+      function(jnp.zeros((1, 4, 4, 1)), jnp.zeros((4, 3, 1, 1)))
   with pytest.raises(ValueError, match=r"odd h and w; got \(4, 3, 1, 1\)"):
     forms.conv(jnp.zeros((1, 4, 4, 1)), jnp.zeros((4, 3, 1, 1)))
   with pytest.raises(ValueError, match=r"\[3, 3, I, O\].*got x \(1, 4, 4, 2\)"):

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gan_jax.nets.convolution.im2col import Window, col2im_conv, halving, im2col_conv
+from gan_jax.nets.convolution.im2col import Window, col2im_conv, im2col_conv
 from gan_jax.nets.convolution.products import multiply, repeat_row, sum_rows
 
 
@@ -41,42 +41,42 @@ def mean_of_places(x: jax.Array) -> jax.Array:
 
 
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves with a kernel of 4 at stride 2 and padding 1 along every axis: sides are halved.
+  """Convolves at stride 2, with as many zeros on either side: sides are halved.
 
   Args:
     x: [B, 2H, 2W, I], or of one or three axes; its dtype is the one computed in, with sums in
       float32.
-    kernel: [4, 4, I, O], with as many axes.
+    kernel: [h, w, I, O], h and w even (of 4 and padding 1, of 6 and padding 2), with as many axes.
 
   Returns:
     [B, H, W, O] of x's dtype.
 
   Raises:
-    ValueError: the kernel is not [4, 4, I, O], or a side is odd.
+    ValueError: the kernel is not [h, w, I, O] with even h and w, or a side is odd.
   """
-  _check(x, kernel, (4,) * (x.ndim - 2))
+  window = _even_window(x, kernel)
   if any(side % 2 for side in x.shape[1:-1]):
     raise ValueError(f"strided_conv halves every side, so they must be even; x is {x.shape}.")
-  return im2col_conv(halving(x.ndim - 2), x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
+  return im2col_conv(window, x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
 
 
 def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Applies a transposed convolution, of 4 at stride 2 and padding 1: sides are doubled.
+  """Applies the transpose of a convolution such as `strided_conv`: sides are doubled.
 
   The kernel is laid out as in `lax.conv_transpose` and `flax.linen.ConvTranspose`.
 
   Args:
     x: [B, H, W, I], or of one or three axes; its dtype is the one computed in, with sums in
       float32.
-    kernel: [4, 4, I, O], with as many axes.
+    kernel: [h, w, I, O], h and w even, with as many axes.
 
   Returns:
     [B, 2H, 2W, O] of x's dtype.
 
   Raises:
-    ValueError: the kernel is not [4, 4, I, O].
+    ValueError: the kernel is not [h, w, I, O] with even h and w.
   """
-  _check(x, kernel, (4,) * (x.ndim - 2))
+  _even_window(x, kernel)
   return matmul_transposed_conv(x, kernel) if _on_cpu() else lax_transposed_conv(x, kernel)
 
 
@@ -105,6 +105,15 @@ def _on_cpu() -> bool:
   return jax.default_backend() == "cpu"
 
 
+def _even_window(x: jax.Array, kernel: jax.Array) -> Window:
+  """Returns the window of a kernel that halves or doubles, or refuses it."""
+  extent = kernel.shape[:-2]
+  _check(x, kernel, extent)
+  if any(length % 2 for length in extent):
+    raise ValueError(f"Expected a kernel [h, w, I, O] with even h and w; got {kernel.shape}.")
+  return Window(extent, 2)
+
+
 def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
   if x.ndim < 3 or kernel.ndim != x.ndim or kernel.shape[:-1] != (*window, x.shape[-1]):
     extent, sides = ", ".join(map(str, window)), ", ".join("DHW"[-len(window) :])
@@ -117,16 +126,18 @@ def _check(x: jax.Array, kernel: jax.Array, window: tuple[int, ...]) -> None:
 def lax_strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `strided_conv` by XLA's convolution."""
   axes = x.ndim - 2
+  sides = [(length // 2 - 1,) * 2 for length in kernel.shape[:-2]]
   return lax.conv_general_dilated(
-    x, kernel.astype(x.dtype), (2,) * axes, ((1, 1),) * axes, dimension_numbers=_layout(axes)
+    x, kernel.astype(x.dtype), (2,) * axes, sides, dimension_numbers=_layout(axes)
   )
 
 
 def lax_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `transposed_conv` by XLA's convolution."""
   axes = x.ndim - 2
+  sides = [(length // 2,) * 2 for length in kernel.shape[:-2]]
   return lax.conv_transpose(
-    x, kernel.astype(x.dtype), (2,) * axes, ((2, 2),) * axes, dimension_numbers=_layout(axes)
+    x, kernel.astype(x.dtype), (2,) * axes, sides, dimension_numbers=_layout(axes)
   )
 
 
@@ -146,7 +157,7 @@ def _layout(axes: int) -> tuple[str, str, str]:
 
 def matmul_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `transposed_conv` by matrix products, as the adjoint of a strided convolution."""
-  return col2im_conv(halving(x.ndim - 2), x, _transposed(kernel))
+  return col2im_conv(Window(kernel.shape[:-2], 2), x, _transposed(kernel))
 
 
 def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:

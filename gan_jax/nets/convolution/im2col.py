@@ -55,11 +55,6 @@ class Window(NamedTuple):
     return tuple(length // self.stride for length in self.extent)
 
 
-def halving(axes: int) -> Window:
-  """Returns the window of a convolution that halves so many axes."""
-  return Window((4,) * axes, 2)
-
-
 # The three derivatives of T, in the plane for a window of [h, w] at stride s, x [B, s H, s W, C],
 # k [h, w, C, D] and y [B, H, W, D].
 

@@ -1,0 +1,131 @@
+"""Images filtered and resampled by whole factors (StyleGAN2, Karras et al. 2019, 1912.04958).
+
+A filter is separable: taps along one side, of any sum, stand for their outer product of sum 1. Like
+a layer of two sides it acts on [B, H, W, C], with zeros beyond the border, and as a convolution: it
+is turned around before it is laid on the image, which matters to filters that are not symmetric.
+"""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from gan_jax.nets.convolution import forms
+
+FILTER = (1.0, 3.0, 3.0, 1.0)
+Padding = tuple[tuple[int, int], tuple[int, int]]  # above and below, left and right
+
+
+def upsample(x: jax.Array, filter: Sequence[float] = FILTER, factor: int = 2) -> jax.Array:
+  """Computes images of `factor` times the height and width: zeros between pixels, then the filter.
+
+  Args:
+    x: [B, H, W, C].
+    filter: taps along one side.
+    factor: whole number >= 1.
+
+  Returns:
+    [B, factor H, factor W, C], of the same mean.
+  """
+  n = len(filter)
+  sides = (n + factor - 1) // 2, (n - factor) // 2
+  return resample(x, filter, up=factor, padding=(sides, sides), gain=factor**2)
+
+
+def downsample(x: jax.Array, filter: Sequence[float] = FILTER, factor: int = 2) -> jax.Array:
+  """Computes every `factor`-th pixel of filtered images; 1 only filters.
+
+  Args:
+    x: [B, H, W, C], sides multiples of the factor.
+    filter: taps along one side.
+    factor: whole number >= 1.
+
+  Returns:
+    [B, H / factor, W / factor, C].
+  """
+  n = len(filter)
+  sides = (n - factor + 1) // 2, (n - factor) // 2
+  return resample(x, filter, down=factor, padding=(sides, sides))
+
+
+def resample(
+  x: jax.Array,
+  filter: Sequence[float] = FILTER,
+  *,
+  up: int = 1,
+  down: int = 1,
+  padding: Padding = ((0, 0), (0, 0)),
+  gain: float = 1.0,
+  flip: bool = False,
+) -> jax.Array:
+  """Upsamples by zeros, pads or crops, filters, and keeps every `down`-th pixel.
+
+  Args:
+    x: [B, H, W, C].
+    filter: taps along one side.
+    up: factor of the zeros that are inserted: `up` - 1 after each pixel, the last one too.
+    down: pixels between those that are kept.
+    padding: zeros above and below, left and right; below 0, pixels cropped.
+    gain: factor of all pixels.
+    flip: whether the filter is laid on the image as it is, and not turned around.
+
+  Returns:
+    [B, H', W', C] of x's dtype, with H' = (up H + padding - taps) // down + 1.
+  """
+  taps = [tap * math.sqrt(gain) / sum(filter) for tap in filter]
+  for axis, sides in zip((1, 2), padding, strict=True):
+    x = _resample_axis(x, taps if flip else taps[::-1], axis, up, down, sides)
+  return x
+
+
+def conv_down(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER) -> jax.Array:
+  """Filters images, then convolves them at stride 2: one strided convolution with both.
+
+  Args:
+    x: [B, 2H, 2W, I].
+    kernel: [k, k, I, O], k odd.
+    filter: an even number of taps.
+
+  Returns:
+    [B, H, W, O].
+  """
+  return forms.strided_conv(x, _filtered_kernel(kernel, filter, flip=True))
+
+
+def conv_up(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER) -> jax.Array:
+  """Convolves zeros between pixels, then filters: one transposed convolution with both.
+
+  As in the authors' code it is a convolution, with the kernel turned around, unlike a layer of
+  stride 1.
+
+  Args:
+    x: [B, H, W, I].
+    kernel: [k, k, I, O], k odd.
+    filter: an even number of taps.
+
+  Returns:
+    [B, 2H, 2W, O].
+  """
+  return forms.transposed_conv(x, 4 * _filtered_kernel(kernel, filter, flip=False)[::-1, ::-1])
+
+
+def _filtered_kernel(kernel: jax.Array, filter: Sequence[float], flip: bool) -> jax.Array:
+  """Computes the kernel [k + n - 1, k + n - 1, I, O] of a convolution and a filter of n taps."""
+  h, w, *channels = kernel.shape
+  around = (len(filter) - 1,) * 2
+  out = resample(kernel.reshape(1, h, w, -1), filter, padding=(around, around), flip=flip)
+  return out.reshape(*out.shape[1:3], *channels)
+
+
+def _resample_axis(
+  x: jax.Array, taps: Sequence[float], axis: int, up: int, down: int, sides: tuple[int, int]
+) -> jax.Array:
+  """Correlates one axis with taps, after zeros and before pixels are left out."""
+  low, high = sides
+  config = [(low, high + up - 1, up - 1) if at == axis else (0, 0, 0) for at in range(x.ndim)]
+  padded = lax.pad(x, jnp.zeros((), x.dtype), config)
+  last = (padded.shape[axis] - len(taps)) // down * down
+  window = lambda i: lax.slice_in_dim(padded, i, i + last + 1, down, axis)
+  return sum(tap * window(i) for i, tap in enumerate(taps[1:], 1)) + taps[0] * window(0)
