@@ -40,6 +40,7 @@ from gan_jax.nets.mlp import (
   MLPGenerator,
 )
 from gan_jax.nets.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from gan_jax.nets.translation import (
   PatchDiscriminator,
   PixelDiscriminator,
@@ -58,6 +59,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "dcgan_discriminator": DCGANDiscriminator,
   "sngan_generator": SNGANGenerator,
   "sngan_discriminator": SNGANDiscriminator,
+  "stylegan2_generator": StyleGAN2Generator,
+  "stylegan2_discriminator": StyleGAN2Discriminator,
   "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
   "autoencoder_generator": AutoencoderGenerator,
   "autoencoder_discriminator": AutoencoderDiscriminator,
