@@ -249,6 +249,7 @@ REGULARIZERS: dict[str, Callable[..., TermLike]] = {
   "orthogonal": orthogonal,
 }
 """name -> factory whose options are keywords with defaults: `inspect.signature` lists them."""
+OF_GENERATORS: dict[str, Callable[..., TermLike]] = {"path_length": path_length}
 
 
 def _input_gradient(match: Match, x: jax.Array, *kind: str) -> jax.Array:

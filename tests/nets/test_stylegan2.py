@@ -17,7 +17,6 @@ from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, every
 from gan_jax.nets import resampling
 from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, discriminator, layers
-from gan_jax.nets.stylegan2.generator import mixing_cutoff
 from gan_jax.nets.stylegan2.mapping import Mapping, mix
 from gan_jax.nets.stylegan2.synthesis import SynthesisBlock
 

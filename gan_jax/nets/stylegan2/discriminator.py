@@ -29,6 +29,7 @@ class StyleGAN2Discriminator(nn.Module):
     mbstd_group_size: examples whose standard deviation is taken; 0 is the preset's.
     mbstd_num_channels: channels of it; 0 for none.
     mapping_layers: layers of the labels' mapping network.
+    lr_multiplier: factor of its learning rate.
     cmap_dim: features that labels are compared in; 0 for the channels of the smallest map.
     conv_clamp: bound on magnitudes after each convolution; 0 or None for none.
     resample_filter: taps along one side.
@@ -46,6 +47,7 @@ class StyleGAN2Discriminator(nn.Module):
   mbstd_group_size: int = 0
   mbstd_num_channels: int = 1
   mapping_layers: int = 8
+  lr_multiplier: float = 0.01
   cmap_dim: int = 0
   conv_clamp: float | None = 256.0
   resample_filter: Sequence[float] = FILTER
@@ -80,7 +82,7 @@ class StyleGAN2Discriminator(nn.Module):
     if labels is not None:
       width = self.cmap_dim or widths[0]
       of_labels: dict[str, Any] = {"num_layers": self.mapping_layers, "w_avg_beta": None}
-      of_labels["activation"] = self.activation
+      of_labels |= {"activation": self.activation, "lr_multiplier": self.lr_multiplier}
       cmap = Mapping(width, **of_labels, name="mapping")(None, labels)
     epilogue = DiscriminatorEpilogue(
       widths[0],

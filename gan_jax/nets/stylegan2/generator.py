@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.game.random import AxisName
 from gan_jax.nets.layers import stream_keys
 from gan_jax.nets.resampling import FILTER
 from gan_jax.nets.stylegan2.mapping import Mapping, conditions, mix
@@ -38,6 +39,7 @@ class StyleGAN2Generator(nn.Module):
     num_classes: None for no labels.
     dtype: computed in by the highest maps; images are float32.
     dtype_resolutions: number of heights of maps, the highest, that are computed in dtype.
+    axis_name: mapped axis that splits the global batch, if any.
   """
 
   shape: tuple[int, ...]
@@ -58,6 +60,7 @@ class StyleGAN2Generator(nn.Module):
   num_classes: int | None = None
   dtype: Any = jnp.float32
   dtype_resolutions: int = 4
+  axis_name: AxisName = None
 
   def setup(self) -> None:
     heights = map_heights(self.shape)
@@ -69,6 +72,7 @@ class StyleGAN2Generator(nn.Module):
       activation=self.activation,
       lr_multiplier=self.lr_multiplier,
       w_avg_beta=self.w_avg_beta,
+      axis_name=self.axis_name,
     )
     self.synthesis_network = Synthesis(
       shape=self.shape,

@@ -98,11 +98,12 @@ def modulated_conv(
     fan_in = math.prod(kernel.shape[:-1])
     kernel = kernel / (math.sqrt(fan_in) * jnp.max(jnp.abs(kernel), axis=(0, 1, 2), keepdims=True))
     styles = styles / jnp.max(jnp.abs(styles), axis=1, keepdims=True)
-  over_places = lambda rows: rows[:, None, None].astype(dtype)
-  y = convolve(x * over_places(styles), kernel, "up" if up else "", filter)
+  # In float32: the gradients of styles are sums over all places.
+  scaled = lambda x, rows: (x.astype(rows.dtype) * rows[:, None, None]).astype(dtype)
+  y = convolve(scaled(x, styles), kernel, "up" if up else "", filter)
   if demodulate:
     squares = jnp.matmul(styles**2, jnp.sum(kernel**2, axis=(0, 1)), precision="highest")
-    y = y * over_places(jax.lax.rsqrt(squares + 1e-8))
+    y = scaled(y, jax.lax.rsqrt(squares + 1e-8))
   return y if noise is None else y + noise.astype(dtype)
 
 

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.game.random import AxisName
 from gan_jax.nets.layers import labels_for
 from gan_jax.nets.stylegan2.layers import EqualDense
 
@@ -20,6 +21,7 @@ class Mapping(nn.Module):
     activation: one of `layers.ACTIVATIONS`.
     lr_multiplier: factor of the learning rate of the layers, not of the label's.
     w_avg_beta: share of the average style that an update keeps; None for no average.
+    axis_name: mapped axis that splits the global batch, if any.
   """
 
   w_dim: int
@@ -30,6 +32,7 @@ class Mapping(nn.Module):
   activation: str = "leaky_relu"
   lr_multiplier: float = 0.01
   w_avg_beta: float | None = 0.995
+  axis_name: AxisName = None
 
   @nn.compact
   def __call__(
@@ -70,6 +73,8 @@ class Mapping(nn.Module):
     average = self.variable("batch_stats", "w_avg", jnp.zeros, (self.w_dim,))
     if update and not self.is_initializing():
       mean = jax.lax.stop_gradient(jnp.mean(one, axis=0))
+      if self.axis_name is not None:
+        mean = jax.lax.pmean(mean, self.axis_name)
       average.value = mean + self.w_avg_beta * (average.value - mean)
     if psi is None:
       return w
