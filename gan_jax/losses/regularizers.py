@@ -218,8 +218,7 @@ def path_length(*, decay: float = 0.99, batch_shrink: int = 1) -> Term:
     require(bool(match.stages), "path_length is of a generator with methods mapping and synthesis")
     require(
       len(match.keys) % batch_shrink == 0,
-      f"batch_shrink = {batch_shrink} of path_length does not divide the {len(match.keys)} examples that"
-      " a device is given",
+      f"batch_shrink = {batch_shrink} does not divide the {len(match.keys)} examples of a device",
     )
     # Every so many, not the first: the examples are the same on several devices.
     w = match.stages["mapping"](match.latents)[::batch_shrink]

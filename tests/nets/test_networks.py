@@ -27,11 +27,18 @@ TINY = {
   "sngan_generator": {"shape": (32, 32, 3), "width": 2},
   "sngan_discriminator": {"width": 2, "attention": 16},
   "stylegan2_generator": {
-    "shape": (8, 8, 3), "channel_max": 2, "w_dim": 4, "mapping_layers": 1, "lr_multiplier": 1.0
+    "shape": (8, 8, 3),
+    "channel_max": 2,
+    "w_dim": 4,
+    "mapping_layers": 1,
+    "lr_multiplier": 1.0,
   },
   # Groups of one example, as evaluation is held to be of each example alone.
   "stylegan2_discriminator": {
-    "channel_max": 2, "mapping_layers": 1, "lr_multiplier": 1.0, "mbstd_group_size": 1
+    "channel_max": 2,
+    "mapping_layers": 1,
+    "lr_multiplier": 1.0,
+    "mbstd_group_size": 1,
   },
   "mlp_autoencoder_discriminator": {"hidden": (8, 8), "embedding": 4},
   "autoencoder_generator": {"shape": (16, 16, 1), "width": 2},

@@ -7,6 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax.nets.layers import lookup, stream_keys
 from gan_jax.nets.resampling import FILTER, upsample
@@ -22,7 +23,7 @@ from gan_jax.nets.stylegan2.presets import map_dtypes, map_heights
 
 ARCHITECTURES = ("orig", "skip", "resnet")
 NOISES = ("random", "const", "none")
-Noise = str | jax.Array  # one of `NOISES`, or the map itself, [B or 1, H, W, 1]
+Noise = str | jax.Array  # "const", "none", or the map itself, [B or 1, H, W, 1]
 
 
 class SynthesisLayer(nn.Module):
@@ -44,7 +45,7 @@ class SynthesisLayer(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x: jax.Array, w: jax.Array, noise: Noise = "random", gain: float = 1.0
+    self, x: jax.Array, w: jax.Array, noise: Noise = "const", gain: float = 1.0
   ) -> jax.Array:
     """Maps x [B, H, W, I], in the style w [B, w_dim], to [B, H', W', O] of x's dtype."""
     styles = EqualDense(x.shape[-1], bias_init=1.0, name="affine")(w)
@@ -52,31 +53,18 @@ class SynthesisLayer(nn.Module):
     bias = self.param("bias", nn.initializers.zeros, (self.features,))
     strength = self.param("noise_strength", nn.initializers.zeros, ())
     size = (x.shape[1] << self.up, x.shape[2] << self.up)
-    noise_map = self._noise(noise, len(x), size)
+    start = lambda: jax.random.normal(self.make_rng("params"), size)
+    constant = self.variable("batch_stats", "noise_const", start).value[None, :, :, None]
+    noise_map = constant if isinstance(noise, str) else noise
     y = modulated_conv(
       x,
       kernel,
       styles,
-      noise=None if noise_map is None else noise_map * strength,
+      noise=None if isinstance(noise, str) and noise == "none" else strength * noise_map,
       up=self.up,
       filter=self.resample_filter,
     )
     return scaled_act(y, bias, self.activation, gain, self.conv_clamp)
-
-  def _noise(self, noise: Noise, n: int, size: tuple[int, int]) -> jax.Array | None:
-    """Returns one map for each example, or for all, which all channels share."""
-    start = lambda: jax.random.normal(self.make_rng("params"), size)
-    constant = self.variable("batch_stats", "noise_const", start)
-    if not isinstance(noise, str):
-      return noise
-    lookup(NOISES, noise, "noise")
-    if noise == "none" or self.is_initializing():
-      return None
-    # Whoever gives a network no random numbers is given the same examples each time.
-    if noise == "const" or not (self.has_rng("noise") or self.has_rng("params")):
-      return constant.value[None, :, :, None]
-    keys = stream_keys(self, "noise", n)
-    return jax.vmap(lambda key: jax.random.normal(key, (*size, 1)))(keys)
 
 
 class ToImage(nn.Module):
@@ -124,7 +112,7 @@ class SynthesisBlock(nn.Module):
     x: jax.Array | None,
     image: jax.Array | None,
     w: jax.Array,
-    noise: Sequence[Noise] = ("random", "random"),
+    noise: Sequence[Noise] = ("const", "const"),
   ) -> tuple[jax.Array, jax.Array | None]:
     """Computes (maps [B, H, W, O], the image so far).
 
@@ -193,6 +181,8 @@ class Synthesis(nn.Module):
     """
     lookup(ARCHITECTURES, self.architecture, "architecture")
     heights = map_heights(self.shape)
+    # One of each convolution, in order.
+    maps = self._noise(noise, len(w), heights) if isinstance(noise, str) else noise
     dtypes = map_dtypes(len(heights), self.dtype_resolutions, self.dtype)
     x, image, row = None, None, 0
     for index, (height, dtype) in enumerate(zip(heights, dtypes, strict=True)):
@@ -209,9 +199,24 @@ class Synthesis(nn.Module):
         name=f"b{height}",
       )
       convolutions = 2 if index else 1
-      rows = slice(row, row + convolutions)
-      own = [noise] * convolutions if isinstance(noise, str) else noise[rows]
+      own = maps[row : row + convolutions]
       x, image = block(x, image, w[:, row : row + convolutions + 1], own)
       row += convolutions
     assert image is not None
     return image
+
+  def _noise(self, noise: str, n: int, heights: list[int]) -> Sequence[Noise]:
+    """Returns the noise of all convolutions: of each example, or what it is called."""
+    lookup(NOISES, noise, "noise")
+    sizes = [height**2 for height in heights for _ in range(2)][1:]
+    # Whoever gives a network no random numbers is given the same examples each time.
+    is_drawn = self.has_rng("noise") or self.has_rng("params")
+    if noise != "random" or self.is_initializing() or not is_drawn:
+      return ["none" if noise == "none" else "const"] * len(sizes)
+    # All in one draw, which compiles in less time than one for each convolution.
+    keys = stream_keys(self, "noise", n)
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (sum(sizes),)))(keys)
+    parts = jnp.split(drawn, np.cumsum(sizes)[:-1], axis=1)
+    return [
+      part.reshape(n, math.isqrt(size), -1, 1) for part, size in zip(parts, sizes, strict=True)
+    ]
