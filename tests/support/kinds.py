@@ -136,22 +136,9 @@ def domain_adversarial() -> ConfigDict:
   return config
 
 
-def stylegan2() -> ConfigDict:
-  config = two_player()
-  config.batch_size = 16
-  size = {"channel_max": 2, "conv_clamp": 1.0}
-  config.generator = network("stylegan2_generator", w_dim=4, mapping_layers=1, **size)
-  config.discriminator = network("stylegan2_discriminator", mbstd_group_size=4, **size)
-  config.generator_regularizers.path_length = 2.0
-  config.regularizer_options.path_length.every = 2
-  config.regularizer_options.path_length.batch_shrink = 2
-  return config
-
-
 # More games of the same kinds, which are held to the same.
 VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "two_player on vectors": on_vectors,
-  "two_player of stages": stylegan2,
   "cycle_gan of classes": cycle_gan_of_classes,
 }
 KINDS: dict[str, Callable[[], ConfigDict]] = {
