@@ -12,8 +12,11 @@ import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from gan_jax import losses
+from gan_jax.data.example import Example
 from gan_jax.game.core import Clock
+from gan_jax.game.latents import truncate_styles
 from gan_jax.game.optimizers import lazy_adam_options
+from gan_jax.game.play import init
 from gan_jax.game.schedules import half_life
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, every
@@ -22,6 +25,8 @@ from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, d
 from gan_jax.nets.stylegan2.generator import mixing_cutoff
 from gan_jax.nets.stylegan2.mapping import Mapping, mix
 from gan_jax.nets.stylegan2.synthesis import SynthesisBlock
+from gan_jax.run.config import complete, from_file
+from gan_jax.run.config.sections.kinds.games import build_game
 
 FOLDER = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "stylegan2"
 
@@ -420,3 +425,16 @@ def test_published_rules_of_training():
   rate = half_life(500_000, 0.05).rate
   for images, decay in ((0, 0), (64, 9.5367431640625e-07), (6400, 0.8705505632961241)):
     assert float(rate(Clock(images=images), 64)) == pytest.approx(decay, rel=1e-5)
+
+
+def test_a_config_reaches_all_of_it():
+  """The experiment's game has the memory of path lengths, and average styles to truncate to."""
+  config = complete(from_file("experiments/stylegan2_mnist.py"))
+  game = build_game(config, Example((28, 28, 1), 10, (-1.0, 1.0)))
+  batch = {"x": jax.ShapeDtypeStruct((1, 32, 28, 28, 1), jnp.float32)}
+  state = jax.eval_shape(lambda key: init(game, key, batch), jax.random.key(0))
+  assert set(state.carried["generator.path_length"]["term"]) == {"average"}
+  stats = state.carried["generator"]["batch_stats"]
+  assert stats["mapping_network"]["w_avg"].shape == (64,)
+  assert set(stats["synthesis_network"]) == {"b7", "b14", "b28"}
+  assert game.sampler().truncate is truncate_styles
