@@ -51,6 +51,26 @@ def _at_most(bound: float, dtype: Any) -> np.ndarray:
   return nearest if float(nearest) <= bound else np.nextafter(nearest, np.zeros_like(nearest))
 
 
+def lazy_adam_options(every: int, learning_rate: float, b1: float, b2: float) -> dict[str, float]:
+  """Computes the options of an Adam that takes k + 1 steps where k are meant: in every k-th, two.
+
+  StyleGAN2 (Karras et al. 2020, arXiv:1912.04958, appendix B) steps once for the loss and every k
+  rounds once more for the regularizer: c = k / (k + 1) gives c lr and decays to the power of c.
+  A lazy term of a game is in the same step as the loss, and needs none of it.
+
+  Args:
+    every: k >= 1, rounds between applications of the regularizer.
+    learning_rate: step size without it.
+    b1: decay of the average of gradients.
+    b2: decay of the average of squared gradients.
+
+  Returns:
+    "learning_rate", "b1" and "b2", as `optax.adam` takes them.
+  """
+  c = every / (every + 1)
+  return {"learning_rate": c * learning_rate, "b1": b1**c, "b2": b2**c}
+
+
 class Lookahead(NamedTuple):
   """State of `lookahead`.
 

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jax.nn import relu
 
-from gan_jax.checks import is_number, shown
+from gan_jax.checks import is_integer, is_number, shown
 from gan_jax.losses.consistency import (
   Regularizer,
   balanced_consistency,
@@ -200,23 +200,30 @@ def orthogonal(*, convention: str = "paper", norms: bool = False) -> Term:
   return stateless(penalty, uses_real=False)
 
 
-def path_length(*, decay: float = 0.99) -> Term:
+def path_length(*, decay: float = 0.99, batch_shrink: int = 1) -> Term:
   """Holds a generator in stages to one length of paths (StyleGAN2, Karras et al. 2020, 1912.04958).
 
   (‖Jᵀy‖ - a)², J the Jacobian of synthesis at w, y ~ N(0, I/P) for examples of P places (pixels),
   a the moving average of ‖Jᵀy‖, from 0. The norm is the root of the mean over the rows of
   w [B, rows, d], if it has rows, of the sum of squares. As in the authors' code, the average moves
-  before it is used, and the gradient flows through it. They apply it every 4 rounds with weight 2.
+  before it is used, and the gradient flows through it. They apply it every 4 rounds with weight 2
+  and to half of the batch.
 
   Args:
     decay: of the average, in [0, 1).
+    batch_shrink: every so many examples of the batch, one has its length computed.
 
   Returns:
     The term of the generator's loss; its memory is {"average": float32}.
 
   Raises:
-    ValueError: if the decay is out of range; when played, of a generator without stages.
+    ValueError: if an option is out of range; when played, of a generator without stages, or if
+      batch_shrink does not divide the examples of a device.
   """
+  require(
+    is_integer(batch_shrink) and batch_shrink >= 1,
+    f"lengths are of one in batch_shrink >= 1 examples, got {shown(batch_shrink)}",
+  )
   require(
     is_number(decay, lambda x: 0 <= x < 1),
     f"the decay of an average must be in [0, 1), got {shown(decay)}",
@@ -224,9 +231,16 @@ def path_length(*, decay: float = 0.99) -> Term:
 
   def value(match: Match, memory: Any) -> tuple[jax.Array, Any]:
     require(bool(match.stages), "path_length is of a generator with methods mapping and synthesis")
-    w = match.stages["mapping"](match.latents)
+    require(
+      len(match.keys) % batch_shrink == 0,
+      f"batch_shrink = {batch_shrink} does not divide the {len(match.keys)} examples of a device",
+    )
+    # Every so many, not the first: the examples are the same on several devices.
+    w = match.stages["mapping"](match.latents)[::batch_shrink]
     x, pullback = jax.vjp(match.stages["synthesis"], w)
-    y = per_example(jax.random.normal, match.keys, x) / math.sqrt(math.prod(x.shape[1:-1]))
+    y = per_example(jax.random.normal, match.keys[::batch_shrink], x) / math.sqrt(
+      math.prod(x.shape[1:-1])
+    )
     lengths = _norm(pullback(y)[0]) / math.sqrt(math.prod(w.shape[1:-1]))
     average = decay * memory["average"] + (1 - decay) * match.mean(lengths)
     return (lengths - average) ** 2, {"average": stop_gradient(average)}
@@ -250,6 +264,7 @@ REGULARIZERS: dict[str, Callable[..., TermLike]] = {
   "orthogonal": orthogonal,
 }
 """name -> factory whose options are keywords with defaults: `inspect.signature` lists them."""
+OF_GENERATORS: dict[str, Callable[..., TermLike]] = {"path_length": path_length}
 
 
 def _input_gradient(match: Match, x: jax.Array, *kind: str) -> jax.Array:

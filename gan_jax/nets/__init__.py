@@ -48,6 +48,7 @@ from gan_jax.nets.sngan import (
   SNGANDiscriminator,
   SNGANGenerator,
 )
+from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from gan_jax.nets.translation import (
   PatchDiscriminator,
   PixelDiscriminator,
@@ -72,6 +73,8 @@ NETWORKS: dict[str, type[nn.Module]] = {
   "biggan_deep_discriminator": BigGANDeepDiscriminator,
   "r3gan_generator": R3GANGenerator,
   "r3gan_discriminator": R3GANDiscriminator,
+  "stylegan2_generator": StyleGAN2Generator,
+  "stylegan2_discriminator": StyleGAN2Discriminator,
   "mlp_autoencoder_discriminator": MLPAutoencoderDiscriminator,
   "autoencoder_generator": AutoencoderGenerator,
   "autoencoder_discriminator": AutoencoderDiscriminator,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from gan_jax.nets.convolution import forms
@@ -91,7 +92,15 @@ def conv_down(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER)
   Returns:
     [B, H, W, O].
   """
-  return forms.strided_conv(x, _filtered_kernel(kernel, filter, flip=True))
+  k = _filtered_kernel(kernel, filter, flip=True)
+  h, w, inputs, outputs = k.shape
+  if h % 4 == 0:
+    return forms.strided_conv(x, k)
+  # Windows of whole blocks of 2 x 2 pixels: at stride 1 over blocks there are fewer to copy.
+  k = k.reshape(h // 2, 2, w // 2, 2, inputs, outputs).transpose(0, 2, 1, 3, 4, 5)
+  b, height, width, _ = x.shape
+  blocks = x.reshape(b, height // 2, 2, width // 2, 2, inputs).transpose(0, 1, 3, 2, 4, 5)
+  return forms.conv(blocks.reshape(*blocks.shape[:3], -1), k.reshape(*k.shape[:2], -1, outputs))
 
 
 def conv_up(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER) -> jax.Array:
@@ -108,15 +117,26 @@ def conv_up(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER) -
   Returns:
     [B, 2H, 2W, O].
   """
-  return forms.transposed_conv(x, 4 * _filtered_kernel(kernel, filter, flip=False)[::-1, ::-1])
+  k = 4 * _filtered_kernel(kernel, filter, flip=False)[::-1, ::-1]
+  h, w, inputs, outputs = k.shape
+  if h % 4 == 0:
+    return forms.transposed_conv(x, k)
+  # As in `conv_down`: each pixel of a block has every second place of the kernel.
+  k = k.reshape(h // 2, 2, w // 2, 2, inputs, outputs)[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+  b, height, width, _ = x.shape
+  blocks = forms.conv(x, k.reshape(*k.shape[:3], -1))
+  pixels = blocks.reshape(b, height, width, 2, 2, outputs).transpose(0, 1, 3, 2, 4, 5)
+  return pixels.reshape(b, 2 * height, 2 * width, outputs)
 
 
 def _filtered_kernel(kernel: jax.Array, filter: Sequence[float], flip: bool) -> jax.Array:
   """Computes the kernel [k + n - 1, k + n - 1, I, O] of a convolution and a filter of n taps."""
-  h, w, *channels = kernel.shape
-  around = (len(filter) - 1,) * 2
-  out = resample(kernel.reshape(1, h, w, -1), filter, padding=(around, around), flip=flip)
-  return out.reshape(*out.shape[1:3], *channels)
+  taps = np.asarray(filter, np.float32)[:: -1 if flip else 1] / sum(filter)
+  down, across = (
+    np.stack([np.pad(taps, (i, size - 1 - i)) for i in range(size)]) for size in kernel.shape[:2]
+  )
+  # As products with constant matrices, which compile in less time than shifts and sums.
+  return jnp.einsum("ha,wb,hwio->abio", down, across, kernel, precision="highest")
 
 
 def _resample_axis(

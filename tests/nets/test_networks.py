@@ -37,6 +37,20 @@ TINY = {
     "blocks": (1, 1),
   },
   "r3gan_discriminator": {"widths": (4, 8), "cardinalities": (2, 4), "blocks": (1, 1)},
+  "stylegan2_generator": {
+    "shape": (8, 8, 3),
+    "channel_max": 2,
+    "w_dim": 4,
+    "mapping_layers": 1,
+    "lr_multiplier": 1.0,
+  },
+  # Groups of one example, as evaluation is held to be of each example alone.
+  "stylegan2_discriminator": {
+    "channel_max": 2,
+    "mapping_layers": 1,
+    "lr_multiplier": 1.0,
+    "mbstd_group_size": 1,
+  },
   "mlp_autoencoder_discriminator": {"hidden": (8, 8), "embedding": 4},
   "autoencoder_generator": {"shape": (16, 16, 1), "width": 2},
   "autoencoder_discriminator": {"width": 2, "embedding": 4},
@@ -50,6 +64,7 @@ INPUTS = {
   "biggan_discriminator": (32, 32, 3),
   "biggan_deep_discriminator": (32, 32, 3),
   "r3gan_discriminator": (8, 8, 3),
+  "stylegan2_discriminator": (8, 8, 3),
   "mlp_autoencoder_discriminator": (2,),
   "autoencoder_discriminator": (16, 16, 1),
 }
@@ -94,7 +109,7 @@ def main(out):
 
 def trained(net, variables, x, y=None, seed=0):
   """Runs a training forward, on a device of several if the network has an `axis_name`."""
-  rngs = {"dropout": jax.random.key(seed)}
+  rngs = {"dropout": jax.random.key(seed), "params": jax.random.key(seed + 1)}
   if net.axis_name is not None:
     variables = {**variables, EXAMPLES: {"device": jax.lax.axis_index(net.axis_name)}}
   out, state = net.apply(variables, x, y, train=True, rngs=rngs, mutable=["batch_stats"])
@@ -248,7 +263,7 @@ def test_nothing_is_summed_in_16_bits(name):
       x,
       LABELS,
       train=True,
-      rngs={"dropout": jax.random.key(0)},
+      rngs={"dropout": jax.random.key(0), "params": jax.random.key(1)},
       mutable=["batch_stats"],
     )
     return jnp.sum(jnp.sin(main(out).astype(jnp.float32)))

@@ -21,7 +21,7 @@ def keys() -> Keys:
       dict.fromkeys(names, 0.0),
       {name: f"weight (0: off; a number or a schedule): {_first_sentence(name)}" for name in names},
     ),
-    "regularizer_options": {name: _options(factory) for name, factory in names.items()},
+    "regularizer_options": {name: options(factory) for name, factory in names.items()},
     "jitter": Key(0.05, "how far a consistency term moves points"),
   }
 
@@ -41,26 +41,26 @@ def build(config: ConfigDict, kind: str, example: Example) -> dict[str, tuple[We
   for name, weight in config[kind].items():
     if isinstance(weight, int | float) and not weight:
       continue
-    factory = regularizers.REGULARIZERS[name]
-    options = dict(config.regularizer_options[name])
-    lazy = options.pop("every")
+    factory = (regularizers.REGULARIZERS | regularizers.OF_GENERATORS)[name]
+    given = dict(config.regularizer_options[name])
+    lazy = given.pop("every")
     if example.kind != "images" and "transform" in inspect.signature(factory).parameters:
       # Only images are flipped and shifted.
       with naming("config.jitter"):
-        options["transform"] = consistency.jitter(scale=config.jitter)
+        given["transform"] = consistency.jitter(scale=config.jitter)
     with naming(f"config.regularizer_options.{name}"):
-      term = factory(**options)
+      term = factory(**given)
     with naming(f"config.{kind}.{name}"):
       terms[name] = (optimizers.number(weight), term if lazy == 1 else every(lazy, term))
   return terms
 
 
-def _options(factory: Any) -> dict[str, Key]:
+def options(factory: Any) -> dict[str, Key]:
   """Lists what may be set of a regularizer beside its weight."""
   about = argument_docs(factory.__doc__)
   lazy = "rounds between two applications (lazy), each with so many times the weight"
-  options = {key: Key(value, about.get(key, "")) for key, value in defaults(factory).items()}
-  return {"every": Key(1, lazy), **options}
+  own = {key: Key(value, about.get(key, "")) for key, value in defaults(factory).items()}
+  return {"every": Key(1, lazy), **own}
 
 
 def _first_sentence(regularizer: str) -> str:

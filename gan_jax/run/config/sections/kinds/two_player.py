@@ -17,6 +17,7 @@ from gan_jax.game.schedules import Weight
 from gan_jax.game.views import Views, gaussian_noise, packing
 from gan_jax.losses.generator_terms import NORMS, feature_matching
 from gan_jax.losses.objectives import TermLike
+from gan_jax.losses.regularizers import OF_GENERATORS
 from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
   Key,
@@ -32,6 +33,7 @@ LATENTS = {"normal": normal, "uniform": uniform, "truncated": truncated}
 
 def keys() -> Keys:
   """Lists the keys of the game; what a user has registered is among them."""
+  shared_terms = terms.keys()
   return {
     "generator": networks.section("mlp_generator"),
     "discriminator": networks.section("mlp_discriminator"),
@@ -43,9 +45,17 @@ def keys() -> Keys:
     },
     "loss": Key("non_saturating", "adversarial loss, such as hinge, wgan, lsgan, rpgan"),
     "real_target": Key(1.0, "target of real examples; below 1: one-sided label smoothing"),
-    **terms.keys(),
+    **shared_terms,
+    "regularizer_options": {
+      **shared_terms["regularizer_options"],
+      **{name: terms.options(factory) for name, factory in OF_GENERATORS.items()},
+    },
     "generator_regularizers": weights(
-      {"orthogonal": 0.0}, {"orthogonal": "weight of orthogonal on the generator"}
+      dict.fromkeys(("orthogonal", *OF_GENERATORS), 0.0),
+      {
+        "orthogonal": "weight of orthogonal on the generator",
+        "path_length": "weight of path_length on a generator in stages, such as StyleGAN2's",
+      },
     ),
     "feature_matching": weights(
       dict.fromkeys(NORMS, 0.0),
@@ -81,8 +91,8 @@ def keys() -> Keys:
 
 def keys_of_players() -> Keys:
   """Lists the keys of every game of a discriminator and a generator."""
-  shared = ("k", "simultaneous", "rule", "optimizers", "average", *terms.keys())
-  return {name: key for name, key in keys().items() if name in shared}
+  shared = ("k", "simultaneous", "rule", "optimizers", "average")
+  return {**{name: key for name, key in keys().items() if name in shared}, **terms.keys()}
 
 
 def check(config: ConfigDict) -> None:
