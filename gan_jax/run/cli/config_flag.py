@@ -119,7 +119,7 @@ def overrides(argv: Sequence[str]) -> dict[str, str]:
 
 
 def rename(config: ConfigDict, given: Mapping[str, str]) -> list[str]:
-  """Resets sections whose name is overridden to the defaults of that network or optimizer.
+  """Resets sections whose name is overridden to the defaults of that name.
 
   Of an optimizer, those options stay that every optimizer has.
 
@@ -152,14 +152,17 @@ def rename(config: ConfigDict, given: Mapping[str, str]) -> list[str]:
 
 
 def _named(parents: Sequence[str], name: str, old: ConfigDict) -> ConfigDict | None:
-  """Builds the section of a network or an optimizer; None for a section that is of neither."""
+  """Builds the section of a network, an optimizer or an augmentation; None for any other."""
   from gan_jax.nets import roles
+  from gan_jax.run.config.sections.augmentation import augmentation
   from gan_jax.run.config.sections.networks import network
   from gan_jax.run.config.sections.optimizers import EXTRA_OPTIONS, optimizer
 
   if list(parents[-2:-1]) == ["optimizers"]:
     shared = {key: old[key] for key in ("learning_rate", *EXTRA_OPTIONS) if key in old}
     return optimizer(name, **shared)
+  if list(parents) == ["augmentation"]:
+    return augmentation(name)
   return network(name) if parents[-1] in roles() else None
 
 
