@@ -57,9 +57,9 @@ def ada(
     """Moves p by the signs of an interval, if it is over."""
     # Before the next move, not after the last: by then the signs are those of all devices and
     # microbatches, each of which has seen its own share.
-    images = jnp.float32(memory["images"])
-    rt = memory["signs"] / jnp.maximum(images, 1)
-    moved = jnp.maximum(memory["p"] + jnp.sign(rt - target) * images / (kimg * 1000), 0)
+    rt = memory["signs"] / jnp.maximum(jnp.float32(memory["logits"]), 1)
+    step = jnp.float32(memory["images"]) / (kimg * 1000)
+    moved = jnp.maximum(memory["p"] + jnp.sign(rt - target) * step, 0)
     new = {"p": jnp.minimum(moved, ceiling) if ceiling else moved, "rt": rt, **_NO_SIGNS}
     return jax.tree.map(lambda x, y: jnp.where(memory["moves"] >= interval, x, y), new, memory)
 
@@ -89,22 +89,27 @@ def ada(
 
 
 # Signs are a sum, and counts are of the global batch: whole numbers, exact on every layout.
-_NO_SIGNS = {"signs": np.float32(0), "images": np.uint32(0), "moves": np.int32(0)}
+_NO_SIGNS = {
+  "signs": np.float32(0),
+  "logits": np.uint32(0),
+  "images": np.uint32(0),
+  "moves": np.int32(0),
+}
 
 
 def _with_signs(memory: PyTree, match: Any) -> PyTree:
   """Adds the signs of a move's logits of real examples to the memory."""
-  signs = jnp.sum(jnp.sign(match.real_scores))
-  devices = 1
+  signs, shares = jnp.sum(jnp.sign(match.real_scores)), match.microbatch.count
   if match.axis_name is not None:
-    signs, devices = (jax.lax.psum(x, match.axis_name) for x in (signs, devices))
-  size = len(jax.tree.leaves(match.latents)[0])
-  # A pack is one logit of several images; microbatches are joined by the mean of their sums.
-  signs *= match.microbatch.count * (size / len(match.real_scores))
-  images = jnp.uint32(size * devices * match.microbatch.count)
+    signs = jax.lax.psum(signs, match.axis_name)
+    shares *= jax.lax.psum(1, match.axis_name)
+  # Of packs there are fewer logits than images.
+  images = len(jax.tree.leaves(match.latents)[0])
   return memory | {
-    "signs": memory["signs"] + signs,
-    "images": memory["images"] + images,
+    # Microbatches are joined by the mean of their sums.
+    "signs": memory["signs"] + match.microbatch.count * signs,
+    "logits": memory["logits"] + jnp.uint32(shares * len(match.real_scores)),
+    "images": memory["images"] + jnp.uint32(shares * images),
     "moves": memory["moves"] + 1,
   }
 

@@ -69,7 +69,7 @@ def cutout(images: jax.Array, rows: jax.Array, columns: jax.Array, ratio: float 
     first = middle[:, None] - size // 2
     # Places beyond the border are moved onto it, as published: at least one row is cut.
     low, high = (jnp.clip(end, 0, n - 1) for end in (first, first + size - 1))
-    place = jnp.arange(n)
+    place = jnp.arange(n)[None]
     return (low <= place) & (place <= high) & (size > 0)
 
   cut = inside(rows, images.shape[1])[:, :, None] & inside(columns, images.shape[2])[:, None, :]

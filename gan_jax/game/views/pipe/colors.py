@@ -26,14 +26,14 @@ def color_matrix(values: Mapping[str, jax.Array]) -> jax.Array:
   Returns:
     float32 [B, 4, 4], of columns (r, g, b, 1).
   """
-  along = np.outer(LUMA, LUMA)
-  scaled = lambda x, matrix: x[..., None, None] * matrix
+  along, across = np.outer(LUMA, LUMA)[None], (np.eye(4) - np.outer(LUMA, LUMA))[None]
+  each = lambda x: x[:, None, None]
   matrices = {
     "brightness": lambda b: translate3d(b, b, b),
     "contrast": lambda c: scale3d(c, c, c),
-    "lumaflip": lambda i: np.eye(4) - scaled(2 * i, along),  # of Householder
+    "lumaflip": lambda i: across + (1 - 2 * each(i)) * along,  # of Householder
     "hue": lambda theta: rotate3d(LUMA, theta),
-    "saturation": lambda s: along + scaled(s, np.eye(4) - along),
+    "saturation": lambda s: along + each(s) * across,
   }
   # The last transform stands on the left.
   chosen = [of(values[name]) for name, of in matrices.items() if name in values]

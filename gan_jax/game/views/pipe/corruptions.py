@@ -26,7 +26,7 @@ def cutout(images: jax.Array, center: jax.Array, size: jax.Array) -> jax.Array:
   size = jnp.broadcast_to(size.reshape(len(size), -1), center.shape)
 
   def outside(axis: int, n: int) -> jax.Array:
-    place = (jnp.arange(n) + 0.5) / n
+    place = (jnp.arange(n)[None] + 0.5) / n
     return jnp.abs(place - center[:, axis, None]) >= size[:, axis, None] / 2
 
   kept = outside(1, images.shape[1])[:, :, None] | outside(0, images.shape[2])[:, None, :]

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import erfinv
 
-from gan_jax.game.random import named_key
 from gan_jax.game.views.pipe.colors import OF_COLOURS
 from gan_jax.game.views.pipe.filters import BANDS, band_gains
 from gan_jax.game.views.pipe.options import Pipe
@@ -88,14 +87,14 @@ def probability(name: str, pipe: Pipe, p: Any) -> Any:
     p: strength of the pipe.
 
   Returns:
-    A number, or [4] of the bands of "imgfilter"; of the two rotations 1 - √(1 - p), so that an
+    A number, or [1, 4] of the bands of "imgfilter"; of the two rotations 1 - √(1 - p), so that an
     image is rotated with probability p.
   """
   chance = getattr(pipe, TRANSFORMS[name].multiplier) * p
   if name in ("rotate_pre", "rotate_post"):
     return 1 - jnp.sqrt(jnp.clip(1 - chance, 0, 1))
   if name == "imgfilter":
-    return chance * jnp.float32(pipe.imgfilter_bands)
+    return chance * jnp.float32([pipe.imgfilter_bands])
   return 1.0 if name == "cutout_center" else chance
 
 
@@ -135,19 +134,29 @@ def draw_values(pipe: Pipe, p: Any, keys: jax.Array, channels: int) -> Values:
     keys: [B] typed PRNG keys.
     channels: number of channels of the images.
   """
-  names = active(pipe, channels)
 
   def one(key: jax.Array) -> tuple[Values, Values]:
-    draws, gates = {}, {}
-    for name in names:
-      # By name: what one transform draws does not depend on the others.
-      value_key, gate_key = jax.random.split(named_key(key, name))
-      draw = jax.random.normal if TRANSFORMS[name].normal else jax.random.uniform
-      draws[name] = draw(value_key, TRANSFORMS[name].shape)
-      gates[name] = jax.random.uniform(gate_key, TRANSFORMS[name].gates)
-    return draws, gates
+    # One draw for all, those that are not active too: no transform's depends on the others.
+    kinds = (jax.random.uniform, jax.random.normal, jax.random.uniform)
+    keys = jax.random.split(key, len(kinds))
+    uniform, normal, gates = (
+      draw(key, (len(TRANSFORMS), BANDS)) for draw, key in zip(kinds, keys, strict=True)
+    )
+    rows = {name: row for row, name in enumerate(TRANSFORMS) if name in active(pipe, channels)}
+    value = lambda name, row: _first(
+      (normal if TRANSFORMS[name].normal else uniform)[row], TRANSFORMS[name].shape
+    )
+    return (
+      {name: value(name, row) for name, row in rows.items()},
+      {name: _first(gates[row], TRANSFORMS[name].gates) for name, row in rows.items()},
+    )
 
   return values_of(pipe, p, *jax.vmap(one)(keys))
+
+
+def _first(row: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+  """Returns the first numbers of a row, in this shape."""
+  return row[: math.prod(shape)].reshape(shape)
 
 
 def values_at(pipe: Pipe, percentile: float, batch: int, channels: int) -> Values:
@@ -169,7 +178,7 @@ def values_at(pipe: Pipe, percentile: float, batch: int, channels: int) -> Value
     draw = normal if TRANSFORMS[name].normal else q
     draws[name] = jnp.full((batch, *TRANSFORMS[name].shape), draw)
   if "imgfilter" in draws:
-    draws["imgfilter"] = jnp.where(jnp.float32(pipe.imgfilter_bands) > 0, draws["imgfilter"], 0)
+    draws["imgfilter"] *= jnp.float32([pipe.imgfilter_bands]) > 0
   if "rotate_post" in draws:
     draws["rotate_post"] = jnp.full(batch, 0.5)  # the middle of its range
   return values_of(pipe, 1.0, draws, {})

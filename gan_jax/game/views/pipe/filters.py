@@ -11,7 +11,7 @@ import numpy as np
 # Low-pass of the orthogonal wavelet sym2 (Daubechies 1992).
 SYM2 = np.array((-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025))
 BANDS = 4
-EXPECTED_POWER = np.array([10, 1, 1, 1]) / 13  # of natural images, 1 / f
+EXPECTED_POWER = np.array([[[10, 1, 1, 1]]], np.float32) / 13  # of natural images, 1 / f
 
 
 def filter_bank() -> np.ndarray:
@@ -41,8 +41,10 @@ def band_gains(amplifications: jax.Array) -> jax.Array:
   Returns:
     [B, 4].
   """
-  t = jnp.where(jnp.eye(BANDS, dtype=bool), amplifications[:, None, :], 1)  # one band in each row
-  power = jnp.sum(jnp.float32(EXPECTED_POWER) * t**2, axis=-1, keepdims=True)
+  t = jnp.where(
+    jnp.eye(BANDS, dtype=bool)[None], amplifications[:, None, :], 1
+  )  # one band in each row
+  power = jnp.sum(EXPECTED_POWER * t**2, axis=-1, keepdims=True)
   return jnp.prod(t / jnp.sqrt(power), axis=1)
 
 
@@ -79,4 +81,4 @@ def _banded(taps: jax.Array, n: int) -> jax.Array:
   k = taps.shape[1]
   tap = np.arange(n + k - 1) - np.arange(n)[:, None]
   inside = (tap >= 0) & (tap < k)
-  return jnp.where(inside, taps[:, np.clip(tap, 0, k - 1)], 0)
+  return jnp.where(inside[None], taps[:, np.clip(tap, 0, k - 1)], 0)
