@@ -29,6 +29,6 @@ def cutout(images: jax.Array, center: jax.Array, size: jax.Array) -> jax.Array:
     place = (jnp.arange(n)[None] + 0.5) / n
     return jnp.abs(place - center[:, axis, None]) >= size[:, axis, None] / 2
 
-  kept = outside(1, images.shape[1])[:, :, None] | outside(0, images.shape[2])[:, None, :]
+  remains = outside(1, images.shape[1])[:, :, None] | outside(0, images.shape[2])[:, None, :]
   # A product, as published: what is cut out is 0 unless it is not finite.
-  return images * kept[..., None]
+  return images * remains[..., None]
