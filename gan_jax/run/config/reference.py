@@ -70,11 +70,11 @@ def option_lines(
   """Lists what a config may set of each network or augmentation: {name: lines}."""
   return {
     name: [
-      (option, repr(value), _named(argument_docs(made.__doc__).get(option, "")))
+      (option, repr(value), _named(argument_docs(factory.__doc__).get(option, "")))
       for option, value in make(name).items()
       if option != "name"
     ]
-    for name, made in table.items()
+    for name, factory in table.items()
   }
 
 

@@ -73,14 +73,14 @@ def _check_network(name: str, value: Any) -> None:
     )
 
 
-def _check_factory(kind: str, made: str, name: str, value: Any) -> None:
+def _check_factory(kind: str, product: str, name: str, value: Any) -> None:
   if not callable(value):
-    raise ValueError(f"the {kind} {name!r} is {shown(value)}: expected what makes a {made}")
+    raise ValueError(f"the {kind} {name!r} is {shown(value)}: expected what makes a {product}")
   options = inspect.signature(value).parameters.values()
   if bare := [option.name for option in options if option.default is option.empty]:
     raise ValueError(
       f"the {kind} {name!r} has no default of {bare[0]!r}: expected a function that makes a "
-      f"{made}, each option with a default; of a {made} itself pass `lambda: {made}`"
+      f"{product}, each option with a default; of a {product} itself pass `lambda: {product}`"
     )
 
 
