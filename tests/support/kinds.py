@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.run.config import default_config, network
+from gan_jax.run.config import augmentation, default_config, network
 
 
 def short(config: ConfigDict) -> ConfigDict:
@@ -56,6 +56,7 @@ def on_vectors() -> ConfigDict:
   config = two_player()
   config.data, config.conditional, config.condition.name = _vectors(), True, "vector"
   config.condition.vicinity.update(name="soft", sigma=0.1, kappa=0.2)
+  config.augmentation = augmentation("diffaugment")
   return config
 
 
@@ -123,6 +124,7 @@ def ac_gan() -> ConfigDict:
   config.batch_size, config.data = 8, "digits8x8"
   config.generator = network("mlp_generator", hidden=(8,))
   config.discriminator = network("auxiliary_mlp_discriminator", hidden=(8,))
+  config.augmentation = augmentation("ada", pipe="xflip, brightness", p=0.5, interval=1)
   config.latent.dim = 2
   return config
 

@@ -26,6 +26,7 @@ from gan_jax.game.core import (
   Carried,
   Decay,
   Game,
+  Metrics,
   Objective,
   Params,
   Player,
@@ -44,7 +45,7 @@ from gan_jax.game.latents import Latent, Styled, Truncate, truncate_styles
 from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
-from gan_jax.game.views import Views, memory_of, updated
+from gan_jax.game.views import Views, memory_of, metrics_of, updated
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.generator_terms import top_k as top_k_term
 from gan_jax.losses.objectives import Match, adversarial_term, minimise
@@ -166,7 +167,15 @@ def _discriminator_objective(
   )
   # Views belong to the discriminator: what they remember moves when it moves.
   memory, join = memory_of(views)
-  return objective._replace(memory={**objective.memory, **memory}, join={**objective.join, **join})
+
+  def value(
+    match: Match, params: Params, carried: Carried, context: StepContext
+  ) -> tuple[jax.Array, tuple[Carried, Metrics]]:
+    loss, (new_carried, metrics) = objective.value(match, params, carried, context)
+    return loss, (new_carried, metrics | metrics_of(views, carried, context.clock))
+
+  memory, join = {**objective.memory, **memory}, {**objective.join, **join}
+  return objective._replace(value=value, memory=memory, join=join)
 
 
 def _generator_objective(

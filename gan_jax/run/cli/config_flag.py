@@ -119,7 +119,7 @@ def overrides(argv: Sequence[str]) -> dict[str, str]:
 
 
 def rename(config: ConfigDict, given: Mapping[str, str]) -> list[str]:
-  """Resets sections whose name is overridden to the defaults of that network, optimizer or task.
+  """Resets sections whose name is overridden to the defaults of that name.
 
   Of an optimizer, those options stay that every optimizer has.
 
@@ -152,8 +152,9 @@ def rename(config: ConfigDict, given: Mapping[str, str]) -> list[str]:
 
 
 def _named(parents: Sequence[str], name: str, old: ConfigDict) -> ConfigDict | None:
-  """Builds the section of a network, optimizer or task; None for a section that is of none."""
+  """Builds the section of a network, optimizer, augmentation or task; None for any other."""
   from gan_jax.nets import roles
+  from gan_jax.run.config.sections.augmentation import augmentation
   from gan_jax.run.config.sections.kinds.auxiliary_task import task
   from gan_jax.run.config.sections.networks import network
   from gan_jax.run.config.sections.optimizers import EXTRA_OPTIONS, optimizer
@@ -161,8 +162,9 @@ def _named(parents: Sequence[str], name: str, old: ConfigDict) -> ConfigDict | N
   if list(parents[-2:-1]) == ["optimizers"]:
     shared = {key: old[key] for key in ("learning_rate", *EXTRA_OPTIONS) if key in old}
     return optimizer(name, **shared)
-  if list(parents) == ["task"]:
-    return task(name)
+  by_name = {"task": task, "augmentation": augmentation}
+  if len(parents) == 1 and parents[0] in by_name:
+    return by_name[parents[0]](name)
   return network(name) if parents[-1] in roles() else None
 
 

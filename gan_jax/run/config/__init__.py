@@ -13,6 +13,7 @@ _NAMES = {
   ),
   "Key": "sections.key",
   **dict.fromkeys(("GAMES", "Kind", "free_numbers"), "sections.kinds.games"),
+  "augmentation": "sections.augmentation",
   "network": "sections.networks",
   "task": "sections.kinds.auxiliary_task",
   **dict.fromkeys(("OPTIMIZERS", "SCHEDULES", "optimizer", "schedule"), "sections.optimizers"),

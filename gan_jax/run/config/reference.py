@@ -9,17 +9,19 @@ Flax are imported, which takes longer than a reader of `--help` waits.
 import json
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from gan_jax.files import atomic_write
+from gan_jax.game.views import AUGMENTATIONS
 from gan_jax.nets import NETWORKS
 from gan_jax.nets.layers import ACTIVATIONS, NORMS, OUTPUTS
 from gan_jax.run.config import aliases
 from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.config import keys
+from gan_jax.run.config.sections.augmentation import augmentation
 from gan_jax.run.config.sections.key import Key, Section, argument_docs
 from gan_jax.run.config.sections.kinds.games import DEFAULT, GAMES
 from gan_jax.run.config.sections.networks import network
@@ -62,15 +64,17 @@ def _lines(section: Mapping[str, Any], path: str) -> Iterator[Line]:
       yield from _lines(value, f"{path}{key}.")
 
 
-def network_lines() -> dict[str, list[Line]]:
-  """Lists what a config may set of each network: {network: lines}."""
+def option_lines(
+  table: Mapping[str, Any], make: Callable[[str], ConfigDict]
+) -> dict[str, list[Line]]:
+  """Lists what a config may set of each network or augmentation: {name: lines}."""
   return {
     name: [
-      (option, repr(value), _named(argument_docs(module.__doc__).get(option, "")))
-      for option, value in network(name).items()
+      (option, repr(value), _named(argument_docs(factory.__doc__).get(option, "")))
+      for option, value in make(name).items()
       if option != "name"
     ]
-    for name, module in NETWORKS.items()
+    for name, factory in table.items()
   }
 
 
@@ -94,7 +98,11 @@ def page() -> str:
     "## Networks",
     "`--config.generator.name=dcgan_generator` takes that network with its own defaults, and what"
     " other flags override.\nEach name has these options:",
-    *(f"`{name}`\n\n{_markdown('option', rows)}" for name, rows in network_lines().items()),
+    *_options(option_lines(NETWORKS, network)),
+    "## Augmentations",
+    "`--config.augmentation.name=ada` has these options, and no other augmentation's"
+    " ([the game](game.md#augmentation)):",
+    *_options(option_lines(AUGMENTATIONS, augmentation)),
     "## Optimizers and schedules",
     f"An optimizer is one of {', '.join(f'`{name}`' for name in OPTIMIZERS)}; its options are"
     " optax's.\nA number may be a schedule:"
@@ -114,6 +122,11 @@ def page() -> str:
     ),
   ]
   return "\n\n".join(parts) + "\n"
+
+
+def _options(lines: Mapping[str, list[Line]]) -> list[str]:
+  """Formats the options of each name that has any."""
+  return [f"`{name}`\n\n{_markdown('option', rows)}" for name, rows in lines.items() if rows]
 
 
 def _markdown(heading: str, rows: list[Line]) -> str:

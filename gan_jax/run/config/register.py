@@ -1,4 +1,4 @@
-"""A user's own networks, losses, regularizers, data and games, by name, and the file they are of.
+"""A user's own networks, losses, regularizers, augmentations, data and games, and their file.
 
 A config file registers them, and its `get_config()` then names them as it names ours:
 
@@ -9,10 +9,11 @@ A run keeps the path and the hash of that file. It is run again only where it is
 """
 
 import contextlib
+import functools
 import hashlib
 import inspect
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ml_collections
@@ -21,6 +22,7 @@ from flax import linen as nn
 from gan_jax.checks import shown
 from gan_jax.data.registry import KINDS, Kind
 from gan_jax.files import read_json
+from gan_jax.game.views import AUGMENTATIONS
 from gan_jax.losses.adversarial import LOSSES, check_loss
 from gan_jax.losses.regularizers import REGULARIZERS
 from gan_jax.nets import NETWORKS, roles
@@ -31,6 +33,7 @@ TABLES: dict[str, dict[str, Any]] = {
   "network": NETWORKS,
   "loss": LOSSES,
   "regularizer": REGULARIZERS,
+  "augmentation": AUGMENTATIONS,
   "data": KINDS,
   "game": GAMES,
 }
@@ -41,11 +44,11 @@ def register(kind: str, name: str, value: Any) -> None:
   """Registers an object of a user's own under a name that configs can use, or replaces it.
 
   Args:
-    kind: "network", "loss", "regularizer", "data" or "game".
+    kind: "network", "loss", "regularizer", "augmentation", "data" or "game".
     name: a name that gan_jax has not; for data the part before the colon.
     value: a class of `flax.linen` modules with a field `num_classes`, and `shape` if it is a
-      generator; an `AdversarialLoss`; a function that makes a term and whose options are keywords
-      with defaults; a `data.registry.Kind`; a `games.Kind`.
+      generator; an `AdversarialLoss`; a function that makes a term, or a view, and whose options
+      are keywords with defaults; a `data.registry.Kind`; a `games.Kind`.
 
   Raises:
     ValueError: for an unknown kind, a name of ours, or a value of another kind.
@@ -70,14 +73,14 @@ def _check_network(name: str, value: Any) -> None:
     )
 
 
-def _check_regularizer(name: str, value: Any) -> None:
+def _check_factory(kind: str, product: str, name: str, value: Any) -> None:
   if not callable(value):
-    raise ValueError(f"the regularizer {name!r} is {shown(value)}: expected what makes a term")
+    raise ValueError(f"the {kind} {name!r} is {shown(value)}: expected what makes a {product}")
   options = inspect.signature(value).parameters.values()
   if bare := [option.name for option in options if option.default is option.empty]:
     raise ValueError(
-      f"the regularizer {name!r} has no default of {bare[0]!r}: expected a function that makes a "
-      "term, each option with a default; of a term itself pass `lambda: term`"
+      f"the {kind} {name!r} has no default of {bare[0]!r}: expected a function that makes a "
+      f"{product}, each option with a default; of a {product} itself pass `lambda: {product}`"
     )
 
 
@@ -94,10 +97,11 @@ def _check_kind_of_game(name: str, value: Any) -> None:
     raise ValueError(f"the game {name!r} is {shown(value)}: expected config.Kind(keys, build, ...)")
 
 
-_CHECKS = {
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
   "network": _check_network,
   "loss": lambda name, value: check_loss(value),
-  "regularizer": _check_regularizer,
+  "regularizer": functools.partial(_check_factory, "regularizer", "term"),
+  "augmentation": functools.partial(_check_factory, "augmentation", "view"),
   "data": _check_data,
   "game": _check_kind_of_game,
 }
@@ -164,6 +168,7 @@ def names(config: Any) -> list[tuple[str, str]]:
     ("game", section("game").get("name")),
     *(("network", section(role).get("name")) for role in roles()),
     ("loss", value("loss")),
+    ("augmentation", section("augmentation").get("name")),
     *(
       ("regularizer", name)
       for key in (config if isinstance(config, _SECTION) else ())

@@ -3,16 +3,24 @@
 import pathlib
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from gan_jax.game.views import AUGMENTATIONS
 from gan_jax.nets import NETWORKS, roles
 from gan_jax.run.ablation.results import Results
-from gan_jax.run.config import OPTIMIZERS, default_config, network, optimizer
+from gan_jax.run.config import OPTIMIZERS, augmentation, default_config, network, optimizer
 from gan_jax.run.config.register import own
 from gan_jax.run.config.sections.kinds.games import DEFAULT, GAMES, name_of
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.report.records import RunRecord
+
+# Names of sections, and the function that makes a section of one.
+MAKERS: dict[str, tuple[Collection[str], Callable[[str], Any]]] = {
+  "augmentation": (AUGMENTATIONS, augmentation),
+  "network": (NETWORKS, network),
+  "optimizer": (OPTIMIZERS, optimizer),
+}
 
 
 def config_file(
@@ -68,7 +76,7 @@ def _choice(results: Results, axis: str, label: str) -> str:
 def _file(name: str, lines: Sequence[str], registers: str = "") -> str:
   """Formats the lines of a `get_config()` as a file with the imports that they use."""
   uses = lambda names: [n for n in names if any(f"{n}(" in line for line in lines)]
-  makers = uses(("default_config", "network", "optimizer", "schedule"))
+  makers = uses(("default_config", *MAKERS, "schedule"))
   heading = re.sub(r"[^\w ./-]", "_", name)
   imports = [f"from gan_jax.run.config import {', '.join(makers)}"]
   if uses(["ablation"]):
@@ -95,7 +103,7 @@ def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -
     where, before = f"{path}{key}", default.get(key)
     if value == before:
       continue
-    named = key in roles() or path == "optimizers."
+    named = key in roles() or path == "optimizers." or where == "augmentation"
     if named and isinstance(value, Mapping):
       lines.append(f"{where} = {_call(value)}")
     elif isinstance(value, Mapping) and "schedule" not in value and isinstance(before, Mapping):
@@ -106,12 +114,12 @@ def _changes(config: Mapping[str, Any], default: Mapping[str, Any], path: str) -
 
 
 def _call(section: Mapping[str, Any]) -> str:
-  """Formats a network or an optimizer as a call with its options that are not the default."""
+  """Formats what a section names as a call with its options that are not the default."""
   name = str(section.get("name"))
-  kind, make = ("optimizer", optimizer) if name in OPTIMIZERS else ("network", network)
-  if name not in OPTIMIZERS and name not in NETWORKS:
+  kind = next((kind for kind, (table, _) in MAKERS.items() if name in table), None)
+  if kind is None:
     return _value(section)
-  usual = config_values(make(name))
+  usual = config_values(MAKERS[kind][1](name))
   options = [f"{k}={_value(v)}" for k, v in section.items() if k != "name" and v != usual.get(k)]
   return f"{kind}({', '.join([repr(name), *options])})"
 

@@ -1,9 +1,13 @@
 """What `--help` says, which flags a command takes, and how errors name them."""
 
+import itertools
+
 import pytest
 
+from gan_jax.game.views import AUGMENTATIONS
+from gan_jax.nets import NETWORKS
 from gan_jax.run.cli import commands, usage
-from gan_jax.run.config import reference
+from gan_jax.run.config import augmentation, network, reference
 
 
 def test_every_flag_says_whose_it_is_with_an_example():
@@ -31,8 +35,9 @@ def test_help_lists_the_keys_of_a_config(command):
 
 
 def test_every_key_has_a_meaning_and_the_written_tables_are_up_to_date():
-  networks = [line for lines in reference.network_lines().values() for line in lines]
-  for key, _, meaning in [*reference.lines()["train"], *reference.lines()["ablate"], *networks]:
+  networks = reference.option_lines(NETWORKS, network).values()
+  augmentations = reference.option_lines(AUGMENTATIONS, augmentation).values()
+  for key, _, meaning in itertools.chain(*reference.lines().values(), *networks, *augmentations):
     assert meaning.strip(), (
       f"{key} has no meaning in gan_jax/run/config/config.py, or in the docstring it is of"
     )

@@ -18,7 +18,7 @@ from gan_jax.game.views import Views, gaussian_noise, packing
 from gan_jax.losses.generator_terms import NORMS, feature_matching
 from gan_jax.losses.objectives import TermLike
 from gan_jax.losses.regularizers import OF_GENERATORS
-from gan_jax.run.config.sections import networks, optimizers, terms
+from gan_jax.run.config.sections import augmentation, networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
   Key,
   Keys,
@@ -76,6 +76,7 @@ def keys() -> Keys:
       "weight": Key(1.0, "of consensus: weight of the gradients' squared norm"),
       "steps": Key(5, "of unrolled: moves of the discriminator that the generator looks ahead"),
     },
+    "augmentation": augmentation.section(),
     "packing": Key(1, "examples that the discriminator sees at once (PacGAN)", at_least(1)),
     "joint": Key(False, "whether real and fake go through the discriminator in one batch"),
     "instance_noise": weights(
@@ -239,14 +240,14 @@ def _fake_labels(config: ConfigDict, example: Example) -> Latent | None:
 
 
 def _views(config: ConfigDict) -> Views:
-  """Builds what the discriminator sees of examples: with noise, and packed."""
+  """Builds what the discriminator sees of examples: augmented, with noise, and packed."""
   with naming("config.instance_noise.std"):
     std = optimizers.number(config.instance_noise.std)
     is_off = isinstance(std, int | float) and not std
     noise = () if is_off else (gaussian_noise(std),)
   m = config.get("packing", 1)  # of some kinds of game there is none
-  # Noise before packing: each example has its own, in a pack as well.
-  return noise if m == 1 else (*noise, packing(m))
+  # Noise after augmentation, which would blur it; both before packing, as they are of an example.
+  return (*augmentation.build(config), *noise, *(() if m == 1 else (packing(m),)))
 
 
 def _feature_matching(config: ConfigDict) -> dict[str, tuple[Weight, TermLike]]:

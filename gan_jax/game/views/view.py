@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import is_integer, shown, takes
-from gan_jax.game.core import Clock, JoinRule, PyTree, StepContext
+from gan_jax.game.core import Clock, JoinRule, Metrics, PyTree, StepContext
 from gan_jax.game.random import named_key
 from gan_jax.game.schedules import Weight, is_weight, value_at
 
@@ -29,6 +29,7 @@ class View(NamedTuple):
     update: (memory, match) -> memory after a move of the discriminator.
     join: rule by which memories of several devices or microbatches become one, such as
       `game.join_mean`, or `game.join_alike` if `update` looks at the global batch, by `match.mean`.
+    metrics: (clock, memory) -> logged scalars of a move, by name, of the memory before it.
   """
 
   apply: Callable[[jax.Array, jax.Array, Clock, PyTree], jax.Array]
@@ -36,6 +37,7 @@ class View(NamedTuple):
   memory: PyTree = ()
   update: Callable[[PyTree, Any], PyTree] = lambda memory, match: memory
   join: JoinRule | None = None
+  metrics: Callable[[Clock, PyTree], Metrics] = lambda clock, memory: {}
 
 
 Views = tuple[View, ...]
@@ -149,6 +151,14 @@ def updated(views: Views, memory: Mapping[str, PyTree], match: Any) -> dict[str,
   """Computes the memory of views after a move of the discriminator."""
   names = ((_name(place), view) for place, view in enumerate(views))
   return {name: view.update(memory[name], match) for name, view in names if name in memory}
+
+
+def metrics_of(views: Views, memory: Mapping[str, PyTree], clock: Clock) -> Metrics:
+  """Computes the metrics of views in a move of the discriminator."""
+  metrics: Metrics = {}
+  for place, view in enumerate(views):
+    metrics |= view.metrics(clock, memory.get(_name(place), ()))
+  return metrics
 
 
 def _name(place: int) -> str:

@@ -1,0 +1,1 @@
+"""The transforms of adaptive discriminator augmentation, as pure functions of images and values."""

@@ -1,0 +1,49 @@
+"""Augmentation in front of the discriminator: its section, and the view that this names."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gan_jax.game.views import AUGMENTATIONS, Views
+from gan_jax.run.config.sections import optimizers
+from gan_jax.run.config.sections.key import (
+  Section,
+  argument_docs,
+  check_known,
+  defaults,
+  lookup,
+  named,
+  naming,
+  numbers,
+)
+
+
+def section() -> Section:
+  """Builds the section of the augmentation; what a user has registered is among its names."""
+  meanings = {"name": f"augmentation of all the discriminator sees: {', '.join(AUGMENTATIONS)}"}
+  for factory in AUGMENTATIONS.values():
+    meanings = {**argument_docs(factory.__doc__), **meanings}
+  return named(augmentation, "augmentation", "none", meanings)
+
+
+def augmentation(name: str, **options: Any) -> ConfigDict:
+  """Builds the config of an augmentation: its name, and every option it takes.
+
+  Args:
+    name: one of `game.views.AUGMENTATIONS`.
+    **options: other values than its defaults; numbers may be schedules where it takes them.
+
+  Raises:
+    ValueError: for an unknown name or option.
+  """
+  fields = defaults(lookup(AUGMENTATIONS, name, "augmentation"))
+  check_known(options, fields, f"options of augmentation {name!r}")
+  return numbers({"name": name, **fields, **options})
+
+
+def build(config: ConfigDict) -> Views:
+  """Builds the view of the augmentation of a complete config; none of "none"."""
+  options = {key: optimizers.number(value) for key, value in config.augmentation.items()}
+  with naming("config.augmentation"):
+    view = AUGMENTATIONS[options.pop("name")](**options)
+  return () if view is None else (view,)
