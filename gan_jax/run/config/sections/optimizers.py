@@ -11,7 +11,16 @@ from ml_collections import ConfigDict
 
 from gan_jax.game.core import Clock, Decay
 from gan_jax.game.optimizers import clip_weights, lookahead
-from gan_jax.game.schedules import Schedule, by_images, by_rounds, decay, half_life, ramped_decay
+from gan_jax.game.schedules import (
+  Schedule,
+  by_images,
+  by_rounds,
+  decay,
+  half_life,
+  inverse_square_root,
+  power_function,
+  ramped_decay,
+)
 from gan_jax.run.config.aliases import SCHEDULE
 from gan_jax.run.config.sections.key import (
   Key,
@@ -44,14 +53,17 @@ OPTIMIZERS = {
   )
 }
 SCHEDULES = {
-  name: getattr(optax, name)
-  for name in (
-    "cosine_decay_schedule",
-    "exponential_decay",
-    "linear_schedule",
-    "polynomial_schedule",
-    "warmup_cosine_decay_schedule",
-  )
+  "inverse_square_root": inverse_square_root,
+  **{
+    name: getattr(optax, name)
+    for name in (
+      "cosine_decay_schedule",
+      "exponential_decay",
+      "linear_schedule",
+      "polynomial_schedule",
+      "warmup_cosine_decay_schedule",
+    )
+  },
 }
 UNITS = {"rounds": by_rounds, "images": by_images}  # that a schedule counts
 EXTRA_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
@@ -70,10 +82,13 @@ MEANINGS = {
 
 
 AVERAGE = {
-  "name": Key("decay", "moving average of the generator: decay, ramped_decay, half_life, none"),
+  "name": Key(
+    "decay", "moving average of the generator: decay, ramped_decay, half_life, power_function, none"
+  ),
   "decay": Key(0.999, "share that is kept at each move; of ramped_decay, what it rises to"),
   "half_life": Key(0.0, "of half_life: images after which a contribution has halved"),
   "ramp_up": Key(0.0, "of half_life: at most this share of the images seen; 0 is off"),
+  "std": Key(0.05, "of power_function (EDM2): width relative to the time so far, below 0.288"),
 }
 
 
@@ -244,6 +259,7 @@ def build_averages(options: Any, *nets: str) -> dict[str, Decay]:
     "decay": lambda: decay(options.decay),
     "ramped_decay": lambda: ramped_decay(options.decay),
     "half_life": lambda: half_life(options.half_life, options.ramp_up),
+    "power_function": lambda: power_function(options.std),
   }
   with naming("config.average"):
     of_all = lookup(kinds, options.name, "average")()
