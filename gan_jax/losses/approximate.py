@@ -104,9 +104,9 @@ def penalised(share: float, size: int) -> int:
 def _first(match: Match, share: float) -> jax.Array:
   """Computes the weights [B] of the first examples of the global batch, whose mean is 1."""
   # Masked, not cut off: labels and devices are of the whole batch, whichever rows are penalised.
-  first, devices, count = 0, 1, match.microbatch.count
-  if match.axis_name is not None:
-    first, devices = jax.lax.axis_index(match.axis_name), jax.lax.axis_size(match.axis_name)
+  axis, count = match.axis_name, match.microbatch.count
+  first = 0 if axis is None else jax.lax.axis_index(axis)
+  devices = 1 if axis is None else jax.lax.axis_size(axis)
   place = match.microbatch.index + count * (first * match.size + jnp.arange(match.size))
   total = count * devices * match.size
   chosen = penalised(share, total)
