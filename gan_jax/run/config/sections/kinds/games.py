@@ -16,6 +16,7 @@ from gan_jax.run.config.sections.kinds import (
   bi_gan,
   cycle,
   domain_adversarial,
+  drift,
   energy,
   info,
   pix2pix,
@@ -90,6 +91,7 @@ GAMES: dict[str, Kind] = {
     domains=DOMAINS,
     classifies=DOMAINS,
   ),
+  "drift": _kind(drift.keys, drift.build_game, drift.check),
 }
 DEFAULT = "two_player"
 
