@@ -1,4 +1,4 @@
-"""Drifting: particles are drawn to data and pushed off each other, and a generator follows them.
+"""Drifting: particles are chosen to data and pushed off each other, and a generator follows them.
 
 arXiv:2602.04770. The loss is |G(z) - stop(G(z) + V)|², of one player. V has two published forms:
 `drift_field`, of the ImageNet code, which divides every force by its own root mean square, and
@@ -246,13 +246,13 @@ class Bank(NamedTuple):
     places = self.store.shape[1]
 
     def one(key: jax.Array, label: jax.Array) -> jax.Array:
-      of_order, of_draws = jax.random.split(key)
+      of_order, of_repeats = jax.random.split(key)
       count = self.counts[label]
-      drawn = jax.random.randint(of_draws, (n,), 0, jnp.maximum(count, 1))
+      chosen = jax.random.randint(of_repeats, (n,), 0, jnp.maximum(count, 1))
       if n <= places:
         order = jax.random.uniform(of_order, (places,)) + 2.0 * (jnp.arange(places) >= count)
-        drawn = jnp.where(count >= n, jnp.argsort(order)[:n], drawn)
-      return self.store[label][drawn]
+        chosen = jnp.where(count >= n, jnp.argsort(order)[:n], chosen)
+      return self.store[label][chosen]
 
     return jax.vmap(one)(jax.random.split(key, len(labels)), labels)
 

@@ -27,8 +27,8 @@ def noise_steps(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
   Going from the last level to the first: the noise of level k has the variance t_k².
   """
   before = np.append(levels[1:], 0.0)
-  kept = (1 - levels) / (1 - before)
-  return kept, np.sqrt(levels**2 - (kept * before) ** 2)
+  factor = (1 - levels) / (1 - before)
+  return factor, np.sqrt(levels**2 - (factor * before) ** 2)
 
 
 def noise_chain(images: jax.Array, draws: jax.Array, levels: np.ndarray | None = None) -> jax.Array:
@@ -40,9 +40,9 @@ def noise_chain(images: jax.Array, draws: jax.Array, levels: np.ndarray | None =
     levels: noise levels t; those of `noise_levels` by default.
   """
   levels = noise_levels(len(images)) if levels is None else levels
-  (kept, fresh), noise, noised = noise_steps(levels), jnp.zeros_like(draws[0]), []
+  (factor, fresh), noise, noised = noise_steps(levels), jnp.zeros_like(draws[0]), []
   for k in reversed(range(len(images))):
-    noise = kept[k] * noise + fresh[k] * draws[k]
+    noise = factor[k] * noise + fresh[k] * draws[k]
     noised.append((1 - levels[k]) * images[k] + noise)
   return jnp.stack(noised[::-1])
 
