@@ -44,6 +44,14 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+def rate_of_width(base: float, width: int, reference: int = 768) -> float:
+  """Computes the learning rate of a network of this hidden size, base · reference / width.
+
+  GAT, arXiv:2509.24935: for each player by its own width, with base 2e-4 at a batch of 512.
+  """
+  return base * reference / width
+
+
 def _at_most(bound: float, dtype: Any) -> np.ndarray:
   """Computes the largest number of a dtype that is at most `bound`."""
   # Rounding may go up: 0.01 is 0.01001 in bfloat16, beyond what was asked for.

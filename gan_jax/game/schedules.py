@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gan_jax.checks import is_number, shown, takes
 from gan_jax.game.core import Clock, Decay
@@ -58,6 +59,22 @@ def cosine_schedule(
     return init_value + (end_value - init_value) * share
 
   return value
+
+
+def inverse_square_root(
+  peak_value: float, decay_begin: float, ramp_up: float = 0.0
+) -> Callable[[Any], jax.Array]:
+  """Builds EDM2's schedule of the learning rate, a function of a count as those of optax are.
+
+  Karras et al. 2024, arXiv:2312.02696: the first rate is 0 where there is a ramp.
+
+  Args:
+    peak_value: value between ramp and decay.
+    decay_begin: count after which it falls as 1/√count; EDM2 has 70,000 batches.
+    ramp_up: count up to which it rises from 0; EDM2 has 10⁷ images.
+  """
+  fall = lambda count: peak_value / jnp.sqrt(jnp.maximum(count / decay_begin, 1.0))
+  return lambda count: fall(count) * (jnp.minimum(count / ramp_up, 1.0) if ramp_up else 1.0)
 
 
 def value_at(weight: Weight, clock: Clock) -> float | jax.Array:
@@ -141,3 +158,90 @@ def half_life(images: Weight, ramp_up: float = 0.0) -> Decay:
     return 0.5 ** (batch / jnp.maximum(half, 1e-8))  # 0 in the first round of a ramp: a copy
 
   return Decay(rate, corrected=False)
+
+
+def power_function(std: float) -> Decay:
+  """Builds the decay by which a network's weight in the average at T grows as t^γ, t <= T.
+
+  EDM2, Karras et al. 2024, arXiv:2312.02696, section 3.1. The network at random has the weight 0.
+  Time is counted in rounds, in each of which the network moves once; with batches of one size that
+  is time in images, as published.
+
+  Args:
+    std: relative width σ_rel of the profile, in (0, 1/√12); 0.05 and 0.1 are published.
+  """
+  gamma = power_function_gamma(std)
+
+  def rate(clock: Clock, batch: int) -> jax.Array:
+    # log1p: in float32 1 - 1/n rounds away what a narrow profile changes late in training.
+    return jnp.exp((gamma + 1) * jnp.log1p(-1 / (1 + jnp.float32(clock.round))))
+
+  return Decay(rate, corrected=False)
+
+
+def power_function_decay(std: float, images: Any, batch: int) -> Any:
+  """Computes (1 - batch / images)^(γ + 1), the decay of the move after which `images` are seen."""
+  return (1 - batch / np.asarray(images, np.float64)) ** (power_function_gamma(std) + 1)
+
+
+def power_function_gamma(std: float) -> float:
+  """Computes the exponent γ of the profile of relative width `std`, in (0, 1/√12)."""
+  if not is_number(std, lambda x: 0 < x < 12**-0.5):
+    raise ValueError(f"the relative width of an average lies in (0, 0.2886), got {shown(std)}")
+  # std² = (γ + 1) / ((γ + 2)² (γ + 3)), solved for γ.
+  square = std**-2
+  return float(np.roots([1, 7, 16 - square, 12 - square]).real.max())
+
+
+def power_function_std(gamma: Any) -> Any:
+  """Computes the relative width σ_rel of the profile t^γ."""
+  gamma = np.float64(gamma)
+  return np.sqrt((gamma + 1) / ((gamma + 2) ** 2 * (gamma + 3)))
+
+
+def power_function_profile(times: Any, time: float, std: float) -> np.ndarray:
+  """Computes the weights of the networks at `times` [n] in the average at `time`; their sum is 1.
+
+  Args:
+    times: times >= 0; those after `time` have the weight 0.
+    time: time T of the average, in the same unit.
+    std: relative width of the profile.
+
+  Returns:
+    [n] float64, proportional to t^γ. Those of the moves n = 1, 2, ... of a network are
+    n^(γ + 1) - (n - 1)^(γ + 1), close to it for large n.
+  """
+  times = np.asarray(times, np.float64)
+  weights = np.where(times <= time, (times / time), 0) ** power_function_gamma(std)
+  return weights / weights.sum()
+
+
+def reconstruction_weights(times: Any, stds: Any, time: float, std: float) -> np.ndarray:
+  """Computes the weights by which stored averages add up to the average of another width.
+
+  EDM2's reconstruction after training, the least squares of profiles (arXiv:2312.02696, section
+  3.2): `sum(w * snapshot)` of the parameters. As published, the weights are divided by their sum.
+
+  Args:
+    times: [n] times > 0 of the stored averages, all up to `time`.
+    stds: [n] relative widths of their profiles.
+    time: time of the average to reconstruct, one of `times`.
+    std: relative width of its profile.
+
+  Returns:
+    [n] float64.
+  """
+  times = np.asarray(times, np.float64)
+  gammas = np.array([power_function_gamma(float(one)) for one in np.asarray(stds)])
+  if not (time in times and (times > 0).all() and (times <= time).all()):
+    raise ValueError(f"averages are stored at {shown(times)}: expected times up to {time}, with it")
+  stored, target = (times, gammas), (np.array([time]), np.array([power_function_gamma(std)]))
+  weights = np.linalg.solve(_inner_products(stored, stored), _inner_products(stored, target))[:, 0]
+  return weights / weights.sum()
+
+
+def _inner_products(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> np.ndarray:
+  """Computes the inner products [n, m] of profiles (times, exponents), each of integral 1."""
+  (s, p), (t, q) = (x[:, None] for x in a), (x[None] for x in b)
+  ratio = (s / t) ** np.where(s < t, q, -p)
+  return (p + 1) * (q + 1) * ratio / ((p + q + 1) * np.maximum(s, t))

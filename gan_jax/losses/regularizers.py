@@ -21,6 +21,7 @@ from jax.lax import stop_gradient
 from jax.nn import relu
 
 from gan_jax.checks import is_integer, is_number, shown
+from gan_jax.losses.approximate import centering, r1_approximate, r2_approximate
 from gan_jax.losses.consistency import (
   Regularizer,
   balanced_consistency,
@@ -255,6 +256,9 @@ SKIPPED = {"paper": BY_CLASS, "code": {"shared"}}  # of `orthogonal`, by convent
 REGULARIZERS: dict[str, Callable[..., TermLike]] = {
   "r1": lambda: r1,
   "r2": lambda: stateless(r2, uses_real=False),
+  "r1_approximate": r1_approximate,
+  "r2_approximate": r2_approximate,
+  "centering": lambda: centering,
   "gradient_penalty": gradient_penalty,
   "dragan": dragan,
   "lecam": lecam,

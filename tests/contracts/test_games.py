@@ -90,7 +90,13 @@ def test_a_round_moves_what_is_owned_and_is_compiled_once(kind):
 
 
 # As training plays; and as a user's own loop may, where a round remembers or couples examples.
-OTHERS = {"cycle_gan": "jit alone", "vq_gan": "pmap", "eb_gan": "jit alone", "be_gan": "pmap"}
+OTHERS = {
+  "cycle_gan": "jit alone",
+  "vq_gan": "pmap",
+  "eb_gan": "jit alone",
+  "be_gan": "pmap",
+  "drift": "pmap",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -166,6 +166,7 @@ def test_every_optimizer_can_be_named(name):
 SCHEDULE_OPTIONS = {
   "cosine_decay_schedule": {"init_value": 1.0, "decay_steps": 10},
   "exponential_decay": {"init_value": 1.0, "transition_steps": 1, "decay_rate": 0.5},
+  "inverse_square_root": {"peak_value": 1.0, "decay_begin": 0.5},
   "linear_schedule": {"init_value": 1.0, "end_value": 0.0, "transition_steps": 10},
   "polynomial_schedule": {
     "init_value": 1.0,
@@ -262,7 +263,7 @@ def test_weights_stay_bounded_where_lookahead_goes_back(rate):
     assert np.abs(np.asarray(params, np.float64)).max() <= 0.1
 
 
-@pytest.mark.parametrize("name", ["none", "decay", "ramped_decay", "half_life"])
+@pytest.mark.parametrize("name", ["none", "decay", "ramped_decay", "half_life", "power_function"])
 def test_average_can_be_chosen(name):
   state, _ = rounds(tiny(**{"average.name": name, "average.half_life": 100.0}), 2)
   assert set(state.ema) == (set() if name == "none" else {"generator"})

@@ -153,6 +153,16 @@ def domain_adversarial() -> ConfigDict:
   return config
 
 
+def drift() -> ConfigDict:
+  config = short(default_config("drift"))
+  config.batch_size, config.data_options.image_size = 8, 8
+  config.data = "digits8x8"
+  config.latent.dim = 2
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.field, config.temperatures = "imagenet", (0.5, 1.0)
+  return config
+
+
 # More games of the same kinds, which are held to the same.
 VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "two_player on vectors": on_vectors,
@@ -170,4 +180,5 @@ KINDS: dict[str, Callable[[], ConfigDict]] = {
   "eb_gan": functools.partial(energy, "eb_gan"),
   "be_gan": functools.partial(energy, "be_gan"),
   "domain_adversarial": domain_adversarial,
+  "drift": drift,
 }

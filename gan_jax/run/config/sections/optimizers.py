@@ -18,6 +18,8 @@ from gan_jax.game.schedules import (
   cosine_schedule,
   decay,
   half_life,
+  inverse_square_root,
+  power_function,
   ramped_decay,
 )
 from gan_jax.run.config.aliases import SCHEDULE
@@ -52,15 +54,19 @@ OPTIMIZERS = {
   )
 }
 SCHEDULES = {
-  name: getattr(optax, name)
-  for name in (
-    "cosine_decay_schedule",
-    "exponential_decay",
-    "linear_schedule",
-    "polynomial_schedule",
-    "warmup_cosine_decay_schedule",
-  )
-} | {"cosine_schedule": cosine_schedule}
+  "cosine_schedule": cosine_schedule,
+  "inverse_square_root": inverse_square_root,
+  **{
+    name: getattr(optax, name)
+    for name in (
+      "cosine_decay_schedule",
+      "exponential_decay",
+      "linear_schedule",
+      "polynomial_schedule",
+      "warmup_cosine_decay_schedule",
+    )
+  },
+}
 UNITS = {"rounds": by_rounds, "images": by_images}  # that a schedule counts
 EXTRA_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
 MEANINGS = {
@@ -77,13 +83,21 @@ MEANINGS = {
 }
 
 
-AVERAGE = {"name": "decay", "decay": 0.999, "start": 0, "half_life": 0.0, "ramp_up": 0.0}
+AVERAGE = {
+  "name": "decay",
+  "decay": 0.999,
+  "start": 0,
+  "half_life": 0.0,
+  "ramp_up": 0.0,
+  "std": 0.05,
+}
 MEANINGS_OF_AVERAGE = {
-  "name": "moving average of the generator: decay, ramped_decay, half_life, none",
+  "name": "moving average of the generator: decay, ramped_decay, half_life, power_function, none",
   "decay": "share that is kept at each move; of ramped_decay, what it rises to",
   "start": "of decay: round, from 1, before which the average is a copy",
   "half_life": "of half_life: images after which a contribution has halved; may be a schedule",
   "ramp_up": "of half_life: at most this share of the images seen; 0 is off",
+  "std": "of power_function (EDM2): width relative to the time so far, below 0.288",
 }
 
 
@@ -268,6 +282,7 @@ def build_averages(options: Any, *nets: str) -> dict[str, Decay]:
     "decay": lambda: decay(options.decay, options.start),
     "ramped_decay": lambda: ramped_decay(options.decay),
     "half_life": lambda: half_life(number(options.half_life), options.ramp_up),
+    "power_function": lambda: power_function(options.std),
   }
   with naming("config.average"):
     of_all = lookup(kinds, options.name, "average")()

@@ -146,6 +146,15 @@ DETECTORS = (
     _DAMP,
   ),
   Detector(
+    "vanishing_force",
+    (
+      Threshold("monitor/mismatch", True, 0.3, "three times that of a run that has begun to learn"),
+      Threshold("monitor/pull", False, 0.1, "stuck starts have at most .03, others more than .5"),
+    ),
+    "temperatures of the order of the distances between data and from fakes to data"
+    " (--config.temperatures), or --config.field=imagenet, whose force does not vanish far off",
+  ),
+  Detector(
     "discriminator_overfitting",
     (Threshold("monitor/held_out_auc", True, 0.8, "four of five held-out examples rank below"),),
     "more data or flips of it (--config.data_options.flip), balanced_consistency"

@@ -17,6 +17,7 @@ from gan_jax.run.config.sections.kinds import (
   bi_gan,
   cycle,
   domain_adversarial,
+  drift,
   energy,
   info,
   pix2pix,
@@ -92,6 +93,7 @@ GAMES: dict[str, Kind] = {
     domains=DOMAINS,
     classifies=DOMAINS,
   ),
+  "drift": _kind(drift.keys, drift.build_game, drift.check),
 }
 DEFAULT = "two_player"
 

@@ -1,0 +1,202 @@
+"""Drifting: one player, a generator, that follows a field which draws its samples to data.
+
+arXiv:2602.04770; the fields are those of `losses.drifting`, of examples as they are, without an
+extractor of features. There is no discriminator, and no opponent to balance.
+
+    game = drift(
+      generator, optimizer=optax.adam(1e-3), latent=normal(32),
+      field=functools.partial(drifting.toy_field, temperature=0.05),
+    )
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from gan_jax.checks import shown
+from gan_jax.game.core import (
+  Batch,
+  Carried,
+  Decay,
+  Game,
+  Metrics,
+  Objective,
+  Params,
+  Player,
+  PyTree,
+  Sampler,
+  StepContext,
+  Turn,
+)
+from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.kinds import checks
+from gan_jax.game.kinds.sides.monitors import EXAMPLES, MONITOR, batch_diversity
+from gan_jax.game.latents import Latent, Truncate
+from gan_jax.game.random import example_keys, named_key
+from gan_jax.game.validation import check_game
+from gan_jax.losses.drifting import Drift, follow, toy_field
+
+PLAYER = "generator"
+Field = Callable[[jax.Array, jax.Array], Drift]  # (generated [1, B, S], data [1, B, S]) -> field
+
+
+class Cloud(NamedTuple):
+  """The examples of one forward.
+
+  Attributes:
+    real: [B, S] real examples, flat.
+    fake: [B, S] fakes, flat.
+  """
+
+  real: jax.Array
+  fake: jax.Array
+
+
+def drift(
+  generator: nn.Module,
+  *,
+  optimizer: optax.GradientTransformation,
+  latent: Latent,
+  truncate: Truncate | None = None,
+  field: Field = toy_field,
+  turns: tuple[Turn, ...] = (Turn((PLAYER,)),),
+  averages: Mapping[str, Decay] | None = None,
+  remat: bool = False,
+) -> Game:
+  """Builds the game of a generator alone, which follows a field.
+
+  Args:
+    generator: module called as `net(z, None, train=)`, to examples.
+    optimizer: its optimizer.
+    latent: prior of its inputs.
+    truncate: function of inputs and a bound, or None; see `two_player`.
+    field: field at the fakes of a global batch, given the real examples of it.
+    turns: turns of the one player.
+    averages: moving averages by network.
+    remat: whether activations are recomputed for gradients.
+
+  Returns:
+    The game. Its "generator/force" is the mean square of the force before any division, the one
+    number that falls as fakes come to the data; the loss of `drift_field` does not.
+
+  Raises:
+    ValueError: for arguments of another kind.
+  """
+  checks.check_network(PLAYER, generator, "z", conditional=False)
+  checks.check_latent(latent)
+  if not callable(field):
+    raise ValueError(f"field is {shown(field)}: expected a function such as drifting.toy_field")
+  draw = lambda key, n: latent(example_keys(key, n))
+  objective = Objective(
+    functools.partial(_forward, generator, latent, remat), functools.partial(_value, field)
+  )
+  game = Game(
+    init=functools.partial(_init, generator, latent),
+    samplers={PLAYER: Sampler(functools.partial(_generate, generator), draw, truncate)},
+    players={PLAYER: Player((PLAYER,), objective, optimizer)},
+    turns=turns,
+    averages=averages or {},
+    headline={
+      "G": f"{PLAYER}/loss",
+      "force": f"{PLAYER}/force",
+      "mismatch": f"{MONITOR}mismatch",
+    },
+    monitored=PLAYER,
+  )
+  check_game(game)
+  return game
+
+
+def _init(
+  generator: nn.Module, latent: Latent, key: jax.Array, batch: Batch
+) -> tuple[Params, Carried]:
+  """Initialises parameters and statistics for the shapes of a minibatch."""
+  checks.check_batch(batch, conditional=False)
+  z_key, key = jax.random.split(key)
+  x = jnp.zeros(batch["x"].shape)
+  z = latent(example_keys(z_key, len(x)))
+  fake, variables = generator.init_with_output(key, z, None, train=False)
+  checks.check_fakes(fake, x)
+  return split_variables({PLAYER: variables})
+
+
+def _forward(
+  generator: nn.Module,
+  latent: Latent,
+  remat: bool,
+  params: Params,
+  carried: Carried,
+  batch: Batch,
+  context: StepContext,
+) -> tuple[Cloud, Carried]:
+  """Generates as many fakes as there are real examples."""
+  checks.check_batch(batch, conditional=False)
+  if context.microbatch.count > 1:
+    raise ValueError(
+      "the field of drifting couples all examples of the batch, which is seen in "
+      f"{context.microbatch.count} microbatches: set microbatches = 1"
+    )
+  apply, stats = trained_networks({PLAYER: generator}, params, carried, context, remat)
+  x = batch["x"]
+  fake = apply(PLAYER, latent(context.example_keys(named_key(context.key, "latents"), len(x))))
+  return Cloud(*(jnp.asarray(a, jnp.float32).reshape(len(x), -1) for a in (x, fake))), stats
+
+
+def _value(
+  field: Field, cloud: Cloud, params: Params, carried: Carried, context: StepContext
+) -> tuple[jax.Array, tuple[Carried, Metrics]]:
+  """Computes the loss of the own fakes, in the field of the global batch."""
+  axis, n = context.axis_name, len(cloud.fake)
+  everyone = jax.lax.stop_gradient(cloud)
+  first: Any = 0
+  if axis is not None:
+    everyone = Cloud(*(jax.lax.all_gather(x, axis, tiled=True) for x in everyone))
+    first = n * jax.lax.axis_index(axis)
+  drift = field(everyone.fake[None], everyone.real[None])
+  own = drift._replace(field=jax.lax.dynamic_slice_in_dim(drift.field, first, n, axis=1))
+  loss = follow(cloud.fake[None], own)[0]
+  metrics = {f"{PLAYER}/loss": loss, f"{PLAYER}/force": jnp.mean(drift.forces)}
+  measured = monitors(drift, *(x[:EXAMPLES] for x in everyone))
+  return loss, ({}, metrics | {f"{MONITOR}{name}": value for name, value in measured.items()})
+
+
+def monitors(drift: Drift, real: jax.Array, fake: jax.Array) -> Metrics:
+  """Computes whether fakes are where data are, and whether the field would move them there.
+
+  Args:
+    drift: field at the fakes.
+    real: [n, S] real examples.
+    fake: [n, S] fakes.
+
+  Returns:
+    diversity, coverage and precision (see `batch_diversity`); mismatch, the energy distance of both
+    sets, 2 E|x - x̃| - E|x - x'| - E|x̃ - x̃'|, over E|x - x'|: 0 of equal distributions, about 1 of
+    fakes on one mode, more far off; pull, the length of the force over the energy distance, both in
+    units of the data: 0 where a mismatch is left that the field does not see.
+  """
+  if len(real) < 2:
+    return {}
+  mean = lambda x, y: jnp.mean(jnp.linalg.norm(x[:, None] - y[None], axis=-1))
+  pairs = len(real) / (len(real) - 1)  # without the distance of each to itself
+  within = mean(real, real) * pairs + 1e-30
+  energy = 2 * mean(real, fake) - within - mean(fake, fake) * pairs
+  force = jnp.sqrt(jnp.mean(drift.forces) * real.shape[1]) * drift.scale
+  return {
+    **batch_diversity(real, fake),
+    "mismatch": energy / within,
+    # At a match the energy distance is noise around 0, and there is nothing to be moved by.
+    "pull": force / jnp.maximum(energy, 0.01 * within),
+  }
+
+
+def _generate(
+  generator: nn.Module, params: Params, carried: Carried, z: PyTree, labels: Any
+) -> jax.Array:
+  """Generates examples in evaluation mode."""
+  checks.check_unconditional(labels)
+  return sample_network(generator, PLAYER, params, carried, z)

@@ -1,0 +1,64 @@
+"""Drifting: every choice in it, by name."""
+
+import functools
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from gan_jax.data.example import Example
+from gan_jax.game.core import Game
+from gan_jax.game.kinds.drift import PLAYER, Field, drift
+from gan_jax.losses.drifting import drift_field, toy_field
+from gan_jax.run.config.sections import networks, optimizers
+from gan_jax.run.config.sections.key import Key, Keys, lookup, naming
+from gan_jax.run.config.sections.kinds import two_player
+
+
+def keys() -> Keys:
+  """Lists the keys of the game."""
+  return {
+    PLAYER: networks.section("mlp_generator"),
+    "latent": two_player.keys()["latent"],
+    "field": Key("toy", "toy, of the notebook; imagenet, scaled and every force divided"),
+    "temperatures": Key((0.05,), "of the field; toy: one, in units of the data"),
+    "optimizers": {PLAYER: optimizers.section("adam")},
+    "average": optimizers.average(),
+  }
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses choices that contradict each other."""
+  optimizers.check_average(config.average)
+  if config.conditional:
+    raise ValueError("config.conditional is set, and this game takes no labels: leave it out")
+  if config.microbatches != 1:
+    raise ValueError("config.microbatches: the field couples all examples of a batch; set it to 1")
+  with naming("config.field"):
+    lookup(FIELDS, config.field, "field")
+  if not config.temperatures or min(config.temperatures) <= 0:
+    raise ValueError(f"config.temperatures is {config.temperatures}: expected numbers above 0")
+  if config.field == "toy" and len(config.temperatures) > 1:
+    raise ValueError(
+      f"config.temperatures has {len(config.temperatures)}, and the field 'toy' has one; give one,"
+      " or config.field=imagenet"
+    )
+
+
+def build_game(config: ConfigDict, example: Example) -> Game:
+  """Builds the game of a complete config; see `games.Kind`."""
+  networks.check_output(config.generator, example.pixel_range)
+  provided = {PLAYER: {"num_classes": None, "shape": example.shape}}
+  return drift(
+    **networks.build_networks(config, provided),
+    **two_player.latents(config),
+    optimizer=optimizers.build_optimizers(config, {PLAYER: 1})[PLAYER],
+    field=FIELDS[config.field](tuple(config.temperatures)),
+    averages=optimizers.build_averages(config.average, PLAYER),
+    remat=config.remat,
+  )
+
+
+FIELDS: dict[str, Callable[[tuple[float, ...]], Field]] = {
+  "toy": lambda temperatures: functools.partial(toy_field, temperature=temperatures[0]),
+  "imagenet": lambda temperatures: functools.partial(drift_field, temperatures=temperatures),
+}

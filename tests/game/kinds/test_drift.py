@@ -1,0 +1,92 @@
+"""Drifting as a game: one player, whose monitors tell a start that is stuck."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import data
+from gan_jax.game.core import Clock, StepContext
+from gan_jax.game.kinds import drift as kind
+from gan_jax.game.latents import normal
+from gan_jax.game.play import init
+from gan_jax.game.random import Microbatch
+from gan_jax.losses import drifting
+from gan_jax.nets import MLPGenerator
+from gan_jax.run.config import complete, default_config
+
+BATCH = next(data.Batches(data.load("ring8"), batch_size=64, seed=0).iterate())
+FIELD = functools.partial(drifting.toy_field, temperature=0.05)
+
+
+def make(field=FIELD, rate=1e-3):
+  net = MLPGenerator(shape=(2,), hidden=(16,))
+  return kind.drift(net, optimizer=optax.sgd(rate), latent=normal(4), field=field)
+
+
+def test_a_move_goes_along_the_field():
+  """The gradient of the output is -2 V / (C S), whatever the value that is logged."""
+  game = make(rate=1.0)
+  batch = jax.tree.map(lambda x: jnp.asarray(x)[None], BATCH)
+  state = init(game, jax.random.key(0), batch)
+  context = StepContext(jax.random.key(1), Clock(), None)
+  objective = game.players["generator"].objective
+
+  @jax.jit
+  def look(params):
+    cloud, _ = objective.forward(params, state.carried, BATCH, context)
+    by_output = jax.grad(
+      lambda fake: objective.value(cloud._replace(fake=fake), params, {}, context)[0]
+    )(cloud.fake)
+    field = FIELD(cloud.fake[None], cloud.real[None]).field[0]
+    return by_output, field, objective.value(cloud, params, {}, context)
+
+  slope, field, (loss, (memory, metrics)) = look(state.params)
+  np.testing.assert_allclose(slope, -2 * field / field.size, rtol=1e-4, atol=1e-9)
+  np.testing.assert_allclose(loss, jnp.mean(field**2), rtol=1e-4)
+  np.testing.assert_allclose(metrics["generator/force"], loss, rtol=1e-4)
+  assert memory == {} and set(game.players) == {"generator"}
+  with pytest.raises(ValueError, match="set microbatches = 1"):
+    parts = context._replace(microbatch=Microbatch(0, 2))
+    objective.forward(state.params, state.carried, BATCH, parts)
+
+
+@pytest.mark.parametrize("at, stuck", [("data", False), ("mode", True), ("far", True)])
+def test_monitors_tell_a_start_that_is_stuck(at, stuck):
+  """By the bounds of the detector `vanishing_force`."""
+  rng = np.random.default_rng(0)
+  x = jnp.asarray(BATCH["x"])
+  points = {
+    "data": jnp.asarray(-x),
+    "mode": jnp.asarray([[1.0, 0.0]] + 0.01 * rng.normal(size=(64, 2)), jnp.float32),
+    "far": jnp.asarray([[4.0, 0.0]] + 0.01 * rng.normal(size=(64, 2)), jnp.float32),
+  }
+  found = jax.jit(lambda fake: kind.monitors(FIELD(fake[None], x[None]), x, fake))(points[at])
+  assert (found["mismatch"] > 0.3 and found["pull"] < 0.1) == stuck, found
+
+
+@pytest.mark.parametrize(
+  "changes, message",
+  [
+    ({"conditional": True}, "takes no labels"),
+    ({"microbatches": 2}, "couples all examples"),
+    ({"field": "mean"}, "unknown field 'mean'"),
+    ({"temperatures": (0.0,)}, "expected numbers above 0"),
+    ({"temperatures": (0.1, 0.2)}, "the field 'toy' has one"),
+  ],
+)
+def test_choices_that_cannot_be_are_refused(changes, message):
+  config = default_config("drift")
+  config.data = "ring8"
+  for key, value in changes.items():
+    config[key] = value
+  with pytest.raises(ValueError, match=message):
+    complete(config)
+
+
+def test_arguments_of_another_kind_are_refused():
+  with pytest.raises(ValueError, match=r"field is 3: expected a function such as drifting\."):
+    make(field=3)
