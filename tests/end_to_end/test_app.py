@@ -527,6 +527,7 @@ def test_importing_costs_little():
 def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   config = f"--config={ROOT / 'experiments/ablations/ema.py'}"
   small = ["--config.base.rounds=4", "--config.base.num_fake=100", "--config.base.evaluate_every=2"]
+  small += [f"--config.base.{player}.hidden=(16,)" for player in ("discriminator", "generator")]
   asked = [config, *small, "--config.base.batch_size=8"]
   planned = gan_jax("ablate", *asked, "--config.seeds=(0,1)", "--dry_run")
   assert "20 runs of 10 variants in 2 programs, 2 compilations" in planned
