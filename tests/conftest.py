@@ -23,7 +23,7 @@ from gan_jax.run.training.log.logger import Logger
 ROOT = pathlib.Path(__file__).parent.parent
 
 # XLA's newer code generator takes two and a half times as long as the one before it, which is as
-# exact; commands are run with either. Small programs are not worth being split among threads. At
+# exact; test_wheel.py runs with it. Small programs are not worth being split among threads. At
 # LLVM's first level a first state, whose bits are the same, is compiled in a fifth of the time.
 QUICKER = (
   "--xla_cpu_use_fusion_emitters=false",

@@ -93,9 +93,11 @@ def train(folder, name, workdir, rounds):
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != KILLED])
-def test_a_run_is_sampled_and_scored(gan_jax, tmp_path, name):
-  log = gan_jax(*train(tmp_path, name, tmp_path / "run", 2))
-  check_run(gan_jax, name, tmp_path / "run", log)
+def test_a_run_is_resumed_sampled_and_scored(gan_jax, tmp_path, name):
+  run = tmp_path / "run"
+  log = gan_jax(*train(tmp_path, name, run, 2))
+  assert "round 4/4" in gan_jax("train", f"--workdir={run}", "--config.rounds=4")
+  check_run(gan_jax, name, run, log)
 
 
 def test_a_run_that_is_killed_resumed_sampled_and_scored(gan_jax, cache, tmp_path):
