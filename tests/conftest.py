@@ -23,7 +23,7 @@ from gan_jax.run.training.log.logger import Logger
 ROOT = pathlib.Path(__file__).parent.parent
 
 # XLA's newer code generator takes two and a half times as long as the one before it, which is as
-# exact; commands are run with either. Small programs are not worth being split among threads. At
+# exact; test_wheel.py runs with it. Small programs are not worth being split among threads. At
 # LLVM's first level a first state, whose bits are the same, is compiled in a fifth of the time.
 QUICKER = (
   "--xla_cpu_use_fusion_emitters=false",
@@ -154,17 +154,13 @@ def no_pictures():
 def gan_jax(cache):
   """Runs a command; returns what it printed. It may fail as expected.
 
-  The compiler is in a hurry there, and no curves are drawn, but where a test asks for what a user
-  gets.
+  The compiler is in a hurry there, and no curves are drawn, but where a test asks for them;
+  test_wheel.py has what a user gets.
   """
 
-  def run(*arguments, code=0, cwd=ROOT, quick=True, devices=1):
-    environment = {
-      "GAN_JAX_CACHE": str(cache),
-      "JAX_DISABLE_MOST_OPTIMIZATIONS": str(int(quick)),
-      "JAX_NUM_CPU_DEVICES": str(devices),
-    }
-    environment |= {} if quick else {"XLA_FLAGS": ""}
+  def run(*arguments, code=0, cwd=ROOT, curves=False, devices=1):
+    environment = {"GAN_JAX_CACHE": str(cache), "JAX_NUM_CPU_DEVICES": str(devices)}
+    environment |= {"CURVES": "1"} if curves else {}
     ended, told = commands.run([*map(str, arguments)], environment, cwd)
     assert ended == code, told
     return told

@@ -202,8 +202,8 @@ def test_networks_that_are_run_again_give_the_same_and_take_less_memory():
   def step(**changes):
     config = default_config()
     config.data, config.batch_size = "ring8", 2048
-    config.generator = network("mlp_generator", hidden=(64,) * 8)
-    config.discriminator = network("mlp_discriminator", hidden=(64,) * 8)
+    config.generator = network("mlp_generator", hidden=(64,) * 5)
+    config.discriminator = network("mlp_discriminator", hidden=(64,) * 5)
     config.update_from_flattened_dict(changes)
     experiment = build(config)
     spec = experiment.batches.spec(1)

@@ -22,6 +22,8 @@ from gan_jax.run.evaluation.cards.files import read_card
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["--config.generator.width=8", "--config.discriminator.width=8", "--config.batch_size=32"]
 SMALL_RING = [
+  "--config.generator.hidden=(16,)",
+  "--config.discriminator.hidden=(16,)",
   "--config.rounds_per_call=10",
   "--config.log_every=20",
   "--config.sample_every=20",
@@ -49,10 +51,10 @@ def rows(workdir):
 
 @pytest.fixture(scope="session")
 def whole(gan_jax, once):
-  """40 rounds at once, as a user plays them: the folder, and what was told."""
+  """40 rounds at once, with curves: the folder, and what was told."""
 
   def play(folder):
-    told = gan_jax(*ring(folder / "run", 40), *SMALL_RING, quick=False)
+    told = gan_jax(*ring(folder / "run", 40), *SMALL_RING, curves=True)
     (folder / "told").write_text(told)
 
   folder = once("whole", play)
@@ -104,8 +106,8 @@ def test_a_run_leaves_all_that_it_should(whole):
 def test_a_run_in_two_parts_equals_one_in_one(gan_jax, whole, tmp_path):
   """40 rounds at once, and 20 with the rest in a new process: rows, pictures, bits of state."""
   whole, parts = whole[0], tmp_path
-  gan_jax(*ring(parts, 20), *SMALL_RING, quick=False)
-  gan_jax("train", f"--workdir={parts}", "--config.rounds=40", quick=False)
+  gan_jax(*ring(parts, 20), *SMALL_RING)
+  gan_jax("train", f"--workdir={parts}", "--config.rounds=40")
   leaves = [json.loads((w / "checkpoints/40/leaves/metadata").read_text()) for w in (whole, parts)]
   assert leaves[0] == leaves[1] and all("crc32" in leaf for leaf in leaves[0]["leaves"].values())
   timing = {"seconds", "rounds_per_second", "images_per_second"}
@@ -215,19 +217,13 @@ def test_scores_of_images_say_how_they_were_made(gan_jax, digits):
 
 
 def test_other_scores_can_be_asked_for(gan_jax, digits):
-  metrics = "--metrics=kernel,prdc,class_frechet,path_length"
+  metrics = "--metrics=kernel,class_frechet,path_length"
   flags = ["--features=random_projection", metrics, "--real=train"]
-  # Ten thousand images are looked at, which takes longer than to compile well how that is done.
-  told = gan_jax("evaluate", f"--workdir={digits}", *flags, "--num_fake=300", quick=False)
-  assert (
-    "path_length" in told
-    and "coverage" in told
-    and "random projection" in told
-    and "300 fakes x 1" in told
-  )
+  told = gan_jax("evaluate", f"--workdir={digits}", *flags, "--num_fake=300")
+  assert "path_length" in told and "random projection" in told and "300 fakes x 1" in told
   path, _ = (line.split()[1] for line in told.splitlines() if line.startswith("wrote "))
   made = read_card(path).protocol
-  assert made["real"]["split"] == "train" and made["metrics"]["prdc"] == {"k": 5}
+  assert made["real"]["split"] == "train" and set(made["metrics"]) >= {"kernel", "class_frechet"}
   for flag, why in (
     ("--features=inception:nowhere.pth", "nowhere.pth"),
     ("--checkpoint=3", "no checkpoint of round 3"),
@@ -339,7 +335,7 @@ def test_damaged_checkpoint_is_named_and_the_one_before_is_used(gan_jax, played)
   data = bytearray(largest.read_bytes())
   data[len(data) // 2] ^= 1
   largest.write_bytes(data)
-  told = gan_jax("train", f"--workdir={played}", quick=False)
+  told = gan_jax("train", f"--workdir={played}")
   assert "checkpoints/40 is damaged" in told and "round 40/40" in told
   assert (played / "checkpoints/40/leaves/metadata").read_text() == want
   assert [row["round"] for row in rows(played)] == [20, 40]
@@ -531,14 +527,15 @@ def test_importing_costs_little():
 def test_ablate_plans_plays_goes_on_and_tells(gan_jax, tmp_path):
   config = f"--config={ROOT / 'experiments/ablations/ema.py'}"
   small = ["--config.base.rounds=4", "--config.base.num_fake=100", "--config.base.evaluate_every=2"]
+  small += [f"--config.base.{player}.hidden=(16,)" for player in ("discriminator", "generator")]
   asked = [config, *small, "--config.base.batch_size=8"]
-  planned = gan_jax("ablate", *asked, "--config.seeds=(0,1)", "--dry_run", quick=True)
+  planned = gan_jax("ablate", *asked, "--config.seeds=(0,1)", "--dry_run")
   assert "20 runs of 10 variants in 2 programs, 2 compilations" in planned
   assert "ms a round of the first program" in planned
   workdir = f"--workdir={tmp_path / 'ema'}"
-  first = gan_jax("ablate", *asked, "--config.seeds=(0,)", workdir, quick=True)
+  first = gan_jax("ablate", *asked, "--config.seeds=(0,)", workdir)
   assert "10/10 runs" in first and "too few seeds" in first
-  more = gan_jax("ablate", *asked, "--config.seeds=(0,1)", workdir, "--score=modes", quick=True)
+  more = gan_jax("ablate", *asked, "--config.seeds=(0,1)", workdir, "--score=modes")
   assert "20/20 runs" in more and "10/20" not in more
   assert "more modes is better; 2 seeds" in more and "0.999" in more
   assert {"matrix.png", "curves.png"} <= {path.name for path in (tmp_path / "ema").iterdir()}

@@ -80,34 +80,51 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_run_that_is_killed_resumed_sampled_and_scored(gan_jax, cache, tmp_path, name):
-  x, options, (width, height, mode), shown, evaluator = CASES[name]
-  np.save(tmp_path / "x.npy", x)
-  play = lambda workdir, rounds: [
+KILLED = "series"  # how a run goes on is no matter of what its data are
+
+
+def train(folder, name, workdir, rounds):
+  np.save(folder / "x.npy", CASES[name].x)
+  return [
     *("train", f"--config={ROOT}/experiments/mnist_dcgan.py", f"--workdir={workdir}"),
-    *(f"--config.data=npy:{tmp_path}/x.npy", *options, f"--config.rounds={rounds}"),
+    *(f"--config.data=npy:{folder}/x.npy", *CASES[name].options, f"--config.rounds={rounds}"),
     *(f"--config.{value}" for value in TINY.split()),
   ]
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != KILLED])
+def test_a_run_is_resumed_sampled_and_scored(gan_jax, tmp_path, name):
+  run = tmp_path / "run"
+  log = gan_jax(*train(tmp_path, name, run, 2))
+  assert "round 4/4" in gan_jax("train", f"--workdir={run}", "--config.rounds=4")
+  check_run(gan_jax, name, run, log)
+
+
+def test_a_run_that_is_killed_resumed_sampled_and_scored(gan_jax, cache, tmp_path):
   whole, killed, told = tmp_path / "whole", tmp_path / "killed", tmp_path / "told"
   told.touch()
-  process = commands.start(play(killed, 10**6), {"GAN_JAX_CACHE": str(cache)}, ROOT, told)
+  endless = train(tmp_path, KILLED, killed, 10**6)
+  process = commands.start(endless, {"GAN_JAX_CACHE": str(cache)}, ROOT, told)
   until(lambda: len(kills.complete(killed)) > 1 or not process.is_alive(), told.read_text)
   process.kill()
   process.join()
   assert process.exitcode == -signal.SIGKILL, told.read_text()
   rounds = max(kills.complete(killed)) + 4
   gan_jax("train", f"--workdir={killed}", f"--config.rounds={rounds}")
-  log = gan_jax(*play(whole, rounds))
+  log = gan_jax(*train(tmp_path, KILLED, whole, rounds))
   assert kills.rows(whole) == kills.rows(killed)
   assert kills.pictures(whole) == kills.pictures(killed)
   last = f"checkpoints/{rounds}/"
   bits = [{k: v for k, v in kills.bits(w).items() if k.startswith(last)} for w in (whole, killed)]
   assert bits[0] == bits[1] and bits[0]
+  check_run(gan_jax, KILLED, killed, log)
 
+
+def check_run(gan_jax, name, run, log):
+  x, _, (width, height, mode), shown, evaluator = CASES[name]
   assert shown in log and ("pictures show" in log) == bool(shown)
-  out = {suffix: tmp_path / f"samples.{suffix}" for suffix in ("png", "npz")}
-  gan_jax("sample", killed, "--num=4", f"--out={out['png']}", f"--npz={out['npz']}")
+  out = {suffix: run / f"samples.{suffix}" for suffix in ("png", "npz")}
+  gan_jax("sample", run, "--num=4", f"--out={out['png']}", f"--npz={out['npz']}")
   samples, shape = np.load(out["npz"])["x"], (*x.shape[1:], 1)
   shape = {"volumes": shape, "series": (64, 2)}.get(name, x.shape[1:])
   assert samples.shape == (4, *shape) and samples.dtype == x.dtype
@@ -118,8 +135,8 @@ def test_a_run_that_is_killed_resumed_sampled_and_scored(gan_jax, cache, tmp_pat
     assert shown in picture.info.get("Description", "")
 
   # Training has scored its Fréchet distance, which for as many pixels takes half a minute.
-  scored = gan_jax("evaluate", killed, "--features=pixels", "--metrics=rbf_mmd,prdc")
+  scored = gan_jax("evaluate", run, "--features=pixels", "--metrics=rbf_mmd,prdc")
   (line,) = (line for line in scored.splitlines() if line.startswith("rbf_mmd"))
   assert "recall" in line and "nan" not in line
-  cards = [json.loads(path.read_text()) for path in (killed / "cards").iterdir()]
+  cards = [json.loads(path.read_text()) for path in (run / "cards").iterdir()]
   assert {card["made"]["evaluator"] for card in cards} == {evaluator}

@@ -1,5 +1,7 @@
 """Networks whose outputs are codes, classes or features: shapes, devices, and the layers shared."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,8 +103,8 @@ def test_eight_devices_agree_with_one(name):
 def test_logits_of_pairs_depend_on_both(name, options):
   net, keys = NETWORKS[name](**options), jax.random.split(jax.random.key(0), 2)
   x, z = jax.random.normal(keys[0], (4, 28, 28, 1)), jax.random.normal(keys[1], (4, 5))
-  variables = net.init(jax.random.key(1), (x, z), None, train=False)
-  logits = lambda x, z: net.apply(variables, (x, z), None, train=False)
+  variables = jax.jit(functools.partial(net.init, train=False))(jax.random.key(1), (x, z))
+  logits = jax.jit(lambda x, z: net.apply(variables, (x, z), train=False))
   assert logits(x, z).shape == (4,) and logits(x, z).dtype == jnp.float32
   for other in ((x[::-1], z), (x, z[::-1])):
     assert (logits(*other) != logits(x, z)).any()
@@ -111,11 +113,14 @@ def test_logits_of_pairs_depend_on_both(name, options):
 def test_maps_of_codes_are_of_entries_and_lead_back_to_the_size():
   x = jax.random.normal(jax.random.key(0), (3, 8, 12, 1))
   encoder, decoder = (NETWORKS[f"map_{k}"](width=2, stages=2) for k in ("encoder", "decoder"))
-  codes, _ = encoder.init_with_output(jax.random.key(1), x, None, train=False)
+  make = lambda net, x: jax.jit(functools.partial(net.init_with_output, train=False))(
+    jax.random.key(1), x
+  )
+  codes, _ = make(encoder, x)
   assert codes.shape == (3, 2, 3, 64)
-  entries, variables = Codebook(4, 64).init_with_output(jax.random.key(2), codes, train=False)
+  entries, variables = make(Codebook(4, 64), codes)
   table = variables["params"]["entries"]
   nearest = jnp.argmin(jnp.sum((codes[..., None, :] - table[None, None, None]) ** 2, -1), -1)
   np.testing.assert_array_equal(entries, table[nearest])
-  features, _ = decoder.init_with_output(jax.random.key(3), entries, None, train=False)
+  features, _ = make(decoder, entries)
   assert features.shape == (3, 8, 12, 2)

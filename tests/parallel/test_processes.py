@@ -28,7 +28,7 @@ from gan_jax.run.training.train import fit
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = [
   f"--config={ROOT / 'experiments/ring.py'}",
-  "--config.generator.hidden=(128, 128)",  # its largest kernel is just large enough to be split
+  "--config.generator.hidden=(2048,)",  # its first kernel is just large enough to be split
   "--config.discriminator.hidden=(16,)",
   "--config.rounds_per_call=5",
   "--config.log_every=10",
@@ -38,6 +38,7 @@ SMALL = [
   "--config.batch_size=32",
   "--config.num_fake=100",
   "--config.num_samples=16",
+  "--config.mesh.fsdp=2",  # in all tests, which so have one program
 ]
 
 
@@ -91,7 +92,7 @@ def train(workdir, rounds, *more):
 def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, one_program, tmp_path):
   """The first ends with the numbers of one process on as many devices, parameters in parts."""
   two, alone = tmp_path / "two", tmp_path / "alone"
-  codes, told = ends(start(*train(two, 20, "--config.mesh.fsdp=2")))
+  codes, told = ends(start(*train(two, 20)))
   assert codes == [0, 0] and "round 20/20" in told[0] and "round" not in told[1], told
   assert [row["round"] for row in read_rows(two)] == [10, 20]
   assert sorted(p.name for p in (two / "checkpoints").iterdir()) == ["10", "20"]
@@ -99,7 +100,7 @@ def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, one_progr
   assert state_difference(load(alone).state, load(two).state) < 1e-6
   gan_jax("sample", two, "--num=8", f"--npz={tmp_path / 'eight.npz'}")  # on one device
   assert np.load(tmp_path / "eight.npz")["x"].shape == (8, 2)
-  assert "round 30/30" in gan_jax(*train(two, 30, "--allow_config_change"))
+  assert "round 30/30" in gan_jax(*train(two, 30, "--config.mesh.fsdp=1", "--allow_config_change"))
   fit(build(read_config(two)), alone)
   assert state_difference(load(alone).state, load(two).state) < 1e-5
   assert "last, round 30" in gan_jax("evaluate", f"--workdir={two}")
@@ -116,7 +117,7 @@ def test_what_fails_beside_training_on_one_process_ends_all_and_loses_no_rounds(
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_what_ends_one_process_ends_the_others(start, tmp_path, number):
   """Killed, the other has nobody to go on with; asked to stop, both save and stop together."""
-  endless = train(tmp_path, 1_000_000, "--config.mesh.fsdp=2")  # it saves all the time
+  endless = train(tmp_path, 1_000_000)  # it saves all the time
   if number == signal.SIGKILL:  # of whose death in a save JAX hears after 100 s without a heartbeat
     endless.append("--config.checkpoint_every=0")
   running = start(*endless, f"--grace_seconds={HANG}")  # to save takes what it takes
