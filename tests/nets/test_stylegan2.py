@@ -430,7 +430,7 @@ def test_published_rules_of_training():
 def test_a_config_reaches_all_of_it():
   """The experiment's game has the memory of path lengths, and average styles to truncate to."""
   config = complete(from_file("experiments/stylegan2_mnist.py"))
-  game = build_game(config, Example((28, 28, 1), 10, (-1.0, 1.0)))
+  game = build_game(config, Example((28, 28, 1), None, (-1.0, 1.0)))
   batch = {"x": jax.ShapeDtypeStruct((1, 32, 28, 28, 1), jnp.float32)}
   state = jax.eval_shape(lambda key: init(game, key, batch), jax.random.key(0))
   assert set(state.carried["generator.path_length"]["term"]) == {"average"}

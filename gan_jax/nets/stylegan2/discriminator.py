@@ -128,8 +128,8 @@ class DiscriminatorBlock(nn.Module):
     options["resample_filter"] = taps
     image = image.astype(self.dtype)
     if x is None or self.architecture == "skip":
-      seen = EqualConv(self.features, 1, name="fromrgb", **options)(image)
-      x = seen if x is None else x.astype(self.dtype) + seen
+      pixels = EqualConv(self.features, 1, name="fromrgb", **options)(image)
+      x = pixels if x is None else x.astype(self.dtype) + pixels
     if self.architecture == "skip":
       image = downsample(image, taps)
     x = x.astype(self.dtype)
@@ -172,8 +172,8 @@ class DiscriminatorEpilogue(nn.Module):
     if x is None or self.architecture == "skip":
       assert image is not None
       rgb = EqualConv(self.features, 1, activation=self.activation, name="fromrgb")
-      seen = rgb(image.astype(jnp.float32))
-      x = seen if x is None else x.astype(jnp.float32) + seen
+      pixels = rgb(image.astype(jnp.float32))
+      x = pixels if x is None else x.astype(jnp.float32) + pixels
     x = x.astype(jnp.float32)
     if self.mbstd_num_channels:
       x = minibatch_std(x, self.mbstd_group_size, self.mbstd_num_channels, self.axis_name)

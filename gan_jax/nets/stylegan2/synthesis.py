@@ -215,8 +215,8 @@ class Synthesis(nn.Module):
       return ["none" if noise == "none" else "const"] * len(sizes)
     # All in one draw, which compiles in less time than one for each convolution.
     keys = stream_keys(self, "noise", n)
-    drawn = jax.vmap(lambda key: jax.random.normal(key, (sum(sizes),)))(keys)
-    parts = jnp.split(drawn, np.cumsum(sizes)[:-1], axis=1)
+    samples = jax.vmap(lambda key: jax.random.normal(key, (sum(sizes),)))(keys)
+    parts = jnp.split(samples, np.cumsum(sizes)[:-1], axis=1)
     return [
       part.reshape(n, math.isqrt(size), -1, 1) for part, size in zip(parts, sizes, strict=True)
     ]
