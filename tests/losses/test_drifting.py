@@ -178,6 +178,26 @@ def test_the_bank_is_the_published_one():
   np.testing.assert_array_equal(bank.store, arrays["out/store"])
 
 
+# --- with a few published numbers -----------------------------------------------------------------
+
+
+def test_fields_are_those_recorded():
+  """Of the published code, in drifting.json: no file beside is needed."""
+  recorded = json.loads((pathlib.Path(__file__).parent / "drifting.json").read_text())
+  arrays = {
+    name: {k: np.float32(x[k]).reshape(shape) for k, shape in x["shapes"].items()}
+    for name, x in recorded.items()
+    if name != "source"
+  }
+  scaled, toy = arrays["self_excluded"], arrays["toy_V_t.2"]
+  _, (rows, drift) = rows_and_field(scaled["in/gen"], scaled["in/pos"], None, {}, (0.2, 0.05, 0.02))
+  np.testing.assert_allclose(drift.field, scaled["out/V_scaled"], rtol=0, atol=1e-4)
+  np.testing.assert_allclose(rows, scaled["out/loss"], rtol=1e-5)
+  field = jax.jit(lambda *x: drifting.toy_field(*x, temperature=0.2).field)
+  found = field(toy["in/gen"][None], toy["in/pos"][None])[0]
+  np.testing.assert_allclose(found, toy["out/V"], rtol=0, atol=2e-6)
+
+
 # --- without the published numbers ----------------------------------------------------------------
 
 
