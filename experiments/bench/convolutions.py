@@ -205,6 +205,9 @@ PAIRS = {
   "pacgan": Pair((2,), {"hidden": (64, 64)}),
   "dcgan": Pair((28, 28, 1), {"width": 16}),
   "sngan": Pair((32, 32, 3), {"width": 16}),
+  "biggan": Pair((32, 32, 3), {"width": 4}),
+  "biggan_deep": Pair((32, 32, 3), {"width": 4}),
+  "stylegan2": Pair((8, 8, 3), {"channel_max": 16}),
   "r3gan": Pair((8, 8, 3), {"widths": (16, 16), "cardinalities": (2, 2)}),
   "autoencoder": Pair((16, 16, 1), {"width": 16}),
 }

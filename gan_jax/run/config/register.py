@@ -24,7 +24,7 @@ from gan_jax.data.registry import KINDS, Kind
 from gan_jax.files import read_json
 from gan_jax.game.views import AUGMENTATIONS
 from gan_jax.losses.adversarial import LOSSES, check_loss
-from gan_jax.losses.regularizers import REGULARIZERS
+from gan_jax.losses.regularizers import OF_GENERATORS, REGULARIZERS
 from gan_jax.nets import NETWORKS, roles
 from gan_jax.run.config.sections.kinds.games import GAMES
 from gan_jax.run.config.sections.kinds.games import Kind as GameKind
@@ -38,6 +38,7 @@ TABLES: dict[str, dict[str, Any]] = {
   "game": GAMES,
 }
 OURS = {kind: frozenset(table) for kind, table in TABLES.items()}
+OURS["regularizer"] |= OF_GENERATORS.keys()
 
 
 def register(kind: str, name: str, value: Any) -> None:
@@ -144,7 +145,7 @@ def change_of_source(workdir: str | pathlib.Path, config_flag: str) -> str | Non
 def check_registered(workdir: str | pathlib.Path) -> None:
   """Refuses a run that uses a name which is not registered; the error names the file to give."""
   for kind, name in names(_read_fields(workdir).get("config", {})):
-    if name not in TABLES[kind]:
+    if name not in OURS[kind] | TABLES[kind].keys():
       source = read_source(workdir)
       file = "" if source is None else f" of {source['path']} (sha256 {source['sha256'][:12]})"
       flag = "FILE.py, the file that registers it" if source is None else source["path"]
