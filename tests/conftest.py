@@ -48,6 +48,10 @@ FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute 
 # --quick` leaves out; `--durations=20` tells those of a new one.
 SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().split())
 
+# Likewise those that `launch/test --all` alone runs: what they run is run by others, which are
+# quicker, in other settings.
+EXHAUSTIVE = tuple((ROOT / "tests" / "exhaustive.txt").read_text().split())
+
 
 @pytest.hookimpl(tryfirst=True)  # before those that are not asked for by their marks go
 def pytest_collection_modifyitems(items):
@@ -56,6 +60,8 @@ def pytest_collection_modifyitems(items):
   for item in items:
     if item.nodeid.startswith(SLOW):
       item.add_marker("slow")
+    if item.nodeid.startswith(EXHAUSTIVE):
+      item.add_marker("exhaustive")
 
 
 def pytest_collection_finish():
