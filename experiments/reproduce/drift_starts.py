@@ -3,7 +3,7 @@
 Paper:    arXiv:2602.04770; its notebook's field at its temperature, and that of its ImageNet code.
 Command:  python -m experiments.reproduce.drift_starts
 Hardware: 2 cores, beside other work; jax 0.10.2
-Time:     about two minutes beside other work
+Time:     not yet measured without other work
 Score:    the table of docs/losses.md, "Drifting": a start on one mode or at (4, 0) stays there with
           the notebook's field, and comes to a point with the other
 """

@@ -66,6 +66,30 @@ def test_monitors_tell_a_start_that_is_stuck(at, stuck):
   }
   found = jax.jit(lambda fake: kind.monitors(FIELD(fake[None], x[None]), x, fake))(points[at])
   assert (found["mismatch"] > 0.3 and found["pull"] < 0.1) == stuck, found
+  if at == "mode":  # as far from the others as they are from each other
+    assert abs(found["mismatch"] - 1) < 0.15
+
+
+def test_monitors_have_no_unit():
+  """In other units of the data they are the same; the force is a length as the distance is."""
+  x = jnp.asarray(BATCH["x"])
+  fake = 0.5 * x[::-1] + 0.1
+
+  @jax.jit
+  def look(unit):
+    drift = drifting.drift_field(unit * fake[None], unit * x[None], temperatures=(0.5,))
+    return kind.monitors(drift, unit * x, unit * fake), drift.forces, drift.scale
+
+  (one, forces, scale), (ten, *_) = look(1.0), look(10.0)
+  for name, value in one.items():
+    np.testing.assert_allclose(ten[name], value, rtol=1e-3, err_msg=name)
+  distance = lambda a, b: np.linalg.norm(a[:, None] - b[None], axis=-1)
+  pairs, x, fake = 64 / 63, np.asarray(x), np.asarray(fake)
+  within = distance(x, x).mean() * pairs
+  energy = 2 * distance(x, fake).mean() - within - distance(fake, fake).mean() * pairs
+  np.testing.assert_allclose(one["mismatch"], energy / within, rtol=1e-3)
+  length = np.sqrt(2 * float(forces[0])) * float(scale)
+  np.testing.assert_allclose(one["pull"], length / energy, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
