@@ -18,7 +18,7 @@ from gan_jax import data
 from gan_jax.game.kinds.drift import drift
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, play_round
-from gan_jax.losses.drifting import drift_field, toy_field
+from gan_jax.losses.one_step.drifting import drift_field, toy_field
 from gan_jax.nets import MLPGenerator
 
 ROUNDS, LAST, BATCH_SIZE = 400, 50, 128

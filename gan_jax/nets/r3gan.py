@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.nets.convolution.resampling import downsample, upsample
 from gan_jax.nets.layers import ACTIVATIONS, OUTPUTS, image_size, labels_for, lookup
 from gan_jax.nets.linear import Dense, GroupedConv
-from gan_jax.nets.resampling import downsample, upsample
 
 SMALLEST = 4  # height and width of the first stage of a generator
 GROUP = 16  # channels of a group of a convolution, unless a preset has another number

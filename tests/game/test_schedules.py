@@ -1,10 +1,8 @@
 """Averages whose profile is a power of time, against EDM2's published code."""
 
-import json
-import pathlib
-
 import numpy as np
 import pytest
+from cases import load_case
 
 from gan_jax.game.core import Clock
 from gan_jax.game.schedules import (
@@ -19,18 +17,14 @@ from gan_jax.game.schedules import (
   reconstruction_weights,
 )
 
-CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "phema"
 GAMMAS = {0.05: 16.972198602303447, 0.1: 6.937203937601809, 0.2886: 0.0015604288147535402}
 # Of NVlabs/edm2, commit 4bf8162, training/phema.py.
 BETAS = [0.0, 0.004080031659650188, 0.040024670494066675, 0.9998788942892373]
 
 
 def case(name):
-  if not CASES.is_dir():
-    pytest.skip(f"the published code's numbers are not in {CASES}")
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (found,) = (each for each in cases if each["name"] == name)
-  return found["numbers"] if "file" not in found else dict(np.load(CASES / found["file"]))
+  arrays, found = load_case("phema", name)
+  return arrays or found["numbers"]
 
 
 def close(found, expected, rtol=1e-9):

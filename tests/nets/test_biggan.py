@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import load_case
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from gan_jax import losses
@@ -23,7 +24,6 @@ from gan_jax.nets.linear import Conv, Dense, Spectral
 
 KEY = jax.random.key(0)
 SHAPE = (32, 32, 3)
-CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "biggan"
 SMALL = dict(np.load(pathlib.Path(__file__).parent / "biggan.npz"))
 PUBLISHED = {"kernel": "weight", "embedding": "weight", "u": "u0"}
 PUBLISHED |= {"mean": "stored_mean", "var": "stored_var", "scale": "gain"}
@@ -34,9 +34,7 @@ OUTPUT = {"output_norm": "output_layer.0", "output_conv": "output_layer.2"}
 def arrays_of(name):
   """Loads a case: a small copy, or that of the folder of cases, without which the test skips."""
   if not (small := {k: v for k, v in SMALL.items() if k.startswith(f"{name}/")}):
-    if not CASES.is_dir():
-      pytest.skip(f"the published code's numbers are not in {CASES}")
-    return dict(np.load(CASES / f"{name}.npz"))
+    return load_case("biggan", name)[0]
   return {key.removeprefix(f"{name}/"): value for key, value in small.items()}
 
 

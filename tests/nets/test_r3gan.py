@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import load_case
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from gan_jax.game.core import Clock, StepContext
@@ -19,28 +20,14 @@ from gan_jax.losses.objectives import as_term
 from gan_jax.losses.regularizers import REGULARIZERS
 from gan_jax.nets import r3gan
 from gan_jax.nets.convolution import forms
+from gan_jax.nets.convolution.resampling import downsample, upsample
 from gan_jax.nets.layers import ACTIVATIONS
 from gan_jax.nets.r3gan import R3GANDiscriminator, R3GANGenerator
-from gan_jax.nets.resampling import downsample, upsample
 from gan_jax.run.config import optimizer, schedule
 from gan_jax.run.config.sections.optimizers import SCHEDULES, build_optimizer
 
 KEY = jax.random.key(0)
-CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "r3gan"
 COPY = json.loads(pathlib.Path(__file__).with_suffix(".json").read_text())
-
-
-def case(name):
-  """Returns the published code's numbers of a case, which are no part of the project."""
-  if not CASES.is_dir():
-    pytest.skip(f"the published code's numbers are not in {CASES}")
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (found,) = (case for case in cases if case["name"] == name)
-  return found
-
-
-def arrays_of(found):
-  return dict(np.load(CASES / found["file"]))
 
 
 LAYERS = {"1": "Dense_0", "2": "GroupedConv_0", "3": "Dense_1"}  # of a block, by published number
@@ -151,8 +138,8 @@ def check(found, expected, tolerance, key):
 def test_losses_and_gradients_are_those_of_the_published_code(name, on_cpu, monkeypatch):
   """With convolutions in the form of other devices, and in that of a CPU."""
   monkeypatch.setattr(forms, "_on_cpu", lambda: on_cpu)
-  found_case = case(name)
-  arrays, settings = arrays_of(found_case), found_case["hyperparameters"]
+  arrays, found_case = load_case("r3gan", name)
+  settings = found_case["hyperparameters"]
   errors = found_case["tolerance"]["measured_float32_error_over_max_abs"]
   params, wanted = {player: {} for player in PLAYERS.values()}, {"d": {}, "g": {}}
   for key, value in arrays.items():
@@ -174,14 +161,14 @@ def test_losses_and_gradients_are_those_of_the_published_code(name, on_cpu, monk
 
 
 def test_activation_has_no_gain():
-  arrays = arrays_of(case("biased_activation"))
+  arrays, activation = load_case("r3gan", "biased_activation")
   x = arrays["in/x"] + arrays["w/Bias"][None, :, None, None]
   check(ACTIVATIONS["leaky_relu"](x), arrays["out/y"], 1e-6, "y")
-  np.testing.assert_allclose(r3gan.GAIN, case("biased_activation")["numbers"]["Gain"], rtol=1e-12)
+  np.testing.assert_allclose(r3gan.GAIN, activation["numbers"]["Gain"], rtol=1e-12)
 
 
 def test_resampling_is_that_of_the_published_code():
-  arrays = arrays_of(case("resample_11"))
+  arrays, _ = load_case("r3gan", "resample_11")
   ways = {"up": upsample, "down": downsample}
   keys = [key.split("/")[1:] for key in arrays if key.startswith("out/")]
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.nets.resampling import conv_down, conv_up, downsample, resample, upsample
+from gan_jax.nets.convolution.resampling import conv_down, conv_up, downsample, resample, upsample
 
 
 def test_filters_by_hand():

@@ -1,14 +1,12 @@
 """StyleGAN2: the published code's numbers, layer by layer, and its training phases."""
 
-import functools
-import json
 import math
-import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import load_case
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from gan_jax import losses
@@ -28,24 +26,19 @@ from gan_jax.nets.stylegan2.synthesis import SynthesisBlock
 from gan_jax.run.config import complete, from_file
 from gan_jax.run.config.sections.kinds.games import build_game
 
-FOLDER = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "stylegan2"
-
 
 def load(name):
-  if not FOLDER.is_dir():
-    pytest.skip(f"the published code's numbers are not in {FOLDER}")
-  return dict(np.load(FOLDER / f"{name}.npz"))
+  return load_case("stylegan2", name)[0]
 
 
-@functools.cache
-def tolerances():
-  cases = json.loads((FOLDER / "cases.json").read_text())["cases"]
-  return {case["name"]: case.get("tolerance", {}) for case in cases}
+def errors_of(name):
+  case = load_case("stylegan2", name)[1]
+  return case.get("tolerance", {}).get("measured_float32_error_over_max_abs", {})
 
 
 def compare(name, expected, found):
   """Holds arrays in our layout to a case's in its own: channels first."""
-  errors = tolerances()[name].get("measured_float32_error_over_max_abs", {})
+  errors = errors_of(name)
   for key, value in found.items():
     want, got = expected[key], np.asarray(value)
     got = np.moveaxis(got, 3, 1) if got.ndim == 4 else got.reshape(want.shape)
@@ -334,9 +327,7 @@ def test_phases_of_training_by_our_losses(monkeypatch):
       if key.startswith(f"grad/{phase}/"):
         path, want = ours(key.removeprefix(f"grad/{phase}/"), arrays[key])
         path = ("mapping_network", *path[1:]) if path[0] == "mapping" else path
-        bound = max(
-          1e-5, 8 * tolerances()["phases_uncond"]["measured_float32_error_over_max_abs"][key]
-        )
+        bound = max(1e-5, 8 * errors_of("phases_uncond")[key])
         error = np.abs(gradients[path] - want).max() / np.abs(want).max()
         assert error < bound, key
 

@@ -1,13 +1,12 @@
 """Image translation: the published code's outputs, gradients and parameter counts."""
 
 import functools
-import json
-import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import load_case
 from flax.traverse_util import flatten_dict, unflatten_dict
 from published import in_our_layout, leaf_paths, shapes
 
@@ -19,7 +18,6 @@ from gan_jax.nets.translation import (
 )
 
 KEY = jax.random.key(0)
-CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "cyclegan"
 CASE_NETWORKS = {
   "resnet6_ngf8_32": ResnetTranslator(width=8, blocks=6),
   "unet5_ngf4_32": UnetTranslator(width=4, levels=5, norm="instance"),
@@ -41,15 +39,8 @@ def output_and_gradients(net, params, x):
 
 @pytest.mark.parametrize("name", CASE_NETWORKS)
 def test_outputs_and_gradients_are_those_of_the_published_code(name):
-  if not CASES.is_dir():
-    pytest.skip(f"the published code's numbers are not in {CASES}")
-  net, arrays = CASE_NETWORKS[name], dict(np.load(CASES / f"{name}.npz"))
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (errors,) = (
-    case["tolerance"]["measured_float32_error_over_max_abs"]
-    for case in cases
-    if case["name"] == name
-  )
+  net, (arrays, case) = CASE_NETWORKS[name], load_case("cyclegan", name)
+  errors = case["tolerance"]["measured_float32_error_over_max_abs"]
   x = arrays["in/x"].transpose(0, 2, 3, 1)
   names = [key.removeprefix("w/") for key in arrays if key.startswith("w/")]
   paths = leaf_paths(net, x.shape, names)

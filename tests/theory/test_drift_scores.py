@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 
-from gan_jax.losses import drifting
+from gan_jax.losses.one_step import drifting
 from gan_jax.theory import drift
 
 RNG = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 """Drifting: one player, a generator, that follows a field which draws its samples to data.
 
-arXiv:2602.04770; the fields are those of `losses.drifting`, of examples as they are, without an
-extractor of features. There is no discriminator, and no opponent to balance.
+arXiv:2602.04770; the fields are those of `losses.one_step.drifting`, of examples as they are,
+without an extractor of features. There is no discriminator, and no opponent to balance.
 
     game = drift(
       generator, optimizer=optax.adam(1e-3), latent=normal(32),
@@ -39,7 +39,7 @@ from gan_jax.game.kinds.sides.monitors import EXAMPLES, MONITOR, batch_diversity
 from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.validation import check_game
-from gan_jax.losses.drifting import Drift, follow, toy_field
+from gan_jax.losses.one_step.drifting import Drift, follow, toy_field
 
 PLAYER = "generator"
 Field = Callable[[jax.Array, jax.Array], Drift]  # (generated [1, B, S], data [1, B, S]) -> field

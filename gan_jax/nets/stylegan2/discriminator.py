@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.game.random import AxisName
+from gan_jax.nets.convolution.resampling import FILTER, downsample
 from gan_jax.nets.layers import lookup
-from gan_jax.nets.resampling import FILTER, downsample
 from gan_jax.nets.stylegan2.layers import RESIDUAL, EqualConv, EqualDense
 from gan_jax.nets.stylegan2.mapping import Mapping, conditions
 from gan_jax.nets.stylegan2.presets import map_dtypes, map_heights, preset

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.game.random import AxisName
+from gan_jax.nets.convolution.resampling import FILTER
 from gan_jax.nets.layers import stream_keys
-from gan_jax.nets.resampling import FILTER
 from gan_jax.nets.stylegan2.mapping import Mapping, conditions, mix
 from gan_jax.nets.stylegan2.presets import map_heights, preset
 from gan_jax.nets.stylegan2.synthesis import Synthesis

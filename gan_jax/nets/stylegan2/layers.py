@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from gan_jax.nets import layers
 from gan_jax.nets.convolution import forms
-from gan_jax.nets.resampling import FILTER, conv_down, conv_up
+from gan_jax.nets.convolution.resampling import FILTER, conv_down, conv_up
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   **layers.ACTIVATIONS,

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.nets.convolution.resampling import FILTER, upsample
 from gan_jax.nets.layers import lookup, stream_keys
-from gan_jax.nets.resampling import FILTER, upsample
 from gan_jax.nets.stylegan2.layers import (
   RESIDUAL,
   UNIT,

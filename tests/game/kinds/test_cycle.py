@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import load_case
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 from kinds import KINDS
@@ -172,12 +173,7 @@ def test_every_layout_gives_the_same_numbers():
 
 def test_a_step_is_that_of_the_published_model():
   """Losses of the translators and the discriminators, and their gradients."""
-  folder = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "cyclegan"
-  if not folder.is_dir():
-    pytest.skip(f"the published code's numbers are not in {folder}")
-  arrays = dict(np.load(folder / "model_lsgan.npz"))
-  cases = json.loads((folder / "cases.json").read_text())["cases"]
-  (case,) = (case for case in cases if case["name"] == "model_lsgan")
+  arrays, case = load_case("cyclegan", "model_lsgan")
   errors = case["tolerance"]["measured_float32_error_over_max_abs"]
   # Theirs: G_A translates A to B, and D_A judges B.
   ours = {"G_A": "a_to_b", "G_B": "b_to_a", "D_A": "discriminator_b", "D_B": "discriminator_a"}

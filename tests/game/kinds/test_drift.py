@@ -14,7 +14,7 @@ from gan_jax.game.kinds import drift as kind
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init
 from gan_jax.game.random import Microbatch
-from gan_jax.losses import drifting
+from gan_jax.losses.one_step import drifting
 from gan_jax.nets import MLPGenerator
 from gan_jax.run.config import complete, default_config
 

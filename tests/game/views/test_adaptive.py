@@ -1,19 +1,17 @@
 """ADA's view: its strength, its memory, its draws, and what a game refuses."""
 
-import json
-import pathlib
 import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import FOLDER, load_case
 
 from gan_jax.game import views
 from gan_jax.game.core import Clock
 from gan_jax.game.random import WHOLE_BATCH, Microbatch
 
-CASES = pathlib.Path(__file__).parents[4] / "shared" / "cases" / "ada" / "cases.json"
 KEYS = jax.random.split(jax.random.key(0), 4)
 IMAGES = jax.random.uniform(jax.random.key(1), (4, 8, 8, 3), minval=-1.0)
 
@@ -52,10 +50,8 @@ PUBLISHED = {  # stylegan2-ada-pytorch, d72cc7d, training_loop.py: (mean sign, p
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_strength_follows_the_signs_as_published(name):
   batch, kimg, rows = PUBLISHED[name]
-  if CASES.is_file():
-    (numbers,) = (
-      c["numbers"] for c in json.loads(CASES.read_text())["cases"] if c["name"] == "adaptive_p"
-    )
+  if (FOLDER / "ada").is_dir():
+    numbers = load_case("ada", "adaptive_p")[1]["numbers"]
     rows = [(row["mean_sign"], row["p"]) for row in numbers[name]["rows"]]
   found = strengths(views.ada(kimg=kimg), [mean for mean, _ in rows], 4, batch)
   np.testing.assert_allclose([row["augmentation/p"] for row in found], [p for _, p in rows], 1e-6)

@@ -1,18 +1,17 @@
 """DiffAugment: the published code's images and gradients, borders, and the order of a policy."""
 
-import json
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import load_case
 
 from gan_jax.game import views
 from gan_jax.game.core import Clock
 from gan_jax.game.views import differentiable
 
-CASES = pathlib.Path(__file__).parents[4] / "shared" / "cases" / "diffaugment"
 CASE_NAMES = ["color_16", "translation_16", "cutout_16", "all_16"]
 
 
@@ -32,11 +31,7 @@ def augmented(images, policy, draws):
 
 @pytest.mark.parametrize("name", CASE_NAMES)
 def test_images_and_gradients_are_those_of_the_published_code(name):
-  if not CASES.is_dir():
-    pytest.skip(f"the published code's numbers are not in {CASES}")
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (case,) = (case for case in cases if case["name"] == name)
-  arrays = dict(np.load(CASES / f"{name}.npz"))
+  arrays, case = load_case("diffaugment", name)
   draws = [np.float32(x.reshape(len(x))) for key, x in arrays.items() if "/draw/" in key]
   images = np.moveaxis(arrays["in/images"], 1, 3)
 

@@ -1,13 +1,13 @@
 """ADA's transforms: the published code's images, gradients and matrices, and exact invariants."""
 
 import functools
-import json
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import load_case
 
 from gan_jax.game.views import PIPES, Pipe
 from gan_jax.game.views.pipe import matrices
@@ -18,21 +18,10 @@ from gan_jax.game.views.pipe.filters import FILTER_BANK, amplify_bands
 from gan_jax.game.views.pipe.geometry import LOWPASS, inverse_matrix
 from gan_jax.game.views.pipe.options import parse_pipe
 
-CASES = pathlib.Path(__file__).parents[4] / "shared" / "cases" / "ada"
 ALL = PIPES["bgcfnc"]
 CLOSED = 2.0  # a uniform draw that no gate is open for
 to_nchw = lambda x: np.moveaxis(np.asarray(x), 3, 1)
 to_nhwc = lambda x: np.moveaxis(x, 1, 3)
-needs_cases = pytest.mark.skipif(
-  not CASES.is_dir(), reason=f"the published code's numbers are not in {CASES}"
-)
-
-
-def case_of(name):
-  """A case, and its arrays."""
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (case,) = (case for case in cases if case["name"] == name)
-  return case, dict(np.load(CASES / case["file"]))
 
 
 def recorded(arrays, batch, channels, with_filter):
@@ -83,11 +72,10 @@ SIXTEEN = "xflip rotate90 xint scale rotate aniso xfrac brightness contrast luma
 NAMES = [f"{name}_16px" for name in (*SIXTEEN.split(), "noise", "cutout")]
 
 
-@needs_cases
 @pytest.mark.parametrize("name", [*NAMES, "bgc_16px_grey", "imgfilter_32px", "bgc_32px"])
 def test_images_and_gradients_are_those_of_the_published_code(name):
   """All transforms at once, those that a case has not behind closed gates: one program."""
-  case, arrays = case_of(name)
+  arrays, case = load_case("ada", name)
   x = to_nhwc(arrays["in/images"])
   draws, gates = recorded(arrays, len(x), x.shape[-1], x.shape[1] > 21)
   noise = to_nhwc(arrays.get("in/draw/02-randn-noise", np.zeros_like(arrays["in/images"])))
@@ -102,12 +90,11 @@ def test_images_and_gradients_are_those_of_the_published_code(name):
     np.testing.assert_allclose(value, expected, rtol=0, atol=max(tolerance, 1e-6), err_msg=key)
 
 
-@needs_cases
 def test_filters_matrices_and_percentiles_are_the_published_ones():
-  _, filters = case_of("filters")
+  filters, _ = load_case("ada", "filters")
   np.testing.assert_allclose(LOWPASS, filters["b/Hz_geom"], atol=1e-6)
   np.testing.assert_allclose(FILTER_BANK, filters["b/Hz_fbank"], atol=1e-6)
-  _, arrays = case_of("matrices")
+  arrays, _ = load_case("ada", "matrices")
   v = arrays["in/v"]
   given = {"translate2d_inv": (v, 2 * v), "scale2d_inv": (v, v / 2), "rotate2d_inv": (v,)}
   given |= dict.fromkeys(("translate3d", "scale3d"), (v, v, v))
@@ -116,9 +103,8 @@ def test_filters_matrices_and_percentiles_are_the_published_ones():
     np.testing.assert_allclose(found, arrays[f"out/{name}"], atol=1e-6, err_msg=name)
 
 
-@needs_cases
 def test_percentiles_are_the_published_ones():
-  _, arrays = case_of("percentile_bgc")
+  arrays, _ = load_case("ada", "percentile_bgc")
   x = to_nhwc(arrays["in/images"])
   at = jax.jit(lambda q: augment(x, values_at(PIPES["bgc"], q, len(x), 3)))
   for q in (0.2, 0.5, 0.8):

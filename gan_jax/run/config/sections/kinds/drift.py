@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.drift import PLAYER, Field, drift
-from gan_jax.losses.drifting import drift_field, toy_field
+from gan_jax.losses.one_step.drifting import drift_field, toy_field
 from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, lookup, naming
 from gan_jax.run.config.sections.kinds import two_player

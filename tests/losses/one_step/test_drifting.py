@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import load_case
 
-from gan_jax.losses import drifting
+from gan_jax.losses.one_step import drifting
 
-CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "drifting"
 FIELDS = (
   *("one_temperature", "three_temperatures", "feature_scale_1", "feature_scale_1000"),
   *("cfg_negatives", "self_not_excluded", "self_excluded", "collapsed", "same_set"),
@@ -19,11 +19,7 @@ FIELDS = (
 
 
 def case(name):
-  if not CASES.is_dir():
-    pytest.skip(f"the published code's numbers are not in {CASES}")
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (found,) = (each for each in cases if each["name"] == name)
-  return found, dict(np.load(CASES / found["file"])) if "file" in found else {}
+  return load_case("drifting", name)[::-1]
 
 
 def check(found, arrays, each):

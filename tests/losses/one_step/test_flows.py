@@ -1,26 +1,18 @@
 """Adversarial flow models: the published steps of both players, and their terms by hand."""
 
-import json
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import load_case
 
-from gan_jax.losses import flows
 from gan_jax.losses.adversarial import relativistic
-
-CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "afm"
+from gan_jax.losses.one_step import flows
 
 
 def case(name):
-  if not CASES.is_dir():
-    pytest.skip(f"the published code's numbers are not in {CASES}")
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (found,) = (each for each in cases if each["name"] == name)
-  return found, dict(np.load(CASES / found["file"])) if "file" in found else {}
+  return load_case("afm", name)[::-1]
 
 
 def weights(arrays, net):

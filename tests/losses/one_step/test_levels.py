@@ -1,30 +1,23 @@
 """GAT: its noise levels, its augmentation, and both players' published steps."""
 
-import json
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import load_case
 
 from gan_jax.game.optimizers import rate_of_width
 from gan_jax.game.random import example_keys
-from gan_jax.losses import levels
 from gan_jax.losses.adversarial import relativistic
 from gan_jax.losses.approximate import squared_slope
+from gan_jax.losses.one_step import levels
 
-CASES = pathlib.Path(__file__).parents[3] / "shared" / "cases" / "gat"
 nhwc = lambda x: jnp.moveaxis(jnp.asarray(x), -3, -1)
 nchw = lambda x: jnp.moveaxis(jnp.asarray(x), -1, -3)
 
 
 def case(name):
-  if not CASES.is_dir():
-    pytest.skip(f"the published code's numbers are not in {CASES}")
-  cases = json.loads((CASES / "cases.json").read_text())["cases"]
-  (found,) = (each for each in cases if each["name"] == name)
-  return found, dict(np.load(CASES / found["file"])) if "file" in found else {}
+  return load_case("gat", name)[::-1]
 
 
 def draws(arrays, start, count):
