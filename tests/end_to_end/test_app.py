@@ -321,7 +321,7 @@ def test_changed_config_is_refused_with_the_difference(gan_jax, played):
   assert "loss: non_saturating there, hinge here" in told
   assert "--allow_config_change" in told and "Traceback" not in told
   told = gan_jax("train", f"--workdir={played}", "--config.lss=hinge", code=2)
-  assert "config has no key 'lss'; its keys: average, " in told
+  assert "config has no key 'lss'; its keys: augmentation, average, " in told
   told = gan_jax("train", f"--workdir={played}", "--config.loss=hing", "--config.k=2", code=1)
   assert "unknown loss 'hing'" in told and "k: 1 there" not in told
   told = gan_jax("evaluate", f"--workdir={played}", "--config.loss=hinge", code=1)
@@ -387,7 +387,7 @@ WRONG_FLAGS = [
   (["train", "--config=experiments/ring.py", "--config.lss=hinge"], 'Did you mean "loss"'),
   (
     ["train", "--config=experiments/ring.py", "--config.lss=hinge"],
-    "config has no key 'lss'; its keys: average, ",
+    "config has no key 'lss'; its keys: augmentation, average, ",
   ),
   (
     ["train", "--config=experiments/ring.py", "--config.regularizers.r3=1.0"],

@@ -83,7 +83,10 @@ def unknown(name: str, names: Iterable[str], kind: str) -> str:
   hint = f"; {hint}" if hint else near(name, [*valid, *_SHORT.get(kind, ())])
   if len(words := str(name).split()) > 1:
     hint = f"; with commas between, as in {','.join(words)}, they are {len(words)} names"
-  return f"unknown {kind} {name!r}; expected one of: {', '.join(valid)}{hint}"
+  # Of many, those of its role: what ends as it does, such as "_generator".
+  alike = [other for other in valid if other.endswith(f"_{str(name).rpartition('_')[2]}")]
+  expected = ", ".join(alike if kind == "network" and alike else valid)
+  return f"unknown {kind} {name!r}; expected one of: {expected}{hint}"
 
 
 def near(name: str, names: Iterable[str]) -> str:

@@ -81,7 +81,10 @@ def test_overrides_are_read_in_both_forms():
 @pytest.mark.parametrize(
   ("override", "told"),
   [
-    ("lss=hinge", "config has no key 'lss'; its keys: average, .*Did you mean \"loss\""),
+    (
+      "lss=hinge",
+      "config has no key 'lss'; its keys: augmentation, average, .*Did you mean \"loss\"",
+    ),
     ("regularizers.r3=1", "config.regularizers has no key 'r3'"),
     ("generator.hidden[0]=3", r'give all of it: --config.generator.hidden="\(128, 128, 128\)"'),
     ("generator=dcgan_generator", "its name is --config.generator.name=dcgan_generator"),

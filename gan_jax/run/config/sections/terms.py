@@ -39,7 +39,7 @@ def build(config: ConfigDict, kind: str, example: Example) -> dict[str, tuple[We
   """
   terms: dict[str, tuple[Weight, TermLike]] = {}
   for name, weight in config[kind].items():
-    if isinstance(weight, int | float) and not weight:
+    if is_off(weight):
       continue
     factory = (regularizers.REGULARIZERS | regularizers.OF_GENERATORS)[name]
     given = dict(config.regularizer_options[name])
@@ -53,6 +53,11 @@ def build(config: ConfigDict, kind: str, example: Example) -> dict[str, tuple[We
     with naming(f"config.{kind}.{name}"):
       terms[name] = (optimizers.number(weight), term if lazy == 1 else every(lazy, term))
   return terms
+
+
+def is_off(weight: Any) -> bool:
+  """Checks for the number 0; a schedule, and a number that is traced, may be another."""
+  return isinstance(weight, int | float) and not weight
 
 
 def options(factory: Any) -> dict[str, Key]:

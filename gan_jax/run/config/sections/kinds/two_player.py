@@ -243,8 +243,7 @@ def _views(config: ConfigDict) -> Views:
   """Builds what the discriminator sees of examples: augmented, with noise, and packed."""
   with naming("config.instance_noise.std"):
     std = optimizers.number(config.instance_noise.std)
-    is_off = isinstance(std, int | float) and not std
-    noise = () if is_off else (gaussian_noise(std),)
+    noise = () if terms.is_off(std) else (gaussian_noise(std),)
   m = config.get("packing", 1)  # of some kinds of game there is none
   # Noise after augmentation, which would blur it; both before packing, as they are of an example.
   return (*augmentation.build(config), *noise, *(() if m == 1 else (packing(m),)))
@@ -252,11 +251,11 @@ def _views(config: ConfigDict) -> Views:
 
 def _feature_matching(config: ConfigDict) -> dict[str, tuple[Weight, TermLike]]:
   """Builds the terms of mean features whose weight is not zero."""
-  weighted = {k: w for k, w in config.get("feature_matching", {}).items() if w != 0}
   with naming("config.feature_matching"):
     return {
       f"feature_matching_{norm}": (optimizers.number(weight), feature_matching(norm=norm))
-      for norm, weight in weighted.items()
+      for norm, weight in config.get("feature_matching", {}).items()
+      if not terms.is_off(weight)
     }
 
 
