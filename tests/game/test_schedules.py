@@ -74,11 +74,10 @@ def test_a_stored_average_is_reconstructed_as_itself_and_others_nearly():
   stds = [0.05] * 8 + [0.1] * 8
   weights = lambda std: reconstruction_weights(np.tile(times, 2), stds, 64, std)
   close(weights(0.1) @ snapshots, snapshots[-1], 1e-6)
-  scale, error = (
-    np.abs(snapshots[-1]).max(),
-    lambda std: np.abs(weights(std) @ snapshots - tracked(std)[-1]).max(),
-  )
-  assert 1e-6 * scale < error(0.075) < 0.02 * scale < 0.2 * scale
+  # Errors of about 0.008, 0.03 and 0.15, of nets of order 5, are those of the published code.
+  for std, bound in ((0.075, 0.01), (0.15, 0.05), (0.2, 0.2)):
+    error = np.abs(weights(std) @ snapshots - tracked(std)[-1]).max()
+    assert bound / 10 < error < bound
   with pytest.raises(ValueError, match="expected times up to 60, with it"):
     reconstruction_weights(np.tile(times, 2), stds, 60, 0.1)
 
