@@ -46,11 +46,11 @@ FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute 
 
 # Beginnings of the names of tests that take half a second of a core or more, which `launch/test
 # --quick` leaves out; `--durations=20` tells those of a new one.
-SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().split())
+SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().splitlines())
 
 # Likewise those that `launch/test --all` alone runs: what they run is run by others, which are
 # quicker, in other settings.
-EXHAUSTIVE = tuple((ROOT / "tests" / "exhaustive.txt").read_text().split())
+EXHAUSTIVE = tuple((ROOT / "tests" / "exhaustive.txt").read_text().splitlines())
 
 
 @pytest.hookimpl(tryfirst=True)  # before those that are not asked for by their marks go
