@@ -121,7 +121,7 @@ def ac_gan() -> ConfigDict:
   config.batch_size, config.data = 8, "digits8x8"
   config.generator = network("mlp_generator", hidden=(8,))
   config.discriminator = network("auxiliary_mlp_discriminator", hidden=(8,))
-  config.augmentation = augmentation("ada", pipe="xflip, brightness", p=0.5, interval=1)
+  config.augmentation = augmentation("ada", pipe="brightness, cutout", p=0.5, interval=1)
   config.latent.dim = 2
   return config
 
