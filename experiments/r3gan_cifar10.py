@@ -2,8 +2,8 @@
 
 Paper:    Huang et al. 2025 (arXiv:2501.05441), preset CIFAR10 of the published code: 20.8 million
           parameters in the generator and 21.3 in the discriminator. All numbers move along half a
-          cosine until 20 million images of the discriminator's batches. Its augmentation, ADA's
-          pipe with p from 0 to 0.55, is not in this config.
+          cosine until 20 million images of the discriminator's batches, the p of its augmentation
+          from 0 to 0.55 too.
 Command:  launch/run train --config=experiments/r3gan_cifar10.py --workdir=runs/r3gan_cifar10
           The data come from TFDS, prepared once: see docs/data.md. Made for a GPU or TPU; the
           published run has no TF32: JAX_DEFAULT_MATMUL_PRECISION=float32 before the command.
@@ -14,7 +14,7 @@ Score:    not measured
 
 from ml_collections import ConfigDict
 
-from gan_jax.run.config import default_config, network, optimizer, schedule
+from gan_jax.run.config import augmentation, default_config, network, optimizer, schedule
 
 BATCH = 512
 IMAGES = 20_000_000  # of the discriminator's batches; a round sees as many for the generator
@@ -41,6 +41,7 @@ def get_config() -> ConfigDict:
     config.optimizers[player] = optimizer(
       "adam", learning_rate=moving(2e-4, 5e-5), b1=0.0, b2=moving(0.9, 0.99)
     )
+  config.augmentation = augmentation("ada", pipe="r3gan", adaptive=False, p=moving(0.0, 0.55))
   config.loss = "relativistic"
   config.regularizers.r1 = moving(0.05, 0.005)
   config.regularizers.r2 = moving(0.05, 0.005)

@@ -18,7 +18,7 @@ from gan_jax.game.play import init
 from gan_jax.game.schedules import half_life
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, every
-from gan_jax.nets import resampling
+from gan_jax.nets.convolution import resampling
 from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, discriminator, layers
 from gan_jax.nets.stylegan2.generator import mixing_cutoff
 from gan_jax.nets.stylegan2.mapping import Mapping, mix

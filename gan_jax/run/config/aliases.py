@@ -84,8 +84,8 @@ def unknown(name: str, names: Iterable[str], kind: str) -> str:
   if len(words := str(name).split()) > 1:
     hint = f"; with commas between, as in {','.join(words)}, they are {len(words)} names"
   # Of many, those of its role: what ends as it does, such as "_generator".
-  alike = [other for other in valid if other.endswith(f"_{str(name).rpartition('_')[2]}")]
-  expected = ", ".join(alike if kind == "network" and alike else valid)
+  of_role = [other for other in valid if other.endswith(f"_{str(name).rpartition('_')[2]}")]
+  expected = ", ".join(of_role if kind == "network" and of_role else valid)
   return f"unknown {kind} {name!r}; expected one of: {expected}{hint}"
 
 
