@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
   config = default_config()
   config.data = "mnist10k"
   config.batch_size = 32
-  config.rounds = 9000
+  config.rounds = 4000
   config.rounds_per_call = 10
 
   config.latent.dim = 64
