@@ -4,9 +4,11 @@ Paper:    Karras et al. 2020 (arXiv:1912.04958) with the smaller mapping network
           ADA's configs (arXiv:2006.06676), at a fraction of the width. Digits are of 28 pixels: the
           first maps are 7 x 7, not 4 x 4, and the data are as they are.
 Command:  launch/run train --config=experiments/stylegan2_mnist.py --workdir=runs/stylegan2_mnist
-Hardware: not yet measured
-Time:     not yet measured
-Score:    not yet measured
+Hardware: 2 cores of an Intel Xeon, jax 0.10.2, beside other work
+Time:     3 to 6 rounds a second; 16 s to compile
+Score:    not trained to its end, and not good so far: one seed (0), Fréchet distance 60.2 after
+          1,000 rounds and 32.3 after 2,000 (`mnist_dcgan.py` ends at 3.35). With R1 of weight
+          0.05 instead of 1 it was 55.9 after 1,000.
 """
 
 from ml_collections import ConfigDict
