@@ -80,9 +80,6 @@ CASES = {
 }
 
 
-KILLED = "series"  # how a run goes on is no matter of what its data are
-
-
 def train(folder, name, workdir, rounds):
   np.save(folder / "x.npy", CASES[name].x)
   return [
@@ -92,18 +89,11 @@ def train(folder, name, workdir, rounds):
   ]
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != KILLED])
-def test_a_run_is_resumed_sampled_and_scored(gan_jax, tmp_path, name):
-  run = tmp_path / "run"
-  log = gan_jax(*train(tmp_path, name, run, 2))
-  assert "round 4/4" in gan_jax("train", f"--workdir={run}", "--config.rounds=4")
-  check_run(gan_jax, name, run, log)
-
-
-def test_a_run_that_is_killed_resumed_sampled_and_scored(gan_jax, cache, tmp_path):
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_that_is_killed_resumed_sampled_and_scored(gan_jax, cache, tmp_path, name):
   whole, killed, told = tmp_path / "whole", tmp_path / "killed", tmp_path / "told"
   told.touch()
-  endless = train(tmp_path, KILLED, killed, 10**6)
+  endless = train(tmp_path, name, killed, 10**6)
   process = commands.start(endless, {"GAN_JAX_CACHE": str(cache)}, ROOT, told)
   until(lambda: len(kills.complete(killed)) > 1 or not process.is_alive(), told.read_text)
   process.kill()
@@ -111,13 +101,13 @@ def test_a_run_that_is_killed_resumed_sampled_and_scored(gan_jax, cache, tmp_pat
   assert process.exitcode == -signal.SIGKILL, told.read_text()
   rounds = max(kills.complete(killed)) + 4
   gan_jax("train", f"--workdir={killed}", f"--config.rounds={rounds}")
-  log = gan_jax(*train(tmp_path, KILLED, whole, rounds))
+  log = gan_jax(*train(tmp_path, name, whole, rounds))
   assert kills.rows(whole) == kills.rows(killed)
   assert kills.pictures(whole) == kills.pictures(killed)
   last = f"checkpoints/{rounds}/"
   bits = [{k: v for k, v in kills.bits(w).items() if k.startswith(last)} for w in (whole, killed)]
   assert bits[0] == bits[1] and bits[0]
-  check_run(gan_jax, KILLED, killed, log)
+  check_run(gan_jax, name, killed, log)
 
 
 def check_run(gan_jax, name, run, log):
