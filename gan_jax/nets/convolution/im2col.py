@@ -72,14 +72,14 @@ def im2col_conv(window: Window, x: jax.Array, k: jax.Array) -> jax.Array:
 @_with_vjp
 def col2im_conv(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
   """Applies the adjoint of `im2col_conv`: x = col2im(y kᵀ), sums of overlapping windows."""
-  matrix = rows(_in_order(window, k.astype(y.dtype)))
+  matrix = _matrix(window, k, y.dtype)
   _, *size, d = y.shape
 
   def step(y: jax.Array) -> tuple[jax.Array, tuple[()]]:
-    patches = product(y.reshape(-1, d), matrix)
-    return _col2im(window, patches.reshape(-1, *size, matrix.shape[1])).astype(y.dtype), ()
+    patches = product(y.reshape(-1, d), matrix, axis=1)
+    return _col2im(window, patches.reshape(-1, *size, len(matrix))).astype(y.dtype), ()
 
-  bytes_each = math.prod(size) * matrix.shape[1] * 4  # patches are float32 here
+  bytes_each = math.prod(size) * len(matrix) * 4  # patches are float32 here
   return _over_batch(step, (y,), bytes_each)[0]
 
 
