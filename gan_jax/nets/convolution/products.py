@@ -34,8 +34,10 @@ def multiply_back(y: jax.Array, k: jax.Array) -> jax.Array:
 @jax.custom_vjp
 def outer(x: jax.Array, y: jax.Array) -> jax.Array:
   """Computes k = xᵀ y, float32."""
-  # The narrower factor is the cheaper one to transpose.
-  return product(rows(x), y) if x.shape[1] <= y.shape[1] else product(rows(y), x).T
+  (b, c), d = x.shape, y.shape[1]
+  if b * (c - d) > 2 * c * d:  # y and the result are quicker to transpose than x
+    return rows(product(rows(y), x))
+  return product(rows(x), y)
 
 
 def _multiply_backward(saved: Any, g: jax.Array) -> Any:
