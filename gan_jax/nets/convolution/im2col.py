@@ -259,7 +259,9 @@ def _over_batch(
     return step(*examples)
 
   def add(sums: Any, chunks: Any) -> tuple[Any, Any]:
-    each, more = step(*chunks)
+    # Behind a barrier the results are computed by all threads: fused with their place among those of
+    # the other chunks, by one.
+    each, more = lax.optimization_barrier(step(*chunks))
     return jax.tree.map(jnp.add, sums, more), each
 
   cut = [x.reshape(-1, chunk, *x.shape[1:]) for x in examples]
