@@ -1,7 +1,7 @@
 """Times n seeds of an experiment in one program against n runs one after another.
 
   python -m experiments.bench.population [--configs ring ablations/losses_ring mnist_mlp]
-    [--seeds 8] [--rounds 100] [--repeats 7]
+    [--seeds 1 2 4 8] [--rounds 100] [--repeats 7]
 
 All play the same rounds of the same games in turn within one process, repeat after repeat: the runs
 one after another on one device, each by the program that `gan_jax train` plays; the population by
@@ -15,7 +15,6 @@ members.
 import argparse
 import pathlib
 import statistics
-import time
 from collections.abc import Callable
 
 import jax
@@ -23,6 +22,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from experiments.bench.convolutions import machine
+from experiments.bench.monitors import seconds
 from gan_jax import parallel
 from gan_jax.game.core import minibatches
 from gan_jax.game.play import init
@@ -68,17 +68,11 @@ def together(
   return run
 
 
-def seconds(run: Callable[[], None]) -> float:
-  start = time.perf_counter()
-  run()
-  return time.perf_counter() - start
-
-
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   default = ["ring", "ablations/losses_ring", "mnist_mlp"]
   parser.add_argument("--configs", nargs="*", default=default)
-  parser.add_argument("--seeds", type=int, default=8)
+  parser.add_argument("--seeds", nargs="*", type=int, default=[8])
   parser.add_argument("--rounds", type=int, default=100, help="in one dispatch")
   parser.add_argument("--repeats", type=int, default=7)
   options = parser.parse_args()
@@ -87,18 +81,19 @@ def main() -> None:
   for name in options.configs:
     config = from_file(FOLDER / f"{name}.py")
     experiment = build(config.base if "base" in config else config)
-    size = options.seeds, options.rounds
-    runs = [singles(experiment, *size), *(together(experiment, *size, n) for n in (None, 1))]
-    compiled = [seconds(run) for run in runs]
-    times = [[seconds(run) for run in runs] for _ in range(options.repeats)]
-    one, all_at_once, in_turn = (1e3 * min(t) / options.rounds for t in zip(*times, strict=True))
-    ratios = [statistics.median(t[0] / t[i] for t in times) for i in (1, 2)]
-    print(
-      f"{name:24s} {options.seeds} runs {one:.3g} ms a round; vmap {all_at_once:.3g}, ratio "
-      f"{ratios[0]:.2f}; member by member {in_turn:.3g}, ratio {ratios[1]:.2f}; first dispatch "
-      f"{compiled[0]:.1f} s, {compiled[1]:.1f} s",
-      flush=True,
-    )
+    for seeds in options.seeds:
+      size = seeds, options.rounds
+      runs = [singles(experiment, *size), *(together(experiment, *size, n) for n in (None, 1))]
+      compiled = [seconds(run) for run in runs]
+      times = [[seconds(run) for run in runs] for _ in range(options.repeats)]
+      one, all_at_once, in_turn = (1e3 * min(t) / options.rounds for t in zip(*times, strict=True))
+      ratios = [statistics.median(t[0] / t[i] for t in times) for i in (1, 2)]
+      print(
+        f"{name:24s} {seeds} runs {one:.3g} ms a round; vmap {all_at_once:.3g}, ratio "
+        f"{ratios[0]:.2f}; member by member {in_turn:.3g}, ratio {ratios[1]:.2f}; first dispatch "
+        f"{compiled[0]:.1f} s, {compiled[1]:.1f} s",
+        flush=True,
+      )
 
 
 if __name__ == "__main__":
