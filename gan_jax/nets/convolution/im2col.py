@@ -259,8 +259,8 @@ def _over_batch(
     return step(*examples)
 
   def add(sums: Any, chunks: Any) -> tuple[Any, Any]:
-    # Behind a barrier the results are computed by all threads: fused with their place among those of
-    # the other chunks, by one.
+    # Behind a barrier all threads compute the results, which XLA on CPU would compute by one where
+    # it puts them among those of other chunks.
     each, more = lax.optimization_barrier(step(*chunks))
     return jax.tree.map(jnp.add, sums, more), each
 
