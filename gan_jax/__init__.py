@@ -38,6 +38,7 @@ _MEMBERS = {  # name -> where it stands
   "two_player": "game.kinds.two_player.two_player",
   "build": "run.experiment.build",
   "fit": "run.training.train.fit",
+  "keep_programs": "run.cli.compilation_cache.keep_programs",
   "Every": "run.training.hooks.Every",
   "load": "run.results.folder.load",
   "score": "run.evaluation.scoring.evaluate",

@@ -100,7 +100,7 @@ def once(cache):
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once(cache):
   """Keeps every compiled program, as many tests make the same ones."""
-  keep_programs(cache / "xla")
+  keep_programs(cache / "xla", seconds=0)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -48,6 +48,8 @@ import optax
 
 import gan_jax as gj
 
+gj.keep_programs()  # compiled programs, in ~/.cache/gan_jax; without this line none are kept
+
 x = np.linspace(-9, 9, 901)
 dx = x[1] - x[0]
 

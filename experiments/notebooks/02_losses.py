@@ -42,6 +42,8 @@ from tqdm.auto import tqdm
 
 import gan_jax as gj
 
+gj.keep_programs()  # compiled programs, in ~/.cache/gan_jax; without this line none are kept
+
 SEEDS, ROUNDS, LOOKS = 3, 800, 8  # for results to keep: 10, 10_000 and 20
 R1, MOVES = (0.0, 0.1), 300
 

@@ -41,6 +41,8 @@ from tqdm.auto import tqdm
 
 import gan_jax as gj
 
+gj.keep_programs()  # compiled programs, in ~/.cache/gan_jax; without this line none are kept
+
 SEEDS, ROUNDS, LOOKS, WIDTH = 2, 400, 4, 8  # for results to keep: 5, 10_000, 10 and 32
 
 # %% [markdown]

@@ -42,6 +42,8 @@ from PIL import Image, ImageDraw
 
 import gan_jax as gj
 
+gj.keep_programs()  # compiled programs, in ~/.cache/gan_jax; without this line none are kept
+
 SIZE, COUNT, ROUNDS = 16, 400, 600
 temporary = tempfile.TemporaryDirectory()  # goes when the kernel ends; name a folder to keep a run
 FOLDER = pathlib.Path(temporary.name)

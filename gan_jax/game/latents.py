@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from gan_jax.checks import is_integer, is_number, shown
 
@@ -88,6 +87,8 @@ def truncate_normal(z: np.ndarray, bound: float) -> np.ndarray:
   Raises:
     ValueError: for another bound.
   """
+  from scipy.special import ndtr, ndtri  # here: SciPy takes .15 s, for which no start need wait
+
   if not bound > 0:
     raise ValueError(f"latents are truncated at a bound > 0, got {bound}")
   # In float64: in float32 all entries beyond 5.5 standard deviations would have the rank 1.

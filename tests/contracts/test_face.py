@@ -38,6 +38,7 @@ NAMES = [
   "config",
   "build",
   "fit",
+  "keep_programs",
   "Every",
   "load",
   "score",

@@ -97,7 +97,7 @@ def fit(kind, workdir):
 def go_on(folder, programs):
   """Plays what is left of every run in a folder; called in a process of its own."""
   jax.config.update("jax_num_cpu_devices", 8)
-  keep_programs(programs)
+  keep_programs(programs, seconds=0)
   plots.history = lambda *_: None
   for kind in KINDS:
     fit(kind, pathlib.Path(folder) / kind)

@@ -88,15 +88,16 @@ COMPILED = {"02_losses", "04_your_own"}
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(notebook, tmp_path):
+def test_notebook_runs(notebook, tmp_path, cache):
   """Every code cell in order, in a process of its own; the cells check what they claim."""
   code = "\n".join(source for kind, source in cells(notebook) if kind == "code")
   for said, smaller in SMALLER.get(notebook.stem, ()):
     assert said in code
     code = code.replace(said, smaller)
   (tmp_path / "played_notebook.py").write_text(code)
-  quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": str(int(notebook.stem in COMPILED))}
-  ended, told = commands.run([], quick, tmp_path, module="played_notebook")
+  environment = {"GAN_JAX_CACHE": str(cache)}
+  environment |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": str(int(notebook.stem in COMPILED))}
+  ended, told = commands.run([], environment, tmp_path, module="played_notebook")
   assert ended == 0, told
   assert SAID[notebook.stem] in told
 

@@ -18,7 +18,10 @@ from multiprocessing.process import BaseProcess
 COMMANDS = "gan_jax.run.cli.app"
 PRELOAD = [
   "gan_jax.run.training.train",
+  "gan_jax.run.training.saving.orbax_manager",
   "gan_jax.run.evaluation.scoring",
+  "scipy.linalg",
+  "scipy.special",
   "tensorboardX",
   "PIL.Image",
   "matplotlib.pyplot",

@@ -8,7 +8,6 @@ Moments of parts make those of the whole.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack
 
 from gan_jax.metrics.two_sample.pairs import feature_set, feature_sets
 
@@ -155,6 +154,8 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
   It stops where the rest is rounding errors, of which roots would make errors of 1e-8.
   """
+  from scipy.linalg import lapack  # as in `inception_score`
+
   noise = len(covariance) * np.finfo(np.float64).eps * covariance.diagonal().max()
   packed, pivots, rank, _ = lapack.dpstrf(covariance, tol=noise, lower=1)
   factor = np.empty((len(covariance), rank))

@@ -1,6 +1,7 @@
 """The command line: finds the command, reads its flags, and says in a line what goes wrong."""
 
 import contextlib
+import gc
 import os
 import pathlib
 import signal
@@ -18,9 +19,14 @@ from gan_jax.run.cli.config_flag import ConfigFileError
 from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.config import aliases
 
+GARBAGE = 100_000  # objects that are made between two searches for garbage
+
 
 def main() -> None:
   """Runs the command that the command line names."""
+  # Imports and traces make a million objects, none of them garbage: to look for it among them, as
+  # often as Python does, takes a sixth of a start.
+  gc.set_threshold(GARBAGE)
   command, *rest = sys.argv[1:] or ["help"]
   text = _asked(command, rest)
   with _closed_pipes(75 if command in ("train", "ablate") and not text else 0):
@@ -201,16 +207,11 @@ def _print_unraisable(unraisable: Any) -> None:
 
 def _prepare_jax() -> None:
   """Sets JAX's switches, and keeps compiled programs, in JAX's own cache or this project's."""
-  from gan_jax.run.cli import compilation_cache
+  from gan_jax.run.cli.compilation_cache import keep_programs
   from gan_jax.run.config import switches
 
   switches.fix_all()
-  if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-    compilation_cache.write_whole()
-  else:
-    cache = os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")
-    # Small programs too: a short run has a dozen, of 0.1 to 1 s each.
-    compilation_cache.keep_programs(pathlib.Path(cache, "xla"), seconds=0.1)
+  keep_programs()
 
 
 def _leave(number: int, frame: Any) -> None:

@@ -15,14 +15,21 @@ import jax
 from gan_jax.files import atomic_write
 
 
-def keep_programs(folder: str | os.PathLike[str], seconds: float = 0.0) -> None:
+def keep_programs(folder: str | os.PathLike[str] | None = None, seconds: float = 0.1) -> None:
   """Keeps compiled programs, of this process and others, in a folder.
 
+  To be called before anything is compiled, after which JAX looks for no cache.
+
   Args:
-    folder: folder of the cache.
-    seconds: shortest time of compiling for a program to be kept.
+    folder: folder of the cache; by default JAX's own, if JAX_COMPILATION_CACHE_DIR names one, or
+      `xla` in the folder that GAN_JAX_CACHE names, `~/.cache/gan_jax`.
+    seconds: shortest time of compiling for a program to be kept, but in JAX's own folder. Small
+      programs too: a short run has a dozen, of 0.1 to 1 s each.
   """
   write_whole()
+  if folder is None and os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    return
+  folder = folder or pathlib.Path(os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax"), "xla")
   jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(folder).expanduser()))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 

@@ -9,6 +9,7 @@ import jax
 from jax._src import lru_cache
 from jax.experimental.compilation_cache import compilation_cache
 
+import gan_jax
 from gan_jax.run.cli.compilation_cache import keep_programs
 
 SOME = b"a program" * 1000
@@ -47,13 +48,31 @@ def test_a_part_that_another_has_left_is_mended(tmp_path):
   assert kept.get("key") == SOME
 
 
+def test_programs_are_kept_where_the_environment_says(tmp_path, monkeypatch):
+  kept, least = "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"
+  value = lambda name: getattr(jax.config, name)
+  before = {name: value(name) for name in (kept, least)}
+  try:
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
+    gan_jax.keep_programs()
+    assert value(kept) == str(tmp_path / "xla")
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "of JAX")
+    monkeypatch.setenv("GAN_JAX_CACHE", "another")
+    gan_jax.keep_programs()
+    assert value(kept) == str(tmp_path / "xla")  # as it was
+  finally:
+    for name, was in before.items():
+      jax.config.update(name, was)
+
+
 def test_programs_are_found_again(tmp_path):
   hits = []
   listen = lambda event, **_: hits.append(event) if event.endswith("/cache_hits") else None
   before = jax.config.jax_compilation_cache_dir
   jax.monitoring.register_event_listener(listen)
   try:
-    keep_programs(tmp_path / "xla")
+    keep_programs(tmp_path / "xla", seconds=0)
     compilation_cache.reset_cache()
     for _ in range(2):
       jax.clear_caches()
@@ -62,5 +81,5 @@ def test_programs_are_found_again(tmp_path):
     assert all(path.name.endswith("-cache") for path in (tmp_path / "xla").iterdir())
   finally:
     jax.monitoring.unregister_event_listener(listen)
-    keep_programs(before)
+    keep_programs(before, seconds=0)
     compilation_cache.reset_cache()

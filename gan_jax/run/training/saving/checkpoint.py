@@ -21,7 +21,6 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, Self
 
 import jax
-import orbax.checkpoint as ocp
 
 from gan_jax.game.core import State
 from gan_jax.game.random import as_key
@@ -35,16 +34,11 @@ from gan_jax.run.training.saving.leaves import (
   checksum,
   describe,
   on_host,
+  reason,
   shapes,
   with_key_of,
-)
-from gan_jax.run.training.saving.orbax_manager import (
-  make_manager,
-  one_copy,
-  reason,
   with_sharding,
 )
-from gan_jax.run.training.saving.tensorstore_leak import without_leak
 
 BEST = "best"  # folder of a run that keeps the checkpoint with the best scores
 UNFINISHED = ".orbax-checkpoint-tmp"  # what a checkpoint is called until all of it is written
@@ -84,8 +78,14 @@ class Checkpoints:
     self._writing: Future[None] | None = None  # until it is known how it ended
     for name in ("absl", "asyncio"):  # Orbax tells every step, and errors before it raises them
       logging.getLogger(name).setLevel(logging.CRITICAL)
-    self._make = lambda: make_manager(self.folder, keep, every)
-    self._manager: Any = self._make() if self.folder.is_dir() else None
+    self._keep = keep, every
+    self._manager: Any = self._open() if self.folder.is_dir() else None
+
+  def _open(self) -> Any:
+    """Opens the folder by Orbax, which is imported when there is, or will be, a checkpoint."""
+    from gan_jax.run.training.saving.orbax_manager import Manager
+
+    return Manager(self.folder, *self._keep)
 
   def rounds(self) -> list[int]:
     """Lists the rounds that are saved, oldest first."""
@@ -112,18 +112,14 @@ class Checkpoints:
   def _write(self, state: State, inspecting: Future[Inspected]) -> None:
     """Writes a state that has passed its inspection."""
     round, about = inspecting.result()
-    with self._one_error(), without_leak():
+    with self._one_error():
       if self._manager is None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._manager = self._make()
+        self._manager = self._open()
       self._tidy()
       if round in self.rounds():
         return
-      args = ocp.args.Composite(
-        state=ocp.args.StandardSave(jax.tree.map(one_copy, state)),
-        leaves=ocp.args.JsonSave({**about, "crc32": checksum(about)}),
-      )
-      self._manager.save(round, args=args, force=True)
+      self._manager.write(round, state, {**about, "crc32": checksum(about)})
 
   def notes(self, at: int) -> dict[str, Any]:
     """Reads the notes beside the checkpoint of a round that has been restored."""
@@ -253,9 +249,8 @@ class Checkpoints:
       leaves = self._about(step)["leaves"]
       like = with_key_of(leaves, like)
       check_same_game(leaves, shapes(like), self._path(step))
-      args = ocp.args.Composite(state=ocp.args.StandardRestore(like))
       check_sizes(self._path(step) / "state", like)
-      state = self._manager.restore(step, args=args)["state"]
+      state = self._manager.read(step, like)
     except (OtherGameError, MemoryError, jax.errors.JaxRuntimeError):
       raise
     except Exception as error:  # Orbax raises bare Exceptions for files that are cut short
@@ -272,8 +267,7 @@ class Checkpoints:
 
   def _about(self, step: int) -> dict[str, Any]:
     """Loads the descriptions of a checkpoint's leaves, and its notes."""
-    args = ocp.args.Composite(leaves=ocp.args.JsonRestore())
-    values = self._manager.restore(step, args=args)["leaves"]
+    values = self._manager.read_about(step)
     if all(name.startswith(".") for name in values):  # as it was written before there were notes
       return {"leaves": values, "notes": {}}
     about = {key: values[key] for key in ("leaves", "notes")}

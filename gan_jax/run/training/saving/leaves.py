@@ -2,14 +2,15 @@
 
 import json
 import math
+import os
 import pathlib
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from gan_jax.game.core import State
 from gan_jax.parallel.mesh import to_host
@@ -23,6 +24,8 @@ class OtherGameError(ValueError):
 
 def check_sizes(folder: pathlib.Path, like: State) -> None:
   """Refuses arrays that would take more memory than the state: few bytes may announce many."""
+  import orbax.checkpoint as ocp
+
   arrays = jax.tree.leaves(ocp.StandardCheckpointHandler().metadata(folder).tree)
   for array in arrays:
     part = array.storage.chunk_shape  # is unfolded whole, however little of it the array has
@@ -32,6 +35,14 @@ def check_sizes(folder: pathlib.Path, like: State) -> None:
   wanted = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(like))
   if stored > wanted:
     raise ValueError(f"its arrays have {stored} bytes, and the state has {wanted}")
+
+
+def with_sharding(leaf: Any) -> Any:
+  """Puts a leaf that has no sharding on the first device; Orbax would want the saved one."""
+  if getattr(leaf, "sharding", None) is not None:
+    return leaf
+  first = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=first)
 
 
 def with_key_of(leaves: Mapping[str, Any], like: State) -> State:
@@ -94,3 +105,11 @@ def _crc32(values: np.ndarray) -> int:
 def checksum(values: Mapping[str, Any]) -> int:
   """Computes the checksum of values as JSON has them."""
   return zlib.crc32(json.dumps(values, sort_keys=True).encode())
+
+
+def reason(error: Exception) -> str:
+  """Shortens an error of Orbax or TensorStore, which may have pages, to its cause."""
+  if match := re.search(r"os_error_code='(\d+)'", str(error)):
+    return os.strerror(int(match[1]))
+  text = (str(error).splitlines() or [type(error).__name__])[0].split(" [tensorstore_spec")[0]
+  return text if len(text) < 300 else text[:300] + " ..."
