@@ -1,5 +1,8 @@
 """Products of matrices that add up in float32, sums of rows, and what is made of them."""
 
+import pathlib
+import re
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -28,6 +31,34 @@ def test_dense_agrees_with_a_plain_product(dtype, leading):
   close(orders(forms.dense)(x, k), orders(plain)(x, k), dtype)
   flat = x.reshape(-1, 5)
   close(orders(products.multiply)(flat, k), orders(plain)(flat, k), dtype)
+
+
+# The kernel gradient transposes one factor or the other: of the first two shapes, one each.
+@pytest.mark.parametrize("shape", [(7, 40, 6), (600, 40, 6), (3, 5, 1), (9, 1, 4), (1, 2, 3)])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_three_products_are_each_other_s_derivatives(shape, dtype):
+  (b, c, d), random = shape, np.random.default_rng(0)
+  x, y = (jnp.asarray(random.normal(size=(b, n)), dtype) for n in (c, d))
+  k = jnp.asarray(random.normal(size=(c, d)), jnp.float32)
+  # In float64: sums of the same numbers, which bfloat16 and float32 hold exactly.
+  wide = [np.asarray(a.astype(jnp.float32), np.float64) for a in (x, y, k.astype(dtype))]
+  close(products.multiply(x, k), jnp.asarray(wide[0] @ wide[2], dtype), dtype)
+  close(products.multiply_back(y, k), jnp.asarray(wide[1] @ wide[2].T, dtype), dtype)
+  close(products.outer(x, y), jnp.asarray(wide[0].T @ wide[1], jnp.float32))
+
+
+@pytest.mark.parametrize("product", ["multiply", "multiply_back", "outer"])
+def test_products_of_bfloat16_are_not_turned_into_float32(product):
+  """Nothing but the compiled program tells: XLA on CPU converts the factors where it must."""
+  features = pathlib.Path("/proc/cpuinfo")
+  if not features.exists() or "avx512_bf16" not in features.read_text():
+    pytest.skip("a CPU without instructions for bfloat16")
+  shapes = {"multiply": (64, 96), "multiply_back": (64, 80), "outer": (64, 96)}
+  x = jnp.ones(shapes[product], jnp.bfloat16)
+  other = jnp.ones((64, 80), jnp.bfloat16) if product == "outer" else jnp.ones((96, 80))
+  text = jax.jit(getattr(products, product)).lower(x, other).compile().as_text()
+  factors = re.search(r" dot\((%[\w.-]+), (%[\w.-]+)\)", text).groups()
+  assert {re.search(re.escape(factor) + r" = (\w+)\[", text)[1] for factor in factors} == {"bf16"}
 
 
 def test_sums_of_16_bit_floats_are_those_of_float32():

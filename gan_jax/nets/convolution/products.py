@@ -91,9 +91,11 @@ def product(a: jax.Array, b: jax.Array, axis: int = 0) -> jax.Array:
 
 def rows(x: jax.Array) -> jax.Array:
   """Transposes: [..., D] -> [D, the rest]."""
-  # As one row behind a barrier: XLA can fold no transposition of that into the product.
-  row = lax.optimization_barrier(jnp.moveaxis(bits(x), -1, 0).reshape(-1))
-  return lax.bitcast_convert_type(row.reshape(x.shape[-1], -1), x.dtype)
+  # The barrier keeps XLA from folding the transposition into the product, the reshape makes the
+  # rows contiguous; of a matrix it would be none, and XLA would multiply in float32.
+  x = x[:, None] if x.ndim == 2 else x
+  transposed = lax.bitcast_convert_type(jnp.moveaxis(bits(x), -1, 0), x.dtype)
+  return lax.optimization_barrier(transposed).reshape(x.shape[-1], -1)
 
 
 def bits(x: jax.Array) -> jax.Array:
