@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.nn import relu, softplus
 
 from gan_jax.checks import is_number, shown, takes
-from gan_jax.losses.divergences import DIVERGENCES, Divergence, jensen_shannon, reverse_kl
+from gan_jax.losses.divergences import DIVERGENCES, Divergence, jensen_shannon, kl, reverse_kl
 
 Side = Callable[[jax.Array, jax.Array], jax.Array]  # (real_logits [B], fake_logits [B]) -> [B]
 
@@ -31,6 +31,8 @@ class AdversarialLoss(NamedTuple):
     generator: (real_logits [B], fake_logits [B]) -> [B].
     probability: whether logits are log-odds, log p/q at the optimum, so that D(x) = σ(a) is the
       probability that x is real.
+    signed: whether optimal logits are above 0 where data are likelier than fakes, and below where
+      they are not, so that the sign of a logit says real or fake.
     distance: whether the discriminator's loss is the negative of a distance of p and q at the
       optimum, and of an estimate before.
     uses_real: whether the generator's side depends on real_logits. A generator that does not
@@ -43,6 +45,7 @@ class AdversarialLoss(NamedTuple):
   discriminator: Side | Any  # a Term, of a module that imports this one
   generator: Side
   probability: bool = False
+  signed: bool = False
   distance: bool = False
   uses_real: bool = False
   couples: bool = False
@@ -58,6 +61,7 @@ minimax = AdversarialLoss(
   discriminator=_cross_entropy,
   generator=lambda a, b: -softplus(b),
   probability=True,
+  signed=True,
 )
 """The zero-sum game, G descends log(1 - D). Goodfellow et al. 2014, arXiv:1406.2661.
 
@@ -69,6 +73,7 @@ non_saturating = AdversarialLoss(
   discriminator=_cross_entropy,
   generator=lambda a, b: softplus(-b),
   probability=True,
+  signed=True,
 )
 """G descends -log D. Goodfellow et al. 2014, arXiv:1406.2661, section 3.
 
@@ -81,6 +86,7 @@ maximum_likelihood = AdversarialLoss(
   discriminator=_cross_entropy,
   generator=lambda a, b: -jnp.exp(b),
   probability=True,
+  signed=True,
 )
 """G descends -D/(1 - D) = -exp(b). Goodfellow 2014, arXiv:1412.6515.
 
@@ -101,6 +107,7 @@ Optimal logits p/(p+q), value ½ Σ pq/(p+q): the triangular discrimination Σ (
 hinge = AdversarialLoss(
   discriminator=lambda a, b: relu(1 - a) + relu(1 + b),
   generator=lambda a, b: -b,
+  signed=True,
 )
 """The geometric GAN. Lim & Ye 2017, arXiv:1705.02894; Tran et al. 2017, arXiv:1702.08896.
 
@@ -173,6 +180,7 @@ def f_gan(divergence: Divergence, alternative: bool = False) -> AdversarialLoss:
     discriminator=lambda a, b: conjugate(b) - activation(a),
     generator=(lambda a, b: -activation(b)) if alternative else (lambda a, b: -conjugate(b)),
     probability=divergence in (reverse_kl, jensen_shannon),  # g_f(log u) is f'(u) there
+    signed=divergence is not kl,  # whose optimal logits are 1 + log p/q
     distance=True,
   )
 

@@ -209,6 +209,10 @@ MISTAKES = {
   "noise below 0": (lambda: views.gaussian_noise(np.float32(-1)), "std is -1.0"),
   "packing": (lambda: views.packing(1.5), "packing = 1.5"),
   "augmentation": (lambda: views.augmentation(1), "function is 1: expected a function of"),
+  "signs of no meaning": (
+    lambda: make(loss=losses.wasserstein, views=(views.ada(),)),
+    "adaptive p follows the signs of logits.*not under this one: set adaptive=False and p=0.2",
+  ),
   "one view": (lambda: make(views=views.View), "views are the class View: expected a tuple"),
   # turns and averages
   "unknown player": (

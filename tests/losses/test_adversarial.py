@@ -205,6 +205,21 @@ def test_what_a_loss_declares_is_what_it_looks_at():
     losses.check_loss(loss)
 
 
+def test_which_losses_are_signed():
+  """Their optimal logits have the sign of p - q, and do not go along with a constant added to all.
+
+  Of least squares optimal logits are p/(p+q) > 0, and of the f-GAN of KL 1 + log p/q.
+  """
+  p, q = np.array([0.4, 0.3, 0.3]), np.array([0.2, 0.4, 0.4])
+  for name, loss in LOSSES.items():
+    moved = loss.discriminator(REAL + 3, FAKE + 3) - loss.discriminator(REAL, FAKE)
+    if np.abs(moved).max() < 1e-5:  # rounding of logits up to 5: differences alone matter
+      assert not loss.signed, name
+    elif name in OPTIMA:
+      told = np.sign(OPTIMA[name].logits(p, q)) == np.sign(p - q)
+      assert loss.signed == told.all(), name
+
+
 def test_what_a_loss_does_not_declare_is_refused():
   by_average = lambda a, b: b - jnp.mean(a)
   pairwise = lambda a, b: b - a

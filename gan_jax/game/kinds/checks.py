@@ -13,6 +13,7 @@ from gan_jax.game.core import Batch, Decay
 from gan_jax.game.random import Microbatch
 from gan_jax.game.schedules import is_weight
 from gan_jax.game.views import View, Views
+from gan_jax.losses.adversarial import AdversarialLoss
 
 # Names of metrics and memory of players, which terms cannot have.
 TAKEN = {"adversarial", "loss", "gradient_norm", "D_fake", "observed"}
@@ -141,6 +142,16 @@ def check_views(views: Any, conditional: bool, encoders: Any) -> None:
     )
   if m > 1 and encoders:
     raise ValueError(f"packing = {m}, and encoders take one example: leave one of them out")
+
+
+def check_signs(views: Views, loss: AdversarialLoss) -> None:
+  """Checks that views which follow the signs of logits have a loss that gives these a meaning."""
+  if any(view.signs for view in views) and not loss.signed:
+    raise ValueError(
+      "an adaptive p follows the signs of logits, which tell real from fake under losses that are "
+      "signed, as non_saturating and hinge are, and not under this one: set adaptive=False and "
+      "p=0.2, another number, or a schedule"
+    )
 
 
 def check_named(kind: str, given: Any, names: Iterable[str]) -> None:

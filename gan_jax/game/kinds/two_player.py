@@ -111,6 +111,7 @@ def two_player(
   )
   nets = checked(nets)
   check_loss(loss)
+  checks.check_signs(nets.views, loss)
   checks.check_optimizers(optimizers)
   checks.check_terms("regularizers", regularizers)
   checks.check_terms("generator_regularizers", generator_regularizers)

@@ -39,7 +39,8 @@ def ada(
     pipe: blit, geom, color, filter, noise, cutout, bg, bgc, bgcf, bgcfn, bgcfnc or r3gan, then
       changes such as "bgc, rotate=0, scale_std=0.1"; from Python a Pipe too.
     p: strength at the start; of one that is not adaptive, a number or a schedule.
-    adaptive: whether p follows how sure the discriminator is of real examples.
+    adaptive: whether p follows how sure the discriminator is of real examples, by the signs of its
+      logits; games of a loss that gives them no meaning, such as `wasserstein`, refuse it.
     target: mean sign of the logits of real examples at which p stays.
     interval: moves of the discriminator between changes of p.
     kimg: thousands of images in which p changes by 1.
@@ -85,7 +86,7 @@ def ada(
     return View(apply, metrics=metrics)
   memory = {"p": np.float32(p), "rt": np.float32(0), **_NO_SIGNS}
   update = lambda memory, match: _with_signs(settled(memory), match)
-  return View(apply, memory=memory, update=update, join=join_mean, metrics=metrics)
+  return View(apply, memory=memory, update=update, join=join_mean, metrics=metrics, signs=True)
 
 
 # Signs are a sum, and counts are of the global batch: whole numbers, exact on every layout.

@@ -30,6 +30,7 @@ class View(NamedTuple):
     join: rule by which memories of several devices or microbatches become one, such as
       `game.join_mean`, or `game.join_alike` if `update` looks at the global batch, by `match.mean`.
     metrics: (clock, memory) -> logged scalars of a move, by name, of the memory before it.
+    signs: whether `update` reads the signs of logits, which not every loss gives a meaning.
   """
 
   apply: Callable[[jax.Array, jax.Array, Clock, PyTree], jax.Array]
@@ -38,6 +39,7 @@ class View(NamedTuple):
   update: Callable[[PyTree, Any], PyTree] = lambda memory, match: memory
   join: JoinRule | None = None
   metrics: Callable[[Clock, PyTree], Metrics] = lambda clock, memory: {}
+  signs: bool = False
 
 
 Views = tuple[View, ...]

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from kinds import ac_gan, two_player
 
+from gan_jax.data.example import Example
 from gan_jax.game.core import Clock
 from gan_jax.game.views import View, gaussian_noise
 from gan_jax.run.cli.config_flag import rename
 from gan_jax.run.config import augmentation, default_config
 from gan_jax.run.config.config import complete, from_values
 from gan_jax.run.config.register import TABLES, own, register
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.sections.kinds.two_player import _views
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.experiment import build
@@ -48,6 +50,24 @@ def test_names_bring_their_own_options_and_old_configs_have_none():
   config.augmentation = augmentation("ada", p=RISE)
   with pytest.raises(ValueError, match=r"config.augmentation: an adaptive p starts from a number"):
     _views(complete(config))
+
+
+@pytest.mark.parametrize("loss", ["relativistic", "wasserstein", "least_squares", "energy"])
+def test_an_adaptive_strength_needs_logits_whose_signs_mean_something(loss):
+  """Under these they do not; with a strength of its own, or another loss, the game is built."""
+  config = default_config("eb_gan" if loss == "energy" else "two_player")
+  config.data = "digits8x8"
+  if loss != "energy":
+    config.loss = loss
+  config.augmentation = augmentation("ada", p=0.2)
+  game = lambda: build_game(complete(config), Example((8, 8, 1), None, (-1.0, 1.0)))
+  with pytest.raises(ValueError, match=r"config\.augmentation: .* set adaptive=False and p=0\.2"):
+    game()
+  config.augmentation.adaptive = False
+  assert "views.0" not in game().players["discriminator"].objective.memory
+  if loss != "energy":
+    config.augmentation.adaptive, config.loss = True, "hinge"
+    assert "views.0" in game().players["discriminator"].objective.memory
 
 
 def test_a_users_own_is_registered_and_made_again_by_a_file():

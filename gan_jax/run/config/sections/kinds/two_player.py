@@ -10,6 +10,7 @@ from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game import rules
 from gan_jax.game.core import Game, Turn
+from gan_jax.game.kinds import checks
 from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, categorical, normal, truncate_normal, truncated, uniform
@@ -197,6 +198,9 @@ def arguments(
     )
   networks.check_output(config.generator, example.pixel_range)
   labels: dict[str, Any] = {"num_classes": example.condition_size}
+  views = _views(config)
+  with naming("config.augmentation"):
+    checks.check_signs(views, loss)
   nets = {
     "generator": {**labels, "shape": example.shape},
     "discriminator": {**labels, **discriminator},
@@ -213,7 +217,7 @@ def arguments(
     "fake_labels": _fake_labels(config, example),
     "joint": config.joint,
     "top_k": _top_k(config),
-    "views": _views(config),
+    "views": views,
     **players(config, example),
   }
 

@@ -1,0 +1,21 @@
+"""ContraGAN on Fashion-MNIST: classes as proxies on a sphere, drawn to their examples.
+
+Paper:    Kang & Park 2020 (arXiv:2006.12681): the loss 2C, of temperature 1 and weight 1 as
+          StudioGAN has, in the place of that of ReACGAN; all else is of `reacgan_fashion.py`.
+Command:  launch/run train --config=experiments/contragan_fashion.py --workdir=runs/contragan
+          The data come from TFDS, prepared once: see docs/data.md. With the four files at
+          hand instead: --config.data=idx:DIR
+Hardware: not yet measured
+Time:     not yet measured
+Score:    not trained
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax.run.config import from_file, task
+
+
+def get_config() -> ConfigDict:
+  config = from_file("reacgan_fashion.py", beside=__file__)
+  config.task = task("contra_gan", dim=128)
+  return config
