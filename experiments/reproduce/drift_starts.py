@@ -1,14 +1,16 @@
 """Starts of drifting on a ring of eight Gaussians: where the published fields move samples.
 
 Paper:    arXiv:2602.04770; its notebook's field at its temperature, and that of its ImageNet code.
-Command:  python -m experiments.reproduce.drift_starts
+          W-Flow, arXiv:2605.11755: its field, and the flow of its divergence
+Command:  python -m experiments.reproduce.drift_starts [beginning of a row's name ...]
 Hardware: 2 cores, beside other work; jax 0.10.2
 Time:     not yet measured without other work
 Score:    the table of docs/losses.md, "Drifting": a start on one mode or at (4, 0) stays there with
-          the notebook's field, and comes to a point with the other
+          the notebook's field, and comes to a point with the other; both of W-Flow leave either
 """
 
 import functools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +21,13 @@ from gan_jax.game.kinds.drift import drift
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, play_round
 from gan_jax.losses.one_step.drifting import drift_field, toy_field
+from gan_jax.losses.one_step.sinkhorn import sinkhorn_field
 from gan_jax.nets import MLPGenerator
 
 ROUNDS, LAST, BATCH_SIZE = 400, 50, 128
 TOY = functools.partial(toy_field, temperature=0.05)
 IMAGENET = functools.partial(drift_field, temperatures=(0.2, 0.05, 0.02))
+FLOW = functools.partial(sinkhorn_field, normalise=False)
 # Field, where samples start, and what the last layer's weights are multiplied by.
 STARTS = {
   "toy, as initialised": (TOY, (0.0, 0.0), 1.0),
@@ -31,6 +35,12 @@ STARTS = {
   "toy, at (4, 0)": (TOY, (4.0, 0.0), 1e-3),
   "imagenet, on one mode": (IMAGENET, (1.0, 0.0), 1e-3),
   "imagenet, last layer times 30": (IMAGENET, (0.0, 0.0), 30.0),
+  "sinkhorn, as initialised": (sinkhorn_field, (0.0, 0.0), 1.0),
+  "sinkhorn, on one mode": (sinkhorn_field, (1.0, 0.0), 1e-3),
+  "sinkhorn, at (4, 0)": (sinkhorn_field, (4.0, 0.0), 1e-3),
+  "sinkhorn_flow, as initialised": (FLOW, (0.0, 0.0), 1.0),
+  "sinkhorn_flow, on one mode": (FLOW, (1.0, 0.0), 1e-3),
+  "sinkhorn_flow, at (4, 0)": (FLOW, (4.0, 0.0), 1e-3),
 }
 
 
@@ -41,6 +51,7 @@ def play(field, at, factor):
     optimizer=optax.adam(1e-3),
     latent=normal(32),
     field=field,
+    second_batch=field is sinkhorn_field,
   )
   batches = data.Batches(data.load("ring8"), batch_size=BATCH_SIZE, seed=0).iterate()
   stacked = jax.tree.map(lambda *x: jnp.stack(x)[:, None], *(next(batches) for _ in range(ROUNDS)))
@@ -57,6 +68,8 @@ def play(field, at, factor):
 def main():
   shown = ("generator/force", "monitor/mismatch", "monitor/pull", "monitor/diversity")
   for name, start in STARTS.items():
+    if not name.startswith(tuple(sys.argv[1:]) or ""):
+      continue
     means = play(*start)
     print(name, *(f"{each.rpartition('/')[2]} {means[each]:.4g}" for each in shown))
 

@@ -35,7 +35,9 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
     # p + u may round past the bound. The next number toward -p does not, but for a p so large that
     # there is none between: 0 is within any bound.
     outside = lambda u: jnp.abs(rounded(p + u)) > most
-    u = jnp.where(outside(u), jnp.nextafter(u, -p), u)
+    # Without a derivative, which rules that differentiate through updates would ask it for.
+    nearer = jnp.nextafter(*jax.lax.stop_gradient((u, -p)))
+    u = jnp.where(outside(u), nearer, u)
     return jnp.where(outside(u), -p, u)
 
   def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:

@@ -4,7 +4,7 @@ Everything is a function of two distributions given as arrays, of NumPy (float64
 then differentiable; exact to float64 under `jax.enable_x64`). Nothing here is used in training.
 """
 
-from gan_jax.theory import augmentation, densities, drift, dynamics, toys
+from gan_jax.theory import augmentation, densities, drift, dynamics, rounds, toys
 from gan_jax.theory.divergences import (
   f_divergence,
   jensen_shannon,
@@ -19,7 +19,9 @@ from gan_jax.theory.divergences import (
 )
 from gan_jax.theory.optimal import (
   OPTIMA,
+  DirectionalOptimum,
   Optimum,
+  directional,
   expected,
   generator_gradient,
   kantorovich,

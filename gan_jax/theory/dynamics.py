@@ -64,27 +64,48 @@ def jacobian(game: Game, state: State, batch: Batch) -> jax.Array:
   return jax.jacfwd(field(game, state, batch))(flatten(game, state)[0])
 
 
-def round_jacobian(game: Game, state: State, batch: Batch) -> jax.Array:
+def round_jacobian(game: Game, state: State, batch: Batch, *, memory: bool = False) -> jax.Array:
   """Computes the Jacobian of one round: of the parameters after it in those before it.
 
   It holds the order of turns, k and the optimizers' rates. At an equilibrium play converges, near
-  by, if the spectral radius is below 1 (for optimizers without memory; others are differentiated
-  with their memory held).
+  by, if the spectral radius is below 1. That is so for optimizers without memory. Others are
+  differentiated with their memory held, or in parameters and memory together.
 
   Args:
     game: the game.
-    state: where.
+    state: where; with `memory` after a round, where an optimizer's first update differs, as that of
+      optax's optimistic descent does.
     batch: as for `play_round`.
+    memory: whether the numbers that optimizers remember are part of the vector, after the
+      parameters. Adam's root of 0 has no derivative: at an equilibrium it needs an `eps_root`.
 
   Returns:
     [n, n].
   """
   x, back = flatten(game, state)
+  opt, unravel = _memory(state) if memory else (jnp.zeros(0), lambda _: state.opt)
 
-  def after(x: jax.Array) -> jax.Array:
-    return flatten(game, play_round(game, state.replace(params=back(x)), batch)[0])[0]
+  def after(z: jax.Array) -> jax.Array:
+    before = state.replace(params=back(z[: x.size]), opt=unravel(z[x.size :]))
+    played = play_round(game, before, batch)[0]
+    new_x = flatten(game, played)[0]
+    return jnp.concatenate([new_x, _memory(played)[0]]) if memory else new_x
 
-  return jax.jacfwd(after)(x)
+  return jax.jacfwd(after)(jnp.concatenate([x, opt]))
+
+
+def _memory(state: State) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
+  """Lays what optimizers remember, but for counts, out as one vector; returns the way back too."""
+  leaves, tree = jax.tree.flatten(state.opt)
+  is_number = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves]
+  flat, unravel = ravel_pytree([x for x, number in zip(leaves, is_number, strict=True) if number])
+
+  def back(x: jax.Array) -> Any:
+    new = iter(unravel(x))
+    pairs = zip(leaves, is_number, strict=True)
+    return jax.tree.unflatten(tree, [next(new) if number else leaf for leaf, number in pairs])
+
+  return flat, back
 
 
 def eigenvalues(matrix: jax.Array) -> np.ndarray:

@@ -37,14 +37,19 @@ class Slope(nn.Module):
 
   Attributes:
     start: psi at first.
+    bias: a constant beside, the parameter bias, at first; None for none.
   """
 
   start: float = 1.0
+  bias: float | None = None
 
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps x [B, 1] to logits [B]."""
-    return self.param("psi", nn.initializers.constant(self.start), ()) * x[:, 0]
+    logits = self.param("psi", nn.initializers.constant(self.start), ()) * x[:, 0]
+    if self.bias is None:
+      return logits
+    return logits + self.param("bias", nn.initializers.constant(self.bias), ())
 
 
 def dirac(
@@ -52,10 +57,12 @@ def dirac(
   *,
   optimizers: Mapping[str, optax.GradientTransformation],
   regularizers: Terms | None = None,
+  generator_regularizers: Terms | None = None,
   turns: tuple[Turn, ...] = alternating(),
   views: Views = (),
   theta: float = 1.0,
   psi: float = 1.0,
+  bias: float | None = None,
 ) -> Game:
   """Builds the Dirac-GAN: all data at 0, all fakes at theta, logits psi x.
 
@@ -66,21 +73,25 @@ def dirac(
     loss: adversarial loss of both players.
     optimizers: optimizers of "discriminator" and "generator".
     regularizers: terms of the discriminator's loss, name -> (weight, term).
+    generator_regularizers: terms of the generator's loss, likewise.
     turns: turns of a round.
     views: what D sees in the place of examples, such as noisy ones.
     theta: initial parameter of the generator.
     psi: initial parameter of the discriminator.
+    bias: initial constant of the discriminator, which a relativistic loss leaves free; None for
+      none.
 
   Returns:
     The game; its batches are `dirac_batch`.
   """
   return two_player(
     Point(theta),
-    Slope(psi),
+    Slope(psi, bias),
     loss=loss,
     optimizers=optimizers,
     latent=normal(1),
     regularizers=regularizers,
+    generator_regularizers=generator_regularizers,
     turns=turns,
     views=views,
   )

@@ -163,10 +163,17 @@ def drift() -> ConfigDict:
   return config
 
 
+def drift_of_two_batches() -> ConfigDict:
+  config = drift()
+  config.field = "sinkhorn"
+  return config
+
+
 # More games of the same kinds, which are held to the same.
 VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "two_player on vectors": on_vectors,
   "cycle_gan of classes": cycle_gan_of_classes,
+  "drift of two batches": drift_of_two_batches,
 }
 KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,

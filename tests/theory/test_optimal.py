@@ -11,6 +11,7 @@ import pytest
 
 from gan_jax import theory
 from gan_jax.losses.adversarial import LOSSES
+from gan_jax.losses.one_step import flows
 from gan_jax.theory import OPTIMA
 
 THEOREMS = {**OPTIMA, "wasserstein": theory.lipschitz(np.array([-1.0, 0.0, 0.3, 2.0, 2.1, 4.0]))}
@@ -127,3 +128,31 @@ def test_the_kantorovich_potential_is_lipschitz_and_earns_w1(seed):
   np.testing.assert_allclose(np.abs(np.diff(potential)), np.diff(x), rtol=1e-12)
   earned = np.sum((p - q) * potential)
   np.testing.assert_allclose(earned, theory.wasserstein(p, q, x), rtol=1e-12)
+
+
+def test_the_directional_least_squares_of_cafm_rest_at_the_mean_velocity():
+  """D's gradient vanishes at the closed form, and G's is that of its criterion; of five speeds."""
+  rng = np.random.default_rng(5)
+  shares, v, u = rng.dirichlet(np.ones(5)), rng.normal(size=(5, 2)), rng.normal(size=2)
+  mean = shares @ v
+  covariance = (v - mean).T @ np.diag(shares) @ (v - mean)
+  x, t = np.full((5, 2), 0.3), np.full(5, 0.4)
+
+  def look(d, u):
+    affine = lambda x, t: x @ d[:2] + d[2] * t
+    along = lambda v: flows.directional_derivative(affine, x, t, v)[1]
+    real, fake = along(jnp.asarray(v)), along(jnp.broadcast_to(u, (5, 2)))
+    of_d = flows.continuous_discriminator(real, fake, jnp.zeros(5), centering=0.0)
+    of_g = flows.continuous_generator(fake, jnp.broadcast_to(u, (5, 2)))
+    return jnp.sum(shares * of_d), jnp.sum(shares * of_g)
+
+  with jax.enable_x64(True):
+    best = theory.directional(mean - u, covariance)
+    d = jnp.append(best.slope, best.fake - best.slope @ u)
+    (loss, _), slopes = look(d, u), jax.jit(jax.jacrev(look, (0, 1)))(d, jnp.asarray(u))
+    np.testing.assert_allclose(slopes[0][0], 0, atol=1e-12)
+    np.testing.assert_allclose(loss, best.loss, rtol=1e-12)
+    criterion = lambda u: theory.directional(mean - u, jnp.asarray(covariance)).criterion
+    np.testing.assert_allclose(slopes[1][1], jax.grad(criterion)(jnp.asarray(u)), rtol=1e-10)
+  assert criterion(jnp.asarray(mean)) < criterion(jnp.asarray(u))
+  assert best.loss < 2 == theory.directional(0 * u, covariance).loss

@@ -1,7 +1,8 @@
 """Drifting: one player, a generator, that follows a field which draws its samples to data.
 
-arXiv:2602.04770; the fields are those of `losses.one_step.drifting`, of examples as they are,
-without an extractor of features. There is no discriminator, and no opponent to balance.
+arXiv:2602.04770; the fields are those of `losses.one_step.drifting`, and that of W-Flow in
+`losses.one_step.sinkhorn`, of examples as they are, without an extractor of features. There is no
+discriminator, and no opponent to balance.
 
     game = drift(
       generator, optimizer=optax.adam(1e-3), latent=normal(32),
@@ -42,7 +43,8 @@ from gan_jax.game.validation import check_game
 from gan_jax.losses.one_step.drifting import Drift, follow, toy_field
 
 PLAYER = "generator"
-Field = Callable[[jax.Array, jax.Array], Drift]  # (generated [1, B, S], data [1, B, S]) -> field
+# (generated [1, B, S], data [1, B, S]) -> field; of a second batch, with negatives= [1, B, S] too
+Field = Callable[..., Drift]
 
 
 class Cloud(NamedTuple):
@@ -51,10 +53,12 @@ class Cloud(NamedTuple):
   Attributes:
     real: [B, S] real examples, flat.
     fake: [B, S] fakes, flat.
+    other: [B, S] fakes of a second batch, without gradient; None without one.
   """
 
   real: jax.Array
   fake: jax.Array
+  other: jax.Array | None = None
 
 
 def drift(
@@ -64,6 +68,7 @@ def drift(
   latent: Latent,
   truncate: Truncate | None = None,
   field: Field = toy_field,
+  second_batch: bool = False,
   turns: tuple[Turn, ...] = (Turn((PLAYER,)),),
   averages: Mapping[str, Decay] | None = None,
   remat: bool = False,
@@ -76,6 +81,7 @@ def drift(
     latent: prior of its inputs.
     truncate: function of inputs and a bound, or None; see `two_player`.
     field: field at the fakes of a global batch, given the real examples of it.
+    second_batch: whether the field is given a second batch of fakes as `negatives`, as W-Flow's.
     turns: turns of the one player.
     averages: moving averages by network.
     remat: whether activations are recomputed for gradients.
@@ -93,7 +99,8 @@ def drift(
     raise ValueError(f"field is {shown(field)}: expected a function such as drifting.toy_field")
   draw = lambda key, n: latent(example_keys(key, n))
   objective = Objective(
-    functools.partial(_forward, generator, latent, remat), functools.partial(_value, field)
+    functools.partial(_forward, generator, latent, remat, second_batch),
+    functools.partial(_value, field),
   )
   game = Game(
     init=functools.partial(_init, generator, latent),
@@ -129,12 +136,13 @@ def _forward(
   generator: nn.Module,
   latent: Latent,
   remat: bool,
+  second_batch: bool,
   params: Params,
   carried: Carried,
   batch: Batch,
   context: StepContext,
 ) -> tuple[Cloud, Carried]:
-  """Generates as many fakes as there are real examples."""
+  """Generates as many fakes as there are real examples, and as many again of a second batch."""
   checks.check_batch(batch, conditional=False)
   if context.microbatch.count > 1:
     raise ValueError(
@@ -143,8 +151,12 @@ def _forward(
     )
   apply, stats = trained_networks({PLAYER: generator}, params, carried, context, remat)
   x = batch["x"]
-  fake = apply(PLAYER, latent(context.example_keys(named_key(context.key, "latents"), len(x))))
-  return Cloud(*(jnp.asarray(a, jnp.float32).reshape(len(x), -1) for a in (x, fake))), stats
+  draw = lambda name: latent(context.example_keys(named_key(context.key, name), len(x)))
+  fake = apply(PLAYER, draw("latents"))
+  # It only repels: no gradient flows through it, and it leaves no trace in statistics.
+  other = apply(PLAYER, draw("negatives"), keep=False) if second_batch else None
+  cloud = Cloud(x, fake, jax.lax.stop_gradient(other))
+  return jax.tree.map(lambda a: jnp.asarray(a, jnp.float32).reshape(len(x), -1), cloud), stats
 
 
 def _value(
@@ -155,13 +167,14 @@ def _value(
   everyone = jax.lax.stop_gradient(cloud)
   first: Any = 0
   if axis is not None:
-    everyone = Cloud(*(jax.lax.all_gather(x, axis, tiled=True) for x in everyone))
+    everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), everyone)
     first = n * jax.lax.axis_index(axis)
-  drift = field(everyone.fake[None], everyone.real[None])
+  negatives = {} if everyone.other is None else {"negatives": everyone.other[None]}
+  drift = field(everyone.fake[None], everyone.real[None], **negatives)
   own = drift._replace(field=jax.lax.dynamic_slice_in_dim(drift.field, first, n, axis=1))
   loss = follow(cloud.fake[None], own)[0]
   metrics = {f"{PLAYER}/loss": loss, f"{PLAYER}/force": jnp.mean(drift.forces)}
-  measured = monitors(drift, *(x[:EXAMPLES] for x in everyone))
+  measured = monitors(drift, everyone.real[:EXAMPLES], everyone.fake[:EXAMPLES])
   return loss, ({}, metrics | {f"{MONITOR}{name}": value for name, value in measured.items()})
 
 

@@ -15,6 +15,7 @@ from gan_jax.game.latents import normal
 from gan_jax.game.play import init
 from gan_jax.game.random import Microbatch
 from gan_jax.losses.one_step import drifting
+from gan_jax.losses.one_step.sinkhorn import sinkhorn_field
 from gan_jax.nets import MLPGenerator
 from gan_jax.run.config import complete, default_config
 
@@ -22,9 +23,9 @@ BATCH = next(data.Batches(data.load("ring8"), batch_size=64, seed=0).iterate())
 FIELD = functools.partial(drifting.toy_field, temperature=0.05)
 
 
-def make(field=FIELD, rate=1e-3):
+def make(field=FIELD, rate=1e-3, **options):
   net = MLPGenerator(shape=(2,), hidden=(16,))
-  return kind.drift(net, optimizer=optax.sgd(rate), latent=normal(4), field=field)
+  return kind.drift(net, optimizer=optax.sgd(rate), latent=normal(4), field=field, **options)
 
 
 def test_a_move_goes_along_the_field():
@@ -52,6 +53,31 @@ def test_a_move_goes_along_the_field():
   with pytest.raises(ValueError, match="set microbatches = 1"):
     parts = context._replace(microbatch=Microbatch(0, 2))
     objective.forward(state.params, state.carried, BATCH, parts)
+
+
+def test_a_second_batch_repels_and_is_not_moved():
+  game = make(sinkhorn_field, second_batch=True)
+  batch = jax.tree.map(lambda x: jnp.asarray(x)[None], BATCH)
+  state = init(game, jax.random.key(0), batch)
+  context = StepContext(jax.random.key(1), Clock(), None)
+  objective = game.players["generator"].objective
+
+  @jax.jit
+  def look(params):
+    cloud, _ = objective.forward(params, state.carried, BATCH, context)
+    loss = lambda fake, other: objective.value(
+      cloud._replace(fake=fake, other=other), params, {}, context
+    )[0]
+    field = sinkhorn_field(cloud.fake[None], cloud.real[None], cloud.other[None])
+    through = lambda params: jnp.sum(objective.forward(params, state.carried, BATCH, context)[0][2])
+    slopes = jax.grad(loss, (0, 1))(cloud.fake, cloud.other)
+    return cloud, field, slopes, jax.grad(through)(params)
+
+  cloud, field, (of_fakes, of_others), through = look(state.params)
+  assert jnp.abs(cloud.fake - cloud.other).min(axis=1).max() > 1e-3  # of other latents
+  expected = -2 * field.field[0] / field.field.size / field.scale
+  np.testing.assert_allclose(of_fakes, expected, rtol=1e-4, atol=1e-7)
+  assert not of_others.any() and not any(x.any() for x in jax.tree.leaves(through))
 
 
 @pytest.mark.parametrize("at, stuck", [("data", False), ("mode", True), ("far", True)])

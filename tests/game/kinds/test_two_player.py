@@ -331,6 +331,14 @@ def test_half_life_halves():
   assert float(half_life(1000, ramp_up=0.05).rate(Clock(images=0), 100)) == 0
 
 
+def test_clip_weights_has_the_derivative_of_the_update_inside_and_none_outside():
+  """As rules that differentiate through updates need it."""
+  clip = clip_weights(1.0)
+  after = lambda p: p + clip.update(-2 * p, clip.init(p), p)[0]
+  slope = jax.jit(jax.jacfwd(after))(jnp.array([0.5, 1.5]))
+  np.testing.assert_allclose(slope, [[-1, 0], [0, 0]], atol=1e-7)
+
+
 def test_clip_weights_bounds_what_is_left_after_the_update():
   optimizer = optax.chain(optax.sgd(1.0), clip_weights(0.1))
   params = {"w": jnp.array([0.05, -0.09, 0.0])}

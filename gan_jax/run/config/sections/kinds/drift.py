@@ -9,6 +9,7 @@ from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.drift import PLAYER, Field, drift
 from gan_jax.losses.one_step.drifting import drift_field, toy_field
+from gan_jax.losses.one_step.sinkhorn import sinkhorn_field
 from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, lookup, naming
 from gan_jax.run.config.sections.kinds import two_player
@@ -19,7 +20,11 @@ def keys() -> Keys:
   return {
     PLAYER: networks.section("mlp_generator"),
     "latent": two_player.keys()["latent"],
-    "field": Key("toy", "toy, of the notebook; imagenet, scaled and every force divided"),
+    "field": Key(
+      "toy",
+      "toy, of the notebook; imagenet, scaled and every force divided; sinkhorn, of W-Flow; "
+      "sinkhorn_flow, the flow of its divergence, with one batch and undivided",
+    ),
     "temperatures": Key((0.05,), "of the field; toy: one, in units of the data"),
     "optimizers": {PLAYER: optimizers.section("adam")},
     "average": optimizers.average(),
@@ -53,6 +58,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     **two_player.latents(config),
     optimizer=optimizers.build_optimizers(config, {PLAYER: 1})[PLAYER],
     field=FIELDS[config.field](tuple(config.temperatures)),
+    second_batch=config.field in WITH_SECOND_BATCH,
     averages=optimizers.build_averages(config.average, PLAYER),
     remat=config.remat,
   )
@@ -61,4 +67,9 @@ def build_game(config: ConfigDict, example: Example) -> Game:
 FIELDS: dict[str, Callable[[tuple[float, ...]], Field]] = {
   "toy": lambda temperatures: functools.partial(toy_field, temperature=temperatures[0]),
   "imagenet": lambda temperatures: functools.partial(drift_field, temperatures=temperatures),
+  "sinkhorn": lambda temperatures: functools.partial(sinkhorn_field, temperatures=temperatures),
+  "sinkhorn_flow": lambda temperatures: functools.partial(
+    sinkhorn_field, temperatures=temperatures, normalise=False
+  ),
 }
+WITH_SECOND_BATCH = {"sinkhorn"}
