@@ -6,7 +6,8 @@ Command:  python -m experiments.reproduce.drift_starts [beginning of a row's nam
 Hardware: 2 cores, beside other work; jax 0.10.2
 Time:     not yet measured without other work
 Score:    the table of docs/losses.md, "Drifting": a start on one mode or at (4, 0) stays there with
-          the notebook's field, and comes to a point with the other; both of W-Flow leave either
+          the notebook's field, and comes to a point with the other; it is left at temperatures that
+          start at the distances, and by both fields of W-Flow
 """
 
 import functools
@@ -20,7 +21,7 @@ from gan_jax import data
 from gan_jax.game.kinds.drift import drift
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, play_round
-from gan_jax.losses.one_step.drifting import drift_field, toy_field
+from gan_jax.losses.one_step.drifting import drift_field, mean_shift_field, toy_field
 from gan_jax.losses.one_step.sinkhorn import sinkhorn_field
 from gan_jax.nets import MLPGenerator
 
@@ -28,6 +29,22 @@ ROUNDS, LAST, BATCH_SIZE = 400, 50, 128
 TOY = functools.partial(toy_field, temperature=0.05)
 IMAGENET = functools.partial(drift_field, temperatures=(0.2, 0.05, 0.02))
 FLOW = functools.partial(sinkhorn_field, normalise=False)
+
+
+def annealed(make, start):
+  """Builds a field whose temperature falls from a start to 0.03, by half of the rounds."""
+
+  def field(generated, data, *, clock):
+    share = jnp.minimum(2 * clock.round / ROUNDS, 1.0)
+    return make(generated, data, start * (0.03 / start) ** share)
+
+  return field
+
+
+TOY_ANNEALED = annealed(lambda g, d, t: toy_field(g, d, temperature=t), 0.5)
+GAUSSIAN_ANNEALED = annealed(
+  lambda g, d, t: mean_shift_field(g, d, temperatures=(t,), gaussian=True), 1.0
+)
 # Field, where samples start, and what the last layer's weights are multiplied by.
 STARTS = {
   "toy, as initialised": (TOY, (0.0, 0.0), 1.0),
@@ -41,6 +58,10 @@ STARTS = {
   "sinkhorn_flow, as initialised": (FLOW, (0.0, 0.0), 1.0),
   "sinkhorn_flow, on one mode": (FLOW, (1.0, 0.0), 1e-3),
   "sinkhorn_flow, at (4, 0)": (FLOW, (4.0, 0.0), 1e-3),
+  "toy annealed, on one mode": (TOY_ANNEALED, (1.0, 0.0), 1e-3),
+  "toy annealed, at (4, 0)": (TOY_ANNEALED, (4.0, 0.0), 1e-3),
+  "gaussian annealed, on one mode": (GAUSSIAN_ANNEALED, (1.0, 0.0), 1e-3),
+  "gaussian annealed, at (4, 0)": (GAUSSIAN_ANNEALED, (4.0, 0.0), 1e-3),
 }
 
 

@@ -42,6 +42,7 @@ from gan_jax.nets.mlp import (
   MLPEncoder,
   MLPGenerator,
 )
+from gan_jax.nets.projected import ProjectedDiscriminator
 from gan_jax.nets.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_jax.nets.sngan import (
   AuxiliarySNGANDiscriminator,
@@ -85,6 +86,7 @@ WITHOUT_LABELS: dict[str, type[nn.Module]] = {
   "lenet_extractor": LeNetExtractor,
   "patch_discriminator": PatchDiscriminator,
   "pixel_discriminator": PixelDiscriminator,
+  "projected_discriminator": ProjectedDiscriminator,
   "map_encoder": MapEncoder,
   "map_decoder": MapDecoder,
   "joint_mlp_discriminator": JointMLPDiscriminator,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.run.config import augmentation, default_config, network
+from gan_jax.run.config import augmentation, default_config, network, schedule
 
 
 def short(config: ConfigDict) -> ConfigDict:
@@ -38,6 +38,14 @@ def two_player() -> ConfigDict:
   config.latent.dim = 2
   config.generator = network("mlp_generator", hidden=(8,))
   config.discriminator = network("mlp_discriminator", hidden=(8,))
+  return config
+
+
+def on_frozen_features() -> ConfigDict:
+  config = two_player()
+  config.data_options.image_size = 16
+  config.discriminator = network("projected_discriminator", feature_width=2, width=2)
+  config.loss = "hinge"
   return config
 
 
@@ -160,6 +168,9 @@ def drift() -> ConfigDict:
   config.latent.dim = 2
   config.generator = network("mlp_generator", hidden=(8,))
   config.field, config.temperatures = "imagenet", (0.5, 1.0)
+  config.annealing.factor = schedule(
+    "exponential_decay", init_value=2.0, transition_steps=2, decay_rate=0.5
+  )
   return config
 
 
@@ -172,6 +183,7 @@ def drift_of_two_batches() -> ConfigDict:
 # More games of the same kinds, which are held to the same.
 VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "two_player on vectors": on_vectors,
+  "two_player on frozen features": on_frozen_features,
   "cycle_gan of classes": cycle_gan_of_classes,
   "drift of two batches": drift_of_two_batches,
 }

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from gan_jax.checks import shown
+from gan_jax.checks import shown, takes
 from gan_jax.game.core import (
   Batch,
   Carried,
@@ -43,7 +43,8 @@ from gan_jax.game.validation import check_game
 from gan_jax.losses.one_step.drifting import Drift, follow, toy_field
 
 PLAYER = "generator"
-# (generated [1, B, S], data [1, B, S]) -> field; of a second batch, with negatives= [1, B, S] too
+# (generated [1, B, S], data [1, B, S]) -> field; of a second batch, with negatives= [1, B, S] too;
+# of a field that changes, with clock=
 Field = Callable[..., Drift]
 
 
@@ -80,7 +81,8 @@ def drift(
     optimizer: its optimizer.
     latent: prior of its inputs.
     truncate: function of inputs and a bound, or None; see `two_player`.
-    field: field at the fakes of a global batch, given the real examples of it.
+    field: field at the fakes of a global batch, given the real examples of it; one that takes
+      `clock=` is given the clock of the move too.
     second_batch: whether the field is given a second batch of fakes as `negatives`, as W-Flow's.
     turns: turns of the one player.
     averages: moving averages by network.
@@ -169,8 +171,9 @@ def _value(
   if axis is not None:
     everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), everyone)
     first = n * jax.lax.axis_index(axis)
-  negatives = {} if everyone.other is None else {"negatives": everyone.other[None]}
-  drift = field(everyone.fake[None], everyone.real[None], **negatives)
+  more = {} if everyone.other is None else {"negatives": everyone.other[None]}
+  more |= {"clock": context.clock} if takes(field, None, None, **more, clock=None) else {}
+  drift = field(everyone.fake[None], everyone.real[None], **more)
   own = drift._replace(field=jax.lax.dynamic_slice_in_dim(drift.field, first, n, axis=1))
   loss = follow(cloud.fake[None], own)[0]
   metrics = {f"{PLAYER}/loss": loss, f"{PLAYER}/force": jnp.mean(drift.forces)}

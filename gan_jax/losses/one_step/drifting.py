@@ -15,6 +15,7 @@ import jax.numpy as jnp
 TEMPERATURES = (0.02, 0.05, 0.2)  # published for ImageNet
 SMALLEST_SQUARE, SMALLEST_SCALE = 1e-8, 1e-3
 SMALLEST_AFFINITY, SMALLEST_PRODUCT = 1e-6, 1e-12  # squares: of `drift_field`, of `toy_field`
+FAR = 1e6  # distance of a particle from itself
 stop = jax.lax.stop_gradient
 
 
@@ -120,12 +121,55 @@ def toy_field(
   plain = jnp.linalg.norm(generated[:, :, None] - targets[:, None], axis=-1)
   count = generated.shape[1]
   own = jnp.eye(count, targets.shape[1], dtype=bool)[None] & exclude_self
-  kernel = jnp.exp(-jnp.where(own, 1e6, plain) / temperature)
+  kernel = jnp.exp(-jnp.where(own, FAR, plain) / temperature)
   sums = jnp.sum(kernel, axis=2, keepdims=True) * jnp.sum(kernel, axis=1, keepdims=True)
   affinity = kernel / jnp.sqrt(jnp.maximum(sums, SMALLEST_PRODUCT))
   centred = targets - jnp.mean(targets, axis=(0, 1), keepdims=True)
   field = _force(affinity[..., count:], affinity[..., :count], centred, count)
   return Drift(field, jnp.ones(()), jnp.mean(field**2)[None], jnp.mean(plain))
+
+
+def mean_shift_field(
+  generated: jax.Array,
+  data: jax.Array,
+  *,
+  temperatures: Sequence[float] = (0.05,),
+  gaussian: bool = False,
+  exclude_self: bool = True,
+) -> Drift:
+  """Computes the field of the paper's formula, whose two sides have a normaliser each.
+
+  V is the sum over temperatures of the mean shift to data less that to particles, with weights
+  proportional to exp(-|x - y| / t), or exp(-|x - y|² / 2t²). The mean shift to data is a point
+  among data less x, however far x is: a far start moves, where it does not in `toy_field`.
+
+  Args:
+    generated: [B, C, S] particles.
+    data: [B, P, S] data.
+    temperatures: t, in units of the data. With one of the order of the spread of data and one of
+      that of a mode, samples come to all modes, and to lie on them.
+    gaussian: whether the kernel is the second, of which V / t² is a difference of scores; see
+      `theory.drift`.
+    exclude_self: whether a particle is far from itself.
+
+  Returns:
+    The field, without gradient.
+  """
+  generated, data = stop(generated), stop(data)
+  middle = jnp.mean(data, axis=1, keepdims=True)  # weights sum to 1: places may be from any point
+  sides = []
+  for points, own in ((data, False), (generated, exclude_self)):
+    distances = _distances(generated, points)
+    distances = jnp.where(jnp.eye(*distances.shape[1:], dtype=bool)[None] & own, FAR, distances)
+    sides.append((distances, points - middle))
+  dot = lambda a, y: jnp.einsum("bct,bts->bcs", a, y, precision=jax.lax.Precision.HIGHEST)
+  field, forces = jnp.zeros_like(generated), []
+  for t in temperatures:
+    logits = lambda d, t=t: -(d**2) / (2 * t**2) if gaussian else -d / t
+    attract, repel = (dot(jax.nn.softmax(logits(d), axis=2), y) for d, y in sides)
+    forces.append(jnp.mean((attract - repel) ** 2))
+    field += attract - repel
+  return Drift(field, jnp.ones(()), jnp.stack(forces), jnp.mean(sides[0][0]))
 
 
 def follow(generated: jax.Array, drift: Drift) -> jax.Array:

@@ -13,6 +13,8 @@ from flax import serialization
 
 from gan_jax.files import atomic_write
 
+CHECKSUM = 32  # bytes of it, before those of a tree
+
 
 def cache_folder(given: str | pathlib.Path | None) -> pathlib.Path:
   """Creates the cache folder, before anything is computed for it.
@@ -46,7 +48,7 @@ def load_or_make(path: pathlib.Path, kind: str, make: Callable[[], Any]) -> Any:
   """
   if path.is_file():
     content = path.read_bytes()
-    checksum, data = content[:32], content[32:]
+    checksum, data = content[:CHECKSUM], content[CHECKSUM:]
     if hashlib.sha256(data).digest() == checksum:
       with contextlib.suppress(Exception):  # a right checksum does not mean that the format is
         return serialization.msgpack_restore(data)

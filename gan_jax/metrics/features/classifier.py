@@ -21,7 +21,13 @@ from flax import serialization
 from jax.tree_util import Partial
 
 from gan_jax.game.random import fixed, make_key
-from gan_jax.metrics.features.cache import cache_folder, content_hash, load_or_make, print_message
+from gan_jax.metrics.features.cache import (
+  CHECKSUM,
+  cache_folder,
+  content_hash,
+  load_or_make,
+  print_message,
+)
 from gan_jax.metrics.features.extractor import Extractor, extract
 
 VERSION = 1  # of everything below that changes the weights
@@ -32,6 +38,7 @@ SHIFT = 1 / 14  # largest random shift, as a share of the image's side: 2 pixels
 SMALLEST = 8  # pixels of a side
 
 BUNDLED = pathlib.Path(__file__).parent / "bundled"
+DIGITS = "classifier-v1-58b6c3943973fef37d9a28ddfa846396.msgpack"  # of the bundled digits
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -190,6 +197,11 @@ def classifier_for(
   tested = "training images (there is no test split)" if same else "test images"
   print_message(f"classifier {name}: {classifier.accuracy:.2%} of {len(test['x'])} {tested} right")
   return classifier
+
+
+def bundled_weights() -> Any:
+  """Loads the weights of the classifier of the bundled digits, by layer, which the package has."""
+  return serialization.msgpack_restore((BUNDLED / DIGITS).read_bytes()[CHECKSUM:])["params"]
 
 
 def _classifier(params: Any, accuracy: float, test: Arrays, num_classes: int) -> Classifier:

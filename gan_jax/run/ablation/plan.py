@@ -19,7 +19,7 @@ from gan_jax.files import flat, plain
 from gan_jax.game.core import images_a_round
 from gan_jax.run.ablation.results import Labels, variant_name
 from gan_jax.run.config import aliases
-from gan_jax.run.config.config import canonical, complete, replaced
+from gan_jax.run.config.config import as_game, canonical, complete, replaced
 from gan_jax.run.config.sections.key import check_known
 from gan_jax.run.config.sections.kinds.games import build_game, free_numbers
 
@@ -31,7 +31,9 @@ class Axis(NamedTuple):
 
   Attributes:
     name: its name.
-    choices: {label: {dotted key of the config: value}}; {} leaves the base as it is.
+    choices: {label: {dotted key of the config: value}}; {} leaves the base as it is. With
+      "game.name" the variant is of that kind of game, and has the base's values at the keys that
+      both kinds have.
   """
 
   name: str
@@ -141,14 +143,15 @@ def members(asked: ConfigDict) -> list[Member]:
   runs, base = [], canonical(asked.base)
   for labels, changes in variants(asked.axes):
     try:
-      config = complete(replaced(base, changes))
+      kind = changes.get("game.name")
+      config = complete(replaced(as_game(base, kind) if kind else base, changes))
       rounds = asked.rounds or config.rounds
       if asked.images:
         rounds = max(1, round(asked.images / _images_a_round(config)))
       config = replaced(config, {"rounds": rounds})
     except ValueError as error:
       raise ValueError(f"{variant_name(labels)}: {error}") from error
-    real = {k: v for k, v in changes.items() if _plain(value_at(base, k)) != v}
+    real = {k: v for k, v in changes.items() if not _is_same(base, k, v)}
     runs += [Member(labels, real, replaced(config, {"seed": seed})) for seed in asked.seeds]
   return runs
 
@@ -267,6 +270,14 @@ def _varied(part: Sequence[Member]) -> tuple[str, ...]:
 def value_at(config: ConfigDict, key: str) -> Any:
   """Returns the value of a dotted key."""
   return functools.reduce(lambda section, name: section[name], key.split("."), config)
+
+
+def _is_same(base: ConfigDict, key: str, value: Any) -> bool:
+  """Returns whether the base has the value; of another kind of game it may lack the key."""
+  try:
+    return bool(_plain(value_at(base, key)) == value)
+  except KeyError:
+    return False
 
 
 def _plain(value: Any) -> Any:

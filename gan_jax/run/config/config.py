@@ -187,6 +187,34 @@ def replaced(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
   return copy
 
 
+def as_game(config: ConfigDict, game: str) -> ConfigDict:
+  """Builds the config of another kind of game, with a config's values at the keys that both have.
+
+  Args:
+    config: a config of any kind of game; it stays as it is.
+    game: name of the kind of game.
+
+  Raises:
+    ValueError: for an unknown game.
+  """
+  new = default_config(game)
+  _take(new, config.copy_and_resolve_references())
+  new.game.name = game
+  return new
+
+
+def _take(section: ConfigDict, config: ConfigDict) -> None:
+  """Sets the keys of a section that another section has too."""
+  for key in set(section) & set(config):
+    value = config[key]
+    # What names a network or a schedule goes with its options, and replaces the section.
+    if isinstance(value, ConfigDict) and not {"name", "schedule"} & set(value):
+      _take(section[key], value)
+    else:
+      with section.ignore_type():
+        section[key] = value
+
+
 def canonical(config: ConfigDict) -> ConfigDict:
   """Replaces short names by ours (see `aliases`), before a config is kept or compared."""
   changes = {

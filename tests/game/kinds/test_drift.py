@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from gan_jax import data
+from gan_jax.data.example import Example
 from gan_jax.game.core import Clock, StepContext
 from gan_jax.game.kinds import drift as kind
 from gan_jax.game.latents import normal
@@ -17,7 +18,8 @@ from gan_jax.game.random import Microbatch
 from gan_jax.losses.one_step import drifting
 from gan_jax.losses.one_step.sinkhorn import sinkhorn_field
 from gan_jax.nets import MLPGenerator
-from gan_jax.run.config import complete, default_config
+from gan_jax.run.config import complete, default_config, network, replaced, schedule
+from gan_jax.run.config.sections.kinds.games import build_game
 
 BATCH = next(data.Batches(data.load("ring8"), batch_size=64, seed=0).iterate())
 FIELD = functools.partial(drifting.toy_field, temperature=0.05)
@@ -118,9 +120,36 @@ def test_monitors_have_no_unit():
   np.testing.assert_allclose(one["pull"], length / energy, rtol=1e-3)
 
 
+def test_temperatures_fall_with_the_clock():
+  """By a config's schedule from ten times the temperature, to it in ten rounds."""
+  config = default_config("drift")
+  config.data, config.generator = "ring8", network("mlp_generator", hidden=(16,))
+  config.temperatures = (0.1,)
+  config.annealing.factor = schedule(
+    "linear_schedule", init_value=10.0, end_value=1.0, transition_steps=10
+  )
+  game = build_game(complete(config), Example((2,), None, None))
+  params, carried = game.init(jax.random.key(0), BATCH)
+  objective = game.players["generator"].objective
+
+  @jax.jit
+  def forces(round, temperature):
+    context = StepContext(jax.random.key(1), Clock(round), None)
+    cloud, _ = objective.forward(params, carried, BATCH, context)
+    field = drifting.toy_field(cloud.fake[None], cloud.real[None], temperature=temperature)
+    _, (_, metrics) = objective.value(cloud, params, {}, context)
+    return metrics["generator/force"], jnp.mean(field.field**2)
+
+  found = [forces(jnp.int32(round), t) for round, t in ((0, 1.0), (5, 0.55), (99, 0.1))]
+  for force, expected in found:
+    np.testing.assert_allclose(force, expected, rtol=1e-4)
+  assert len({float(force) for force, _ in found}) == 3
+
+
 @pytest.mark.parametrize(
   "changes, message",
   [
+    ({"annealing.factor": 0.0}, "expected a number above 0, or a schedule"),
     ({"conditional": True}, "takes no labels"),
     ({"microbatches": 2}, "couples all examples"),
     ({"field": "mean"}, "unknown field 'mean'"),
@@ -131,10 +160,8 @@ def test_monitors_have_no_unit():
 def test_choices_that_cannot_be_are_refused(changes, message):
   config = default_config("drift")
   config.data = "ring8"
-  for key, value in changes.items():
-    config[key] = value
   with pytest.raises(ValueError, match=message):
-    complete(config)
+    complete(replaced(config, changes))
 
 
 def test_arguments_of_another_kind_are_refused():

@@ -11,6 +11,7 @@ import pytest
 from cases import load_case
 
 from gan_jax.losses.one_step import drifting
+from gan_jax.theory.drift import gaussian_field
 
 FIELDS = (
   *("one_temperature", "three_temperatures", "feature_scale_1", "feature_scale_1000"),
@@ -86,6 +87,37 @@ def test_the_notebooks_field_is_the_published_one(name):
   (value, field), slope = jax.jit(jax.value_and_grad(loss, has_aux=True))(arrays["in/gen"])
   check({"out/V": field, "grad/gen": slope}, arrays, each)
   np.testing.assert_allclose(value, each["numbers"]["loss"], rtol=1e-4)
+
+
+def test_mean_shift_is_that_of_the_formula():
+  """By hand in float64, of the exponential kernel; of the Gaussian one it is that of the theory."""
+  rng = np.random.default_rng(0)
+  g, d = rng.normal(size=(5, 2)), rng.normal(size=(7, 2)) + 1
+
+  def shift(points, own, t):
+    k = np.exp(-np.linalg.norm(g[:, None] - points, axis=-1) / t) * (1 - own)
+    return k @ points / k.sum(1, keepdims=True) - g
+
+  pairs = [(shift(d, np.zeros((5, 7)), t), shift(g, np.eye(5), t)) for t in (0.3, 2.0)]
+  expected = [attract - repel for attract, repel in pairs]
+  g, d = jnp.asarray(g, jnp.float32), jnp.asarray(d, jnp.float32)
+  found = drifting.mean_shift_field(g[None], d[None], temperatures=(0.3, 2.0))
+  np.testing.assert_allclose(found.field[0], sum(expected), atol=1e-5)
+  np.testing.assert_allclose(found.forces, [np.mean(v**2) for v in expected], rtol=1e-4)
+  found = drifting.mean_shift_field(
+    g[None], d[None], temperatures=(0.5,), gaussian=True, exclude_self=False
+  )
+  np.testing.assert_allclose(found.field[0], gaussian_field(g, d, g, 0.5), atol=1e-5)
+
+
+def test_mean_shift_moves_a_far_start():
+  """Where the field of the notebook is 1e-19: to the nearest data."""
+  cloud = jnp.asarray([[4.0, 0.0]]) + 0.01 * jax.random.normal(jax.random.key(0), (64, 2))
+  angles = 2 * jnp.pi * jnp.arange(64) / 8
+  ring = jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=1)
+  assert jnp.max(jnp.abs(drifting.toy_field(cloud[None], ring[None]).field)) < 1e-12
+  field = jax.jit(drifting.mean_shift_field)(cloud[None], ring[None]).field[0]
+  np.testing.assert_allclose(jnp.mean(field, axis=0), [-3, 0], atol=0.01)
 
 
 def test_the_notebooks_field_vanishes_far_off_as_published():

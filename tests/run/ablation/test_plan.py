@@ -53,6 +53,24 @@ def test_sections_may_be_choices():
   assert plan.groups(runs)[1].numbers == ()
 
 
+def test_kinds_of_game_may_be_choices():
+  """With the base's values at the keys that both kinds have, and their own at the others."""
+  kinds = {
+    "GAN": {},
+    "drift": {"game.name": "drift", "temperatures": (0.5,)},
+    "same": {"game.name": "two_player", "loss": "hinge"},
+  }
+  runs = plan.members(tiny(axes=[Axis("kind", kinds)], baseline={"kind": "GAN"}, seeds=(3,)))
+  assert [run.config.game.name for run in runs] == ["two_player", "drift", "two_player"]
+  drift = runs[1].config
+  assert (drift.data, drift.batch_size, drift.latent.dim, drift.seed) == ("ring8", 8, 2, 3)
+  assert drift.generator.hidden == (8,) and drift.field == "toy" and "loss" not in drift
+  assert runs[1].changes == {"game.name": "drift", "temperatures": (0.5,)}
+  assert runs[2].changes == {"loss": "hinge"} and len({run.key for run in runs}) == 3
+  with pytest.raises(ValueError, match="poker"):
+    plan.members(tiny(axes=[Axis("kind", {"x": {"game.name": "poker"}})], baseline={"kind": "x"}))
+
+
 def test_key_does_not_depend_on_how_axes_are_called(asked):
   other = tiny(
     axes=[Axis("penalty", {"none": {}, "R1": {"regularizers.r1": 0.1}})],

@@ -106,3 +106,14 @@ def check_output(generator: Mapping[str, Any], pixel_range: tuple[float, float] 
       f"config.data_options.pixel_range scales the data's to {pixel_range}; set one to "
       "fit the other, or config.generator.output='linear'"
     )
+
+
+def check_extractor(
+  discriminator: Mapping[str, Any], pixel_range: tuple[float, float] | None
+) -> None:
+  """Refuses a trained extractor of features for pixels that it was not trained on."""
+  if discriminator.get("extractor") == "classifier" and pixel_range != RANGES["tanh"]:
+    raise ValueError(
+      "config.discriminator.extractor='classifier' is of pixels in (-1, 1), and the data's are in "
+      f"{pixel_range}: set config.data_options.pixel_range=(-1, 1), or extractor='random'"
+    )

@@ -2,16 +2,19 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
-from gan_jax.game.core import Game
+from gan_jax.game.core import Clock, Game
 from gan_jax.game.kinds.drift import PLAYER, Field, drift
-from gan_jax.losses.one_step.drifting import drift_field, toy_field
+from gan_jax.game.schedules import value_at
+from gan_jax.losses.one_step.drifting import Drift, drift_field, mean_shift_field, toy_field
 from gan_jax.losses.one_step.sinkhorn import sinkhorn_field
 from gan_jax.run.config.sections import networks, optimizers
-from gan_jax.run.config.sections.key import Key, Keys, lookup, naming
+from gan_jax.run.config.sections.key import Key, Keys, lookup, naming, weights
 from gan_jax.run.config.sections.kinds import two_player
 
 
@@ -22,10 +25,14 @@ def keys() -> Keys:
     "latent": two_player.keys()["latent"],
     "field": Key(
       "toy",
-      "toy, of the notebook; imagenet, scaled and every force divided; sinkhorn, of W-Flow; "
-      "sinkhorn_flow, the flow of its divergence, with one batch and undivided",
+      "toy, of the notebook; imagenet, scaled and every force divided; mean_shift, of the paper's "
+      "formula; gaussian, the same with another kernel; sinkhorn, of W-Flow; sinkhorn_flow, the "
+      "flow of its divergence, with one batch and undivided",
     ),
-    "temperatures": Key((0.05,), "of the field; toy: one, in units of the data"),
+    "temperatures": Key((0.05,), "of the field, in units of the data but for imagenet; toy: one"),
+    "annealing": weights(
+      {"factor": 1.0}, {"factor": "factor of all temperatures, such as a schedule that falls to 1"}
+    ),
     "optimizers": {PLAYER: optimizers.section("adam")},
     "average": optimizers.average(),
   }
@@ -40,6 +47,8 @@ def check(config: ConfigDict) -> None:
     raise ValueError("config.microbatches: the field couples all examples of a batch; set it to 1")
   with naming("config.field"):
     lookup(FIELDS, config.field, "field")
+  if config.annealing.factor == 0:
+    raise ValueError("config.annealing.factor is 0: expected a number above 0, or a schedule")
   if not config.temperatures or min(config.temperatures) <= 0:
     raise ValueError(f"config.temperatures is {config.temperatures}: expected numbers above 0")
   if config.field == "toy" and len(config.temperatures) > 1:
@@ -57,16 +66,35 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     **networks.build_networks(config, provided),
     **two_player.latents(config),
     optimizer=optimizers.build_optimizers(config, {PLAYER: 1})[PLAYER],
-    field=FIELDS[config.field](tuple(config.temperatures)),
+    field=_field(config),
     second_batch=config.field in WITH_SECOND_BATCH,
     averages=optimizers.build_averages(config.average, PLAYER),
     remat=config.remat,
   )
 
 
+def _field(config: ConfigDict) -> Field:
+  """Builds the field, one of the clock if its temperatures change."""
+  make, temperatures = FIELDS[config.field], tuple(config.temperatures)
+  with naming("config.annealing.factor"):
+    factor = optimizers.number(config.annealing.factor)
+  if isinstance(factor, int | float):
+    return make(tuple(factor * t for t in temperatures))
+
+  def field(generated: jax.Array, data: jax.Array, *, clock: Clock, **more: Any) -> Drift:
+    now = value_at(factor, clock)
+    return make(tuple(now * t for t in temperatures))(generated, data, **more)
+
+  return field
+
+
 FIELDS: dict[str, Callable[[tuple[float, ...]], Field]] = {
   "toy": lambda temperatures: functools.partial(toy_field, temperature=temperatures[0]),
   "imagenet": lambda temperatures: functools.partial(drift_field, temperatures=temperatures),
+  "mean_shift": lambda temperatures: functools.partial(mean_shift_field, temperatures=temperatures),
+  "gaussian": lambda temperatures: functools.partial(
+    mean_shift_field, temperatures=temperatures, gaussian=True
+  ),
   "sinkhorn": lambda temperatures: functools.partial(sinkhorn_field, temperatures=temperatures),
   "sinkhorn_flow": lambda temperatures: functools.partial(
     sinkhorn_field, temperatures=temperatures, normalise=False

@@ -197,6 +197,7 @@ def arguments(
       "use data with labels or --config.conditional=False"
     )
   networks.check_output(config.generator, example.pixel_range)
+  networks.check_extractor(config.discriminator, example.pixel_range)
   labels: dict[str, Any] = {"num_classes": example.condition_size}
   views = _views(config)
   with naming("config.augmentation"):
