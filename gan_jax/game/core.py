@@ -171,6 +171,9 @@ class Sampler(NamedTuple):
     accumulate: (params, carried, inputs, labels, key, momentum) -> `carried` after a forward in
       training mode, of which running statistics keep a share; None if there is none. See
       `standing.standing_statistics`.
+    mapping: (params, carried, inputs, labels) -> styles [n, rows, d] of a generator in stages; None
+      of another.
+    synthesis: (params, carried, styles, None) -> examples of styles, likewise.
   """
 
   generate: Callable[[Params, Carried, PyTree, jax.Array | None], jax.Array]
@@ -181,6 +184,8 @@ class Sampler(NamedTuple):
   back: str | None = None
   paired: bool = False
   accumulate: Callable[..., Carried] | None = None
+  mapping: Callable[..., jax.Array] | None = None
+  synthesis: Callable[..., jax.Array] | None = None
 
   def draw(
     self,

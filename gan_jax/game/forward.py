@@ -120,6 +120,7 @@ def sample_network(
   x: PyTree,
   y: Any = None,
   key: jax.Array | None = None,
+  method: str | None = None,
   **options: Any,
 ) -> jax.Array:
   """Applies a network in evaluation mode; arguments as of `train_network`, of all networks.
@@ -133,7 +134,8 @@ def sample_network(
     key = named_key(make_key(0), name)  # of the place in the network alone
   rngs = None if key is None else _streams(key)
   with check_shapes(name):
-    out = net.apply(variables, x, y, train=False, rngs=rngs, **options)
+    inputs = (x,) if method == SYNTHESIS else (x, y)
+    out = net.apply(variables, *inputs, train=False, rngs=rngs, method=method, **options)
     return jnp.asarray(out, jnp.float32)
 
 

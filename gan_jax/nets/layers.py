@@ -7,7 +7,7 @@ Flax names parameters by class (`Logit_0`), so the names of these classes are pa
 
 import functools
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -79,7 +79,17 @@ def layer_options(norm: str, dtype: Any) -> dict[str, Any]:
   return {"spectral": lookup(NORMS, norm, "norm") == "spectral", "dtype": dtype}
 
 
-def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None:
+class ClassShares(NamedTuple):
+  """Labels between classes, in the place of classes [B]: for walks from one class to another.
+
+  Attributes:
+    shares: share of each class, float32 [B, num_classes], of sum 1.
+  """
+
+  shares: jax.Array
+
+
+def labels_for(num_classes: int | None, y: Any) -> jax.Array | None:
   """Computes what a conditional network sees of labels; to be called within its `__call__`.
 
   Classes are one-hot. A vector passes a hidden layer of the network: what follows is linear in
@@ -88,7 +98,7 @@ def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None
   Args:
     num_classes: number of classes, or of entries of a vector; None for an unconditional network,
       which ignores labels.
-    y: classes, int32 [B], or vectors, float32 [B, num_classes].
+    y: classes, int32 [B]; vectors, float32 [B, num_classes]; or `ClassShares`.
 
   Returns:
     float32 [B, num_classes], or [B, `HIDDEN`] of vectors, or None.
@@ -100,6 +110,8 @@ def labels_for(num_classes: int | None, y: jax.Array | None) -> jax.Array | None
     return None
   if y is None:
     raise ValueError(f"A network with num_classes={num_classes} needs labels y [B]; got None.")
+  if isinstance(y, ClassShares):
+    return y.shares
   if y.ndim == 1:
     return jax.nn.one_hot(y, num_classes)
   return nn.relu(nn.Dense(HIDDEN, name="condition")(y.astype(jnp.float32)))

@@ -277,6 +277,35 @@ def test_samples_come_class_by_class_without_the_data(gan_jax, digits, tmp_path)
     assert f"gan_jax: {flag}: {why}" in told
 
 
+def test_latents_of_a_run_are_found_and_walked(gan_jax, digits, tmp_path):
+  at = lambda name: f"--out={tmp_path / name}"
+  few = ["--num=2", "--steps=1", "--starts=1", "--neighbours=1", f"--npz={tmp_path / 'z.npz'}"]
+  told = gan_jax("project", digits, "--images=mnist10k", "--split=test", *few, at("pairs.png"))
+  assert "2 images in z, by pixels: PSNR " in told and "of 2 projections are nearer" in told
+  found = np.load(tmp_path / "z.npz")
+  assert found["latents"].shape == (2, 64) and found["targets"].shape == (2, 28, 28, 1)
+  expected = load_data("mnist10k", "test")
+  assert set(found["y"]) <= set(range(10)) and found["x"].dtype == expected.arrays["x"].dtype
+  with Image.open(tmp_path / "pairs.png") as pairs:
+    assert pairs.text == {"Description": "image, projection, nearest, row by row"}
+  told = gan_jax("walk", digits, "--labels=3,8", "--num=1", "--seconds=0.1", at("walk.gif"))
+  with Image.open(tmp_path / "walk.gif") as film:
+    assert film.n_frames == 4 and film.info["loop"] == 0 and film.size == (280, 280)
+  assert told == f"wrote {tmp_path / 'walk.gif'} (0.{told.split('0.')[-1]}"
+
+
+def test_directions_and_pages_of_a_run(gan_jax, digits, tmp_path):
+  at = lambda name: f"--out={tmp_path / name}"
+  told = gan_jax("directions", digits, "--num=2", f"--npz={tmp_path / 'd.npz'}", at("rows.png"))
+  assert "path length" in told and len(told.splitlines()) == 5
+  vectors = np.load(tmp_path / "d.npz")["vectors"]
+  np.testing.assert_allclose(vectors @ vectors.T, np.eye(2), atol=1e-9)  # of float64
+  gan_jax("sample", digits, "--seeds=0-2,9", "--truncation=2,0.5", at("page.png"))
+  assert size(tmp_path / "page.png")[1] == 14 + 2 * (56 + 3)
+  told = gan_jax("sample", digits, "--seeds=0", "--mix=1", at("no.png"), code=2)
+  assert "--mix=1: dcgan_generator has no styles w: expected z" in told
+
+
 def test_three_lines_of_python(digits):
   from gan_jax.run.evaluation.draws import with_neighbours
   from gan_jax.run.results.folder import load
@@ -398,12 +427,18 @@ WRONG_FLAGS = [
   (["train", "--workdri=x"], "Unknown command line flag 'workdri'"),
   (["train", "x"], "unexpected argument 'x'"),
   (["sample", "--workdir=nowhere"], "say where to write"),
+  (["sample", "nowhere", "--mix=1", "--out=x.png"], "give --seeds=0-5 too"),
+  (["sample", "nowhere", "--seeds=3-1", "--out=x.png"], "--seeds=3-1: expected numbers"),
+  (["project", "nowhere"], "project: expected --images"),
+  (["walk", "nowhere"], "say where to write, --out=walk.gif"),
+  (["walk", "nowhere", "--out=x.avi"], "--out=x.avi: expected a name in .gif or .mp4"),
+  (["walk", "nowhere", "--out=x.gif", "--truncation=1,2", "--labels=1,2"], "several of one"),
   (["sample", "--workdir=nowhere", "--out=x.jpg"], "expected a name in .png"),
   (["evaluate", "--workdir=nowhere", "--follow", "--checkpoint=3"], "leave out --checkpoint"),
   (["sample", "nowhere", "--out=x"], "a PNG of each example is written by --out_dir=DIR"),
   (["sample", "nowhere", "--npz=x.png"], "expected a name in .npz"),
   (["sample", "nowhere", "--workdir=elsewhere", "--out=x.png"], "of one run, got 2"),
-  (["train", "--workdir=x", "--num=3"], "--num is no flag of train, but of sample"),
+  (["train", "--workdir=x", "--num=3"], "--num is no flag of train, but of directions, project"),
   (["train", "--config=experiments", "--workdir=x"], "experiments is a folder; expected a Python"),
   (
     ["train", "--config=experiments/ring.py:x", "--workdir=x"],

@@ -35,7 +35,7 @@ from gan_jax.game.core import (
   StepContext,
   Turn,
 )
-from gan_jax.game.forward import sample_network, standing_network
+from gan_jax.game.forward import MAPPING, STAGES, SYNTHESIS, sample_network, standing_network
 from gan_jax.game.kinds import checks
 from gan_jax.game.kinds.sides import monitors
 from gan_jax.game.kinds.sides.networks import FEATURES, Forward, Networks, checked, initialise
@@ -137,6 +137,7 @@ def two_player(
         draw,
         truncate,
         accumulate=functools.partial(_accumulate, nets),
+        **_stages(nets),
       )
     },
     players={
@@ -195,19 +196,32 @@ def _generator_objective(
 
 
 def _generate(
-  nets: Networks, params: Params, carried: Carried, z: PyTree, labels: jax.Array | None
+  nets: Networks,
+  params: Params,
+  carried: Carried,
+  z: PyTree,
+  labels: jax.Array | None,
+  method: str | None = None,
 ) -> jax.Array:
-  """Generates examples in evaluation mode."""
+  """Generates examples in evaluation mode, or what a method of the generator returns."""
   if nets.conditional != (labels is not None):
     raise ValueError(
       "this game is conditional: give labels, int32 [n], one for each example"
       if nets.conditional
       else "this game is not conditional, and its generator takes no labels: leave them out"
     )
-  options: dict[str, Any] = {}
+  options: dict[str, Any] = {"method": method}
   if isinstance(z, Styled):
-    z, options = z.z, {"psi": z.psi}
+    z, options = z.z, {**options, "psi": z.psi}
   return sample_network(nets.generator, "generator", params, carried, z, labels, **options)
+
+
+def _stages(nets: Networks) -> dict[str, Any]:
+  """Builds the stages of a sampler, by name; {} of a generator that has none."""
+  if not all(hasattr(nets.generator, stage) for stage in STAGES):
+    return {}
+  synthesise = functools.partial(sample_network, nets.generator, "generator", method=SYNTHESIS)
+  return {MAPPING: functools.partial(_generate, nets, method=MAPPING), SYNTHESIS: synthesise}
 
 
 def _accumulate(

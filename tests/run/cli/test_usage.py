@@ -24,7 +24,10 @@ def test_help_of_a_command_has_its_flags_alone():
   assert "--out_dir=samples/" in told and "--noema" in told and "Draws examples" in told
   for other in ("--grace_seconds", "--sort", "--coordinator", "--fake"):
     assert other not in told
-  assert usage.takers("num") == ["sample"] and usage.takers("verbosity") == []
+  assert (
+    usage.takers("num") == ["directions", "project", "sample", "walk"]
+    and usage.takers("verbosity") == []
+  )
 
 
 @pytest.mark.parametrize("command", ["train", "ablate"])

@@ -1,0 +1,238 @@
+"""The commands of a trained generator's latents: `project`, `directions`, `walk`, and pages."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gan_jax.run.cli import arguments
+from gan_jax.run.cli.flags import FLAGS
+from gan_jax.run.cli.usage import UsageError
+
+COLUMNS = 9  # of a row along a direction
+WALKS = 16  # side by side, of no seeds of their own
+
+
+def project(*folders: str) -> None:
+  """Projects images to latents: prints how near they come, and shows both side by side.
+
+  gan_jax project RUN --images=FILE.png|DIR|FILE.npz|NAME [--split=test] [--num=16]
+    [--out=pairs.png] [--npz=latents.npz] [--space=w+] [--features=vgg16] [--labels=3]
+    [--neighbours=1] [--steps=300]
+  """
+  from gan_jax.data import stored_levels
+  from gan_jax.files import save_arrays
+  from gan_jax.plots.images import strips
+  from gan_jax.plots.png import save_png
+  from gan_jax.run.latents import project as projection
+  from gan_jax.run.latents.pages import IN_ROW
+
+  if not FLAGS.images:
+    raise UsageError("project: expected --images, a file, a folder or a data set")
+  if FLAGS.out or FLAGS.npz:
+    arguments.check_places()
+  if FLAGS.neighbours > 1:
+    raise UsageError("--neighbours: project shows the nearest training image alone, --neighbours=1")
+  arguments.check_asked("features")
+  space = _space(folders)
+  run, count = space.run, FLAGS.num or 16
+  options = {"split": FLAGS.split, "n": count, "seed": FLAGS.seed}
+  targets, labels = projection.load_targets(run, FLAGS.images, **options)
+  if FLAGS.labels:
+    labels = _labels(space, len(targets))
+    if labels.ndim > 1:
+      raise UsageError("--labels: a run conditional on vectors takes those of the nearest draw")
+  near = projection.nearest_training_images(run, targets) if FLAGS.neighbours else None
+  features = projection.extractor_of(run, FLAGS.features)
+  how: dict[str, Any] = {"labels": labels, "features": features}
+  projected = projection.project(space, targets, **how, steps=FLAGS.steps, starts=FLAGS.starts)
+  by = "pixels" if features is None else f"pixels and {features.card['name']}"
+  print(
+    f"{len(targets)} images in {space.name}, by {by}: PSNR {_spread(projected.psnr)} dB, loss"
+    f" {_spread(projected.losses, '.2g')}"
+  )
+  pictures = {"image": targets, "projection": projected.images}
+  if near is not None:
+    levels = lambda x: stored_levels(x, run.example.scale)
+    of_near = projection.psnr(levels(near), levels(targets))
+    better = int((projected.psnr > of_near).sum())
+    print(
+      f"nearest training images: PSNR {_spread(of_near)} dB; {better} of {len(targets)}"
+      " projections are nearer"
+    )
+    pictures["nearest"] = near
+  if FLAGS.out:
+    rows = np.stack([space.shown(x) for x in pictures.values()])
+    image = strips(rows, list(pictures), [f"{db:.1f} dB" for db in projected.psnr], IN_ROW)
+    save_png(FLAGS.out, image, f"{', '.join(pictures)}, row by row")
+  if FLAGS.npz:
+    arrays = {"latents": projected.latents, "x": projected.images, "psnr": projected.psnr}
+    of = {} if projected.labels is None else run.example.written(projected.labels)
+    save_arrays(FLAGS.npz, arrays | {"loss": projected.losses, "targets": targets} | of)
+  _print_written()
+
+
+def directions(*folders: str) -> None:
+  """Computes the directions in which latents change examples most, and shows rows along them.
+
+  gan_jax directions RUN [--method=sefa|pca] [--num=8] [--out=rows.png] [--npz=directions.npz]
+    [--space=z] [--reach=3] [--seeds=0,1] [--labels=3] [--features=vgg16]
+  """
+  from gan_jax.files import save_arrays
+  from gan_jax.plots.images import sheet
+  from gan_jax.plots.png import save_png
+  from gan_jax.run.latents import directions as module
+  from gan_jax.run.latents.project import extractor_of
+
+  if FLAGS.out or FLAGS.npz:
+    arguments.check_places()
+  arguments.check_asked("features")
+  if FLAGS.space == "w+":
+    raise UsageError("--space=w+: directions are of z or w, all layers alike")
+  seeds, space = _seeds() or [0], _space(folders)
+  label = _labels(space, 1)
+  features = extractor_of(space.run, FLAGS.features or "pixels")
+  chosen = module.directions_of(space, FLAGS.method, FLAGS.num or 8, labels=label)
+  lengths = module.path_lengths(space, chosen, FLAGS.reach, labels=label, features=features)
+  share = {"sefa": "of |A|^2", "pca": "of variance"}[FLAGS.method]
+  print(f"direction  {share:>12}  path length")
+  for i, (value, length) in enumerate(zip(chosen.values, lengths, strict=True)):
+    print(f"{i:9}  {value:12.1%}  {length:11.4g}")
+  if FLAGS.out:
+    labels = None if label is None else np.repeat(label, len(seeds), axis=0)
+    latents = space.of_z(space.of_prior(seeds), labels)
+    moved = module.along(space, chosen, latents, FLAGS.reach, COLUMNS)
+    k, n = moved.shape[:2]
+    each = None if label is None else np.repeat(label, k * n * COLUMNS, axis=0)
+    places = np.tile(np.repeat(seeds, COLUMNS), k)
+    x = space.examples(moved.reshape(-1, *moved.shape[3:]), each, places)
+    rows = space.shown(x).reshape(k * n, COLUMNS, *space.shown(x[:1]).shape[1:])
+    names = [str(i) if j == 0 else "" for i in range(k) for j in range(n)]
+    steps = [f"{step:+.3g}" for step in np.linspace(-FLAGS.reach, FLAGS.reach, COLUMNS)]
+    about = f"{FLAGS.method} of {space.name}: a direction in a row for each seed, steps in std"
+    save_png(FLAGS.out, sheet(rows, names, steps), about)
+  if FLAGS.npz:
+    save_arrays(FLAGS.npz, {**chosen._asdict(), "path_length": lengths})
+  _print_written()
+
+
+def walk(*folders: str) -> None:
+  """Writes a film of a walk through latents, truncations or classes that ends where it began.
+
+  gan_jax walk RUN --out=walk.gif|walk.mp4 [--num=16] [--seeds=3,17,42] [--space=z] [--seconds=1]
+  gan_jax walk RUN --out=walk.gif --truncation=1,0.5,0.2
+  gan_jax walk RUN --out=walk.gif --labels=3,8
+  """
+  from gan_jax.files import check_writable
+  from gan_jax.plots.images import check_film, save_film
+  from gan_jax.run.latents import walk as module
+
+  if not FLAGS.out:
+    raise UsageError("walk: say where to write, --out=walk.gif or --out=walk.mp4")
+  try:
+    with arguments.of_flag("out"):
+      check_film(FLAGS.out)
+  except ImportError as error:
+    raise UsageError(f"--out={FLAGS.out}: {error}") from error
+  check_writable("--out", FLAGS.out)
+  bounds, seeds = arguments.truncation(), _seeds()
+  if len(bounds) > 1 and len(FLAGS.labels) > 1:
+    raise UsageError(
+      "--truncation and --labels: a walk is through one of them; give several of one"
+    )
+  if FLAGS.space == "w+":
+    raise UsageError("--space=w+: draws of the prior have one style in all layers; expected z or w")
+  space = _space(folders)
+  frames = max(1, round(FLAGS.fps * FLAGS.seconds))
+  staying = len(bounds) > 1 or len(FLAGS.labels) > 1  # latents stay as they are
+  n = FLAGS.num or (len(seeds) if staying else 1 if seeds else 0) or WALKS
+  drawn = n if staying else module.STOPS * n
+  z = space.of_prior(seeds) if seeds else space.sampler.latents(drawn, FLAGS.seed)
+  if len(z) % n or (staying and len(z) != n):
+    raise UsageError(f"--num={n}: expected a number of walks that share {len(z)} seeds")
+  if len(bounds) > 1:
+    steps = module.of_truncation(space, z, _labels(space, n), frames, bounds)
+  elif staying:
+    with arguments.of_flag("labels"):
+      steps = module.of_labels(space, z, space.run.example.labels(FLAGS.labels), frames)
+  else:
+    stops = z.reshape(-1, n, z.shape[1])
+    steps = module.of_latents(space, stops, _labels(space, n), frames, *bounds)
+  save_film(FLAGS.out, module.film(space, steps), FLAGS.fps)
+  size = pathlib.Path(FLAGS.out).stat().st_size
+  print(f"wrote {FLAGS.out} ({size / 1e6:.2f} MB)")
+
+
+def page(run: Any) -> list[str]:
+  """Writes a page of seeds, by truncation or with mixed styles: what `sample --seeds` does."""
+  from gan_jax.plots.png import save_png
+  from gan_jax.run.latents import pages
+  from gan_jax.run.latents.space import LatentSpace
+
+  if not FLAGS.out or FLAGS.npz or FLAGS.out_dir or FLAGS.interpolate or FLAGS.neighbours:
+    raise UsageError("--seeds makes a picture of its own: give --out=FILE.png and no other")
+  seeds, bounds = _seeds(), arguments.truncation()
+  across = numbers("mix")
+  if across and len(bounds) > 1:
+    raise UsageError(f"--truncation={','.join(FLAGS.truncation)}: --mix takes one bound")
+  if not across:
+    space = LatentSpace(run, ema=FLAGS.ema)
+    image = pages.seeds(space, seeds, _labels(space, len(seeds)), bounds)
+  else:
+    with arguments.of_flag("mix"):
+      space = LatentSpace(run, "w", ema=FLAGS.ema)
+    layers = numbers("layers") or list(range(space.rows // 2))
+    label = _labels(space, 1)
+    with arguments.of_flag("layers"):
+      image = pages.mixing(space, seeds, across, layers, label, *bounds)
+  save_png(FLAGS.out, image)
+  return [FLAGS.out]
+
+
+def numbers(flag: str) -> list[int]:
+  """Returns the numbers of a flag, such as 0-3,8: those of a range and single ones."""
+  listed: list[int] = []
+  given: list[str] = FLAGS[flag].value or []
+  for part in given:
+    first, _, last = part.partition("-")
+    if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
+      raise UsageError(f"--{flag}={','.join(given)}: expected numbers such as 0-3,8")
+    listed += range(int(first), int(last or first) + 1)
+  return listed
+
+
+def _seeds() -> list[int]:
+  seeds = numbers("seeds")
+  if any(seed >= 1 << 28 for seed in seeds):
+    raise UsageError(f"--seeds={','.join(FLAGS.seeds)}: expected numbers below 2**28")
+  return seeds
+
+
+def _space(folders: Sequence[str]) -> Any:
+  """Loads a run, and the space of its latents that is named."""
+  from gan_jax.run.latents.space import LatentSpace
+  from gan_jax.run.results.folder import load
+
+  workdir, at = arguments.workdir(folders), arguments.checkpoint()
+  arguments.own_file(workdir)
+  of = {"evaluation.features": FLAGS.features} if FLAGS.features else {}
+  run = load(workdir, at=at or "last", changes={**of, **arguments.overrides()})
+  if FLAGS.space:
+    with arguments.of_flag("space"):
+      return LatentSpace(run, FLAGS.space, ema=FLAGS.ema)
+  return LatentSpace(run, ema=FLAGS.ema)
+
+
+def _labels(space: Any, n: int) -> Any:
+  with arguments.of_flag("labels"):
+    return space.labels(n, FLAGS.labels)
+
+
+def _spread(values: np.ndarray, form: str = ".1f") -> str:
+  return f"{values.mean():{form}} ({values.min():{form}} to {values.max():{form}})"
+
+
+def _print_written() -> None:
+  for path in filter(None, (FLAGS.out, FLAGS.npz)):
+    print(f"wrote {path}")

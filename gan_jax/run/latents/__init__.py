@@ -1,0 +1,1 @@
+"""What is done with a trained generator's latents: projections, directions, walks, pages."""
