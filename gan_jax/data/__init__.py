@@ -30,6 +30,13 @@ from gan_jax.data.source import (
   table,
   warn_unseen,
 )
-from gan_jax.data.sources.endless import GRID25, MIXTURES, RING8, Mixture, mixture_source
+from gan_jax.data.sources.endless import (
+  GRID25,
+  LINE4,
+  MIXTURES,
+  RING8,
+  Mixture,
+  mixture_source,
+)
 from gan_jax.data.splits import fingerprint, first, hold_out, take
 from gan_jax.data.vicinity import vicinal

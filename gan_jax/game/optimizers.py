@@ -1,5 +1,6 @@
 """Optimizers that games need and optax lacks; each goes with any of optax's."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -7,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gan_jax.checks import is_number, shown
-from gan_jax.game.core import PyTree
+from gan_jax.checks import is_integer, is_number, shown
+from gan_jax.game.core import Clock, PyTree
 
 
 def clip_weights(bound: float) -> optax.GradientTransformation:
@@ -147,3 +148,29 @@ def lookahead(
     return updates, Lookahead(inner, select(slow, state.slow), count)
 
   return optax.GradientTransformationExtraArgs(init, step)
+
+
+def delayed(
+  optimizer: optax.GradientTransformation, rounds: int
+) -> optax.GradientTransformationExtraArgs:
+  """Delays an optimizer by rounds in which it rests, and the opponents of its player warm up.
+
+  Args:
+    optimizer: optimizer, whose state does not move before either.
+    rounds: number of rounds, >= 0, as the clock of a game counts them.
+
+  Raises:
+    ValueError: for another number.
+  """
+  if not is_integer(rounds) or rounds < 0:
+    raise ValueError(f"an optimizer rests for a whole number of rounds >= 0, got {shown(rounds)}")
+  inner = optax.with_extra_args_support(optimizer)
+
+  def update(
+    updates: PyTree, state: PyTree, params: PyTree = None, *, clock: Clock, **more: Any
+  ) -> tuple[PyTree, PyTree]:
+    moved = inner.update(updates, state, params, clock=clock, **more)
+    still = jax.tree.map(jnp.zeros_like, updates), state
+    return jax.tree.map(functools.partial(jnp.where, clock.round >= rounds), moved, still)
+
+  return optax.GradientTransformationExtraArgs(inner.init, update)

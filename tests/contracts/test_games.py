@@ -92,6 +92,8 @@ OTHERS = {
   "be_gan": "pmap",
   "drift": "pmap",
   "drift of two batches": "jit alone",
+  "adversarial_flow": "pmap",
+  "continuous_flow": "jit alone",
 }
 
 

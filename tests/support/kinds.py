@@ -180,6 +180,24 @@ def drift_of_two_batches() -> ConfigDict:
   return config
 
 
+def adversarial_flow() -> ConfigDict:
+  config = short(default_config("adversarial_flow"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.generator = network("flow_mlp_generator", hidden=(8,))
+  config.discriminator = network("flow_mlp_discriminator", hidden=(8,))
+  config.times, config.velocity, config.sampled = "any", True, (1, 2)
+  return config
+
+
+def continuous_flow() -> ConfigDict:
+  config = short(default_config("continuous_flow"))
+  config.batch_size, config.data = 8, "digits8x8"
+  config.generator = network("flow_mlp_generator", hidden=(8, 8), layer_norm=True)
+  config.discriminator = network("flow_mlp_discriminator", hidden=(8, 8), layer_norm=True)
+  config.k, config.warm_up, config.sampled = 2, 1, (4,)
+  return config
+
+
 # More games of the same kinds, which are held to the same.
 VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "two_player on vectors": on_vectors,
@@ -200,4 +218,6 @@ KINDS: dict[str, Callable[[], ConfigDict]] = {
   "be_gan": functools.partial(energy, "be_gan"),
   "domain_adversarial": domain_adversarial,
   "drift": drift,
+  "adversarial_flow": adversarial_flow,
+  "continuous_flow": continuous_flow,
 }

@@ -21,7 +21,7 @@ class Mixture(NamedTuple):
   """Equally likely isotropic Gaussians.
 
   Attributes:
-    centers: float32 [modes, 2].
+    centers: float32 [modes, d].
     std: standard deviation of each mode, along each axis.
   """
 
@@ -33,8 +33,10 @@ _ANGLES = 2 * np.pi * np.arange(8) / 8  # without the endpoint, or mode 0 would 
 RING8 = Mixture(np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1).astype(np.float32), 0.01)
 GRID25 = Mixture(np.array([*itertools.product((-4, -2, 0, 2, 4), repeat=2)], np.float32), 0.05)
 DIRAC = Mixture(np.zeros((1, 1), np.float32), 0.0)  # of Mescheder et al. 2018, arXiv:1801.04406
+# On a line, of the notebooks of adversarial flows, arXiv:2511.22475, 2604.11521.
+LINE4 = Mixture(np.array([[-1.5], [-0.5], [0.5], [1.5]], np.float32), 0.05)
 MIXTURES = {"ring8": RING8, "grid25": GRID25}  # with modes to be scored by
-POINTS = MIXTURES | {"dirac": DIRAC}
+POINTS = MIXTURES | {"line4": LINE4, "dirac": DIRAC}
 
 
 def position_keys(seed: Seed, positions: jax.Array) -> jax.Array:
@@ -49,7 +51,7 @@ def below(n: int, bits: jax.Array) -> jax.Array:
 
 
 def mixture_source(name: str, mixture: Mixture) -> Source:
-  """Builds the source of points {"x": float32 [n, 2], "y": int32 [n], the mode} of a mixture."""
+  """Builds the source of points {"x": float32 [n, d], "y": int32 [n], the mode} of a mixture."""
   modes, dimension = mixture.centers.shape
 
   def point(key: jax.Array) -> dict[str, jax.Array]:

@@ -5,7 +5,6 @@ data and 1 is noise. The adversarial loss of AFM is `relativistic`, its penaltie
 `approximate` by the convention "afm", times `step_width`. Pure functions of arrays.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,9 +13,10 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax.checks import is_number, shown
+from gan_jax.losses.adversarial import AdversarialLoss
 from gan_jax.losses.approximate import penalised, squared_slope
 from gan_jax.losses.consistency import require
-from gan_jax.losses.objectives import per_example
+from gan_jax.losses.objectives import Match, Term, TermLike, as_term, per_example
 
 SHORTEST = 1e-3  # least width of a step
 
@@ -106,7 +106,8 @@ def normalise_gradient(
 
   Returns:
     An optax transformation, of a gradient of the loss with respect to fakes as well as of one with
-    respect to parameters. Only the adversarial part of the loss is normalised in AFM.
+    respect to parameters. Only the adversarial part of the loss is normalised in AFM. Its `update`
+    takes `mean=`, over devices that each have a gradient of their own share of the batch.
   """
   return _normalise(decay, eps, target_scale, corrected=False)
 
@@ -131,16 +132,25 @@ def _normalise(
 ) -> optax.GradientTransformation:
   require(is_number(decay, lambda x: 0 <= x < 1), f"a decay is in [0, 1), got {shown(decay)}")
 
-  def update(updates: Any, state: RunningSquare, params: Any = None) -> tuple[Any, RunningSquare]:
+  def update(
+    updates: Any,
+    state: RunningSquare,
+    params: Any = None,
+    *,
+    mean: Callable[[jax.Array], jax.Array] = lambda square: square,
+    **more: Any,
+  ) -> tuple[Any, RunningSquare]:
+    # n Σ g² of a mean over examples is the mean over devices of theirs, whatever their number.
     n = sum(x.size for x in jax.tree.leaves(updates))
-    square = decay * state.square + (1 - decay) * n * optax.tree.norm(updates, squared=True)
+    latest = mean(n * optax.tree.norm(updates, squared=True))
+    square = decay * state.square + (1 - decay) * latest
     count = state.updates + 1
     unbiased = square / (1 - decay**count) if corrected else square
     scale = target_scale / (jnp.sqrt(unbiased) + eps)
     return jax.tree.map(lambda x: scale * x, updates), RunningSquare(square, count)
 
   start = lambda params: RunningSquare(jnp.zeros(()), jnp.zeros((), jnp.int32))
-  return optax.GradientTransformation(start, update)
+  return optax.GradientTransformationExtraArgs(start, update)
 
 
 def with_gradient(x: jax.Array, value: jax.Array, gradient: jax.Array) -> jax.Array:
@@ -172,6 +182,16 @@ def directional_derivative(
   return jax.jvp(discriminator, (x, t), (velocity, jnp.ones_like(t)))
 
 
+directional = AdversarialLoss(
+  discriminator=lambda a, b: (a - 1) ** 2 + (b + 1) ** 2,
+  generator=lambda a, b: (b - 1) ** 2,
+)
+"""The loss of CAFM, arXiv:2604.11521, of directional derivatives in the place of logits.
+
+Targets are 1 and -1: it is 8 times `least_squares` of (a + 1) / 2 and (b + 1) / 2.
+"""
+
+
 def continuous_discriminator(
   real: jax.Array, fake: jax.Array, logits: jax.Array, centering: float = 1e-3
 ) -> jax.Array:
@@ -183,70 +203,68 @@ def continuous_discriminator(
     logits: D(x, t) [B]. They alone reach D's last bias.
     centering: weight of their square.
   """
-  return (real - 1) ** 2 + (fake + 1) ** 2 + centering * logits**2
+  return directional.discriminator(real, fake) + centering * logits**2
 
 
 def continuous_generator(fake: jax.Array, velocity: jax.Array, weight: float = 0.0) -> jax.Array:
   """Computes CAFM's loss of G, (d_fake - 1)² + weight · mean of v² over pixels: [B]."""
-  return (fake - 1) ** 2 + weight * per_example(velocity**2)
+  return directional.generator(fake, fake) + weight * per_example(velocity**2)
 
 
-# --- course and sampling --------------------------------------------------------------------------
+# --- terms ----------------------------------------------------------------------------------------
 
 
-def is_discriminator_step(step: int, repeats: int = 1, warm_up: int = -1) -> bool:
-  """Checks whether an iteration, counted from 0 over both players, is the discriminator's.
+def by_width(term: TermLike) -> Term:
+  """Multiplies a term by the width of each example's step, as AFM does its penalties.
 
   Args:
-    step: number of the iteration.
-    repeats: iterations of D to one of G; AFM 1, CAFM 16 and in its notebook 8.
-    warm_up: last iteration of D's warm-up; none in AFM, at least 1 in CAFM.
+    term: term of a match whose latents are (x, t_from, t_to).
   """
-  return step <= warm_up or step % (1 + repeats) < repeats
+  inner = as_term(term)
+
+  def value(match: Match, memory: Any) -> tuple[jax.Array, Any]:
+    values, memory = inner.value(match, memory)
+    return step_width(*match.latents[1:]) * values, memory
+
+  return inner._replace(value=value)
 
 
-def sample_flow(
-  generator: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
-  z: jax.Array,
-  steps: int,
-  *,
-  velocity: bool = True,
-  heun: bool = False,
-) -> jax.Array:
-  """Carries noise to data in equal steps, by `transported`.
+def transport_cost(match: Match) -> jax.Array:
+  """Computes `transport` from the generator's inputs, the match's latents, to its fakes: [B]."""
+  x, *times = match.latents
+  return transport(match.fake, x, step_width(*times))
+
+
+def normalised(loss: AdversarialLoss, normaliser: optax.GradientTransformation) -> Term:
+  """Builds the generator's side of a loss, whose gradient at the fakes is transformed.
 
   Args:
-    generator: (x [B, ...], t_from [B], t_to [B]) -> target, or velocity; one of CAFM takes no
-      heed of t_to.
-    z: [B, ...] noise.
-    steps: calls of the generator.
-    velocity: whether it returns a velocity; Euler's method.
-    heun: whether two calls make one step of Heun's method, steps // 2 of them.
+    loss: adversarial loss of both players; one that looks at each pair of logits alone.
+    normaliser: transformation of the gradient at all fakes, such as `normalise_gradient()`.
 
   Returns:
-    [B, ...].
+    The term, which remembers the normaliser's state. Its value is that of the loss.
+
+  Raises:
+    ValueError: for a loss that couples examples.
   """
-  count = steps // 2 if heun else steps
-  require(count > 0, f"expected at least {1 + heun} steps, got {shown(steps)}")
-  time = lambda i: jnp.full(len(z), 1 - i / count, z.dtype)
-  for i in range(count):
-    t, s = time(i), time(i + 1)
-    output = generator(z, t, s)
-    if heun:
-      output = (output + generator(transported(z, output, t, s, velocity=True), s, s)) / 2
-    z = transported(z, output, t, s, velocity=velocity)
-  return z
+  require(not loss.couples, "a normalised gradient is of a loss of each pair of logits alone")
+  update = optax.with_extra_args_support(normaliser).update
 
+  def value(match: Match, state: Any) -> tuple[jax.Array, Any]:
+    def values_at(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+      values = loss.generator(match.real_scores, match.discriminator(x, "fake"))
+      return jnp.mean(values), values
 
-def sinusoidal_encoding(value: jax.Array, size: int = 64, scale: float = 100.0) -> jax.Array:
-  """Computes the code [..., size] of numbers [...]: sines, then cosines, of falling frequencies.
+    stop = jax.lax.stop_gradient
+    gradient, values = jax.grad(values_at, has_aux=True)(stop(match.fake))
+    mean = lambda square: match.mean(square[None])
+    gradient, state = update(stop(gradient), state, mean=mean)
+    # Per example, as `with_gradient`; the mean over examples divides by their number again.
+    along = jnp.sum((gradient * (match.fake - stop(match.fake))).reshape(match.size, -1), axis=1)
+    return stop(values) + match.size * along, stop(state)
 
-  100 · value · exp(-ln(10⁴) j / (size/2 - 1)), as in the notebooks of AFM and CAFM.
-  """
-  half = size // 2
-  frequencies = scale * jnp.exp(-math.log(10_000) * jnp.arange(half) / (half - 1))
-  phase = jnp.asarray(value)[..., None] * frequencies.reshape((1,) * jnp.ndim(value) + (half,))
-  return jnp.concatenate([jnp.sin(phase), jnp.cos(phase)], axis=-1)
+  return Term(value, normaliser.init({}), uses_real=loss.uses_real, couples=True)
 
 
 def _beside(t: jax.Array, x: jax.Array) -> jax.Array:

@@ -75,6 +75,7 @@ MEANINGS = {
   "b2": "decay of the average of squared gradients",
   "eps": "added to the root that gradients are divided by",
   "eps_root": "added under that root; 1e-8 where something differentiates through updates",
+  "weight_decay": "share of parameters, times the step size, that each step takes off (AdamW)",
   "nesterov": "whether momentum looks ahead (NAdam)",
   "clip_norm": "global norm that gradients are clipped to before the update; 0 for none",
   "clip_weights": "bound on every parameter right after the update (WGAN); 0 for none",

@@ -19,6 +19,7 @@ from gan_jax.run.config.sections.kinds import (
   domain_adversarial,
   drift,
   energy,
+  flow,
   info,
   pix2pix,
   two_player,
@@ -94,6 +95,12 @@ GAMES: dict[str, Kind] = {
     classifies=DOMAINS,
   ),
   "drift": _kind(drift.keys, drift.build_game, drift.check),
+  "adversarial_flow": _kind(
+    flow.adversarial_keys, flow.build_adversarial, two_player.check_unconditional
+  ),
+  "continuous_flow": _kind(
+    flow.continuous_keys, flow.build_continuous, two_player.check_unconditional
+  ),
 }
 DEFAULT = "two_player"
 

@@ -228,7 +228,7 @@ def players(config: ConfigDict, example: Example) -> dict[str, Any]:
   return {
     "optimizers": optimizers.build_optimizers(config, {"discriminator": config.k, "generator": 1}),
     "regularizers": terms.build(config, "regularizers", example),
-    "turns": _turns(config),
+    "turns": turns(config),
     "remat": config.remat,
   }
 
@@ -273,19 +273,19 @@ def _top_k(config: ConfigDict) -> Weight:
   return share
 
 
-def _turns(config: ConfigDict) -> tuple[Turn, ...]:
+def turns(config: ConfigDict) -> tuple[Turn, ...]:
   """Builds the order of turns, and the rule by which players move in them."""
-  turns = simultaneous() if config.simultaneous else alternating(config.k)
+  plain = simultaneous() if config.simultaneous else alternating(config.k)
   rule = config.rule
   kinds = {
-    "gradient": lambda: turns,
-    "extragradient": lambda: rules.extragradient(turns),
-    "consensus": lambda: rules.consensus(turns, weight=rule.weight),
-    "unrolled": lambda: rules.unrolled(turns, steps=rule.steps),
+    "gradient": lambda: plain,
+    "extragradient": lambda: rules.extragradient(plain),
+    "consensus": lambda: rules.consensus(plain, weight=rule.weight),
+    "unrolled": lambda: rules.unrolled(plain, steps=rule.steps),
   }
   with naming("config.rule"):
-    turns = lookup(kinds, rule.name, "rule")()
-  return rules.microbatches(turns, config.microbatches)
+    chosen = lookup(kinds, rule.name, "rule")()
+  return rules.microbatches(chosen, config.microbatches)
 
 
 def is_standard_normal(config: ConfigDict) -> bool:
