@@ -5,6 +5,7 @@ import re
 import tomllib
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "launch/Dockerfile").read_text()
@@ -56,3 +57,15 @@ def test_the_pins_for_accelerators_are_those_for_the_cpu_and_what_the_extra_adds
       assert more[name, marker] == base["jax", marker]
   extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
   assert extra in extras["optional-dependencies"]
+
+
+def test_skypilot_trains_with_the_launcher_and_pins_of_gpus():
+  task = yaml.safe_load((ROOT / "launch/skypilot.yaml").read_text())
+  assert task["envs"]["GAN_JAX_LOCK"] in LOCKS
+  command, config, workdir = task["envs"]["COMMAND"].split()
+  assert command == "train" and (ROOT / config.removeprefix("--config=")).is_file()
+  # What it writes lies in the bucket, so that another machine goes on with it.
+  (bucket,) = task["file_mounts"]
+  assert bucket == f"~/sky_workdir/{workdir.removeprefix('--workdir=').partition('/')[0]}"
+  for step in ("setup", "run"):
+    assert (ROOT / task[step].split()[0]).is_file()

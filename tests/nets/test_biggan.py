@@ -161,7 +161,9 @@ def test_attention_is_that_of_the_published_code():
 
 def test_networks_are_those_of_the_published_code(monkeypatch):
   """One program of both players' losses, their gradients, all statistics, and a sample."""
-  monkeypatch.setattr(forms, "_on_cpu", lambda: False)  # whose products take longer to compile
+  monkeypatch.setattr(
+    forms, "_on_cpu", lambda batch: False
+  )  # whose products take longer to compile
   arrays, first = arrays_of("biggan32_hier_shared"), ("linear",)
   options = {"width": 4, "attention": (16,), "epsilon": 1e-6, "num_classes": 5}
   generator, discriminator = (
@@ -223,7 +225,7 @@ RECORDED = [
 @pytest.mark.parametrize("net, shape, expected", RECORDED, ids=lambda x: type(x).__name__)
 def test_outputs_are_those_recorded(net, shape, expected, monkeypatch):
   """With numbers that need no file for weights and images."""
-  monkeypatch.setattr(forms, "_on_cpu", lambda: False)
+  monkeypatch.setattr(forms, "_on_cpu", lambda batch: False)
   wave = lambda shape: np.float32(np.cos(np.arange(np.prod(shape, dtype=int)) ** 2)).reshape(shape)
   x, y = wave((2, *shape)), jnp.arange(2)
   made = jax.eval_shape(functools.partial(net.init, KEY, train=False), x, y)

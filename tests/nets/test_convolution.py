@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -305,6 +306,15 @@ def test_sharded_batch_stays_where_it_is(kind, monkeypatch):
 def test_other_backends_get_plain_convolutions(kind, monkeypatch):
   monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
   jaxpr = str(jax.make_jaxpr(FORMS[kind].public)(*arguments(kind)))
+  assert "conv_general_dilated" in jaxpr and "custom_vjp" not in jaxpr
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_batches_of_unknown_size_get_plain_convolutions(kind):
+  """Exported: their program is for any device."""
+  x, k = arguments(kind)
+  x = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("n"), *x.shape[1:]), x.dtype)
+  jaxpr = str(jax.make_jaxpr(FORMS[kind].public)(x, k))
   assert "conv_general_dilated" in jaxpr and "custom_vjp" not in jaxpr
 
 

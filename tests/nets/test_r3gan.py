@@ -137,7 +137,7 @@ def check(found, expected, tolerance, key):
 @pytest.mark.parametrize("name, on_cpu", [("uncond_16px", False), ("cond_8px", True)])
 def test_losses_and_gradients_are_those_of_the_published_code(name, on_cpu, monkeypatch):
   """With convolutions in the form of other devices, and in that of a CPU."""
-  monkeypatch.setattr(forms, "_on_cpu", lambda: on_cpu)
+  monkeypatch.setattr(forms, "_on_cpu", lambda batch: on_cpu)
   arrays, found_case = load_case("r3gan", name)
   settings = found_case["hyperparameters"]
   errors = found_case["tolerance"]["measured_float32_error_over_max_abs"]

@@ -1,6 +1,9 @@
 """Filters by hand, and layers that resample as a filter and a convolution, one after the other."""
 
+import re
+
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -47,3 +50,13 @@ def test_layers_that_resample_are_a_filter_and_a_convolution(size):
 
   for apart, together in both(x, k):
     np.testing.assert_allclose(together, apart, rtol=0, atol=1e-5 * np.abs(apart).max())
+
+
+@pytest.mark.parametrize("resampled", [upsample, downsample])
+def test_batches_of_unknown_size_are_padded_between_no_pixels(resampled):
+  """ONNX has no such padding; the numbers are the same, to rounding of sums in another order."""
+  x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 6, 3)), jnp.float32)
+  shape = (*jax.export.symbolic_shape("n"), *x.shape[1:])
+  exported = jax.export.export(jax.jit(resampled))(jax.ShapeDtypeStruct(shape, x.dtype))
+  assert not re.search(r"interior = array<i64: [^>]*[1-9]", exported.mlir_module())
+  np.testing.assert_allclose(exported.call(x), resampled(x), rtol=0, atol=1e-6)

@@ -21,7 +21,7 @@ from gan_jax.nets.convolution.products import multiply, repeat_row, sum_rows
 
 def dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Multiplies along the last axis: x [..., I] and a kernel [I, O] -> [..., O] of x's dtype."""
-  if not _on_cpu() or x.dtype.itemsize != 2:
+  if not _on_cpu(x.shape[0]) or x.dtype.itemsize != 2:
     return x @ kernel.astype(x.dtype)
   rows = x.reshape(-1, x.shape[-1])
   return multiply(rows, kernel).reshape(*x.shape[:-1], kernel.shape[1])
@@ -29,7 +29,7 @@ def dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def spread(row: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """Repeats a row [C] at all places of an array [..., C] of this shape."""
-  if not _on_cpu():
+  if not _on_cpu(shape[0]):
     return jnp.broadcast_to(row, shape)
   return repeat_row(row, math.prod(shape[:-1])).reshape(shape)
 
@@ -37,7 +37,7 @@ def spread(row: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 def mean_of_places(x: jax.Array) -> jax.Array:
   """Averages x [..., C] over all axes but the last: [C], in float32 at least."""
   x = x.astype(jnp.promote_types(x.dtype, jnp.float32)).reshape(-1, x.shape[-1])
-  return sum_rows(x) / len(x) if _on_cpu() else jnp.mean(x, axis=0)
+  return sum_rows(x) / len(x) if _on_cpu(x.shape[0]) else jnp.mean(x, axis=0)
 
 
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -57,7 +57,7 @@ def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   window = _even_window(x, kernel)
   if any(side % 2 for side in x.shape[1:-1]):
     raise ValueError(f"strided_conv halves every side, so they must be even; x is {x.shape}.")
-  return im2col_conv(window, x, kernel) if _on_cpu() else lax_strided_conv(x, kernel)
+  return im2col_conv(window, x, kernel) if _on_cpu(x.shape[0]) else lax_strided_conv(x, kernel)
 
 
 def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -77,7 +77,9 @@ def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     ValueError: the kernel is not [h, w, I, O] with even h and w.
   """
   _even_window(x, kernel)
-  return matmul_transposed_conv(x, kernel) if _on_cpu() else lax_transposed_conv(x, kernel)
+  return (
+    matmul_transposed_conv(x, kernel) if _on_cpu(x.shape[0]) else lax_transposed_conv(x, kernel)
+  )
 
 
 def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -98,7 +100,7 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   _check(x, kernel, window)
   if not all(extent % 2 for extent in window):
     raise ValueError(f"Expected a kernel [h, w, I, O] with odd h and w; got {kernel.shape}.")
-  return matmul_conv(x, kernel) if _on_cpu() else lax_conv(x, kernel)
+  return matmul_conv(x, kernel) if _on_cpu(x.shape[0]) else lax_conv(x, kernel)
 
 
 def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -122,11 +124,16 @@ def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     )
   if groups == 1:
     return conv(x, kernel)
-  return matmul_grouped_conv(x, kernel) if _on_cpu() else lax_grouped_conv(x, kernel)
+  return matmul_grouped_conv(x, kernel) if _on_cpu(x.shape[0]) else lax_grouped_conv(x, kernel)
 
 
-def _on_cpu() -> bool:
-  return jax.default_backend() == "cpu"
+def _on_cpu(batch: int) -> bool:
+  """Checks for a CPU, and a batch of a known size, which chunks of patches are cut from.
+
+  A program for batches of any size, as `jax.export` makes it, may run on any device: it has XLA's
+  own forms.
+  """
+  return jax.default_backend() == "cpu" and isinstance(batch, int)
 
 
 def _even_window(x: jax.Array, kernel: jax.Array) -> Window:

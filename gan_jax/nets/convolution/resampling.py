@@ -143,9 +143,18 @@ def _resample_axis(
   x: jax.Array, taps: Sequence[float], axis: int, up: int, down: int, sides: tuple[int, int]
 ) -> jax.Array:
   """Correlates one axis with taps, after zeros and before pixels are left out."""
-  low, high = sides
-  config = [(low, high + up - 1, up - 1) if at == axis else (0, 0, 0) for at in range(x.ndim)]
-  padded = lax.pad(x, jnp.zeros((), x.dtype), config)
+  padded = _padded(x, axis, up, *sides)
   last = (padded.shape[axis] - len(taps)) // down * down
   window = lambda i: lax.slice_in_dim(padded, i, i + last + 1, down, axis)
   return sum(tap * window(i) for i, tap in enumerate(taps[1:], 1)) + taps[0] * window(0)
+
+
+def _padded(x: jax.Array, axis: int, up: int, low: int, high: int) -> jax.Array:
+  """Inserts `up` - 1 zeros after each place of an axis, and pads or crops it."""
+  if isinstance(x.shape[0], int):
+    config = [(low, high + up - 1, up - 1) if at == axis else (0, 0, 0) for at in range(x.ndim)]
+    return lax.pad(x, jnp.zeros((), x.dtype), config)
+  # Exported: ONNX has no zeros between places.
+  shape = (*x.shape[:axis], up * x.shape[axis], *x.shape[axis + 1 :])
+  spaced = jnp.stack([x, *[jnp.zeros_like(x)] * (up - 1)], axis + 1).reshape(shape)
+  return jnp.pad(spaced, [(low, high) if at == axis else (0, 0) for at in range(x.ndim)])

@@ -128,7 +128,7 @@ class SynthesisBlock(nn.Module):
     conv1 = SynthesisLayer(self.features, name="conv1", **options)
     if x is None:
       constant = self.param("const", UNIT, (self.height, self.height, self.features))
-      x = jnp.broadcast_to(constant, (len(w), *constant.shape)).astype(self.dtype)
+      x = jnp.broadcast_to(constant, (w.shape[0], *constant.shape)).astype(self.dtype)
       x = conv1(x, w[:, 0], noise[0])
     else:
       conv0 = SynthesisLayer(self.features, up=True, name="conv0", **options)
@@ -182,7 +182,7 @@ class Synthesis(nn.Module):
     lookup(ARCHITECTURES, self.architecture, "architecture")
     heights = map_heights(self.shape)
     # One of each convolution, in order.
-    maps = self._noise(noise, len(w), heights) if isinstance(noise, str) else noise
+    maps = self._noise(noise, w.shape[0], heights) if isinstance(noise, str) else noise
     dtypes = map_dtypes(len(heights), self.dtype_resolutions, self.dtype)
     x, image, row = None, None, 0
     for index, (height, dtype) in enumerate(zip(heights, dtypes, strict=True)):

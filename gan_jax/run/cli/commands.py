@@ -4,10 +4,11 @@ Every command imports what it needs when it runs, so that `--help` and a mistype
 once.
 """
 
+import functools
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -265,6 +266,61 @@ def translate(*folders: str) -> None:
   print(f"wrote {count} images to {FLAGS.out}")
 
 
+def export(*folders: str) -> None:
+  """Exports a run's generator, for those who have no gan_jax.
+
+  gan_jax export RUN --to=jax --out=FILE [--from_key]      (one file, which JAX opens)
+  gan_jax export RUN --to=safetensors --out=DIR      (weights, config and score card)
+  gan_jax export RUN --to=onnx --out=FILE.onnx      (in an environment of its own)
+  gan_jax export RUN --to=web --out=DIR      (likewise; a page that samples in a browser)
+  """
+  from gan_jax.files import check_folder, check_writable
+  from gan_jax.run.export.formats import FORMATS, write_jax
+
+  if FLAGS.to not in FORMATS:
+    raise UsageError(f"--to={FLAGS.to}: expected one of {', '.join(FORMATS)}")
+  if not FLAGS.out:
+    raise UsageError("export: expected --out=PATH, where to write it")
+  if FLAGS.from_key and FLAGS.to != "jax":
+    raise UsageError("--from_key: expected --to=jax; other formats are given latents")
+  if FORMATS[FLAGS.to].is_folder:
+    check_folder("--out", FLAGS.out)
+  else:
+    check_writable("--out", FLAGS.out)
+  FORMATS[FLAGS.to].check()
+  write = functools.partial(write_jax, from_key=True) if FLAGS.from_key else FORMATS[FLAGS.to].write
+  run, generator = _generator(folders, FORMATS[FLAGS.to].noise)
+  print(write(run, generator, pathlib.Path(FLAGS.out)))
+
+
+def publish(*folders: str) -> None:
+  """Writes what a model hub takes: README with scores, weights, samples; uploads nothing.
+
+  gan_jax publish RUN --to=DIR [--checkpoint=best] [--noema]
+  """
+  from gan_jax.files import check_folder
+  from gan_jax.run.export import formats, hub
+
+  if not FLAGS.to:
+    raise UsageError("publish: expected --to=DIR, a folder to write to")
+  check_folder("--to", FLAGS.to)
+  formats.check_packages(("flatbuffers", "safetensors"), formats.EXPORT)
+  run, generator = _generator(folders)
+  written = hub.publish(run, generator, pathlib.Path(FLAGS.to), ema=FLAGS.ema)
+  print("\n".join(f"wrote {path}" for path in written))
+
+
+def _generator(folders: Sequence[str], noise: bool = True) -> tuple[Any, Any]:
+  """Loads a run, and builds its generator: (run, generator)."""
+  from gan_jax.run.export.generator import generator_of
+  from gan_jax.run.results.folder import load
+
+  workdir, at = arguments.workdir(folders), arguments.checkpoint()
+  arguments.own_file(workdir)
+  run = load(workdir, at=at or "last")
+  return run, generator_of(run, sampler=FLAGS.sampler, ema=FLAGS.ema, noise=noise)
+
+
 def _print_classes(run: Any) -> None:
   """Prints the order in which the examples of classes come."""
   from gan_jax.data.labels import listed
@@ -326,15 +382,17 @@ def report(*folders: str) -> None:
 
 
 OF_LATENTS = (latents.project, latents.directions, latents.walk)
+OUT = (export, publish)
 # Commands that take folders without a flag.
-WITH_FOLDERS = (evaluate, compare, sample, translate, *OF_LATENTS, runs, report)
+WITH_FOLDERS = (evaluate, compare, sample, translate, *OF_LATENTS, *OUT, runs, report)
 COMMANDS: dict[str, Callable[..., None]] = {
   command.__name__: command
   for command in (
     *(train, ablate, evaluate, score, compare, sample, translate),
-    *OF_LATENTS,
-    *(runs, report),
+    *(*OF_LATENTS, *OUT, runs, report),
   )
 }
 # Commands that start from the config of a run.
-FROM_RUN = ("train", "evaluate", "sample", "translate", "project", "directions")
+FROM_RUN = (
+  *("train", "evaluate", "sample", "translate", "project", "directions", "export", "publish"),
+)

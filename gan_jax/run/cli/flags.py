@@ -19,8 +19,8 @@ config_flags.DEFINE_config_file(
   "evaluate, sample, project, directions: --config.data=... and --config.data_options.data_dir=... "
   "say where data are "
   "now. E.g. --config.data_options.data_dir=/data. "
-  "report, walk: the file that registers networks, losses or data of a user's own, which evaluate, "
-  "sample, project and directions take as well. E.g. --config=mine.py",
+  "report, walk, export, publish: the file that registers networks, losses or data of a user's "
+  "own, which evaluate, sample, project and directions take as well. E.g. --config=mine.py",
 )
 FLAGS["config"].parser = ConfigFileParser()
 # A key of the config may be typed as 1e4 where it is an int, and as a schedule where a number.
@@ -31,9 +31,8 @@ flags.DEFINE_string(
   "workdir",
   None,
   "train, ablate: folder to write to; what is there goes on. E.g. --workdir=runs/ring. "
-  "evaluate, sample, translate, project, directions, walk: folder of the run; `gan_jax sample RUN` "
-  "says the same. "
-  "E.g. --workdir=runs/ring",
+  "evaluate, sample, translate, project, directions, walk, export, publish: folder of the run; "
+  "`gan_jax sample RUN` says the same. E.g. --workdir=runs/ring",
 )
 flags.DEFINE_bool(
   "allow_config_change",
@@ -54,7 +53,7 @@ flags.DEFINE_string(
   None,
   "evaluate: last, best, or a round; by default last and best. E.g. --checkpoint=last. "
   "sample: last, best, or a round. E.g. --checkpoint=best. "
-  "translate, project, directions, walk: likewise. E.g. --checkpoint=best",
+  "translate, project, directions, walk, export, publish: likewise. E.g. --checkpoint=best",
 )
 flags.DEFINE_integer(
   "draws",
@@ -129,8 +128,8 @@ flags.DEFINE_list(
 flags.DEFINE_bool(
   "ema",
   True,
-  "evaluate, sample, project, directions, walk: with --noema the raw generator, not the averaged "
-  "one. E.g. --noema",
+  "evaluate, sample, project, directions, walk, export, publish: with --noema the raw generator, "
+  "not the averaged one. E.g. --noema",
 )
 flags.DEFINE_integer(
   "seed",
@@ -143,7 +142,8 @@ flags.DEFINE_string(
   "sampler",
   None,
   "sample: which of the game's samplers draws, such as a translator's direction; by default the "
-  "one of the config. E.g. --sampler=b_to_a. translate: direction. E.g. --sampler=b_to_a",
+  "one of the config. E.g. --sampler=b_to_a. translate, export, publish: likewise. "
+  "E.g. --sampler=b_to_a",
 )
 flags.DEFINE_string("in", None, "translate: folder of images. E.g. --in=photos/")
 flags.DEFINE_integer(
@@ -163,7 +163,20 @@ flags.DEFINE_string(
   "translate: folder to write to, a PNG of each image. E.g. --out=translated/. "
   "project: where to write images above their projections (PNG). E.g. --out=pairs.png. "
   "directions: where to write rows along them (PNG). E.g. --out=rows.png. "
-  "walk: where to write the film, GIF, or MP4 by imageio-ffmpeg. E.g. --out=walk.mp4",
+  "walk: where to write the film, GIF, or MP4 by imageio-ffmpeg. E.g. --out=walk.mp4. "
+  "export: file or folder to write. E.g. --out=digits.jax",
+)
+flags.DEFINE_string(
+  "to",
+  None,
+  "export: jax, one file that JAX opens; safetensors, a folder of weights, config and score card; "
+  "onnx, one file for onnxruntime; web, a page that samples in a browser. E.g. --to=jax. "
+  "publish: folder to write. E.g. --to=digits/",
+)
+flags.DEFINE_bool(
+  "from_key",
+  False,
+  "export: the file draws its latents itself, from a typed key in their place. E.g. --from_key",
 )
 flags.DEFINE_string(
   "out_dir",
@@ -304,7 +317,6 @@ flags.DEFINE_float(
 flags.DEFINE_bool(
   "traceback",
   False,
-  "train, ablate, evaluate, score, compare, sample, project, directions, walk, runs, "
-  "report: show where in the code an error "
-  "came up. E.g. --traceback",
+  "train, ablate, evaluate, score, compare, sample, project, directions, walk, export, publish, "
+  "runs, report: show where in the code an error came up. E.g. --traceback",
 )

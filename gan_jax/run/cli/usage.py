@@ -82,7 +82,10 @@ def _helps() -> dict[str, str]:
   }
 
 
-_NAMES = "train|ablate|evaluate|score|compare|sample|translate|project|directions|walk|runs|report"
+_NAMES = (
+  "train|ablate|evaluate|score|compare|sample|translate|project|directions|walk|export|publish|runs|"
+  "report"
+)
 _USE = re.compile(rf"(?:^|(?<= ))((?:{_NAMES})(?:, (?:{_NAMES}))*): ")
 
 

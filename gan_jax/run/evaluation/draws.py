@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax.data import stored_levels, take
-from gan_jax.game.core import Game, State
+from gan_jax.game.core import State
 from gan_jax.game.latents import Styled
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import extract
@@ -93,23 +93,22 @@ def _predicted(
   }
 
 
-def _exact(experiment: Experiment) -> CompiledSampler:
-  """Builds a sampler whose networks compute in float32."""
-  game = in_float32(experiment)
-  return (experiment if game is None else experiment._replace(game=game)).sampler()
-
-
-def in_float32(of: Experiment | Run) -> Game | None:
-  """Builds the game whose networks compute in float32; None where they do already."""
-  config = of.config
+def in_float32(config: ConfigDict) -> ConfigDict:
+  """Returns the config whose networks compute in float32, the same if they do already."""
   dtypes = {
     f"{key}.dtype": "float32"
     for key, section in config.items()
     if isinstance(section, ConfigDict) and section.get("dtype", "float32") != "float32"
   }
-  if not dtypes:
-    return None
-  return build_game(replaced(config, dtypes), of.example)
+  return replaced(config, dtypes) if dtypes else config
+
+
+def _exact(experiment: Experiment) -> CompiledSampler:
+  """Builds a sampler whose networks compute in float32, whatever they were trained in."""
+  config = in_float32(experiment.config)
+  if config is experiment.config:
+    return experiment.sampler()
+  return experiment._replace(game=build_game(config, experiment.example)).sampler()
 
 
 def with_neighbours(

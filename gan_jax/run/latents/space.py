@@ -11,6 +11,7 @@ from gan_jax.game.latents import Styled
 from gan_jax.game.play import networks
 from gan_jax.game.random import make_key
 from gan_jax.nets.layers import ClassShares
+from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.draws import in_float32
 from gan_jax.run.evaluation.sampling import CompiledSampler
 from gan_jax.run.experiment import sampler_of
@@ -48,7 +49,8 @@ class LatentSpace:
     Raises:
       ValueError: the run has no such latents, or makes points.
     """
-    game = in_float32(run) or run.game
+    config = in_float32(run.config)
+    game = run.game if config is run.config else build_game(config, run.example)
     how = game.sampler(sampler_of(run.config))
     if how.inputs is None:
       raise ValueError(f"{run.folder.workdir} is of a translator, which starts from images")

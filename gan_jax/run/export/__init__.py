@@ -1,0 +1,1 @@
+"""Generators taken out of their runs, for those who have no gan_jax."""
