@@ -1,6 +1,7 @@
 """Optimizers that games need and optax lacks; each goes with any of optax's."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,6 +46,50 @@ def clip_weights(bound: float) -> optax.GradientTransformation:
     return jax.tree.map(clip, updates, params), state
 
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def freeze(
+  optimizer: optax.GradientTransformation, layers: Sequence[str]
+) -> optax.GradientTransformation:
+  """Leaves some layers where they are; the others move as without them.
+
+  FreezeD: the first layers of a discriminator that has been trained on other data keep what they
+  have learned there (Mo, Cho, Shin 2020, arXiv:2002.10964). Statistics of frozen layers, such as
+  the vectors of spectral norm, move on.
+
+  Args:
+    optimizer: optimizer of the others.
+    layers: names of layers, dotted within others, such as "b32" or "b16.conv0"; the network's own
+      name may come first.
+
+  Returns:
+    The optimizer, with the state of the one given. Its `init` raises a ValueError for a name that
+    no layer has.
+  """
+  inner = optax.with_extra_args_support(optimizer)
+
+  def is_frozen(path: Any, name: str) -> bool:
+    parts, wanted = [str(key.key) for key in path], name.split(".")
+    return wanted in (parts[: len(wanted)], parts[1 : 1 + len(wanted)])
+
+  def init(params: PyTree) -> PyTree:
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    for name in layers:
+      if not any(is_frozen(path, name) for path in paths):
+        there = dict.fromkeys(".".join(str(key.key) for key in path[:2]) for path in paths)
+        raise ValueError(f"there is no layer {name!r} to freeze: layers are {', '.join(there)}")
+    return optimizer.init(params)
+
+  def moving(updates: PyTree) -> PyTree:
+    zero = lambda path, u: jnp.zeros_like(u) if any(is_frozen(path, n) for n in layers) else u
+    return jax.tree_util.tree_map_with_path(zero, updates)
+
+  def update(updates: PyTree, state: Any, params: PyTree = None, **more: Any) -> tuple[PyTree, Any]:
+    # Before as well: frozen gradients are no part of a norm that is clipped, or of a moment.
+    updates, state = inner.update(moving(updates), state, params, **more)
+    return moving(updates), state
+
+  return optax.GradientTransformationExtraArgs(init, update)
 
 
 def rate_of_width(base: float, width: int, reference: int = 768) -> float:

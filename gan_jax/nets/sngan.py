@@ -9,7 +9,7 @@ Xeon, beside other work: `python -m experiments.bench.convolutions rounds --pair
 --batch 32 --clock cpu`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -60,6 +60,12 @@ DISCRIMINATORS = {
   128: Plan(64, (1, 2, 4, 8, 16, 16), 5),  # to 4x4
 }
 
+UPSAMPLINGS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  "nearest": double,
+  "bilinear": lambda x: jax.image.resize(
+    x, (len(x), 2 * x.shape[1], 2 * x.shape[2], x.shape[3]), "bilinear"
+  ),
+}
 INIT = nn.initializers.glorot_uniform()
 BLOCK_INIT = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")
 
@@ -72,6 +78,7 @@ class SNGANGenerator(nn.Module):
     width: channels that the multiples of a `Plan` are of; 0 is the published number.
     norm: one of `NORMS`; with labels, its scale and shift belong to the class.
     attention: height of the map that attends to itself; 0 for none.
+    upsampling: how blocks double height and width, one of `UPSAMPLINGS`; mimicry's is bilinear.
     output: after the last layer, one of `OUTPUTS`.
     num_classes: None for no labels.
     dtype: computed in; images are float32.
@@ -82,6 +89,7 @@ class SNGANGenerator(nn.Module):
   width: int = 0
   norm: str = "batch"
   attention: int = 0
+  upsampling: str = "nearest"
   output: str = "tanh"
   num_classes: int | None = None
   dtype: Any = jnp.float32
@@ -102,7 +110,8 @@ class SNGANGenerator(nn.Module):
     x = Dense(smallest**2 * first, **options)(z, train=train)
     x = x.reshape(-1, smallest, smallest, first)
     for block, width in enumerate(widths):
-      x = GeneratorBlock(width, self.norm, self.dtype, self.axis_name)(x, labels, train=train)
+      fields = width, self.norm, self.dtype, self.axis_name, self.upsampling
+      x = GeneratorBlock(*fields)(x, labels, train=train)
       if block == attending:
         x = SelfAttention(**options)(x, train=train)
     x = Norm(self.norm, self.axis_name, self.dtype)(x, labels, train=train)
@@ -117,6 +126,7 @@ class SNGANDiscriminator(nn.Module):
     width: channels that the multiples of a `Plan` are of; 0 is the published number.
     norm: one of `NORMS`; "spectral" is the paper's.
     attention: height of the map that attends to itself; 0 for none.
+    rectified_shortcut: whether shortcuts of blocks are of relu(x), as in mimicry, and not of x.
     num_classes: None for no labels; otherwise the label enters by projection.
     dtype: computed in; logits are float32.
     axis_name: mapped axis that splits the global batch, if any.
@@ -125,6 +135,7 @@ class SNGANDiscriminator(nn.Module):
   width: int = 0
   norm: str = "spectral"
   attention: int = 0
+  rectified_shortcut: bool = False
   num_classes: int | None = None
   dtype: Any = jnp.float32
   axis_name: str | None = None
@@ -133,7 +144,8 @@ class SNGANDiscriminator(nn.Module):
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps images x [B, H, W, C], C arbitrary, (and labels y [B]) to logits [B], float32."""
     labels = labels_for(self.num_classes, y)
-    features, _ = sngan_features(self, x, train=train)
+    shortcut = self.rectified_shortcut
+    features, _ = sngan_features(self, x, train=train, rectified_shortcut=shortcut)
     return Logit(self.norm == "spectral", INIT)(features, labels, train=train)
 
 
@@ -208,10 +220,12 @@ class GeneratorBlock(nn.Module):
   norm: str
   dtype: Any
   axis_name: str | None
+  upsampling: str = "nearest"
 
   @nn.compact
   def __call__(self, x: jax.Array, labels: jax.Array | None, *, train: bool) -> jax.Array:
     options = layer_options(self.norm, self.dtype)
+    double = lookup(UPSAMPLINGS, self.upsampling, "upsampling")
     conv = lambda x: Conv(self.features, kernel_init=BLOCK_INIT, **options)(x, train=train)
     active = lambda x: nn.relu(Norm(self.norm, self.axis_name, self.dtype)(x, labels, train=train))
     residual = conv(active(conv(double(active(x)))))

@@ -20,7 +20,7 @@ from gan_jax.data import load
 from gan_jax.metrics.features import weights
 from gan_jax.metrics.features.inception import inception
 from gan_jax.metrics.features.inception.network import Network
-from gan_jax.metrics.features.inception.torch_file import read_torch
+from gan_jax.torch_file import named_arrays, read_torch
 
 torch = pytest.importorskip("torch", reason="pip install torch==2.13.0")
 # It registers operators of its own that a torch for CPU does not have; the networks need none.
@@ -75,10 +75,14 @@ def saved(tensors: Any, new: bool) -> bytes:
   return file.getvalue()
 
 
+def arrays(content: bytes) -> dict[str, np.ndarray]:
+  return named_arrays(read_torch(content), 1 << 30)[0]
+
+
 @pytest.fixture(scope="module")
 def look(fidelity) -> Callable[[np.ndarray], tuple[Any, Any]]:
   """Our network with the same weights: uint8 images -> outputs, and what each block returned."""
-  variables = inception.variables_of(read_torch(saved(fidelity.state_dict(), new=False)))
+  variables = inception.variables_of(arrays(saved(fidelity.state_dict(), new=False)))
 
   @jax.jit
   def look(variables: Any, images: jax.Array) -> tuple[Any, Any]:
@@ -217,6 +221,6 @@ def test_tensors_of_any_layout(new: bool):
     "none": torch.zeros(0, 3),
     "parameter": torch.nn.Parameter(base[0]),
   }
-  found = read_torch(saved(tensors, new))
+  found = arrays(saved(tensors, new))
   for name, tensor in tensors.items():
     np.testing.assert_array_equal(found[name], tensor.detach().numpy(), strict=True)

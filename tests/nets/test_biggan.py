@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import load_case
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import flatten_dict
 
 from gan_jax import losses
 from gan_jax.losses import regularizers
@@ -21,14 +21,12 @@ from gan_jax.nets.biggan.deep import BigGANDeepDiscriminator, BigGANDeepGenerato
 from gan_jax.nets.biggan.layers import Attention, ConditionalBatchNorm, LayerOptions
 from gan_jax.nets.convolution import forms
 from gan_jax.nets.linear import Conv, Dense, Spectral
+from gan_jax.nets.published.biggan import path_of, place_first
+from gan_jax.nets.published.layout import in_our_layout, variables_of
 
 KEY = jax.random.key(0)
 SHAPE = (32, 32, 3)
 SMALL = dict(np.load(pathlib.Path(__file__).parent / "biggan.npz"))
-PUBLISHED = {"kernel": "weight", "embedding": "weight", "u": "u0"}
-PUBLISHED |= {"mean": "stored_mean", "var": "stored_var", "scale": "gain"}
-PLACES = {"block": "blocks.{}.0", "attention": "blocks.{}.1"}
-OUTPUT = {"output_norm": "output_layer.0", "output_conv": "output_layer.2"}
 
 
 def arrays_of(name):
@@ -38,41 +36,26 @@ def arrays_of(name):
   return {key.removeprefix(f"{name}/"): value for key, value in small.items()}
 
 
-def published_name(path):
-  """Returns the published name of a leaf: ("block_1", "bn2", "bn", "mean") -> its state dict's."""
-  *layers, leaf = [part for part in path[1:] if part not in ("spectral_norm", "bn")]
-  place = lambda kind, _, number: PLACES.get(kind, f"{kind}{_}{number}").format(number)
-  words = [OUTPUT.get(layer) or place(*layer.partition("_")) for layer in layers]
-  return ".".join([*words, PUBLISHED.get(leaf, leaf)])
+def loaded(net, arrays, prefix, *inputs, place=in_our_layout):
+  """Returns a network's variables with published values, and {published name: path}."""
+  named = {
+    key[2:].removeprefix(prefix): array
+    for key, array in arrays.items()
+    if key[:2] in ("w/", "b/") and key[2:].startswith(prefix)
+  }
+  paths = {name: path for name in named if (path := path_of(name)) is not None}
+  return variables_of(net, inputs, named, paths, place), paths
 
 
-def in_our_layout(path, shape, array, first=()):
-  """Transposes a published array: OIHW to HWIO; of a first layer to 4x4, channels go last."""
-  if path[1:2] == first:
-    array = array.reshape(-1, 16, shape[0] if path[-1] == "kernel" else 1).swapaxes(0, 1)
-    array = array.reshape(array.shape[0] * array.shape[1], -1)
-  if path[-1] == "kernel":
-    array = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
-  return array.reshape(shape)
-
-
-def loaded(net, arrays, prefix, *inputs, first=()):
-  """Returns a network's variables with published values, and {path: shape}."""
-  made = jax.eval_shape(functools.partial(net.init, KEY, train=False), *inputs)
-  shapes = {path: leaf.shape for path, leaf in flatten_dict(made).items()}
-  of = lambda path: arrays[f"{'w' if path[0] == 'params' else 'b'}/{prefix}{published_name(path)}"]
-  own = {path: in_our_layout(path, shape, of(path), first) for path, shape in shapes.items()}
-  return unflatten_dict(own), shapes
-
-
-def assert_published(found, arrays, shapes, prefix, kind, first=()):
+def assert_published(found, arrays, paths, prefix, kind, first=False):
   """Compares leaves of ours, {path: array}, with all published ones of a kind, such as "grad/"."""
-  ours = {f"{kind}{prefix}{published_name(path)}": path for path in shapes}
-  expected = [name for name in arrays if name in ours]
+  expected = [name for name in paths if f"{kind}{prefix}{name}" in arrays]
   assert expected
   for name in expected:
-    path = ours[name]
-    close(found[path], in_our_layout(path, shapes[path], arrays[name], first), name)
+    leaf = found[paths[name]]
+    array = arrays[f"{kind}{prefix}{name}"]
+    place = place_first if first else in_our_layout
+    close(leaf, place(paths[name], leaf.shape, array), name)
 
 
 def close(found, expected, name="", error=1e-5):
@@ -161,10 +144,8 @@ def test_attention_is_that_of_the_published_code():
 
 def test_networks_are_those_of_the_published_code(monkeypatch):
   """One program of both players' losses, their gradients, all statistics, and a sample."""
-  monkeypatch.setattr(
-    forms, "_on_cpu", lambda batch: False
-  )  # whose products take longer to compile
-  arrays, first = arrays_of("biggan32_hier_shared"), ("linear",)
+  monkeypatch.setattr(forms, "_on_cpu", lambda batch: False)  # products take longer to compile
+  arrays = arrays_of("biggan32_hier_shared")
   options = {"width": 4, "attention": (16,), "epsilon": 1e-6, "num_classes": 5}
   generator, discriminator = (
     BigGANGenerator(SHAPE, shared=10, **options),
@@ -172,7 +153,7 @@ def test_networks_are_those_of_the_published_code(monkeypatch):
   )
   z, y, y_real = (jnp.asarray(arrays[f"in/{name}"]) for name in ("z", "y", "y_real"))
   real = nhwc(arrays["in/real"])
-  g, g_shapes = loaded(generator, arrays, "G.", z, y, first=first)
+  g, g_shapes = loaded(generator, arrays, "G.", z, y, place=place_first)
   d, d_shapes = loaded(discriminator, arrays, "D.", real, y_real)
   train = {"train": True, "mutable": "batch_stats"}
 
@@ -199,9 +180,9 @@ def test_networks_are_those_of_the_published_code(monkeypatch):
   }.items():
     close(found, arrays[f"out/{name}"], name, 2e-5)
   leaves = lambda params: flatten_dict({"params": params})
-  assert_published(leaves(g_grad), arrays, g_shapes, "G.", "grad/hinge G/", first)
+  assert_published(leaves(g_grad), arrays, g_shapes, "G.", "grad/hinge G/", True)
   assert_published(leaves(d_grad), arrays, d_shapes, "D.", "grad/hinge D/")
-  assert_published(flatten_dict(g_state), arrays, g_shapes, "G.", "after/", first)
+  assert_published(flatten_dict(g_state), arrays, g_shapes, "G.", "after/", True)
   assert_published(flatten_dict(d_state), arrays, d_shapes, "D.", "after/")
 
 

@@ -12,39 +12,40 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from gan_jax import losses, nets
 from gan_jax.losses.self_supervised import rotate_batch
 from gan_jax.nets.heads import MinibatchDiscrimination
+from gan_jax.nets.published import layout
+from gan_jax.nets.published import mimicry as published
 from gan_jax.nets.sngan import AuxiliarySNGANDiscriminator
-
-LAYERS = {"c1": "Conv_0", "c2": "Conv_1", "c_sc": "Dense_0"}  # of a block; the last is 1x1
 
 
 def path_of(name):
-  """Returns the path of a layer of mimicry's SSGAN discriminator."""
-  if "." not in name:
-    return {"l5": ("Logit_0", "logit"), "l_y": ("head", "rotation")}[name]
-  block, layer = name.split(".")
-  return f"DiscriminatorBlock_{int(block[-1]) - 1}", LAYERS[layer]
+  """Returns the path of a weight of mimicry's SSGAN discriminator, or of its vector u."""
+  if not name.startswith("l_y"):
+    return published.discriminator_path(name)
+  path = published.discriminator_path(name.replace("l_y", "l0"))  # of the rotations
+  return path and (path[0], "head", "rotation", *path[3:])
 
 
 def in_our_layout(array, path):
-  if array.ndim == 4:
-    array = array.transpose(2, 3, 1, 0)
-    return array if path[-1].startswith("Conv") else array[0, 0]
-  return array.T
+  shape = array.shape
+  if array.ndim == 4 and not path[-2].startswith("Conv"):
+    shape = shape[1::-1]
+  elif array.ndim == 4:
+    shape = tuple(shape[i] for i in (2, 3, 1, 0))
+  elif path[-1] == "kernel":
+    shape = shape[::-1]
+  elif path[-1] == "u":
+    shape = (array.size,)
+  return layout.in_our_layout(path, shape, array)
 
 
 def ssgan_variables(arrays):
   """Converts the weights and the vectors u of spectral norm."""
-  params, stats = {}, {}
+  leaves = {"params": {}, "batch_stats": {}}
   for key, array in arrays.items():
     kind, _, name = key.partition("/")
-    layer, _, leaf = name.rpartition(".")
-    if kind == "w":
-      path = path_of(layer)
-      leaf = "bias" if leaf == "bias" else "kernel"
-      params[*path, leaf] = in_our_layout(array, path) if leaf == "kernel" else array
-    elif kind == "b" and leaf in ("weight_u", "sn_u"):
-      stats[*path_of(layer), "spectral_norm", "u"] = array.reshape(-1)
-  return unflatten_dict(params), unflatten_dict(stats)
+    if kind in ("w", "b") and (path := path_of(name)) is not None:
+      leaves[path[0]][path[1:]] = in_our_layout(array, path)
+  return unflatten_dict(leaves["params"]), unflatten_dict(leaves["batch_stats"])
 
 
 def test_ssgan_discriminator_is_that_of_the_published_code():
@@ -89,9 +90,8 @@ def test_ssgan_discriminator_is_that_of_the_published_code():
   found["grad/fake images of errG + errG_SS"] = slope.transpose(0, 3, 1, 2)
   grads = flatten_dict(grads)
   for key in case["tolerance"]["measured_float32_error_over_max_abs"].keys() - found.keys():
-    layer = key.removeprefix("grad/").rpartition(".")[0]
-    path = path_of(layer)
-    found[key], arrays[key] = grads[*path, "kernel"], in_our_layout(arrays[key], path)
+    path = path_of(key.removeprefix("grad/"))
+    found[key], arrays[key] = grads[path[1:]], in_our_layout(arrays[key], path)
   arrays = {key: array[:, 0] if key.startswith("out/D") else array for key, array in arrays.items()}
   check_case(arrays, case, found)
 

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import re
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +21,8 @@ from gan_jax.nets import r3gan
 from gan_jax.nets.convolution import forms
 from gan_jax.nets.convolution.resampling import downsample, upsample
 from gan_jax.nets.layers import ACTIVATIONS
+from gan_jax.nets.published import layout
+from gan_jax.nets.published import r3gan as weights
 from gan_jax.nets.r3gan import R3GANDiscriminator, R3GANGenerator
 from gan_jax.run.config import optimizer, schedule
 from gan_jax.run.config.sections.optimizers import SCHEDULES, build_optimizer
@@ -30,38 +31,24 @@ KEY = jax.random.key(0)
 COPY = json.loads(pathlib.Path(__file__).with_suffix(".json").read_text())
 
 
-LAYERS = {"1": "Dense_0", "2": "GroupedConv_0", "3": "Dense_1"}  # of a block, by published number
-WHOLE = {"Aggregation": "image", "Extraction": "image", "Embedding": "embedding"}
-
-
 PLAYERS = {"d": "discriminator", "g": "generator"}
 
 
 def path_of(name):
   """Maps the name of a published weight to (network, path in it)."""
-  net, rest = name[0].lower(), name[2:]
-  if rest.split("Layer")[0] in WHOLE:
-    return net, (WHOLE[rest.split("Layer")[0]], "kernel")
-  stage, layer, rest = re.fullmatch(r"MainLayers\.(\d+)\.Layers\.(\d+)\.(.*)", rest).groups()
-  if rest.startswith("Basis"):
-    return net, ("basis",)
-  if rest == "LinearLayer.weight":
-    return net, ({"g": "latent", "d": "logit"}[net], "kernel")
-  if rest == "LinearLayer.Layer.weight":
-    return net, (f"transition_{int(stage) + (net == 'd')}", "kernel")
-  block = f"stage_{stage}_block_{int(layer) - (net == 'g')}"
-  leaf = "bias" if "Bias" in rest else "kernel"
-  return net, (block, LAYERS[re.search(r"\d", rest)[0]], leaf)
+  net = name[0].lower()
+  return net, weights.path_of(name[2:], from_image=net == "d")[1:]
 
 
 def in_our_layout(array, path):
   """Transposes a published weight, channels last, and inputs before outputs."""
   if path[0] == "basis":
-    return array.reshape(-1, 4, 4).transpose(1, 2, 0)
-  if array.ndim == 4:
-    array = array.transpose(2, 3, 1, 0)
-    return array if path[-2] == "GroupedConv_0" else array[0, 0]
-  return array.T
+    shape = (4, 4, len(array))
+  elif path[-2:-1] == ("GroupedConv_0",) and array.ndim == 4:
+    shape = tuple(array.shape[i] for i in (2, 3, 1, 0))
+  else:
+    shape = array.shape[1::-1] if array.ndim > 1 else array.shape
+  return layout.in_our_layout(("params", *path), shape, array)
 
 
 OPTIONS = {

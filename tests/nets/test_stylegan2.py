@@ -25,6 +25,7 @@ from gan_jax.game.schedules import half_life
 from gan_jax.losses import regularizers
 from gan_jax.losses.objectives import Match, every
 from gan_jax.nets.convolution import resampling
+from gan_jax.nets.published import stylegan2 as published
 from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, discriminator, layers
 from gan_jax.nets.stylegan2.generator import mixing_cutoff
 from gan_jax.nets.stylegan2.mapping import Mapping, mix
@@ -58,9 +59,9 @@ def last(x):
 
 
 def path_of(name):
-  """Returns the path of a published parameter or buffer among ours."""
-  path = name.replace("synthesis.", "synthesis_network.").split(".")
-  return tuple("kernel" if part == "weight" else part for part in path)
+  """Returns the path of a published parameter or buffer among ours, in its collection."""
+  stage = name.startswith("synthesis.")
+  return (published.path_in_generator(name) if stage else published.path_of(name))[1:]
 
 
 def of_generator(path):
@@ -68,29 +69,31 @@ def of_generator(path):
   return ("mapping_network", *path[1:]) if path[0] == "mapping" else path
 
 
-def ours(name, array):
-  """Returns the path and the array of a published parameter, buffer or gradient in our layout."""
-  path = path_of(name)
-  if array.ndim == 4:
-    array = array.transpose(2, 3, 1, 0)
-  elif name.endswith("const") and array.ndim == 3:
-    array = array.transpose(1, 2, 0)
-  elif name.endswith("b4.fc.weight") or name == "fc.weight":
-    array = array.reshape(len(array), -1, 4, 4).transpose(2, 3, 1, 0).reshape(-1, len(array))
-  elif array.ndim == 2 and path[-1] == "kernel":
-    array = array.T
-  return path, jnp.asarray(array)
-
-
 def variables(arrays, prefix="", generator=False):
   """Returns the variables of a module from a case's parameters, w/, and buffers, b/."""
-  trees = {"w": {}, "b": {}}
-  for key, array in arrays.items():
-    kind, _, name = key.partition("/")
-    if kind in trees and name.startswith(prefix):
-      path, array = ours(name.removeprefix(prefix), array)
-      trees[kind][of_generator(path) if generator else path] = array
-  return {"params": unflatten_dict(trees["w"]), "batch_stats": unflatten_dict(trees["b"])}
+  named = {
+    key[2:].removeprefix(prefix): array
+    for key, array in arrays.items()
+    if key[:2] in ("w/", "b/") and key[2:].startswith(prefix)
+  }
+  leaves = {"params": {}, "batch_stats": {}}
+  for name, array in named.items():
+    path = published.path_in_generator(name) if generator else published.path_of(name)
+    if not name.endswith("resample_filter"):
+      leaves[path[0]][path[1:]] = ours(path, array)
+  return {collection: unflatten_dict(tree) for collection, tree in leaves.items()}
+
+
+def ours(path, array):
+  """Returns a published parameter, buffer or gradient in our layout."""
+  shape = array.shape
+  if len(shape) == 4:
+    shape = tuple(shape[i] for i in (2, 3, 1, 0))
+  elif len(shape) == 3:
+    shape = (*shape[1:], shape[0])
+  elif path[-1] == "kernel":
+    shape = shape[::-1]
+  return jnp.asarray(published.in_our_layout(path, shape, array))
 
 
 def projection(y):
@@ -341,8 +344,9 @@ def test_phases_of_training_by_our_losses(monkeypatch):
     gradients = flatten_dict(gradients.get("params", gradients))
     for key in arrays:
       if key.startswith(f"grad/{phase}/"):
-        path, want = ours(key.removeprefix(f"grad/{phase}/"), arrays[key])
-        path = of_generator(path) if key.split("/")[1].startswith("G") else path
+        name = key.removeprefix(f"grad/{phase}/")
+        path = published.path_in_generator(name) if phase[0] == "G" else published.path_of(name)
+        want, path = ours(path, arrays[key]), path[1:]
         error = np.abs(gradients[path] - want).max() / np.abs(want).max()
         assert error < BOUND, key
 

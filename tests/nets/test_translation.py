@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from cases import load_case
 from flax.traverse_util import flatten_dict, unflatten_dict
-from published import in_our_layout, leaf_paths, shapes
+from published import in_our_layout, shapes
 
+from gan_jax.nets.published.translation import leaf_paths
 from gan_jax.nets.translation import (
   PatchDiscriminator,
   PixelDiscriminator,
@@ -44,6 +45,7 @@ def test_outputs_and_gradients_are_those_of_the_published_code(name):
   x = arrays["in/x"].transpose(0, 2, 3, 1)
   names = [key.removeprefix("w/") for key in arrays if key.startswith("w/")]
   paths = leaf_paths(net, x.shape, names)
+  paths = {name: path[1:] for name, path in paths.items()}
   params = unflatten_dict({p: in_our_layout(arrays[f"w/{n}"], p) for n, p in paths.items()})
 
   y, g_params, g_x = output_and_gradients(net, params, x)

@@ -17,7 +17,7 @@ import numpy as np
 
 from gan_jax.files import atomic_write, read_npz
 from gan_jax.metrics.features.cache import content_hash
-from gan_jax.metrics.features.inception.torch_file import read_torch
+from gan_jax.torch_file import named_arrays, read_torch
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 URL = (
@@ -94,7 +94,8 @@ def load(path: str | os.PathLike[str] | None = None, *, sha256: str | None = SHA
   checksum = hashlib.sha256(content).hexdigest()
   _check(place, checksum, sha256)  # before any of it is interpreted
   with _plainly(place, "weights saved by PyTorch"):
-    return Weights(read_torch(content), checksum)
+    arrays, _ = named_arrays(read_torch(content), LIMIT)
+    return Weights(arrays, checksum)
 
 
 def save(path: str | os.PathLike[str], weights: Weights) -> None:

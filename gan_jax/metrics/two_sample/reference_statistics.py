@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.files import npz_names, read_npz
+from gan_jax.files import npz_names, read_npz, save_arrays
 from gan_jax.metrics.features.cache import content_hash
-from gan_jax.metrics.two_sample.frechet import Gaussian, moments
+from gan_jax.metrics.two_sample.frechet import Gaussian, Moments, moments
 
 PAIRS = {  # what the features are: the names that a mean and a covariance go by
   "features": (("mu", "sigma"), ("mean", "cov")),
@@ -24,6 +24,7 @@ PAIRS = {  # what the features are: the names that a mean and a covariance go by
 }
 FEATURES = "feats"
 COUNTS = ("n", "N", "count", "num_images", "num_samples", "num_items")
+MOST_IMAGES = 10_000  # that are written beside statistics, as in published references
 LIMIT = 1 << 30  # bytes; a covariance of 2048 features has 32 MiB
 TELLING = {"mu", "sigma", "mu_s", "sigma_s", FEATURES}  # names that no file of images has
 
@@ -75,6 +76,36 @@ def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
   return Statistics(
     **gaussians, names=tuple(sorted(used)), sha256=content_hash(used), others=others
   )
+
+
+def write_statistics(
+  path: str | os.PathLike[str],
+  features: Gaussian | Moments,
+  spatial: Gaussian | Moments | None = None,
+  images: np.ndarray | None = None,
+) -> None:
+  """Writes statistics that `read_statistics` reads, and so do other packages.
+
+  `mu` and `sigma` in float64 are what pytorch-fid and clean-fid read; with features that keep
+  places, `mu_s`, `sigma_s` and `arr_0` are what the evaluation of guided-diffusion reads too. All
+  of these divide by n - 1. The count `n` is read here, and left alone by these packages.
+
+  Args:
+    path: of the .npz file.
+    features: mean and covariance of features.
+    spatial: the same of features that keep places.
+    images: uint8 [N, H, W, C], of which the first `MOST_IMAGES` are kept beside `spatial`.
+  """
+  pairs = {"features": features} | ({} if spatial is None else {"spatial": spatial})
+  arrays: dict[str, np.ndarray] = {}
+  for kind, gaussian in pairs.items():
+    mean, covariance = PAIRS[kind][0]
+    arrays[mean], arrays[covariance] = gaussian.mean, gaussian.covariance
+  if features.n is not None:
+    arrays["n"] = np.array(features.n)
+  if spatial is not None and images is not None:
+    arrays["arr_0"] = images[:MOST_IMAGES]
+  save_arrays(path, arrays)
 
 
 def _pair(kind: str, there: set[str]) -> tuple[str, str]:

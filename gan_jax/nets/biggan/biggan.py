@@ -67,7 +67,8 @@ class BigGANGenerator(nn.Module):
     epsilon: least norm that singular vectors are divided by; ImageNet's networks have 1e-6.
     iterations: steps of the power iteration for each training forward.
     singular_values: number of singular values that are tracked.
-    norm_epsilon: added to variances.
+    norm_epsilon: added to variances, in the blocks.
+    output_epsilon: added to variances before the last layer; StudioGAN's is 1e-4.
     initialiser: of weights, "orthogonal", "normal" of scale 0.02, or "glorot".
     output: after the last layer, one of `OUTPUTS`.
     num_classes: None for no labels.
@@ -85,6 +86,7 @@ class BigGANGenerator(nn.Module):
   iterations: int = 1
   singular_values: int = 1
   norm_epsilon: float = 1e-5
+  output_epsilon: float = 1e-5
   initialiser: str = "orthogonal"
   output: str = "tanh"
   num_classes: int | None = None
@@ -110,7 +112,8 @@ class BigGANGenerator(nn.Module):
       block = GeneratorBlock(features, options, by_class, name=f"block_{index}")
       x = block(x, conditions[index], train=train)
       x = attend(options, height, self.attention, index, x, train)
-    return output_image(options, x, self.shape[-1], output, train=train)
+    last = options._replace(norm_epsilon=self.output_epsilon)
+    return output_image(last, x, self.shape[-1], output, train=train)
 
   def _conditions(
     self, z: jax.Array, condition: jax.Array | None, blocks: int

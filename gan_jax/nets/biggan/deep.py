@@ -88,7 +88,8 @@ class BigGANDeepGenerator(nn.Module):
         fields = (features if last else x.shape[-1], last, options)
         x = GeneratorBottleneck(*fields, name=f"block_{index}_{step}")(x, z, train=train)
       x = attend(options, height, self.attention, index, x, train)
-    return output_image(options, x, self.shape[-1], output, train=train)
+    final = options._replace(norm_epsilon=1e-5)  # as published, one of its own
+    return output_image(final, x, self.shape[-1], output, train=train)
 
 
 class BigGANDeepDiscriminator(nn.Module):

@@ -201,7 +201,6 @@ def output_image(
   options: LayerOptions, x: jax.Array, channels: int, output: Callable, *, train: bool
 ) -> jax.Array:
   """Computes images [B, H, W, channels], float32, of the last map."""
-  # As published, with an epsilon of its own.
-  norm = ConditionalBatchNorm(options._replace(norm_epsilon=1e-5), name="output_norm")
+  norm = ConditionalBatchNorm(options, name="output_norm")
   x = options.conv("output_conv", channels, nn.relu(norm(x, train=train)), train)
   return output(x.astype(jnp.float32))

@@ -111,6 +111,11 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
   evaluators: dict[str, Callable[[], Evaluator]] = {}
   for one in runs:
     if one.name not in built:
+      if one.config.start_from:
+        raise ValueError(
+          f"{one.name}: config.start_from is of runs that train alone, and an ablation plays many"
+          " in one program: leave it out, or give each variant to gan_jax train"
+        )
       try:
         where = _values(
           one.config, "game", "data", "data_options", "conditional", "condition", "batch_size"

@@ -22,9 +22,11 @@ def train() -> None:
   """Trains, or goes on training.
 
   gan_jax train --config=FILE.py --workdir=RUN [--config.KEY=VALUE ...]
+    [--start_from=OTHER_RUN[:generator,discriminator]]
   gan_jax train --workdir=RUN      (goes on with a run that exists)
   """
   from gan_jax.files import check_folder
+  from gan_jax.run.config import replaced
   from gan_jax.run.config.stored import read_config
   from gan_jax.run.results.folder import rebuilt
   from gan_jax.run.training.train import fit
@@ -39,6 +41,8 @@ def train() -> None:
       f"--config: get_config() returned a {type(config).__name__}; expected a config that starts "
       "from gan_jax.run.config.default_config()"
     )
+  if FLAGS.start_from:
+    config = replaced(config, {"start_from": FLAGS.start_from})
   source = arguments.own_file(workdir)
   experiment = rebuilt(config, workdir)._replace(source=source)
   fit(
@@ -47,6 +51,38 @@ def train() -> None:
     grace_seconds=FLAGS.grace_seconds,
     allow_config_change=FLAGS.allow_config_change,
   )
+
+
+def import_() -> None:
+  """Builds a run of weights that others have published: it samples, is scored, and trains on.
+
+  gan_jax import --from=KIND:FILE[,FILE...] --workdir=RUN [--data=tfds:cifar10]
+  gan_jax import --from=torch:FILE --config=FILE.py --names=NAMES.json --workdir=RUN
+  """
+  from gan_jax.run.weights.importing import PLAIN, import_run
+  from gan_jax.run.weights.kinds import KINDS
+
+  kind, colon, files = (FLAGS["from"].value or "").partition(":")
+  if not colon or not files or kind not in (*KINDS, PLAIN):
+    of = "; ".join(f"{name}: {known.about}" for name, known in KINDS.items())
+    raise UsageError(
+      f"--from={FLAGS['from'].value or ''}: expected KIND:FILE, of several files with commas"
+      f" between; {of}; {PLAIN}: any state dict, with --config and --names"
+    )
+  if kind != PLAIN and (FLAGS.config is not None or FLAGS.names):
+    raise UsageError(f"--config and --names are of --from={PLAIN}:FILE; {kind} says what it is")
+  if kind == PLAIN and FLAGS.config is None:
+    raise UsageError(f"--from={PLAIN}:FILE: expected the networks, --config=FILE.py")
+  if kind == PLAIN and FLAGS.data:
+    raise UsageError(f"--from={PLAIN}:FILE: its config names the data; leave out --data")
+  workdir = arguments.workdir()
+  paths = [pathlib.Path(name).expanduser() for name in files.split(",")]
+  options = {"data": FLAGS.data or "", "config": FLAGS.config, "names": FLAGS.names}
+  print("\n".join(import_run(kind, paths, workdir, **options)))
+  print(f"wrote {workdir}: gan_jax sample {workdir} --out=grid.png")
+
+
+import_.__name__ = "import"  # as it is typed; Python has the word for itself
 
 
 def ablate() -> None:
@@ -125,7 +161,8 @@ def evaluate(*folders: str) -> None:
 def score() -> None:
   """Scores images that were made by anything: prints a line, and writes their card.
 
-  gan_jax score --real=DIR|FILE.npz|tfds:NAME --fake=DIR|FILE.npz[,...] [--split=train|test]
+  gan_jax score --real=DIR|FILE.npz|tfds:NAME|stats:FILE.npz --fake=DIR|FILE.npz[,...]
+    [--split=train|test] [--save_stats=FILE.npz]
     [--features=inception] [--metrics=fid,...] [--card=card.json]
   """
   from gan_jax.data import check_name
@@ -133,9 +170,15 @@ def score() -> None:
   from gan_jax.run.config.sections.evaluation import evaluation_spec
   from gan_jax.run.evaluation.cards.card import format_card
   from gan_jax.run.evaluation.cards.files import write_card
-  from gan_jax.run.evaluation.score_images import PICKLES, data_name, score_images
+  from gan_jax.run.evaluation.score_images import (
+    PICKLES,
+    STATISTICS,
+    data_name,
+    save_statistics,
+    score_images,
+  )
 
-  if not (FLAGS.real and FLAGS.fake):
+  if not (FLAGS.real and (FLAGS.fake or FLAGS.save_stats)):
     raise UsageError(
       "score: expected --real and --fake, each a folder of images or an .npz file; --real may be a"
       " data set such as tfds:cifar10"
@@ -143,15 +186,28 @@ def score() -> None:
   for flag, names in (("real", [FLAGS.real]), ("fake", FLAGS.fake)):
     with arguments.of_flag(flag):
       for name in names:
-        if not name.endswith(PICKLES):  # which are told what to write instead
+        if not name.startswith(STATISTICS) and not name.endswith(
+          PICKLES
+        ):  # which are told what to write instead
           check_name(data_name(name))
   if FLAGS.channels not in (None, 1, 3):
     raise UsageError(f"--channels={FLAGS.channels}: expected 1 or 3")
   arguments.check_asked("features", "metrics")
   if FLAGS.card:
     check_writable("--card", FLAGS.card)
+  if FLAGS.save_stats:
+    if not FLAGS.save_stats.endswith(".npz") or FLAGS.real.startswith(STATISTICS):
+      raise UsageError(
+        f"--save_stats={FLAGS.save_stats}: expected a name in .npz, and images for --real"
+      )
+    check_writable("--save_stats", FLAGS.save_stats)
   spec = evaluation_spec(FLAGS.features or "inception", FLAGS.metrics or ["frechet"], FLAGS.split)
   options = {name: FLAGS[name].value for name in ("image_size", "channels", "axes")}
+  if FLAGS.save_stats:
+    count = save_statistics(FLAGS.save_stats, FLAGS.real, spec, **options)
+    print(f"wrote {FLAGS.save_stats}, statistics of {count} images")
+  if not FLAGS.fake:
+    return
   card = score_images(FLAGS.real, FLAGS.fake, spec, count=FLAGS.num_fake, **options)
   print(format_card(card))
   if FLAGS.card:
@@ -388,7 +444,7 @@ WITH_FOLDERS = (evaluate, compare, sample, translate, *OF_LATENTS, *OUT, runs, r
 COMMANDS: dict[str, Callable[..., None]] = {
   command.__name__: command
   for command in (
-    *(train, ablate, evaluate, score, compare, sample, translate),
+    *(train, import_, ablate, evaluate, score, compare, sample, translate),
     *(*OF_LATENTS, *OUT, runs, report),
   )
 }

@@ -19,6 +19,7 @@ config_flags.DEFINE_config_file(
   "evaluate, sample, project, directions: --config.data=... and --config.data_options.data_dir=... "
   "say where data are "
   "now. E.g. --config.data_options.data_dir=/data. "
+  "import: of --from=torch:FILE, the networks. E.g. --config=experiments/mnist_dcgan.py. "
   "report, walk, export, publish: the file that registers networks, losses or data of a user's "
   "own, which evaluate, sample, project and directions take as well. E.g. --config=mine.py",
 )
@@ -31,8 +32,34 @@ flags.DEFINE_string(
   "workdir",
   None,
   "train, ablate: folder to write to; what is there goes on. E.g. --workdir=runs/ring. "
+  "import: folder to write to, new or empty. E.g. --workdir=runs/ffhq. "
   "evaluate, sample, translate, project, directions, walk, export, publish: folder of the run; "
   "`gan_jax sample RUN` says the same. E.g. --workdir=runs/ring",
+)
+flags.DEFINE_string(
+  "from",
+  None,
+  "import: KIND:FILE, of several files with commas between: stylegan2, r3gan, biggan-pytorch, "
+  "studiogan, mimicry, pytorch-cyclegan, or torch for any state dict. "
+  "E.g. --from=stylegan2:network-snapshot-025000.pkl",
+)
+flags.DEFINE_string(
+  "data",
+  None,
+  "import: data set that the run is scored on and trains on with; without it none is named yet. "
+  "E.g. --data=tfds:cifar10",
+)
+flags.DEFINE_string(
+  "names",
+  None,
+  "import: JSON file of names in the file and the leaves that they are here. "
+  "E.g. --names=names.json",
+)
+flags.DEFINE_string(
+  "start_from",
+  None,
+  "train: another run, and after a colon the networks of it that this one starts with; by default "
+  "all that both have. E.g. --start_from=runs/digits:generator,discriminator",
 )
 flags.DEFINE_bool(
   "allow_config_change",
@@ -82,7 +109,14 @@ flags.DEFINE_string(
   "real",
   None,
   "evaluate: the split that samples are held against, train or test. E.g. --real=train. "
-  "score: a folder of images, an .npz file, or a data set. E.g. --real=tfds:cifar10",
+  "score: a folder of images, an .npz file, a data set, or stats:FILE.npz, statistics of features. "
+  "E.g. --real=tfds:cifar10",
+)
+flags.DEFINE_string(
+  "save_stats",
+  None,
+  "score: where to write statistics of the features of --real, as pytorch-fid and clean-fid read "
+  "them; with --metrics=fid,sfid as guided-diffusion does. E.g. --save_stats=cifar10.npz",
 )
 flags.DEFINE_list(
   "fake",
@@ -317,6 +351,6 @@ flags.DEFINE_float(
 flags.DEFINE_bool(
   "traceback",
   False,
-  "train, ablate, evaluate, score, compare, sample, project, directions, walk, export, publish, "
-  "runs, report: show where in the code an error came up. E.g. --traceback",
+  "train, import, ablate, evaluate, score, compare, sample, project, directions, walk, export, "
+  "publish, runs, report: show where in the code an error came up. E.g. --traceback",
 )

@@ -83,8 +83,8 @@ def _helps() -> dict[str, str]:
 
 
 _NAMES = (
-  "train|ablate|evaluate|score|compare|sample|translate|project|directions|walk|export|publish|runs|"
-  "report"
+  "train|import|ablate|evaluate|score|compare|sample|translate|project|directions|walk|export|"
+  "publish|runs|report"
 )
 _USE = re.compile(rf"(?:^|(?<= ))((?:{_NAMES})(?:, (?:{_NAMES}))*): ")
 

@@ -31,6 +31,11 @@ LATER = {
   "codes.learned_variance": False,
   "minibatch_kernels": 0,  # of a network, in any section
   "minibatch_dim": 5,
+  "upsampling": "nearest",
+  "rectified_shortcut": False,
+  "output_epsilon": 1e-5,
+  "freeze": "",  # of an optimizer
+  "start_from": "",
   "feature_matching.l2": 0.0,
   "feature_matching.l1": 0.0,
   "top_k.share": 1.0,

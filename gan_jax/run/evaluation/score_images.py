@@ -7,6 +7,7 @@ print(format_card(card))
 
 import functools
 import logging
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,10 +24,12 @@ from gan_jax.run.evaluation.evaluators.features import bounded
 from gan_jax.run.evaluation.evaluators.suited import EvaluationSpec
 from gan_jax.run.evaluation.score_statistics import KINDS as DISTANCES
 from gan_jax.run.evaluation.score_statistics import Examples, score_statistics
+from gan_jax.run.evaluation.score_statistics import save_statistics as write_statistics_of
 
 _LOG = logging.getLogger(__name__)
 
 _OTHER = {"train": "test", "test": "train", None: "train"}
+STATISTICS = "stats:"  # before the path of a file of statistics; bare .npz files are told apart
 PICKLES = (".pkl", ".pickle", ".pt", ".pth")
 
 
@@ -101,15 +104,37 @@ def score_images(
   )
 
 
+def save_statistics(
+  path: str | os.PathLike[str], real: str, spec: EvaluationSpec, **options: Any
+) -> int:
+  """Writes statistics of the features of a data set; arguments as of `score_images`.
+
+  Returns:
+    How many images they are of.
+  """
+  source = _load(real, spec.real or "train", options)
+  examples = functools.partial(bounded, source)
+  return write_statistics_of(path, real, source, examples, spec)
+
+
 def _statistics(name: str) -> Statistics | None:
   """Loads the statistics of a file; None for a name of images."""
-  path = pathlib.Path(name.removeprefix("npz:")).expanduser()
+  is_said = name.startswith(STATISTICS)
+  path = pathlib.Path(name.removeprefix("npz:").removeprefix(STATISTICS)).expanduser()
   if path.suffix in PICKLES and path.is_file():
     raise ValueError(
       f"{name} is a pickle, which may run what is in it: expected statistics in an .npz file, by"
       " np.savez('statistics.npz', mu=mu, sigma=sigma)"
     )
-  return read_statistics(path) if path.suffix == ".npz" else None
+  statistics = read_statistics(path) if path.suffix == ".npz" else None
+  if is_said and statistics is None:
+    raise ValueError(
+      f"{name} has no statistics: expected an .npz file with mu [d] and sigma [d, d], such as"
+      " --save_stats writes"
+      if path.is_file()
+      else f"there is no file {path}"
+    )
+  return statistics
 
 
 def _images(

@@ -1,5 +1,6 @@
 """Fréchet distances where statistics of features stand in the place of images."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ from gan_jax.data import Source
 from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
 from gan_jax.metrics.two_sample.frechet import Gaussian, Moments, frechet_distance, moments
-from gan_jax.metrics.two_sample.reference_statistics import Statistics
+from gan_jax.metrics.two_sample.reference_statistics import Statistics, write_statistics
 from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.evaluators.features import FEATURES, ExtractorInputs
@@ -106,6 +107,34 @@ def score_statistics(
     sampled=sampled,
     run={"images": list(fakes), "draws": [sides[fake].card["sha256"] for fake in fakes]},
   )
+
+
+def save_statistics(
+  path: str | os.PathLike[str], name: str, source: Source, examples: Examples, spec: EvaluationSpec
+) -> int:
+  """Writes statistics of the features of images, for scores in which these stand in their place.
+
+  Args:
+    path: of the .npz file; see `reference_statistics.write_statistics`.
+    name: name of the images, for messages.
+    source: the images.
+    examples: function that reads them.
+    spec: extractor of features; of metrics, whether features that keep places are asked for.
+
+  Returns:
+    How many images they are of.
+
+  Raises:
+    ValueError: features of a classifier of these images, or no features that keep places.
+  """
+  extractor = _extractor({name: (source, examples)}, spec, f"--save_stats={path}")
+  assert extractor is not None
+  given = examples()
+  side = _of_images(name, given, extractor)
+  places = "spatial_frechet" in (spec.metrics or {})
+  spatial = side.kind("spatial_frechet") if places else None
+  write_statistics(path, side.kind("frechet"), spatial, given["x"])
+  return len(given["x"])
 
 
 def _extractor(

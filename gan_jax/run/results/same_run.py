@@ -12,7 +12,7 @@ from gan_jax.files import flat, read_json, write_json
 from gan_jax.run.config.register import read_source
 from gan_jax.run.config.roles import COURSE, EVALUATION, LAYOUT, PLACE, is_within
 from gan_jax.run.config.sections.kinds.games import free_numbers
-from gan_jax.run.config.stored import config_values, read_config, read_fields
+from gan_jax.run.config.stored import config_values, read_config, read_fields, read_run
 from gan_jax.run.config.switches import made_with, remembered
 from gan_jax.run.experiment import Experiment
 
@@ -33,7 +33,16 @@ def write_config(experiment: Experiment, workdir: pathlib.Path) -> None:
     text["own_game"] = experiment.own_game
   if source := experiment.source or read_source(workdir):
     text["source"] = dict(source)
+  if origin := _origin(workdir):
+    text["origin"] = origin
   write_json(workdir / "config.json", text)
+
+
+def _origin(workdir: pathlib.Path) -> Any:
+  """Returns what a run's folder says of the files that it was made of, if it was."""
+  with contextlib.suppress(OSError, ValueError):
+    return read_fields(workdir).get("origin")
+  return None
 
 
 def data_of(experiment: Experiment) -> dict[str, Any]:
@@ -101,6 +110,9 @@ def check_same_data(
   """
   old, new = read_fields(workdir).get("data"), data_of(experiment)
   what = "use those it was trained on, another --workdir, or train with --allow_config_change"
+  if old == {}:  # of a run that was made of files, which do not say their data
+    _check_like(experiment, workdir)
+    return
   if old is None:
     if moved:
       raise ValueError(
@@ -112,6 +124,17 @@ def check_same_data(
   if lines := differences({"data": old}, {"data": new}).values():
     raise ValueError(
       "\n".join([f"the run in {workdir} was trained on other data:", *lines, *moved, what])
+    )
+
+
+def _check_like(experiment: Experiment, workdir: str | pathlib.Path) -> None:
+  """Refuses data whose examples are not as the networks of a run have them."""
+  given, known = experiment.example, read_run(workdir)[1]
+  if (given.shape, given.condition_size) != (known.shape, known.condition_size):
+    show = lambda example: f"{list(example.shape)} of {example.condition_size or 'no'} classes"
+    raise ValueError(
+      f"the networks of the run in {workdir} are of examples {show(known)}, and"
+      f" {experiment.config.data} has {show(given)}: name other data, --config.data=..."
     )
 
 

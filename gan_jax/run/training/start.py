@@ -1,4 +1,6 @@
-"""The state that a run starts from: of its last checkpoint, or the first."""
+"""The state that a run starts from: of its last checkpoint, or the first, or with networks of
+another run.
+"""
 
 from typing import Any
 
@@ -14,12 +16,18 @@ from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.same_run import other_arrays
 from gan_jax.run.training.saving.checkpoint import Checkpoints
 from gan_jax.run.training.saving.leaves import OtherGameError
+from gan_jax.run.weights.start_from import start_from
 
 NOTE_OPTIMIZERS = "optimizers"  # note beside a checkpoint: whose state it holds, by player
 
 
 def start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State:
-  """Restores the last checkpoint, or makes the first state."""
+  """Restores the last checkpoint, or makes the first state.
+
+  Raises:
+    FileNotFoundError: there is no run of config.start_from.
+    ValueError: a checkpoint, or a run to start from, that does not fit.
+  """
   config, example = experiment.config, experiment.example
   spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
   make = lambda: init(experiment.game, make_key(config.seed), spec)
@@ -38,7 +46,8 @@ def start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State
     _check_optimizers(experiment, checkpoints, int(state.round))
     return state
   places = jax.tree.map(lambda x: x.sharding, like)
-  return jax.jit(make, out_shardings=places, compiler_options=_for_once())()
+  state = jax.jit(make, out_shardings=places, compiler_options=_for_once())()
+  return start_from(experiment.game, state, config.start_from) if config.start_from else state
 
 
 def _for_once() -> dict[str, Any]:

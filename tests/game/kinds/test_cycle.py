@@ -14,7 +14,7 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 from kinds import KINDS
 from layouts import on_every_layout
-from published import in_our_layout, leaf_paths
+from published import in_our_layout
 
 from gan_jax import losses
 from gan_jax.game.core import Clock, StepContext, Turn, gradients
@@ -23,6 +23,7 @@ from gan_jax.game.kinds.sides.pool import draw_from_pool, new_pool
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.losses import regularizers
 from gan_jax.nets.layers import BatchNorm
+from gan_jax.nets.published.translation import leaf_paths
 from gan_jax.nets.translation import PatchDiscriminator, ResnetTranslator
 from gan_jax.run.config import replaced
 from gan_jax.run.experiment import build
@@ -193,7 +194,8 @@ def test_a_step_is_that_of_the_published_model():
     net = translator if theirs[0] == "G" else discriminator
     prefix = f"w/{theirs}."
     names = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
-    paths[theirs] = leaf_paths(net, (1, 16, 16, 3), names)
+    leaves = leaf_paths(net, (1, 16, 16, 3), names)
+    paths[theirs] = {name: path[1:] for name, path in leaves.items()}
     leaves = {path: in_our_layout(arrays[prefix + n], path) for n, path in paths[theirs].items()}
     params[name] = unflatten_dict(leaves)
   context = StepContext(jax.random.key(0), Clock(), None)

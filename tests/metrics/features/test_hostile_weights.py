@@ -11,7 +11,8 @@ import msgpack
 import numpy as np
 import pytest
 from allowance import at_most
-from test_weights import ARRAYS, FORMATS, Storage, Tensor, tensors, written
+from test_weights import ARRAYS, FORMATS
+from torch_files import Storage, Tensor, tensors, written
 
 from gan_jax.metrics.features.cache import load_or_make
 from gan_jax.metrics.features.weights import Weights, load, save

@@ -2,21 +2,20 @@
 
 import collections
 import hashlib
-import io
 import os
 import pathlib
 import pickle
 import sys
-import types
-import zipfile
 from typing import Any
 
 import numpy as np
 import pytest
+from torch_files import Storage, Tensor, tensors, written
 
 from gan_jax.metrics.features import weights
-from gan_jax.metrics.features.inception.torch_file import read_torch
 from gan_jax.metrics.features.weights import Weights, find, load, save
+from gan_jax.torch_file import named_arrays
+from gan_jax.torch_file import read_torch as read_tree
 
 ARRAYS = {
   "conv.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
@@ -26,80 +25,8 @@ ARRAYS = {
 FORMATS = ("legacy", "zip")
 
 
-class Storage:
-  """A tensor's numbers, which a pickle of PyTorch refers to by a key."""
-
-  def __init__(self, key: str, values: np.ndarray, kind: str | None = None):
-    self.key, self.values = key, values.ravel()
-    self.kind = kind or {"<f4": "FloatStorage", "<i8": "LongStorage"}[values.dtype.str]
-
-
-class Tensor:
-  """What pickles to a call of PyTorch's function that puts a tensor together."""
-
-  def __init__(self, storage: Storage, shape: tuple[int, ...], strides: tuple[int, ...], offset=0):
-    self.parts = (storage, offset, shape, strides, False, collections.OrderedDict())
-
-  def __reduce__(self) -> Any:
-    return sys.modules["torch._utils"]._rebuild_tensor_v2, self.parts
-
-
-def tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
-  strides = lambda a: tuple(s // a.itemsize for s in a.strides)
-  return collections.OrderedDict(
-    (name, Tensor(Storage(str(i), a), a.shape, strides(a)))
-    for i, (name, a) in enumerate(arrays.items())
-  )
-
-
-def fake_torch() -> dict[str, types.ModuleType]:
-  """Modules that have the names a pickle mentions, for the pickler to find."""
-  torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
-  for name in ("FloatStorage", "LongStorage", "DoubleStorage"):
-    setattr(torch, name, type(name, (), {"__module__": "torch"}))
-
-  def _rebuild_tensor_v2():
-    pass
-
-  _rebuild_tensor_v2.__module__ = "torch._utils"
-  _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
-  utils._rebuild_tensor_v2 = _rebuild_tensor_v2
-  return {"torch": torch, "torch._utils": utils}
-
-
-def written(obj: Any, form: str, protocol: int = 2, view: Any = None) -> bytes:
-  """Writes an object as `torch.save` does, in its format before 1.6 or since."""
-  modules, storages = fake_torch(), {}
-
-  class Pickler(pickle.Pickler):
-    def persistent_id(self, x: Any) -> Any:
-      if not isinstance(x, Storage):
-        return None
-      storages[x.key] = x
-      kind = getattr(modules["torch"], x.kind)
-      tail = (view,) if form == "legacy" else ()
-      return ("storage", kind, x.key, "cpu", len(x.values), *tail)
-
-  with pytest.MonkeyPatch.context() as patch:
-    for name, module in modules.items():
-      patch.setitem(sys.modules, name, module)
-    pickled = io.BytesIO()
-    Pickler(pickled, protocol).dump(obj)
-  file = io.BytesIO()
-  if form == "zip":
-    with zipfile.ZipFile(file, "w") as archive:
-      archive.writestr("archive/data.pkl", pickled.getvalue())
-      for key, storage in storages.items():
-        archive.writestr(f"archive/data/{key}", storage.values.tobytes())
-      archive.writestr("archive/version", "3\n")
-    return file.getvalue()
-  for head in (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True}):
-    pickle.dump(head, file, 2)
-  file.write(pickled.getvalue())
-  pickle.dump(list(storages), file, 2)
-  for storage in storages.values():
-    file.write(len(storage.values).to_bytes(8, "little") + storage.values.tobytes())
-  return file.getvalue()
+def read_torch(content: bytes) -> dict[str, np.ndarray]:
+  return named_arrays(read_tree(content), 1 << 20)[0]
 
 
 def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
@@ -222,12 +149,12 @@ def test_tensors_beyond_their_storage_are_refused(
 def test_what_is_no_weight_is_refused(tmp_path: pathlib.Path, form: str):
   path = tmp_path / "w.pth"
   state = tensors(ARRAYS)
-  double = Tensor(Storage("0", np.zeros(2), "DoubleStorage"), (2,), (1,))
+  complex_ = Tensor(Storage("0", np.zeros(2), "ComplexFloatStorage"), (2,), (1,))
   for obj, message in (
     ([1, 2], "something other than tensors by name"),
-    ({"epoch": 3, **state}, "something other than tensors by name"),
-    ({"state_dict": state}, "something other than tensors by name"),
-    ({"x": double}, "asks for torch.DoubleStorage"),
+    ({"epoch": 3}, "holds no tensors by name"),
+    ({}, "holds no tensors by name"),
+    ({"x": complex_}, "asks for torch.ComplexFloatStorage"),
   ):
     path.write_bytes(written(obj, form))
     with pytest.raises(ValueError, match=message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_jax.metrics import frechet_distance, moments
-from gan_jax.metrics.two_sample.reference_statistics import read_statistics
+from gan_jax.metrics.two_sample.reference_statistics import read_statistics, write_statistics
 
 FEATURES = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
 MEAN, COVARIANCE = FEATURES.mean(axis=0), np.cov(FEATURES, rowvar=False)
@@ -40,6 +40,23 @@ def test_features_that_keep_places_are_told_apart(tmp_path):
   found = read_statistics(path)
   assert found.features.mean.shape == (5,) and found.names == ("mu", "mu_s", "sigma", "sigma_s")
   np.testing.assert_array_equal(found.spatial.mean, (2 * MEAN[:3]).astype(np.float64))
+
+
+def test_statistics_of_places_are_written_with_some_images(tmp_path, monkeypatch):
+  """As the evaluation of guided-diffusion reads them: it looks at `arr_0` in any case."""
+  monkeypatch.setattr("gan_jax.metrics.two_sample.reference_statistics.MOST_IMAGES", 2)
+  whole, places = moments(FEATURES), moments(2 * FEATURES[:, :3])
+  images = np.arange(48, dtype=np.uint8).reshape(4, 2, 2, 3)
+  write_statistics(tmp_path / "a.npz", whole, places, images)
+  with np.load(tmp_path / "a.npz") as arrays:
+    assert {*arrays} == {"mu", "sigma", "mu_s", "sigma_s", "arr_0", "n"}
+    np.testing.assert_array_equal(arrays["arr_0"], images[:2])
+  found = read_statistics(tmp_path / "a.npz")
+  assert found.features.n == 40 and found.others == ("arr_0",)
+  for a, b in ((found.features, whole), (found.spatial, places)):
+    assert frechet_distance(a, moments(FEATURES[:, : len(b.mean)])) == frechet_distance(
+      b, moments(FEATURES[:, : len(b.mean)])
+    )
 
 
 def test_images_are_no_statistics(tmp_path):

@@ -10,7 +10,12 @@ from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.evaluation.cards.card import format_card
 from gan_jax.run.evaluation.cards.comparing import compare, differences
 from gan_jax.run.evaluation.cards.files import read_card, write_card
-from gan_jax.run.evaluation.score_images import _take, data_name, score_images
+from gan_jax.run.evaluation.score_images import (
+  _take,
+  data_name,
+  save_statistics,
+  score_images,
+)
 
 PIXELS = evaluation_spec("pixels", ("frechet",), "train")
 
@@ -49,6 +54,30 @@ def test_the_number_is_that_of_the_metric_on_these_arrays(files):
     assert card.protocol["real"]["split"] == "test"
   expected = direct(images(80, 1), images(70, 2, 9))
   assert card.scores["frechet_distance"] == pytest.approx([expected], rel=1e-5)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_statistics_that_were_saved_stand_in_the_place_of_their_images(files, split):
+  """The same features and moments: what differs is the rounding of a symmetric half sum."""
+  spec = evaluation_spec("pixels", ("frechet",), split)
+  real, fake, path = str(files / "real.npz"), str(files / "a.npz"), files / "statistics.npz"
+  count = save_statistics(path, real, spec)
+  assert count == {"train": 90, "test": 80}[split]
+  expected = score_images(real, [fake], spec).scores["frechet_distance"]
+  for name in (str(path), f"stats:{path}"):
+    card = score_images(name, [fake], spec)
+    assert card.scores["frechet_distance"] == pytest.approx(expected, rel=1e-12)
+    assert card.protocol["real"]["count"] == count
+  with np.load(path) as arrays:  # as pytorch-fid and clean-fid read them
+    assert arrays["mu"].dtype == arrays["sigma"].dtype == np.float64 and arrays["n"] == count
+    x = load(f"npz:{real}", split).arrays["x"].reshape(count, -1).astype(np.float32) / 255
+    np.testing.assert_allclose(arrays["sigma"], np.cov(x, rowvar=False), atol=1e-7)
+  with pytest.raises(ValueError, match="has no statistics: expected an .npz file with mu"):
+    score_images(f"stats:{real}", [fake], spec)
+  with pytest.raises(ValueError, match="there is no file .*nowhere.npz"):
+    score_images(f"stats:{files / 'nowhere.npz'}", [fake], spec)
+  with pytest.raises(ValueError, match="'spatial_frechet' needs spatial features"):
+    save_statistics(path, real, evaluation_spec("pixels", ("frechet", "sfid"), split))
 
 
 def test_arrays_of_any_type_are_compared_in_the_range_of_the_real_ones(tmp_path):

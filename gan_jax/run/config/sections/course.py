@@ -7,6 +7,7 @@ from gan_jax.run.config.sections.key import Key, Keys, at_least, one_of, rounds_
 
 KEYS: Keys = {
   "seed": Key(0, "seed of networks, batches and noise"),
+  "start_from": Key("", "another run, RUN or RUN:NETWORK,...: networks that it starts with"),
   "rounds": Key(1000, "rounds to train; in each all players have their turns once", at_least(1)),
   "rounds_per_call": Key(
     10, "rounds in one dispatch; the numbers do not depend on it", at_least(1)

@@ -117,6 +117,10 @@ def load(
     ValueError: for data that there are not, or that do not fit the options.
     FileNotFoundError: for data that are not there.
   """
+  if not config.data:
+    raise ValueError(
+      "no data are named, as of a run that was made of files: name them, --config.data=folder:DIR"
+    )
   share = config.data_options.hold_out
   splits = _of_domains(config, domains) if domains else {WHOLE: _splits(config, config.data)}
   if paired:

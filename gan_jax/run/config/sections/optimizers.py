@@ -10,7 +10,7 @@ import optax
 from ml_collections import ConfigDict
 
 from gan_jax.game.core import Clock, Decay
-from gan_jax.game.optimizers import clip_weights, lookahead
+from gan_jax.game.optimizers import clip_weights, freeze, lookahead
 from gan_jax.game.schedules import (
   Schedule,
   by_images,
@@ -68,7 +68,13 @@ SCHEDULES = {
   },
 }
 UNITS = {"rounds": by_rounds, "images": by_images}  # that a schedule counts
-EXTRA_OPTIONS = {"clip_norm": 0.0, "clip_weights": 0.0, "lookahead": 0, "lookahead_share": 0.5}
+EXTRA_OPTIONS: dict[str, Any] = {
+  "clip_norm": 0.0,
+  "clip_weights": 0.0,
+  "lookahead": 0,
+  "lookahead_share": 0.5,
+  "freeze": "",
+}
 MEANINGS = {
   "learning_rate": "step size; a number or a schedule",
   "b1": "decay of the average of gradients",
@@ -81,6 +87,7 @@ MEANINGS = {
   "clip_weights": "bound on every parameter right after the update (WGAN); 0 for none",
   "lookahead": "rounds after which it goes back part of the way; 0 for never",
   "lookahead_share": "part of the way that it keeps then",
+  "freeze": "layers that do not move, such as b32,b16.conv0 (FreezeD); '' for none",
 }
 
 
@@ -126,6 +133,8 @@ def check(options: Mapping[str, Any]) -> None:
   """Refuses what is no number, and numbers out of range."""
   name = options["name"]
   usual = {"learning_rate": 0.0, **EXTRA_OPTIONS, **defaults(OPTIMIZERS[name])}
+  if not isinstance(layers := options.get("freeze", ""), str):
+    raise ValueError(f"freeze is {layers!r}: expected names of layers, such as 'b32,b16.conv0'")
   for key, value in options.items():
     if type(usual.get(key)) in (int, float) or isinstance(value, float):
       positive = key in ("learning_rate", *EXTRA_OPTIONS)  # momentum may be below 0
@@ -143,7 +152,8 @@ def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ConfigD
       `clip_norm`: global norm that gradients are clipped to before the update, 0 for none;
       `clip_weights`: bound on every parameter right after the update, 0 for none;
       `lookahead`: rounds after which it goes back part of the way, 0 for never;
-      `lookahead_share`: the part of the way that it keeps.
+      `lookahead_share`: the part of the way that it keeps;
+      `freeze`: names of layers that do not move, with commas between, "" for none.
 
   Raises:
     ValueError: for an unknown name or option.
@@ -184,11 +194,12 @@ def build_optimizer(options: Mapping[str, Any], moves: int) -> optax.GradientTra
     steps.insert(0, optax.clip_by_global_norm(extra["clip_norm"]))
   if extra["clip_weights"]:
     steps.append(clip_weights(extra["clip_weights"]))
-  chain = optax.chain(*steps)
-  if not extra["lookahead"]:
-    return chain
-  ahead = lookahead(chain, every=moves * extra["lookahead"], share=extra["lookahead_share"])
-  return _bounded(ahead, extra["clip_weights"]) if extra["clip_weights"] else ahead
+  built = optax.chain(*steps)
+  if extra["lookahead"]:
+    built = lookahead(built, every=moves * extra["lookahead"], share=extra["lookahead_share"])
+    built = _bounded(built, extra["clip_weights"]) if extra["clip_weights"] else built
+  layers = [name.strip() for name in extra["freeze"].split(",") if name.strip()]
+  return freeze(built, layers) if layers else built
 
 
 def build_optimizers(

@@ -1,0 +1,221 @@
+"""StyleGAN2-ADA, as NVlabs/stylegan2-ada-pytorch pickles its networks, and StyleGAN3 its copy.
+
+Karras et al. 2020 (arXiv:1912.04958, arXiv:2006.06676). A network is pickled with the source text
+of its class, which is left as text, and with the arguments that it was made with: these say what it
+is. The files hold no state of optimizers and no count of images.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gan_jax.nets.published.layout import (
+  Arrays,
+  Network,
+  Path,
+  Weights,
+  build,
+  channels_last,
+  one_of,
+)
+from gan_jax.nets.published.layout import in_our_layout as layout
+from gan_jax.torch_file import Inert, arrays_of, state_dict
+
+OBJECTS: Mapping[str, type] = {
+  "torch_utils.persistence._reconstruct_persistent_obj": Inert,
+  "dnnlib.util.EasyDict": dict,
+  "numpy.dtype": Inert,
+  "numpy.ndarray": Inert,
+  **{
+    f"numpy.{room}.multiarray.{name}": Inert
+    for room in ("core", "_core")
+    for name in ("scalar", "_reconstruct")
+  },
+}
+ACTIVATIONS = {"lrelu": "leaky_relu"} | {
+  name: name for name in ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish")
+}
+# Arguments: what they are here, "" for nothing that its numbers depend on in float32.
+_SYNTHESIS = {
+  **{name: name for name in ("channel_base", "channel_max", "architecture", "conv_clamp")},
+  "activation": "activation",
+  "resample_filter": "resample_filter",
+  **dict.fromkeys(("num_fp16_res", "fp16_channels_last"), ""),
+}
+_MAPPING = {
+  "num_layers": "mapping_layers",
+  "lr_multiplier": "lr_multiplier",
+  "w_avg_beta": "w_avg_beta",
+  "activation": "activation",
+}
+_D_MAPPING = {"num_layers": "mapping_layers", "lr_multiplier": "lr_multiplier"}
+_EPILOGUE = {name: name for name in ("mbstd_group_size", "mbstd_num_channels", "activation")}
+_BLOCK = {
+  **{name: name for name in ("activation", "resample_filter")},
+  **dict.fromkeys(("fp16_channels_last", "freeze_layers"), ""),
+}
+_G_ARGUMENTS = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
+_D_ARGUMENTS = ("c_dim", "img_resolution", "img_channels")
+
+
+def read(files: Sequence[tuple[str, Any]], most: int) -> Weights:
+  """Reads the networks of a snapshot.
+
+  Args:
+    files: its name, and what is in it, as of `torch_file.read_torch` with `OBJECTS`.
+    most: largest size of all arrays of a network in bytes.
+
+  Returns:
+    The generator, its average, and the discriminator if there is one.
+
+  Raises:
+    ValueError: there is no generator, or it is not StyleGAN2's.
+  """
+  tree = one_of(files)
+  if not isinstance(tree, dict) or not ({"G", "G_ema"} & tree.keys()):
+    raise ValueError("it has no G and no G_ema, as snapshots of StyleGAN2 have")
+  raw, average = (tree.get(key) or tree[other] for key, other in (("G", "G_ema"), ("G_ema", "G")))
+  generator = _generator(raw, most)
+  networks = {"generator": generator}
+  if tree.get("D") is not None:
+    networks["discriminator"] = _discriminator(tree["D"], most)
+  shared = ("channel_base", "channel_max", "conv_clamp")
+  sizes = {key: generator.options[key] for key in shared if key in generator.options}
+  rival = {"discriminator": ("stylegan2_discriminator", sizes)}
+  missing = {} if "discriminator" in networks else rival
+  return Weights(networks, {"generator": _generator(average, most).variables}, missing)
+
+
+def path_of(name: str) -> Path:
+  """Returns the path of a weight or buffer of the generator's networks or the discriminator."""
+  is_buffer = name.rpartition(".")[2] in ("w_avg", "noise_const")
+  parts = ("kernel" if part == "weight" else part for part in name.split("."))
+  return ("batch_stats" if is_buffer else "params", *parts)
+
+
+def path_in_generator(name: str) -> Path:
+  """Returns the path of a weight or buffer of a generator, in which both networks are stages."""
+  stage, _, rest = name.partition(".")
+  collection, *parts = path_of(rest)
+  return (collection, f"{stage}_network", *parts)
+
+
+def in_our_layout(path: Path, shape: tuple[int, ...], array: np.ndarray) -> np.ndarray:
+  """Transposes an array as `layout.in_our_layout`; the layer after the last map sees it flat."""
+  if path[-2:] == ("fc", "kernel"):
+    array = channels_last(array, array.shape[1] // 16, axis=1)
+  return layout(path, shape, array)
+
+
+def generator(arrays: Arrays, given: Mapping[str, Any]) -> Network:
+  """Builds the generator of a state dict and the arguments that it was made with."""
+  if "synthesis.input.freqs" in arrays:
+    raise ValueError("it is StyleGAN3, whose networks are not here: expected StyleGAN2")
+  if "synthesis.b4.const" not in arrays:
+    raise ValueError("it has no synthesis.b4.const: it is another network than StyleGAN2's")
+  own = dict.fromkeys(_G_ARGUMENTS, "") | {"w_dim": "w_dim"}
+  of = {"mapping_kwargs": _MAPPING, "synthesis_kwargs": _SYNTHESIS}
+  options = {"channel_base": 32768, "mapping_layers": 8, "conv_clamp": None}
+  options |= _options(given, own | of, "the generator")
+  side, classes = _number(given, "img_resolution"), _number(given, "c_dim")
+  shape = (side, side, _number(given, "img_channels"))
+  paths = {name: path_in_generator(name) for name in arrays if _is_ours(name)}
+  return build(
+    "stylegan2_generator",
+    options,
+    arrays,
+    paths,
+    shape=shape,
+    latent=_number(given, "z_dim"),
+    classes=classes or None,
+    fields={"shape": shape, "num_classes": classes or None},
+  )
+
+
+def discriminator(arrays: Arrays, given: Mapping[str, Any]) -> Network:
+  """Builds the discriminator of a state dict and the arguments that it was made with."""
+  own = dict.fromkeys(_D_ARGUMENTS, "") | _SYNTHESIS | {"cmap_dim": "cmap_dim"}
+  of = {"block_kwargs": _BLOCK, "mapping_kwargs": _D_MAPPING, "epilogue_kwargs": _EPILOGUE}
+  options = {"channel_base": 32768, "architecture": "resnet", "conv_clamp": None}
+  options |= {"mbstd_group_size": 4, **_options(given, own | of, "the discriminator")}
+  side, classes = _number(given, "img_resolution"), _number(given, "c_dim")
+  paths = {name: path_of(name) for name in arrays if _is_ours(name)}
+  return build(
+    "stylegan2_discriminator",
+    options,
+    arrays,
+    paths,
+    shape=(side, side, _number(given, "img_channels")),
+    classes=classes or None,
+    fields={"num_classes": classes or None},
+    place=in_our_layout,
+  )
+
+
+def _generator(module: Any, most: int) -> Network:
+  return generator(*_parts(module, _G_ARGUMENTS, most))
+
+
+def _discriminator(module: Any, most: int) -> Network:
+  return discriminator(*_parts(module, _D_ARGUMENTS, most))
+
+
+def _parts(
+  module: Any, positions: tuple[str, ...], most: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  """Returns the arrays of a network, and the arguments that it was made with."""
+  own = _attributes(module)
+  args, kwargs = own.get("_init_args") or (), own.get("_init_kwargs") or {}
+  if not isinstance(kwargs, dict) or not isinstance(args, tuple | list):
+    raise ValueError("it does not say which arguments the networks were made with")
+  given = {**dict(zip(positions, args, strict=False)), **kwargs}
+  return arrays_of(state_dict(module, _attributes), most), given
+
+
+def _attributes(module: Any) -> Mapping[str, Any]:
+  """Returns the attributes of an object that was pickled with its source text."""
+  if isinstance(module, Inert) and not module.attributes and len(module.arguments) == 1:
+    about = module.arguments[0]
+    state = about.get("state") if isinstance(about, dict) else None
+    return state if isinstance(state, dict) else {}
+  return module.attributes if isinstance(module, Inert) else {}
+
+
+def _is_ours(name: str) -> bool:
+  """Checks whether a name is no constant filter."""
+  return not re.fullmatch(r"(.*\.)?resample_filter", name)
+
+
+def _options(given: Mapping[str, Any], known: Mapping[str, Any], who: str) -> dict[str, Any]:
+  """Translates arguments; refuses those that the networks here do not have."""
+  options: dict[str, Any] = {}
+  for name, value in given.items():
+    field = known.get(name)
+    if isinstance(field, Mapping):
+      options |= _options(value or {}, field, f"{who}, {name}")
+    elif field is None and value is not None and not (name == "use_noise" and value is True):
+      raise ValueError(f"{who} was made with {name}={value!r:.40}, which has no counterpart here")
+    elif field and (value is not None or field == "conv_clamp"):
+      options[field] = _plain(field, value)
+  return options
+
+
+def _plain(field: str, value: Any) -> Any:
+  if field == "activation":
+    if value not in ACTIVATIONS:
+      raise ValueError(f"the activation {value!r:.40} has no counterpart here")
+    return ACTIVATIONS[value]
+  if field == "resample_filter":
+    return tuple(float(tap) for tap in value)
+  if not isinstance(value, int | float | str | None):
+    raise ValueError(f"{field} is {value!r:.40}: expected a number or a name")
+  return value
+
+
+def _number(given: Mapping[str, Any], name: str) -> int:
+  value = given.get(name)
+  if type(value) is not int or value < 0:
+    raise ValueError(f"its networks were made with {name}={value!r:.40}: expected a number")
+  return value

@@ -1,0 +1,255 @@
+"""Files of published code: networks told by their weights, and outputs of the published code."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import load_case
+from torch_files import Called, Object, module_state, tensors, written
+
+from gan_jax import nets
+from gan_jax.nets.published import biggan, files, mimicry, r3gan, stylegan2, translation
+from gan_jax.torch_file import read_torch
+
+MOST = 1 << 24
+
+
+def arrays_of(case, prefix=""):
+  """Returns the parameters and buffers of a case by their published names."""
+  return {
+    name[2:].removeprefix(prefix): array
+    for name, array in case.items()
+    if name[:2] in ("w/", "b/") and name[2:].startswith(prefix)
+  }
+
+
+def apply(net, variables, *inputs, **options):
+  generates = {"shape": net.shape} if net.latent else {}
+  own = {"num_classes": net.classes} | generates if net.shape[0] else {}
+  own = {"channels": net.shape[-1]} if "translator" in net.name else own
+  module = nets.NETWORKS[net.name](**{**net.options, **options}, **own)
+  return np.asarray(jax.jit(lambda v, *x: module.apply(v, *x, train=False))(variables, *inputs))
+
+
+def close(found, expected):
+  """Compares images, channels last, or logits, with those of the published code."""
+  found = np.moveaxis(found, 3, 1) if found.ndim == 4 else found.reshape(expected.shape)
+  # Five times the largest error of any case: the networks are held to 8 times that of float32.
+  np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def persistent(arrays, **kwargs):
+  """Makes a network as StyleGAN2's code pickles it: with a source text that would do harm."""
+
+  def make(path, attributes):
+    state = Called("dnnlib.util.EasyDict") if path == "nowhere" else attributes
+    name = path.rpartition(".")[2] or "Generator"
+    source = "raise RuntimeError('it was run')"
+    about = {"type": "class", "version": 6, "module_src": source, "class_name": name}
+    return Called("torch_utils.persistence._reconstruct_persistent_obj", {**about, "state": state})
+
+  buffers = lambda name: name in ("resample_filter", "noise_const", "w_avg")
+  scale = Called("numpy._core.multiarray.scalar", Called("numpy.dtype", "f8"), b"12345678")
+  own = {"_init_args": (), "_init_kwargs": kwargs, "weight_gain": scale}
+  return make("", {**module_state(arrays, make, buffers), **own})
+
+
+def stylegan2_snapshot(protocol=4):
+  """Returns the bytes of a snapshot of the cases of 16 pixels, and the cases."""
+  g, of_g = load_case("stylegan2", "G_skip_16")
+  d, of_d = load_case("stylegan2", "D_resnet_16")
+  g_options, d_options = of_g["hyperparameters"], of_d["hyperparameters"]
+  sizes = lambda options: {name: options[name] for name in ("channel_base", "channel_max")}
+  common = {"c_dim": 0, "img_resolution": 16, "img_channels": 3}
+  g_given = {"z_dim": 12, "w_dim": 10, **common, "mapping_kwargs": {"num_layers": 2}}
+  g_given["synthesis_kwargs"] = {**sizes(g_options), "num_fp16_res": 0, "conv_clamp": None}
+  generator = persistent(arrays_of(g), **g_given)
+  discriminator = persistent(arrays_of(d), **common, **sizes(d_options), num_fp16_res=0)
+  tree = {"G": generator, "D": discriminator, "G_ema": generator, "augment_pipe": None}
+  tree["training_set_kwargs"] = {"path": "/theirs.zip"}
+  return written(tree, "bare", protocol), g, d
+
+
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_a_snapshot_of_stylegan2_is_read_and_none_of_its_source_is_run(protocol):
+  content, g, d = stylegan2_snapshot(protocol)
+  weights = stylegan2.read([("x.pkl", read_torch(content, stylegan2.OBJECTS))], MOST)
+  generator, discriminator = weights.networks["generator"], weights.networks["discriminator"]
+  image = apply(generator, weights.averages["generator"], g["in/z"], noise="const")
+  close(image, g["out/img noise=const psi=1"])
+  logits = apply(discriminator, discriminator.variables, np.moveaxis(d["in/img"], 1, 3))
+  close(logits, d["out/logits"])
+  assert (generator.latent, generator.shape, generator.classes) == (12, (16, 16, 3), None)
+
+
+@pytest.mark.parametrize(
+  "change, why",
+  [
+    ({"synthesis_kwargs": {"channel_base": 128, "magnitude_ema_beta": 0.9}}, "magnitude_ema_beta"),
+    ({"mapping_kwargs": {"num_layers": 3}}, "fc2.bias of StyleGAN2Generator"),
+    ({"z_dim": "12"}, "z_dim='12': expected a number"),
+    ({"w_dim": 11}, "it is another network"),
+  ],
+)
+def test_what_a_network_cannot_be_is_said(change, why):
+  g, _ = load_case("stylegan2", "G_skip_16")
+  given = {"z_dim": 12, "w_dim": 10, "c_dim": 0, "img_resolution": 16, "img_channels": 3}
+  given["mapping_kwargs"] = {"num_layers": 2}
+  given["synthesis_kwargs"] = {"channel_base": 128, "channel_max": 12}
+  with pytest.raises(ValueError, match=why):
+    stylegan2.generator(arrays_of(g), {**given, **change})
+
+
+def r3gan_module(arrays, outer):
+  kinds = {
+    "Layer": "torch.nn.modules.conv.Conv2d",
+    "Layers": "torch.nn.modules.container.ModuleList",
+  }
+
+  def make(path, attributes):
+    name = kinds.get(path.rpartition(".")[2], "R3GAN.Networks.ResidualBlock")
+    return Object(name, **attributes)
+
+  own = module_state({f"Model.{name}": array for name, array in arrays.items()}, make, lambda n: 0)
+  return Object(f"training.networks.{outer}", **own, z_dim=8, DataType=Called("torch.bfloat16"))
+
+
+@pytest.mark.parametrize("name", ["uncond_16px", "cond_8px"])
+def test_a_snapshot_of_r3gan_is_read(name):
+  case, _ = load_case("r3gan", name)
+  g, d = (r3gan_module(arrays_of(case, f"{n[0]}."), n) for n in ("Generator", "Discriminator"))
+  tree = {"G": g, "D": d, "G_ema": g, "cur_nimg": 8, "G_opt_state": {"state": {}}}
+  tree = read_torch(written(tree, "bare", 4), r3gan.OBJECTS)
+  weights = r3gan.read([("x.pkl", tree)], MOST)
+  y = [jnp.asarray(case["in/y_d"].argmax(1))] if "in/y_d" in case else []
+  generator, discriminator = weights.networks["generator"], weights.networks["discriminator"]
+  close(apply(generator, weights.averages["generator"], case["in/z_d"], *y), case["out/fake"])
+  real = np.moveaxis(case["in/real_d"], 1, 3)
+  close(apply(discriminator, discriminator.variables, real, *y), case["out/D_real"])
+
+
+def read(kind, **arrays):
+  """Reads files of one network each, with the tensors of these."""
+  trees = [(name, read_torch(written(tensors(own), "zip"))) for name, own in arrays.items()]
+  return kind(trees, MOST)
+
+
+def test_files_of_biggan_are_read():
+  case, _ = load_case("biggan", "biggan32_hier_shared")
+  g, d = arrays_of(case, "G."), arrays_of(case, "D.")
+  # Learned later, and told by the name of its file.
+  raw = {name: 2 * array for name, array in g.items()}
+  weights = read(files.read_biggan, **{"G_ema.pth": g, "G.pth": raw, "D.pth": d})
+  generator = weights.networks["generator"]
+  assert (generator.latent, generator.classes) == (16, 5)
+  z, y = case["in/z"], jnp.asarray(case["in/y"])
+  close(apply(generator, weights.averages["generator"], z, y), case["out/G eval"])
+  kernel = lambda variables: variables["params"]["block_0"]["conv1"]["kernel"]
+  twice = kernel(weights.averages["generator"]) * 2
+  np.testing.assert_array_equal(kernel(generator.variables), twice)
+  assert weights.networks["discriminator"].options["attention"] == (16,)
+  with pytest.raises(ValueError, match=r"b.pth is a second generator"):
+    read(files.read_biggan, **{"a.pth": g, "b.pth": g})
+  with pytest.raises(ValueError, match="there is no generator among the files"):
+    read(files.read_biggan, **{"D.pth": d})
+  with pytest.raises(ValueError, match="nothing for params.block_1.conv2.bias of BigGANGenerator"):
+    biggan.generator({name: g[name] for name in g if name != "blocks.1.0.conv2.bias"})
+
+
+@pytest.mark.parametrize("name", ["resnet6_ngf8_32", "unet5_ngf4_32", "patchgan3_ndf8_32"])
+def test_files_of_translators_are_read(name):
+  case, _ = load_case("cyclegan", name)
+  arrays = arrays_of(case)
+  if name[0] == "p":
+    networks = read(files.read_cyclegan, **{"latest_net_D_A.pth": arrays}).networks
+    (net,) = networks.values()
+    assert [*networks] == ["discriminator_b"]  # D_A looks at what G_A makes
+  else:
+    networks = read(files.read_cyclegan, **{"latest_net_G_B.pth": arrays}).networks
+    assert [*networks] == ["b_to_a"]
+    net = networks["b_to_a"]
+  close(apply(net, net.variables, np.moveaxis(case["in/x"], 1, 3)), case["out/y"])
+
+
+def test_batch_norm_of_translators_has_its_statistics():
+  """By position too, the layers of a small ResNet with it; counters are left out."""
+  module = nets.ResnetTranslator(width=2, blocks=1, norm="batch")
+  x = jax.ShapeDtypeStruct((1, 16, 16, 3), jnp.float32)
+  made = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=False), x)
+  stats = {"weight": 1.0, "bias": 2.0, "running_mean": 3.0, "running_var": 4.0}
+  sizes = [(2, 3, 7), (4, 2, 3), (8, 4, 3), (8, 8, 3), (8, 8, 3), (8, 4, 3), (4, 2, 3), (3, 2, 7)]
+  places = [1, 4, 7, "10.conv_block.1", "10.conv_block.5", 11, 14, 18]
+  arrays = {}
+  for place, (o, i, k) in zip(places, sizes, strict=True):
+    arrays[f"model.{place}.weight"] = np.ones((o, i, k, k), np.float32)
+    if place == 18:
+      arrays[f"model.{place}.bias"] = np.zeros(3, np.float32)
+      continue
+    outputs = i if place in (11, 14) else o  # transposed
+    norm = f"model.10.conv_block.{place[-1]}n" if isinstance(place, str) else f"model.{place}n"
+    arrays |= {f"{norm}.{leaf}": np.full(outputs, v, np.float32) for leaf, v in stats.items()}
+    arrays[f"{norm}.num_batches_tracked"] = np.array(7)
+  net = translation.translator(arrays)
+  assert net.options == {"width": 2, "norm": "batch", "blocks": 1, "dropout": 0.0}
+  assert jax.tree.structure(net.variables) == jax.tree.structure(made)
+  assert {float(leaf.ravel()[0]) for leaf in jax.tree.leaves(net.variables["batch_stats"])} == {
+    3,
+    4,
+  }
+
+
+def mimicry_generator(classes=0):
+  """Makes the arrays of a generator of 32 pixels, width 4, at random."""
+  rng = np.random.default_rng(0)
+  draw = lambda *shape: rng.normal(size=shape).astype(np.float32)
+  arrays = {"l1.weight": draw(64, 8), "l1.bias": draw(64)}
+  norm = lambda name: {
+    f"{name}.weight": draw(4),
+    f"{name}.bias": draw(4),
+    f"{name}.running_mean": draw(4),
+    f"{name}.running_var": 1 + draw(4) ** 2,
+    f"{name}.num_batches_tracked": np.array(3),
+  }
+  for block in ("block2", "block3", "block4"):
+    for layer, size in (("c1", 3), ("c2", 3), ("c_sc", 1)):
+      arrays[f"{block}.{layer}.weight"] = draw(4, 4, size, size) / 6
+      arrays[f"{block}.{layer}.bias"] = draw(4)
+    for layer in ("b1", "b2"):
+      own = norm(f"{block}.{layer}{'.bn' if classes else ''}")
+      if classes:
+        own = {name: array for name, array in own.items() if "running" in name}
+        own[f"{block}.{layer}.embed.weight"] = draw(classes, 8)
+      arrays |= own
+  return arrays | norm("b5") | {"c5.weight": draw(3, 4, 3, 3) / 6, "c5.bias": draw(3)}
+
+
+# Means of |x| and the first pixels of x[1], by PyTorch 2.13.0 in the order of mimicry's layers.
+RECORDED = {
+  0: [0.931576, 0.899854, -0.77638, -0.037495],
+  3: [0.715568, 0.135789, 0.768847, -0.926418],
+}
+
+
+@pytest.mark.parametrize("classes", RECORDED)
+def test_generators_of_mimicry_are_read(classes):
+  """Doubled by bilinear interpolation; scale and shift of a class in one table."""
+  arrays = mimicry_generator(classes)
+  tree = {"model_state_dict": tensors(arrays), "optimizer_state_dict": None, "global_step": 9}
+  tree = read_torch(written(tree, "zip"))
+  weights = files.read_mimicry([("netG_9_steps.pth", tree)], MOST)
+  net = weights.networks["generator"]
+  z = np.cos(np.arange(16.0) ** 2).reshape(2, 8).astype(np.float32)
+  image = apply(net, net.variables, z, *([jnp.array([0, 2])] if classes else []))
+  np.testing.assert_allclose([np.abs(image).mean(), *image[1, 0, 0]], RECORDED[classes], atol=1e-5)
+  assert weights.missing["discriminator"][0] == "sngan_discriminator"
+
+
+def test_the_discriminator_of_mimicry_is_read():
+  """That of the rotations is left out; the first step of power iteration is from their vector."""
+  case, _ = load_case("ssgan_infomax", "ssgan_D")
+  net = mimicry.discriminator(arrays_of(case))
+  module = nets.SNGANDiscriminator(**net.options)
+  real = np.moveaxis(case["in/real"], 1, 3)
+  run = lambda v: module.apply(v, real, train=True, mutable=["batch_stats"])[0]
+  close(np.asarray(jax.jit(run)(net.variables)), case["out/D real"][:, 0])
+  assert {"l_y.weight", "l_y.bias"} <= {*net.unused}
