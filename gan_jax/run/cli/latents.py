@@ -2,13 +2,14 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from gan_jax.run.cli import arguments
 from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.cli.usage import UsageError
+
+if TYPE_CHECKING:
+  import numpy as np
 
 COLUMNS = 9  # of a row along a direction
 WALKS = 16  # side by side, of no seeds of their own
@@ -21,6 +22,8 @@ def project(*folders: str) -> None:
     [--out=pairs.png] [--npz=latents.npz] [--space=w+] [--features=vgg16] [--labels=3]
     [--neighbours=1] [--steps=300]
   """
+  import numpy as np
+
   from gan_jax.data import stored_levels
   from gan_jax.files import save_arrays
   from gan_jax.plots.images import strips
@@ -79,6 +82,8 @@ def directions(*folders: str) -> None:
   gan_jax directions RUN [--method=sefa|pca] [--num=8] [--out=rows.png] [--npz=directions.npz]
     [--space=z] [--reach=3] [--seeds=0,1] [--labels=3] [--features=vgg16]
   """
+  import numpy as np
+
   from gan_jax.files import save_arrays
   from gan_jax.plots.images import sheet
   from gan_jax.plots.png import save_png
@@ -229,7 +234,7 @@ def _labels(space: Any, n: int) -> Any:
     return space.labels(n, FLAGS.labels)
 
 
-def _spread(values: np.ndarray, form: str = ".1f") -> str:
+def _spread(values: "np.ndarray", form: str = ".1f") -> str:
   return f"{values.mean():{form}} ({values.min():{form}} to {values.max():{form}})"
 
 
