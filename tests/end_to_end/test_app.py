@@ -409,7 +409,7 @@ def test_what_is_odd_of_data_is_told_in_a_plain_line(gan_jax, tmp_path):
 
 
 WRONG_FLAGS = [
-  (["trian"], "unknown command 'trian'; expected one of: train, ablate, evaluate, score"),
+  (["trian"], "unknown command 'trian'; expected one of: train, import, ablate, evaluate, score"),
   (["train", "--workdir=x"], "--config: expected a config file"),
   (["train", "--config=nope.py", "--workdir=x"], "--config: there is no file nope.py"),
   (["train", "--config=experiments/ring.py"], "--workdir: expected the folder"),
