@@ -83,9 +83,9 @@ def flow_features(net: Any, x: jax.Array, *times: jax.Array) -> jax.Array:
       raise ValueError(
         f"{name} is {size}: expected an even number of at least 4{' or 0' * (not least)}"
       )
-  x = x.reshape(len(x), -1)
+  x = x.reshape(x.shape[0], -1)
   if net.example_code:
-    x = sinusoidal_encoding(x, net.example_code).reshape(len(x), -1)
+    x = sinusoidal_encoding(x, net.example_code).reshape(x.shape[0], -1)
   h = jnp.concatenate([x, *(sinusoidal_encoding(t, net.time_code) for t in times)], axis=1)
   for place, width in enumerate(net.hidden):
     h = Dense(width, dtype=net.dtype)(h)
