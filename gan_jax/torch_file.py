@@ -111,7 +111,8 @@ class Tensor(NamedTuple):
     if storage.size < 0 or len(content) != storage.bytes:
       raise ValueError(f"storage {storage.key} has {len(content)} of {storage.bytes} bytes")
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    if min((offset, *shape, *strides)) < 0 or (last >= storage.size and 0 not in shape):
+    numbers = (offset, *shape, *strides)  # of an empty tensor some may be any
+    if min(numbers) < 0 or max(numbers) > LIMIT or (last >= storage.size and 0 not in shape):
       raise ValueError(f"a tensor reaches beyond its storage of {storage.size} numbers")
     flat = np.frombuffer(content, storage.dtype)[offset:]
     steps = [stride * flat.itemsize for stride in strides]

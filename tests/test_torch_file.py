@@ -53,6 +53,13 @@ def test_a_few_bytes_are_not_expanded_to_many():
     arrays_of({"x": much})
 
 
+def test_numbers_that_no_array_has_are_refused():
+  """Of one entry, or none, a stride says nothing, and may be longer than a machine's numbers."""
+  for shape, strides in (((1,), (2**70,)), ((0, 2**70), (1, 1))):
+    with pytest.raises(ValueError, match="reaches beyond its storage of 1 numbers"):
+      arrays_of({"x": Tensor(Storage("0", np.float32([3])), shape, strides)})
+
+
 @pytest.mark.parametrize(
   "wrapped, names, left",
   [

@@ -171,8 +171,9 @@ def _value(
   if axis is not None:
     everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), everyone)
     first = n * jax.lax.axis_index(axis)
-  more = {} if everyone.other is None else {"negatives": everyone.other[None]}
-  more |= {"clock": context.clock} if takes(field, None, None, **more, clock=None) else {}
+  more: dict[str, Any] = {} if everyone.other is None else {"negatives": everyone.other[None]}
+  if takes(field, None, None, **more, clock=None):
+    more["clock"] = context.clock
   drift = field(everyone.fake[None], everyone.real[None], **more)
   own = drift._replace(field=jax.lax.dynamic_slice_in_dim(drift.field, first, n, axis=1))
   loss = follow(cloud.fake[None], own)[0]

@@ -160,7 +160,8 @@ def mean_shift_field(
   sides = []
   for points, own in ((data, False), (generated, exclude_self)):
     distances = _distances(generated, points)
-    distances = jnp.where(jnp.eye(*distances.shape[1:], dtype=bool)[None] & own, FAR, distances)
+    itself = jnp.eye(distances.shape[1], distances.shape[2], dtype=bool)
+    distances = jnp.where(itself[None] & own, FAR, distances)
     sides.append((distances, points - middle))
   dot = lambda a, y: jnp.einsum("bct,bts->bcs", a, y, precision=jax.lax.Precision.HIGHEST)
   field, forces = jnp.zeros_like(generated), []

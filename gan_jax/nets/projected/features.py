@@ -31,7 +31,7 @@ def random_features(x: jax.Array, width: int, seed: int) -> Maps:
   for stage in range(stages(x.shape[1:])):
     shape = (4, 4, x.shape[-1], width * 2**stage)
     kernel = frozen_kernel(seed, f"features {stage}", shape, gain=2**0.5)
-    x = nn.leaky_relu(forms.strided_conv(x, kernel), 0.2)
+    x = nn.leaky_relu(forms.strided_conv(x, jnp.asarray(kernel)), 0.2)
     maps.append(x)
   return maps
 
@@ -56,7 +56,7 @@ def classifier_features(x: jax.Array, width: int, seed: int) -> Maps:
   for layer in ("Conv_0", "Conv_1"):
     # A window of 5 at stride 2 is one of 6 whose first row and column are 0.
     kernel = np.pad(weights[layer]["kernel"], ((1, 0), (1, 0), (0, 0), (0, 0)))
-    x = forms.strided_conv(x, kernel)
+    x = forms.strided_conv(x, jnp.asarray(kernel))
     x = nn.relu(x + forms.spread(weights[layer]["bias"], x.shape).astype(x.dtype))
     maps.append(x)
   return maps
@@ -85,7 +85,7 @@ def mix(maps: Maps, width: int, seed: int, *, scales: bool) -> Maps:
     As many maps, with twice the sides if scales are mixed.
   """
   project = lambda x, name: forms.dense(
-    x, frozen_kernel(seed, name, (x.shape[-1], width), gain=1.0)
+    x, jnp.asarray(frozen_kernel(seed, name, (x.shape[-1], width), gain=1.0))
   )
   mixed = [project(x, f"channels {i}") for i, x in enumerate(maps)]
   if not scales:

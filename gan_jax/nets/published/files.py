@@ -21,6 +21,7 @@ _OF_CYCLE = {
   ("D", "A"): "discriminator_b",
   ("D", "B"): "discriminator_a",
 }
+_AVERAGE = re.compile(r"(?<![a-z])ema(?![a-z])", re.IGNORECASE)  # and not "cinema"
 _NET = re.compile(r"(?:.*_)?net_?([GD])_([AB])\.pth")
 
 
@@ -110,7 +111,7 @@ def _two(
     if not is_generator(arrays):
       _add(networks, "discriminator", file, discriminator(arrays))
     else:
-      is_average = "ema" in pathlib.PurePath(file).name.lower()
+      is_average = _AVERAGE.search(pathlib.PurePath(file).name)
       _add(networks, "average" if is_average else "generator", file, generator(arrays))
   average = networks.pop("average", networks.get("generator"))
   if average is None:

@@ -6,6 +6,7 @@ is. The files hold no state of optimizers and no count of images.
 """
 
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from gan_jax.nets.published.layout import (
   one_of,
 )
 from gan_jax.nets.published.layout import in_our_layout as layout
-from gan_jax.torch_file import Inert, arrays_of, state_dict
+from gan_jax.torch_file import DEEPEST, Inert, arrays_of, state_dict
 
 OBJECTS: Mapping[str, type] = {
   "torch_utils.persistence._reconstruct_persistent_obj": Inert,
@@ -196,7 +197,8 @@ def _options(given: Mapping[str, Any], known: Mapping[str, Any], who: str) -> di
     if isinstance(field, Mapping):
       options |= _options(value or {}, field, f"{who}, {name}")
     elif field is None and value is not None and not (name == "use_noise" and value is True):
-      raise ValueError(f"{who} was made with {name}={value!r:.40}, which has no counterpart here")
+      was = f"{name}={reprlib.repr(value):.40}"
+      raise ValueError(f"{who} was made with {was}, which has no counterpart here")
     elif field and (value is not None or field == "conv_clamp"):
       options[field] = _plain(field, value)
   return options
@@ -205,17 +207,21 @@ def _options(given: Mapping[str, Any], known: Mapping[str, Any], who: str) -> di
 def _plain(field: str, value: Any) -> Any:
   if field == "activation":
     if value not in ACTIVATIONS:
-      raise ValueError(f"the activation {value!r:.40} has no counterpart here")
+      raise ValueError(f"the activation {reprlib.repr(value):.40} has no counterpart here")
     return ACTIVATIONS[value]
   if field == "resample_filter":
     return tuple(float(tap) for tap in value)
   if not isinstance(value, int | float | str | None):
-    raise ValueError(f"{field} is {value!r:.40}: expected a number or a name")
+    raise ValueError(f"{field} is {reprlib.repr(value):.40}: expected a number or a name")
+  if field == "mapping_layers" and not (isinstance(value, int) and value <= DEEPEST):
+    raise ValueError(f"{field} is {reprlib.repr(value):.40}: expected at most {DEEPEST}")
   return value
 
 
 def _number(given: Mapping[str, Any], name: str) -> int:
   value = given.get(name)
   if type(value) is not int or value < 0:
-    raise ValueError(f"its networks were made with {name}={value!r:.40}: expected a number")
+    raise ValueError(
+      f"its networks were made with {name}={reprlib.repr(value):.40}: expected a number"
+    )
   return value

@@ -263,11 +263,9 @@ def sample(*folders: str) -> None:
     raise UsageError("sample: --config.* says where data are, which --neighbours=5 alone looks at")
   if FLAGS.interpolate and bounds:
     raise UsageError("--interpolate and --truncation: a walk is not truncated; give one")
-  if (FLAGS.mix or FLAGS.layers) and not FLAGS.seeds:
-    raise UsageError("sample: --mix mixes styles of seeds; give --seeds=0-5 too")
   arguments.check_asked("features")
   arguments.check_places()
-  latents.numbers("seeds")
+  latents.check_page()
   arguments.own_file(workdir)
   if FLAGS.neighbours:
     changes = {"evaluation.features": FLAGS.features or "pixels", **changes}
@@ -362,7 +360,7 @@ def publish(*folders: str) -> None:
   check_folder("--to", FLAGS.to)
   formats.check_packages(("flatbuffers", "safetensors"), formats.EXPORT)
   run, generator = _generator(folders)
-  written = hub.publish(run, generator, pathlib.Path(FLAGS.to), ema=FLAGS.ema)
+  written = hub.publish(run, generator, pathlib.Path(FLAGS.to))
   print("\n".join(f"wrote {path}" for path in written))
 
 
@@ -373,8 +371,12 @@ def _generator(folders: Sequence[str], noise: bool = True) -> tuple[Any, Any]:
 
   workdir, at = arguments.workdir(folders), arguments.checkpoint()
   arguments.own_file(workdir)
-  run = load(workdir, at=at or "last")
-  return run, generator_of(run, sampler=FLAGS.sampler, ema=FLAGS.ema, noise=noise)
+  changes = arguments.overrides()
+  if FLAGS.sampler:
+    changes["evaluation.sampler"] = FLAGS.sampler
+  run = load(workdir, at=at or "last", changes=changes)
+  sampler = changes.get("evaluation.sampler")
+  return run, generator_of(run, sampler=sampler, ema=FLAGS.ema, noise=noise)
 
 
 def _print_classes(run: Any) -> None:

@@ -1,5 +1,6 @@
 """The commands of a trained generator's latents: `project`, `directions`, `walk`, and pages."""
 
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 9  # of a row along a direction
 WALKS = 16  # side by side, of no seeds of their own
+MOST = 10_000  # numbers of a flag
 
 
 def project(*folders: str) -> None:
@@ -93,6 +95,7 @@ def directions(*folders: str) -> None:
   if FLAGS.out or FLAGS.npz:
     arguments.check_places()
   arguments.check_asked("features")
+  _check_finite("reach")
   if FLAGS.space == "w+":
     raise UsageError("--space=w+: directions are of z or w, all layers alike")
   seeds, space = _seeds() or [0], _space(folders)
@@ -142,6 +145,8 @@ def walk(*folders: str) -> None:
     raise UsageError(f"--out={FLAGS.out}: {error}") from error
   check_writable("--out", FLAGS.out)
   bounds, seeds = arguments.truncation(), _seeds()
+  for flag in ("seconds", "fps"):
+    _check_finite(flag)
   if len(bounds) > 1 and len(FLAGS.labels) > 1:
     raise UsageError(
       "--truncation and --labels: a walk is through one of them; give several of one"
@@ -160,7 +165,8 @@ def walk(*folders: str) -> None:
     steps = module.of_truncation(space, z, _labels(space, n), frames, bounds)
   elif staying:
     with arguments.of_flag("labels"):
-      steps = module.of_labels(space, z, space.run.example.labels(FLAGS.labels), frames)
+      of = space.run.example.labels(FLAGS.labels)
+      steps = module.of_labels(space, z, of, frames, *bounds)
   else:
     stops = z.reshape(-1, n, z.shape[1])
     steps = module.of_latents(space, stops, _labels(space, n), frames, *bounds)
@@ -170,29 +176,48 @@ def walk(*folders: str) -> None:
 
 
 def page(run: Any) -> list[str]:
-  """Writes a page of seeds, by truncation or with mixed styles: what `sample --seeds` does."""
+  """Writes a page of seeds, by truncation or with mixed styles: what `sample --seeds` does.
+
+  Args:
+    run: run at a checkpoint; `check_page` has looked at the flags.
+  """
   from gan_jax.plots.png import save_png
   from gan_jax.run.latents import pages
   from gan_jax.run.latents.space import LatentSpace
 
-  if not FLAGS.out or FLAGS.npz or FLAGS.out_dir or FLAGS.interpolate or FLAGS.neighbours:
-    raise UsageError("--seeds makes a picture of its own: give --out=FILE.png and no other")
-  seeds, bounds = _seeds(), arguments.truncation()
-  across = numbers("mix")
-  if across and len(bounds) > 1:
-    raise UsageError(f"--truncation={','.join(FLAGS.truncation)}: --mix takes one bound")
+  seeds, across, bounds = _seeds(), _seeds("mix"), arguments.truncation()
   if not across:
-    space = LatentSpace(run, ema=FLAGS.ema)
+    space = LatentSpace(run, ema=FLAGS.ema, sampler=FLAGS.sampler)
     image = pages.seeds(space, seeds, _labels(space, len(seeds)), bounds)
   else:
     with arguments.of_flag("mix"):
-      space = LatentSpace(run, "w", ema=FLAGS.ema)
+      space = LatentSpace(run, "w", ema=FLAGS.ema, sampler=FLAGS.sampler)
     layers = numbers("layers") or list(range(space.rows // 2))
     label = _labels(space, 1)
     with arguments.of_flag("layers"):
       image = pages.mixing(space, seeds, across, layers, label, *bounds)
   save_png(FLAGS.out, image)
   return [FLAGS.out]
+
+
+def check_page() -> None:
+  """Refuses flags of `sample` that a page of seeds does not take, before the run is read."""
+  if (FLAGS.mix or FLAGS.layers) and not FLAGS.seeds:
+    raise UsageError("sample: --mix mixes styles of seeds; give --seeds=0-5 too")
+  if not FLAGS.seeds:
+    return
+  _seeds()
+  if FLAGS.layers and not _seeds("mix"):
+    raise UsageError("sample: --layers are those that --mix mixes; give --mix=100-105 too")
+  numbers("layers")
+  if not FLAGS.out or FLAGS.npz or FLAGS.out_dir or FLAGS.interpolate or FLAGS.neighbours:
+    raise UsageError("--seeds makes a picture of its own: give --out=FILE.png and no other")
+  if FLAGS.num or FLAGS.seed:
+    raise UsageError(
+      "--seeds says how many examples and of which seeds: leave out --num and --seed"
+    )
+  if FLAGS.mix and len(FLAGS.truncation) > 1:
+    raise UsageError(f"--truncation={','.join(FLAGS.truncation)}: --mix takes one bound")
 
 
 def numbers(flag: str) -> list[int]:
@@ -203,15 +228,23 @@ def numbers(flag: str) -> list[int]:
     first, _, last = part.partition("-")
     if not first.isdecimal() or not (last or first).isdecimal() or int(last or first) < int(first):
       raise UsageError(f"--{flag}={','.join(given)}: expected numbers such as 0-3,8")
+    if len(listed) + int(last or first) - int(first) >= MOST:
+      raise UsageError(f"--{flag}={','.join(given)}: expected at most {MOST:,} numbers")
     listed += range(int(first), int(last or first) + 1)
   return listed
 
 
-def _seeds() -> list[int]:
-  seeds = numbers("seeds")
+def _seeds(flag: str = "seeds") -> list[int]:
+  seeds = numbers(flag)
   if any(seed >= 1 << 28 for seed in seeds):
-    raise UsageError(f"--seeds={','.join(FLAGS.seeds)}: expected numbers below 2**28")
+    raise UsageError(f"--{flag}={','.join(FLAGS[flag].value or [])}: expected numbers below 2**28")
   return seeds
+
+
+def _check_finite(flag: str) -> None:
+  value: Any = FLAGS[flag].value
+  if not math.isfinite(value):
+    raise UsageError(f"--{flag}={value}: expected a number that is finite")
 
 
 def _space(folders: Sequence[str]) -> Any:
@@ -222,11 +255,13 @@ def _space(folders: Sequence[str]) -> Any:
   workdir, at = arguments.workdir(folders), arguments.checkpoint()
   arguments.own_file(workdir)
   of = {"evaluation.features": FLAGS.features} if FLAGS.features else {}
-  run = load(workdir, at=at or "last", changes={**of, **arguments.overrides()})
+  changes = {**of, **arguments.overrides()}
+  run = load(workdir, at=at or "last", changes=changes)
+  how: dict[str, Any] = {"ema": FLAGS.ema, "sampler": changes.get("evaluation.sampler")}
   if FLAGS.space:
     with arguments.of_flag("space"):
-      return LatentSpace(run, FLAGS.space, ema=FLAGS.ema)
-  return LatentSpace(run, ema=FLAGS.ema)
+      return LatentSpace(run, FLAGS.space, **how)
+  return LatentSpace(run, **how)
 
 
 def _labels(space: Any, n: int) -> Any:

@@ -44,6 +44,7 @@ class Generator(NamedTuple):
     inputs: the inputs by name, in order.
     shape: shape of one example.
     variables: variables of its networks, by name, as flax has them.
+    averaged: whether these are averaged ones.
   """
 
   generate: Callable[..., jax.Array]
@@ -51,6 +52,7 @@ class Generator(NamedTuple):
   inputs: Mapping[str, Input]
   shape: Shape
   variables: Mapping[str, PyTree]
+  averaged: bool
 
 
 def generator_of(
@@ -100,7 +102,8 @@ def generator_of(
   jax.eval_shape(fixed(generate), *shapes)
   variables = {name: {"params": params[name], **carried[name]} for name in sorted(params.names)}
   drawn = None if how.inputs is None else fixed(draw)
-  return Generator(fixed(generate), drawn, inputs, tuple(example.shape), variables)
+  averaged = ema and bool(game.averages)
+  return Generator(fixed(generate), drawn, inputs, tuple(example.shape), variables, averaged)
 
 
 class _Noted(dict):

@@ -9,29 +9,28 @@ from gan_jax.files import atomic_write
 from gan_jax.run.evaluation.cards.card import Card, format_card
 from gan_jax.run.export.generator import Generator
 from gan_jax.run.export.stablehlo import serialized, usage
-from gan_jax.run.export.weights import card_of, write_weights
+from gan_jax.run.export.weights import card_of, without_folder, write_weights
 from gan_jax.run.results.run import Run
 
 README, SAMPLES, FUNCTION = "README.md", "samples.png", "sampler.jax"
 
 
-def publish(run: Run, generator: Generator, folder: pathlib.Path, *, ema: bool) -> list[str]:
+def publish(run: Run, generator: Generator, folder: pathlib.Path) -> list[str]:
   """Writes the folder of a generator; uploading it is the user's.
 
   Args:
-    run: the run that it is of.
+    run: the run that it is of, whose sampler it is.
     generator: the generator.
     folder: folder that is new, or empty.
-    ema: whether its networks are averaged ones.
 
   Returns:
     The files written.
   """
-  name, card = run.folder.workdir.resolve().name, card_of(run)
+  name, card = run.folder.workdir.resolve().name, card_of(run, generator)
   written = [str(path) for path in write_weights(run, generator, folder)]
   with atomic_write(folder / FUNCTION) as temporary:
     temporary.write_bytes(serialized(generator))
-  run.save_samples(64, png=str(folder / SAMPLES), ema=ema)
+  run.save_samples(64, png=str(folder / SAMPLES), ema=generator.averaged)
   with atomic_write(folder / README) as temporary:
     temporary.write_text(readme(name, run, generator, card), encoding="utf-8")
   return [*written, *(str(folder / name) for name in (FUNCTION, SAMPLES, README))]
@@ -40,8 +39,9 @@ def publish(run: Run, generator: Generator, folder: pathlib.Path, *, ema: bool) 
 def readme(name: str, run: Run, generator: Generator, card: Card | None) -> str:
   """Formats the README: metadata as hubs read them, how it was made, how it is opened."""
   config, played = run.config, int(run.state.round)
+  data = without_folder(config.data) or "data without a name"
   # JSON is YAML.
-  head = json.dumps(metadata(name, config.data, card), indent=2, ensure_ascii=False)
+  head = json.dumps(metadata(name, data, card), indent=2, ensure_ascii=False)
   scores = format_card(card) if card else "not scored"
   return f"""---
 {head}
@@ -49,7 +49,7 @@ def readme(name: str, run: Run, generator: Generator, card: Card | None) -> str:
 
 # {name}
 
-A generator of `{config.data}`, {played:,} rounds of a game of kind `{config.game.name}`, trained by
+A generator of `{data}`, {played:,} rounds of a game of kind `{config.game.name}`, trained by
 gan_jax {__version__}. `config.json` holds its config.
 
 ![Samples](samples.png)
@@ -84,7 +84,7 @@ def metadata(name: str, data: str, card: Card | None) -> dict[str, Any]:
   metrics = [
     {"type": score, "name": f"{score} ({how})", "value": card.mean(score)} for score in card.scores
   ]
-  of = str(real.get("data", data))
+  of = without_folder(str(real.get("data", data)))
   dataset = {"type": of, "name": of, "split": str(real.get("split", "train"))}
   result = {"task": {"type": task}, "dataset": dataset, "metrics": metrics}
   return {**head, "model-index": [{"name": name, "results": [result]}]}

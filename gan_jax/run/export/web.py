@@ -25,8 +25,9 @@ def check(run: Run, generator: Generator) -> None:
   """Refuses what a page cannot draw.
 
   Raises:
-    ValueError: examples that are no images, or inputs that are not latents of one distribution.
-    FileNotFoundError: npm, which fetches the runtime, is not installed.
+    ValueError: examples that are no images, inputs that are not latents of one distribution, or a
+      damaged runtime.
+    OSError: npm, which fetches the runtime, is not installed, or cannot fetch it.
   """
   example = run.folder.example
   if example.kind != "images" or example.shape[-1] not in (1, 3):
@@ -41,6 +42,7 @@ def check(run: Run, generator: Generator) -> None:
     )
   if not _archive().is_file() and shutil.which("npm") is None:
     raise FileNotFoundError(f"npm fetches {RUNTIME}, once, and is not installed: install Node.js")
+  _runtime()
 
 
 def write_page(run: Run, generator: Generator, model: bytes, folder: pathlib.Path) -> None:

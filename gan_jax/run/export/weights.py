@@ -1,6 +1,7 @@
 """A generator's weights in a folder as model hubs have it: safetensors, config, score card."""
 
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.json"
 
 def named_weights(generator: Generator) -> dict[str, np.ndarray]:
   """Lists the weights by dotted name, "network.params.Dense_0.kernel", statistics among them."""
-  return {name: np.ascontiguousarray(array) for name, array in flat(generator.variables).items()}
+  return {name: np.asarray(array, order="C") for name, array in flat(generator.variables).items()}
 
 
 def write_weights(run: Run, generator: Generator, folder: pathlib.Path) -> list[pathlib.Path]:
@@ -39,16 +40,25 @@ def write_weights(run: Run, generator: Generator, folder: pathlib.Path) -> list[
     temporary.write_bytes(save(named_weights(generator), {"round": str(int(run.state.round))}))
   write_json(folder / CONFIG, _description(run))
   written = [folder / WEIGHTS, folder / CONFIG]
-  if (card := card_of(run)) is not None:
+  if (card := card_of(run, generator)) is not None:
     write_card(folder / CARD, card)
     written.append(folder / CARD)
   return written
 
 
-def card_of(run: Run) -> Card | None:
-  """Reads the newest score card of a run's checkpoint; None if it has none."""
-  cards = map(read_card, card_files(run.folder.workdir))
-  return next((card for card in cards if card.run.get("round") == int(run.state.round)), None)
+def card_of(run: Run, generator: Generator) -> Card | None:
+  """Reads the newest score card of a run's checkpoint; None if it has none of this generator.
+
+  Cards of the raw networks are not of the averaged ones, and those of truncated latents of neither.
+  """
+
+  def is_own(card: Card) -> bool:
+    made = card.protocol
+    averaged = made.get("ema", generator.averaged) == generator.averaged
+    return card.run.get("round") == round and averaged and not made.get("truncation")
+
+  round, cards = int(run.state.round), map(read_card, card_files(run.folder.workdir))
+  return next(filter(is_own, cards), None)
 
 
 def _description(run: Run) -> dict[str, Any]:
@@ -56,4 +66,10 @@ def _description(run: Run) -> dict[str, Any]:
   fields = read_fields(run.folder.workdir)
   folders = {key.partition(".")[2] for key in PLACE}
   options = {k: v for k, v in fields["config"]["data_options"].items() if k not in folders}
-  return {"config": {**fields["config"], "data_options": options}, "example": fields["example"]}
+  here = {"data": without_folder(fields["config"]["data"]), "data_options": options}
+  return {"config": {**fields["config"], **here}, "example": fields["example"]}
+
+
+def without_folder(data: str) -> str:
+  """Returns the name of data without the folder above that they lie in on this machine."""
+  return re.sub(r"(?<=:)[~/][^:]*/(?=[^/:])", "", data)

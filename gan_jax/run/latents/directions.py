@@ -71,11 +71,17 @@ def principal(
 
   Returns:
     Unit vectors [count, d], and the share of each component in the variance, [count].
+
+  Raises:
+    ValueError: the activations vary along fewer directions.
   """
   z = np.asarray(latents, np.float64) - latents.mean(axis=0)
   x = np.asarray(activations, np.float64) - activations.mean(axis=0)
   tall = len(x) >= x.shape[1]  # whichever of the two products is smaller
   squares, basis = np.linalg.eigh(x.T @ x if tall else x @ x.T)
+  # Roundings of float32 vary as well, by no more than this.
+  if count > (rank := int((squares > 1e-12 * max(squares[-1], 1e-30)).sum())):
+    raise ValueError(f"num is {count}: expected at most {rank}, as activations vary along no more")
   squares, basis = squares[::-1][:count], basis[:, ::-1][:, :count]
   coordinates = x @ basis if tall else basis * np.sqrt(np.maximum(squares, 0))
   regression = z.T @ coordinates / (coordinates**2).sum(axis=0)
@@ -110,6 +116,11 @@ def directions_of(
       )
     vectors, values = sefa(weights(space, linear, dim, labels), count)
   elif space.is_z:
+    if not other:
+      raise ValueError(
+        f"every layer of {space.run.config.generator.name} is linear in z, and principal components"
+        " are of one that is not: expected --method=sefa"
+      )
     widths = jax.eval_shape(lambda z: _outputs(space, z, labels, other[:1]), latents[:1])
     n = max(count + 1, min(DRAWS, LARGE // sum(x.size for x in widths.values())))
     z = _tied(space, _drawn(space, n, labels))

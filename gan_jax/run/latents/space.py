@@ -38,20 +38,24 @@ class LatentSpace:
     rows: rows of styles, one for each layer of synthesis; 0 of z.
   """
 
-  def __init__(self, run: Run, name: str | None = None, *, ema: bool = True):
+  def __init__(
+    self, run: Run, name: str | None = None, *, ema: bool = True, sampler: str | None = None
+  ):
     """Prepares the generator; compiles on first use.
 
     Args:
       run: run at a checkpoint.
       name: one of `SPACES`; None for w of a generator in stages, and z of another.
       ema: whether the generator is the averaged one.
+      sampler: name of the game's sampler; None for that of the config.
 
     Raises:
       ValueError: the run has no such latents, or makes points.
     """
     config = in_float32(run.config)
     game = run.game if config is run.config else build_game(config, run.example)
-    how = game.sampler(sampler_of(run.config))
+    drawn_by = sampler or sampler_of(run.config)
+    how = game.sampler(drawn_by)
     if how.inputs is None:
       raise ValueError(f"{run.folder.workdir} is of a translator, which starts from images")
     if run.example.pixel_range is None:
@@ -63,7 +67,7 @@ class LatentSpace:
     self.run, self.ema, self.name = run, ema, name or ("w" if stages else "z")
     if self.name != "z" and not stages:
       raise ValueError(f"{run.config.generator.name} has no styles {name}: expected z")
-    self.sampler = CompiledSampler(game, run.example, sampler_of(run.config))
+    self.sampler = CompiledSampler(game, run.example, drawn_by)
     self.how, self.rows = how, 0
     if self.name != "z":
       assert how.synthesis is not None and how.mapping is not None

@@ -75,7 +75,9 @@ def of_truncation(
     yield space.of_z(z, labels, float(bound)), labels
 
 
-def of_labels(space: LatentSpace, z: np.ndarray, stops: np.ndarray, frames: int) -> Iterator[Frame]:
+def of_labels(
+  space: LatentSpace, z: np.ndarray, stops: np.ndarray, frames: int, bound: float | None = None
+) -> Iterator[Frame]:
   """Walks from label to label, the latents staying as they are.
 
   Between two classes a network sees a mean of their one-hot vectors, and so of their embeddings.
@@ -85,12 +87,13 @@ def of_labels(space: LatentSpace, z: np.ndarray, stops: np.ndarray, frames: int)
     z: latents of the prior, [n, d].
     stops: classes, int [k], or vectors [k, c].
     frames: number of frames from a label to the next.
+    bound: truncation of all.
   """
   classes = stops.ndim == 1
   given = np.eye(space.run.example.num_classes or 0)[stops] if classes else stops
   for label in loop(np.repeat(given[:, None], len(z), axis=1), frames):
     labels = ClassShares(label) if classes else label
-    yield space.of_z(z, labels), labels
+    yield space.of_z(z, labels, bound), labels
 
 
 def film(space: LatentSpace, walk: Iterator[Frame], columns: int | None = None) -> Iterator[Any]:

@@ -95,8 +95,9 @@ def import_run(
   else:
     try:
       weights = KINDS[kind].read(files, most)
-    except ValueError as error:
-      raise ValueError(f"{shown} cannot be read as {KINDS[kind].about}: {error}") from error
+    except Exception as error:  # a damaged file, or one of another network, can fail in any way
+      reason = str(error) if isinstance(error, ValueError) else f"it is another network ({error!r})"
+      raise ValueError(f"{shown} cannot be read as {KINDS[kind].about}: {reason}") from error
     run_config = KINDS[kind].config(weights)
     side, channels = _fit(run_config, weights)
     run_config.data = data
@@ -166,8 +167,9 @@ def _published(game: Game, state: State, weights: Weights) -> tuple[State, list[
   for name in params:
     check_shapes(name, "the file", state.params[name], params[name])
     check_shapes(name, "the file", state.carried[name], carried[name])
-  for name in averages.keys() & state.ema.keys():
-    check_shapes(name, "the file's average", state.ema[name].params, averages[name].params)
+  for name, average in averages.items():
+    check_shapes(name, "the file's average", state.params[name], average.params)
+    check_shapes(name, "the file's average", state.carried[name], average.carried)
   own = {name: average for name, average in averages.items() if name in state.ema}
   lines = [
     _line(name, net.name, params[name], name in own) for name, net in weights.networks.items()
@@ -212,7 +214,10 @@ def _plain(
   taken: dict[str, dict[str, dict[Any, Any]]] = {"params": {}, "carried": {}}
   unmapped = []
   for file, tree in files:
-    arrays, _ = named_arrays(tree, most)
+    try:
+      arrays, _ = named_arrays(tree, most)
+    except ValueError as error:
+      raise ValueError(f"{file} cannot be read as a state dict: {error}") from error
     for name, array in arrays.items():
       leaf = ours.get(name) if names is not None else name
       if leaf is None:
@@ -224,6 +229,8 @@ def _plain(
           f" {', '.join(list(leaves)[:3])}"
         )
       net, part, path = leaves[leaf]
+      if path in taken[part].get(net, {}):
+        raise ValueError(f"{file}: {name} is to be {leaf}, which another array is already")
       like = flax.traverse_util.flatten_dict(getattr(state, part)[net])[path]
       try:
         taken[part].setdefault(net, {})[path] = np.asarray(

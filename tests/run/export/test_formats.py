@@ -25,12 +25,12 @@ from gan_jax.game.latents import truncate_styles
 from gan_jax.game.random import example_keys
 from gan_jax.run.cli.usage import UsageError
 from gan_jax.run.evaluation.cards.files import save_card
-from gan_jax.run.export import hub
+from gan_jax.run.export import hub, web
 from gan_jax.run.export.formats import FORMATS
 from gan_jax.run.export.generator import generator_of, random_inputs
 from gan_jax.run.export.onnx import unsupported
 from gan_jax.run.export.stablehlo import serialized, usage
-from gan_jax.run.export.weights import write_weights
+from gan_jax.run.export.weights import card_of, named_weights, without_folder, write_weights
 from gan_jax.run.results.run import Run
 from gan_jax.run.results.same_run import write_config
 
@@ -141,7 +141,7 @@ def test_a_hub_reads_the_scores_of_a_folder(tmp_path):
   run = untrained(two_player(), tmp_path / "digits")
   write_config(run.experiment, tmp_path / "digits")
   save_card(made_card((0.25, 0.75), round=0), tmp_path / "digits")
-  written = hub.publish(run, generator_of(run), tmp_path / "out", ema=True)
+  written = hub.publish(run, generator_of(run), tmp_path / "out")
   assert sorted(written) == sorted(map(str, (tmp_path / "out").iterdir()))
   with Image.open(tmp_path / "out" / "samples.png") as samples:
     assert samples.size[0] > 8 * 8
@@ -156,6 +156,41 @@ def test_a_hub_reads_the_scores_of_a_folder(tmp_path):
   }
   assert "jax.export.deserialize(open('sampler.jax', 'rb').read())" in body
   assert "model-index" not in hub.metadata("digits", "mnist10k", None)
+
+
+def test_a_card_is_of_the_generator_that_it_goes_with(tmp_path):
+  run = untrained(two_player(), tmp_path)
+  save_card(made_card((0.25,), round=0), tmp_path)
+  of = lambda averaged: card_of(run, generator_of(run)._replace(averaged=averaged))
+  assert of(True) is not None and of(False) is None
+  save_card(made_card((0.5,), round=0, ema=False, truncation=0.5), tmp_path)
+  assert of(False) is None
+  save_card(made_card((0.75,), round=0, ema=False), tmp_path)
+  assert of(False).scores["kl"] == [0.75]
+
+
+@pytest.mark.parametrize(
+  ("data", "told"),
+  [
+    ("folder:/home/someone/photos", "folder:photos"),
+    ("class:cat:zip:~/data/pets.zip", "class:cat:zip:pets.zip"),
+    ("tfds:huggingface:cifar/10", "tfds:huggingface:cifar/10"),
+    ("ring8", "ring8"),
+  ],
+)
+def test_what_is_published_says_no_folder_of_this_machine(data, told):
+  assert without_folder(data) == told
+
+
+def test_weights_of_one_number_have_no_axes():
+  assert named_weights(generator_of(styled()))["g.params.scale"].shape == ()
+
+
+def test_a_page_is_refused_before_the_model_is_converted(run, tmp_path, monkeypatch):
+  monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
+  (tmp_path / "onnxruntime-web-1.30.0.tgz").write_bytes(b"half of it")
+  with pytest.raises(ValueError, match=r"onnxruntime-web-1.30.0.tgz is not .*, or is damaged"):
+    web.check(run, generator_of(run))
 
 
 def test_layers_that_onnx_has_not_are_named():

@@ -145,6 +145,29 @@ def test_the_layer_that_reads_latents_is_found_and_factorised(mlp):
     directions.directions_of(space, "sefa", 4, labels=label)
 
 
+def test_directions_that_there_are_not_are_refused():
+  z = np.random.default_rng(0).normal(size=(50, 4))
+  flat = z @ np.random.default_rng(1).normal(size=(4, 2)) @ np.ones((2, 6))
+  with pytest.raises(ValueError, match="num is 2: expected at most 1, as activations vary"):
+    directions.principal(z, flat, 2)
+  net = MLPGenerator(SHAPE, hidden=())
+  variables = net.init(jax.random.key(0), jnp.zeros((2, DIM)), train=False)
+  params, carried = split_variables({"generator": variables})
+  generate = lambda p, c, z, y: sample_network(net, "generator", p, c, z, y)
+  made = run(generate)
+  made.state = made.state.replace(params=params, carried=carried)
+  with pytest.raises(ValueError, match="every layer .* is linear in z.*--method=sefa"):
+    directions.directions_of(LatentSpace(made), "pca", 1)
+
+
+def test_the_sampler_that_is_named_draws():
+  made = run(linear)
+  other = made.game.samplers["only"]._replace(generate=lambda p, c, z, y: -linear(p, c, z, y))
+  made.game = made.game._replace(samplers={**made.game.samplers, "other": other})
+  of = lambda **how: LatentSpace(made, **how).sampler.generate(made.state, np.ones((1, DIM), "f"))
+  assert (of(sampler="other") < of()).any() and (of(sampler="only") == of()).all()
+
+
 def test_path_length_of_a_linear_generator_is_the_length_of_its_slope():
   space = LatentSpace(run(linear))
   with pytest.raises(ValueError, match="--method=pca"):  # it has no layers at all
@@ -313,6 +336,17 @@ def test_walks_from_class_to_class_keep_their_latents():
   at_stop = space.examples(z, np.array([2]), [0])[0]
   np.testing.assert_array_equal(pictures[0][::64, ::64], at_stop)
   np.testing.assert_array_equal(pictures[1], pictures[3])
+
+
+def test_walks_from_class_to_class_may_be_truncated():
+  for space, wanted in (
+    (LatentSpace(run(linear, CLASSES)), None),
+    (LatentSpace(run(staged, CLASSES, **STAGES)), 3.0),
+  ):
+    z = np.full((1, DIM), 3.0, np.float32)
+    for latents, _ in walk.of_labels(space, z, np.array([2, 0]), 2, 0.5):
+      expected = truncate_normal(z, 0.5) if wanted is None else np.full_like(latents, wanted)
+      np.testing.assert_allclose(latents, expected, rtol=1e-6)  # of float32
 
 
 def test_shares_of_one_class_are_that_class():

@@ -15,15 +15,17 @@ from gan_jax.data.example import Example
 from gan_jax.game.core import minibatches
 from gan_jax.game.optimizers import freeze
 from gan_jax.game.play import init
-from gan_jax.nets.published import layout
+from gan_jax.nets.published import files, layout, stylegan2
 from gan_jax.run.config import complete, network, optimizer, replaced
 from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.sections.optimizers import build_optimizer
 from gan_jax.run.weights import kinds
 from gan_jax.run.weights.importing import import_run
 from gan_jax.run.weights.start_from import parse, start_from
+from gan_jax.torch_file import read_torch
 
 EXAMPLE = Example((8, 8, 1), None, (-1.0, 1.0))
+ARRAY = np.ones(1, np.float32)
 
 
 def first_state(config, seed=0, example=EXAMPLE):
@@ -83,6 +85,7 @@ def test_a_state_dict_that_does_not_fit_is_refused(plain, tmp_path):
     ({**names, first: "generator.Dense_9.kernel"}, "Dense_9.kernel, which there is not"),
     ({**names, first: names[others[1]]}, f"{first} has shape"),
     ({**names, first: 3}, "maps names to something else"),
+    ({**names, "extra": names[first]}, "extra is to be .*, which another array is already"),
   ):
     path.write_text(json.dumps(changed))
     with pytest.raises(ValueError, match=why):
@@ -90,6 +93,42 @@ def test_a_state_dict_that_does_not_fit_is_refused(plain, tmp_path):
   assert not (tmp_path / "run").exists()
   with pytest.raises(ValueError, match="g.pth cannot be read as netG and netD of mimicry"):
     import_run("mimicry", [file], tmp_path / "run")
+  (tmp_path / "none.pth").write_bytes(written({"epoch": 3}, "zip"))
+  with pytest.raises(ValueError, match="none.pth cannot be read as a state dict: it holds no tens"):
+    import_run("torch", [tmp_path / "none.pth"], tmp_path / "run", **options)
+
+
+def test_a_reader_that_stumbles_over_a_file_is_no_traceback(tmp_path, monkeypatch):
+  """Weights of other networks have other numbers of axes, and damaged files anything."""
+  file = tmp_path / "G.pth"
+  file.write_bytes(written(tensors({"linear.weight": np.ones(2)}), "zip"))
+  kind = kinds.KINDS["mimicry"]._replace(read=lambda files, most: np.ones(2).shape[1])
+  monkeypatch.setitem(kinds.KINDS, "mimicry", kind)
+  with pytest.raises(ValueError, match=r"G.pth cannot be read as .* another network \(IndexError"):
+    import_run("mimicry", [file], tmp_path / "run")
+
+
+def test_a_file_of_an_average_is_told_by_its_name(monkeypatch):
+  read = lambda arrays: layout.Network("g", {"width": 1}, (8, 8, 1), {"of": int(arrays["n"][0])})
+  monkeypatch.setattr(files.biggan, "generator", read)
+  tree = lambda n: read_torch(
+    written(tensors({"n": np.ones(1) * n, "a.stored_mean": ARRAY}), "zip")
+  )
+  for names in (("cinema_G.pth", "cinema_G_ema.pth"), ("model=G-1.pth", "model=G_ema-1.pth")):
+    weights = files.read_biggan([(name, tree(n)) for n, name in enumerate(names)], 1 << 20)
+    assert weights.networks["generator"].variables == {"of": 0}
+    assert weights.averages["generator"] == {"of": 1}
+
+
+def test_arguments_of_a_snapshot_are_shown_and_followed_within_bounds():
+  """A few bytes nest lists without end, and say of any number of layers that they are there."""
+  arrays, nested = {"synthesis.b4.const": ARRAY}, []
+  for _ in range(10):
+    nested = [nested, nested]
+  with pytest.raises(ValueError, match=r"with odd=\[{7}\.\.\."):
+    stylegan2.generator(arrays, {"odd": nested})
+  with pytest.raises(ValueError, match="mapping_layers is 65: expected at most 64"):
+    stylegan2.generator(arrays, {"mapping_kwargs": {"num_layers": 65}})
 
 
 def test_a_published_network_becomes_a_run_without_data(tmp_path, monkeypatch):
@@ -116,6 +155,11 @@ def test_a_published_network_becomes_a_run_without_data(tmp_path, monkeypatch):
     loaded.experiment  # noqa: B018
   with pytest.raises(ValueError, match=r"of 3 classes, and digits8x8 has \[8, 8, 1\] of 10"):
     gj.load(run, changes={"data": "digits8x8"}).experiment  # noqa: B018
+  stranger = {"generator": {"params": params, "batch_stats": {"mean": np.ones(2)}}}
+  odd = kind._replace(read=lambda files, most: weights._replace(averages=stranger))
+  monkeypatch.setitem(kinds.KINDS, "mimicry", odd)
+  with pytest.raises(ValueError, match="of the file's average does not fit: batch_stats.mean"):
+    import_run("mimicry", [file], tmp_path / "other")
   with pytest.raises(ValueError, match=r"digits8x8 has images .* 10 classes.* of 3 classes: name"):
     import_run("biggan-pytorch", [file], tmp_path / "other", data="digits8x8")
 
