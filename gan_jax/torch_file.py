@@ -145,7 +145,10 @@ def load_torch(
     return read_torch(content, objects), hashlib.sha256(content).hexdigest()
   except Exception as error:  # a damaged file can fail in any way
     reason = str(error) or type(error).__name__
-    raise ValueError(f"{path} cannot be read as a file of PyTorch: {reason}") from error
+    raise ValueError(
+      f"{path} cannot be read as a file of PyTorch: {reason}; expected the whole of a file of"
+      " tensors, as torch.save or pickle writes it"
+    ) from error
 
 
 def read_torch(content: bytes, objects: Mapping[str, type] | None = None) -> Any:

@@ -497,6 +497,10 @@ NOT_THERE = [  # of which flags alone do not tell
     ["train", "--config=experiments/ring.py", "--workdir=x", "--config.average.name=half_life"],
     "--config.average.half_life is 0, which copies the generator",
   ),
+  (
+    ["train", "--config=experiments/ring.py", "--workdir=x", "--start_from=nowhere:generator"],
+    "no run in nowhere: expected nowhere/config.json",
+  ),
   (["compare", "nowhere", "experiments"], "there is no card nowhere"),
   (
     ["score", "--real=x/", "--fake=y/", "--card=/proc/x/card.json"],
@@ -517,6 +521,7 @@ def test_mistake_is_one_plain_message(code, arguments, message):
   ended, told = commands.run(arguments, {}, ROOT)
   assert ended == code and message in told and "Traceback" not in told, told
   assert len(told.splitlines()) == (1 if code == 2 else 2)  # the second tells of --traceback
+  assert not (ROOT / "x").exists()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def train() -> None:
   from gan_jax.run.config.stored import read_config
   from gan_jax.run.results.folder import rebuilt
   from gan_jax.run.training.train import fit
+  from gan_jax.run.weights.start_from import parse
 
   workdir = arguments.workdir()
   if FLAGS.config is None and not (workdir / "config.json").is_file():
@@ -43,6 +44,8 @@ def train() -> None:
     )
   if FLAGS.start_from:
     config = replaced(config, {"start_from": FLAGS.start_from})
+    if not (workdir / "config.json").is_file():  # a run that goes on needs the other no more
+      read_config(parse(FLAGS.start_from)[0])
   source = arguments.own_file(workdir)
   experiment = rebuilt(config, workdir)._replace(source=source)
   fit(

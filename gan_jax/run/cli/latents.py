@@ -207,7 +207,8 @@ def check_page() -> None:
   if not FLAGS.seeds:
     return
   _seeds()
-  if FLAGS.layers and not _seeds("mix"):
+  mixed = _seeds("mix")
+  if FLAGS.layers and not mixed:
     raise UsageError("sample: --layers are those that --mix mixes; give --mix=100-105 too")
   numbers("layers")
   if not FLAGS.out or FLAGS.npz or FLAGS.out_dir or FLAGS.interpolate or FLAGS.neighbours:

@@ -12,9 +12,10 @@ from gan_jax.run.config.stored import read_fields
 from gan_jax.run.evaluation.cards.card import Card
 from gan_jax.run.evaluation.cards.files import card_files, read_card, write_card
 from gan_jax.run.export.generator import Generator
+from gan_jax.run.results.listing import EXPORTED
 from gan_jax.run.results.run import Run
 
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.json"
+WEIGHTS, CONFIG, CARD = EXPORTED, "config.json", "card.json"
 
 
 def named_weights(generator: Generator) -> dict[str, np.ndarray]:

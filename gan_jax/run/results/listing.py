@@ -17,6 +17,7 @@ from gan_jax.run.results.summary import last_and_best
 from gan_jax.run.training.saving.lock import is_live
 
 RUN, ABLATION = "config.json", "ablation.json"  # the file that makes a folder one
+EXPORTED = "model.safetensors"  # beside a config.json: a folder that `export` wrote, and no run
 FAILED = "failed"  # file in a run's folder of a launcher that failed, as `launch/sweep` does
 
 
@@ -60,7 +61,7 @@ def find_runs(folder: str | pathlib.Path) -> list[pathlib.Path]:
     raise FileNotFoundError(f"there is no folder {folder}")
   runs = []
   for place, inside, files in os.walk(folder):
-    if RUN in files or ABLATION in files:
+    if (RUN in files and EXPORTED not in files) or ABLATION in files:
       runs.append(pathlib.Path(place))
       inside.clear()  # a run has checkpoints, which are many folders, and no runs
   return sorted(runs)

@@ -50,7 +50,7 @@ def start_from(game: Game, state: State, spec: str) -> State:
   if not chosen:
     raise ValueError(f"start_from={spec}: the runs have no networks of the same name")
   if anew := [net for net in state.params if net not in chosen]:
-    _LOG.warning("%s start at random, and not from %s", ", ".join(anew), folder)
+    _LOG.warning("at random, and not from %s, start: %s", folder, ", ".join(anew))
   averages = {net: source.ema[net] for net in chosen if net in source.ema}
   return with_networks(
     game, state, pick(source.params, chosen), pick(source.carried, chosen), averages

@@ -23,6 +23,8 @@ def folder(tmp_path):
   (tmp_path / "damaged/config.json").write_text("{")
   (tmp_path / "good/a/checkpoints/400").mkdir(parents=True)
   (tmp_path / "no run").mkdir()
+  made_run(tmp_path / "exported", played=0, pictures=())
+  (tmp_path / "exported/model.safetensors").write_bytes(b"")
   return tmp_path
 
 
