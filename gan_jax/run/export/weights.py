@@ -54,9 +54,9 @@ def card_of(run: Run, generator: Generator) -> Card | None:
   """
 
   def is_own(card: Card) -> bool:
-    made = card.protocol
-    averaged = made.get("ema", generator.averaged) == generator.averaged
-    return card.run.get("round") == round and averaged and not made.get("truncation")
+    protocol = card.protocol
+    averaged = protocol.get("ema", generator.averaged) == generator.averaged
+    return card.run.get("round") == round and averaged and not protocol.get("truncation")
 
   round, cards = int(run.state.round), map(read_card, card_files(run.folder.workdir))
   return next(filter(is_own, cards), None)
@@ -67,8 +67,8 @@ def _description(run: Run) -> dict[str, Any]:
   fields = read_fields(run.folder.workdir)
   folders = {key.partition(".")[2] for key in PLACE}
   options = {k: v for k, v in fields["config"]["data_options"].items() if k not in folders}
-  here = {"data": without_folder(fields["config"]["data"]), "data_options": options}
-  return {"config": {**fields["config"], **here}, "example": fields["example"]}
+  named = {"data": without_folder(fields["config"]["data"]), "data_options": options}
+  return {"config": {**fields["config"], **named}, "example": fields["example"]}
 
 
 def without_folder(data: str) -> str:
