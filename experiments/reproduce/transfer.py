@@ -6,8 +6,8 @@
 RUN is a run of mnist_dcgan.py. The games are those of fashion_dcgan.py, scored every 250 rounds:
 with all networks at random, with both of RUN, with its discriminator alone, and with both and the
 first layer of the discriminator frozen (Mo, Cho, Shin 2020, arXiv:2002.10964). Printed are the
-distances of each run, and the images after which it is below each of LEVELS. docs/import.md has what
-was measured.
+distances of each run, and the images after which it is below each of LEVELS. docs/import.md has
+what was measured.
 """
 
 import argparse
