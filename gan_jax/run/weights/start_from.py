@@ -58,12 +58,21 @@ def start_from(game: Game, state: State, spec: str) -> State:
 
 
 def parse(spec: str) -> tuple[pathlib.Path, tuple[str, ...]]:
-  """Returns the folder of a run, and the networks that are named after it."""
+  """Returns the folder of a run, and the networks that are named after it.
+
+  Raises:
+    ValueError: a colon that no network follows.
+  """
   path = pathlib.Path(spec).expanduser()
   folder, colon, names = spec.rpartition(":")
   if not colon or path.is_dir():
     return path, ()
-  return pathlib.Path(folder).expanduser(), tuple(name for name in names.split(",") if name)
+  chosen = tuple(name for name in names.split(",") if name)
+  if not chosen:
+    raise ValueError(
+      f"start_from={spec}: expected networks after the colon, such as {folder}:generator, or none"
+    )
+  return pathlib.Path(folder).expanduser(), chosen
 
 
 def with_networks(

@@ -187,6 +187,8 @@ def test_a_run_starts_from_networks_of_another(plain):
     start_from(game, state, str(folder / "run"))
   with pytest.raises(ValueError, match="no network 'encoder' in that run: expected some of"):
     start_from(game, state, f"{folder / 'run'}:encoder")
+  with pytest.raises(ValueError, match="expected networks after the colon"):
+    start_from(game, state, f"{folder / 'run'}:")
   with pytest.raises(FileNotFoundError, match="no run in"):
     start_from(game, state, str(folder / "nowhere"))
   assert parse("runs/a:b,c")[1] == ("b", "c")
