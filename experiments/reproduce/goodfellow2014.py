@@ -61,6 +61,7 @@ def main(argv: list[str]) -> None:
   score = lambda x: parzen_log_likelihood(*(a / 255.0 for a in (x, validation, held_out)))
 
   config = get_config(FLAGS.data, FLAGS.epochs, FLAGS.weight, FLAGS.seed, images[:TRAINING])
+  config.generator.dtype = config.discriminator.dtype = FLAGS.dtype
   judge = lambda: parzen_evaluator(score)
   with Checkpoints(f"{FLAGS.workdir}/checkpoints") as checkpoints:
     played = max(checkpoints.rounds(), default=0)
@@ -159,6 +160,7 @@ def define_flags() -> None:
     "Passes after these in which the learning rates fall to a tenth; none in the protocol.",
     lower_bound=0,
   )
+  flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "That the networks compute in.")
   flags.DEFINE_integer("seed", 0, "Of networks, data order and noise.", lower_bound=0)
 
 
