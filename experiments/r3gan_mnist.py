@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.run.config import default_config, network, optimizer, schedule
 
-ROUNDS = 6000
+ROUNDS = 3000
 WIDTHS = (32, 16, 8)  # from 4x4 up
 BLOCKS = (1, 1, 1)
 
