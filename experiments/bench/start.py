@@ -1,6 +1,6 @@
 """Seconds from the command to the first row of a run, where they go, and its memory.
 
-Command:  python -m experiments.bench.start experiments/ring.py --repeats 3
+Command:  python -m experiments.bench.start experiments/ring.py --repeats 3 [--config.KEY=VALUE]
 
 Each run is a process of its own, without compiled programs on disk (cold), then with those that the
 cold one has left (warm). What JAX traces, lowers and compiles is told by `jax.monitoring`, and
@@ -36,31 +36,31 @@ def main() -> None:
   parser.add_argument("configs", nargs="+", help="config files")
   parser.add_argument("--repeats", type=int, default=3, help="cold and warm runs of each")
   parser.add_argument("--child", nargs=2, metavar=("BEGAN", "WORKDIR"), help=argparse.SUPPRESS)
-  arguments = parser.parse_args()
+  arguments, flags = parser.parse_known_args()
   if arguments.child:
-    start(arguments.configs[0], arguments.child[1], float(arguments.child[0]))
+    start(arguments.configs[0], arguments.child[1], float(arguments.child[0]), flags)
   print(f"| run | | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}")
   for config in arguments.configs:
     runs: dict[str, list[dict[str, float]]] = {"cold": [], "warm": []}
     for _ in range(arguments.repeats):
       with tempfile.TemporaryDirectory() as folder:
         for name, rows in runs.items():
-          rows.append(measure(config, pathlib.Path(folder), name))
+          rows.append(measure(config, pathlib.Path(folder), name, flags))
     for name, rows in runs.items():
       cells = (f"{statistics.median(row[column] for row in rows):.4g}" for column in COLUMNS)
       print(f"| {pathlib.Path(config).stem} | {name} | {' | '.join(cells)} |", flush=True)
 
 
-def measure(config: str, folder: pathlib.Path, name: str) -> dict[str, float]:
+def measure(config: str, folder: pathlib.Path, name: str, flags: list[str]) -> dict[str, float]:
   """Starts a run in a process of its own; returns seconds by stage, CPU seconds and megabytes."""
   command = [sys.executable, "-m", "experiments.bench.start", config]
-  child = ["--child", str(time.time()), str(folder / name)]
+  child = ["--child", str(time.time()), str(folder / name), *flags]
   environment = {**os.environ, "GAN_JAX_CACHE": str(folder / "cache")}
   ended = subprocess.run([*command, *child], env=environment, stdout=subprocess.PIPE, check=True)
   return json.loads(ended.stdout.splitlines()[-1])
 
 
-def start(config: str, workdir: str, began: float) -> None:
+def start(config: str, workdir: str, began: float, flags: list[str]) -> None:
   """Trains by the command line up to the first row, prints what it took, and ends the process."""
   from gan_jax.run.cli import app
 
@@ -88,7 +88,7 @@ def start(config: str, workdir: str, began: float) -> None:
 
   jax.monitoring.register_event_duration_secs_listener(listen)
   Writer.row = row
-  sys.argv = ["gan_jax", "train", f"--config={config}", f"--workdir={workdir}"]
+  sys.argv = ["gan_jax", "train", f"--config={config}", f"--workdir={workdir}", *flags]
   app.main()
 
 

@@ -4,9 +4,10 @@ A generator is called as net(z, y, train=...) and returns examples, float32 [B, 
 discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
 where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
 translator returns images of images; the discriminators beside it return maps of logits; a joint
-discriminator is given examples and codes, networks of flows examples and times; an autoencoder
-returns {"logits": [B], "embedding": [B, d]}. State beside the parameters is in the collection
-"batch_stats"; random numbers are of streams such as "dropout" and "noise", by `layers.stream_keys`.
+discriminator is given examples and codes, networks of flows examples and times, of which a critic
+returns {"output": [B, *shape], "features": [B, F]}; an autoencoder returns {"logits": [B],
+"embedding": [B, d]}. State beside the parameters is in the collection "batch_stats"; random numbers
+are of streams such as "dropout" and "noise", by `layers.stream_keys`.
 """
 
 import flax.linen as nn
@@ -27,7 +28,7 @@ from gan_jax.nets.dcgan import (
   DCGANGenerator,
   JointDCGANDiscriminator,
 )
-from gan_jax.nets.flow import FlowMLPDiscriminator, FlowMLPGenerator
+from gan_jax.nets.flow import FlowMLPCritic, FlowMLPDiscriminator, FlowMLPGenerator
 from gan_jax.nets.heads import EmbeddingHead, LocalGlobalHead, RotationHead
 from gan_jax.nets.lenet import LeNetExtractor
 from gan_jax.nets.maxout import (
@@ -94,6 +95,7 @@ WITHOUT_LABELS: dict[str, type[nn.Module]] = {
   "joint_dcgan_discriminator": JointDCGANDiscriminator,
   "flow_mlp_generator": FlowMLPGenerator,
   "flow_mlp_discriminator": FlowMLPDiscriminator,
+  "flow_mlp_critic": FlowMLPCritic,
 }
 OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for outputs
   "auxiliary_mlp_discriminator": AuxiliaryMLPDiscriminator,

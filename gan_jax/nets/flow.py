@@ -1,4 +1,4 @@
-"""Networks of adversarial flows: of examples at a time, and of times."""
+"""Networks of adversarial flows, and of denoising: of examples at a time, and of times."""
 
 import math
 from collections.abc import Sequence
@@ -73,6 +73,42 @@ class FlowMLPDiscriminator(nn.Module):
   ) -> jax.Array:
     """Maps (x [B, ...], time [B], ...) to logits [B], float32; ignores labels y."""
     return Logit()(flow_features(self, *inputs), train=train)
+
+
+class FlowMLPCritic(nn.Module):
+  """Maps noised examples and times to what denoises them, and features, through dense layers.
+
+  Attributes:
+    shape: of one example.
+    hidden: widths of the hidden layers; the last is that of the features.
+    activation: after each of them, one of `ACTIVATIONS`.
+    time_code: sines and cosines of the time; even, at least 4.
+    example_code: those of each entry of an example; 0 for the entry itself.
+    layer_norm: whether layers after the first are normalised before the activation.
+    dtype: computed in; outputs are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  shape: tuple[int, ...]
+  hidden: tuple[int, ...] = (128, 128, 128)
+  activation: str = "swish"
+  time_code: int = 64
+  example_code: int = 0
+  layer_norm: bool = False
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self, inputs: Sequence[jax.Array], y: jax.Array | None = None, *, train: bool
+  ) -> dict[str, jax.Array]:
+    """Maps (x [B, ...], time [B]) to "output" [B, *shape] and "features" [B, F], both float32."""
+    features = flow_features(self, *inputs)
+    output = Dense(math.prod(self.shape), dtype=self.dtype)(features).astype(jnp.float32)
+    return {
+      "output": output.reshape(-1, *self.shape),
+      "features": features.astype(jnp.float32),
+    }
 
 
 def flow_features(net: Any, x: jax.Array, *times: jax.Array) -> jax.Array:

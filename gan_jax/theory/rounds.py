@@ -154,6 +154,37 @@ def with_transport(
   return np.array([psi, 0.0]), np.array([[0.0, -slope], [slope, -damping]])
 
 
+def distillation_matrix(step: float, critic_step: float, k: int = 1) -> np.ndarray:
+  """Computes the matrix [2, 2] of a round of distribution matching between points.
+
+  Data are at 0, which the teacher denoises everything to, fakes at theta, and the critic denoises
+  everything to psi. It moves k times, psi <- psi + a (theta - psi), and then the generator does,
+  theta <- theta - h psi. With r = (1 - a)^k, what is left of the critic's error, the determinant is
+  r and the trace 1 + r - h (1 - r). DMD2 (Yin et al. 2024, arXiv:2405.14867) has k = 5.
+
+  Args:
+    step: h > 0 of the generator, of the direction without its normalisation.
+    critic_step: share a of its error that a move takes off the critic, in (0, 1].
+    k: moves of the critic in a round.
+
+  Returns:
+    The matrix of (psi, theta).
+  """
+  r = (1 - critic_step) ** k
+  return np.array([[r, 1 - r], [-step * r, 1 - step * (1 - r)]])
+
+
+def distillation_steps(critic_step: float, k: int = 1) -> tuple[float, float]:
+  """Computes up to which step of the generator distillation does not rotate, and does not diverge.
+
+  (1 - √r) / (1 + √r) and 2 (1 + r) / (1 - r), r of `distillation_matrix`. Of a slow critic the
+  first is ka / 4: it has to be four times as fast as the generator. Between the first and its
+  inverse both eigenvalues have the magnitude √r, whatever the step. Arguments as there.
+  """
+  r = (1 - critic_step) ** k
+  return (1 - np.sqrt(r)) / (1 + np.sqrt(r)), 2 * (1 + r) / (1 - r)
+
+
 def spectral_radius(matrix: np.ndarray) -> float:
   """Computes the largest magnitude of an eigenvalue of a square matrix, or of eigenvalues [n]."""
   values = np.asarray(matrix)

@@ -64,6 +64,11 @@ OWNERS = {
   },
   "two_player": {"discriminator": ("discriminator",), "generator": ("generator",)},
   "info_gan": {"discriminator": ("discriminator",), "generator": ("generator", "q")},
+  "distribution_matching": {
+    "critic": ("critic",),
+    "discriminator": ("discriminator",),
+    "generator": ("generator",),
+  },
   "cycle_gan": {
     "translators": ("a_to_b", "b_to_a"),
     "discriminators": ("discriminator_a", "discriminator_b"),
@@ -94,6 +99,7 @@ OTHERS = {
   "drift of two batches": "jit alone",
   "adversarial_flow": "pmap",
   "continuous_flow": "jit alone",
+  "distribution_matching": "pmap",
 }
 
 

@@ -9,12 +9,17 @@ from gan_jax.nets import NETWORKS
 from gan_jax.nets.flow import sinusoidal_encoding
 
 X, T, S = jnp.ones((3, 4, 5)) * jnp.arange(3.0)[:, None, None], jnp.full(3, 0.75), jnp.full(3, 0.5)
-FIELDS = {"flow_mlp_generator": {"shape": (4, 5)}, "flow_mlp_discriminator": {}}
+FIELDS = {
+  "flow_mlp_generator": {"shape": (4, 5)},
+  "flow_mlp_discriminator": {},
+  "flow_mlp_critic": {"shape": (4, 5)},
+}
 
 
 def made(name, inputs, **fields):
   net = NETWORKS[name](hidden=(8, 6), **FIELDS[name], **fields)
-  return net.init_with_output(jax.random.key(0), inputs, None, train=False)
+  out, variables = net.init_with_output(jax.random.key(0), inputs, None, train=False)
+  return out["output"] if isinstance(out, dict) else out, variables
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -24,6 +29,16 @@ def test_outputs_are_of_examples_and_of_every_time(name):
   assert all(out.shape == shape and out.dtype == jnp.float32 for out in outputs)
   for one, other in (outputs[:2], outputs[2:]):
     assert (one != other).all()
+
+
+def test_features_of_a_critic_are_its_last_hidden_layer():
+  net = NETWORKS["flow_mlp_critic"](hidden=(8, 6), shape=(4, 5), dtype=jnp.bfloat16)
+  out, variables = net.init_with_output(jax.random.key(0), (X, T), None, train=False)
+  assert out["features"].shape == (3, 6) and out["features"].dtype == jnp.float32
+  last = variables["params"]["Dense_2"]
+  # Of products in bfloat16, with steps of 2⁻⁸.
+  expected = (out["features"] @ last["kernel"] + last["bias"][None]).reshape(3, 4, 5)
+  np.testing.assert_allclose(out["output"], expected, rtol=0.02, atol=0.02)
 
 
 def test_layers_are_coded_and_normalised_as_asked():

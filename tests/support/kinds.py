@@ -198,12 +198,31 @@ def continuous_flow() -> ConfigDict:
   return config
 
 
+def distribution_matching() -> ConfigDict:
+  config = short(default_config("distribution_matching"))
+  # The teacher is in closed form: of a mixture, and this one is scored by no modes.
+  config.batch_size, config.data = 8, "line4"
+  config.evaluation.features = "auto"
+  config.latent.dim, config.k = 2, 2
+  config.generator = network("mlp_generator", hidden=(8,))
+  config.critic = network("flow_mlp_critic", hidden=(8,))
+  config.discriminator = network("mlp_discriminator", hidden=(4,))
+  return config
+
+
+def distribution_matching_without_data() -> ConfigDict:
+  config = distribution_matching()
+  config.weights.adversarial = 0.0
+  return config
+
+
 # More games of the same kinds, which are held to the same.
 VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "two_player on vectors": on_vectors,
   "two_player on frozen features": on_frozen_features,
   "cycle_gan of classes": cycle_gan_of_classes,
   "drift of two batches": drift_of_two_batches,
+  "distribution_matching without data": distribution_matching_without_data,
 }
 KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,
@@ -220,4 +239,5 @@ KINDS: dict[str, Callable[[], ConfigDict]] = {
   "drift": drift,
   "adversarial_flow": adversarial_flow,
   "continuous_flow": continuous_flow,
+  "distribution_matching": distribution_matching,
 }

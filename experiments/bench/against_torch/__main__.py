@@ -9,7 +9,8 @@ above 1 gan_jax is faster. "min" is the ratio of the fastest windows, "busy" the
 processes of the machine kept busy meanwhile. Threads of torch wait for each other in every layer:
 beside other work they lose far more time than XLA's, so only rows with "busy" near 0 say anything.
 MB is the most memory of the host that a process held. The first step is what a run waits for, from
-the start of its process, with nothing compiled before; of gan_jax it is a first dispatch.
+the start of its process, with nothing compiled before; of gan_jax it is a first dispatch, of torch
+with lazy penalties as many steps as they recur in.
 
 gan_jax plays dispatches of several rounds, as `fit` does. Networks of both sides have the same
 numbers of parameters, which is checked. `torch_side` describes the variants of torch: "tuned", on a

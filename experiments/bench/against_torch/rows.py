@@ -72,6 +72,10 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     | {"k": 1, "rounds_per_call": 2}
     | _adam(2e-4, 0.0),
   ),
+  "r3gan": ("r3gan_mnist", {}),
+  # As many rounds a dispatch as lie between two applications of R1.
+  "stylegan2": ("stylegan2_mnist", {"rounds_per_call": 16}),
+  "biggan": ("biggan_fashion", {"data": "mnist10k"}),
 }
 
 

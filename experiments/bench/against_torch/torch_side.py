@@ -13,6 +13,7 @@ import itertools
 import json
 import math
 import os
+import random
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -24,32 +25,24 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from experiments.bench.against_torch.sides import serve
+from experiments.bench.against_torch.torch_published import (
+  PUBLISHED,
+  Apply,
+  Sum,
+  orthogonal,
+  path_length,
+)
 
 LOSSES = {  # of real logits, of fake logits, of the generator
   "non_saturating": (lambda a: F.softplus(-a), F.softplus, lambda b: F.softplus(-b)),
   "hinge": (lambda a: F.relu(1 - a), lambda b: F.relu(1 + b), torch.neg),
   "wasserstein": (torch.neg, lambda b: b, torch.neg),
+  # Of the difference of real and fake logits, and the reverse.
+  "relativistic": (lambda a: F.softplus(-a), torch.zeros_like, lambda b: F.softplus(-b)),
 }
+Shape = tuple[int, ...]
+KEYS = "x_train", "y_train"
 ACTIVATIONS = {"relu": nn.ReLU(), "leaky_relu": nn.LeakyReLU(0.2)}
-
-
-class Sum(nn.Module):
-  """Adds the outputs of two branches."""
-
-  def __init__(self, *branches: nn.Module) -> None:
-    super().__init__()
-    self.branches = nn.ModuleList(branches)
-
-  def forward(self, x: torch.Tensor) -> torch.Tensor:
-    return self.branches[0](x) + self.branches[1](x)
-
-
-class Apply(nn.Module):
-  """Applies a function without parameters."""
-
-  def __init__(self, function: Callable) -> None:
-    super().__init__()
-    self.forward = function
 
 
 def first_map(z: int, side: int, channels: int, bias: bool, tuned: bool) -> list[nn.Module]:
@@ -69,13 +62,15 @@ def active(channels: int) -> list[nn.Module]:
   return [nn.BatchNorm2d(channels), nn.ReLU()]
 
 
-def make_generator(options: dict[str, Any], z: int, size: int, tuned: bool) -> nn.Module:
-  """Builds a generator of `size` numbers, as `options` of the config describe it."""
+def make_generator(options: dict[str, Any], z: int, shape: Shape, tuned: bool) -> nn.Module:
+  """Builds a generator of examples of this shape, as `options` of the config describe it."""
   name, width = options["name"], options.get("width")
+  if name in PUBLISHED:
+    return PUBLISHED[name](options, shape, z)
   up = lambda i, o, bias=False: nn.ConvTranspose2d(i, o, 4, 2, 1, bias=bias)
   conv = lambda i, o: nn.Conv2d(i, o, 3, 1, 1)
   if name == "mlp_generator":
-    layers = dense([z, *options["hidden"], size], options["activation"])
+    layers = dense([z, *options["hidden"], math.prod(shape)], options["activation"])
     return nn.Sequential(*layers, *[nn.Tanh()] * (options["output"] == "tanh"))
   if name == "sngan_generator":
     double, same = nn.Upsample(scale_factor=2), lambda: conv(width, width)
@@ -93,11 +88,13 @@ def make_generator(options: dict[str, Any], z: int, size: int, tuned: bool) -> n
   return nn.Sequential(*layers, nn.Tanh())
 
 
-def make_discriminator(options: dict[str, Any], size: int) -> nn.Module:
-  """Builds a discriminator of `size` numbers, as `options` of the config describe it."""
+def make_discriminator(options: dict[str, Any], z: int, shape: Shape) -> nn.Module:
+  """Builds a discriminator of examples of this shape, as `options` of the config describe it."""
   name, width, norm = options["name"], options.get("width"), options.get("norm")
+  if name in PUBLISHED:
+    return PUBLISHED[name](options, shape, z)
   if name == "mlp_discriminator":
-    return nn.Sequential(*dense([size, *options["hidden"], 1], options["activation"]))
+    return nn.Sequential(*dense([math.prod(shape), *options["hidden"], 1], options["activation"]))
   if name == "sngan_discriminator":
     conv = lambda i, window: spectral_norm(nn.Conv2d(i, width, window, 1, window // 2))
     half, same, layers = nn.AvgPool2d(2), nn.Identity(), []
@@ -113,90 +110,148 @@ def make_discriminator(options: dict[str, Any], size: int) -> nn.Module:
   return nn.Sequential(*layers, nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(98 * width, 1))
 
 
-def make_data(config: dict[str, Any], tuned: bool) -> Callable[[], torch.Tensor]:
-  """Builds the function that draws a batch of data, which lie on the device."""
+def make_data(config: dict[str, Any], tuned: bool) -> Callable[[], list[torch.Tensor]]:
+  """Builds the function that draws examples, and their labels, of data that lie on the device."""
   batch = (config["batch_size"],)
   if config["data"] == "ring8":
     angles = torch.arange(8) * math.pi / 4
     centers = torch.stack([angles.cos(), angles.sin()], 1)
-    return lambda: torch.normal(centers[torch.randint(8, batch)], 0.01)
+    return lambda: [torch.normal(centers[torch.randint(8, batch)], 0.01)]
   file = f"gan_jax/data/sources/bundled/{config['data']}.npz"
   with np.load(file, allow_pickle=False) as arrays:
-    x = torch.from_numpy(arrays["x_train"])[:, None].to(torch.get_default_device()) / 127.5 - 1
+    x, y = (torch.from_numpy(arrays[key]).to(torch.get_default_device()) for key in KEYS)
+  x = x[:, None] / 127.5 - 1
   if side := config["data_options"]["image_size"]:
-    x = F.interpolate(x, (side, side)).expand(-1, config["data_options"]["channels"], -1, -1)
+    channels = config["data_options"]["channels"] or 1
+    x = F.interpolate(x, (side, side)).expand(-1, channels, -1, -1)
   if config["generator"]["name"] == "mlp_generator":
     x = x.flatten(1)
   elif tuned:
     x = x.contiguous(memory_format=torch.channels_last)
-  return lambda: x[torch.randint(len(x), batch)]
+  data = [x, y.long()] if config["conditional"] else [x]
+
+  def draw() -> list[torch.Tensor]:
+    places = torch.randint(len(x), batch)
+    return [part[places] for part in data]
+
+  return draw
+
+
+def value_at(number: Any, rounds: int) -> float:
+  """Computes a number, or half a cosine of one, after so many rounds."""
+  if not isinstance(number, dict):
+    return number
+  start, end = number["init_value"], number["end_value"]
+  share = min(rounds / number["transition_steps"], 1)
+  return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def decay(average: dict[str, Any], batch: int, rounds: int) -> float:
+  """Computes the share of itself that a moving average keeps."""
+  if average["name"] == "decay":
+    return average["decay"]
+  images = value_at(average["half_life"], rounds)
+  if average["ramp_up"]:
+    images = min(images, average["ramp_up"] * batch * rounds)
+  return 0.5 ** (batch / max(images, 1e-8))
 
 
 def make_step(config: dict[str, Any], variant: str) -> tuple[Callable, dict[str, nn.Module]]:
   """Builds a step of a game, and its networks by name."""
   tuned, shares = variant != "example", variant in ("shared", "example")
   draw, z, k = make_data(config, tuned), config["latent"]["dim"], config["k"]
-  size = draw()[0].numel()
+  batch, shape = config["batch_size"], tuple(draw()[0].shape[1:])
   networks = {
-    "discriminator": make_discriminator(config["discriminator"], size),
-    "generator": make_generator(config["generator"], z, size, tuned),
+    "discriminator": make_discriminator(config["discriminator"], z, shape),
+    "generator": make_generator(config["generator"], z, shape, tuned),
   }
   for net in networks.values():
     net.to(memory_format=torch.channels_last if tuned else torch.contiguous_format)
   d, g = networks.values()
   fast_d, fast_g = map(torch.compile, (d, g)) if variant == "compiled" else (d, g)
-  rates = [(config["optimizers"][name], net) for name, net in networks.items()]
-  adam_d, adam_g = (
-    torch.optim.Adam(x.parameters(), o["learning_rate"], (o["b1"], o["b2"]), fused=tuned or None)
-    for o, x in rates
-  )
+  adams = {
+    name: torch.optim.Adam(net.parameters(), fused=tuned or None) for name, net in networks.items()
+  }
   floats = lambda net: [x for x in net.state_dict().values() if x.is_floating_point()]
   average, (now, ema) = config["average"], map(floats, (g, copy.deepcopy(g)))
   of_real, of_fake, of_generator = LOSSES[config["loss"]]
-  r1, gp = (config["regularizers"][name] for name in ("r1", "gradient_penalty"))
+  relative = config["loss"] == "relativistic"
+  lazy = config["regularizer_options"]
+  apart, gp = config["regularizers"]["r1"], config["regularizers"]["gradient_penalty"]
+  terms = {
+    "orthogonal": lambda: orthogonal(g),
+    "path_length": path_length(g, z, batch, **lazy["path_length"]),
+  }
   half, device = config["generator"]["dtype"] == "bfloat16", torch.get_default_device().type
   autocast = lambda: torch.autocast(device, torch.bfloat16, enabled=half)
-  logits = lambda x, net=fast_d: net(x)[:, 0].float()
-  generate = lambda: fast_g(torch.randn(config["batch_size"], z)).float()
+  logits = lambda x, *y, net=fast_d: net(x, *y)[:, 0].float()
+  generate = lambda *y: fast_g(torch.randn(batch, z), *y).float()
+  rounds = 0
+
+  def weight(weights: dict[str, Any], name: str) -> float:
+    every = lazy[name]["every"]
+    return 0 if rounds % every else every * value_at(weights[name], rounds)
+
+  def move(name: str, *losses: torch.Tensor) -> None:
+    adam, options = adams[name], config["optimizers"][name]
+    adam.zero_grad(set_to_none=True)
+    for loss in losses:
+      loss.backward()
+    rate, *betas = (value_at(options[key], rounds) for key in ("learning_rate", "b1", "b2"))
+    adam.param_groups[0].update(lr=rate, betas=tuple(betas))
+    adam.step()
 
   def squared_norm(x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     (slope,) = torch.autograd.grad(out.sum(), x, create_graph=True)
     return slope.float().square().flatten(1).sum(1)
 
-  def move_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+  def move_discriminator(
+    real: torch.Tensor, fake: torch.Tensor, y: list[torch.Tensor]
+  ) -> torch.Tensor:
+    penalties = {name: weight(config["regularizers"], name) for name in ("r1", "r2")}
     with autocast():
-      if r1:
-        a, b = logits(real.requires_grad_(), d), logits(fake)
+      if apart:
+        inputs = zip((real, fake), penalties.values(), strict=True)
+        net = d if any(penalties.values()) else fast_d
+        a, b = (logits(x.requires_grad_(w > 0), *y, net=net) for x, w in inputs)
+      elif tuned:
+        a, b = logits(torch.cat([real, fake]), *(torch.cat([x, x]) for x in y)).chunk(2)
       else:
-        a, b = logits(torch.cat([real, fake])).chunk(2) if tuned else map(logits, (real, fake))
-      losses = [of_real(a).mean(), of_fake(b).mean()]
-      if r1:
-        losses[0] = losses[0] + r1 / 2 * squared_norm(real, a).mean()
+        a, b = (logits(x, *y) for x in (real, fake))
+      losses = [of_real(a - b if relative else a).mean(), of_fake(b).mean()]
+      for x, out, w in zip((real, fake), (a, b), penalties.values(), strict=True):
+        if w:
+          losses[0] = losses[0] + w / 2 * squared_norm(x, out).mean()
       if gp:
         share = torch.rand(len(real), *[1] * (real.dim() - 1))
         between = torch.lerp(real, fake, share).requires_grad_()
-        norm = (squared_norm(between, logits(between, d)) + 1e-12).sqrt()
+        norm = (squared_norm(between, logits(between, *y, net=d)) + 1e-12).sqrt()
         losses[0] = losses[0] + gp * (norm - 1).square().mean()
-    adam_d.zero_grad(set_to_none=True)
-    for loss in [sum(losses)] if tuned else losses:
-      loss.backward()
-    adam_d.step()
+    move("discriminator", *([sum(losses)] if tuned else losses))
     return sum(losses).detach()
 
   def step() -> list[Any]:
+    nonlocal rounds
     for left in reversed(range(k)):
+      real, *y = draw()
       with torch.set_grad_enabled(shares and not left), autocast():
-        fake = generate()
-      before = move_discriminator(draw(), fake.detach())
+        fake = generate(*y)
+      before = move_discriminator(real, fake.detach(), y)
     d.requires_grad_(not tuned)
     with autocast():
-      loss = of_generator(logits(fake if shares else generate())).mean()
-    adam_g.zero_grad(set_to_none=True)
-    loss.backward()
+      if not shares:
+        real, *y = draw() if relative or y else [real]
+        fake = generate(*y)
+      of_fakes = logits(fake, *y)
+      loss = of_generator(of_fakes - logits(real.detach()) if relative else of_fakes).mean()
+      for name, term in terms.items():
+        if w := weight(config["generator_regularizers"], name):
+          loss = loss + w * term()
+    move("generator", loss)
     d.requires_grad_(True)
-    adam_g.step()
     if average["name"] != "none":
-      torch._foreach_lerp_(ema, now, 1 - average["decay"])
+      torch._foreach_lerp_(ema, now, 1 - decay(average, batch, rounds))
+    rounds += 1
     return [x if tuned else x.item() for x in (before, loss.detach())]
 
   return step, networks
@@ -207,19 +262,23 @@ def main(config: dict[str, Any], variant: str, device: str) -> None:
   torch.set_num_threads(threads)
   torch.set_default_device(device)
   torch.manual_seed(0)
+  random.seed(0)
   if device == "cuda" and variant != "example":  # as XLA does by itself
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.benchmark = True
   step, networks = make_step(config, variant)
 
-  def play(steps: int) -> None:
-    for _ in range(steps):
+  # So many that each window has its share of lazy terms.
+  cycle = math.lcm(*(options["every"] for options in config["regularizer_options"].values()))
+
+  def play(calls: int) -> None:
+    for _ in range(calls * cycle):
       losses = step()
     assert all(math.isfinite(x) for x in losses), losses  # which waits for the device
 
   sizes = {name: sum(p.numel() for p in net.parameters()) for name, net in networks.items()}
   name = torch.cuda.get_device_name() if device == "cuda" else f"cpu, {threads} threads"
-  serve(play, steps=1, parameters=sizes, machine=f"torch {torch.__version__}: {name}")
+  serve(play, steps=cycle, parameters=sizes, machine=f"torch {torch.__version__}: {name}")
 
 
 if __name__ == "__main__":

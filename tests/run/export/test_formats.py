@@ -52,11 +52,12 @@ def test_a_file_draws_what_the_run_draws_for_any_number_of_examples(kind):
   for n in (3, 5):
     inputs = random_inputs(generator, n)
     x, (z, *labels) = np.asarray(opened.call(*inputs)), inputs
-    lo, hi = run.sampler.example.pixel_range
+    pixels = run.sampler.example.pixel_range  # None of points
+    lo, hi = pixels or (0.0, 1.0)
     z = z * (hi - lo) + lo if run.sampler.translates else z
     own = run.sampler.generate(run.state, z, labels=labels[0] if labels else None, rounded=False)
     assert x.shape == (n, *generator.shape)
-    close(x, own / 255)
+    close(x, own / 255 if pixels else own)
 
 
 def test_a_key_draws_the_samples_of_its_seed(run):

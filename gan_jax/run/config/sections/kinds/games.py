@@ -16,6 +16,7 @@ from gan_jax.run.config.sections.kinds import (
   auxiliary_task,
   bi_gan,
   cycle,
+  distribution_matching,
   domain_adversarial,
   drift,
   energy,
@@ -100,6 +101,9 @@ GAMES: dict[str, Kind] = {
   ),
   "continuous_flow": _kind(
     flow.continuous_keys, flow.build_continuous, two_player.check_unconditional
+  ),
+  "distribution_matching": _kind(
+    distribution_matching.keys, distribution_matching.build_game, distribution_matching.check
   ),
 }
 DEFAULT = "two_player"
