@@ -97,6 +97,7 @@ OTHERS = {
   "be_gan": "pmap",
   "drift": "pmap",
   "drift of two batches": "jit alone",
+  "drift in features": "pmap",
   "adversarial_flow": "pmap",
   "continuous_flow": "jit alone",
   "distribution_matching": "pmap",

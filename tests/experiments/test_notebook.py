@@ -82,9 +82,14 @@ SMALLER = {  # of a notebook, what is kept as it ran being larger: (what it says
     ("COUNT, ROUNDS = 16, 400, 600", "COUNT, ROUNDS = 16, 200, 320"),
     ('"pixel_by_pixel", hidden=48', '"pixel_by_pixel", hidden=16'),
   ),
+  "05_beyond_two_players": (
+    ("SEEDS, ROUNDS, BATCH = 2, 1500, 256", "SEEDS, ROUNDS, BATCH = 1, 500, 256"),
+    ("= 4, 1600, 128", "= 2, 400, 128"),
+    ("4 ** np.arange(3, 7)", "4 ** np.arange(3, 6)"),
+  ),
 }
 # Most of whose time goes to the compiler, with little to gain from it, and to the curves of a run.
-COMPILED = {"02_losses", "04_your_own"}
+COMPILED = {"02_losses", "04_your_own", "05_beyond_two_players"}
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -107,6 +112,7 @@ SAID = {
   "02_losses": "without a penalty, from the least: minimax",
   "03_images": "500 training digits: {'frechet_distance': 0.8",
   "04_your_own": "200 images of (16, 16, 3) pixels, 2 classes",
+  "05_beyond_two_players": "h = 0.05: largest |V_pq + V_qp| = 0.0, |V_pp| = 0.0",
 }
 
 

@@ -180,6 +180,12 @@ def drift_of_two_batches() -> ConfigDict:
   return config
 
 
+def drift_in_features() -> ConfigDict:
+  config = drift()
+  config.features = "classifier"
+  return config
+
+
 def adversarial_flow() -> ConfigDict:
   config = short(default_config("adversarial_flow"))
   config.batch_size, config.data = 8, "digits8x8"
@@ -223,6 +229,7 @@ VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "cycle_gan of classes": cycle_gan_of_classes,
   "drift of two batches": drift_of_two_batches,
   "distribution_matching without data": distribution_matching_without_data,
+  "drift in features": drift_in_features,
 }
 KINDS: dict[str, Callable[[], ConfigDict]] = {
   "two_player": two_player,

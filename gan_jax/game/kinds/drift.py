@@ -1,7 +1,7 @@
 """Drifting: one player, a generator, that follows a field which draws its samples to data.
 
 arXiv:2602.04770; the fields are those of `losses.one_step.drifting`, and that of W-Flow in
-`losses.one_step.sinkhorn`, of examples as they are, without an extractor of features. There is no
+`losses.one_step.sinkhorn`, of examples as they are or of frozen features of them. There is no
 discriminator, and no opponent to balance.
 
     game = drift(
@@ -40,26 +40,33 @@ from gan_jax.game.kinds.sides.monitors import EXAMPLES, MONITOR, batch_diversity
 from gan_jax.game.latents import Latent, Truncate
 from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.validation import check_game
-from gan_jax.losses.one_step.drifting import Drift, follow, toy_field
+from gan_jax.losses.one_step.drifting import Drift, by_place, follow, toy_field
 
 PLAYER = "generator"
-# (generated [1, B, S], data [1, B, S]) -> field; of a second batch, with negatives= [1, B, S] too;
-# of a field that changes, with clock=
+# (generated [P, B, S], data [P, B, S]) -> field, P places of a feature; of a second batch, with
+# negatives= [P, B, S] too; of a field that changes, with clock=
 Field = Callable[..., Drift]
+ByFeature = Mapping[str, jax.Array]  # [B, P, S] each
+Extract = Callable[[jax.Array], ByFeature]  # of examples [B, ...]
 
 
 class Cloud(NamedTuple):
-  """The examples of one forward.
+  """The features of the examples of one forward.
 
   Attributes:
-    real: [B, S] real examples, flat.
-    fake: [B, S] fakes, flat.
-    other: [B, S] fakes of a second batch, without gradient; None without one.
+    real: features of real examples, by name.
+    fake: likewise of fakes.
+    other: likewise of fakes of a second batch, without gradient; None without one.
   """
 
-  real: jax.Array
-  fake: jax.Array
-  other: jax.Array | None = None
+  real: ByFeature
+  fake: ByFeature
+  other: ByFeature | None = None
+
+
+def as_they_are(x: jax.Array) -> ByFeature:
+  """Returns examples [B, ...] as one feature of one place, [B, 1, S]."""
+  return {"": x.reshape(len(x), 1, -1)}
 
 
 def drift(
@@ -69,6 +76,7 @@ def drift(
   latent: Latent,
   truncate: Truncate | None = None,
   field: Field = toy_field,
+  features: Extract = as_they_are,
   second_batch: bool = False,
   turns: tuple[Turn, ...] = (Turn((PLAYER,)),),
   averages: Mapping[str, Decay] | None = None,
@@ -83,6 +91,9 @@ def drift(
     truncate: function of inputs and a bound, or None; see `two_player`.
     field: field at the fakes of a global batch, given the real examples of it; one that takes
       `clock=` is given the clock of the move too.
+    features: what of examples the field acts in, by name; gradients reach the generator through it.
+      Each place of a feature has a field of its own, and the loss is the sum over features of the
+      mean over places.
     second_batch: whether the field is given a second batch of fakes as `negatives`, as W-Flow's.
     turns: turns of the one player.
     averages: moving averages by network.
@@ -90,7 +101,8 @@ def drift(
 
   Returns:
     The game. Its "generator/force" is the mean square of the force before any division, the one
-    number that falls as fakes come to the data; the loss of `drift_field` does not.
+    number that falls as fakes come to the data; the loss of `drift_field` does not. Of several
+    features it is the mean, and monitors are of the smallest.
 
   Raises:
     ValueError: for arguments of another kind.
@@ -101,7 +113,7 @@ def drift(
     raise ValueError(f"field is {shown(field)}: expected a function such as drifting.toy_field")
   draw = lambda key, n: latent(example_keys(key, n))
   objective = Objective(
-    functools.partial(_forward, generator, latent, remat, second_batch),
+    functools.partial(_forward, generator, latent, remat, features, second_batch),
     functools.partial(_value, field),
   )
   game = Game(
@@ -138,6 +150,7 @@ def _forward(
   generator: nn.Module,
   latent: Latent,
   remat: bool,
+  features: Extract,
   second_batch: bool,
   params: Params,
   carried: Carried,
@@ -154,31 +167,41 @@ def _forward(
   apply, stats = trained_networks({PLAYER: generator}, params, carried, context, remat)
   x = batch["x"]
   draw = lambda name: latent(context.example_keys(named_key(context.key, name), len(x)))
-  fake = apply(PLAYER, draw("latents"))
-  # It only repels: no gradient flows through it, and it leaves no trace in statistics.
-  other = apply(PLAYER, draw("negatives"), keep=False) if second_batch else None
-  cloud = Cloud(x, fake, jax.lax.stop_gradient(other))
-  return jax.tree.map(lambda a: jnp.asarray(a, jnp.float32).reshape(len(x), -1), cloud), stats
+  of = lambda x: features(jnp.asarray(x, jnp.float32))
+  cloud = Cloud(of(x), of(apply(PLAYER, draw("latents"))))
+  if second_batch:
+    # It only repels: no gradient flows through it, and it leaves no trace in statistics.
+    other = of(apply(PLAYER, draw("negatives"), keep=False))
+    cloud = cloud._replace(other=jax.lax.stop_gradient(other))
+  return cloud, stats
 
 
 def _value(
   field: Field, cloud: Cloud, params: Params, carried: Carried, context: StepContext
 ) -> tuple[jax.Array, tuple[Carried, Metrics]]:
   """Computes the loss of the own fakes, in the field of the global batch."""
-  axis, n = context.axis_name, len(cloud.fake)
+  axis = context.axis_name
   everyone = jax.lax.stop_gradient(cloud)
-  first: Any = 0
   if axis is not None:
     everyone = jax.tree.map(lambda x: jax.lax.all_gather(x, axis, tiled=True), everyone)
-    first = n * jax.lax.axis_index(axis)
-  more: dict[str, Any] = {} if everyone.other is None else {"negatives": everyone.other[None]}
-  if takes(field, None, None, **more, clock=None):
-    more["clock"] = context.clock
-  drift = field(everyone.fake[None], everyone.real[None], **more)
-  own = drift._replace(field=jax.lax.dynamic_slice_in_dim(drift.field, first, n, axis=1))
-  loss = follow(cloud.fake[None], own)[0]
-  metrics = {f"{PLAYER}/loss": loss, f"{PLAYER}/force": jnp.mean(drift.forces)}
-  measured = monitors(drift, everyone.real[:EXAMPLES], everyone.fake[:EXAMPLES])
+  loss, forces, drifts = jnp.zeros(()), [], {}
+  for name, fake in cloud.fake.items():
+    # Particles are compared at the same place of a feature alone.
+    rows = lambda side, name=name: by_place(side[name], 1)
+    more: dict[str, Any] = {}
+    if everyone.other is not None:
+      more["negatives"] = rows(everyone.other)
+    if takes(field, None, None, **more, clock=None):
+      more["clock"] = context.clock
+    drifts[name] = drift = field(rows(everyone.fake), rows(everyone.real), **more)
+    first = 0 if axis is None else len(fake) * jax.lax.axis_index(axis)
+    own = jax.lax.dynamic_slice_in_dim(drift.field, first, len(fake), axis=1)
+    loss += jnp.mean(follow(by_place(fake, 1), drift._replace(field=own)))
+    forces.append(jnp.mean(drift.forces))
+  metrics = {f"{PLAYER}/loss": loss, f"{PLAYER}/force": jnp.mean(jnp.stack(forces))}
+  name = min(drifts, key=lambda name: everyone.fake[name].size)
+  flat = (x[name][:EXAMPLES].reshape(-1, x[name][0].size) for x in (everyone.real, everyone.fake))
+  measured = monitors(drifts[name], *flat)
   return loss, ({}, metrics | {f"{MONITOR}{name}": value for name, value in measured.items()})
 
 
@@ -187,8 +210,8 @@ def monitors(drift: Drift, real: jax.Array, fake: jax.Array) -> Metrics:
 
   Args:
     drift: field at the fakes.
-    real: [n, S] real examples.
-    fake: [n, S] fakes.
+    real: [n, S] real examples, or a feature of them, flat.
+    fake: [n, S] fakes, likewise.
 
   Returns:
     diversity, coverage and precision (see `batch_diversity`); mismatch, the energy distance of both

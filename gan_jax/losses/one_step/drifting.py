@@ -220,6 +220,27 @@ def _moments(tiles: jax.Array, suffix: str) -> dict[str, jax.Array]:
   return {f"mean{suffix}": jnp.mean(tiles, axis=2), f"std{suffix}": deviation}
 
 
+def features_of_maps(maps: Sequence[jax.Array], most_places: int = 64) -> dict[str, jax.Array]:
+  """Computes what is compared of images, by their maps: `map_features`, and the last map whole.
+
+  Args:
+    maps: [B, H, W, S] each, the finest first.
+    most_places: places above which a map enters by its moments alone, as a field at each place is
+      most of the cost.
+
+  Returns:
+    {"whole": [B, 1, H W S] of the last map, "map_0", "mean_0", "std_2_0", ...: [B, places, S]}.
+  """
+  features = {"whole": maps[-1].reshape(len(maps[-1]), 1, -1)}
+  for i, x in enumerate(maps):
+    batch, height, width, size = x.shape
+    of_map = map_features(x.reshape(batch, -1, size), height)
+    if height * width > most_places:
+      del of_map["map"]
+    features |= {f"{name}_{i}": value for name, value in of_map.items()}
+  return features
+
+
 def root_mean_square(x: jax.Array) -> jax.Array:
   """Computes the feature "norm_x" of images [B, H, W, C]: [B, 1, C]."""
   return jnp.sqrt(jnp.mean(x**2, axis=(1, 2)) + 1e-6)[:, None]

@@ -50,7 +50,7 @@ def classifier_features(x: jax.Array, width: int, seed: int) -> Maps:
   if x.ndim != 4 or x.shape[-1] != 1 or any(side % 4 for side in x.shape[1:3]):
     raise ValueError(
       "The extractor 'classifier' is of images of one channel and sides that 4 divides; got "
-      f"{x.shape[1:]}. Set the discriminator's extractor='random'."
+      f"{x.shape[1:]}. Choose 'random' instead."
     )
   maps, weights, x = [], bundled_weights(), (x + 1) / 2
   for layer in ("Conv_0", "Conv_1"):

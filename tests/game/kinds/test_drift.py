@@ -30,6 +30,11 @@ def make(field=FIELD, rate=1e-3, **options):
   return kind.drift(net, optimizer=optax.sgd(rate), latent=normal(4), field=field, **options)
 
 
+def flat(cloud):
+  """Of a cloud of examples as they are: [B, S] each."""
+  return kind.Cloud(*(x and x[""][:, 0] for x in cloud))
+
+
 def test_a_move_goes_along_the_field():
   """The gradient of the output is -2 V / (C S), whatever the value that is logged."""
   game = make(rate=1.0)
@@ -44,8 +49,12 @@ def test_a_move_goes_along_the_field():
     by_output = jax.grad(
       lambda fake: objective.value(cloud._replace(fake=fake), params, {}, context)[0]
     )(cloud.fake)
-    field = FIELD(cloud.fake[None], cloud.real[None]).field[0]
-    return by_output, field, objective.value(cloud, params, {}, context)
+    real, fake, _ = flat(cloud)
+    return (
+      by_output[""][:, 0],
+      FIELD(fake[None], real[None]).field[0],
+      objective.value(cloud, params, {}, context),
+    )
 
   slope, field, (loss, (memory, metrics)) = look(state.params)
   np.testing.assert_allclose(slope, -2 * field / field.size, rtol=1e-4, atol=1e-9)
@@ -70,16 +79,61 @@ def test_a_second_batch_repels_and_is_not_moved():
     loss = lambda fake, other: objective.value(
       cloud._replace(fake=fake, other=other), params, {}, context
     )[0]
-    field = sinkhorn_field(cloud.fake[None], cloud.real[None], cloud.other[None])
-    through = lambda params: jnp.sum(objective.forward(params, state.carried, BATCH, context)[0][2])
-    slopes = jax.grad(loss, (0, 1))(cloud.fake, cloud.other)
-    return cloud, field, slopes, jax.grad(through)(params)
+    real, fake, other = flat(cloud)
+    field = sinkhorn_field(fake[None], real[None], other[None])
+    others = lambda params: objective.forward(params, state.carried, BATCH, context)[0].other
+    slopes = [x[""][:, 0] for x in jax.grad(loss, (0, 1))(cloud.fake, cloud.other)]
+    return flat(cloud), field, slopes, jax.grad(lambda params: jnp.sum(others(params)[""]))(params)
 
   cloud, field, (of_fakes, of_others), through = look(state.params)
   assert jnp.abs(cloud.fake - cloud.other).min(axis=1).max() > 1e-3  # of other latents
   expected = -2 * field.field[0] / field.field.size / field.scale
   np.testing.assert_allclose(of_fakes, expected, rtol=1e-4, atol=1e-7)
   assert not of_others.any() and not any(x.any() for x in jax.tree.leaves(through))
+
+
+def test_features_have_fields_of_their_own_and_the_generator_moves_along_all_of_them():
+  """Each place of a feature is a problem by itself; the loss adds features, and means places."""
+  turn = jnp.asarray([[0.5, 2.0, -1.0], [1.0, 0.0, 1.5]])
+  features = lambda x: {"bent": jnp.tanh(x @ turn)[:, None], "two": jnp.stack([x, x**2], axis=1)}
+  game = make(features=features)
+  params, carried = game.init(jax.random.key(0), BATCH)
+  objective = game.players["generator"].objective
+  context = StepContext(jax.random.key(1), Clock(), None)
+  value = lambda cloud: objective.value(cloud, params, {}, context)
+  seen = lambda params: objective.forward(params, carried, BATCH, context)[0]
+
+  @jax.jit
+  def look(params):
+    cloud = seen(params)
+    places = {"bent": 1, "two": 2}
+    fields = {
+      name: jnp.stack(
+        [
+          FIELD(cloud.fake[name][None, :, i], cloud.real[name][None, :, i]).field[0]
+          for i in range(n)
+        ]
+      )  # [places, B, S]
+      for name, n in places.items()
+    }
+    along = lambda params: sum(
+      jnp.vdot(-2 * v / v.size, jnp.swapaxes(seen(params).fake[name], 0, 1))
+      for name, v in fields.items()
+    )
+    return (
+      fields,
+      value(cloud),
+      jax.grad(along)(params),
+      jax.grad(lambda p: value(seen(p))[0])(params),
+    )
+
+  fields, (loss, (_, metrics)), expected, slope = look(params)
+  np.testing.assert_allclose(loss, sum(jnp.mean(v**2) for v in fields.values()), rtol=1e-4)
+  np.testing.assert_allclose(metrics["generator/force"], loss / 2, rtol=1e-4)
+  # Sums over the batch, in another order: rounding of float32 by the largest entry.
+  close = lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * jnp.abs(b).max())
+  jax.tree.map(close, slope, expected)
+  assert all(jnp.abs(x).max() > 1e-4 for x in jax.tree.leaves(slope))
 
 
 @pytest.mark.parametrize("at, stuck", [("data", False), ("mode", True), ("far", True)])
@@ -136,7 +190,8 @@ def test_temperatures_fall_with_the_clock():
   def forces(round, temperature):
     context = StepContext(jax.random.key(1), Clock(round), None)
     cloud, _ = objective.forward(params, carried, BATCH, context)
-    field = drifting.toy_field(cloud.fake[None], cloud.real[None], temperature=temperature)
+    real, fake, _ = flat(cloud)
+    field = drifting.toy_field(fake[None], real[None], temperature=temperature)
     _, (_, metrics) = objective.value(cloud, params, {}, context)
     return metrics["generator/force"], jnp.mean(field.field**2)
 
@@ -155,6 +210,7 @@ def test_temperatures_fall_with_the_clock():
     ({"field": "mean"}, "unknown field 'mean'"),
     ({"temperatures": (0.0,)}, "expected numbers above 0"),
     ({"temperatures": (0.1, 0.2)}, "the field 'toy' has one"),
+    ({"features": "inception"}, "unknown features 'inception'"),
   ],
 )
 def test_choices_that_cannot_be_are_refused(changes, message):
@@ -162,6 +218,20 @@ def test_choices_that_cannot_be_are_refused(changes, message):
   config.data = "ring8"
   with pytest.raises(ValueError, match=message):
     complete(replaced(config, changes))
+
+
+@pytest.mark.parametrize(
+  "features, shape, message",
+  [
+    ("random", (2,), "expected images, and the data have the shape"),
+    ("classifier", (8, 8, 3), "one channel"),
+  ],
+)
+def test_features_of_other_examples_are_refused(features, shape, message):
+  config = default_config("drift")
+  config.data, config.features = "ring8", features
+  with pytest.raises(ValueError, match=f"config.features is '{features}': .*{message}"):
+    build_game(complete(config), Example(shape, None, None))
 
 
 def test_arguments_of_another_kind_are_refused():

@@ -229,6 +229,18 @@ def test_fields_are_those_recorded():
 # --- without the published numbers ----------------------------------------------------------------
 
 
+def test_maps_enter_with_their_moments_and_the_last_whole():
+  fine, coarse = (np.random.default_rng(0).normal(size=(2, n, n, 3)) for n in (4, 2))
+  found = drifting.features_of_maps([jnp.asarray(fine), jnp.asarray(coarse)], most_places=4)
+  shapes = {"whole": (2, 1, 12), "map_1": (2, 4, 3), "mean_0": (2, 1, 3), "mean_2_0": (2, 4, 3)}
+  assert {name: found[name].shape for name in shapes} == shapes and "map_0" not in found
+  np.testing.assert_allclose(found["whole"][:, 0], coarse.reshape(2, 12), rtol=1e-6)
+  np.testing.assert_allclose(found["mean_0"][:, 0], fine.mean((1, 2)), atol=1e-6)
+  np.testing.assert_allclose(found["mean_2_0"][:, 1], fine[:, :2, 2:].mean((1, 2)), atol=1e-6)
+  spread = np.sqrt(coarse.var((1, 2)) + 1e-6)
+  np.testing.assert_allclose(found["std_1"][:, 0], spread, rtol=1e-5)
+
+
 def test_the_bank_samples_without_replacement_where_it_holds_enough():
   bank = drifting.Bank.empty(3, 5, ())
   labels = jnp.array([0] * 7 + [1] * 2)

@@ -9,10 +9,17 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Clock, Game
-from gan_jax.game.kinds.drift import PLAYER, Field, drift
+from gan_jax.game.kinds.drift import PLAYER, Extract, Field, as_they_are, drift
 from gan_jax.game.schedules import value_at
-from gan_jax.losses.one_step.drifting import Drift, drift_field, mean_shift_field, toy_field
+from gan_jax.losses.one_step.drifting import (
+  Drift,
+  drift_field,
+  features_of_maps,
+  mean_shift_field,
+  toy_field,
+)
 from gan_jax.losses.one_step.sinkhorn import sinkhorn_field
+from gan_jax.nets.projected.features import EXTRACTORS
 from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, lookup, naming, weights
 from gan_jax.run.config.sections.kinds import two_player
@@ -28,6 +35,11 @@ def keys() -> Keys:
       "toy, of the notebook; imagenet, scaled and every force divided; mean_shift, of the paper's "
       "formula; gaussian, the same with another kernel; sinkhorn, of W-Flow; sinkhorn_flow, the "
       "flow of its divergence, with one batch and undivided",
+    ),
+    "features": Key(
+      "none",
+      "of examples that the field acts in: none, examples as they are; random or classifier, maps "
+      "of a frozen network, as of projected_discriminator, and their moments",
     ),
     "temperatures": Key((0.05,), "of the field, in units of the data but for imagenet; toy: one"),
     "annealing": weights(
@@ -47,6 +59,8 @@ def check(config: ConfigDict) -> None:
     raise ValueError("config.microbatches: the field couples all examples of a batch; set it to 1")
   with naming("config.field"):
     lookup(FIELDS, config.field, "field")
+  with naming("config.features"):
+    lookup(FEATURES, config.features, "features")
   if config.annealing.factor == 0:
     raise ValueError("config.annealing.factor is 0: expected a number above 0, or a schedule")
   if not config.temperatures or min(config.temperatures) <= 0:
@@ -67,10 +81,26 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     **two_player.latents(config),
     optimizer=optimizers.build_optimizers(config, {PLAYER: 1})[PLAYER],
     field=_field(config),
+    features=_features(config, example),
     second_batch=config.field in WITH_SECOND_BATCH,
     averages=optimizers.build_averages(config.average, PLAYER),
     remat=config.remat,
   )
+
+
+def _features(config: ConfigDict, example: Example) -> Extract:
+  """Builds the features, and computes their shapes to refuse examples that they are not of."""
+  extract = FEATURES[config.features]
+  with naming(f"config.features is {config.features!r}"):
+    if extract is not as_they_are and len(example.shape) != 3:
+      raise ValueError(f"expected images, and the data have the shape {example.shape}; use 'none'")
+    jax.eval_shape(extract, jax.ShapeDtypeStruct((2, *example.shape), "float32"))
+  return extract
+
+
+def _frozen(extractor: str) -> Extract:
+  """Builds the features of a frozen network's maps; random ones have 32 channels and seed 0."""
+  return lambda x: features_of_maps(EXTRACTORS[extractor](x, 32, 0))
 
 
 def _field(config: ConfigDict) -> Field:
@@ -99,5 +129,9 @@ FIELDS: dict[str, Callable[[tuple[float, ...]], Field]] = {
   "sinkhorn_flow": lambda temperatures: functools.partial(
     sinkhorn_field, temperatures=temperatures, normalise=False
   ),
+}
+FEATURES: dict[str, Extract] = {
+  "none": as_they_are,
+  **{name: _frozen(name) for name in EXTRACTORS},
 }
 WITH_SECOND_BATCH = {"sinkhorn"}
