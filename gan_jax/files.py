@@ -31,6 +31,15 @@ _HEADERS = {
 _COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # that numpy writes
 
 
+def cache_folder(given: Path | None = None) -> pathlib.Path:
+  """Returns the folder of what is computed or fetched once, then kept; makes none.
+
+  Args:
+    given: path of the folder; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
+  """
+  return pathlib.Path(given or os.environ.get("GAN_JAX_CACHE") or "~/.cache/gan_jax").expanduser()
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[pathlib.Path]:
   """Yields a temporary path that replaces `path` once it is written without an error."""

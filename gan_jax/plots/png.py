@@ -1,5 +1,6 @@
 """Images as PNG files."""
 
+import io
 import pathlib
 from collections.abc import Sequence
 
@@ -16,15 +17,22 @@ def save_png(path: Path, image: np.ndarray, about: str = "") -> None:
     image: uint8 [H, W, C] with 1 or 3 channels.
     about: description in the file, if any.
   """
+  content = png(image, about)
+  with atomic_write(path) as temporary:
+    temporary.write_bytes(content)
+
+
+def png(image: np.ndarray, about: str = "") -> bytes:
+  """Encodes an image as the content of a PNG file; arguments as of `save_png`."""
   from PIL import Image
   from PIL.PngImagePlugin import PngInfo
 
-  info = PngInfo()
+  info, file = PngInfo(), io.BytesIO()
   if about:
     info.add_itxt("Description", about)
-  with atomic_write(path) as temporary:
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    picture.save(temporary, "PNG", pnginfo=info)
+  picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+  picture.save(file, "PNG", pnginfo=info)
+  return file.getvalue()
 
 
 def save_images(folder: Path, images: np.ndarray, classes: Sequence[str] | None = None) -> None:

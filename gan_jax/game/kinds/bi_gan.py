@@ -31,8 +31,9 @@ from gan_jax.game.core import (
   StepContext,
   Turn,
 )
-from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.forward import sample_network, split_variables
 from gan_jax.game.kinds.checks import check_unconditional
+from gan_jax.game.kinds.sides.forwards import Apply, forward_of, match_fields
 from gan_jax.game.kinds.sides.monitors import headline
 from gan_jax.game.kinds.sides.players import Terms, players
 from gan_jax.game.kinds.sides.turns import alternating
@@ -96,7 +97,7 @@ def bi_gan(
   # The encoder is to have real pairs taken for fake ones: the loss must know that side.
   _check_symmetric(loss)
   modules = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
-  nets = _Nets(modules, latent, stochastic, remat)
+  nets = _Nets(modules, latent, stochastic)
   terms: dict[str, Terms] = {
     "discriminator": {
       "adversarial": (1.0, adversarial_term(loss, "discriminator")),
@@ -116,7 +117,9 @@ def bi_gan(
       # No term compares x and G(E(x)): that they agree is what the optimum promises.
       "reconstruct": Sampler(functools.partial(_reconstruct, nets), source="x", paired=True),
     },
-    players=players(functools.partial(_forward, nets), loss, terms, OWNS, optimizers),
+    players=players(
+      forward_of(modules, functools.partial(_outputs, nets), remat), loss, terms, OWNS, optimizers
+    ),
     turns=turns,
     averages=averages or {},
     headline={**headline(loss), "E": "generator/encoder"},
@@ -158,7 +161,6 @@ class _Nets(NamedTuple):
   nets: Mapping[str, nn.Module]
   latent: Latent
   stochastic: bool
-  remat: bool
 
   def code(self, encoded: jax.Array, keys: jax.Array | None = None) -> jax.Array:
     """Computes codes [B, d] of what the encoder returns; means without keys [B]."""
@@ -198,11 +200,8 @@ def _init(nets: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   return split_variables(initial)
 
 
-def _forward(
-  of: _Nets, params: Params, carried: Carried, batch: Batch, context: StepContext
-) -> tuple[Match, Carried]:
-  """Encodes examples, generates fakes and judges both with their codes: one move's forward."""
-  apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
+def _outputs(of: _Nets, apply: Apply, batch: Batch, context: StepContext) -> dict[str, Any]:
+  """Encodes examples, generates fakes and judges both with their codes."""
   x = batch["x"]
   # By use: with one key for both an example's code would be drawn with its latent's noise.
   keys = lambda use: context.example_keys(named_key(context.key, use), len(x))
@@ -217,21 +216,14 @@ def _forward(
     pair = rows[:, :size].reshape(-1, *x.shape[1:]), rows[:, size:]
     return apply("discriminator", pair, keep=keep)
 
-  # Both sides are made by players, so that both have gradients to theirs.
-  real = row(x, of.code(apply("encoder", x), keys("codes")))
-  fake = row(apply("generator", z), z)
-  match = Match.of(
-    context,
-    params,
-    real=real,
-    fake=fake,
-    real_logits=discriminate(real),
-    fake_logits=discriminate(fake),
-    discriminator=lambda rows, kind="real": per_example(discriminate(rows, keep=False)),
+  return match_fields(
+    discriminate,
+    # Both sides are made by players, so that both have gradients to theirs.
+    real=row(x, of.code(apply("encoder", x), keys("codes"))),
+    fake=row(apply("generator", z), z),
     generator=lambda z: row(apply("generator", z, keep=False), z),
     latents=z,
   )
-  return match, stats
 
 
 def _generate(

@@ -31,17 +31,17 @@ from gan_jax.game.core import (
   StepContext,
   Turn,
 )
-from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.forward import sample_network, split_variables
 from gan_jax.game.kinds.checks import check_named, check_unconditional
+from gan_jax.game.kinds.sides.forwards import Apply, forward_of, match_fields
 from gan_jax.game.kinds.sides.monitors import headline
-from gan_jax.game.kinds.sides.players import Terms, players
+from gan_jax.game.kinds.sides.players import OWNS, Terms, players
 from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import Match, adversarial_term, per_example, stateless
 
-OWNS = {"discriminator": ("discriminator",), "generator": ("generator",)}
 WEIGHTS = {"adversarial": 1.0, "l1": 100.0, "discriminator": 0.5}
 
 
@@ -96,7 +96,7 @@ def pix2pix(
   game = Game(
     init=functools.partial(_init, nets),
     samplers={"a_to_b": Sampler(translate, source="a", target="b", paired=True)},
-    players=players(functools.partial(_forward, nets, remat), loss, terms, OWNS, optimizers),
+    players=players(forward_of(nets, _outputs, remat), loss, terms, OWNS, optimizers),
     turns=turns,
     averages=averages or {},
     headline={**headline(loss), "L1": "generator/l1"},
@@ -125,34 +125,19 @@ def _pair(a: jax.Array, b: jax.Array) -> jax.Array:
   return jnp.concatenate([a, b], axis=-1)
 
 
-def _forward(
-  nets: Mapping[str, nn.Module],
-  remat: bool,
-  params: Params,
-  carried: Carried,
-  batch: Batch,
-  context: StepContext,
-) -> tuple[Match, Carried]:
-  """Translates images, and judges pairs of them: one move's forward."""
-  apply, stats = trained_networks(nets, params, carried, context, remat)
+def _outputs(apply: Apply, batch: Batch, context: StepContext) -> dict[str, Any]:
+  """Translates images, and judges pairs of them."""
   a = batch["a"]
   # Conditional: the discriminator sees what was to be translated beside both.
-  real, fake = _pair(a, batch["b"]), _pair(a, apply("generator", a))
-  match = Match.of(
-    context,
-    params,
-    real=real,
-    fake=fake,
-    # One after the other, as published: batch norm has statistics of each kind.
-    real_logits=apply("discriminator", real),
-    fake_logits=apply("discriminator", fake),
-    # There are no views, which the kind would matter to.
-    discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
+  translated = lambda a, **options: _pair(a, apply("generator", a, **options))
+  return match_fields(
+    functools.partial(apply, "discriminator"),
+    real=_pair(a, batch["b"]),
+    fake=translated(a),
     # What a translator is given stands where noise does in other games.
-    generator=lambda a: _pair(a, apply("generator", a, keep=False)),
+    generator=functools.partial(translated, keep=False),
     latents=a,
   )
-  return match, stats
 
 
 def _difference(match: Match) -> jax.Array:

@@ -32,8 +32,9 @@ from gan_jax.game.core import (
   StepContext,
   Turn,
 )
-from gan_jax.game.forward import sample_network, split_variables, trained_networks
+from gan_jax.game.forward import sample_network, split_variables
 from gan_jax.game.kinds.checks import check_named, check_unconditional
+from gan_jax.game.kinds.sides.forwards import Apply, forward_of, match_fields
 from gan_jax.game.kinds.sides.monitors import headline
 from gan_jax.game.kinds.sides.players import Terms, players
 from gan_jax.game.kinds.sides.turns import alternating
@@ -125,7 +126,7 @@ def vq_gan(
     samplers={
       "reconstruct": Sampler(functools.partial(_reconstruct, nets), source="x", paired=True)
     },
-    players=players(functools.partial(_forward, nets, remat), loss, terms, owns, optimizers),
+    players=players(forward_of(nets, _outputs, remat), loss, terms, owns, optimizers),
     turns=turns,
     averages=averages or {},
     headline={**headline(loss), "L1": "generator/reconstruction"},
@@ -198,37 +199,23 @@ def _init(nets: Mapping[str, nn.Module], key: jax.Array, batch: Batch) -> tuple[
   return split_variables(initial)
 
 
-def _forward(
-  nets: Mapping[str, nn.Module],
-  remat: bool,
-  params: Params,
-  carried: Carried,
-  batch: Batch,
-  context: StepContext,
-) -> tuple[Match, Carried]:
-  """Encodes, quantizes and reconstructs examples, and judges both: one move's forward."""
-  apply, stats = trained_networks(nets, params, carried, context, remat)
+def _outputs(apply: Apply, batch: Batch, context: StepContext) -> dict[str, Any]:
+  """Encodes, quantizes and reconstructs examples, and judges both."""
   x = batch["x"]
   encoded = apply("encoder", x)
   # The codebook learns from its own term, not through the decoder.
   entries = apply("codebook", stop(encoded))
   # Straight through: the encoder is given the gradient of the entry.
   features = apply("decoder", encoded + stop(entries - encoded))
-  # A network of its own, so that the adaptive weight can name its kernel.
-  fake = apply("last_layer", features)
-  match = Match.of(
-    context,
-    params,
+  return match_fields(
+    functools.partial(apply, "discriminator"),
     real=x,
-    fake=fake,
-    real_logits=apply("discriminator", x),
-    fake_logits=apply("discriminator", fake),
-    discriminator=lambda x, kind="real": per_example(apply("discriminator", x, keep=False)),
+    # A network of its own, so that the adaptive weight can name its kernel.
+    fake=apply("last_layer", features),
     generator=lambda x: x,
     latents=x,
     fake_outputs={"encoded": encoded, "entries": entries, "features": features},
   )
-  return match, stats
 
 
 def _difference(match: Match) -> jax.Array:

@@ -86,7 +86,7 @@ def sample_flow(
   times = jnp.asarray(1 - np.arange(count + 1) / count, jnp.float32)
 
   def step(x: jax.Array, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-    t, s = (jnp.full(x.shape[:1], end, x.dtype) for end in ends)
+    t, s = (jnp.broadcast_to(end.astype(x.dtype), x.shape[:1]) for end in ends)
     output = generator(x, t, s)
     if heun:
       output = (output + generator(transported(x, output, t, s, velocity=True), s, s)) / 2

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from flax import serialization
 
-from gan_jax.files import atomic_write
+from gan_jax.files import atomic_write, cache_folder
 
 CHECKSUM = 32  # bytes of it, before those of a tree
 
 
-def cache_folder(given: str | pathlib.Path | None) -> pathlib.Path:
+def writable_cache_folder(given: str | pathlib.Path | None) -> pathlib.Path:
   """Creates the cache folder, before anything is computed for it.
 
   Args:
-    given: path of the folder; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
+    given: see `files.cache_folder`.
 
   Returns:
     The path.
@@ -28,7 +28,7 @@ def cache_folder(given: str | pathlib.Path | None) -> pathlib.Path:
   Raises:
     OSError: the folder cannot be written.
   """
-  folder = pathlib.Path(given or os.environ.get("GAN_JAX_CACHE") or "~/.cache/gan_jax").expanduser()
+  folder = cache_folder(given)
   with contextlib.suppress(OSError):
     folder.mkdir(parents=True, exist_ok=True)
   if not os.access(folder, os.W_OK | os.X_OK):

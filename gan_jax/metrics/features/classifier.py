@@ -23,10 +23,10 @@ from jax.tree_util import Partial
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics.features.cache import (
   CHECKSUM,
-  cache_folder,
   content_hash,
   load_or_make,
   print_message,
+  writable_cache_folder,
 )
 from gan_jax.metrics.features.extractor import Extractor, extract
 
@@ -172,7 +172,7 @@ def classifier_for(
     train: {"x": uint8 [N, H, W, C], "y": integers [N]}, 8 pixels a side or more.
     test: the same, to measure the accuracy.
     num_classes: labels are 0 to num_classes - 1.
-    cache_dir: where it is kept; by default $GAN_JAX_CACHE, else ~/.cache/gan_jax.
+    cache_dir: where it is kept; see `files.cache_folder`.
 
   Raises:
     ValueError: arrays that do not fit.
@@ -190,7 +190,7 @@ def classifier_for(
     return {"params": jax.device_get(new.params), "accuracy": new.accuracy}
 
   bundled = BUNDLED / name
-  path = bundled if bundled.is_file() else cache_folder(cache_dir) / name
+  path = bundled if bundled.is_file() else writable_cache_folder(cache_dir) / name
   trained = load_or_make(path, "classifier", make)
   classifier = _classifier(trained["params"], trained["accuracy"], test, num_classes)
   same = np.array_equal(test["x"], train["x"])

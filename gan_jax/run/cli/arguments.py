@@ -33,8 +33,12 @@ def overrides() -> dict[str, Any]:
   return config_flags.get_override_values(FLAGS["config"]) if FLAGS["config"].present else {}
 
 
-def check_places() -> None:
-  """Refuses places that samples cannot be written to, before any are drawn."""
+def check_places(*endings: str) -> None:
+  """Refuses places that samples cannot be written to, before any are drawn.
+
+  Args:
+    *endings: endings that --out may have beside .png.
+  """
   from gan_jax.files import check_folder, check_writable
 
   if not (FLAGS.out or FLAGS.out_dir or FLAGS.npz):
@@ -43,8 +47,9 @@ def check_places() -> None:
     )
   if FLAGS.out:
     kind = pathlib.Path(FLAGS.out).suffix.lower()
-    if kind != ".png":
-      raise UsageError(f"--out={FLAGS.out}: expected a name in .png{_NO_PICTURES.get(kind, '')}")
+    if kind not in (".png", *endings):
+      expected = " or ".join((".png", *endings)) + _NO_PICTURES.get(kind, "")
+      raise UsageError(f"--out={FLAGS.out}: expected a name in {expected}")
     check_writable("--out", FLAGS.out)
   if FLAGS.npz:
     if not FLAGS.npz.endswith(".npz"):

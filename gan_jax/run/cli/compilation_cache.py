@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from gan_jax.files import atomic_write
+from gan_jax.files import atomic_write, cache_folder
 
 
 def keep_programs(folder: str | os.PathLike[str] | None = None, seconds: float = 0.1) -> None:
@@ -22,14 +22,14 @@ def keep_programs(folder: str | os.PathLike[str] | None = None, seconds: float =
 
   Args:
     folder: folder of the cache; by default JAX's own, if JAX_COMPILATION_CACHE_DIR names one, or
-      `xla` in the folder that GAN_JAX_CACHE names, `~/.cache/gan_jax`.
+      `xla` in `files.cache_folder()`.
     seconds: shortest time of compiling for a program to be kept, but in JAX's own folder. Small
       programs too: a short run has a dozen, of 0.1 to 1 s each.
   """
   write_whole()
   if folder is None and os.environ.get("JAX_COMPILATION_CACHE_DIR"):
     return
-  folder = folder or pathlib.Path(os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax"), "xla")
+  folder = folder or cache_folder() / "xla"
   jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(folder).expanduser()))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
 

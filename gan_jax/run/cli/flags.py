@@ -196,7 +196,7 @@ flags.DEFINE_string(
   "report: where to write the page. E.g. --out=report.html. "
   "translate: folder to write to, a PNG of each image. E.g. --out=translated/. "
   "project: where to write images above their projections (PNG). E.g. --out=pairs.png. "
-  "directions: where to write rows along them (PNG). E.g. --out=rows.png. "
+  "directions: where to write rows along them (PNG) or a page of sliders. E.g. --out=page.html. "
   "walk: where to write the film, GIF, or MP4 by imageio-ffmpeg. E.g. --out=walk.mp4. "
   "export: file or folder to write. E.g. --out=digits.jax",
 )

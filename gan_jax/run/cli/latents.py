@@ -12,6 +12,8 @@ from gan_jax.run.cli.usage import UsageError
 if TYPE_CHECKING:
   import numpy as np
 
+METHODS = {"sefa": "SeFa", "pca": "Principal components"}
+NUMBER = 8  # of directions
 COLUMNS = 9  # of a row along a direction
 WALKS = 16  # side by side, of no seeds of their own
 MOST = 10_000  # numbers of a flag
@@ -81,48 +83,75 @@ def project(*folders: str) -> None:
 def directions(*folders: str) -> None:
   """Computes the directions in which latents change examples most, and shows rows along them.
 
-  gan_jax directions RUN [--method=sefa|pca] [--num=8] [--out=rows.png] [--npz=directions.npz]
-    [--space=z] [--reach=3] [--seeds=0,1] [--labels=3] [--features=vgg16]
+  gan_jax directions RUN [--method=sefa|pca] [--num=8] [--out=rows.png|page.html]
+    [--npz=directions.npz] [--space=z] [--reach=3] [--seeds=0,1] [--labels=3] [--features=vgg16]
   """
-  import numpy as np
-
   from gan_jax.files import save_arrays
-  from gan_jax.plots.images import sheet
-  from gan_jax.plots.png import save_png
   from gan_jax.run.latents import directions as module
+  from gan_jax.run.latents import sliders
   from gan_jax.run.latents.project import extractor_of
 
   if FLAGS.out or FLAGS.npz:
-    arguments.check_places()
+    arguments.check_places(".html")
   arguments.check_asked("features")
   _check_finite("reach")
   if FLAGS.space == "w+":
     raise UsageError("--space=w+: directions are of z or w, all layers alike")
   seeds, space = _seeds() or [0], _space(folders)
-  label = _labels(space, 1)
+  label, of_sliders = _labels(space, 1), (FLAGS.out or "").lower().endswith(".html")
+  if of_sliders:
+    with arguments.of_flag("out"):
+      sliders.check(FLAGS.num or NUMBER, len(seeds), space.run.example.shape)
   features = extractor_of(space.run, FLAGS.features or "pixels")
-  chosen = module.directions_of(space, FLAGS.method, FLAGS.num or 8, labels=label)
+  chosen = module.directions_of(space, FLAGS.method, FLAGS.num or NUMBER, labels=label)
   lengths = module.path_lengths(space, chosen, FLAGS.reach, labels=label, features=features)
   share = {"sefa": "of |A|^2", "pca": "of variance"}[FLAGS.method]
   print(f"direction  {share:>12}  path length")
   for i, (value, length) in enumerate(zip(chosen.values, lengths, strict=True)):
     print(f"{i:9}  {value:12.1%}  {length:11.4g}")
   if FLAGS.out:
-    labels = None if label is None else np.repeat(label, len(seeds), axis=0)
-    latents = space.of_z(space.of_prior(seeds), labels)
-    moved = module.along(space, chosen, latents, FLAGS.reach, COLUMNS)
-    k, n = moved.shape[:2]
-    each = None if label is None else np.repeat(label, k * n * COLUMNS, axis=0)
-    places = np.tile(np.repeat(seeds, COLUMNS), k)
-    x = space.examples(moved.reshape(-1, *moved.shape[3:]), each, places)
-    rows = space.shown(x).reshape(k * n, COLUMNS, *space.shown(x[:1]).shape[1:])
-    names = [str(i) if j == 0 else "" for i in range(k) for j in range(n)]
-    steps = [f"{step:+.3g}" for step in np.linspace(-FLAGS.reach, FLAGS.reach, COLUMNS)]
-    about = f"{FLAGS.method} of {space.name}: a direction in a row for each seed, steps in std"
-    save_png(FLAGS.out, sheet(rows, names, steps), about)
+    columns = sliders.STEPS if of_sliders else COLUMNS
+    moved = module.pictures_along(space, chosen, seeds, FLAGS.reach, columns, label)
+    if of_sliders:
+      pairs = zip(chosen.values, lengths, strict=True)
+      _save_sliders(space, moved, share, [f"{a:.1%}, {b:.3g}" for a, b in pairs])
+    else:
+      _save_rows(space, moved)
   if FLAGS.npz:
     save_arrays(FLAGS.npz, {**chosen._asdict(), "path_length": lengths})
   _print_written()
+
+
+def _save_rows(space: Any, moved: "np.ndarray") -> None:
+  """Writes a row of each direction and seed."""
+  import numpy as np
+
+  from gan_jax.plots.images import sheet
+  from gan_jax.plots.png import save_png
+
+  k, n, columns = moved.shape[:3]
+  names = [str(i) if j == 0 else "" for i in range(k) for j in range(n)]
+  steps = [f"{step:+.3g}" for step in np.linspace(-FLAGS.reach, FLAGS.reach, columns)]
+  image = sheet(moved.reshape(k * n, *moved.shape[2:]), names, steps)
+  about = f"{FLAGS.method} of {space.name}: a direction in a row for each seed, steps in std"
+  save_png(FLAGS.out, image, about)
+
+
+def _save_sliders(space: Any, moved: "np.ndarray", share: str, notes: Sequence[str]) -> None:
+  """Writes a page with a slider for each direction."""
+  from gan_jax.files import atomic_write
+  from gan_jax.run.latents import sliders
+
+  run, n = space.run, moved.shape[1]
+  title = f"Directions of {run.folder.workdir.resolve().name}"
+  about = (
+    f"{METHODS[FLAGS.method]} of {space.name} after {int(run.state.round):,} rounds. Each slider"
+    f" moves {'one example' if n == 1 else f'{n} examples'} along one direction. Numbers are its"
+    f" share {share} and the path length along it."
+  )
+  text = sliders.page(moved, FLAGS.reach, notes, title, about)
+  with atomic_write(FLAGS.out) as temporary:
+    temporary.write_text(text, encoding="utf-8")
 
 
 def walk(*folders: str) -> None:

@@ -43,6 +43,8 @@ def readme(name: str, run: Run, generator: Generator, card: Card | None) -> str:
   # JSON is YAML.
   head = json.dumps(metadata(name, data, card), indent=2, ensure_ascii=False)
   scores = format_card(card) if card else "not scored"
+  if card and "original" in card.run:
+    scores += f"; card {card.run['original']} of the run, whose data are named without their folder"
   return f"""---
 {head}
 ---
@@ -84,7 +86,7 @@ def metadata(name: str, data: str, card: Card | None) -> dict[str, Any]:
   metrics = [
     {"type": score, "name": f"{score} ({how})", "value": card.mean(score)} for score in card.scores
   ]
-  of = without_folder(str(real.get("data", data)))
+  of = str(real.get("data", data))
   dataset = {"type": of, "name": of, "split": str(real.get("split", "train"))}
   result = {"task": {"type": task}, "dataset": dataset, "metrics": metrics}
   return {**head, "model-index": [{"name": name, "results": [result]}]}

@@ -1,5 +1,7 @@
 """A generator in one file that JAX opens without gan_jax: StableHLO, written by `jax.export`."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -40,9 +42,21 @@ def serialized(generator: Generator, *, from_key: bool = False) -> bytes:
     others = {name: spec for name, spec in specs.items() if name in OTHERS}
     specs = {"key": key, **(others or {"count": jax.ShapeDtypeStruct((n,), jnp.float32)})}
   # Products of float32 as float32 on every device: on some they are of fewer bits by default.
-  with jax.default_matmul_precision("highest"):
+  with jax.default_matmul_precision("highest"), _without_folders():
     exported = jax.export.export(jax.jit(call), platforms=PLATFORMS)(*specs.values())
   return bytes(exported.serialize())
+
+
+@contextlib.contextmanager
+def _without_folders() -> Iterator[None]:
+  """Has JAX name source files without the folders that they lie in on this machine."""
+  name = "jax_hlo_source_file_canonicalization_regex"
+  before = getattr(jax.config, name)
+  jax.config.update(name, ".*/")
+  try:
+    yield
+  finally:
+    jax.config.update(name, before)
 
 
 def usage(generator: Generator, file: str, *, from_key: bool = False) -> str:

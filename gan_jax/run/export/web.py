@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 import subprocess
 import tarfile
 from typing import Any
 
-from gan_jax.files import atomic_write
+from gan_jax.files import atomic_write, cache_folder
 from gan_jax.run.export.generator import Generator
 from gan_jax.run.results.run import Run
 
@@ -85,8 +84,7 @@ def about(run: Run, generator: Generator) -> dict[str, Any]:
 
 
 def _archive() -> pathlib.Path:
-  cache = pathlib.Path(os.environ.get("GAN_JAX_CACHE", "~/.cache/gan_jax")).expanduser()
-  return cache / f"{RUNTIME.replace('@', '-')}.tgz"
+  return cache_folder() / f"{RUNTIME.replace('@', '-')}.tgz"
 
 
 def _runtime() -> dict[str, str]:

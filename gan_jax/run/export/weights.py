@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from gan_jax.files import atomic_write, flat, write_json
 from gan_jax.run.config.roles import PLACE
 from gan_jax.run.config.stored import read_fields
-from gan_jax.run.evaluation.cards.card import Card
+from gan_jax.run.evaluation.cards.card import Card, protocol_hash
 from gan_jax.run.evaluation.cards.files import card_files, read_card, write_card
 from gan_jax.run.export.generator import Generator
 from gan_jax.run.results.listing import EXPORTED
@@ -48,7 +49,7 @@ def write_weights(run: Run, generator: Generator, folder: pathlib.Path) -> list[
 
 
 def card_of(run: Run, generator: Generator) -> Card | None:
-  """Reads the newest score card of a run's checkpoint; None if it has none of this generator.
+  """Reads the newest score card of a run's checkpoint, to be published; None if there is none.
 
   Cards of the raw networks are not of the averaged ones, and those of truncated latents of neither.
   """
@@ -59,7 +60,18 @@ def card_of(run: Run, generator: Generator) -> Card | None:
     return card.run.get("round") == round and averaged and not protocol.get("truncation")
 
   round, cards = int(run.state.round), map(read_card, card_files(run.folder.workdir))
-  return next(filter(is_own, cards), None)
+  card = next(filter(is_own, cards), None)
+  return None if card is None else published_card(card)
+
+
+def published_card(card: Card) -> Card:
+  """Builds a card that names data without the folders that they lie in on this machine.
+
+  Its protocol is another, with a hash of its own; `run["original"]` is the hash of the card before.
+  """
+  protocol, run = without_folders(card.protocol), without_folders(card.run)
+  original = {} if protocol == card.protocol else {"original": protocol_hash(card)}
+  return card._replace(protocol=protocol, run={**run, **original})
 
 
 def _description(run: Run) -> dict[str, Any]:
@@ -67,10 +79,19 @@ def _description(run: Run) -> dict[str, Any]:
   fields = read_fields(run.folder.workdir)
   folders = {key.partition(".")[2] for key in PLACE}
   options = {k: v for k, v in fields["config"]["data_options"].items() if k not in folders}
-  named = {"data": without_folder(fields["config"]["data"]), "data_options": options}
-  return {"config": {**fields["config"], **named}, "example": fields["example"]}
+  config = {**fields["config"], "data_options": options}
+  return without_folders({"config": config, "example": fields["example"]})
 
 
-def without_folder(data: str) -> str:
-  """Returns the name of data without the folder above that they lie in on this machine."""
-  return re.sub(r"(?<=:)[~/][^:]*/(?=[^/:])", "", data)
+def without_folder(name: str) -> str:
+  """Returns the name of data, or of a file, without the folder that it lies in on this machine."""
+  return re.sub(r"(?:^|(?<=[:|]))[~/](?:[^:|]*/)?(?=[^/:|])", "", name)
+
+
+def without_folders(value: Any) -> Any:
+  """Applies `without_folder` to every text in nested values."""
+  if isinstance(value, str):
+    return without_folder(value)
+  if isinstance(value, Mapping):
+    return {key: without_folders(item) for key, item in value.items()}
+  return list(map(without_folders, value)) if isinstance(value, list | tuple) else value

@@ -1,6 +1,6 @@
 """Directions in the latent space of a generator, along which one thing changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -227,6 +227,33 @@ def along(
   moves = steps * directions.vectors  # [columns, k, d]
   moves = np.moveaxis(moves, 0, 1)[:, None].astype(np.float32)  # [k, 1, columns, d]
   return latents[None, :, None] + (moves if space.is_z else moves[..., None, :])
+
+
+def pictures_along(
+  space: LatentSpace,
+  directions: Directions,
+  seeds: Sequence[int],
+  reach: float,
+  columns: int,
+  label: Labels = None,
+) -> np.ndarray:
+  """Draws examples of seeds moved along each direction, uint8 [k, n, columns, H, W, 1 or 3].
+
+  Args:
+    space: space of latents.
+    directions: k directions.
+    seeds: seeds of the n examples.
+    reach, columns: as of `along`.
+    label: of all, [1], of a conditional generator.
+  """
+  of = lambda n: None if label is None else np.repeat(label, n, axis=0)
+  latents = space.of_z(space.of_prior(seeds), of(len(seeds)))
+  moved = along(space, directions, latents, reach, columns)
+  k, n = moved.shape[:2]
+  places = np.tile(np.repeat(seeds, columns), k)
+  x = space.examples(moved.reshape(-1, *moved.shape[3:]), of(k * n * columns), places)
+  shown = space.shown(x)
+  return shown.reshape(k, n, columns, *shown.shape[1:])
 
 
 def _signed(vectors: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import hashlib
 import html
 import importlib.resources
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 VOID = {"br", "col", "img", "input", "link", "meta"}
@@ -62,20 +62,31 @@ def asset(name: str) -> str:
   return (importlib.resources.files("gan_jax.run.report") / "assets" / name).read_text("utf-8")
 
 
-def document(title: str, body: Markup, data: Mapping[str, Any]) -> str:
+STYLES, SCRIPTS = ("uplot.min.css", "page.css"), ("uplot.min.js", "page.js")  # of a report
+
+
+def document(
+  title: str,
+  body: Markup,
+  data: Mapping[str, Any],
+  *,
+  styles: Sequence[str] = STYLES,
+  scripts: Sequence[str] = SCRIPTS,
+) -> str:
   """Builds a page that needs no other file, and that a browser lets fetch nothing.
 
   Args:
     title: title of the page.
     body: visible contents.
-    data: data of page.js, as JSON in an element that is not executed.
+    data: data of the scripts, as JSON in an element that is not executed.
+    styles: names of its style sheets, assets of this package.
+    scripts: names of its scripts, likewise.
 
   Returns:
     The page. Its content security policy names its own style and scripts by their checksums, so
     that any other, wherever it came from, is not run.
   """
-  styles = [asset("uplot.min.css"), asset("page.css")]
-  scripts = [asset("uplot.min.js"), asset("page.js")]
+  styles, scripts = list(map(asset, styles)), list(map(asset, scripts))
   policy = (
     f"default-src 'none'; img-src data:; style-src {_checksums(styles)}; "
     f"script-src {_checksums(scripts)}; base-uri 'none'; form-action 'none'"

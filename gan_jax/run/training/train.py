@@ -69,7 +69,7 @@ def fit(
       a checkpoint do not fit the config, or JAX forbids transfers.
     NotFiniteError: when something is NaN or infinite, and has been too often if config.on_nan is
       "rollback".
-    OSError: if the folder cannot be written to.
+    OSError: if the folder cannot be written to, or there is no file of weights that scores need.
     Interrupted: after SIGINT or SIGTERM, when the state has been saved.
   """
   workdir, config = pathlib.Path(workdir), experiment.config
@@ -81,7 +81,7 @@ def fit(
     _warn_of_switches(workdir)
   alone = hold(workdir) if parallel.is_first() else contextlib.nullcontext()
   with interruption(grace_seconds) as interrupted, alone:
-    begin = lambda: start_over(experiment, workdir) if parallel.is_first() else None
+    begin = lambda: _begin(experiment, workdir) if parallel.is_first() else None
     parallel.run_on_all_or_fail(begin)
     rollbacks = read_rollbacks(workdir)
     while True:
@@ -95,6 +95,12 @@ def fit(
         numbers = error.warning.seen
         _LOG.warning("%s: going back to the last checkpoint, and on with other noise", numbers)
         rollbacks = record_rollback(workdir, error.warning, rollbacks)
+
+
+def _begin(experiment: Experiment, workdir: pathlib.Path) -> None:
+  """Checks that scores can be made, and clears the folder of a start under another config."""
+  experiment.suited(experiment.config).check_file()
+  start_over(experiment, workdir)
 
 
 def _warn_of_switches(workdir: pathlib.Path) -> None:

@@ -11,7 +11,8 @@ from cases import load_case
 from flax import linen as nn
 
 from gan_jax.game.core import Clock, StepContext, minibatches
-from gan_jax.game.kinds.flow import adversarial_flow, continuous_flow
+from gan_jax.game.kinds.flow.adversarial import adversarial_flow
+from gan_jax.game.kinds.flow.continuous import continuous_flow
 from gan_jax.game.kinds.sides.turns import alternating
 from gan_jax.game.optimizers import delayed
 from gan_jax.game.play import init, play_round, sample

@@ -57,10 +57,14 @@ def test_programs_are_kept_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_JAX_CACHE", str(tmp_path))
     gan_jax.keep_programs()
     assert value(kept) == str(tmp_path / "xla")
+    monkeypatch.setenv("GAN_JAX_CACHE", "")  # as scripts unset what they cannot
+    monkeypatch.setenv("HOME", str(tmp_path))
+    gan_jax.keep_programs()
+    assert value(kept) == str(tmp_path / ".cache/gan_jax/xla")
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "of JAX")
     monkeypatch.setenv("GAN_JAX_CACHE", "another")
     gan_jax.keep_programs()
-    assert value(kept) == str(tmp_path / "xla")  # as it was
+    assert value(kept) == str(tmp_path / ".cache/gan_jax/xla")  # as it was
   finally:
     for name, was in before.items():
       jax.config.update(name, was)

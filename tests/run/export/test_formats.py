@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pathlib
 import subprocess
 import sys
 import types
@@ -24,7 +25,8 @@ from gan_jax.game.core import Game, Sampler
 from gan_jax.game.latents import truncate_styles
 from gan_jax.game.random import example_keys
 from gan_jax.run.cli.usage import UsageError
-from gan_jax.run.evaluation.cards.files import save_card
+from gan_jax.run.evaluation.cards.card import protocol_hash
+from gan_jax.run.evaluation.cards.files import read_card, save_card
 from gan_jax.run.export import hub, web
 from gan_jax.run.export.formats import FORMATS
 from gan_jax.run.export.generator import generator_of, random_inputs
@@ -159,6 +161,29 @@ def test_a_hub_reads_the_scores_of_a_folder(tmp_path):
   assert "model-index" not in hub.metadata("digits", "mnist10k", None)
 
 
+def test_a_published_folder_has_no_path_of_this_machine(tmp_path):
+  """Of data, networks, other runs, and of the source files that a function was traced from."""
+  config = two_player()
+  config.start_from = f"{tmp_path}/other:generator"
+  run = untrained(config, tmp_path / "digits")
+  write_config(run.experiment, tmp_path / "digits")
+  card = made_card(round=0)
+  card.protocol["real"]["data"] = f"class:cat:idx:{tmp_path}/private/pets"
+  save_card(card, tmp_path / "digits")
+  folder = tmp_path / "out"
+  hub.publish(run, generator_of(run), folder)
+  places = (str(tmp_path), str(pathlib.Path(hub.__file__).parents[3]), jax.__path__[0])
+  content = {path.name: path.read_bytes() for path in folder.iterdir()}
+  for name, text in content.items():
+    assert not [place for place in places if place.encode() in text], name
+  assert json.loads(content["config.json"])["config"]["start_from"] == "other:generator"
+  written = read_card(folder / "card.json")
+  assert written.protocol["real"]["data"] == "class:cat:idx:pets"
+  assert written.run["original"] == protocol_hash(card) != protocol_hash(written)
+  readme = content["README.md"].decode()
+  assert all(f"card {protocol_hash(each)}" in readme for each in (card, written))
+
+
 def test_a_card_is_of_the_generator_that_it_goes_with(tmp_path):
   run = untrained(two_player(), tmp_path)
   save_card(made_card((0.25,), round=0), tmp_path)
@@ -177,6 +202,8 @@ def test_a_card_is_of_the_generator_that_it_goes_with(tmp_path):
     ("class:cat:zip:~/data/pets.zip", "class:cat:zip:pets.zip"),
     ("tfds:huggingface:cifar/10", "tfds:huggingface:cifar/10"),
     ("ring8", "ring8"),
+    ("idx:/data|zip:/home/someone/a b/pets.zip", "idx:data|zip:pets.zip"),
+    ("/home/someone/runs/digits:generator", "digits:generator"),
   ],
 )
 def test_what_is_published_says_no_folder_of_this_machine(data, told):
@@ -203,6 +230,12 @@ def test_layers_that_onnx_has_not_are_named():
   generator = generator._replace(inputs={"z": generator.inputs["z"]})
   assert unsupported(generator, {"cbrt"}) == {}
   assert unsupported(generator, {"add"}) == {"Generator/Root_0": "cbrt"}
+
+
+def test_random_numbers_are_found_where_a_translator_draws_while_it_samples():
+  generator = generator_of(untrained(KINDS["pix2pix"]()), noise=False)
+  every = type("Every", (), {"__contains__": lambda self, name: not name.startswith("random")})()
+  assert unsupported(generator, every) == {"": "random_fold_in, random_seed"}
 
 
 def test_formats_say_what_they_need():

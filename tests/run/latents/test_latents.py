@@ -1,6 +1,9 @@
 """Projections, directions, walks and pages, of generators whose answers are known."""
 
+import base64
+import io
 import pathlib
+import re
 import sys
 import types
 
@@ -24,9 +27,9 @@ from gan_jax.metrics.features.pixels import pixels
 from gan_jax.nets import MLPDiscriminator, MLPGenerator, StyleGAN2Generator
 from gan_jax.nets.layers import ClassShares, labels_for
 from gan_jax.nets.stylegan2.mapping import conditions
-from gan_jax.plots.images import film, save_film, sheet, strips
+from gan_jax.plots.images import film, grid, save_film, sheet, strips
 from gan_jax.run.config import default_config
-from gan_jax.run.latents import directions, pages, project, walk
+from gan_jax.run.latents import directions, pages, project, sliders, walk
 from gan_jax.run.latents.space import LatentSpace, prior_bound
 
 SHAPE, DIM = (4, 4, 1), 3
@@ -181,6 +184,54 @@ def test_path_length_of_a_linear_generator_is_the_length_of_its_slope():
   assert moved.shape == (2, 1, 5, DIM)
   np.testing.assert_array_equal(moved[:, 0, 2], latents.repeat(2, axis=0))
   np.testing.assert_allclose(moved[1, 0, 4] - latents[0], [0, 4, 0], atol=1e-6)
+
+
+def test_pictures_along_a_direction_are_of_the_moved_latents():
+  space = LatentSpace(run(linear, CLASSES))
+  found = directions.Directions(np.eye(DIM)[:2], np.ones(2), np.array([1.0, 2.0]))
+  label = np.array([2])
+  images = directions.pictures_along(space, found, [3, 5], 2.0, 3, label)
+  assert images.shape == (2, 2, 3, *SHAPE)
+  z = space.of_prior([3, 5])
+  draw = lambda z: space.shown(space.examples(z, np.repeat(label, 2), np.array([3, 5])))
+  for i in range(2):
+    np.testing.assert_array_equal(images[i, :, 1], draw(z))
+    np.testing.assert_array_equal(images[i, :, 2], draw(z + 2 * (1 + i) * np.eye(DIM)[i]))
+
+
+def test_a_page_of_sliders_holds_the_pictures_and_shows_the_unmoved_ones():
+  images = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 4, 4, 1)).astype(np.uint8)
+  text = sliders.page(images, 2.0, ["<1>", "2"], "Directions", "about")
+  sources = re.findall(r'src="data:image/png;base64,([^"]*)" alt="([^"]*)"', text)
+  assert [alt for _, alt in sources[:5]] == [
+    f"Direction 0, {step} standard deviations" for step in ("-2", "-1", "0", "+1", "+2")
+  ]
+  for (source, _), moved in zip(
+    sources, images.swapaxes(1, 2).reshape(-1, 3, 4, 4, 1), strict=True
+  ):
+    with Image.open(io.BytesIO(base64.b64decode(source))) as picture:
+      np.testing.assert_array_equal(np.asarray(picture), grid(moved)[..., 0])
+  frames = re.findall(r'class="frame"( data-off)?', text)
+  assert frames == [" data-off", " data-off", "", " data-off", " data-off"] * 2
+  assert "&lt;1&gt;" in text and text.count('type="range" min="0" max="4" value="2"') == 2
+  sliders.check(8, 4, (256, 256, 3))
+  with pytest.raises(ValueError, match="give fewer by --num or --seeds"):
+    sliders.check(8, 8, (256, 256, 3))
+
+
+def test_the_command_writes_a_page_of_sliders(tmp_path, monkeypatch, mlp):
+  from absl.testing import flagsaver
+
+  from gan_jax.run.cli import latents as command
+
+  monkeypatch.setattr(command, "_space", lambda folders: mlp[0])
+  command.FLAGS.mark_as_parsed()
+  out = tmp_path / "page.html"
+  with flagsaver.flagsaver(out=str(out), num=2, seeds=["0-1"], method="sefa"):
+    command.directions("a_run")
+  text = out.read_text(encoding="utf-8")
+  assert text.count("data:image/png") == 2 * sliders.STEPS and text.count("<input") == 2
+  assert "SeFa of z after 0 rounds. Each slider moves 2 examples" in text
 
 
 def test_styles_are_moved_in_all_their_rows():

@@ -3,10 +3,12 @@
 import contextlib
 import shutil
 
+import numpy as np
 import pytest
 from made_runs import made_ablation, made_run
 from patience import HANG, until
 
+from gan_jax.run.latents import sliders
 from gan_jax.run.report.page import write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -58,19 +60,20 @@ def context(browser):
 
 @pytest.fixture
 def opened(context, file):
-  """Opens the page; in the end nothing has been complained of, nor asked of a network."""
-  complaints = []
+  """Opens a page; in the end nothing has been complained of, nor asked of a network."""
+  complaints, visited = [], []
 
-  def go(**options):
+  def go(file=file, **options):
     page = context(**options).new_page()
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda r: r.url.startswith("data:") or complaints.append(r.url))
+    visited.append(file.as_uri())
     page.goto(file.as_uri())
     return page
 
   yield go
-  assert complaints == [file.as_uri()]
+  assert complaints == visited
 
 
 def names(page):
@@ -259,3 +262,22 @@ def test_commands_are_copied(opened):
   page.get_by_text("Copied").wait_for()
   copied = page.evaluate("navigator.clipboard.readText()")
   assert copied.startswith("gan_jax ablate --config=losses.py --workdir=/")
+
+
+def test_sliders_of_directions_move_by_keys_and_go_back(opened, tmp_path):
+  images = np.arange(2 * 5, dtype=np.uint8).reshape(2, 1, 5, 1, 1, 1) * np.ones((4, 4, 1), np.uint8)
+  (tmp_path / "page.html").write_text(sliders.page(images, 2.0, ["", ""], "Directions", ""))
+  page = opened(tmp_path / "page.html")
+  shown = lambda: [img.get_attribute("alt") for img in page.locator("img:visible").all()]
+  names = lambda *steps: [f"Direction {i}, {x} standard deviations" for i, x in enumerate(steps)]
+  assert shown() == names("0", "0")
+  for _ in range(3):  # to the button, and on to the second slider
+    page.keyboard.press("Tab")
+  page.keyboard.press("ArrowLeft")
+  slider = page.get_by_role("slider", name="Direction 1")
+  assert shown() == names("0", "-1")
+  assert slider.get_attribute("aria-valuetext") == "-1 standard deviations"
+  page.get_by_role("slider", name="Direction 0").press("End")
+  assert shown() == names("+2", "-1")
+  page.get_by_role("button", name="Back to the middle").click()
+  assert shown() == names("0", "0") and slider.input_value() == "2"

@@ -447,6 +447,14 @@ def test_a_folder_in_use_is_refused(tmp_path):
   assert [p.name for p in tmp_path.iterdir()] == ["lock"]
 
 
+def test_scores_that_cannot_be_made_are_refused_before_there_is_a_folder(tmp_path, monkeypatch):
+  monkeypatch.setenv("GAN_JAX_INCEPTION", str(tmp_path / "none"))
+  changes = {"data": "digits8x8", "evaluation.features": "inception"}
+  with pytest.raises(FileNotFoundError, match="the weights of InceptionV3 are not at"):
+    fit(build(tiny(**changes)), tmp_path / "run")
+  assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def read_only(tmp_path):
   """A folder that nobody, root included, can write to."""

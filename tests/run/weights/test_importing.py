@@ -194,6 +194,14 @@ def test_a_run_starts_from_networks_of_another(plain):
   assert parse("runs/a:b,c")[1] == ("b", "c")
 
 
+def test_a_run_that_cannot_start_from_another_leaves_no_folder(plain, tmp_path):
+  config = replaced(two_player(), {"start_from": str(plain[0] / "run")})
+  config.generator = network("mlp_generator", hidden=(9,))
+  with pytest.raises(ValueError, match="does not fit"):
+    gj.fit(gj.build(config), tmp_path / "runs/new")
+  assert not list(tmp_path.iterdir())
+
+
 def test_optimizers_that_remember_where_they_started_start_from_those(plain):
   folder, _, _, _ = plain
   config = two_player()

@@ -12,6 +12,7 @@ from gan_jax.game.schedules import Weight
 from gan_jax.losses.adversarial import AdversarialLoss
 from gan_jax.losses.objectives import TermLike, minimise
 
+OWNS = {"discriminator": ("discriminator",), "generator": ("generator",)}  # a network each
 Terms = Mapping[str, tuple[Weight, TermLike]]  # name -> (weight, term)
 
 

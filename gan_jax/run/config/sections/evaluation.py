@@ -65,7 +65,7 @@ def evaluation_spec(features: str, metrics: Sequence[str], real: str) -> Evaluat
   """
   name, _, weights = features.partition(":")
   factory = lookup({AUTO: None, **FEATURES}, name, "evaluation.features")
-  if weights and (factory is None or not factory.reads_file):
+  if weights and (factory is None or not factory.find):
     raise ValueError(
       f"config.evaluation.features {name!r} are read from no file, and {weights!r} is"
     )

@@ -1,5 +1,6 @@
 """Extractors of the features of a data set's images, by name."""
 
+import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,11 +8,11 @@ import numpy as np
 
 from gan_jax.data.source import Source
 from gan_jax.data.splits import take
+from gan_jax.metrics.features import vgg16, weights
 from gan_jax.metrics.features.classifier import classifier_for
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.features.inception.inception import inception
 from gan_jax.metrics.features.pixels import pixels, random_projection
-from gan_jax.metrics.features.vgg16 import vgg16
 
 REAL_LIMIT = 60_000  # real examples of a split that are scored against
 DRAWN = 10_000  # of an endless one
@@ -56,12 +57,12 @@ class ExtractorFactory(NamedTuple):
 
   Attributes:
     make: inputs -> the extractor; may train a classifier, once.
-    reads_file: whether its weights are in a file, which can be named.
+    find: (name of a file, or None) -> path of its weights; None of one that reads no file.
     needs_labels: whether it needs labels of the data.
   """
 
   make: Callable[[ExtractorInputs], Extractor]
-  reads_file: bool = False
+  find: Callable[[str | None], pathlib.Path] | None = None
   needs_labels: bool = False
 
 
@@ -70,10 +71,8 @@ FEATURES = {
   "classifier": ExtractorFactory(_classifier, needs_labels=True),
   "pixels": ExtractorFactory(lambda given: pixels()),
   "random_projection": ExtractorFactory(lambda given: random_projection(given.train.shape)),
-  "inception": ExtractorFactory(
-    lambda given: Extractor(*inception(given.weights)), reads_file=True
-  ),
-  "vgg16": ExtractorFactory(lambda given: vgg16(given.weights), reads_file=True),
+  "inception": ExtractorFactory(lambda given: Extractor(*inception(given.weights)), weights.find),
+  "vgg16": ExtractorFactory(lambda given: vgg16.vgg16(given.weights), vgg16.find),
 }
 
 

@@ -55,6 +55,11 @@ class Suited(NamedTuple):
   weights: str | None
   notes: tuple[str, ...]
 
+  def check_file(self) -> None:
+    """Raises FileNotFoundError if features need a file of weights that is not there."""
+    if self.features.find:
+      self.features.find(self.weights)
+
 
 def suited(train: Source, test: Source | None, spec: EvaluationSpec | None = None) -> Suited:
   """Completes the options of an evaluation by those that suit a data set.
@@ -124,7 +129,7 @@ def _features(
     return POINTS, ""
   if given is None and train.kind != "images":
     return FEATURES["pixels" if math.prod(train.shape) <= WIDTH else "random_projection"], ""
-  if given is not None and given.reads_file:
+  if given is not None and given.find:
     _check_seen_by_network(train, given)
   if given is not None and not given.needs_labels:
     return given, ""

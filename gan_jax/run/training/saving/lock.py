@@ -16,7 +16,7 @@ import os
 import pathlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 FILE = "lock"
@@ -34,6 +34,8 @@ class BusyError(ValueError):
 def hold(workdir: str | pathlib.Path) -> Iterator[None]:
   """Holds the lock on a folder.
 
+  What fails before it has made anything there leaves no lock, and no folder, that was not there.
+
   Args:
     workdir: folder of the run; created if need be.
 
@@ -42,21 +44,52 @@ def hold(workdir: str | pathlib.Path) -> Iterator[None]:
     OSError: if nothing can be written there.
   """
   path = pathlib.Path(workdir) / FILE
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open("a+") as file:
-    for _ in range(_TRIES):
-      if _locked(file, shared=False):
-        break
-      time.sleep(_PAUSE)
-    else:
-      raise BusyError(
-        f"{workdir} is in use by a live run ({_holder(path)}); wait for it, stop it, or use another"
-        " --workdir"
-      )
+  missing = [place for place in (path, *path.parents) if not place.exists()]
+  before = _names(path.parent)
+  for _ in range(_TRIES):
+    if file := _open_locked(path):
+      break
+    time.sleep(_PAUSE)
+  else:
+    raise BusyError(
+      f"{workdir} is in use by a live run ({_holder(path)}); wait for it, stop it, or use another"
+      " --workdir"
+    )
+  with file:
     file.truncate(0)
     file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}) + "\n")
     file.flush()
-    yield
+    try:
+      yield
+    except BaseException:
+      if missing and _names(path.parent) == before | {FILE}:
+        _remove(missing)
+      raise
+
+
+def _names(folder: pathlib.Path) -> set[str]:
+  return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _remove(places: Sequence[pathlib.Path]) -> None:
+  """Removes a file and the folders around it, up to one that another process uses meanwhile."""
+  file, *folders = places
+  with contextlib.suppress(OSError):
+    file.unlink()
+    for folder in folders:
+      folder.rmdir()
+
+
+def _open_locked(path: pathlib.Path) -> IO[str] | None:
+  """Opens a file and locks it; returns None if another process has it, or has just removed it."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with contextlib.ExitStack() as stack:
+    file = stack.enter_context(path.open("a+"))
+    # A lock on a file without a name keeps nobody out.
+    if _locked(file, shared=False) and os.fstat(file.fileno()).st_nlink:
+      stack.pop_all()
+      return file
+  return None
 
 
 def is_live(workdir: str | pathlib.Path) -> bool:

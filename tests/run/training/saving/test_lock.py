@@ -34,6 +34,39 @@ def test_asking_does_not_keep_a_run_from_starting(tmp_path, monkeypatch):
       assert len(asked) == 1
 
 
+def test_a_refusal_leaves_nothing_behind_that_was_not_there(tmp_path):
+  for mine in ([], ["notes"], ["lock"]):
+    place = tmp_path / "-".join(["has", *mine])
+    place.mkdir()
+    for name in mine:
+      (place / name).touch()
+    for workdir in (place, place / "deep/er"):
+      with pytest.raises(ValueError, match="refused"), hold(workdir):
+        raise ValueError("refused")
+    assert sorted(path.name for path in place.rglob("*")) == mine
+  with pytest.raises(ValueError, match="stopped"), hold(tmp_path / "run"):
+    (tmp_path / "run/config.json").touch()
+    raise ValueError("stopped")
+  assert (tmp_path / "run/lock").exists()
+
+
+def test_a_lock_that_its_holder_takes_away_is_made_again(tmp_path, monkeypatch):
+  """Another process opens the file while one is refused: it would hold what nobody finds."""
+  import fcntl
+
+  flock, taken = fcntl.flock, []
+
+  def remove_first(file, how):
+    if not taken:
+      taken.append((tmp_path / "run/lock").unlink())
+      (tmp_path / "run").rmdir()
+    flock(file, how)
+
+  monkeypatch.setattr("fcntl.flock", remove_first)
+  with hold(tmp_path / "run"):
+    assert is_live(tmp_path / "run") and taken == [None]
+
+
 def test_the_lock_of_a_process_that_was_killed_is_gone(tmp_path):
   head = "import time\nfrom gan_jax.run.training.saving.lock import hold\n"
   code = f"{head}with hold({str(tmp_path)!r}): print(1, flush=True); time.sleep(3600)"

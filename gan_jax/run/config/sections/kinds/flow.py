@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.kinds.flow import CONTINUOUS_WEIGHTS, WEIGHTS, adversarial_flow, continuous_flow
+from gan_jax.game.kinds.flow import adversarial, continuous
 from gan_jax.game.optimizers import delayed
 from gan_jax.losses.one_step import courses, flows
 from gan_jax.run.config.sections import networks, optimizers
@@ -55,7 +55,7 @@ def adversarial_keys() -> Keys:
       one_of(*NORMALISERS),
     ),
     "weights": weights(
-      WEIGHTS, {"transport": TRANSPORT.format("squared ways over widths of steps")}
+      adversarial.WEIGHTS, {"transport": TRANSPORT.format("squared ways over widths of steps")}
     ),
   }
 
@@ -76,7 +76,7 @@ def continuous_keys() -> Keys:
     "times": Key("uniform", "times that are learned: uniform, logit_normal", one_of(*TIMES)),
     "sampled": Key((64,), "calls of the generator of each sampler, steps_64 and so on", _positive),
     "heun": Key(False, "whether samples are made by Heun's method, two calls a step"),
-    "weights": weights(CONTINUOUS_WEIGHTS, meanings),
+    "weights": weights(continuous.WEIGHTS, meanings),
   }
 
 
@@ -110,7 +110,7 @@ def build_adversarial(config: ConfigDict, example: Example) -> Game:
   }
   steps, sampled = by_steps[config.times]
   with naming("config.loss, config.gradient_normalisation"):
-    return adversarial_flow(
+    return adversarial.adversarial_flow(
       **_shared(config, example),
       loss=two_player.adversarial_loss(config),
       steps=steps,
@@ -127,7 +127,7 @@ def build_continuous(config: ConfigDict, example: Example) -> Game:
   if config.warm_up:
     built["generator"] = delayed(built["generator"], config.warm_up)
   with naming("config.sampled"):
-    return continuous_flow(
+    return continuous.continuous_flow(
       **_shared(config, example),
       optimizers=built,
       times=TIMES[config.times],

@@ -1,0 +1,1 @@
+"""Adversarial flows: a generator that carries noise to data, in steps or by velocities."""
