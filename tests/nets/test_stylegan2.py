@@ -30,7 +30,7 @@ from gan_jax.nets.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, d
 from gan_jax.nets.stylegan2.generator import mixing_cutoff
 from gan_jax.nets.stylegan2.mapping import Mapping, mix
 from gan_jax.nets.stylegan2.synthesis import SynthesisBlock
-from gan_jax.run.config import complete, from_file
+from gan_jax.run.config import complete, from_file, replaced
 from gan_jax.run.config.sections.kinds.games import build_game
 
 SMALL = dict(np.load(pathlib.Path(__file__).parent / "stylegan2.npz"))
@@ -470,7 +470,8 @@ def test_published_rules_of_training():
 
 def test_a_config_reaches_all_of_it():
   """The experiment's game has the memory of path lengths, and average styles to truncate to."""
-  config = complete(from_file("experiments/stylegan2_mnist.py"))
+  changes = {"generator_regularizers.path_length": 2.0}
+  config = complete(replaced(from_file("experiments/stylegan2_mnist.py"), changes))
   game = build_game(config, Example((28, 28, 1), None, (-1.0, 1.0)))
   batch = {"x": jax.ShapeDtypeStruct((1, 32, 28, 28, 1), jnp.float32)}
   state = jax.eval_shape(lambda key: init(game, key, batch), jax.random.key(0))

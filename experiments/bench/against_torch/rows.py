@@ -74,7 +74,10 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
   ),
   "r3gan": ("r3gan_mnist", {}),
   # As many rounds a dispatch as lie between two applications of R1.
-  "stylegan2": ("stylegan2_mnist", {"rounds_per_call": 16}),
+  "stylegan2": (
+    "stylegan2_mnist",
+    {"rounds_per_call": 16, "generator.mixing": 0.9, "generator_regularizers.path_length": 2.0},
+  ),
   "biggan": ("biggan_fashion", {"data": "mnist10k"}),
 }
 
