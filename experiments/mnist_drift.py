@@ -10,8 +10,9 @@ Score:    seed 0 alone: Fréchet distance 24.6 after 350 rounds, 11.8 after 700,
           7.6 after 1,400; `mnist_dcgan.py`, seed 0, on the same core: 18.3, 11.5, 8.5 and 6.7 after
           500, 1,000, 1,500 and 2,000 rounds, 107 s of CPU: not better than it at equal time, and no
           difference is shown by one seed. Not trained further. At all three temperatures (0.02,
-          0.05, 0.2): 17.3 after 500 rounds, 67 s; by this comparison 0.2 was chosen. The score is of the same classifier, of a layer
-          behind the maps that the field acts in, which may flatter this run.
+          0.05, 0.2): 17.3 after 500 rounds, 67 s; 0.2 was chosen by this comparison. The score is
+          of the same classifier, of a layer behind the maps that the field acts in, which may
+          flatter this run.
 """
 
 from ml_collections import ConfigDict
