@@ -5,9 +5,10 @@ Paper:    Kang & Park 2020 (arXiv:2006.12681): the loss 2C, of temperature 1 and
 Command:  launch/run train --config=experiments/contragan_fashion.py --workdir=runs/contragan
           The data come from TFDS, prepared once: see docs/data.md. With the four files at
           hand instead: --config.data=idx:DIR
-Hardware: not yet measured
-Time:     not yet measured
-Score:    not trained
+Hardware: one core of an AMD EPYC, jax 0.10.2, beside other work
+Time:     499 s for 10,000 rounds, with five scores
+Score:    one seed (0): Fréchet distance 3.20 of the last checkpoint, as in `reacgan_fashion.py`
+          (which has 1.91 ± 0.16); 39% of samples are seen as the class asked for (ReACGAN's: 99%).
 """
 
 from ml_collections import ConfigDict
