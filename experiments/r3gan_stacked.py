@@ -3,9 +3,10 @@
 Paper:    Huang et al. 2025 (arXiv:2501.05441), with the networks and numbers of `r3gan_mnist.py`,
           at 16 pixels.
 Command:  launch/run train --config=experiments/r3gan_stacked.py --workdir=runs/r3gan_stacked
-Hardware: not yet measured
-Time:     not yet measured
-Score:    not yet measured
+Hardware: 2 cores of an AMD EPYC, jax 0.10.2
+Time:     517 s for 3,000 rounds, with three scores
+Score:    not good: one seed (0), 394, 320 and 387 of 1000 modes and a KL of 2.42, 2.55 and 2.30
+          after 1,000, 2,000 and 3,000 rounds, where the paper's networks have all modes.
 """
 
 from ml_collections import ConfigDict
