@@ -69,12 +69,14 @@ LAYERS = (
   Layer("up", 8, 256, 128),
   Layer("up", 28, 64, 1),
   Layer("same", 32, 64, 64),
+  Layer("same", 16, 128, 128),
   Layer("same", 8, 128, 128),
+  Layer("same", 4, 256, 256),
 )
 FORMS = {
   "down": {"xla": forms.lax_strided_conv, "gan_jax": forms.strided_conv},
   "up": {"xla": forms.lax_transposed_conv, "gan_jax": forms.transposed_conv},
-  "same": {"xla": forms.lax_conv, "gan_jax": forms.conv},
+  "same": {"xla": forms.lax_conv, "patches": forms.matmul_conv, "gan_jax": forms.conv},
 }
 WINDOWS = {"down": 4, "up": 4, "same": 3}
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}
@@ -167,7 +169,7 @@ def loop_runs(shape: tuple[int, ...]) -> dict[str, Run]:
 
 
 def print_loops(repeats: int, clock: Clock) -> None:
-  print("3x3 convolutions, ms outside a loop / in a scan: XLA's own; ours")
+  print("3x3 convolutions, ms outside a loop / in a scan: XLA's own; patches; ours")
   for shape in SHAPES:
     seconds = fastest(loop_runs(shape), repeats, clock)
     batch, size, inputs, outputs = shape

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.nets.convolution import forms, im2col
+from gan_jax.nets.convolution import chunks, forms, im2col, winograd
 
 
 class Form(NamedTuple):
@@ -39,6 +39,7 @@ FORMS = {
     window=(4, 4),
   ),
   "same": Form(forms.matmul_conv, forms.lax_conv, forms.conv, scale=1, window=(3, 3)),
+  "tiles": Form(winograd.winograd_conv, forms.lax_conv, forms.conv, scale=1, window=(3, 3)),
 }
 TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
 
@@ -47,7 +48,7 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
 def small_chunks(monkeypatch):
   """Cuts the batch into chunks of one example, as large layers do on one device."""
   monkeypatch.setattr(jax, "device_count", lambda: 1)
-  monkeypatch.setattr(im2col, "PATCH_BYTES", 1)
+  monkeypatch.setattr(chunks, "PATCH_BYTES", 1)
 
 
 def arguments(kind, batch=3, height=3, width=2, inputs=3, outputs=5, dtype="float32", window=None):
@@ -194,11 +195,11 @@ def test_chunks_change_nothing(kind, dtype, small_chunks):
 
 def test_chunk_is_the_largest_divisor_that_fits(monkeypatch):
   monkeypatch.setattr(jax, "device_count", lambda: 1)
-  monkeypatch.setattr(im2col, "PATCH_BYTES", 100)
-  assert [im2col._chunk(64, each) for each in (1, 10, 12, 100, 1000)] == [64, 8, 8, 1, 1]
-  assert im2col._chunk(7, 30) == 1
+  monkeypatch.setattr(chunks, "PATCH_BYTES", 100)
+  assert [chunks._chunk(64, each) for each in (1, 10, 12, 100, 1000)] == [64, 8, 8, 1, 1]
+  assert chunks._chunk(7, 30) == 1
   monkeypatch.setattr(jax, "device_count", lambda: 2)
-  assert im2col._chunk(64, 1000) == 64
+  assert chunks._chunk(64, 1000) == 64
 
 
 # Layers as small as XLA can make them trip over its own simplifications; the last is a common one.
@@ -221,7 +222,7 @@ def test_bfloat16_adds_up_in_float32(kind):
   x = jnp.ones((1, 4 * scale, 4 * scale, 512), jnp.bfloat16)
   y = fast(x, jnp.full((*window, 512, 1), 2.0**-7))
   inner = y[0, 1, 1, 0]
-  assert float(inner) == {"down": 16, "up": 4, "same": 9}[kind] * 512 / 2**7
+  assert float(inner) == {"down": 16, "up": 4, "same": 9, "tiles": 9}[kind] * 512 / 2**7
   assert y.dtype == jnp.bfloat16
 
 
@@ -286,7 +287,7 @@ def test_eight_devices_agree_with_one(kind):
 @pytest.mark.parametrize("kind", FORMS)
 def test_sharded_batch_stays_where_it_is(kind, monkeypatch):
   """Only the kernel gradient crosses devices, even for layers that one device would chunk."""
-  monkeypatch.setattr(im2col, "PATCH_BYTES", 1)
+  monkeypatch.setattr(chunks, "PATCH_BYTES", 1)
   x, k = arguments(kind, batch=16)
   mesh = Mesh(np.array(jax.devices()), "data")
   rows, all_ = (NamedSharding(mesh, PartitionSpec(*spec)) for spec in (["data"], []))
@@ -325,6 +326,7 @@ def test_is_the_layer_of_flax(kind):
     "down": (nn.Conv, 2, 1),
     "up": (nn.ConvTranspose, 2, "SAME"),
     "same": (nn.Conv, 1, "SAME"),
+    "tiles": (nn.Conv, 1, "SAME"),
   }[kind]
   module = layer(k.shape[3], k.shape[:2], (stride, stride), padding, use_bias=False)
   close(FORMS[kind].public(x, k), module.apply({"params": {"kernel": k}}, x))
@@ -342,3 +344,21 @@ def test_errors_say_what_was_expected():
     forms.conv(jnp.zeros((1, 4, 4, 1)), jnp.zeros((4, 3, 1, 1)))
   with pytest.raises(ValueError, match=r"\[3, 3, I, O\].*got x \(1, 4, 4, 2\)"):
     forms.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 1, 1)))
+
+
+@pytest.mark.parametrize(
+  "shape, channels, dtype, by_tiles",
+  [
+    ((16, 16, 16), (32, 64), "float32", True),
+    ((16, 16, 16), (64, 32), "float32", True),
+    ((16, 16, 16), (32, 64), "bfloat16", False),  # products are the smaller part
+    ((16, 16, 16), (16, 64), "float32", False),  # tiles are the larger part
+    ((16, 15, 16), (32, 64), "float32", False),  # a sixteenth is zeros
+    ((2, 16, 16), (64, 64), "float32", False),  # products too small to be quick
+    ((16, 4, 4), (512, 512), "float32", False),  # 16 matrices for 9 cost more than they save
+  ],
+)
+def test_tiles_are_chosen_by_shape(shape, channels, dtype, by_tiles):
+  x = jax.ShapeDtypeStruct((*shape, channels[0]), dtype)
+  k = jax.ShapeDtypeStruct((3, 3, *channels), "float32")
+  assert ("winograd" in str(jax.make_jaxpr(forms.conv)(x, k))) == by_tiles

@@ -2,11 +2,11 @@
 
 They are of series [B, T, C], images [B, H, W, C] and volumes [B, D, H, W, C] alike.
 
-On GPU and TPU they are XLA's own. On CPU they are matrix products of patches, of `im2col.py`: XLA
-takes seconds for the kernel gradient of a transposed convolution, takes up to a hundred times as
-long for any gradient of a convolution within a loop (`lax.scan`, `lax.map`) as outside it, and
-gains nothing from bfloat16. Both forms agree to rounding and differentiate any number of times in
-reverse mode.
+On GPU and TPU they are XLA's own. On CPU they are matrix products of patches (`im2col.py`) or, in
+float32, of tiles (`winograd.py`): XLA takes seconds for the kernel gradient of a transposed
+convolution, takes up to a hundred times as long for any gradient of a convolution within a loop
+(`lax.scan`, `lax.map`) as outside it, and gains nothing from bfloat16. All forms agree to rounding
+and differentiate any number of times in reverse mode.
 """
 
 import math
@@ -17,6 +17,7 @@ from jax import lax
 
 from gan_jax.nets.convolution.im2col import Window, col2im_conv, im2col_conv
 from gan_jax.nets.convolution.products import multiply, repeat_row, sum_rows
+from gan_jax.nets.convolution.winograd import winograd_conv
 
 
 def dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -100,7 +101,9 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   _check(x, kernel, window)
   if not all(extent % 2 for extent in window):
     raise ValueError(f"Expected a kernel [h, w, I, O] with odd h and w; got {kernel.shape}.")
-  return matmul_conv(x, kernel) if _on_cpu(x.shape[0]) else lax_conv(x, kernel)
+  if not _on_cpu(x.shape[0]):
+    return lax_conv(x, kernel)
+  return winograd_conv(x, kernel) if _quicker_by_tiles(x, kernel) else matmul_conv(x, kernel)
 
 
 def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -205,7 +208,7 @@ def matmul_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Computes `conv` by matrix products.
+  """Computes `conv` by matrix products of patches.
 
   At stride 1 x and y may change places. Patches are made of the one with fewer channels, in the
   gradients too; if they have as many, `col2im_conv` has the cheaper ones.
@@ -215,6 +218,22 @@ def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   if inputs < outputs:
     return im2col_conv(around, x, kernel)
   return col2im_conv(around, x, _transposed(kernel))
+
+
+def _quicker_by_tiles(x: jax.Array, kernel: jax.Array) -> bool:
+  """Checks for a convolution that `winograd_conv` takes less time for than patches do, on CPU.
+
+  It has 3 x 3 places, even sides and no fewer than 32 channels, is not of 16-bit floats, whose
+  products are twice as quick and leave tiles the slower part, and has so many places that 16
+  products of matrices are large, and 16 matrices for 9 are little (measured by
+  `experiments.bench.convolutions`).
+  """
+  if x.ndim != 4 or kernel.shape[:2] != (3, 3) or x.dtype.itemsize == 2:
+    return False
+  (batch, height, width, _), channels = x.shape, kernel.shape[2:]
+  tiles, most = batch * height * width // 4, max(channels)
+  even = height % 2 == width % 2 == 0
+  return even and min(channels) >= 32 and tiles >= most and tiles * most >= 2**16
 
 
 def _transposed(kernel: jax.Array) -> jax.Array:

@@ -19,10 +19,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gan_jax.nets.convolution.chunks import over_batch
 from gan_jax.nets.convolution.products import bits, product, rows
 
-# A chunk of patches this large (bytes) is still in cache when it is multiplied.
-PATCH_BYTES = 10 * 2**20
 # Places of a window from which on patches are made axis by axis. So a gradient of 7 x 7 compiles in
 # two thirds of the time and is as quick, but one of 3 x 3 takes up to twice as long.
 MANY = 25
@@ -66,7 +65,7 @@ def im2col_conv(window: Window, x: jax.Array, k: jax.Array) -> jax.Array:
   """Convolves by matrix products: y = im2col(x) k."""
   matrix = _matrix(window, k, x.dtype)
   step = lambda x: (_multiply(window, _im2col(window, x), matrix, x), ())
-  return _over_batch(step, (x,), _patch_bytes(window, x))[0]
+  return over_batch(step, (x,), _patch_bytes(window, x))[0]
 
 
 @_with_vjp
@@ -80,14 +79,14 @@ def col2im_conv(window: Window, y: jax.Array, k: jax.Array) -> jax.Array:
     return _col2im(window, patches.reshape(-1, *size, len(matrix))).astype(y.dtype), ()
 
   bytes_each = math.prod(size) * len(matrix) * 4  # patches are float32 here
-  return _over_batch(step, (y,), bytes_each)[0]
+  return over_batch(step, (y,), bytes_each)[0]
 
 
 @_with_vjp
 def kernel_gradient(window: Window, x: jax.Array, y: jax.Array) -> jax.Array:
   """Computes the gradient in k of `im2col_conv`, from x and the gradient y: float32."""
   step = lambda x, y: ((), product(rows(y), _im2col(window, x)))
-  return _kernel(window, _over_batch(step, (x, y), _patch_bytes(window, x))[1], x)
+  return _kernel(window, over_batch(step, (x, y), _patch_bytes(window, x))[1], x)
 
 
 @_with_vjp
@@ -101,7 +100,7 @@ def conv_and_kernel_gradient(
     patches = _im2col(window, x)
     return _multiply(window, patches, matrix, x), product(rows(y), patches)
 
-  out, sums = _over_batch(step, (x, y), _patch_bytes(window, x))
+  out, sums = over_batch(step, (x, y), _patch_bytes(window, x))
   return out, _kernel(window, sums, x)
 
 
@@ -238,47 +237,3 @@ def _in_runs(window: Window, shape: Sequence[int]) -> tuple[int, ...]:
 def _patch_bytes(window: Window, x: jax.Array) -> int:
   """Counts the bytes of one example's patches."""
   return math.prod(window.runs) * math.prod(x.shape[1:]) * x.dtype.itemsize
-
-
-def _over_batch(
-  step: Callable[..., tuple[Any, Any]], examples: tuple[jax.Array, ...], bytes_each: int
-) -> tuple[Any, Any]:
-  """Runs step on one chunk of the batch after the other.
-
-  Args:
-    step: chunks of the examples -> (results by example, results to be summed).
-    examples: arrays [B, ...].
-    bytes_each: bytes that step needs for an example.
-
-  Returns:
-    (results by example [B, ...], sums), as step returns them for the whole batch.
-  """
-  batch = len(examples[0])
-  chunk = _chunk(batch, bytes_each)
-  if chunk == batch:
-    return step(*examples)
-
-  def add(sums: Any, chunks: Any) -> tuple[Any, Any]:
-    # Behind a barrier all threads compute the results, which XLA on CPU would compute by one where
-    # it puts them among those of other chunks.
-    each, more = lax.optimization_barrier(step(*chunks))
-    return jax.tree.map(jnp.add, sums, more), each
-
-  cut = [x.reshape(-1, chunk, *x.shape[1:]) for x in examples]
-  one = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in cut]
-  shapes = jax.eval_shape(step, *one)[1]
-  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-  sums, each = lax.scan(add, zeros, cut)
-  return jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), each), sums
-
-
-def _chunk(batch: int, bytes_each: int) -> int:
-  """Returns the largest divisor of the batch whose patches fit PATCH_BYTES.
-
-  With several devices it is the whole batch: that may lie in parts on all of them, and cutting it
-  across those parts would send activations from device to device.
-  """
-  if jax.device_count() > 1:
-    return batch
-  most = max(1, PATCH_BYTES // bytes_each)
-  return max(n for n in range(1, min(batch, most) + 1) if batch % n == 0)
