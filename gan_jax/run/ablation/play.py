@@ -1,6 +1,5 @@
 """The runs of an ablation: played a program's at a time, with a row of each in its folder."""
 
-import os
 import pathlib
 import threading
 import time
@@ -12,6 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
+from gan_jax.cores import cores
 from gan_jax.game.core import images_a_round
 from gan_jax.run.ablation.plan import (
   Group,
@@ -90,7 +90,7 @@ def _threads() -> int:
   several devices, a program has them all.
   """
   alone = jax.default_backend() == "cpu" and jax.local_device_count() == 1
-  return (os.cpu_count() or 1) if alone else 1
+  return cores() if alone else 1
 
 
 def check(runs: Sequence[Member]) -> dict[str, Experiment]:

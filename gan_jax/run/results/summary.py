@@ -3,11 +3,12 @@
 import contextlib
 import importlib.metadata
 import math
-import os
 import pathlib
 import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from gan_jax.cores import cores
 
 
 def last_and_best(
@@ -48,7 +49,7 @@ def machine() -> dict[str, Any]:
     **versions,
     "platform": platform.platform(),
     "processor": _processor(),
-    "cores": os.cpu_count(),
+    "cores": cores(),
     "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
     "processes": jax.process_count(),
   }

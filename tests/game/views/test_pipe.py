@@ -166,7 +166,7 @@ def test_invariants_of_geometry():
 
 
 def test_pixels_are_gathered_alike_on_every_device(monkeypatch):
-  """On a CPU by one index of all images, elsewhere image by image: the same bits."""
+  """On a CPU by one index of all images, elsewhere image by image: the same numbers."""
   turned = {"rotate_pre": jnp.float32([0.0, 0.3, 1.0, -2.0])}
 
   def images_and_gradient(backend):

@@ -14,7 +14,6 @@ before it starts. Larger folders are decoded batch by batch. What is left out is
 import functools
 import logging
 import math
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from gan_jax.cores import cores
 from gan_jax.data.labels import class_names, encode_split, listed
 from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
 from gan_jax.data.sources.arrays import scale_of
@@ -186,5 +186,5 @@ def _decode(path: File, shape: tuple[int, int, int], size: int | None) -> np.nda
 
 def _in_threads(function: Callable[[T], U], items: Sequence[T]) -> list[U]:
   """Maps a function over items in threads: Pillow works outside the GIL."""
-  with ThreadPoolExecutor(os.cpu_count()) as pool:
+  with ThreadPoolExecutor(cores()) as pool:
     return list(pool.map(function, items))
