@@ -1,7 +1,8 @@
 """Networks, one architecture a file; `layers` and `linear` hold the layers that they share.
 
 A generator is called as net(z, y, train=...) and returns examples, float32 [B, *shape]; a
-discriminator as net(x, y, train=...) and returns logits, float32 [B]. Labels y, int32 [B], matter
+discriminator as net(x, y, train=...) and returns logits, float32 [B]. A generator of several levels
+has a method levels(z, y, train=...) too, to images [levels, B, *shape]. Labels y, int32 [B], matter
 where `num_classes` is given. An encoder returns codes of examples, float32 [B, features]. A
 translator returns images of images; the discriminators beside it return maps of logits; a joint
 discriminator is given examples and codes, networks of flows examples and times, of which a critic
@@ -43,6 +44,7 @@ from gan_jax.nets.mlp import (
   MLPDiscriminator,
   MLPEncoder,
   MLPGenerator,
+  MultiLevelMLPGenerator,
 )
 from gan_jax.nets.projected import ProjectedDiscriminator
 from gan_jax.nets.r3gan import R3GANDiscriminator, R3GANGenerator
@@ -62,6 +64,7 @@ from gan_jax.nets.translation import (
 NETWORKS: dict[str, type[nn.Module]] = {
   "mlp_generator": MLPGenerator,
   "mlp_discriminator": MLPDiscriminator,
+  "multi_level_mlp_generator": MultiLevelMLPGenerator,
   "goodfellow_generator": GoodfellowGenerator,
   "goodfellow_discriminator": GoodfellowDiscriminator,
   "pacgan_generator": PacGANGenerator,

@@ -53,6 +53,51 @@ class MLPGenerator(nn.Module):
     return output(x.astype(jnp.float32)).reshape(-1, *self.shape)
 
 
+class MultiLevelMLPGenerator(nn.Module):
+  """Maps latents to an image of each level, the sum of outputs so far, through dense layers.
+
+  After GAT, arXiv:2509.24935, whose blocks are those of a transformer.
+
+  Attributes:
+    shape: of one example.
+    hidden: widths of the hidden layers, a multiple of the levels.
+    activation: after each of them, one of `ACTIVATIONS`.
+    output: of each sum, one of `OUTPUTS`.
+    num_levels: number of images; the last is the example.
+    num_classes: None for no labels.
+    dtype: computed in; examples are float32.
+    axis_name: unused, as nothing here looks across the batch.
+  """
+
+  shape: tuple[int, ...]
+  hidden: tuple[int, ...] = (128, 128, 128, 128)
+  activation: str = "relu"
+  output: str = "linear"
+  num_levels: int = 4
+  num_classes: int | None = None
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def levels(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps z [B, d] (and labels y [B]) to images [levels, B, *shape], float32, the last final."""
+    activation = lookup(ACTIVATIONS, self.activation, "activation")
+    output = lookup(OUTPUTS, self.output, "output")
+    emitting = output_blocks(len(self.hidden), self.num_levels)
+    x = WithLabels()(z, labels_for(self.num_classes, y))
+    total, images = jnp.zeros(()), []
+    for block, features in enumerate(self.hidden):
+      x = activation(Dense(features, dtype=self.dtype)(x))
+      if block in emitting:
+        total += Dense(math.prod(self.shape), dtype=self.dtype)(x).astype(jnp.float32)
+        images.append(output(total).reshape(-1, *self.shape))
+    return jnp.stack(images)
+
+  def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
+    """Maps z [B, d] (and labels y [B]) to examples [B, *shape], float32."""
+    return self.levels(z, y, train=train)[-1]
+
+
 class MLPDiscriminator(nn.Module):
   """Maps examples of any shape to logits through dense layers.
 
@@ -167,3 +212,26 @@ def mlp_features(net: Any, x: jax.Array) -> jax.Array:
   for features in net.hidden:
     x = activation(Dense(features, dtype=net.dtype)(x))
   return x
+
+
+def output_blocks(depth: int, count: int = 4) -> list[int]:
+  """Lists the blocks, from 0, after which an image is emitted: the sum of the outputs up to it.
+
+  GAT, arXiv:2509.24935. A depth that `count` does not divide is refused: the published code emits
+  more images then, which its discriminator does not take.
+
+  Args:
+    depth: number of blocks.
+    count: number of images, >= 1.
+
+  Returns:
+    The blocks, one for each image.
+
+  Raises:
+    ValueError: if count does not divide depth.
+  """
+  if count < 1 or depth % count or depth < count:
+    raise ValueError(
+      f"{depth} hidden layers cannot emit {count} images: expected a multiple of {count} of them"
+    )
+  return [(k + 1) * depth // count - 1 for k in range(count)]

@@ -101,6 +101,7 @@ OTHERS = {
   "adversarial_flow": "pmap",
   "continuous_flow": "jit alone",
   "distribution_matching": "pmap",
+  "multi_level": "jit alone",
 }
 
 

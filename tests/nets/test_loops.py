@@ -36,7 +36,7 @@ def batches(pair):
 
 def test_every_pair_of_networks_is_looked_at():
   pairs = {name.removesuffix("_generator") for name in NETWORKS if name.endswith("_generator")}
-  dense = {"flow_mlp"}  # of another kind of game, and without a convolution
+  dense = {"flow_mlp", "multi_level_mlp"}  # of other kinds of game, and without a convolution
   assert pairs - dense == convolutions.PAIRS.keys()
 
 

@@ -18,6 +18,7 @@ from gan_jax.nets import NETWORKS, OF_CODES, WITHOUT_LABELS
 TINY = {
   "mlp_generator": {"shape": (2,), "hidden": (8, 8)},
   "mlp_discriminator": {"hidden": (8, 8)},
+  "multi_level_mlp_generator": {"shape": (2,), "hidden": (8, 8), "num_levels": 2},
   "goodfellow_generator": {"shape": (28, 28, 1), "hidden": (8, 8)},
   "goodfellow_discriminator": {"hidden": (8, 8), "pieces": 2},
   "pacgan_generator": {"shape": (2,), "hidden": (8, 8)},
@@ -72,8 +73,13 @@ PLAIN = [name for name in NETWORKS if name not in WITHOUT_LABELS | OF_CODES]
 GENERATORS = [name for name in PLAIN if name.endswith("generator")]
 DISCRIMINATORS = [name for name in PLAIN if name.endswith("discriminator")]
 LABELS = jnp.arange(16) % 3
-# Of the layers of biggan_generator and sngan_discriminator, whose programs are compiled.
-OF_SAME_LAYERS = {"biggan_discriminator", "biggan_deep_generator", "biggan_deep_discriminator"}
+# Of the layers of networks whose programs are compiled, such as biggan_generator.
+OF_SAME_LAYERS = {
+  "multi_level_mlp_generator",
+  "biggan_discriminator",
+  "biggan_deep_generator",
+  "biggan_deep_discriminator",
+}
 COMPILED = [name for name in PLAIN if name not in OF_SAME_LAYERS]
 
 

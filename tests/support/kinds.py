@@ -222,6 +222,16 @@ def distribution_matching_without_data() -> ConfigDict:
   return config
 
 
+def multi_level() -> ConfigDict:
+  config = short(default_config("multi_level"))
+  config.batch_size, config.data_options.image_size = 8, 8
+  config.data, config.conditional, config.latent.dim = "digits8x8", True, 2
+  config.generator = network("multi_level_mlp_generator", hidden=(8, 8))
+  config.discriminator = network("mlp_discriminator", hidden=(8,))
+  config.levels.count, config.augmentation.name = 2, "diffaugment"
+  return config
+
+
 # More games of the same kinds, which are held to the same.
 VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "two_player on vectors": on_vectors,
@@ -247,4 +257,5 @@ KINDS: dict[str, Callable[[], ConfigDict]] = {
   "adversarial_flow": adversarial_flow,
   "continuous_flow": continuous_flow,
   "distribution_matching": distribution_matching,
+  "multi_level": multi_level,
 }

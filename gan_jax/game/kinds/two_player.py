@@ -38,11 +38,19 @@ from gan_jax.game.core import (
 from gan_jax.game.forward import MAPPING, STAGES, SYNTHESIS, sample_network, standing_network
 from gan_jax.game.kinds import checks
 from gan_jax.game.kinds.sides import monitors
-from gan_jax.game.kinds.sides.networks import FEATURES, Forward, Networks, checked, initialise
+from gan_jax.game.kinds.sides.networks import (
+  FEATURES,
+  Forward,
+  Networks,
+  checked,
+  generate,
+  initialise,
+  labels_of,
+)
 from gan_jax.game.kinds.sides.players import Terms
 from gan_jax.game.kinds.sides.turns import alternating
-from gan_jax.game.latents import Latent, Styled, Truncate, truncate_styles
-from gan_jax.game.random import example_keys, named_key
+from gan_jax.game.latents import Latent, Truncate, truncate_styles
+from gan_jax.game.random import example_keys
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.game.views import Views, memory_of, metrics_of, updated
@@ -133,7 +141,7 @@ def two_player(
     init=functools.partial(initialise, nets),
     samplers={
       "generator": Sampler(
-        functools.partial(_generate, nets),
+        functools.partial(generate, nets),
         draw,
         truncate,
         accumulate=functools.partial(_accumulate, nets),
@@ -195,33 +203,12 @@ def _generator_objective(
   )
 
 
-def _generate(
-  nets: Networks,
-  params: Params,
-  carried: Carried,
-  z: PyTree,
-  labels: jax.Array | None,
-  method: str | None = None,
-) -> jax.Array:
-  """Generates examples in evaluation mode, or what a method of the generator returns."""
-  if nets.conditional != (labels is not None):
-    raise ValueError(
-      "this game is conditional: give labels, int32 [n], one for each example"
-      if nets.conditional
-      else "this game is not conditional, and its generator takes no labels: leave them out"
-    )
-  options: dict[str, Any] = {"method": method}
-  if isinstance(z, Styled):
-    z, options = z.z, {**options, "psi": z.psi}
-  return sample_network(nets.generator, "generator", params, carried, z, labels, **options)
-
-
 def _stages(nets: Networks) -> dict[str, Any]:
   """Builds the stages of a sampler, by name; {} of a generator that has none."""
   if not all(hasattr(nets.generator, stage) for stage in STAGES):
     return {}
   synthesise = functools.partial(sample_network, nets.generator, "generator", method=SYNTHESIS)
-  return {MAPPING: functools.partial(_generate, nets, method=MAPPING), SYNTHESIS: synthesise}
+  return {MAPPING: functools.partial(generate, nets, method=MAPPING), SYNTHESIS: synthesise}
 
 
 def _accumulate(
@@ -248,7 +235,7 @@ def _forward(
   # One key for each use: packing, noise or another order would else change unrelated draws.
   latent_key, *keys = jax.random.split(context.key, 4)
   named_keys = dict(zip(("generator", "real", "fake"), keys, strict=True))
-  labels = _labels(nets, batch, context)
+  labels = labels_of(nets, batch, context)
   forward = Forward(nets, params, carried, labels, named_keys, context)
   real = forward.pack(batch["x"], "real")
   z = nets.latent(context.example_keys(latent_key, batch["x"].shape[0]))
@@ -282,13 +269,3 @@ def _forward(
   )
   # Of every forward, but kept of the discriminator's moves alone: it owns this memory.
   return match, {**new_carried, **updated(nets.views, carried, match)}
-
-
-def _labels(nets: Networks, batch: Batch, context: StepContext) -> dict[str, jax.Array | None]:
-  """Returns the labels of real examples and of fakes: the same, or draws of their own prior."""
-  y = batch["y"] if nets.conditional else None
-  if nets.fake_labels is None:
-    return {"real": y, "fake": y}
-  # By name, not by another split: a prior of labels leaves latents and dropout as they are.
-  keys = context.example_keys(named_key(context.key, "labels"), batch["x"].shape[0])
-  return {"real": y, "fake": nets.fake_labels(keys)}

@@ -16,9 +16,27 @@ from jax.nn import one_hot
 def noise_levels(count: int = 4, base: float = 0.125, offset: float = 0.01) -> np.ndarray:
   """Computes the noise level of each image, the earliest first: 1 - base^(1 - k/(n-1)) + offset.
 
-  The final image has `offset` too.
+  The final image has `offset` too, also if it is the only one.
   """
-  return 1 - base ** (1 - np.arange(count) / max(count - 1, 1)) + offset
+  return 1 - base ** (np.arange(count)[::-1] / max(count - 1, 1)) + offset
+
+
+def check_levels(levels: np.ndarray) -> None:
+  """Checks that noise levels fall from the earliest image to the final one, within [0, 1].
+
+  Args:
+    levels: noise levels t [n], n >= 1.
+
+  Raises:
+    ValueError: if they do not, or if two of them are 1, whose images nobody could see.
+  """
+  t = np.asarray(levels)
+  falling = t.ndim == 1 and len(t) > 0 and (np.diff(t) <= 0).all()
+  if not falling or not (0 <= t[-1] < 1 and t[0] <= 1) or (t[1:] == 1).any():
+    raise ValueError(
+      f"noise levels are {np.round(t, 4).tolist()}: expected numbers in [0, 1] that do not rise, "
+      "the earliest image's first, such as noise_levels(4)"
+    )
 
 
 def noise_steps(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,17 +68,6 @@ def noise_chain(images: jax.Array, draws: jax.Array, levels: np.ndarray | None =
 def judged_as_one(images: jax.Array) -> jax.Array:
   """Concatenates the images of all levels along channels: [levels, B, ..., C] -> [B, ..., n C]."""
   return jnp.concatenate(list(images), axis=-1)
-
-
-def output_blocks(depth: int, count: int = 4) -> list[int]:
-  """Lists the blocks, from 0, after which an image is emitted: the sum of the outputs up to it.
-
-  A depth that `count` does not divide is refused: the published code emits more images then, which
-  its discriminator does not take.
-  """
-  if depth % count or depth < count:
-    raise ValueError(f"{depth} blocks cannot emit {count} images: expected a multiple of {count}")
-  return [(k + 1) * depth // count - 1 for k in range(count)]
 
 
 def feature_target(features: jax.Array, target: jax.Array) -> jax.Array:
@@ -111,7 +118,12 @@ def draw_augmentation(
     colour: probability of the change of colours.
     flip: probability of the flip.
     shift: largest shift as a share of the side, rounded.
+
+  Raises:
+    ValueError: if these are not images.
   """
+  if len(shape) != 3:
+    raise ValueError(f"this augmentation is of images (H, W, C), got {tuple(shape)}: leave it out")
 
   def one(key: jax.Array) -> Augmentation:
     uniforms, *of_places = jax.random.split(key, 5)

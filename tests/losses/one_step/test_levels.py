@@ -1,4 +1,4 @@
-"""GAT: its noise levels, its augmentation, and both players' published steps."""
+"""GAT: its noise levels and its augmentation; its steps are held in test_multi_level.py."""
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,8 @@ from cases import load_case
 
 from gan_jax.game.optimizers import rate_of_width
 from gan_jax.game.random import example_keys
-from gan_jax.losses.adversarial import relativistic
-from gan_jax.losses.approximate import squared_slope
 from gan_jax.losses.one_step import levels
+from gan_jax.nets.mlp import output_blocks
 
 nhwc = lambda x: jnp.moveaxis(jnp.asarray(x), -3, -1)
 nchw = lambda x: jnp.moveaxis(jnp.asarray(x), -1, -3)
@@ -54,7 +53,7 @@ def test_levels_are_the_published_ones():
   rates = {name: rate_of_width(numbers["base"], width) for name, width in widths.items()}
   assert rates == pytest.approx(numbers["rate"], rel=1e-9)
   for depth, blocks in case("output_blocks")[0]["numbers"].items():
-    assert levels.output_blocks(int(depth)) == blocks
+    assert output_blocks(int(depth)) == blocks
   each, arrays = case("noise_chain")
   drawn = jnp.stack(draws(arrays, 0, 4)[::-1])
   check({"out/noised": levels.noise_chain(arrays["in/images"], drawn)}, arrays, each)
@@ -65,93 +64,6 @@ def test_augmentation_is_the_published_one():
   p, x, x2 = augmentation(draws(arrays, 0, 9)), *map(nhwc, (arrays["in/x"], arrays["in/x2"]))
   y, y2 = jax.jit(lambda x, x2: (levels.augment(x, x, p), levels.augment(x2, x, p)))(x, x2)
   check({"out/y": nchw(y), "out/y2": nchw(y2)}, arrays, each)
-
-
-class Step:
-  """The published step's images, draws and toy networks."""
-
-  def __init__(self, name):
-    self.case, self.arrays = case(name)
-    self.fake_parameters, self.real_parameters = (
-      augmentation(draws(self.arrays, start, 9)) for start in (2, 11)
-    )
-    # The chain begins with the final image.
-    self.fake_chain, self.real_chain = (
-      nhwc(jnp.stack(draws(self.arrays, start, 4)[::-1])) for start in (20, 24)
-    )
-    self.labels = self.arrays["in/labels"]
-    self.real = nhwc(jnp.stack([self.arrays["in/images"]] * 4))
-    self.w = {key[2:]: x for key, x in self.arrays.items() if key.startswith("w/")}
-
-  def generate(self, w):
-    z, total, images = self.arrays["in/draw/00-randn"], w["G.e"][self.labels], []
-    for k in range(4):
-      total = total + jnp.matmul(z, w[f"G.a.{k}"].T, precision="highest")
-      images.append(jnp.tanh(total).reshape(-1, 4, 8, 8))
-    return nhwc(jnp.stack(images))
-
-  def features(self, w, images, parameters, of, chain):
-    seen = jnp.stack([levels.augment(x, of, parameters) for x in images])
-    x = nchw(levels.judged_as_one(levels.noise_chain(seen, chain)))
-    dot = lambda x, w: jnp.matmul(x, w.T, precision="highest")
-    return jnp.tanh(dot(jax.nn.softplus(dot(x.reshape(len(x), -1), w["D.w1"])), w["D.w2"]))
-
-  def judge(self, w, images, kind, of):
-    given = getattr(self, f"{kind}_parameters"), of, getattr(self, f"{kind}_chain")
-    h = self.features(w, images, *given)
-    return jnp.sum(h * w["D.y"][self.labels], axis=1), h
-
-
-@pytest.mark.parametrize("name", ["d_step", "d_step_with_features"])
-def test_discriminator_steps_are_the_published_ones(name):
-  step = Step(name)
-  arrays, gamma, std = step.arrays, 0.1, 0.01
-  fake = step.generate(step.w)
-  noise = nhwc(jnp.stack(draws(arrays, 28, 5)))
-
-  @jax.jit
-  def loss(w):
-    sides = {}
-    given = {"real": (step.real, noise[:1]), "fake": (fake, noise[1:])}
-    for kind, (images, n) in given.items():
-      logits, h = step.judge(w, images, kind, images[-1])
-      moved, _ = step.judge(w, images + std * n, kind, images[-1])
-      sides[kind] = logits, h, squared_slope(moved, logits, std)
-    (a, h, r1), (b, _, r2) = sides.values()
-    rows = relativistic.discriminator(a, b) + gamma / 2 * (r1 + r2)
-    found = {"out/r1_loss": r1, "out/r2_loss": r2}
-    if name == "d_step_with_features":
-      cls, tokens = (jnp.matmul(h, w[f"D.{k}"].T, precision="highest") for k in "fg")
-      targets = {"cls": (cls, "cls"), "patch": (tokens.reshape(-1, 4, 5), "tokens")}
-      terms = {
-        f"out/z_kd_{key}": levels.feature_target(x, arrays[f"in/target_{of}"])
-        for key, (x, of) in targets.items()
-      }
-      rows, found = rows + sum(terms.values()), found | terms
-    return rows.mean(), found | {"out/loss_per_row": rows}
-
-  own = {key: x for key, x in step.w.items() if key.startswith("D.")}
-  grads, found = jax.grad(loss, has_aux=True)(own)
-  penalties = {key: found.pop(key) for key in ("out/r1_loss", "out/r2_loss")}
-  check({f"grad/{key}": x for key, x in grads.items()} | found, arrays, step.case)
-  for key, value in penalties.items():
-    np.testing.assert_allclose(value, arrays[key], rtol=2e-2, err_msg=key)
-
-
-def test_generator_steps_are_the_published_ones():
-  step = Step("g_step")
-
-  @jax.jit
-  def loss(w):
-    w, fake = {**step.w, **w}, step.generate(w)
-    a = step.judge(w, step.real, "real", step.real[-1])[0]
-    rows = relativistic.generator(a, step.judge(w, fake, "fake", fake[-1])[0])
-    return rows.mean(), rows
-
-  own = {key: x for key, x in step.w.items() if key.startswith("G.")}
-  grads, rows = jax.grad(loss, has_aux=True)(own)
-  found = {f"grad/{key}": x for key, x in grads.items()} | {"out/loss_per_row": rows}
-  check(found, step.arrays, step.case)
 
 
 # --- without the published numbers ----------------------------------------------------------------
@@ -172,7 +84,7 @@ def test_noise_of_every_level_has_its_variance():
   np.testing.assert_allclose(found, (1 - t) * np.arange(4) + carried, rtol=1e-6)
   assert levels.judged_as_one(jnp.zeros((4, 2, 8, 8, 3))).shape == (2, 8, 8, 12)
   with pytest.raises(ValueError, match="expected a multiple of 4"):
-    levels.output_blocks(10)
+    output_blocks(10)
 
 
 def test_augmentation_by_hand():

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from gan_jax.game.core import Batch, Carried, Clock, Params, PyTree, StepContext
-from gan_jax.game.forward import STAGES, split_variables, train_network
+from gan_jax.game.forward import STAGES, sample_network, split_variables, train_network
 from gan_jax.game.kinds import checks
-from gan_jax.game.latents import Latent
+from gan_jax.game.latents import Latent, Styled
 from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.views import Views, apply_views, first_inside, memory_of
 from gan_jax.losses.objectives import per_example
@@ -76,6 +76,37 @@ def initialise(nets: Networks, key: jax.Array, batch: Batch) -> tuple[Params, Ca
     # By name: with an encoder or without, the other networks start the same.
     initial[name] = net.init(named_key(key, name), features, y, train=False)
   return split_variables(initial)
+
+
+def generate(
+  nets: Networks,
+  params: Params,
+  carried: Carried,
+  z: PyTree,
+  labels: jax.Array | None,
+  method: str | None = None,
+) -> jax.Array:
+  """Generates examples in evaluation mode, or what a method of the generator returns."""
+  if nets.conditional != (labels is not None):
+    raise ValueError(
+      "this game is conditional: give labels, int32 [n], one for each example"
+      if nets.conditional
+      else "this game is not conditional, and its generator takes no labels: leave them out"
+    )
+  options: dict[str, Any] = {"method": method}
+  if isinstance(z, Styled):
+    z, options = z.z, {**options, "psi": z.psi}
+  return sample_network(nets.generator, "generator", params, carried, z, labels, **options)
+
+
+def labels_of(nets: Networks, batch: Batch, context: StepContext) -> dict[str, jax.Array | None]:
+  """Returns the labels of real examples and of fakes: the same, or draws of their own prior."""
+  y = batch["y"] if nets.conditional else None
+  if nets.fake_labels is None:
+    return {"real": y, "fake": y}
+  # By name, not by another split: a prior of labels leaves latents and dropout as they are.
+  keys = context.example_keys(named_key(context.key, "labels"), batch["x"].shape[0])
+  return {"real": y, "fake": nets.fake_labels(keys)}
 
 
 class Forward(NamedTuple):

@@ -21,7 +21,17 @@ from gan_jax.run.config.sections.key import (
 
 DTYPES = {name: jnp.dtype(name) for name in ("float32", "bfloat16", "float16")}
 # Fields that the data, the kind of game and the layout decide.
-PROVIDED = {"shape", "channels", "features", "num_classes", "noisy", "head", "axis_name", "parent"}
+PROVIDED = {
+  "shape",
+  "channels",
+  "features",
+  "num_classes",
+  "noisy",
+  "head",
+  "num_levels",
+  "axis_name",
+  "parent",
+}
 RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}  # of a generator's pixels, by its output
 
 
@@ -83,7 +93,8 @@ def build_network(options: Mapping[str, Any], **provided: Any) -> nn.Module:
     raise ValueError(
       f"the network {name!r} cannot be made with {', '.join([*provided, *options])}, which a config"
       " gives it: a generator has a field shape, a translator channels, an encoder features,"
-      " networks that are given labels have num_classes, and discriminators with a task a head"
+      " networks that are given labels have num_classes, discriminators with a task a head, and"
+      " generators of several levels num_levels"
     )
   return NETWORKS[name](**provided, **options)
 

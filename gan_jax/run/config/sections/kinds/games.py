@@ -22,6 +22,7 @@ from gan_jax.run.config.sections.kinds import (
   energy,
   flow,
   info,
+  multi_level,
   pix2pix,
   two_player,
   vq_gan,
@@ -105,6 +106,7 @@ GAMES: dict[str, Kind] = {
   "distribution_matching": _kind(
     distribution_matching.keys, distribution_matching.build_game, distribution_matching.check
   ),
+  "multi_level": _kind(multi_level.keys, multi_level.build_game, two_player.check_players),
 }
 DEFAULT = "two_player"
 

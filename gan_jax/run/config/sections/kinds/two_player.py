@@ -191,11 +191,6 @@ def arguments(
   Raises:
     ValueError: for an unknown name or a value out of range.
   """
-  if config.conditional and example.condition_size is None:
-    raise ValueError(
-      f"config.conditional is set, but {config.data!r} has no labels; "
-      "use data with labels or --config.conditional=False"
-    )
   networks.check_output(config.generator, example.pixel_range)
   networks.check_extractor(config.discriminator, example.pixel_range)
   labels: dict[str, Any] = {"num_classes": example.condition_size}
@@ -214,8 +209,7 @@ def arguments(
       **_feature_matching(config),
     },
     "averages": optimizers.build_averages(config.average, "generator"),
-    "conditional": config.conditional,
-    "fake_labels": _fake_labels(config, example),
+    **conditions(config, example),
     "joint": config.joint,
     "top_k": _top_k(config),
     "views": views,
@@ -231,6 +225,16 @@ def players(config: ConfigDict, example: Example) -> dict[str, Any]:
     "turns": turns(config),
     "remat": config.remat,
   }
+
+
+def conditions(config: ConfigDict, example: Example) -> dict[str, Any]:
+  """Builds the arguments of a game that are of labels, by name."""
+  if config.conditional and example.condition_size is None:
+    raise ValueError(
+      f"config.conditional is set, but {config.data!r} has no labels; "
+      "use data with labels or --config.conditional=False"
+    )
+  return {"conditional": config.conditional, "fake_labels": _fake_labels(config, example)}
 
 
 def _fake_labels(config: ConfigDict, example: Example) -> Latent | None:
