@@ -124,10 +124,12 @@ class Match(NamedTuple):
     Returns:
       The match, with the keys, the clock and the share of the batch that the context says.
     """
+    # By name: `fold_in` of places alone gives the keys that a forward has split off the same key.
+    key = named_key(context.key, "match")
     return cls(
       **outputs,
       params=params,
-      keys=context.example_keys(context.key, len(outputs["fake"])),
+      keys=context.example_keys(key, len(outputs["fake"])),
       clock=context.clock,
       axis_name=context.axis_name,
       microbatch=context.microbatch,

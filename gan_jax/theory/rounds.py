@@ -119,6 +119,20 @@ def optimistic_eigenvalues(rate: float, slope: float = 1.0) -> np.ndarray:
   return np.concatenate(values)
 
 
+def least_optimism(b1: float, *, nesterov: bool) -> float:
+  """Computes the beta beyond which optimistic Adam converges in the bilinear game, at small rates.
+
+  What lags L rounds behind the gradient turns z out: λ - 1 = ih (1 - L (1 - 1/λ)) has |λ|² = 1 +
+  (2L + 1) h² up to terms of h³. The average of gradients lags b1 / (1 - b1), with Nesterov's look
+  ahead b1² / (1 - b1), and optimism takes beta off: stable for beta > 1/2 + L. Derived here.
+
+  Args:
+    b1: decay of the average of gradients, [0, 1).
+    nesterov: as of optax, whose alpha is 1.
+  """
+  return 0.5 + b1 ** (2 if nesterov else 1) / (1 - b1)
+
+
 def bilinear_invariant(rate: float, slope: float = 1.0) -> np.ndarray:
   """Computes the form Q [2, 2] with zᵀQz constant in turns without penalty, psi² - hc psi theta +
   theta².

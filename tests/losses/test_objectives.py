@@ -320,3 +320,13 @@ def test_a_match_speaks_of_the_global_batch():
   mean, gathered = jax.jit(mapped)(x)
   assert mean == 7.5
   np.testing.assert_array_equal(gathered, x)
+
+
+def test_keys_of_a_match_are_none_that_its_forward_splits_off():
+  """As `fold_in(key, i)` is `split(key)[i]` in JAX, places folded into that key would be."""
+  context, nothing = move_at(0), jnp.zeros(4)
+  names = ("real", "real_logits", "fake_logits", "discriminator", "generator", "latents")
+  match = Match.of(context, {}, fake=nothing, **dict.fromkeys(names, nothing))
+  seen = lambda keys: {tuple(data) for data in np.asarray(jax.random.key_data(keys)).tolist()}
+  assert seen(jax.random.split(context.key, 4)) == seen(example_keys(context.key, 4))
+  assert not seen(match.keys) & seen(jax.random.split(context.key, 4))

@@ -349,6 +349,10 @@ def test_mistake_is_named_with_what_is_valid(changes, message):
     ),
     ({"optimizers": {"generator": {"name": "adam", "b1": "x"}}}, "b1 of the optimizer 'adam'"),
     (
+      {"optimizers": {"generator": {"name": "adabelief", "b1": 0.0}}},
+      "b1 of the optimizer 'adabelief' is 0.*: expected b1 above 0",
+    ),
+    (
       {"optimizers": {"generator": {"name": "adam", "learning_rate": {"schedule": "no"}}}},
       "unknown schedule 'no'.*'decay_steps': 9000",
     ),

@@ -140,6 +140,12 @@ def check(options: Mapping[str, Any]) -> None:
       positive = key in ("learning_rate", *EXTRA_OPTIONS)  # momentum may be below 0
       least = 0.0 if positive else -math.inf
       check_number(f"{key} of the optimizer {name!r}", value, key in EXTRA_OPTIONS, least)
+  if name == "adabelief" and options.get("b1") == 0:
+    # The average is then the gradient: steps are some 3e6 times as long as those of Adam.
+    raise ValueError(
+      "b1 of the optimizer 'adabelief' is 0, and it divides by how far gradients are from their "
+      "average: expected b1 above 0, such as 0.5, or the optimizer 'adam'"
+    )
 
 
 def optimizer(name: str, learning_rate: float = 2e-4, **options: Any) -> ConfigDict:
