@@ -4,7 +4,7 @@ Paper:    Mescheder, Geiger, Nowozin 2018 (arXiv:1801.04406), sections 2 to 4: d
           theta, D(x) = psi x. Consensus optimisation: Mescheder et al. 2017 (arXiv:1705.10461).
 Command:  python -m experiments.dynamics --out=runs/dynamics
 Hardware: 2 cores of an AMD EPYC, jax 0.10.2
-Time:     49 s of 44 games; those of R3GAN and of optimizers came later, 2 min beside other work
+Time:     92 s of CPU, of 52 games
 Score:    all 11 verdicts of the papers that are in the table are found: GAN, WGAN, clipped WGAN,
           WGAN-GP and RpGAN do not converge; R1, R2, instance noise, consensus, and RpGAN with R1,
           or R1 and R2 (R3GAN, arXiv:2501.05441) do. R1 has the eigenvalues
