@@ -4,13 +4,21 @@ Paper:    AFM, arXiv:2511.22475, with the penalties, the transport and the norma
           its code for images, and steps of any length: `sample --sampler=steps_4` takes four.
 Command:  launch/run train --config=experiments/ring_flow.py --workdir=runs/ring_flow
 Hardware: 2 cores of an AMD EPYC beside much other work, jax 0.10.2
-Time:     under two minutes
+Time:     36 s of CPU
 Score:    not good: 0.6% of one-step samples within 3 std of a mode (8 of 8), one seed;
-          D stays at log 2. The penalties are those of images; not tuned
+          D stays at log 2. The penalties are those of images; not tuned. W2 of 2,000 samples to as
+          many points of the ring, exactly, by `python -m experiments.ring_flow runs/ring_flow`:
+          0.380 in one step, 0.319 in four; of noise 0.731, of other points of the ring 0.138
 """
 
-from ml_collections import ConfigDict
+import sys
 
+import numpy as np
+from ml_collections import ConfigDict
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from gan_jax.data import RING8
 from gan_jax.run.config import default_config, network, optimizer, schedule
 
 
@@ -38,3 +46,30 @@ def get_config() -> ConfigDict:
   config.num_samples = 2500
   config.num_fake = 2500
   return config
+
+
+def optimal_transport(x: np.ndarray, y: np.ndarray) -> float:
+  """Computes W2 of two sets of as many points of equal weight, [n, d] each, exactly."""
+  cost = cdist(x, y, "sqeuclidean")
+  return float(np.sqrt(cost[linear_sum_assignment(cost)].mean()))
+
+
+def main(workdir: str, points: int = 2000) -> None:
+  """Prints W2 to points of the data, from samples of a run, other points of the data, and noise."""
+  import gan_jax as gj
+
+  random = np.random.default_rng(0)
+
+  def ring() -> np.ndarray:
+    at = RING8.centers[random.integers(8, size=points)]
+    return at + RING8.std * random.normal(size=at.shape)
+
+  of = lambda name: gj.load(workdir, changes={"evaluation.sampler": name}).sample(points)
+  data = ring()
+  samples = {name: of(name) for name in ("steps_1", "steps_4")}
+  for name, x in {**samples, "data": ring(), "noise": random.normal(size=data.shape)}.items():
+    print(f"{name}: W2 {optimal_transport(x, data):.3f}")
+
+
+if __name__ == "__main__":
+  main(sys.argv[1])

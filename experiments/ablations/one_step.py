@@ -1,23 +1,35 @@
-"""One-step generators of points side by side: games of one player, and of two.
+"""One-step generators side by side: games of one player, of two, and of three.
 
-A method is a row of `METHODS`, of any kind of game. All share the generator, the latents, the batch
-and the rounds; a drift has no discriminator to train beside. `published` is the temperature of the
-notebook, at which the modes of grid25 are 40 temperatures apart; the others fall from a quarter of
-the extent of the data (toy), or half of it (gaussian), to three standard deviations of a mode by
-half time. Nothing else was tuned.
+A method is a row of `methods`, of any kind of game. On points all share the width of the networks,
+the batch and the rounds, and but for AFM the latents; a drift has no discriminator to train beside,
+AFM carries noise of the data's shape and embeds times, and DMD2's critic and discriminator move
+five times a round. `published` is the temperature of the notebook, at which the modes of grid25 are
+40 temperatures apart; the others fall from a quarter of the extent of the data (toy), or half of it
+(gaussian), to three standard deviations of a mode by half time. AFM, DMD2 and W-Flow have all else
+from the experiments that they are of; lengths of DMD2's noise are in units of the data. On digits
+all share the generator of `mnist_dcgan.py` and about the time, hence not the rounds; AFM has no
+network for images here, and DMD2's teacher is a mixture. Nothing else was tuned.
 
-Paper:    Drifting, arXiv:2602.04770; R3GAN, arXiv:2501.05441; R1, arXiv:1801.04406
+Paper:    Drifting, arXiv:2602.04770; W-Flow, arXiv:2605.11755; AFM, arXiv:2511.22475; DMD2,
+          arXiv:2405.14867; R3GAN, arXiv:2501.05441; R1, arXiv:1801.04406
 Command:  launch/run ablate --config=experiments/ablations/one_step.py --workdir=runs/one_step/ring8
-          The grid: --config=experiments/ablations/one_step.py:grid25 --workdir=runs/one_step/grid25
-          Both in a figure: python -m experiments.ablations.one_step runs/one_step one_step.png
-Hardware: 2 cores of an AMD EPYC, jax 0.10.2, beside much other work
-Time:     8 and 9 min for 25 runs in five programs each
-Score:    share of samples within 3 std of a mode, and modes, after 2,000 rounds, five seeds. Ring:
-          RpGAN + R1 + R2 0.410 ± 0.016 and non-saturating + R1 0.410 ± 0.009, both 8.0; the drifts
-          are worse (p of 0.0011 or less): published 0.156 ± 0.013, 8.0; annealed 0.215 ± 0.018,
-          8.0; Gaussian 0.235 ± 0.005, 7.8. Grid: 0.025 ± 0.002, 21.2 modes; 0.027 ± 0.001, 20.4;
-          published 0.958 ± 0.005, but 1.0 mode; annealed 0.019 ± 0.001, 21.0; Gaussian 0.028 ±
-          0.005, 22.0. None has all 25.
+          And of grid25 and digits: --config=experiments/ablations/one_step.py:DATA, to
+          --workdir=runs/one_step/DATA
+          All in a figure: python -m experiments.ablations.one_step runs/one_step one_step.png
+Hardware: one core of an AMD EPYC beside much other work, jax 0.10.2
+Time:     of CPU 242 s on ring8, 227 s on grid25, for 45 runs in nine programs each;
+          436 s on digits for 20 runs in eight programs
+Score:    share of samples within 3 std of a mode, and modes, after 2,000 rounds, five seeds. Ring,
+          8.0 modes unless said: RpGAN + R1 + R2 0.410 ± 0.016, non-saturating + R1 0.410 ± 0.009,
+          AFM in one step 0.406 ± 0.035, DMD2 0.410 ± 0.024; worse (p of 0.0021 or less) are the
+          drifts, published 0.156 ± 0.013, annealed 0.215 ± 0.018, Gaussian 0.235 ± 0.005 (7.8),
+          W-Flow 0.016 ± 0.002 (7.8), and AFM in any step 0.002 ± 0.0002 (3.6). Grid, in that order:
+          0.025 ± 0.002, 21.2 modes; 0.027 ± 0.001, 20.4; 0.674 ± 0.056 (better, p = 0.0024), 12.0,
+          of which one run has all 25 and no other of any method; 0.017 ± 0.001, 20.0; 0.958 ±
+          0.005, but 1.0 mode; 0.019 ± 0.001, 21.0; 0.028 ± 0.005, 22.0; 0.018 ± 0.0005, 20.2;
+          0.020 ± 0.002, 18.8. Digits, Fréchet distance, five seeds: non-saturating + R1
+          22.9 ± 0.2; worse are ImageNet drift 40.5 ± 1.1 (p < 0.001), RpGAN + R1 + R2 42.6 ± 0.8
+          (p < 0.001) and W-Flow 76.7 ± 0.2 (p < 0.001).
 """
 
 import pathlib
@@ -28,11 +40,19 @@ from ml_collections import ConfigDict
 
 from gan_jax import plots
 from gan_jax.run.ablation import Axis, ablation, outcomes, results
-from gan_jax.run.config import from_file, network, optimizer, schedule
+from gan_jax.run.config import GAMES, from_file, network, optimizer, replaced, schedule
 
-ROUNDS = 2000
+ROUNDS, HIDDEN = 2000, (64, 64, 64)
 SPREAD = {"ring8": 2.0, "grid25": 8.0}  # sides of the data
 STD = {"ring8": 0.01, "grid25": 0.05}  # of a mode
+DATA_STD = {"ring8": 0.7, "grid25": 2.8}
+PANELS = {  # of the figure: data, score, and the ends of its axis, logarithmic where 0 is none
+  "ring8: share on a mode": ("ring8", "high_quality", (1e-3, 1.4)),
+  "ring8: modes": ("ring8", "modes", (0, 9)),
+  "grid25: share on a mode": ("grid25", "high_quality", (1e-3, 1.4)),
+  "grid25: modes": ("grid25", "modes", (0, 26)),
+  "digits: Fréchet distance": ("digits", "frechet_distance", (0, 90)),
+}
 
 
 def drift(field: str, temperature: float, start: float = 0.0, **changes: Any) -> dict[str, Any]:
@@ -50,27 +70,81 @@ def drift(field: str, temperature: float, start: float = 0.0, **changes: Any) ->
   return given
 
 
+def taken(file: str, changes: dict[str, Any]) -> dict[str, Any]:
+  """Takes all keys of a kind of game but the latents from an experiment, with changes."""
+  config = replaced(from_file(f"../{file}", __file__), changes)
+  of_kind = GAMES[config.game.name].keys()
+  return {"game.name": config.game.name, **{k: config[k] for k in of_kind if k != "latent"}}
+
+
 def methods(data: str) -> dict[str, dict[str, Any]]:
-  """Lists the methods, with settings for data of this size."""
+  """Lists the methods that these data have, with settings for data of this size."""
+  return of_digits() if data == "digits" else of_points(data)
+
+
+def of_points(data: str) -> dict[str, dict[str, Any]]:
+  """Lists the methods on a mixture of points."""
   r1, both = {"regularizers.r1": 0.1}, {"regularizers.r1": 0.1, "regularizers.r2": 0.1}
   adam = {"optimizers.generator": optimizer("adam", learning_rate=1e-3), "average.name": "none"}
   side, end = SPREAD[data], 3 * STD[data]
+  hidden = {f"{net}.hidden": HIDDEN for net in ("generator", "discriminator")}
+  matching = {
+    "generator.hidden": HIDDEN,
+    "critic.hidden": HIDDEN,
+    "levels.least": STD[data],
+    "levels.largest": 1.5 * side,
+    "data_std": DATA_STD[data],
+    **{
+      f"optimizers.{player}.learning_rate.decay_steps": ROUNDS
+      for player in ("critic", "discriminator", "generator")
+    },
+  }
   return {
     "RpGAN + R1 + R2": {"loss": "relativistic", **both},
     "non-saturating + R1": r1,
+    "AFM, one step": taken("flow_1d.py", hidden),
+    "AFM, any step": taken(
+      "ring_flow.py", {**hidden, "weights.transport.transition_steps": ROUNDS}
+    ),
+    "DMD2, exact teacher": taken("ring_distillation.py", matching),
     "drift, published": drift("toy", 0.05, **adam),
     "drift, annealed": drift("toy", end, start=side / 4),
     "Gaussian drift, annealed": drift("gaussian", end, start=side / 2),
+    "W-Flow": drift("sinkhorn", 0.05, **adam),
   }
 
 
+def of_digits() -> dict[str, dict[str, Any]]:
+  """Lists the methods on digits; fields are in a classifier's features, as in `mnist_drift.py`."""
+  r2 = {"loss": "relativistic", "regularizers.r2": 1.0}
+  sinkhorn = {"field": "sinkhorn", "temperatures": (0.05,)}
+  # Rounds of 84, 52, 76 and 243 ms of one core: 18 s each.
+  return {
+    "RpGAN + R1 + R2": r2 | lasting(210),
+    "non-saturating + R1": lasting(340),
+    "ImageNet drift": taken("mnist_drift.py", {}) | lasting(235),
+    "W-Flow": taken("mnist_drift.py", sinkhorn) | lasting(73),
+  }
+
+
+def lasting(rounds: int) -> dict[str, Any]:
+  """Builds the length of a run that is scored at its end."""
+  return {"rounds": rounds, "evaluate_every": rounds}
+
+
 def get_config(data: str = "ring8") -> ConfigDict:
+  axes = [Axis("method", methods(data))]
+  baseline = {"method": "non-saturating + R1"}
+  if data == "digits":
+    base = from_file("../mnist_dcgan.py", __file__)
+    # One run after another: convolutions of several are no faster together on a CPU.
+    return ablation(base, axes, baseline=baseline, score="frechet_distance", at_once=1)
   base = from_file("../ring.py", __file__)
   base.data = data
   base.batch_size = 128
   base.rounds = ROUNDS
-  base.generator = network("mlp_generator", hidden=(64, 64, 64))
-  base.discriminator = network("mlp_discriminator", hidden=(64, 64, 64))
+  base.generator = network("mlp_generator", hidden=HIDDEN)
+  base.discriminator = network("mlp_discriminator", hidden=HIDDEN)
   base.regularizers.r1 = 0.0
   for player in ("discriminator", "generator"):
     falling = schedule("cosine_decay_schedule", init_value=2e-3, decay_steps=ROUNDS)
@@ -79,27 +153,34 @@ def get_config(data: str = "ring8") -> ConfigDict:
   base.evaluate_every = ROUNDS // 4
   return ablation(
     base,
-    [Axis("method", methods(data))],
-    baseline={"method": "non-saturating + R1"},
+    axes,
+    baseline=baseline,
     score="high_quality",
     collapse="modes<8" if data == "ring8" else "modes<25",
   )
 
 
 def main(folder: str, out: str) -> None:
-  """Draws the share of samples of high quality of all methods, on both sets of data."""
-  found = [results.read(pathlib.Path(folder) / data) for data in SPREAD]
-  rows = [*zip(*(outcomes.outcomes(each, "high_quality") for each in found), strict=True)]
-  each = lambda field: [[getattr(cell.last, field) for cell in row] for row in rows]
-  figure = plots.matrix(
-    each("mean"),
-    each("low"),
-    each("high"),
-    rows=[*methods("ring8")],
-    columns=[*SPREAD],
-    title="share of samples within 3 std of a mode",
-    notes=[[f"{cell.collapsed} of {cell.runs} lost modes" for cell in row] for row in rows],
-  )
+  """Draws the scores of the methods on the data that were played, with their 95% intervals."""
+  played = {data: pathlib.Path(folder) / data for data in (*SPREAD, "digits")}
+  found = {data: results.read(path) for data, path in played.items() if path.is_dir()}
+  names = list(dict.fromkeys(name for data in found for name in methods(data)))
+  shown = {title: of for title, of in PANELS.items() if of[0] in found}
+  with plots.style():
+    figure, panels = plots.panels([*shown], columns=len(shown), size=(2.4, 3.2), sharey=True)
+    for title, (data, score, ends) in shown.items():
+      ended = [one for one in outcomes.outcomes(found[data], score) if one.runs > one.failed]
+      rows = [names.index(one.variant["method"]) for one in ended]
+      middle = [one.last.mean for one in ended]
+      off = [(one.last.mean - one.last.low, one.last.high - one.last.mean) for one in ended]
+      panels[title].errorbar(
+        middle, rows, xerr=[*zip(*off, strict=True)], fmt="o", markersize=4, capsize=3
+      )
+      panels[title].set(xscale="log" if ends[0] else "linear", xlim=ends)
+      panels[title].grid(visible=True)
+    first = panels[next(iter(shown))]
+    first.set_yticks(range(len(names)), names)
+    first.invert_yaxis()
   plots.save(figure, pathlib.Path(out))
 
 
