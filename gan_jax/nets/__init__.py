@@ -20,7 +20,11 @@ from gan_jax.nets.autoencoder import (
   MapEncoder,
   MLPAutoencoderDiscriminator,
 )
-from gan_jax.nets.biggan.biggan import BigGANDiscriminator, BigGANGenerator
+from gan_jax.nets.biggan.biggan import (
+  AuxiliaryBigGANDiscriminator,
+  BigGANDiscriminator,
+  BigGANGenerator,
+)
 from gan_jax.nets.biggan.deep import BigGANDeepDiscriminator, BigGANDeepGenerator
 from gan_jax.nets.dcgan import (
   AuxiliaryDCGANDiscriminator,
@@ -104,6 +108,7 @@ OF_CODES: dict[str, type[nn.Module]] = {  # with codes, classes or features for 
   "auxiliary_mlp_discriminator": AuxiliaryMLPDiscriminator,
   "auxiliary_dcgan_discriminator": AuxiliaryDCGANDiscriminator,
   "auxiliary_sngan_discriminator": AuxiliarySNGANDiscriminator,
+  "auxiliary_biggan_discriminator": AuxiliaryBigGANDiscriminator,
   "mlp_encoder": MLPEncoder,
   "dcgan_encoder": DCGANEncoder,
 }

@@ -15,6 +15,7 @@ TINY = {
   "auxiliary_mlp_discriminator": {"hidden": (8, 8)},
   "auxiliary_dcgan_discriminator": {"width": 2},
   "auxiliary_sngan_discriminator": {"width": 2},
+  "auxiliary_biggan_discriminator": {"width": 2},
   "mlp_encoder": {"features": 5, "hidden": (8, 8)},
   "dcgan_encoder": {"features": 5, "width": 2},
 }
@@ -28,7 +29,9 @@ each = pytest.mark.parametrize("name", TINY)
 
 def build(name, **options):
   net = NETWORKS[name](**TINY[name], **options)
-  shape = {"dcgan": (28, 28, 1), "sngan": (32, 32, 1)}.get(name.split("_")[-2], (2,))
+  shape = {"dcgan": (28, 28, 1), "sngan": (32, 32, 1), "biggan": (32, 32, 1)}.get(
+    name.split("_")[-2], (2,)
+  )
   x = jax.random.normal(jax.random.key(0), (16, *shape))
   return net, x
 

@@ -8,7 +8,9 @@ from cases import load_case
 from torch_files import Called, Object, module_state, tensors, written
 
 from gan_jax import nets
+from gan_jax.nets.convolution import forms
 from gan_jax.nets.published import biggan, files, mimicry, r3gan, stylegan2, translation
+from gan_jax.run.weights.kinds import KINDS
 from gan_jax.torch_file import read_torch
 
 MOST = 1 << 24
@@ -253,3 +255,168 @@ def test_the_discriminator_of_mimicry_is_read():
   run = lambda v: module.apply(v, real, train=True, mutable=["batch_stats"])[0]
   close(np.asarray(jax.jit(run)(net.variables)), case["out/D real"][:, 0])
   assert {"l_y.weight", "l_y.bias"} <= {*net.unused}
+
+
+class Drawn(dict):
+  """Weights at random by StudioGAN's names; vectors of spectral norm are two steps from random."""
+
+  def __init__(self, spectral=True):
+    self.spectral, self.rng = spectral, np.random.default_rng(0)
+
+  def draw(self, name, *shape, scale=1.0):
+    self[name] = (scale * self.rng.normal(size=shape)).astype(np.float32)
+    return self[name]
+
+  def layer(self, name, *shape, bias=True):
+    own = "weight_orig" if self.spectral else "weight"
+    weight = self.draw(f"{name}.{own}", *shape, scale=np.prod(shape[1:]) ** -0.5)
+    if bias:
+      self.draw(f"{name}.bias", shape[0], scale=0.3)
+    if self.spectral:
+      matrix, u = weight.reshape(len(weight), -1), self.rng.normal(size=len(weight))
+      for _ in range(2):
+        v = u @ matrix / np.linalg.norm(u @ matrix)
+        u = matrix @ v / np.linalg.norm(matrix @ v)
+      self[f"{name}.weight_u"], self[f"{name}.weight_v"] = np.float32(u), np.float32(v)
+
+  def norm(self, name, features):
+    self.draw(f"{name}.running_mean", features, scale=0.5)
+    self[f"{name}.running_var"] = 0.5 + self.draw(f"{name}.running_var", features) ** 2
+    self[f"{name}.num_batches_tracked"] = np.array(7)
+
+  def attention(self, name, features):
+    for own, (o, i) in {"theta": (8, 1), "phi": (8, 1), "g": (2, 1), "attn": (1, 2)}.items():
+      self.layer(f"{name}.conv1x1_{own}", features // o, features // i, 1, 1, bias=False)
+    self[f"{name}.sigma"] = np.float32([0.7])
+
+
+def studio_generator(first, widths, chunk, shared=0, classes=0, attention=0, **options):
+  """Draws a generator of big_resnet; `attention` is the number of the block before it, from 1."""
+  made, index = Drawn(**options), 0
+  made.layer("linear0", 16 * first, chunk)
+  if classes:
+    made.draw("shared.weight", classes, shared)
+  for number, (i, o) in enumerate(zip([first, *widths], widths, strict=False), 1):
+    block = f"blocks.{index}.0"
+    for norm, features in (("bn1", i), ("bn2", o)):
+      made.norm(f"{block}.{norm}.bn", features)
+      for own in ("gain", "bias"):
+        made.layer(f"{block}.{norm}.{own}", features, chunk + shared, bias=False)
+    for layer, (features, size) in enumerate(((i, 1), (i, 3), (o, 3))):
+      made.layer(f"{block}.conv2d{layer}", o, features, size, size)
+    if number == attention:
+      index += 1
+      made.attention(f"blocks.{index}.0", o)
+    index += 1
+  made.norm("bn4", o)
+  made.draw("bn4.weight", o)
+  made.draw("bn4.bias", o)
+  made.layer("conv2d5", 3, o, 3, 3)
+  return made
+
+
+def studio_discriminator(widths, halvings, classes=0, attention=0, embed=0):
+  """Draws a discriminator of big_resnet; `attention` as of `studio_generator`."""
+  made, index = Drawn(), 0
+  for number, (i, o) in enumerate(zip([3, *widths], widths, strict=False), 1):
+    for layer, (features, size) in enumerate(((i, 1), (i, 3), (o, 3))):
+      if layer or number <= halvings or i != o:
+        made.layer(f"blocks.{index}.0.conv2d{layer}", o, features, size, size)
+    if number == attention:
+      index += 1
+      made.attention(f"blocks.{index}.0", o)
+    index += 1
+  made.layer("linear1", 1, o)
+  if embed:
+    made.layer("linear2", embed, o)
+  if classes:
+    made.layer("embedding", classes, embed or o, bias=False)
+  return made
+
+
+# Of z or images cos(i²), labels 1 and 3: means of |x| and the first pixels of x[1]; logits, and
+# cosines of embeddings with those of the classes. By PyTorch 2.13.0 in float64, of networks written
+# from the order of the layers in src/models/big_resnet.py of POSTECH-CVLab/PyTorch-StudioGAN at
+# 3669dace27494b5d9c733a5a68a6105cae6e5f5e.
+STUDIO = {
+  "classes, attention after the second block": (
+    studio_generator(8, (8, 8, 8), 4, shared=6, classes=5, attention=2),
+    [0.717023, 0.517733, 0.609051, -0.656959],
+  ),
+  "no classes, no spectral norm": (
+    studio_generator(8, (8, 8, 8), 4, spectral=False),
+    [0.718366, -0.283776, 0.134308, 0.840007],
+  ),
+  "64 pixels": (
+    studio_generator(16, (8, 4, 2, 1), 2, shared=3, classes=5),
+    [0.209332, -0.227877, -0.263715, -0.124553],
+  ),
+  "projection, attention after the first block": (
+    studio_discriminator((8,) * 4, 2, classes=5, attention=1),
+    [0.04707, -49.885915],
+  ),
+  "no labels": (studio_discriminator((8,) * 4, 2), [-7.213261, -7.264374]),
+  "projection, 64 pixels": (
+    studio_discriminator((2, 4, 8, 16, 32), 4, classes=5, attention=4),
+    [4.823422, 7.627958],
+  ),
+  "embedding": (
+    studio_discriminator((8,) * 4, 2, classes=5, attention=1, embed=6),
+    [-27.038314, -26.97868, -0.098178, 0.628433],
+  ),
+}
+
+
+@pytest.mark.parametrize("name", STUDIO)
+def test_networks_of_studiogan_are_read(name, monkeypatch):
+  """Attention, rectified shortcuts, and singular vectors as the file has them, not refreshed."""
+  monkeypatch.setattr(forms, "_on_cpu", lambda batch: False)  # products take longer to compile
+  arrays, recorded = STUDIO[name]
+  generates = biggan.is_studio_generator(arrays)
+  net = (biggan.studio_generator if generates else biggan.studio_discriminator)(arrays)
+  cosines = lambda *shape: np.cos(np.arange(np.prod(shape, dtype=float)) ** 2).reshape(shape)
+  x = cosines(2, net.latent) if generates else np.moveaxis(cosines(2, 3, *net.shape[:2]), 1, 3)
+  inputs = [np.float32(x), *([] if net.classes is None else [jnp.array([1, 3])])]
+  if name == "embedding":
+    module = nets.NETWORKS[net.name](
+      **net.options, num_classes=net.classes, head=nets.EmbeddingHead(6)
+    )
+    out = jax.jit(lambda v, *x: module.apply(v, *x, train=False))(net.variables, *inputs)
+    found = [*out["logits"], *(out["embedding"] * out["proxy"]).sum(1)]
+  else:
+    found = apply(net, net.variables, *inputs)
+    found = [np.abs(found).mean(), *found[1, 0, 0]] if generates else found
+  # Ten times the largest error of float32 in PyTorch, and the last digit of what is recorded.
+  largest = np.abs(recorded).max()
+  np.testing.assert_allclose(found, recorded, rtol=0, atol=1e-5 * largest)
+
+
+def test_files_of_studiogan_become_the_game_that_their_discriminator_plays():
+  g, rival = (
+    STUDIO[name][0] for name in ("classes, attention after the second block", "embedding")
+  )
+  config = lambda **files_of: KINDS["studiogan"].config(read(files.read_studiogan, **files_of))
+  alone = config(**{"model=G-1.pth": g})
+  assert (alone.game.name, alone.latent.dim, alone.conditional) == ("two_player", 16, True)
+  # At random, with half the channels of the generator, as StudioGAN has at 32 pixels.
+  assert (alone.discriminator.width, alone.discriminator.rectified_shortcut) == (1, True)
+  both = config(**{"model=G-1.pth": g, "model=D-1.pth": rival})
+  assert (both.game.name, both.task.name, both.task.dim) == ("auxiliary_task", "reac_gan", 6)
+  assert (both.discriminator.width, both.discriminator.attention_blocks) == (2, (0,))
+
+
+@pytest.mark.parametrize(
+  "change, why",
+  [
+    ({"linear2.weight_orig": (5, 8)}, r"logits of classes without a bias \(AC\)"),
+    ({"linear1.weight_orig": (6, 8)}, r"6 logits \(MD or MH\)"),
+    ({"linear_mi.weight_orig": (5, 8)}, r"second classifier \(TAC\)"),
+    ({"info_conti_mu_linear.weight_orig": (2, 8)}, r"codes \(InfoGAN\)"),
+    ({"blocks.0.0.bn1.running_mean": (8,)}, "batch norm in the place of spectral norm"),
+  ],
+)
+def test_discriminators_of_studiogan_that_are_not_here_are_named(change, why):
+  arrays = dict(STUDIO["no labels"][0])
+  arrays |= {name: np.zeros(shape, np.float32) for name, shape in change.items()}
+  with pytest.raises(ValueError, match=why):
+    biggan.studio_discriminator(arrays)

@@ -19,7 +19,16 @@ from gan_jax.nets.biggan.layers import (
   output_image,
   projected,
 )
-from gan_jax.nets.layers import OUTPUTS, double, halve, image_size, labels_for, lookup
+from gan_jax.nets.layers import (
+  OUTPUTS,
+  Outputs,
+  auxiliary_outputs,
+  double,
+  halve,
+  image_size,
+  labels_for,
+  lookup,
+)
 
 SMALLEST = 4  # height of the generator's first map
 
@@ -58,7 +67,8 @@ class BigGANGenerator(nn.Module):
 
   Attributes:
     shape: of one example, (H, W, C) with H = W in `GENERATORS`.
-    width: channels that the published multiples are of.
+    width: channels that the multiples are of.
+    multiples: channels of the first map and of each block, in widths; () for the published ones.
     hierarchical: whether latents are cut into a chunk for the first map and one for each block;
       what is left over is not used.
     shared: size of the embedding of classes that all blocks share; 0 for an embedding of each norm.
@@ -78,6 +88,7 @@ class BigGANGenerator(nn.Module):
 
   shape: tuple[int, ...]
   width: int = 64
+  multiples: tuple[int, ...] = ()
   hierarchical: bool = True
   shared: int = 128
   attention: tuple[int, ...] = ()
@@ -97,7 +108,13 @@ class BigGANGenerator(nn.Module):
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps z [B, d] (and labels y [B]) to images [B, H, W, C], float32."""
     output = lookup(OUTPUTS, self.output, "output")
-    multiples = GENERATORS[image_size(self.shape, GENERATORS)]
+    published = GENERATORS[image_size(self.shape, GENERATORS)]
+    multiples = self.multiples or published
+    if len(multiples) != len(published) or min(multiples) < 1:
+      raise ValueError(
+        f"multiples = {tuple(multiples)}: expected {len(published)} numbers >= 1, of the first map "
+        f"and {len(published) - 1} blocks, or () for {published}."
+      )
     first, *widths = [self.width * multiple for multiple in multiples]
     heights = [SMALLEST * 2 ** (index + 1) for index in range(len(widths))]
     check_attention(self.attention, heights)
@@ -151,6 +168,10 @@ class BigGANDiscriminator(nn.Module):
     wide: whether the first convolution of a block has the channels of its output, as in BigGAN and
       SAGAN, or of its input, as in SNGAN.
     attention: heights of maps that attend to themselves, such as (64,); () for none.
+    attention_blocks: numbers of blocks, from 0, whose outputs attend to themselves as well: heights
+      repeat, and StudioGAN names one block.
+    rectified_shortcut: whether shortcuts of blocks are of relu(x), as in StudioGAN, whose
+      activation overwrites x, and not of x.
     spectral: spectral norm, one of `linear.EVALUATIONS`, or "none".
     epsilon: least norm that singular vectors are divided by; ImageNet's networks have 1e-6.
     iterations: steps of the power iteration for each training forward.
@@ -164,6 +185,8 @@ class BigGANDiscriminator(nn.Module):
   width: int = 64
   wide: bool = True
   attention: tuple[int, ...] = ()
+  attention_blocks: tuple[int, ...] = ()
+  rectified_shortcut: bool = False
   spectral: str = "iterated"
   epsilon: float = 1e-12
   iterations: int = 1
@@ -176,16 +199,88 @@ class BigGANDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps images x [B, H, W, C], C arbitrary, (and labels y [B]) to logits [B], float32."""
-    plan = DISCRIMINATORS[image_size(x.shape[1:], DISCRIMINATORS)]
-    check_attention(self.attention, plan.heights)
     options, labels = LayerOptions.of(self), labels_for(self.num_classes, y)
-    x = x.astype(self.dtype)
-    for index, (multiple, height) in enumerate(zip(plan.multiples, plan.heights, strict=True)):
-      features, halves = self.width * multiple, index < plan.halvings
-      fields = (features, features if self.wide else x.shape[-1], halves, index == 0, options)
-      x = DiscriminatorBlock(*fields, name=f"block_{index}")(x, train=train)
-      x = attend(options, height, self.attention, index, x, train)
+    x, _ = discriminator_maps(self, options, x, train=train)
     return projected(options, x, labels, train=train)
+
+
+class AuxiliaryBigGANDiscriminator(nn.Module):
+  """Halves an image by residual blocks, to features, logits, and logits of classes or a head's.
+
+  Attributes:
+    width: channels that the published multiples are of.
+    wide: see `BigGANDiscriminator`.
+    attention: heights of maps that attend to themselves, such as (64,); () for none.
+    attention_blocks: numbers of blocks, from 0, whose outputs attend to themselves as well.
+    rectified_shortcut: whether shortcuts of blocks are of relu(x), as in StudioGAN, and not of x,
+      as in `BigGANDiscriminator`.
+    spectral: spectral norm, one of `linear.EVALUATIONS`, or "none".
+    epsilon: least norm that singular vectors are divided by; StudioGAN's is 1e-6.
+    iterations: steps of the power iteration for each training forward.
+    singular_values: number of singular values that are tracked.
+    initialiser: of weights, "orthogonal", "normal" of scale 0.02, or "glorot".
+    num_classes: number of classes; None for no logits of them.
+    head: one of `heads`, in the place of the logits of classes; None for these.
+    minibatch_kernels: kernels of minibatch discrimination before the logit; 0 for none.
+    minibatch_dim: entries of each of them.
+    dtype: computed in; logits are float32.
+    axis_name: mapped axis that splits the global batch, if any.
+  """
+
+  width: int = 64
+  wide: bool = True
+  attention: tuple[int, ...] = ()
+  attention_blocks: tuple[int, ...] = ()
+  rectified_shortcut: bool = True
+  spectral: str = "frozen"
+  epsilon: float = 1e-6
+  iterations: int = 1
+  singular_values: int = 1
+  initialiser: str = "orthogonal"
+  num_classes: int | None = None
+  head: nn.Module | None = None
+  minibatch_kernels: int = 0
+  minibatch_dim: int = 5
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> Outputs:
+    """Maps images x [B, H, W, C] to what `AuxiliaryMLPDiscriminator` does."""
+    options = LayerOptions.of(self)
+    x, places = discriminator_maps(self, options, x, train=train)
+    features = jnp.sum(nn.relu(x).astype(jnp.float32), axis=(1, 2))
+    of_layers: dict[str, Any] = {"spectral": options.spectral, "kernel_init": options.init}
+    return auxiliary_outputs(self, features, y, places, train=train, **of_layers)
+
+
+def discriminator_maps(
+  net: Any, options: LayerOptions, x: jax.Array, *, train: bool
+) -> tuple[jax.Array, jax.Array]:
+  """Computes the last map [B, H, W, F] of images, and that before the last block.
+
+  Args:
+    net: network with the fields of `BigGANDiscriminator`, within whose `__call__` this is.
+    options: options of the layers.
+    x: images [B, H, W, C].
+    train: whether the network trains.
+  """
+  plan = DISCRIMINATORS[image_size(x.shape[1:], DISCRIMINATORS)]
+  check_attention(net.attention, plan.heights)
+  if unknown := set(net.attention_blocks) - set(range(len(plan.heights))):
+    raise ValueError(
+      f"attention_blocks = {tuple(net.attention_blocks)}: there is no block {min(unknown)}; "
+      f"expected some of 0 to {len(plan.heights) - 1}, or () for no others."
+    )
+  before = x = x.astype(net.dtype)
+  for index, (multiple, height) in enumerate(zip(plan.multiples, plan.heights, strict=True)):
+    before, features, halves = x, net.width * multiple, index < plan.halvings
+    hidden = features if net.wide else x.shape[-1]
+    fields = (features, hidden, halves, index == 0, net.rectified_shortcut, options)
+    x = DiscriminatorBlock(*fields, name=f"block_{index}")(x, train=train)
+    attending = (height,) if index in net.attention_blocks else net.attention
+    x = attend(options, height, attending, index, x, train)
+  return x, before
 
 
 class GeneratorBlock(nn.Module):
@@ -214,15 +309,17 @@ class DiscriminatorBlock(nn.Module):
   hidden: int
   halves: bool
   first: bool
+  rectified_shortcut: bool
   options: LayerOptions
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
     options, change = self.options, halve if self.halves else lambda x: x
-    h = options.conv("conv1", self.hidden, x if self.first else nn.relu(x), train)
+    active = x if self.first else nn.relu(x)
+    h = options.conv("conv1", self.hidden, active, train)
     h = options.conv("conv2", self.features, nn.relu(h), train)
     # Published after the layer of the shortcut in all but the first block, with which it commutes.
-    x = change(x)
+    x = change(active if self.rectified_shortcut else x)
     if self.halves or x.shape[-1] != self.features:
       x = options.dense("conv_sc", self.features, x, train)
     return change(h) + x

@@ -6,12 +6,22 @@ the published ones: the epsilon of spectral norm is 1e-12 at 32 pixels and 1e-6 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from gan_jax.nets.biggan.biggan import DISCRIMINATORS, GENERATORS, SMALLEST
-from gan_jax.nets.published.layout import Arrays, Network, Path, build, channels_last, take
+from gan_jax.nets.heads import EmbeddingHead
+from gan_jax.nets.published.layout import (
+  Arrays,
+  Network,
+  Path,
+  Place,
+  build,
+  channels_last,
+  take,
+)
 from gan_jax.nets.published.layout import in_our_layout as layout
 
 LEAVES = {
@@ -147,35 +157,37 @@ def discriminator(arrays: Arrays) -> Network:
   )
 
 
+def is_studio_generator(arrays: Arrays) -> bool:
+  """Checks whether arrays are a StudioGAN generator's, by its first layer."""
+  return any(name.startswith("linear0.") for name in arrays)
+
+
 def studio_generator(arrays: Arrays) -> Network:
   """Builds the generator of StudioGAN's backbone big_resnet; errors as of `generator`.
 
   Kang et al. 2023 (arXiv:2206.09479). In evaluation spectral norm has the singular vectors that
   training left, and the epsilons of norms are 1e-4.
   """
-  if "linear0.weight" not in arrays and "linear0.weight_orig" not in arrays:
-    raise ValueError("it has no linear0, as generators of StudioGAN's backbone big_resnet have")
   spectral = "linear0.weight_orig" in arrays
-  indices = sorted({int(match[1]) for name in arrays if (match := _BLOCK.fullmatch(name))})
-  places: dict[int, str] = {}
-  count = 0
-  for index in indices:  # an attention is a block of its own, after the one that it is of
-    attends = any(name.startswith(f"blocks.{index}.0.conv1x1_theta") for name in arrays)
-    places[index] = f"attention_{count - 1}" if attends else f"block_{count}"
-    count += not attends
+  places = _studio_places(arrays)
+  count = sum(place.startswith("block") for place in places.values())
   side = SMALLEST << count
   weight = "weight_orig" if spectral else "weight"
-  linear, gain = take(arrays, f"linear0.{weight}"), f"blocks.0.0.bn1.gain.{weight}"
+  linear, gain = take(arrays, f"linear0.{weight}"), arrays.get(f"blocks.0.0.bn1.gain.{weight}")
   shared = arrays.get("shared.weight")
-  if side not in GENERATORS or shared is None or gain not in arrays:
-    raise ValueError(
-      "it is no generator of StudioGAN's backbone big_resnet with classes, which alone is read"
-    )
+  if any(name.startswith("info_") for name in arrays):
+    raise ValueError("its latents are joined by codes (InfoGAN), which is not read")
+  of_shared, classes = (0, None) if shared is None else (shared.shape[1], len(shared))
+  # Without classes a norm sees a chunk of the latent alone; one of the backbone resnet, the class.
+  if side not in GENERATORS or gain is None or gain.shape[1] != of_shared + linear.shape[1]:
+    raise ValueError("it is no generator of StudioGAN's backbone big_resnet, which alone is read")
   heights = [SMALLEST << (int(p.partition("_")[2]) + 1) for p in places.values() if p[0] == "a"]
+  multiples = STUDIO_GENERATORS.get(side, GENERATORS[side])
   options = {
-    "width": len(linear) // SMALLEST**2 // GENERATORS[side][0],
-    "hierarchical": arrays[gain].shape[1] > shared.shape[1],
-    "shared": shared.shape[1],
+    "width": len(linear) // SMALLEST**2 // multiples[0],
+    "multiples": STUDIO_GENERATORS.get(side, ()),
+    "hierarchical": True,
+    "shared": of_shared,
     "attention": tuple(heights),
     "spectral": "frozen" if spectral else "none",
     "epsilon": 1e-6,
@@ -183,22 +195,86 @@ def studio_generator(arrays: Arrays) -> Network:
     "output_epsilon": 1e-4,
   }
   shape = (side, side, len(take(arrays, f"conv2d5.{weight}")))
-  paths = {name: path for name in arrays if (path := _studio_path(name, places))}
   return build(
     "biggan_generator",
     options,
     arrays,
-    paths,
+    _studio_paths(arrays, places),
     shape=shape,
-    latent=linear.shape[1] * (count + 1 if options["hierarchical"] else 1),
-    classes=len(shared),
-    place=place_first,
-    fields={"shape": shape, "num_classes": len(shared)},
+    latent=linear.shape[1] * (count + 1),
+    classes=classes,
+    place=_studio_place(place_first),
+    fields={"shape": shape, "num_classes": classes},
   )
 
 
+def studio_discriminator(arrays: Arrays) -> Network:
+  """Builds the discriminator of StudioGAN's backbone big_resnet, and of its resnet, the same.
+
+  Kang et al. 2023 (arXiv:2206.09479). Activations overwrite their inputs, so that the shortcuts of
+  all blocks but the first are of relu(x).
+
+  Raises:
+    ValueError: another network, or one with outputs that no network here has.
+  """
+  for sign, what in _STUDIO_HEADS.items():
+    if any(name.startswith(sign) for name in arrays):
+      raise ValueError(f"it has {sign}, {what}, which is not read")
+  if any(name.endswith("running_mean") for name in arrays):
+    raise ValueError("it has batch norm in the place of spectral norm, which is not read")
+  linear, embedding = take(arrays, "linear1.weight_orig"), arrays.get("embedding.weight_orig")
+  if len(linear) > 1:
+    raise ValueError(f"it has {len(linear)} logits (MD or MH), which is not read: expected one")
+  head = arrays.get("linear2.weight_orig")
+  if head is not None and embedding is None:
+    # Whether the features are normalised before it is not said either.
+    raise ValueError("it has logits of classes without a bias (AC), which is not read")
+  places = _studio_places(arrays)
+  count = sum(place.startswith("block") for place in places.values())
+  sides = [side for side, plan in DISCRIMINATORS.items() if len(plan.multiples) == count]
+  if not sides:
+    raise ValueError(f"it has {count} blocks: another network than of 32 to 256 pixels")
+  side, first = sides[0], take(arrays, "blocks.0.0.conv2d1.weight_orig")
+  classes = None if embedding is None else len(embedding)
+  options = {
+    "width": len(first) // DISCRIMINATORS[side].multiples[0],
+    "attention_blocks": tuple(int(p.partition("_")[2]) for p in places.values() if p[0] == "a"),
+    "rectified_shortcut": True,
+    "spectral": "frozen",
+    "epsilon": 1e-6,
+  }
+  paths = _studio_paths(arrays, places)
+  fields: dict[str, Any] = {"num_classes": classes}
+  if head is not None:
+    paths = {name: _OF_HEAD.get(path[1], lambda path: path)(path) for name, path in paths.items()}
+    fields["head"] = EmbeddingHead(len(head))
+  return build(
+    "biggan_discriminator" if head is None else "auxiliary_biggan_discriminator",
+    options,
+    arrays,
+    paths,
+    shape=(side, side, first.shape[1]),
+    classes=classes,
+    place=_studio_place(layout),
+    fields=fields,
+  )
+
+
+# Channels of the generator's first map and of each block, in widths, where BigGAN-PyTorch's differ.
+STUDIO_GENERATORS = {64: (16, 8, 4, 2, 1)}
+_STUDIO_HEADS = {"linear_mi": "a second classifier (TAC)", "info_": "codes (InfoGAN)"}
+_OTHER = {"u": "v", "v": "u", "embedding": "kernel"}
+# Of the network with a head, whose classes are one-hot in the place of rows of a table: what is
+# left of the table is right here. The next step of power iteration is half a step apart.
+_OF_HEAD: Mapping[str, Callable[[Path], Path]] = {
+  "linear": lambda path: (path[0], "Logit_0", "logit", *path[2:]),
+  "linear2": lambda path: (path[0], "head", "embedding", *path[2:]),
+  "embed": lambda path: (path[0], "head", "proxy", *path[2:-1], _OTHER[path[-1]]),
+}
 _STUDIO = {
   "linear0": "linear",
+  "linear1": "linear",
+  "embedding": "embed",
   "conv2d0": "conv_sc",
   "conv2d1": "conv1",
   "conv2d2": "conv2",
@@ -219,13 +295,27 @@ _STUDIO_LEAVES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def _studio_places(arrays: Arrays) -> dict[int, str]:
+  """Returns the modules of StudioGAN's blocks, in which an attention counts as one of its own."""
+  indices = sorted({int(match[1]) for name in arrays if (match := _BLOCK.fullmatch(name))})
+  places: dict[int, str] = {}
+  count = 0
+  for index in indices:
+    attends = any(name.startswith(f"blocks.{index}.0.conv1x1_theta") for name in arrays)
+    places[index] = f"attention_{count - 1}" if attends else f"block_{count}"
+    count += not attends
+  return places
+
+
+def _studio_paths(arrays: Arrays, places: Mapping[int, str]) -> dict[str, Path]:
+  return {name: path for name in arrays if (path := _studio_path(name, places))}
+
+
 def _studio_path(name: str, places: Mapping[int, str]) -> Path | None:
   """Returns the path of a weight or statistic of StudioGAN; None of counters."""
   *layers, leaf = name.split(".")
   if leaf not in _STUDIO_LEAVES:
     return None
-  if layers == ["shared"]:
-    return ("params", "shared", "embedding")
   collection, *rest = _STUDIO_LEAVES[leaf]
   if layers[0] == "blocks":
     layers = [places[int(layers[1])], *layers[3:]]
@@ -233,7 +323,22 @@ def _studio_path(name: str, places: Mapping[int, str]) -> Path | None:
   if parts == ["output_norm"]:
     parts = ["output_norm", "bn"]
     rest = ["scale"] if leaf == "weight" else rest
+  if parts in (["shared"], ["embed"]) and rest == ["kernel"]:
+    rest = ["embedding"]
   return (collection, *parts, *rest)
+
+
+def _studio_place(place: Place) -> Place:
+  """Returns `place`, but for tables, and the left vector of a convolution, its inputs first."""
+
+  def own(path: Path, shape: tuple[int, ...], array: np.ndarray) -> np.ndarray:
+    if path[1:3] == ("head", "proxy"):
+      return array.reshape(shape)
+    if path[-1] == "v" and path[-3] in ("conv1", "conv2", "output_conv"):
+      array = channels_last(array, len(array) // 9)  # of 3 x 3 places
+    return place(path, shape, array)
+
+  return own
 
 
 def _blocks(arrays: Arrays) -> dict[int, bool]:

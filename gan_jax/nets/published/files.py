@@ -43,13 +43,15 @@ def read_biggan(files: Sequence[tuple[str, Any]], most: int) -> Weights:
 
 
 def read_studiogan(files: Sequence[tuple[str, Any]], most: int) -> Weights:
-  """Reads the generator of StudioGAN's backbone big_resnet; arguments as of `read_biggan`."""
-  rival = lambda net: ("biggan_discriminator", {"width": net.options["width"]})
+  """Reads networks of StudioGAN's backbone big_resnet; arguments and errors as of `read_biggan`."""
 
-  def refuse(arrays: Arrays) -> Network:
-    raise ValueError("of StudioGAN the generator alone is read: leave the discriminator out")
+  def rival(net: Network) -> tuple[str, Mapping[str, Any]]:
+    # At 32 pixels its discriminator has half the channels of its generator.
+    width = net.options["width"] // (2 if net.shape[0] == 32 else 1)
+    return ("biggan_discriminator", {"width": max(1, width), "rectified_shortcut": True})
 
-  return _two(files, most, biggan.is_generator, biggan.studio_generator, refuse, rival)
+  generates = biggan.is_studio_generator
+  return _two(files, most, generates, biggan.studio_generator, biggan.studio_discriminator, rival)
 
 
 def read_mimicry(files: Sequence[tuple[str, Any]], most: int) -> Weights:

@@ -33,6 +33,8 @@ LATER = {
   "minibatch_dim": 5,
   "upsampling": "nearest",
   "rectified_shortcut": False,
+  "attention_blocks": [],
+  "multiples": [],
   "output_epsilon": 1e-5,
   "freeze": "",  # of an optimizer
   "start_from": "",

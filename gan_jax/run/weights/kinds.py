@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from gan_jax.nets.published import files, r3gan, stylegan2
 from gan_jax.nets.published.layout import Weights
 from gan_jax.run.config.config import default_config
+from gan_jax.run.config.sections.kinds.auxiliary_task import task
 from gan_jax.run.config.sections.networks import network
 from gan_jax.run.config.sections.optimizers import optimizer
 
@@ -33,9 +34,11 @@ class ImportKind(NamedTuple):
   objects: Mapping[str, type] = {}
 
 
-def _of_two(weights: Weights, learning_rate: float, b2: float, b1: float = 0.0) -> ConfigDict:
+def _of_two(
+  weights: Weights, learning_rate: float, b2: float, b1: float = 0.0, game: str = "two_player"
+) -> ConfigDict:
   """Builds the config of a generator against a discriminator, with Adam for both."""
-  config = _with_networks(default_config(), weights)
+  config = _with_networks(default_config(game), weights)
   nets = weights.networks.values()
   config.latent.dim = max(net.latent for net in nets)
   config.conditional = any(net.classes is not None for net in nets)
@@ -80,11 +83,22 @@ def _r3gan(weights: Weights) -> ConfigDict:
   return config
 
 
-def _biggan(weights: Weights) -> ConfigDict:
-  config = _of_two(weights, 2e-4, 0.999)
+def _biggan(weights: Weights, game: str = "two_player") -> ConfigDict:
+  config = _of_two(weights, 2e-4, 0.999, game=game)
   config.batch_size = 50
   config.loss, config.joint, config.k = "hinge", True, 4
   config.average.decay = 0.9999
+  return config
+
+
+def _studiogan(weights: Weights) -> ConfigDict:
+  params = [net.variables["params"] for net in weights.networks.values()]
+  heads = [tree["head"] for tree in params if "head" in tree]
+  if not heads:
+    return _biggan(weights)
+  config = _biggan(weights, "auxiliary_task")
+  # The networks of ContraGAN are the same: ReACGAN is the later of the two.
+  config.task = task("reac_gan", dim=heads[0]["embedding"]["bias"].size)
   return config
 
 
@@ -108,7 +122,9 @@ KINDS: dict[str, ImportKind] = {
   ),
   "r3gan": ImportKind(r3gan.read, _r3gan, "a snapshot of R3GAN (.pkl)", r3gan.OBJECTS),
   "biggan-pytorch": ImportKind(files.read_biggan, _biggan, "G_ema, G, D of BigGAN-PyTorch (.pth)"),
-  "studiogan": ImportKind(files.read_studiogan, _biggan, "G and G_ema of StudioGAN's big_resnet"),
+  "studiogan": ImportKind(
+    files.read_studiogan, _studiogan, "G, G_ema and D of StudioGAN's big_resnet (.pth)"
+  ),
   "mimicry": ImportKind(files.read_mimicry, _mimicry, "netG and netD of mimicry (.pth)"),
   "pytorch-cyclegan": ImportKind(files.read_cyclegan, _cyclegan, "*_net_G_A.pth and the like"),
 }
