@@ -352,6 +352,7 @@ def test_errors_say_what_was_expected():
     ((16, 16, 16), (32, 64), "float32", True),
     ((16, 16, 16), (64, 32), "float32", True),
     ((16, 16, 16), (32, 64), "bfloat16", False),  # products are the smaller part
+    ((16, 16, 16), (32, 64), "int32", False),  # a half of a kernel would be 0
     ((16, 16, 16), (16, 64), "float32", False),  # tiles are the larger part
     ((16, 15, 16), (32, 64), "float32", False),  # a sixteenth is zeros
     ((2, 16, 16), (64, 64), "float32", False),  # products too small to be quick

@@ -444,6 +444,18 @@ def test_minibatch_standard_deviation_is_of_the_global_batch():
   np.testing.assert_allclose(got, whole, rtol=1e-5)
 
 
+def test_standard_deviations_of_parts_of_the_channels():
+  """Two examples a and -a deviate by |a|; numbers of parts that leave a rest are refused."""
+  a = jnp.array([1.0, 2.0, 3.0, 4.0])
+  x = jnp.stack([a, -a])[:, None, None]
+  np.testing.assert_allclose(  # the epsilon under the root is 1e-8
+    discriminator.minibatch_std(x, 4, 2)[:, 0, 0, 4:], [[1.5, 3.5]] * 2, rtol=1e-6
+  )
+  for parts in (0, 3):
+    with pytest.raises(ValueError, match=f"mbstd_num_channels is {parts}.*divides the 4 channels"):
+      discriminator.minibatch_std(x, 4, parts)
+
+
 def test_one_cutoff_mixes_the_styles_of_a_batch():
   """Uniform in [1, rows), but for a tenth of the batches, which are not mixed."""
   cutoffs = jax.jit(jax.vmap(lambda key: mixing_cutoff(key, 4, 0.9)))(

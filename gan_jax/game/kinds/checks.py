@@ -37,6 +37,22 @@ def check_network(name: str, net: Any, given: str, conditional: bool) -> None:
     )
 
 
+def start(name: str, net: nn.Module, key: jax.Array, given: Any) -> tuple[Any, Any]:
+  """Computes a network's output and its variables, (output, variables), at given inputs.
+
+  Raises:
+    ValueError: a network that is not called with such inputs, as a tuple of examples and times is.
+  """
+  try:
+    return net.init_with_output(key, given, None, train=False)
+  except (AttributeError, TypeError) as error:
+    shapes = jax.tree.map(lambda x: list(jnp.shape(x)), given)
+    raise ValueError(
+      f"the {name} is given inputs of the shapes {shapes}, and {type(net).__name__} cannot be"
+      f" called with them ({error}): choose a network of this kind of game"
+    ) from error
+
+
 def check_not_exchanged(
   generator: nn.Module, discriminator: nn.Module, z: jax.Array, x: jax.Array, y: Any
 ) -> None:
@@ -208,6 +224,11 @@ def check_fakes(fake: Any, real: jax.Array) -> None:
   """Checks that fakes have the shape of the data."""
   # Penalties between real examples and fakes would broadcast other shapes without a word.
   if jnp.shape(fake) != real.shape:
+    if jnp.shape(fake)[1:] == real.shape[1:]:
+      raise ValueError(
+        f"the generator makes {len(fake)} examples of {len(real)} latents: expected one of each;"
+        " choose a network of this kind of game"
+      )
     raise ValueError(
       f"the generator makes examples {jnp.shape(fake)[1:]}, the data has {real.shape[1:]}; "
       "set the generator's shape to the data's"

@@ -227,7 +227,7 @@ def _init(of: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   x = jnp.zeros(batch["x"].shape)
   # By name: with a discriminator or without, the other networks start the same.
   keys = {name: named_key(key, name) for name in of.nets}
-  start = lambda name, given: of.nets[name].init_with_output(keys[name], given, None, train=False)
+  start = lambda name, given: checks.start(name, of.nets[name], keys[name], given)
   z = of.latent(example_keys(key, len(x)))
   fake, generator = start("generator", z)
   checks.check_fakes(fake, x)

@@ -223,12 +223,12 @@ def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _quicker_by_tiles(x: jax.Array, kernel: jax.Array) -> bool:
   """Checks for a convolution that `winograd_conv` takes less time for than patches do, on CPU.
 
-  It has 3 x 3 places, even sides and no fewer than 32 channels, is not of 16-bit floats, whose
-  products are twice as quick and leave tiles the slower part, and has so many places that 16
-  products of matrices are large, and 16 matrices for 9 are little (measured by
-  `experiments.bench.convolutions`).
+  It has 3 x 3 places, even sides and no fewer than 32 channels, is of float32 or float64 (products
+  of 16-bit floats are twice as quick and leave tiles the slower part, and integers have no half of
+  a kernel), and has so many places that 16 products of matrices are large, and 16 matrices for 9
+  are little (measured by `experiments.bench.convolutions`).
   """
-  if x.ndim != 4 or kernel.shape[:2] != (3, 3) or x.dtype.itemsize == 2:
+  if x.ndim != 4 or kernel.shape[:2] != (3, 3) or x.dtype not in (jnp.float32, jnp.float64):
     return False
   (batch, height, width, _), channels = x.shape, kernel.shape[2:]
   tiles, most = batch * height * width // 4, max(channels)

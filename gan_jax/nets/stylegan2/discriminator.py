@@ -201,8 +201,15 @@ def minibatch_std(
 
   Returns:
     [B, H, W, C + F].
+
+  Raises:
+    ValueError: parts that do not divide the channels.
   """
   b, h, w, c = x.shape
+  if num_channels < 1 or c % num_channels:
+    raise ValueError(
+      f"mbstd_num_channels is {num_channels}: expected a number that divides the {c} channels"
+    )
   every = x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)
   n = len(every)
   size = max(g for g in range(1, min(group_size or n, n) + 1) if n % g == 0)

@@ -199,6 +199,11 @@ def _check(real: Source, sets: Sequence[Source]) -> None:
         f"{source.name} has {source.kind} {list(source.shape)}, and {real.name} {real.kind}"
         f" {list(real.shape)}: make them alike, images with --image_size and --channels"
       )
+    if source.scale.dtype != real.scale.dtype:
+      raise ValueError(
+        f"{source.name} has {source.kind} of {source.scale.dtype}, and {real.name} of"
+        f" {real.scale.dtype}: store both in the same way"
+      )
 
 
 def _take(source: Source, count: int, classes: Sequence[str]) -> Mapping[str, np.ndarray]:

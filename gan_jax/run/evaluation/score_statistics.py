@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gan_jax.data import Source
+from gan_jax.data import UINT8, Source
 from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
 from gan_jax.metrics.two_sample.frechet import Gaussian, Moments, frechet_distance, moments
@@ -67,7 +67,7 @@ def score_statistics(
     The card.
 
   Raises:
-    ValueError: another metric, or features that do not fit.
+    ValueError: another metric, images that are not uint8, or features that do not fit.
   """
   metrics = spec.metrics or {"frechet": METRICS["frechet"]}
   names = " and ".join(statistics)
@@ -125,7 +125,8 @@ def save_statistics(
     How many images they are of.
 
   Raises:
-    ValueError: features of a classifier of these images, or no features that keep places.
+    ValueError: examples that are not uint8 images, features of a classifier of them, or no features
+      that keep places.
   """
   extractor = _extractor({name: (source, examples)}, spec, f"--save_stats={path}")
   assert extractor is not None
@@ -146,9 +147,16 @@ def _extractor(
   features, (first, _) = spec.features or FEATURES["inception"], next(iter(images.values()))
   if features.needs_labels:
     raise ValueError(
-      f"{names} has statistics of the features of another network than a classifier of these"
-      " images: ask for the features it was made with, such as --features=inception"
+      f"{names}: statistics are of a network that is not of one data set, as a classifier of these"
+      " images is: ask for the features that they are made with, such as --features=inception"
     )
+  for name, (source, _) in images.items():
+    if source.kind == "points" or source.scale != UINT8:
+      dtype = "float32" if source.kind == "points" else source.scale.dtype
+      raise ValueError(
+        f"{names}: {name} has {source.kind} of {dtype}, and statistics do not say what range values"
+        " had: expected images of uint8"
+      )
   return features.make(ExtractorInputs(first, None, spec.weights))
 
 

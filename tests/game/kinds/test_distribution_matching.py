@@ -198,6 +198,7 @@ def test_a_round_between_points_is_that_in_closed_form(k):
     ({"normalisation": "mean"}, "expected 'published' or 'none'"),
     ({"data_std": 0.0}, "config.data_std: data_std is 0.0: expected a number > 0"),
     ({"k": 0}, "config.k = 0: expected at least 1"),
+    ({"critic": {"name": "mlp_discriminator"}}, "^config.critic: the network 'mlp_discriminator'"),
   ],
 )
 def test_choices_that_cannot_be_are_refused(changes, message):

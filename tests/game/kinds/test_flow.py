@@ -20,6 +20,8 @@ from gan_jax.game.random import Microbatch
 from gan_jax.losses.approximate import centering
 from gan_jax.losses.objectives import Match
 from gan_jax.losses.one_step import courses, flows
+from gan_jax.nets.flow import FlowMLPDiscriminator
+from gan_jax.nets.mlp import MLPDiscriminator, MLPGenerator
 from gan_jax.run.config import complete, default_config
 
 SGD = {"discriminator": optax.sgd(0.1), "generator": optax.sgd(0.1)}
@@ -280,6 +282,7 @@ def test_a_normalised_gradient_looks_at_all_the_batch():
       r"config.sampled = \(1, 0\): expected one number or more, each at least 1",
     ),
     ({"steps": 0}, "expected at least 1"),
+    ({"jitter": -0.1}, "config.jitter = -0.1: expected at least 0"),
     ({"gradient_normalisation": "mean"}, "expected 'published' or 'corrected' or 'none'"),
   ],
 )
@@ -290,6 +293,26 @@ def test_choices_that_cannot_be_are_refused(changes, message):
     config[key] = value
   with pytest.raises(ValueError, match=message):
     complete(config)
+
+
+def test_networks_without_times_are_refused():
+  """Before anything is compiled, and by name: what they do with a tuple is an error of its own."""
+  start_of = lambda *nets: start(adversarial_flow(*nets, shape=(2,), optimizers=SGD))
+  with pytest.raises(ValueError, match=r"\[16, 2\], \[16\], \[16\].*MLPGenerator cannot be called"):
+    start_of(MLPGenerator((2,), (4,)), Line(judge=True))
+  with pytest.raises(ValueError, match=r"\[16, 2\], \[16\]\).*MLPDiscriminator cannot be called"):
+    start_of(Line(), MLPDiscriminator((4,)))
+
+
+def test_a_discriminator_without_derivatives_in_forward_mode_is_refused():
+  """Of 16-bit floats on a CPU, whose products have rules of their own; of float32 it has them."""
+  make_of = lambda dtype: continuous_flow(
+    Line(), FlowMLPDiscriminator((4,), dtype=dtype), shape=(2,), optimizers=SGD
+  )
+  start(make_of("float32"))
+  if jax.default_backend() == "cpu":
+    with pytest.raises(ValueError, match="no derivative in forward mode.*float32"):
+      start(make_of("bfloat16"))
 
 
 def test_arguments_of_another_kind_are_refused():

@@ -450,7 +450,17 @@ def test_combinations_without_meaning_are_refused():
     truncated(2, bound=0)
 
 
+class Pairs(nn.Module):
+  """Makes two examples, of however many latents."""
+
+  @nn.compact
+  def __call__(self, z, y=None, *, train):
+    return nn.Dense(2)(z)[:2]
+
+
 def test_generator_of_another_shape_is_refused():
+  with pytest.raises(ValueError, match=f"makes 2 examples of {BATCH} latents: expected one"):
+    init(make(generator=Pairs()), jax.random.key(0), {"x": jnp.zeros((1, BATCH, 2))})
   game = make()
   data = {"x": jnp.zeros((1, BATCH, 5))}
   with pytest.raises(ValueError, match=r"makes examples \(2,\), the data has \(5,\)"):

@@ -76,6 +76,8 @@ def test_statistics_that_were_saved_stand_in_the_place_of_their_images(files, sp
     score_images(f"stats:{real}", [fake], spec)
   with pytest.raises(ValueError, match="there is no file .*nowhere.npz"):
     score_images(f"stats:{files / 'nowhere.npz'}", [fake], spec)
+  with pytest.raises(ValueError, match="--save_stats.*not of one data set, as a classifier"):
+    save_statistics(path, real, evaluation_spec("classifier", ("frechet",), split))
   with pytest.raises(ValueError, match="'spatial_frechet' needs spatial features"):
     save_statistics(path, real, evaluation_spec("pixels", ("frechet", "sfid"), split))
 
@@ -130,6 +132,7 @@ def test_points_series_and_volumes_are_scored_alike(tmp_path, shape, axes):
 def test_what_cannot_be_scored_is_refused(files):
   np.savez(files / "large.npz", x=np.zeros((5, 8, 8, 3), np.uint8))
   np.savez(files / "points.npz", x=np.zeros((5, 2), np.float32))
+  np.savez(files / "floats.npz", x=np.linspace(-1, 1, 48 * 5).reshape(5, 4, 4, 3).astype("float32"))
   real = str(files / "real.npz")
   for fake, error, why in (
     (files / "nowhere.npz", FileNotFoundError, "there is no file"),
@@ -139,6 +142,7 @@ def test_what_cannot_be_scored_is_refused(files):
       r"images \[8, 8, 3\], and npz.* \[4, 4, 3\]: make them alike",
     ),
     (files / "points.npz", ValueError, r"has points \[2\], and npz.* images \[4, 4, 3\]"),
+    (files / "floats.npz", ValueError, "has images of float32, and npz.* of uint8: store both"),
   ):
     with pytest.raises(error, match=why):
       score_images(real, [str(fake)], PIXELS)
@@ -227,6 +231,20 @@ def test_statistics_that_do_not_fit_are_refused(files):
   (files / "stats.pkl").write_bytes(b"")
   with pytest.raises(ValueError, match=r"stats.pkl is a pickle.*np.savez"):
     score_images(str(files / "stats.pkl"), [a], PIXELS)
+
+
+@pytest.mark.parametrize(
+  ("shape", "what"), [((4, 4, 3), "images of float32"), ((48,), "points of float32")]
+)
+def test_statistics_are_of_images_whose_range_is_known(files, shape, what):
+  """Those of floats would be in units of their own: of any range in the place of 255."""
+  floats, real = str(files / "floats.npz"), statistics(files / "stats.npz", images(90, 0))
+  np.savez(floats, x=np.linspace(-1, 1, 48 * 90, dtype=np.float32).reshape(90, *shape))
+  with pytest.raises(ValueError, match=f"--save_stats=.*floats.npz has {what}.*images of uint8"):
+    save_statistics(files / "new.npz", floats, PIXELS)
+  assert not (files / "new.npz").exists()
+  with pytest.raises(ValueError, match=f"floats.npz has {what}.*images of uint8"):
+    score_images(real, [floats], PIXELS)
 
 
 def test_labels_are_those_of_classes_of_the_same_name(tmp_path, caplog):

@@ -6,14 +6,16 @@ arXiv:2604.11521, the continuous form of `adversarial`.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from gan_jax.game.core import Batch, Decay, Game, StepContext, Turn
+from gan_jax.game.core import Batch, Carried, Decay, Game, Params, StepContext, Turn
+from gan_jax.game.forward import sample_network
 from gan_jax.game.kinds import checks
 from gan_jax.game.kinds.flow.game import flow_game, keys_of, noise
 from gan_jax.game.kinds.sides.forwards import Apply
@@ -86,7 +88,7 @@ def continuous_flow(
       ),
     },
   }
-  return flow_game(
+  game = flow_game(
     nets,
     functools.partial(_outputs, times),
     terms,
@@ -100,6 +102,31 @@ def continuous_flow(
     averages=averages,
     remat=remat,
   )
+  return game._replace(init=functools.partial(_init, game.init, discriminator))
+
+
+def _init(
+  start: Callable[[jax.Array, Batch], tuple[Params, Carried]],
+  discriminator: nn.Module,
+  key: jax.Array,
+  batch: Batch,
+) -> tuple[Params, Carried]:
+  """Initialises the networks, and refuses a discriminator without derivatives in forward mode."""
+  params, carried = start(key, batch)
+  x = jnp.zeros(batch["x"].shape)
+
+  def slope(params: Params) -> jax.Array:
+    logits = lambda x, t: sample_network(discriminator, "discriminator", params, carried, (x, t))
+    return jnp.sum(directional_derivative(logits, x, jnp.zeros(len(x)), x)[1])
+
+  try:
+    jax.eval_shape(jax.grad(slope), params)
+  except (NotImplementedError, TypeError) as error:
+    raise ValueError(
+      "the discriminator has no derivative in forward mode, along velocities, as on a CPU layers of"
+      " 16-bit floats and convolutions of gan_jax have none: give it dense layers of float32"
+    ) from error
+  return params, carried
 
 
 def _outputs(times: Times, apply: Apply, batch: Batch, context: StepContext) -> dict[str, Any]:

@@ -123,10 +123,9 @@ def _init(
     raise ValueError(f"shape is {shown(shape)}, and the data have {x.shape[1:]}: set it to theirs")
   g_key, d_key = jax.random.split(key)
   given = (x, *[jnp.zeros(len(x))] * times)
-  output, generator = nets["generator"].init_with_output(g_key, given, None, train=False)
+  output, generator = checks.start("generator", nets["generator"], g_key, given)
   checks.check_fakes(output, x)
-  net = nets["discriminator"]
-  logits, discriminator = net.init_with_output(d_key, given[:2], None, train=False)
+  logits, discriminator = checks.start("discriminator", nets["discriminator"], d_key, given[:2])
   checks.check_logits(logits, x)
   return split_variables({"generator": generator, "discriminator": discriminator})
 

@@ -134,6 +134,8 @@ def naming(key: str) -> Iterator[None]:
   try:
     yield
   except ValueError as error:
+    if str(error).startswith("config."):  # of another key, which is named already
+      raise
     raise ValueError(f"{key}: {error}") from error
 
 

@@ -10,7 +10,15 @@ from gan_jax.game.schedules import Weight
 from gan_jax.losses import consistency, regularizers
 from gan_jax.losses.objectives import TermLike, every
 from gan_jax.run.config.sections import optimizers
-from gan_jax.run.config.sections.key import Key, Keys, argument_docs, defaults, naming, weights
+from gan_jax.run.config.sections.key import (
+  Key,
+  Keys,
+  argument_docs,
+  at_least,
+  defaults,
+  naming,
+  weights,
+)
 
 
 def keys() -> Keys:
@@ -22,7 +30,7 @@ def keys() -> Keys:
       {name: f"weight (0: off; a number or a schedule): {_first_sentence(name)}" for name in names},
     ),
     "regularizer_options": {name: options(factory) for name, factory in names.items()},
-    "jitter": Key(0.05, "how far a consistency term moves points"),
+    "jitter": Key(0.05, "how far a consistency term moves points", at_least(0)),
   }
 
 
