@@ -80,7 +80,7 @@ class MultiLevelMLPGenerator(nn.Module):
 
   @nn.compact
   def levels(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
-    """Maps z [B, d] (and labels y [B]) to images [levels, B, *shape], float32, the last final."""
+    """Maps z [B, d] (and labels y [B]) to images [levels, B, ...], float32, the last final."""
     activation = lookup(ACTIVATIONS, self.activation, "activation")
     output = lookup(OUTPUTS, self.output, "output")
     emitting = output_blocks(len(self.hidden), self.num_levels)
