@@ -472,6 +472,10 @@ WRONG_FLAGS = [
   (["score", "--real=README.md/"], "expected --real and --fake"),
   (["score", "--real=validation", "--fake=x/"], "--real=validation: unknown data set"),
   (["score", "--real=x/", "--fake=y/,z"], "--fake=y/,z: unknown data set 'z'"),
+  (
+    ["score", "--real=x/", "--save_stats=x.npz", "--metrics=fid,kid"],
+    "--metrics: --save_stats writes no statistics for kernel; expected --metrics=fid or fid,sfid",
+  ),
   (["score", "--real=x/", "--fake=y/", "--channels=2"], "--channels=2: expected 1 or 3"),
   (["score", "--real=x/", "--fake=y/", "--metrics=fid kid"], "--metrics=fid kid: unknown metric"),
   (["compare"], "expected gan_jax compare A B, got 0 methods"),

@@ -180,6 +180,7 @@ def score() -> None:
     save_statistics,
     score_images,
   )
+  from gan_jax.run.evaluation.score_statistics import KINDS
 
   if not (FLAGS.real and (FLAGS.fake or FLAGS.save_stats)):
     raise UsageError(
@@ -206,6 +207,11 @@ def score() -> None:
     check_writable("--save_stats", FLAGS.save_stats)
   spec = evaluation_spec(FLAGS.features or "inception", FLAGS.metrics or ["frechet"], FLAGS.split)
   options = {name: FLAGS[name].value for name in ("image_size", "channels", "axes")}
+  if FLAGS.save_stats and not FLAGS.fake and (others := set(spec.metrics or ()) - set(KINDS)):
+    raise UsageError(
+      f"--metrics: --save_stats writes no statistics for {', '.join(sorted(others))}; expected"
+      " --metrics=fid or fid,sfid, or --fake=..., which the others are of"
+    )
   if FLAGS.save_stats:
     count = save_statistics(FLAGS.save_stats, FLAGS.real, spec, **options)
     print(f"wrote {FLAGS.save_stats}, statistics of {count} images")

@@ -199,8 +199,9 @@ def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
   """Lists the dotted keys whose values differ: {key: line with both values}."""
   a, b = flat(old), flat(new)
+  of = lambda values, key: values.get(key, "not set") if values.get(key) != "" else "''"
   return {
-    key: f"  {key}: {a.get(key, 'not set')} there, {b.get(key, 'not set')} here"
+    key: f"  {key}: {of(a, key)} there, {of(b, key)} here"
     for key in sorted(a.keys() | b.keys())
     if a.get(key) != b.get(key)
   }

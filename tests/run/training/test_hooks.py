@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import gan_jax as gj
+from gan_jax.run.results.same_run import differences
 from gan_jax.run.training.hooks import Moment
 
 pytestmark = pytest.mark.usefixtures("one_program")
@@ -125,6 +126,10 @@ def test_a_hook_adds_a_column_as_the_page_has_it(tmp_path):
   norms = [row["generator/parameter_norm"] for row in gj.read_rows(tmp_path)]
   state = gj.load(tmp_path).state
   assert len(norms) == 2 and norms[-1] == float(optax.tree.norm(state.params["generator"]))
+
+
+def test_an_empty_value_is_shown():
+  assert differences({"a": ""}, {"a": "b"}) == {"a": "  a: '' there, b here"}
 
 
 def test_a_run_does_not_go_on_with_another_config_unless_told_to(tmp_path):
