@@ -99,25 +99,15 @@ def sample_bilinear(images: jax.Array, inverse: jax.Array, height: int, width: i
   # Weights of the pixel before a place and of that after it, of columns and of rows.
   weights = [(1 - (p - f), p - f) for p, f in zip(places, first, strict=True)]
   pixels = images.reshape(len(images), -1, images.shape[-1])
-  column, row = (f.astype(jnp.int32).reshape(len(images), -1) for f in first)
+  column, row = (f.astype(jnp.int32).reshape(len(images), -1, 1) for f in first)
   sampled = jnp.zeros((len(images), height, width, images.shape[-1]), images.dtype)
   for dx, dy in itertools.product((0, 1), (0, 1)):
     index = (row + dy) * images.shape[2] + column + dx
     # A pixel at a time: on a CPU squares of four are gathered in ten times the time.
-    values = _gathered(pixels, index)
+    values = jnp.take_along_axis(pixels, index, axis=1, mode="promise_in_bounds")
     weight = weights[0][dx] * weights[1][dy]
     sampled += values.reshape(sampled.shape) * weight[..., None]
   return sampled
-
-
-def _gathered(pixels: jax.Array, index: jax.Array) -> jax.Array:
-  """Gathers pixels [B, N, C] by an index [B, P] within [0, N): [B, P, C]."""
-  if jax.default_backend() != "cpu":
-    return jnp.take_along_axis(pixels, index[..., None], axis=1, mode="promise_in_bounds")
-  # One list of the pixels of all images: on a CPU the scatter in its gradient is faster by half.
-  first = jnp.arange(len(pixels), dtype=jnp.int32)[:, None] * pixels.shape[1]
-  flat = pixels.reshape(-1, pixels.shape[-1])
-  return flat.at[first + index].get(mode="promise_in_bounds")
 
 
 def _along_both(matrix: Callable[[int], np.ndarray], images: jax.Array) -> jax.Array:
