@@ -8,9 +8,9 @@ Command:  launch/run train --config=experiments/ring_drift.py --workdir=runs/rin
           The grid: --config=experiments/ring_drift.py:grid25
 Hardware: one core of an AMD EPYC beside other work, jax 0.10.2
 Time:     27 to 35 s of CPU
-Score:    ring8, seed 0: all 8 modes, 93.4% of samples on one, KL 0.006. grid25, seeds 0 to 2: all 25
-          modes, 76.8, 70.5 and 81.2%, KL 0.009 to 0.014. With latents of 8 numbers grid25 has 53.3%,
-          at a learning rate of 1e-3 52.9%, and with both 8.6%; see docs/losses.md.
+Score:    ring8, seed 0: all 8 modes, 93.4% of samples on one, KL 0.006. grid25, seeds 0 to 2: all
+          25 modes, 76.8, 70.5 and 81.2%, KL 0.009 to 0.014. With latents of 8 numbers grid25 has
+          53.3%, at a learning rate of 1e-3 52.9%, and with both 8.6%; see docs/losses.md.
 """
 
 from ml_collections import ConfigDict

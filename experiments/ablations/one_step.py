@@ -40,7 +40,7 @@ from ml_collections import ConfigDict
 
 from gan_jax import plots
 from gan_jax.run.ablation import Axis, ablation, outcomes, results
-from gan_jax.run.config import GAMES, from_file, network, optimizer, replaced, schedule
+from gan_jax.run.config import GAMES, from_file, optimizer, replaced, schedule
 
 ROUNDS = 2500  # as in `ring_distillation.py`
 HIDDEN = (128, 128, 128)  # those of `ring.py`, `ring_flow.py` and `ring_distillation.py`
