@@ -10,19 +10,15 @@ from gan_jax.run.ablation.plan import members
 from gan_jax.run.config import GAMES, from_file
 
 EXPERIMENTS = pathlib.Path(one_step.__file__).parents[1]
-# Of a method that is taken from an experiment: keys that may differ, as networks are smaller, noise
+# Of a method that is taken from an experiment: keys that may differ, as networks have one size, noise
 # is in units of the data, and what falls does so over these rounds.
 OWN = {
   ("ring8", "AFM, one step", "flow_1d"): {"generator.hidden", "discriminator.hidden"},
-  ("grid25", "AFM, any step", "ring_flow"): {
-    *("generator.hidden", "discriminator.hidden", "weights.transport.transition_steps"),
-  },
-  ("ring8", "DMD2, exact teacher", "ring_distillation"): {
-    *("generator.hidden", "critic.hidden"),
-    *(
-      f"optimizers.{player}.learning_rate.decay_steps"
-      for player in ("critic", "discriminator", "generator")
-    ),
+  ("grid25", "AFM, any step", "ring_flow"): {"weights.transport.transition_steps"},
+  ("ring8", "DMD2, exact teacher", "ring_distillation"): set(),
+  ("ring8", "drift, annealed", "ring_drift"): {
+    *("annealing.factor.transition_steps", "optimizers.generator.learning_rate.decay_steps"),
+    "average.decay",  # of no average
   },
   ("digits", "ImageNet drift", "mnist_drift"): set(),
   ("digits", "W-Flow", "mnist_drift"): {"field", "temperatures"},
