@@ -10,8 +10,8 @@ from gan_jax.run.ablation.plan import members
 from gan_jax.run.config import GAMES, from_file
 
 EXPERIMENTS = pathlib.Path(one_step.__file__).parents[1]
-# Of a method that is taken from an experiment: keys that may differ, as networks have one size, noise
-# is in units of the data, and what falls does so over these rounds.
+# Of a method that is taken from an experiment: keys that may differ, as networks have one size,
+# noise is in units of the data, and what falls does so over these rounds.
 OWN = {
   ("ring8", "AFM, one step", "flow_1d"): {"generator.hidden", "discriminator.hidden"},
   ("grid25", "AFM, any step", "ring_flow"): {"weights.transport.transition_steps"},
