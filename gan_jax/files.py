@@ -179,6 +179,17 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
   return leaves
 
 
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+  """Lists the dotted keys whose values differ: {key: line with both values}."""
+  a, b = flat(old), flat(new)
+  of = lambda values, key: values.get(key, "not set") if values.get(key) != "" else "''"
+  return {
+    key: f"  {key}: {of(a, key)} there, {of(b, key)} here"
+    for key in sorted(a.keys() | b.keys())
+    if a.get(key) != b.get(key)
+  }
+
+
 class TooLargeError(ValueError):
   """A file needs more memory than it may have."""
 

@@ -122,6 +122,9 @@ def run(tmp_path):
 
 
 def test_a_run_goes_on_under_the_switches_it_was_started_under(run):
+  with jax.default_matmul_precision("highest"):  # nothing is saved that would go on
+    check_same_switches(run)
+  (run / "checkpoints/4").mkdir(parents=True)
   check_same_switches(run)
   with jax.default_matmul_precision("highest"):
     with pytest.raises(ValueError, match="JAX_DEFAULT_MATMUL_PRECISION: None there, highest here"):

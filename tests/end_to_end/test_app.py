@@ -478,6 +478,17 @@ WRONG_FLAGS = [
   ),
   (["score", "--real=x/", "--fake=y/", "--channels=2"], "--channels=2: expected 1 or 3"),
   (["score", "--real=x/", "--fake=y/", "--metrics=fid kid"], "--metrics=fid kid: unknown metric"),
+  (
+    ["score", "--real=stats:", "--fake=y/"],
+    "--real=stats:: 'stats:' names no file of statistics: expected stats:FILE.npz",
+  ),
+  (
+    [
+      *("train", "--config=experiments/ring_distillation.py", "--workdir=x"),
+      *("--config.weights.adversarial=0", "--config.optimizers.discriminator.b1=0.5"),
+    ],
+    "--config.optimizers.discriminator.b1: nothing reads it, as --config.weights.adversarial is 0",
+  ),
   (["compare"], "expected gan_jax compare A B, got 0 methods"),
   (["runs"], "expected gan_jax runs DIR, got 0"),
   (["runs", "nowhere", "--filter=done"], "--filter=done: expected KEY=VALUE"),

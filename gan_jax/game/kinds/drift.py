@@ -138,6 +138,10 @@ def _init(
 ) -> tuple[Params, Carried]:
   """Initialises parameters and statistics for the shapes of a minibatch."""
   checks.check_batch(batch, conditional=False)
+  if batch["x"].shape[0] < 2:
+    raise ValueError(
+      "a batch of one example has no field, as its fake has no other to leave: expected 2 or more"
+    )
   z_key, key = jax.random.split(key)
   x = jnp.zeros(batch["x"].shape)
   z = latent(example_keys(z_key, len(x)))

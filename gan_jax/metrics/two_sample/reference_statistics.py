@@ -3,14 +3,16 @@
 For the Fréchet distance alone. An .npz file holds a mean `mu` [d] and a covariance `sigma` [d, d]
 (pytorch-fid, clean-fid, BigGAN, EDM), `mu_s` and `sigma_s` beside them of features that keep places
 (the evaluation of guided-diffusion), or features themselves, `feats` [n, d] (clean-fid's files for
-the kernel distance). None of them says which network looked at the images, or how these were
-resized: whoever scores with them must know.
+the kernel distance). None of those says which network looked at the images, or how these were
+resized: whoever scores with them must know. Those that are written here do, in `gan_jax_protocol`.
 """
 
+import contextlib
+import json
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +25,7 @@ PAIRS = {  # what the features are: the names that a mean and a covariance go by
   "spatial": (("mu_s", "sigma_s"),),
 }
 FEATURES = "feats"
+PROTOCOL = "gan_jax_protocol"  # text of JSON; ours alone, so that nothing else goes by it
 COUNTS = ("n", "N", "count", "num_images", "num_samples", "num_items")
 MOST_IMAGES = 10_000  # that are written beside statistics, as in published references
 LIMIT = 1 << 30  # bytes; a covariance of 2048 features has 32 MiB
@@ -38,6 +41,8 @@ class Statistics(NamedTuple):
     names: of the arrays they were read from.
     sha256: checksum of these.
     others: names of what else is in the file, such as some of the images.
+    protocol: description of the features and the images, as `write_statistics` was given; None of a
+      file that has none.
   """
 
   features: Gaussian | None
@@ -45,6 +50,7 @@ class Statistics(NamedTuple):
   names: tuple[str, ...]
   sha256: str
   others: tuple[str, ...]
+  protocol: dict[str, Any] | None = None
 
 
 def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
@@ -62,7 +68,7 @@ def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
   path = pathlib.Path(path)
   there = npz_names(path) if path.is_file() else set()
   pairs = {kind: _pair(kind, there) for kind in PAIRS}
-  wanted = {name for pair in pairs.values() for name in pair} | {FEATURES, *COUNTS}
+  wanted = {name for pair in pairs.values() for name in pair} | {FEATURES, PROTOCOL, *COUNTS}
   if not (there & TELLING or set(pairs["features"]) <= there):
     return None
   with path.open("rb") as file:
@@ -71,10 +77,13 @@ def read_statistics(path: str | os.PathLike[str]) -> Statistics | None:
   gaussians = {kind: _gaussian(path, arrays, pair, n) for kind, pair in pairs.items()}
   if gaussians["features"] is None and FEATURES in arrays:
     gaussians["features"] = _of_features(path, arrays[FEATURES])
-  used = {name: x for name, x in arrays.items() if name not in COUNTS}
-  others = tuple(sorted(there - wanted))
+  used = {name: x for name, x in arrays.items() if name not in (PROTOCOL, *COUNTS)}
   return Statistics(
-    **gaussians, names=tuple(sorted(used)), sha256=content_hash(used), others=others
+    **gaussians,
+    names=tuple(sorted(used)),
+    sha256=content_hash(used),
+    others=tuple(sorted(there - wanted)),
+    protocol=_protocol(arrays),
   )
 
 
@@ -83,6 +92,7 @@ def write_statistics(
   features: Gaussian | Moments,
   spatial: Gaussian | Moments | None = None,
   images: np.ndarray | None = None,
+  protocol: Mapping[str, Any] | None = None,
 ) -> None:
   """Writes statistics that `read_statistics` reads, and so do other packages.
 
@@ -95,6 +105,7 @@ def write_statistics(
     features: mean and covariance of features.
     spatial: the same of features that keep places.
     images: uint8 [N, H, W, C], of which the first `MOST_IMAGES` are kept beside `spatial`.
+    protocol: description of the features and the images, as JSON has it; None for none.
   """
   pairs = {"features": features} | ({} if spatial is None else {"spatial": spatial})
   arrays: dict[str, np.ndarray] = {}
@@ -105,6 +116,8 @@ def write_statistics(
     arrays["n"] = np.array(features.n)
   if spatial is not None and images is not None:
     arrays["arr_0"] = images[:MOST_IMAGES]
+  if protocol is not None:
+    arrays[PROTOCOL] = np.array(json.dumps(protocol))
   save_arrays(path, arrays)
 
 
@@ -172,4 +185,12 @@ def _count(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> int | None:
       if value.size != 1 or value.dtype.kind not in "iuf" or not value.item() >= 2:
         raise ValueError(f"{path}: {name} is {value}: expected a number of images, 2 or more")
       return int(value.item())
+  return None
+
+
+def _protocol(arrays: Mapping[str, np.ndarray]) -> dict[str, Any] | None:
+  """Reads how the statistics were made; None where the file does not say it, or is spoiled."""
+  with contextlib.suppress(ValueError, KeyError, RecursionError):
+    protocol = json.loads(str(arrays[PROTOCOL]))
+    return protocol if isinstance(protocol, dict) else None
   return None

@@ -6,9 +6,10 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from gan_jax.files import atomic_write, plain, read_json, write_json
+from gan_jax.files import atomic_write, differences, plain, read_json, write_json
 
 PLAN, ROWS = "ablation.json", "rows.jsonl"
+SHOWN = 5  # keys in a message, of those in which two bases differ
 
 Labels = dict[str, str]  # of a variant, by axis
 T = TypeVar("T")
@@ -59,23 +60,20 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
   """Writes what is asked for, unless the folder has rows of another base.
 
   Raises:
-    ValueError: it has.
+    ValueError: it has; names the keys that differ.
   """
   plan = plain({"name": workdir.name, **plan})
   if (workdir / ROWS).is_file():
-    old = read(workdir).plan
-    for key in ("base", "rounds"):
-      if old.get(key) != plan[key]:
-        raise ValueError(
-          f"{workdir} has rows of another ablation, whose {key} was {_short(old.get(key))}, and it"
-          f" is {_short(plan[key])} now; use another --workdir"
-        )
+    of_base = lambda plan: {key: plan[key] for key in ("base", "rounds") if key in plan}
+    changed = differences(of_base(read(workdir).plan), of_base(plan))
+    if lines := [line.replace("  ", "  --config.", 1) for line in changed.values()]:
+      more = [f"  and {len(lines) - SHOWN} other keys"] if len(lines) > SHOWN else []
+      raise ValueError(
+        f"{workdir} has rows of another ablation:\n"
+        + "\n".join([*lines[:SHOWN], *more])
+        + "\nset these as they were, or use another --workdir"
+      )
   write_json(workdir / PLAN, plan)
-
-
-def _short(value: Any) -> str:
-  text = str(value)
-  return text if len(text) < 60 else text[:57] + "..."
 
 
 def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from gan_jax.run.cli.flags import FLAGS
 from gan_jax.run.cli.usage import UsageError
@@ -31,6 +31,19 @@ def own_file(workdir: pathlib.Path) -> dict[str, str] | None:
 def overrides() -> dict[str, Any]:
   """Lists what --config.KEY=VALUE says of a run's own config."""
   return config_flags.get_override_values(FLAGS["config"]) if FLAGS["config"].present else {}
+
+
+def check_read(config: ConfigDict) -> None:
+  """Refuses --config.KEY=VALUE of what a config has switched off, which nothing would read."""
+  from gan_jax.run.config import complete
+  from gan_jax.run.config.roles import is_within
+  from gan_jax.run.config.sections.kinds.games import kind_of
+
+  config = complete(config)
+  for section, why in kind_of(config).idle(config).items():
+    for key in overrides():
+      if is_within(key, [section]):
+        raise UsageError(f"--config.{key}: nothing reads it, as {why}; leave it out")
 
 
 def check_places(*endings: str) -> None:

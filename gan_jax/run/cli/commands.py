@@ -47,6 +47,7 @@ def train() -> None:
     if not (workdir / "config.json").is_file():  # a run that goes on needs the other no more
       read_config(parse(FLAGS.start_from)[0])
   source = arguments.own_file(workdir)
+  arguments.check_read(config)
   experiment = rebuilt(config, workdir)._replace(source=source)
   fit(
     experiment,
@@ -168,15 +169,13 @@ def score() -> None:
     [--split=train|test] [--save_stats=FILE.npz]
     [--features=inception] [--metrics=fid,...] [--card=card.json]
   """
-  from gan_jax.data import check_name
   from gan_jax.files import check_writable
   from gan_jax.run.config.sections.evaluation import evaluation_spec
   from gan_jax.run.evaluation.cards.card import format_card
   from gan_jax.run.evaluation.cards.files import write_card
   from gan_jax.run.evaluation.score_images import (
-    PICKLES,
     STATISTICS,
-    data_name,
+    check_set,
     save_statistics,
     score_images,
   )
@@ -190,10 +189,7 @@ def score() -> None:
   for flag, names in (("real", [FLAGS.real]), ("fake", FLAGS.fake)):
     with arguments.of_flag(flag):
       for name in names:
-        if not name.startswith(STATISTICS) and not name.endswith(
-          PICKLES
-        ):  # which are told what to write instead
-          check_name(data_name(name))
+        check_set(name)
   if FLAGS.channels not in (None, 1, 3):
     raise UsageError(f"--channels={FLAGS.channels}: expected 1 or 3")
   arguments.check_asked("features", "metrics")

@@ -45,7 +45,9 @@ def project(*folders: str) -> None:
   space = _space(folders)
   run, count = space.run, FLAGS.num or 16
   options = {"split": FLAGS.split, "n": count, "seed": FLAGS.seed}
-  targets, labels = projection.load_targets(run, FLAGS.images, **options)
+  targets, labels, changed = projection.load_targets(run, FLAGS.images, **options)
+  if changed:
+    print(changed, flush=True)
   if FLAGS.labels:
     labels = _labels(space, len(targets))
     if labels.ndim > 1:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data import KINDS, OPTIONS_OF, NoSplitError, Source, load, take
+from gan_jax.data import KINDS, OPTIONS_OF, NoSplitError, Source, check_name, load, take
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.metrics.two_sample.reference_statistics import Statistics, read_statistics
 from gan_jax.run.evaluation.cards.card import ELSEWHERE, Card, make_card
@@ -62,6 +62,8 @@ def score_images(
     "options": {k: v for k, v in options.items() if v},
   }
   names = (real, *fakes)
+  for name in names:
+    check_set(name)
   arrays = OPTIONS_OF["axes"]
   if options.get("axes") and not any(data_name(n).partition(":")[0] in arrays for n in names):
     raise ValueError(f"axes is for arrays, {', '.join(arrays)}: leave out --axes")
@@ -115,6 +117,19 @@ def save_statistics(
   source = _load(real, spec.real or "train", options)
   examples = functools.partial(bounded, source)
   return write_statistics_of(path, real, source, examples, spec)
+
+
+def check_set(name: str) -> None:
+  """Raises ValueError for a name that is neither of a data set, nor of images or statistics."""
+  if name.endswith(PICKLES):  # which is told what to write instead, if there is such a file
+    return
+  if not name.startswith(STATISTICS):
+    check_name(data_name(name))
+  elif not name.endswith(".npz"):
+    raise ValueError(
+      f"{name!r} names no file of statistics: expected {STATISTICS}FILE.npz, with mu [d] and sigma"
+      " [d, d], such as --save_stats writes"
+    )
 
 
 def _statistics(name: str) -> Statistics | None:

@@ -1,10 +1,13 @@
 """Fréchet distances where statistics of features stand in the place of images."""
 
+import itertools
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gan_jax.data import UINT8, Source
+from gan_jax.files import differences
 from gan_jax.metrics.features.cache import content_hash, print_message
 from gan_jax.metrics.features.extractor import Extractor, extract
 from gan_jax.metrics.two_sample.frechet import Gaussian, Moments, frechet_distance, moments
@@ -67,7 +70,8 @@ def score_statistics(
     The card.
 
   Raises:
-    ValueError: another metric, images that are not uint8, or features that do not fit.
+    ValueError: another metric, images that are not uint8, or features that do not fit: of another
+      network or size of images, where all say it, or of another width.
   """
   metrics = spec.metrics or {"frechet": METRICS["frechet"]}
   names = " and ".join(statistics)
@@ -81,20 +85,27 @@ def score_statistics(
   if not statistics.keys().isdisjoint(fakes) and not images.keys().isdisjoint(fakes):
     raise ValueError("--fake has statistics and images: expected draws of one kind")
   extractor = _extractor(images, spec, names)
+  protocols = {name: x.protocol for name, x in statistics.items()}
+  protocols |= {name: _protocol(extractor, source) for name, (source, _) in images.items()}
+  _check_same_protocol({name: how for name, how in protocols.items() if how is not None})
   sides = {name: _of_file(name, x) for name, x in statistics.items()}
   for name, (_, examples) in images.items():
     assert extractor is not None
     sides[name] = _of_images(name, examples(), extractor)
-  note = f"which network looked at the images of {names}, and at which size, is not said there"
-  print_message(note)
+  notes = []
+  if unsaid := [name for name, how in protocols.items() if how is None]:
+    of = " and ".join(unsaid)
+    notes = [f"which network looked at the images of {of}, and at which size, is not said there"]
+    print_message(notes[0])
+  of_all = {} if unsaid else protocols[real] or {}
   better = {score: way for metric in metrics.values() for score, way in metric.better.items()}
   card: dict[str, Any] = {
     "evaluator": "images",
-    "backbone": None if extractor is None else extractor.card,
+    "backbone": of_all.get("backbone") if extractor is None else extractor.card,
     "metrics": {name: {} for name in metrics},
     "real": sides[real].card,
     "fake": {"count": sides[fakes[0]].card["count"]},
-    "notes": [note],
+    **({"notes": notes} if notes else {}),
   }
   draws = [
     {s: _distance(sides[real], sides[fake], name) for name in metrics for s in metrics[name].better}
@@ -134,7 +145,7 @@ def save_statistics(
   side = _of_images(name, given, extractor)
   places = "spatial_frechet" in (spec.metrics or {})
   spatial = side.kind("spatial_frechet") if places else None
-  write_statistics(path, side.kind("frechet"), spatial, given["x"])
+  write_statistics(path, side.kind("frechet"), spatial, given["x"], _protocol(extractor, source))
   return len(given["x"])
 
 
@@ -158,6 +169,27 @@ def _extractor(
         " had: expected images of uint8"
       )
   return features.make(ExtractorInputs(first, None, spec.weights))
+
+
+def _protocol(extractor: Extractor | None, source: Source) -> dict[str, Any]:
+  """Describes what statistics depend on beside the images: the network, and their size."""
+  assert extractor is not None
+  # As it will be read again: tuples are lists there.
+  described: dict[str, Any] = json.loads(
+    json.dumps({"backbone": extractor.card, "images": source.shape})
+  )
+  return described
+
+
+def _check_same_protocol(protocols: Mapping[str, Mapping[str, Any]]) -> None:
+  """Refuses features of different networks, or of images of different sizes."""
+  for first, name in itertools.pairwise(protocols):
+    if lines := differences(protocols[first], protocols[name]).values():
+      raise ValueError(
+        "\n".join([f"the features of {first} (there) and of {name} (here) are others:", *lines])
+        + "\nexpected both of one network, --features, and of images of one size, --image_size;"
+        " or write the statistics anew by --save_stats"
+      )
 
 
 def _of_file(name: str, statistics: Statistics) -> Side:

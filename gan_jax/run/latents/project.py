@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gan_jax.data import UINT8, load, stored_levels, take
-from gan_jax.data.sources.images import SUFFIXES, read_image
+from gan_jax.data import UINT8, Source, load, stored_levels, take
+from gan_jax.data.sources.images import SUFFIXES, read_header, read_image
 from gan_jax.game.random import fixed, make_key
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import Extractor, forward
@@ -248,9 +248,23 @@ def extractor_of(run: Run, name: str | None) -> Extractor | None:
   return run.experiment.extractor()
 
 
+class Targets(NamedTuple):
+  """Images to be projected.
+
+  Attributes:
+    x: images in the shape and type of a run's data, [n, H, W, C].
+    labels: their classes if they are those of a conditional run, else None.
+    changed: line that says what was done to them to have that shape; "" if nothing was.
+  """
+
+  x: np.ndarray
+  labels: np.ndarray | None
+  changed: str
+
+
 def load_targets(
   run: Run, images: str, *, split: str = "train", n: int = 16, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> Targets:
   """Loads images in the shape and type of a run's data.
 
   Args:
@@ -261,7 +275,7 @@ def load_targets(
     seed: seed of the choice.
 
   Returns:
-    Images [n, H, W, C], and their classes if they are those of a conditional run, else None.
+    The targets. Images of another size are resized, and cropped to their middle.
 
   Raises:
     FileNotFoundError: there is no such file or folder.
@@ -273,11 +287,12 @@ def load_targets(
     path = pathlib.Path(images).expanduser()
     if not path.is_file():
       raise FileNotFoundError(f"there is no file {path}")
-    x, y = read_image(path, height, channels)[None], None
+    header = read_header(path)
+    size: tuple[int, ...] | None = (header.height, header.width)
+    side = None if size == example.shape[:2] else height
+    x, y = read_image(path, side, channels)[None], None
   else:
-    as_is = example.scale != UINT8
-    size = (None, None) if as_is else (height, channels)
-    source = load(data_name(images), split, image_size=size[0], channels=size[1])
+    source, size = _source(run, images, split)
     raw = take(source, None if source.size and source.size <= n else n, seed)
     same = source.classes == example.classes and example.num_classes is not None
     x, y = raw["x"], raw["y"] if same else None
@@ -286,7 +301,29 @@ def load_targets(
       f"{images} has images of {x.dtype} {list(x.shape[1:])}, and the generator makes"
       f" {example.scale.dtype} {list(example.shape)}: name others"
     )
-  return x, y
+  return Targets(x, y, "" if size == x.shape[1:3] else _changed(images, size, height))
+
+
+def _source(run: Run, images: str, split: str) -> tuple[Source, tuple[int, ...] | None]:
+  """Opens images at the size of a run's data; returns their own too, None if they have several."""
+  if run.example.scale != UINT8:  # others are not resized
+    source = load(data_name(images), split)
+    return source, source.shape[:2]
+  height, channels = run.example.shape[0], run.example.shape[-1]
+  of_size = functools.partial(load, data_name(images), split, channels=channels)
+  try:
+    source = of_size()
+  except ValueError:  # such as several sizes; what else it is comes up again
+    return of_size(image_size=height), None
+  own = source.shape[:2]
+  return (source if own == run.example.shape[:2] else of_size(image_size=height)), own
+
+
+def _changed(images: str, size: tuple[int, ...] | None, height: int) -> str:
+  """Formats what was done to images of another size, (height, width), or of several."""
+  of = "of several sizes" if size is None else f"of {size[1]} x {size[0]} pixels"
+  cropped = "" if size and size[0] == size[1] else "cropped to the middle, and "
+  return f"{images}: {of}; {cropped}resized to {height} x {height}, which the generator makes"
 
 
 def nearest_training_images(run: Run, targets: np.ndarray) -> np.ndarray:

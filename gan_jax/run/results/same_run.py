@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.data import UINT8, fingerprint
-from gan_jax.files import flat, read_json, write_json
+from gan_jax.files import differences, read_json, write_json
 from gan_jax.run.config.register import read_source
 from gan_jax.run.config.roles import COURSE, EVALUATION, LAYOUT, PLACE, is_within
 from gan_jax.run.config.sections.kinds.games import free_numbers
@@ -182,29 +182,18 @@ def check_same_switches(workdir: str | pathlib.Path, *, allow: bool = False) -> 
   """Refuses to go on with a run under other switches of JAX, unless told to.
 
   Args:
-    workdir: folder of the run; nothing is checked if there is none yet.
+    workdir: folder of the run; nothing is checked if it has no checkpoint.
     allow: whether any difference is meant.
 
   Raises:
     ValueError: naming every switch that differs.
   """
-  if not allow and (other := other_switches(workdir)):
+  if not allow and has_checkpoint(pathlib.Path(workdir)) and (other := other_switches(workdir)):
     raise ValueError(
       f"the run in {workdir} was started under other switches of JAX, and its numbers depend on "
       f"them:\n{other}\nset them as they were, use another --workdir, or --allow_config_change to "
       "go on under these"
     )
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
-  """Lists the dotted keys whose values differ: {key: line with both values}."""
-  a, b = flat(old), flat(new)
-  of = lambda values, key: values.get(key, "not set") if values.get(key) != "" else "''"
-  return {
-    key: f"  {key}: {of(a, key)} there, {of(b, key)} here"
-    for key in sorted(a.keys() | b.keys())
-    if a.get(key) != b.get(key)
-  }
 
 
 def other_switches(workdir: str | pathlib.Path, key: str = "switches") -> str:

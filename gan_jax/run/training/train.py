@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from gan_jax import parallel
 from gan_jax.game.core import State
 from gan_jax.game.random import fixed
+from gan_jax.metrics.features.cache import print_message
 from gan_jax.run.config import switches
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.same_run import (
@@ -128,6 +129,9 @@ def _play(
     state = reseed(start(experiment, checkpoints, mesh), config.seed, rollbacks)
     first = int(state.round)
     best.forget(after=first)
+    if first < config.rounds:
+      prepare = lambda: _prepare(experiment, interrupted) if parallel.is_first() else None
+      parallel.run_on_all_or_fail(prepare)
     if parallel.is_first():
       write_config(experiment, workdir)
     local = parallel.local_mesh(mesh)
@@ -138,6 +142,13 @@ def _play(
       best.wait()
       checkpoints.wait()
       return parallel.run_on_all_or_fail(lambda: logger.summary() if logger else {})
+
+
+def _prepare(experiment: Experiment, interrupted: Interruption) -> None:
+  """Builds the evaluator, so that one that cannot be built is known before a file is written."""
+  print_message("preparing the evaluator (once for a data set, then it is cached)")
+  with interrupted.immediately():
+    experiment.evaluator()
 
 
 class _Loop:
@@ -196,7 +207,7 @@ class _Loop:
       raise
 
   def _resume(self) -> None:
-    """Prepares the evaluator, and logs the first round if the run was stopped while it did."""
+    """Reads the scores so far, and logs the first round if the run was stopped while it did."""
     logger = self._logger
     if self._first < self._last:
       parallel.run_on_all_or_fail(lambda: logger and logger.prepare())

@@ -207,6 +207,7 @@ def test_temperatures_fall_with_the_clock():
     ({"annealing.factor": 0.0}, "expected a number above 0, or a schedule"),
     ({"conditional": True}, "takes no labels"),
     ({"microbatches": 2}, "couples all examples"),
+    ({"batch_size": 1}, "config.batch_size = 1: .* one has no other: expected 2 or more"),
     ({"field": "mean"}, "unknown field 'mean'"),
     ({"temperatures": (0.0,)}, "expected numbers above 0"),
     ({"temperatures": (0.1, 0.2)}, "the field 'toy' has one"),
@@ -237,3 +238,5 @@ def test_features_of_other_examples_are_refused(features, shape, message):
 def test_arguments_of_another_kind_are_refused():
   with pytest.raises(ValueError, match=r"field is 3: expected a function such as drifting\."):
     make(field=3)
+  with pytest.raises(ValueError, match="a batch of one example has no field"):
+    init(make(), jax.random.key(0), {"x": jnp.zeros((1, 1, 2))})

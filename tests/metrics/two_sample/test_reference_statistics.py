@@ -109,3 +109,17 @@ def test_covariances_of_fewer_images_than_features_are_taken(tmp_path):
   found = read_statistics(path).features
   # A root of rounding errors of 1e-7 would be 3e-4 of the trace; the two terms each are near 60.
   assert frechet_distance(found, moments(few)) == pytest.approx(0, abs=60 * 3e-4)
+
+
+def test_how_statistics_were_made_comes_back_and_is_none_where_nobody_says_it(tmp_path):
+  protocol = {"backbone": {"name": "of a test", "sha256": None}, "images": [4, 4, 3]}
+  write_statistics(tmp_path / "said.npz", moments(FEATURES), protocol=protocol)
+  write_statistics(tmp_path / "unsaid.npz", moments(FEATURES))
+  said, unsaid = (read_statistics(tmp_path / f"{name}.npz") for name in ("said", "unsaid"))
+  assert said.protocol == protocol and unsaid.protocol is None
+  assert said.sha256 == unsaid.sha256 and said.others == ()  # the same numbers, and nothing beside
+  for text in ("{", "[1]", "3"):
+    assert (
+      read_statistics(saved(tmp_path, mu=MEAN, sigma=COVARIANCE, gan_jax_protocol=text)).protocol
+      is None
+    )

@@ -1,5 +1,7 @@
 """What rows say: estimates, comparisons over seeds, corrections, verdicts."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -169,3 +171,18 @@ def test_line_that_was_cut_off_is_left_out(tmp_path):
   (tmp_path / results.PLAN).write_text('{"name": "x"}')
   (tmp_path / results.ROWS).write_text('{"seed": 0}\n{"seed": 1, "sco')
   assert results.read(tmp_path).rows == [{"seed": 0}]
+
+
+def test_rows_of_another_base_are_refused_by_the_keys_that_differ(tmp_path):
+  """Bases that are alike in all but a few of many keys: these alone are shown, and at most five."""
+  base = {f"a{i}": "of both" for i in range(40)} | {"optimizers": {"g": {"b1": 0.5}}, "of": (1, 2)}
+  (tmp_path / results.ROWS).write_text('{"seed": 0}\n')
+  (tmp_path / results.PLAN).write_text(json.dumps({"base": base, "rounds": 4}))
+  results.write_plan(tmp_path, {"base": base, "rounds": 4})
+  other = base | {"optimizers": {"g": {"b1": 0.9}}, "z": 1}
+  told = "  --config.base.optimizers.g.b1: 0.5 there, 0.9 here\n  --config.base.z: not set there, 1"
+  with pytest.raises(ValueError, match=rf"another ablation:\n{told} here\nset these as they were"):
+    results.write_plan(tmp_path, {"base": other, "rounds": 4})
+  with pytest.raises(ValueError) as error:
+    results.write_plan(tmp_path, {"base": {}, "rounds": 4})
+  assert str(error.value).count(" there, ") == 5 and "and 37 other keys" in str(error.value)

@@ -3,7 +3,8 @@
 import pytest
 
 from gan_jax.files import flat
-from gan_jax.run.config import complete, default_config, network, optimizer, schedule
+from gan_jax.run.config import complete, default_config, network, optimizer, replaced, schedule
+from gan_jax.run.config.sections.kinds.games import GAMES
 
 
 def test_unknown_keys_are_refused_in_the_file():
@@ -85,3 +86,30 @@ def test_a_value_of_another_kind_is_refused(key, value, message):
     config[key] = value
   with pytest.raises(ValueError, match=message):
     complete(config)
+
+
+DISCRIMINATOR = {"discriminator", "optimizers.discriminator", "loss"}
+
+
+@pytest.mark.parametrize(
+  ("game", "changes", "idle"),
+  [
+    (
+      "distribution_matching",
+      {"weights.adversarial": 0.0},
+      DISCRIMINATOR | {"weights.features", "levels.adversarial"},
+    ),
+    ("distribution_matching", {}, set()),
+    ("cycle_gan", {}, {"classifier", "classified", "optimizers.classifier"}),
+    ("cycle_gan", {"weights.semantic": 1.0, "conditional": True}, set()),
+    ("adversarial_flow", {}, {"sampled"}),
+    ("adversarial_flow", {"times": "any"}, {"steps"}),
+    ("two_player", {}, set()),
+  ],
+)
+def test_what_is_switched_off_is_listed_by_keys_that_there_are(game, changes, idle):
+  config = complete(replaced(default_config(game), changes))
+  listed = GAMES[game].idle(config)
+  assert listed.keys() == idle
+  known = flat(config.to_dict())
+  assert all(any(f"{key}.".startswith(f"{name}.") for key in known) for name in listed)

@@ -67,7 +67,7 @@ def test_statistics_that_were_saved_stand_in_the_place_of_their_images(files, sp
   for name in (str(path), f"stats:{path}"):
     card = score_images(name, [fake], spec)
     assert card.scores["frechet_distance"] == pytest.approx(expected, rel=1e-12)
-    assert card.protocol["real"]["count"] == count
+    assert card.protocol["real"]["count"] == count and "notes" not in card.run
   with np.load(path) as arrays:  # as pytorch-fid and clean-fid read them
     assert arrays["mu"].dtype == arrays["sigma"].dtype == np.float64 and arrays["n"] == count
     x = load(f"npz:{real}", split).arrays["x"].reshape(count, -1).astype(np.float32) / 255
@@ -76,10 +76,40 @@ def test_statistics_that_were_saved_stand_in_the_place_of_their_images(files, sp
     score_images(f"stats:{real}", [fake], spec)
   with pytest.raises(ValueError, match="there is no file .*nowhere.npz"):
     score_images(f"stats:{files / 'nowhere.npz'}", [fake], spec)
+  for name in ("stats:", f"stats:{files}"):
+    with pytest.raises(ValueError, match=f"'{name}' names no file .*: expected stats:FILE.npz"):
+      score_images(name, [fake], spec)
   with pytest.raises(ValueError, match="--save_stats.*not of one data set, as a classifier"):
     save_statistics(path, real, evaluation_spec("classifier", ("frechet",), split))
   with pytest.raises(ValueError, match="'spatial_frechet' needs spatial features"):
     save_statistics(path, real, evaluation_spec("pixels", ("frechet", "sfid"), split))
+
+
+def test_statistics_say_which_network_saw_which_images_and_others_are_refused(files, capsys):
+  """Both sizes have 48 numbers, so that the width of the features tells nothing."""
+  real, fake = str(files / "real.npz"), str(files / "a.npz")
+  np.savez(files / "flat.npz", x=images(70, 2, 9).reshape(70, 2, 8, 3))
+  of_pixels, of_projections, of_flat = (str(files / f"of_{i}.npz") for i in range(3))
+  projection = evaluation_spec("random_projection", ("frechet",), "train")
+  save_statistics(of_pixels, real, PIXELS)
+  save_statistics(of_projections, real, projection)
+  save_statistics(of_flat, str(files / "flat.npz"), PIXELS)
+  others = "backbone.name: pixels there, random projection here\n.*backbone.sha256: None there, "
+  size = r"images: \[4, 4, 3\] there, \[2, 8, 3\] here\n.*--image_size; or .*--save_stats"
+  for one, other, spec, why in (
+    (of_pixels, fake, projection, others),
+    (of_pixels, of_projections, PIXELS, others),
+    (of_pixels, str(files / "flat.npz"), PIXELS, size),
+    (of_pixels, of_flat, PIXELS, size),
+  ):
+    with pytest.raises(ValueError, match=f"(?s)are others:.*{why}"):
+      score_images(one, [other], spec)
+  assert not capsys.readouterr().err
+  card = score_images(of_pixels, [of_pixels], PIXELS)
+  assert card.protocol["backbone"]["name"] == "pixels" and "notes" not in card.run
+  unsaid = statistics(files / "theirs.npz", images(90, 0))
+  card = score_images(of_pixels, [unsaid], PIXELS)
+  assert card.protocol["backbone"] is None and "theirs.npz, and at which" in card.run["notes"][0]
 
 
 def test_arrays_of_any_type_are_compared_in_the_range_of_the_real_ones(tmp_path):

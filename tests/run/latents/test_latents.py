@@ -319,12 +319,19 @@ def test_a_linear_generators_latents_are_found_again(name, made, features):
 def test_images_come_in_the_shape_of_the_runs(tmp_path):
   made = run(linear)
   Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(tmp_path / "one.png")
-  x, y = project.load_targets(made, str(tmp_path / "one.png"))
+  x, y, changed = project.load_targets(made, str(tmp_path / "one.png"))
   assert x.shape == (1, *SHAPE) and x.dtype == np.uint8 and y is None
+  assert "one.png: of 8 x 8 pixels; resized to 4 x 4, which" in changed
   several = np.zeros((5, *SHAPE), np.uint8)
   np.savez(tmp_path / "some.npz", x=several, y=[0, 1, 2, 0, 1])
-  x, y = project.load_targets(run(linear, CLASSES), str(tmp_path / "some.npz"), n=9)
-  assert y.tolist() == [0, 1, 2, 0, 1]
+  x, y, changed = project.load_targets(run(linear, CLASSES), str(tmp_path / "some.npz"), n=9)
+  assert y.tolist() == [0, 1, 2, 0, 1] and not changed
+  np.savez(tmp_path / "wide.npz", x=np.zeros((2, 8, 9, 1), np.uint8))
+  wide = project.load_targets(made, str(tmp_path / "wide.npz"))
+  assert wide.x.shape == (2, *SHAPE)
+  assert "wide.npz: of 9 x 8 pixels; cropped to the middle, and resized" in wide.changed
+  Image.new("L", (5, 4)).save(tmp_path / "two.png")
+  assert ": of several sizes; " in project.load_targets(made, f"{tmp_path}/").changed
   assert len(project.load_targets(made, str(tmp_path / "some.npz"), n=2)[0]) == 2
   np.savez(tmp_path / "floats.npz", x=np.linspace(0, 1, 48, dtype=np.float32).reshape(3, *SHAPE))
   with pytest.raises(ValueError, match="the generator makes uint8"):

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import gan_jax as gj
-from gan_jax.run.results.same_run import differences
+from gan_jax.files import differences
 from gan_jax.run.training.hooks import Moment
 
 pytestmark = pytest.mark.usefixtures("one_program")

@@ -276,14 +276,21 @@ def test_one_evaluation_alone_keeps_no_best_checkpoint(tmp_path):
     load(tmp_path, at="best")
 
 
-def test_an_evaluator_that_cannot_be_made_is_known_before_the_first_round(tmp_path):
+@pytest.mark.usefixtures("one_program")
+def test_an_evaluator_that_cannot_be_made_is_known_before_a_file_is_written(tmp_path):
   def evaluator():
     raise ValueError("no weights")
 
-  experiment = build(tiny(rounds=4, sample_every=0))._replace(evaluator=evaluator)
+  experiment = build(tiny(rounds=2, sample_every=0))
   with pytest.raises(ValueError, match="no weights"):
-    fit(experiment, tmp_path)
-  assert not (tmp_path / "metrics.jsonl").read_text() and not (tmp_path / "checkpoints").exists()
+    fit(experiment._replace(evaluator=evaluator), tmp_path / "run")
+  assert not list(tmp_path.iterdir())
+  fit(scored(experiment, 1.0), tmp_path / "run")
+  before = (tmp_path / "run/config.json").read_bytes()
+  other = build(tiny(rounds=4, sample_every=0, num_fake=9))
+  with pytest.raises(ValueError, match="no weights"):
+    fit(other._replace(evaluator=evaluator), tmp_path / "run")
+  assert (tmp_path / "run/config.json").read_bytes() == before
 
 
 @pytest.mark.usefixtures("one_program")

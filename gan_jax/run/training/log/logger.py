@@ -158,9 +158,8 @@ class Logger:
       save_png(self._workdir / "curves.png", curves)
 
   def prepare(self) -> Scores:
-    """Builds the evaluator, so that one that cannot be built is known before rounds are played."""
+    """Builds the evaluator, if it has not been, and reads what was scored before."""
     if self._scores is None:
-      self._progress.say("preparing the evaluator (once for a data set, then it is cached)")
       with self._aside():
         self._scores = Scores(self._experiment, self._workdir)
     return self._scores

@@ -62,6 +62,14 @@ def labelled(config: ConfigDict) -> tuple[str, ...]:
   return ("b",) if config.conditional and config.classified == "both" else ()
 
 
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists the keys of a classifier that there is not; see `games.Kind`."""
+  if config.conditional:
+    return {}
+  why = "config.weights.semantic is 0, and there is no classifier"
+  return dict.fromkeys((CLASSIFIER, "classified", f"optimizers.{CLASSIFIER}"), why)
+
+
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.Kind`."""
   networks.check_output(config.translator, example.pixel_range)

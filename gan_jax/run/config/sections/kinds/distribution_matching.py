@@ -32,6 +32,10 @@ from gan_jax.run.config.sections.key import (
 from gan_jax.run.config.sections.kinds import two_player
 from gan_jax.run.config.sections.terms import is_off
 
+OF_DISCRIMINATOR = (
+  *("discriminator", "optimizers.discriminator", "loss"),
+  *("weights.features", "levels.adversarial"),
+)
 MEANINGS = {
   "adversarial": "weight of the adversarial loss for the generator; 0: no discriminator, no data",
   "features": "weight of the discriminator's loss for the critic, whose features it reads",
@@ -77,6 +81,14 @@ def check(config: ConfigDict) -> None:
   optimizers.check_average(config.average)
   if config.conditional:
     raise ValueError("config.conditional is set, and this game takes no labels: leave it out")
+
+
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists the keys of a discriminator that there is not; see `games.Kind`."""
+  if not is_off(config.weights.adversarial):
+    return {}
+  why = "config.weights.adversarial is 0, and there is no discriminator"
+  return dict.fromkeys(OF_DISCRIMINATOR, why)
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:

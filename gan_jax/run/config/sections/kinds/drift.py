@@ -57,6 +57,11 @@ def check(config: ConfigDict) -> None:
     raise ValueError("config.conditional is set, and this game takes no labels: leave it out")
   if config.microbatches != 1:
     raise ValueError("config.microbatches: the field couples all examples of a batch; set it to 1")
+  if config.batch_size == 1:
+    raise ValueError(
+      "config.batch_size = 1: the field draws fakes to data and pushes them off each other, and one"
+      " has no other: expected 2 or more, such as 256"
+    )
   with naming("config.field"):
     lookup(FIELDS, config.field, "field")
   with naming("config.features"):

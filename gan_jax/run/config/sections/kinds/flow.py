@@ -96,6 +96,12 @@ def _networks() -> Keys:
   }
 
 
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists the key that is of AFM's other times; see `games.Kind`."""
+  unread = {"equal": "sampled", "any": "steps"}[config.times]
+  return {unread: f"config.times is {config.times!r}"}
+
+
 def build_adversarial(config: ConfigDict, example: Example) -> Game:
   """Builds the game of AFM; see `games.Kind`."""
   given = two_player.players(config, example)

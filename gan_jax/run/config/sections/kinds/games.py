@@ -42,6 +42,8 @@ class Kind(NamedTuple):
     paired: whether examples of the domains belong together, place by place.
     classifies: domains on which the accuracy of a game without samplers is its score; that on the
       first chooses the best checkpoint.
+    idle: (complete config) -> {key or section that nothing reads: why}, of what the config has
+      switched off; refused where a user types it.
   """
 
   keys: Callable[[], Keys]
@@ -52,6 +54,7 @@ class Kind(NamedTuple):
   paired: bool = False
   labelled: Callable[[ConfigDict], tuple[str, ...]] = lambda config: ()
   classifies: tuple[str, ...] = ()
+  idle: Callable[[ConfigDict], dict[str, str]] = lambda config: {}
 
 
 # Sections of weights and standard deviations: what a number of 0 is of is left out.
@@ -77,7 +80,12 @@ _kind = functools.partial(Kind, free_numbers=_free_numbers)
 GAMES: dict[str, Kind] = {
   "two_player": _kind(two_player.keys, two_player.build_game, two_player.check),
   "cycle_gan": _kind(
-    cycle.keys, cycle.build_game, cycle.check, domains=("a", "b"), labelled=cycle.labelled
+    cycle.keys,
+    cycle.build_game,
+    cycle.check,
+    domains=("a", "b"),
+    labelled=cycle.labelled,
+    idle=cycle.idle,
   ),
   "pix2pix": _kind(
     pix2pix.keys, pix2pix.build_game, pix2pix.check, domains=("a", "b"), paired=True
@@ -98,13 +106,19 @@ GAMES: dict[str, Kind] = {
   ),
   "drift": _kind(drift.keys, drift.build_game, drift.check),
   "adversarial_flow": _kind(
-    flow.adversarial_keys, flow.build_adversarial, two_player.check_unconditional
+    flow.adversarial_keys,
+    flow.build_adversarial,
+    two_player.check_unconditional,
+    idle=flow.idle,
   ),
   "continuous_flow": _kind(
     flow.continuous_keys, flow.build_continuous, two_player.check_unconditional
   ),
   "distribution_matching": _kind(
-    distribution_matching.keys, distribution_matching.build_game, distribution_matching.check
+    distribution_matching.keys,
+    distribution_matching.build_game,
+    distribution_matching.check,
+    idle=distribution_matching.idle,
   ),
   "multi_level": _kind(multi_level.keys, multi_level.build_game, two_player.check_players),
 }
