@@ -6,9 +6,12 @@ Paper:    GAT, arXiv:2509.24935, for the approximations; Huang et al. 2025 (arXi
           the game, RpGAN with R1 and R2
 Command:  launch/run ablate --config=experiments/ablations/finite_differences.py
             --workdir=runs/finite_differences
-Hardware: not measured yet
-Time:     not measured yet
-Score:    not measured yet
+Hardware: one core of an AMD EPYC beside other work, jax 0.10.2
+Time:     17 minutes of one core for the nine runs
+Score:    Fréchet distance after 2,000 rounds, three seeds: exact 7.87 ± 0.35, approximated 8.98 ±
+          0.39, none 10.2 ± 0.5. By paired t-tests with Holm's correction neither can be told apart
+          from exact (p = 0.25 and 0.096). A round of the approximation takes 1.08 of an exact one
+          (docs/benchmarks.md): here it saves neither time nor rounds.
 """
 
 from ml_collections import ConfigDict

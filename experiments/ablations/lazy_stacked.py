@@ -1,0 +1,34 @@
+"""Lazy R1 and R2 under R3GAN's networks, on stacked digits of 1000 modes.
+
+Lazy penalties have as many times the weight as there are rounds from one to the next. Under Adam,
+which is used here, that is weaker than the weight says; see `objectives.every`. What they do to an
+MLP on the grid of 25 modes is in experiments/reproduce/lazy_penalties.py.
+
+Paper:    Huang et al. 2025 (arXiv:2501.05441), which reports that lazy penalties fail on toys of
+          many modes; lazy penalties are StyleGAN2's (Karras et al. 2019, arXiv:1912.04958)
+Command:  launch/run ablate --config=experiments/ablations/lazy_stacked.py --workdir=runs/lazy
+Hardware: not measured yet
+Time:     not measured yet
+Score:    not measured yet
+"""
+
+from ml_collections import ConfigDict
+
+from gan_jax.run.ablation import Axis, ablation
+from gan_jax.run.config import from_file
+
+LAZY = {f"regularizer_options.{name}.every": 16 for name in ("r1", "r2")}
+
+
+def get_config() -> ConfigDict:
+  base = from_file("../r3gan_stacked.py", __file__)
+  base.rounds = 1000  # of schedules that are of 3,000
+  base.evaluate_every = 500
+  return ablation(
+    base,
+    [Axis("R1 + R2", {"every round": {}, "every 16 rounds": LAZY})],
+    baseline={"R1 + R2": "every round"},
+    seeds=(0, 1, 2),
+    score="modes",
+    at_once=1,
+  )
