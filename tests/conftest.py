@@ -16,6 +16,7 @@ import pytest
 
 from gan_jax import plots
 from gan_jax.run.cli.compilation_cache import keep_programs
+from gan_jax.run.config.register import TABLES
 from gan_jax.run.config.roles import COURSE
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.training.log.logger import Logger
@@ -109,6 +110,16 @@ def forgotten():
   yield
   jax.clear_caches()
   DISPATCHES.clear()
+
+
+@pytest.fixture
+def unregistered():
+  """Leaves nothing registered behind that a test registers, or a file that it runs."""
+  before = {kind: dict(table) for kind, table in TABLES.items()}
+  yield
+  for kind, table in TABLES.items():
+    table.clear()
+    table.update(before[kind])
 
 
 DISPATCHES: dict[str, object] = {}

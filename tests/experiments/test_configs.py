@@ -16,7 +16,9 @@ FILES = [
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_config_is_loaded_where_its_neighbours_cannot_be_imported(path, monkeypatch):
+def test_a_config_is_loaded_where_its_neighbours_cannot_be_imported(
+  path, monkeypatch, unregistered
+):
   """The installed command has no `experiments` to import from, unlike `python -m`."""
   monkeypatch.setitem(sys.modules, "experiments", None)
   assert from_file(str(path))

@@ -12,7 +12,7 @@ from gan_jax.game.views import View, gaussian_noise
 from gan_jax.run.cli.config_flag import rename
 from gan_jax.run.config import augmentation, default_config
 from gan_jax.run.config.config import complete, from_values
-from gan_jax.run.config.register import TABLES, own, register
+from gan_jax.run.config.register import own, register
 from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.sections.kinds.two_player import _views
 from gan_jax.run.config.stored import config_values
@@ -70,22 +70,17 @@ def test_an_adaptive_strength_needs_logits_whose_signs_mean_something(loss):
     assert "views.0" in game().players["discriminator"].objective.memory
 
 
-def test_a_users_own_is_registered_and_made_again_by_a_file():
-  before = dict(TABLES["augmentation"])
-  try:
-    register("augmentation", "mine", lambda std=0.1: gaussian_noise(std))
-    config = two_player()
-    config.augmentation = augmentation("mine", std=0.2)
-    (view,) = _views(complete(config))
-    assert isinstance(view, View) and own(config) == ["augmentation mine"]
-    text = config_file("mine", config_values(complete(config)))
-    assert "config.augmentation = augmentation('mine', std=0.2)" in text
-    for value in (gaussian_noise(0.1), lambda std: gaussian_noise(std)):
-      with pytest.raises(ValueError, match="expected .* makes a view"):
-        register("augmentation", "mine", value)
-  finally:
-    TABLES["augmentation"].clear()
-    TABLES["augmentation"].update(before)
+def test_a_users_own_is_registered_and_made_again_by_a_file(unregistered):
+  register("augmentation", "mine", lambda std=0.1: gaussian_noise(std))
+  config = two_player()
+  config.augmentation = augmentation("mine", std=0.2)
+  (view,) = _views(complete(config))
+  assert isinstance(view, View) and own(config) == ["augmentation mine"]
+  text = config_file("mine", config_values(complete(config)))
+  assert "config.augmentation = augmentation('mine', std=0.2)" in text
+  for value in (gaussian_noise(0.1), lambda std: gaussian_noise(std)):
+    with pytest.raises(ValueError, match="expected .* makes a view"):
+      register("augmentation", "mine", value)
 
 
 def test_points_are_refused_before_a_round_is_played():

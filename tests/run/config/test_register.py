@@ -63,16 +63,6 @@ def get_config():
 """
 
 
-@pytest.fixture
-def forgotten():
-  """Leaves nothing registered behind."""
-  before = {kind: dict(table) for kind, table in TABLES.items()}
-  yield
-  for kind, table in TABLES.items():
-    table.clear()
-    table.update(before[kind])
-
-
 def test_a_run_of_ones_own_is_trained_sampled_scored_resumed_and_reported(gan_jax, tmp_path):
   file, run = tmp_path / "mine.py", tmp_path / "run"
   file.write_text(FILE)
@@ -105,7 +95,7 @@ def _text(page):
   return html.unescape(page.read_text())
 
 
-def test_without_a_file_the_refusal_says_what_is_missing(tmp_path, forgotten):
+def test_without_a_file_the_refusal_says_what_is_missing(tmp_path, unregistered):
   """As of a run that was trained from Python."""
   file = tmp_path / "mine.py"
   file.write_text(FILE)
@@ -168,7 +158,7 @@ def test_what_cannot_be_registered_is_refused(kind, name, value, told):
   assert before == TABLES
 
 
-def test_a_network_that_is_no_generator_is_refused_as_one(forgotten):
+def test_a_network_that_is_no_generator_is_refused_as_one(unregistered):
   register("network", "mine", Unshaped)
   register("network", "mine", Unshaped)  # a file may be run again
   config = default_config()
