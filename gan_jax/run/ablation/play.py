@@ -22,7 +22,7 @@ from gan_jax.run.ablation.plan import (
   members,
   value_at,
 )
-from gan_jax.run.ablation.results import Results, add_rows, read, write_plan
+from gan_jax.run.ablation.results import Results, add_rows, read, without, write_plan
 from gan_jax.run.config.config import canonical, replaced
 from gan_jax.run.config.sections import data
 from gan_jax.run.config.sections.kinds.games import build_game
@@ -63,8 +63,11 @@ def run(
     write_plan(workdir, _plan(asked, runs[0], experiments[runs[0].name].evaluator()))
     before = read(workdir)
     done = {key_of(row["changes"], row["seed"]) for row in before.rows}
-    waiting = groups([one for one in runs if one.key not in done], asked.together)
-    log_progress, lock = make_log(before), threading.Lock()
+    missing = [one for one in runs if one.key not in done]
+    waiting = groups(missing, asked.together)
+    # A variant that the file has changed has rows of what it was; they stay until it has others.
+    valid = without(before, [(one.labels, one.config.seed) for one in missing])
+    log_progress, lock = make_log(valid), threading.Lock()
 
     def log(*progress: Any) -> None:
       with lock:  # programs are played in threads, and a log is for one at a time

@@ -77,10 +77,18 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
 
 
 def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-  """Adds rows to those there are."""
+  """Adds rows to those there are, in place of any of the same variants and seeds."""
+  kept = without(read(workdir), [(row["variant"], row["seed"]) for row in rows]).rows
   with atomic_write(workdir / ROWS) as temporary:
-    lines = [json.dumps(plain(row)) for row in [*read(workdir).rows, *rows]]
-    temporary.write_text("\n".join(lines) + "\n")
+    temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in [*kept, *rows]))
+
+
+def without(results: Results, runs: Iterable[tuple[Labels, int]]) -> Results:
+  """Leaves out the rows of some runs, each of a variant's labels and a seed."""
+  runs = list(runs)
+  return results._replace(
+    rows=[row for row in results.rows if (row["variant"], row["seed"]) not in runs]
+  )
 
 
 def arrange(

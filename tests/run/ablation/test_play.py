@@ -89,6 +89,24 @@ def test_more_seeds_are_added(played, tmp_path):
   assert len(more.rows) == 13 and more.rows[:12] == found.rows
 
 
+def test_a_variant_that_has_changed_is_played_anew(played, tmp_path):
+  """Its rows take the place of those of what it was, and the others stay."""
+  found, folder, _ = played
+  (tmp_path / results.PLAN).write_bytes((folder / results.PLAN).read_bytes())
+  (tmp_path / results.ROWS).write_text("".join(json.dumps(r) + "\n" for r in found.rows))
+  asked, told = tiny(), []
+  old, choices = asked.axes[0]
+  name, changes = list(choices.items())[-1]
+  asked.axes = [Axis(old, {**choices, name: {**changes, "average.decay": 0.5}}), *asked.axes[1:]]
+  again = play.run(asked, tmp_path, lambda there: told.append(len(there.rows)) or quiet(there))
+  of = lambda rows: [r for r in rows if r["variant"][old] == name]
+  assert len(again.rows) == len(found.rows) == told[0] + len(of(found.rows))
+  assert all(r["changes"]["average.decay"] == 0.5 for r in of(again.rows))
+  assert [r for r in again.rows if r not in of(again.rows)] == [
+    r for r in found.rows if r not in of(found.rows)
+  ]
+
+
 def test_folder_of_another_ablation_is_refused(played):
   with pytest.raises(ValueError, match=r"another ablation:\n  --config.rounds: 4 there, 6 here\n"):
     play.run(tiny(rounds=6), played[1], quiet)
