@@ -78,9 +78,9 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
 
 def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
   """Adds rows to those there are, in place of any of the same variants and seeds."""
-  kept = without(read(workdir), [(row["variant"], row["seed"]) for row in rows]).rows
+  others = without(read(workdir), [(row["variant"], row["seed"]) for row in rows]).rows
   with atomic_write(workdir / ROWS) as temporary:
-    temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in [*kept, *rows]))
+    temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in [*others, *rows]))
 
 
 def without(results: Results, runs: Iterable[tuple[Labels, int]]) -> Results:
