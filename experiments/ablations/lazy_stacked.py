@@ -7,9 +7,12 @@ MLP on the grid of 25 modes is in experiments/reproduce/lazy_penalties.py.
 Paper:    Huang et al. 2025 (arXiv:2501.05441), which reports that lazy penalties fail on toys of
           many modes; lazy penalties are StyleGAN2's (Karras et al. 2019, arXiv:1912.04958)
 Command:  launch/run ablate --config=experiments/ablations/lazy_stacked.py --workdir=runs/lazy
-Hardware: not measured yet
-Time:     not measured yet
-Score:    not measured yet
+Hardware: one core of an AMD EPYC, shared with other work, jax 0.10.2
+Time:     46 minutes
+Score:    modes of 1000 after 1,000 rounds, three seeds: every round 389 ± 49 (391, 302, 473), every
+          16 rounds 257 ± 47 (270, 170, 332): 131 fewer, p = 0.002 by a paired t-test. KL 2.63 ±
+          0.19 and 2.88 ± 0.33. The failure is seen here, of networks and a course too short to
+          have all modes with either.
 """
 
 from ml_collections import ConfigDict
