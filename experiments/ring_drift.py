@@ -2,7 +2,7 @@
 
 Paper:    arXiv:2602.04770, the field of its two-dimensional notebook. At its one temperature, 0.05,
           a start that is collapsed on one mode stays there, and on the grid a usual start comes to
-          the mode in the middle. Here the temperature falls, from a quarter of the extent of the
+          9 modes. Here the temperature falls, from a quarter of the extent of the
           data to twice the standard deviation of a mode, over 0.7 of the rounds.
 Command:  launch/run train --config=experiments/ring_drift.py --workdir=runs/ring_drift
           The grid: --config=experiments/ring_drift.py:grid25
