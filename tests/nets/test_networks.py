@@ -255,7 +255,7 @@ def test_a_sum_in_16_bits_would_be_seen():
 
 
 # With labels, as norms by class have layers of their own beside those of all networks.
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", COMPILED)
 def test_nothing_is_summed_in_16_bits(name):
   """A sum in bfloat16 no longer grows where it is 256 times as large as what is added.
 

@@ -119,8 +119,8 @@ def test_layers_in_float32_differentiate_in_forward_mode():
     def __call__(self, x):
       return BatchNorm()(Dense(3)(x), train=True)
 
-  variables = Net().init(jax.random.key(0), x)
+  variables = jax.jit(Net().init)(jax.random.key(0), x)
   run = lambda params: Net().apply({**variables, "params": params}, x, mutable=["batch_stats"])[0]
-  forward, reverse = (of(run)(variables["params"]) for of in (jax.jacfwd, jax.jacrev))
+  forward, reverse = (jax.jit(of(run))(variables["params"]) for of in (jax.jacfwd, jax.jacrev))
   # Of order 1 but for the bias before the norm, which changes nothing: rounding is left of it.
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), forward, reverse)

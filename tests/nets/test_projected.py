@@ -1,5 +1,7 @@
 """Discriminators of frozen features: what is frozen, what is mixed, and what is learned."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,20 +53,18 @@ def test_weights_at_random_are_of_the_seed_alone():
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 def test_heads_alone_are_learned_and_slopes_reach_the_pixels(extractor):
   net = ProjectedDiscriminator(extractor=extractor, feature_width=4, width=2, dtype=jnp.bfloat16)
-  variables = net.init(jax.random.key(0), PIXELS, train=False)
+  variables = jax.jit(functools.partial(net.init, train=False))(jax.random.key(0), PIXELS)
   names = {"_".join(name.split("_")[:2]) for name in variables["params"]}
   assert names == {"head_0", "head_1"}
   assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
-  @jax.jit
   def penalty(params, x):
     logits = lambda x: net.apply({**variables, "params": params}, x, train=False)
     slope = jax.grad(lambda x: jnp.sum(logits(x)))(x)
     return jnp.mean(jnp.sum(slope**2, axis=(1, 2, 3))), (logits(x), slope)
 
-  (_, (logits, slope)), grads = jax.value_and_grad(penalty, has_aux=True)(
-    variables["params"], PIXELS
-  )
+  differentiate = jax.jit(jax.value_and_grad(penalty, has_aux=True))
+  (_, (logits, slope)), grads = differentiate(variables["params"], PIXELS)
   # Maps of 28 and 14 pixels are halved to 7 x 7.
   assert logits.shape == (4, 2 * 7 * 7) and logits.dtype == jnp.float32
   assert jnp.all(jnp.any(slope != 0, axis=(1, 2, 3)))

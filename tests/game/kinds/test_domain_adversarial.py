@@ -69,7 +69,7 @@ def published(params):
 def test_a_round_is_the_published_step_of_gradient_reversal():
   state = init(make(), jax.random.key(0), data())
   after, metrics = play(make(), state)
-  gradient, (labels, domains) = jax.grad(published, has_aux=True)(state.params)
+  gradient, (labels, domains) = jax.jit(jax.grad(published, has_aux=True))(state.params)
   expected = jax.tree.map(lambda x, g: x - RATE * g, state.params, gradient)
   close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
   jax.tree.map(close, after.params, expected)
