@@ -11,6 +11,7 @@ The same batch comes to be in two ways that agree bit for bit: gathered from arr
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -165,6 +166,29 @@ class Batches:
       mirrored = hash_words(seed, _FLIP, t, rows) >> np.uint32(31) == 1
       x = jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
     return {**raw, "x": x}
+
+  def every(self, limit: int) -> np.ndarray:
+    """Returns the examples themselves as batches have them, float32 [N, ...], in the table's order.
+
+    Args:
+      limit: most bytes that they may take.
+
+    Raises:
+      ValueError: there is no end of them, they are not in memory, or too many.
+    """
+    source, why = self.source, ""
+    if source.size is None or self.endless:
+      why = "is drawn anew for every batch"
+    elif self.crop or self.flip:
+      why = "is cropped or flipped at random, and each time another"
+    elif "x" not in source.arrays:
+      why = "is not in memory"
+    elif (size := 4 * source.size * math.prod(source.shape)) > limit:
+      why = f"takes {size:,} bytes, more than {limit:,}"
+    if why:
+      raise ValueError(f"{source.name} {why}: expected a table of examples")
+    with jax.ensure_compile_time_eval():  # they are numbers while a program is traced, too
+      return np.asarray(self.finish({"x": source.arrays["x"]}, 0)["x"])
 
   def read(self, t: int) -> Raw:
     """Reads this process's rows of batch t on the host, raw as `finish` takes them."""

@@ -113,7 +113,8 @@ def assemble(
   """
   kind, splits = kind_of(config), splits or load_splits(config)
   example = data_of_config.example(config, splits, kind.labelled(config))
-  game = game or build_game(config, example)
+  batches = data_of_config.batches(config, splits, kind.paired, example.labelled)
+  game = game or build_game(config, example, batches)
   how = game.sampler(sampler_of(config))
   scored = splits
   if config.data_options.crop:  # whole images are scored, of the size that is cut out
@@ -123,7 +124,6 @@ def assemble(
   train, test = scored[next(iter(classified), how.target)]
   spec = spec_of(config)
   suited(train, test, spec)  # before anything is trained, it is refused if it cannot be had
-  batches = data_of_config.batches(config, splits, kind.paired, example.labelled)
 
   def evaluator() -> Evaluator:
     if classified:

@@ -68,7 +68,7 @@ def start(people: Population, batches: AnyBatches) -> State:
     ValueError: for no population, such as numbers that are not one for each member.
   """
   _check_batches(batches)
-  spec = batches.spec(_minibatches(people))
+  spec = batches.spec(max(1, _minibatches(people)))  # shapes are of data, though none be seen
 
   def one(seed: jax.Array, numbers: Numbers) -> State:
     return init(_game(people.make, numbers), make_key(seed), spec)

@@ -170,3 +170,34 @@ def test_large_tables_are_streamed(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr("gan_jax.data.batches.RESIDENT_LIMIT", 103 * 4 + 103 * 4 - 1)
   assert not Batches(INDEXED, 8, 0).resident
   assert Batches(INDEXED, 8, 0, resident=True).resident
+
+
+def test_all_examples_are_those_of_batches_bit_for_bit():
+  """Of pixels scaled and resized, in a program too, where they are numbers all the same."""
+  batches = Batches(load("digits8x8", image_size=6), 500, 0, pixel_range=(-0.5, 0.7))
+  every = batches.every(1500 * 36 * 4)
+  assert every.shape == (1500, 6, 6, 1) and every.dtype == np.float32
+  epoch = np.concatenate([batch["x"] for batch in first(3, batches.iterate())])
+  assert {x.tobytes() for x in epoch} == {x.tobytes() for x in every}
+
+  def inside(x):
+    np.testing.assert_array_equal(batches.every(1 << 20), every)
+    return x
+
+  jax.eval_shape(inside, 0.0)
+
+
+@pytest.mark.parametrize(
+  ("options", "reason"),
+  [
+    ({"source": load("stacked:digits8x8")}, "stacked:digits8x8 is drawn anew for every batch: exp"),
+    ({"flip": True}, "digits8x8 is cropped or flipped at random, and each time another"),
+    ({"crop": 6}, "digits8x8 is cropped or flipped at random"),
+    ({}, "digits8x8 takes 384,000 bytes, more than 383,999: expected a table of examples"),
+    ({"source": load("digits8x8")._replace(arrays={})}, "digits8x8 is not in memory"),
+  ],
+)
+def test_examples_that_are_no_table_are_refused(options: dict, reason: str):
+  batches = Batches(**{"source": load("digits8x8"), "batch_size": 8, "seed": 0} | options)
+  with pytest.raises(ValueError, match=reason):
+    batches.every(383_999)

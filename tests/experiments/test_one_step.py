@@ -24,6 +24,7 @@ OWN = {
     *("generator.hidden", "discriminator.hidden"),
     *("generator.example_code", "discriminator.example_code"),
   },
+  ("digits", "DMD2, exact teacher", "mnist_distillation"): set(),
   ("digits", "ImageNet drift", "mnist_drift"): set(),
   ("digits", "W-Flow", "mnist_drift"): {"field", "temperatures"},
 }

@@ -167,6 +167,14 @@ def test_every_free_number_of_every_kind_may_be_traced(kind):
   jax.eval_shape(lambda numbers: minibatches(make(numbers)), numbers)
 
 
+def test_a_game_that_sees_no_data_starts_from_the_shapes_of_data():
+  built, make = made(VARIANTS["distribution_matching without data"]())
+  assert minibatches(built.game) == 0
+  people = Population(make, np.arange(2), {})
+  states = jax.eval_shape(lambda: population.start(people, built.batches))
+  assert all(leaf.shape[0] == 2 for leaf in jax.tree.leaves(states.params))
+
+
 def test_failed_member_leaves_the_others():
   built, make = made(config_of(**{"regularizers.r1": 1.0}))
   numbers = lambda bad: {"regularizers.r1": np.array([1.0, bad, 1.0])}

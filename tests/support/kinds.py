@@ -222,6 +222,12 @@ def distribution_matching_without_data() -> ConfigDict:
   return config
 
 
+def distribution_matching_of_examples() -> ConfigDict:
+  config = distribution_matching()
+  config.data, config.data_options.examples = "digits8x8", 64
+  return config
+
+
 def multi_level() -> ConfigDict:
   config = short(default_config("multi_level"))
   config.batch_size, config.data_options.image_size = 8, 8
@@ -239,6 +245,7 @@ VARIANTS: dict[str, Callable[[], ConfigDict]] = {
   "cycle_gan of classes": cycle_gan_of_classes,
   "drift of two batches": drift_of_two_batches,
   "distribution_matching without data": distribution_matching_without_data,
+  "distribution_matching of examples": distribution_matching_of_examples,
   "drift in features": drift_in_features,
 }
 KINDS: dict[str, Callable[[], ConfigDict]] = {

@@ -83,7 +83,7 @@ def distribution_matching(
   critic: nn.Module,
   discriminator: nn.Module | None = None,
   *,
-  teacher: Denoiser,
+  teacher: Denoiser | None,
   optimizers: Mapping[str, optax.GradientTransformation],
   latent: Latent,
   truncate: Truncate | None = None,
@@ -104,7 +104,8 @@ def distribution_matching(
       x, "features": [B, ...]}; x and the output are scaled by `preconditioning`.
     discriminator: module called as `net(features, None, train=)`, to logits [B]; None for two
       players and no data at all: DMD without its regression, which is DMD2 without its GAN.
-    teacher: mean of the clean example given the noised one, such as `mixture_denoiser`.
+    teacher: mean of the clean example given the noised one, such as `mixture_denoiser`; None for a
+      game that is sampled and not played, as where the data are not at hand.
     optimizers: optimizers of "critic", "generator" and, where there is one, "discriminator".
     latent: prior of z.
     truncate: as of `two_player`.
@@ -130,7 +131,7 @@ def distribution_matching(
   checks.check_averages(averages)
   checks.check_network("generator", generator, "z", conditional=False)
   checks.check_network("critic", critic, "inputs", conditional=False)
-  if not takes(teacher, None, None):
+  if teacher is not None and not takes(teacher, None, None):
     raise ValueError(
       f"teacher is {shown(teacher)}: expected a function of noised examples and their levels, such "
       "as mixture_denoiser(centers, std)"
@@ -203,7 +204,7 @@ class _Nets(NamedTuple):
   """The networks by name, and how they are called; see `distribution_matching`."""
 
   nets: Mapping[str, nn.Module]
-  teacher: Denoiser
+  teacher: Denoiser | None
   latent: Latent
   levels: NoiseLevels
   data_std: float
@@ -234,7 +235,8 @@ def _init(of: _Nets, key: jax.Array, batch: Batch) -> tuple[Params, Carried]:
   sigma = jnp.ones(len(x))
   outputs, critic = start("critic", of.inputs(x, sigma))
   _check_outputs(outputs, x)
-  jax.eval_shape(of.teacher, x, sigma)
+  if of.teacher is not None:
+    jax.eval_shape(of.teacher, x, sigma)
   initial = {"generator": generator, "critic": critic}
   if "discriminator" in of.nets:
     logits, initial["discriminator"] = start("discriminator", outputs["features"])
@@ -261,6 +263,8 @@ def _forward(
   A move computes no more of it than its own losses need: the rest is dropped when it is compiled.
   """
   checks.check_batch(batch, conditional=False)
+  if of.teacher is None:
+    raise ValueError("teacher is None, and the game is played: build it with one")
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   x = batch["x"]
   # By use: with one key for all, times and noise would be drawn together.

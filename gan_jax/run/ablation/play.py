@@ -138,9 +138,9 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
 
 def population(group: Group, experiment: Experiment) -> Population:
   """Builds the population of a group from the experiment of its first run."""
-  config, example = group.members[0].config, experiment.example
+  config, example, batches = group.members[0].config, experiment.example, experiment.batches
   return Population(
-    lambda numbers: build_game(replaced(config, numbers), example),
+    lambda numbers: build_game(replaced(config, numbers), example, batches),
     np.array([one.config.seed for one in group.members]),
     {
       name: np.array([float(value_at(one.config, name)) for one in group.members])

@@ -68,7 +68,7 @@ class RunFolder:
 
   @functools.cached_property
   def game(self) -> Game:
-    """The game, which needs no data.
+    """The game, to be sampled, which needs no data.
 
     Raises:
       ValueError: if it was given to `fit` in the place of the config's.

@@ -17,7 +17,7 @@ from gan_jax.game.kinds.distribution_matching import (
   two_time_scales,
 )
 from gan_jax.game.latents import normal
-from gan_jax.game.play import init
+from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.random import named_key
 from gan_jax.losses.one_step.distribution_matching import (
   karras_levels,
@@ -26,8 +26,10 @@ from gan_jax.losses.one_step.distribution_matching import (
 )
 from gan_jax.nets import MLPDiscriminator, MLPGenerator
 from gan_jax.nets.flow import FlowMLPCritic
-from gan_jax.run.config import complete, default_config, replaced
+from gan_jax.run.config import complete, default_config, network, replaced
+from gan_jax.run.config.sections.kinds import distribution_matching as section
 from gan_jax.run.config.sections.kinds.games import build_game
+from gan_jax.run.experiment import build
 from gan_jax.theory import dynamics, rounds
 from gan_jax.theory.toys import Point
 
@@ -40,6 +42,7 @@ NETS = (
   FlowMLPCritic(shape=(2,), hidden=(8,), time_code=4),
   MLPDiscriminator(hidden=(4,)),
 )
+OF_DATA = "^config.data: the teacher is of the training examples: "
 LEVELS = NoiseLevels(*[karras_levels(0.1, 2.0)] * 3)
 
 
@@ -192,7 +195,6 @@ def test_a_round_between_points_is_that_in_closed_form(k):
   "changes, message",
   [
     ({"conditional": True}, "takes no labels"),
-    ({"data": "mnist10k"}, "config.data: unknown mixture with a teacher in closed form 'mnist10k'"),
     ({"levels.largest": 0.001}, "config.levels: noise levels are between two numbers above 0"),
     ({"levels.matching": (0.9, 0.1)}, r"config.levels: a part .* two shares in \[0, 1\]"),
     ({"normalisation": "mean"}, "expected 'published' or 'none'"),
@@ -205,6 +207,52 @@ def test_choices_that_cannot_be_are_refused(changes, message):
   config = default_config("distribution_matching")
   with pytest.raises(ValueError, match=message):
     build_game(complete(replaced(config, {"data": "line4", **changes})), Example((1,), None, None))
+
+
+def of_images(**changes):
+  config = default_config("distribution_matching")
+  config.data, config.batch_size = "digits8x8", 8
+  config.generator = network("mlp_generator", hidden=(4,), output="tanh")
+  return replaced(config, changes)
+
+
+@pytest.mark.parametrize("changes", [{}, {"data_options.examples": 100, "teacher.std": 0.2}])
+def test_the_teacher_is_of_the_training_examples(changes, monkeypatch):
+  """Those that batches are of, at the scale that players see; the test split is not among them."""
+  given = []
+  monkeypatch.setattr(section, "mixture_denoiser", lambda *of: given.append(of) or TEACHER)
+  batches = build(of_images(**changes)).batches
+  ((examples, std),) = given
+  assert std == changes.get("teacher.std", 0.0)
+  assert examples.shape == (changes.get("data_options.examples", 1500), 64)
+  seen = batches.at(batches.arrays, 0)["x"].reshape(8, 64)
+  assert {x.tobytes() for x in np.asarray(seen)} <= {x.tobytes() for x in examples}
+
+
+def test_a_game_without_its_data_is_sampled_and_not_played():
+  """As of a run whose data are gone: shapes of its state are known, and a round is refused."""
+  config = complete(of_images())
+  game = build_game(config, Example((8, 8, 1), None, (-1.0, 1.0)))
+  batch = {"x": jnp.zeros((config.k, 8, 8, 8, 1))}
+  state = init(game, jax.random.key(0), batch)
+  assert sample(game, state, jax.random.key(1), 3).shape == (3, 8, 8, 1)
+  with pytest.raises(
+    ValueError, match="teacher is None, and the game is played: build it with one"
+  ):
+    jax.eval_shape(functools.partial(play_round, game), state, batch)
+
+
+@pytest.mark.parametrize(
+  "changes, message",
+  [
+    ({"data": "stacked:digits8x8"}, f"{OF_DATA}stacked:digits8x8 is drawn anew for every batch"),
+    ({"data_options.flip": True}, f"{OF_DATA}digits8x8 is cropped or flipped at random"),
+    ({"data_options.pixel_range": (0.0, 1.0)}, "the generator's output 'tanh' makes pixels in"),
+  ],
+)
+def test_images_that_a_teacher_does_not_know_are_refused(changes, message):
+  with pytest.raises(ValueError, match=message):
+    build(of_images(**changes))
 
 
 def test_arguments_of_another_kind_are_refused():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from jax.scipy.special import logsumexp
 from jax.scipy.stats import norm
+from scipy.special import softmax
 
+from gan_jax.data import Batches, load
 from gan_jax.data.sources.endless import LINE4
 from gan_jax.losses.one_step import distribution_matching as dm
 from gan_jax.theory.drift import smoothed_score
@@ -54,6 +56,42 @@ def test_of_one_gaussian_it_is_linear():
   np.testing.assert_allclose(denoised, expected, rtol=1e-6, atol=1e-6)
   of_points = dm.mixture_denoiser(center[None], 0.0)(x, sigma)
   np.testing.assert_allclose(of_points, np.broadcast_to(center.reshape(1, 2, 2), x.shape))
+
+
+@pytest.mark.parametrize("std", [0.0, 0.3])
+def test_of_three_examples_it_is_their_posterior_mean(std):
+  """In float32 beside sums in float64: at low levels the nearest example, at high ones the mean."""
+  examples = np.array([[1.0, 0.0], [1.5, 0.5], [0.0, 2.0]]) + 1000  # far from 0, where floats part
+  levels = np.array([0.01, 0.2, 0.5, 1.0, 1000.0])
+  x = np.array([[1.1, 0.1], [1.3, 0.3], [0.8, 0.9], [0.2, 1.5], [0.4, 0.6]]) + 1000
+  teacher = jax.jit(dm.mixture_denoiser(examples, std))
+  found = teacher(jnp.asarray(x, jnp.float32), jnp.asarray(levels, jnp.float32))
+  variance = (std**2 + levels**2)[:, None]
+  chance = np.exp(-((x[:, None] - examples) ** 2).sum(axis=2) / (2 * variance))
+  center = (chance / chance.sum(axis=1, keepdims=True)) @ examples
+  expected = (std**2 * x + levels[:, None] ** 2 * center) / variance
+  # Floats near 1000 are 6e-5 apart; 0.2 times as large a level makes no more of it.
+  np.testing.assert_allclose(found, expected, rtol=0, atol=3e-4)
+  if not std:
+    np.testing.assert_allclose(found[0], examples[0], rtol=0, atol=7e-5)
+    np.testing.assert_allclose(found[4], examples.mean(axis=0), rtol=0, atol=1.3e-4)
+
+
+def test_of_real_digits_it_is_exact_in_float32_and_has_a_slope():
+  """At levels from below the distance of neighbours to beyond that of all, in one product."""
+  batches = Batches(load("mnist10k"), 16, 0)
+  examples = batches.every(1 << 26)[:1500].reshape(1500, -1)
+  sigma = np.tile(np.array([0.05, 0.3, 1.0, 3.0, 20.0]), 4).astype(np.float32)
+  between = (examples[:20] + examples[20:40]) / 2
+  x = (between + sigma[:, None] * RNG.normal(size=between.shape)).astype(np.float32)
+  teacher = dm.mixture_denoiser(examples, 0.0)
+  look = jax.jit(lambda x: (teacher(x, sigma), jax.grad(lambda x: jnp.sum(teacher(x, sigma)))(x)))
+  found, slope = jax.device_get(look(x))
+  square = ((x[:, None].astype(float) - examples[None]) ** 2).sum(axis=2)
+  share = softmax(-square / (2 * sigma[:, None].astype(float) ** 2), axis=1)
+  # Of sums of 784 products as large as 1000, over twice a variance of 0.09.
+  np.testing.assert_allclose(found, share @ examples.astype(float), rtol=0, atol=5e-3)
+  assert np.isfinite(slope).all() and np.abs(slope).max() > 0.1
 
 
 def test_the_mean_of_what_is_clean_minimises_the_denoising_loss():

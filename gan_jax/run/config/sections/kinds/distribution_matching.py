@@ -4,6 +4,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from gan_jax.data.batches import Batches
+from gan_jax.data.domains import AnyBatches
 from gan_jax.data.example import Example
 from gan_jax.data.sources.endless import POINTS
 from gan_jax.game import rules
@@ -24,7 +26,6 @@ from gan_jax.run.config.sections.key import (
   Key,
   Keys,
   at_least,
-  lookup,
   naming,
   one_of,
   weights,
@@ -32,6 +33,7 @@ from gan_jax.run.config.sections.key import (
 from gan_jax.run.config.sections.kinds import two_player
 from gan_jax.run.config.sections.terms import is_off
 
+LARGEST = 256 << 20  # bytes of examples that a program holds as its teacher
 OF_DISCRIMINATOR = (
   *("discriminator", "optimizers.discriminator", "loss"),
   *("weights.features", "levels.adversarial"),
@@ -58,7 +60,9 @@ def keys() -> Keys:
       one_of("published", "none"),
     ),
     "teacher": {
-      "std": Key(0.0, "of a mode, as the teacher has it; 0: that of the data", at_least(0)),
+      "std": Key(
+        0.0, "of a mode, or of an example, as the teacher has it; 0: that of the data", at_least(0)
+      ),
     },
     "levels": {
       "least": Key(0.002, "least noise level"),
@@ -91,8 +95,9 @@ def idle(config: ConfigDict) -> dict[str, str]:
   return dict.fromkeys(OF_DISCRIMINATOR, why)
 
 
-def build_game(config: ConfigDict, example: Example) -> Game:
-  """Builds the game of a complete config; see `games.Kind`."""
+def build_game(config: ConfigDict, example: Example, batches: AnyBatches | None = None) -> Game:
+  """Builds the game of a complete config, of its batches if it is played; see `games.Kind`."""
+  networks.check_output(config.generator, example.pixel_range)
   has_discriminator = not is_off(config.weights.adversarial)
   provided: dict[str, dict[str, Any]] = {
     "generator": {"shape": example.shape, "num_classes": None},
@@ -103,7 +108,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     provided["discriminator"] = {"num_classes": None}
     moves["discriminator"] = config.k
   turns = two_time_scales(config.k, discriminator=has_discriminator)
-  teacher, levels = _teacher(config), _levels(config)
+  teacher, levels = _teacher(config, batches), _levels(config)
   with naming("config.data_std"):
     return distribution_matching(
       **networks.build_networks(config, provided),
@@ -121,11 +126,17 @@ def build_game(config: ConfigDict, example: Example) -> Game:
     )
 
 
-def _teacher(config: ConfigDict) -> Denoiser:
-  """Builds the teacher of data whose density is known."""
-  with naming("config.data"):
-    mixture = lookup(POINTS, config.data, "mixture with a teacher in closed form")
-  return mixture_denoiser(mixture.centers, config.teacher.std or mixture.std)
+def _teacher(config: ConfigDict, batches: AnyBatches | None) -> Denoiser | None:
+  """Builds the teacher of a known density, or of the examples; None of unknown ones."""
+  if config.data in POINTS:
+    mixture = POINTS[config.data]
+    return mixture_denoiser(mixture.centers, config.teacher.std or mixture.std)
+  if batches is None:
+    return None
+  assert isinstance(batches, Batches)  # the kind has no domains
+  with naming("config.data: the teacher is of the training examples"):
+    examples = batches.every(LARGEST)
+  return mixture_denoiser(examples.reshape(len(examples), -1), config.teacher.std)
 
 
 def _levels(config: ConfigDict) -> NoiseLevels:

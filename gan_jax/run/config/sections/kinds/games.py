@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
+from gan_jax.data.domains import AnyBatches
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.domain_adversarial import DOMAINS
@@ -34,7 +35,7 @@ class Kind(NamedTuple):
 
   Attributes:
     keys: () -> its keys, beside those that every run has.
-    build: (complete config, example of its data) -> the game; needs no data.
+    build: (complete config, example of its data) -> the game; needs no data, unless `of_examples`.
     check: (complete config) -> None; refuses keys that contradict each other.
     free_numbers: (config) -> {dotted key: number}, of those with which the program is the same.
     domains: names of the domains of its data, each a source of its own; () for one source.
@@ -44,10 +45,12 @@ class Kind(NamedTuple):
       first chooses the best checkpoint.
     idle: (complete config) -> {key or section that nothing reads: why}, of what the config has
       switched off; refused where a user types it.
+    of_examples: whether the game knows the examples themselves: `build` takes the minibatches too,
+      by the name `batches`, and makes of None a game that is sampled and not played.
   """
 
   keys: Callable[[], Keys]
-  build: Callable[[ConfigDict, Example], Game]
+  build: Callable[..., Game]
   check: Callable[[ConfigDict], None] = lambda config: None
   free_numbers: Callable[[ConfigDict], dict[str, float]] = lambda config: {}
   domains: tuple[str, ...] = ()
@@ -55,6 +58,7 @@ class Kind(NamedTuple):
   labelled: Callable[[ConfigDict], tuple[str, ...]] = lambda config: ()
   classifies: tuple[str, ...] = ()
   idle: Callable[[ConfigDict], dict[str, str]] = lambda config: {}
+  of_examples: bool = False
 
 
 # Sections of weights and standard deviations: what a number of 0 is of is left out.
@@ -119,6 +123,7 @@ GAMES: dict[str, Kind] = {
     distribution_matching.build_game,
     distribution_matching.check,
     idle=distribution_matching.idle,
+    of_examples=True,
   ),
   "multi_level": _kind(multi_level.keys, multi_level.build_game, two_player.check_players),
 }
@@ -135,18 +140,21 @@ def kind_of(config: Mapping[str, Any]) -> Kind:
   return lookup(GAMES, name_of(config), "game")
 
 
-def build_game(config: ConfigDict, example: Example) -> Game:
-  """Builds the game of a complete config, which needs no data.
+def build_game(config: ConfigDict, example: Example, batches: AnyBatches | None = None) -> Game:
+  """Builds the game of a complete config, which needs no data to be sampled.
 
   Args:
     config: complete config; `replaced` may have put traced scalars in the place of some of its
       `free_numbers`. Nobody can check these, so a game with each as a number comes first.
     example: shape, classes and pixel range of the data.
+    batches: the training data, for a game that is played; few kinds look at them.
 
   Raises:
     ValueError: for an unknown name or a value out of range.
   """
-  return kind_of(config).build(config, example)
+  kind = kind_of(config)
+  given = {"batches": batches} if kind.of_examples else {}
+  return kind.build(config, example, **given)
 
 
 def free_numbers(config: ConfigDict) -> dict[str, float]:
