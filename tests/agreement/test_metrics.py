@@ -15,6 +15,7 @@ from experiments.bench.metrics import (
   quiet,
   without_torchvision,
 )
+from experiments.ring_flow import optimal_transport
 from gan_jax.metrics import nearest_neighbours, polynomial_mmd, prdc
 
 MODULES = {
@@ -62,6 +63,18 @@ def test_frechet_distance_of_other_shapes(package: str):
   x, y = rng.normal(size=(260, 200)), 2 * rng.normal(size=(300, 200)) + 1
   ours, theirs = values("frechet", package, (x, y))
   assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+def test_optimal_transport_of_points():
+  """Both are exact, by other algorithms: what is left is rounding."""
+  need("POT")
+  import ot
+
+  random = np.random.default_rng(0)
+  x, y = random.normal(size=(300, 2)), 0.5 + random.normal(size=(300, 2)) ** 3
+  equal = np.full(300, 1 / 300)
+  theirs = np.sqrt(ot.emd2(equal, equal, ot.dist(x, y)))
+  assert optimal_transport(x, y) == pytest.approx(theirs, rel=1e-9)
 
 
 def test_kernel_distance_of_the_same_subsets():
