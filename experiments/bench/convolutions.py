@@ -68,6 +68,7 @@ LAYERS = (
   Layer("up", 14, 128, 64),
   Layer("up", 8, 256, 128),
   Layer("up", 28, 64, 1),
+  Layer("same", 32, 16, 16),
   Layer("same", 32, 64, 64),
   Layer("same", 16, 128, 128),
   Layer("same", 8, 128, 128),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gan_jax.nets.convolution import chunks, forms, im2col, winograd
+from gan_jax.nets.convolution import chunks, direct, forms, im2col, winograd
 
 
 class Form(NamedTuple):
@@ -40,6 +40,7 @@ FORMS = {
   ),
   "same": Form(forms.matmul_conv, forms.lax_conv, forms.conv, scale=1, window=(3, 3)),
   "tiles": Form(winograd.winograd_conv, forms.lax_conv, forms.conv, scale=1, window=(3, 3)),
+  "direct": Form(direct.direct_conv, forms.lax_conv, forms.conv, scale=1, window=(3, 3)),
 }
 TOLERANCE = {"float32": 1e-5, "bfloat16": 3e-2}
 
@@ -113,14 +114,19 @@ def orders(form):
   )
 
 
+def by_block_diagonal(x, k):
+  return direct.direct_conv(x, forms.block_diagonal(k, x.shape[-1] // k.shape[-2]))
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
-def test_groups_agree_with_lax(dtype):
+@pytest.mark.parametrize("form", [forms.matmul_grouped_conv, by_block_diagonal])
+def test_groups_agree_with_lax(form, dtype):
   """At every order, with more channels out than in."""
   random = np.random.default_rng(0)
   x = jnp.asarray(random.normal(size=(3, 4, 2, 6)), dtype)
   k = jnp.asarray(random.normal(size=(3, 3, 2, 9)) / 4, jnp.float32)
   expected = orders(forms.lax_grouped_conv)(x, k)
-  close(orders(forms.matmul_grouped_conv)(x, k), expected, dtype)
+  close(orders(form)(x, k), expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -159,6 +165,17 @@ def test_same_agrees_with_lax_whatever_the_window(window, size, channels, dtype)
   """At every order, also of windows that are larger than the image."""
   x, k = arguments("same", 3, *size, *channels, dtype, window)
   close(orders(forms.matmul_conv)(x, k), orders(forms.lax_conv)(x, k), dtype)
+
+
+@pytest.mark.parametrize(
+  ("window", "size"), [((5,), (4,)), ((7, 1), (3, 6)), ((3, 1, 3), (2, 1, 3))]
+)
+def test_direct_agrees_with_lax_whatever_the_window(window, size):
+  """At every order, of one, two and three axes, also of windows that are larger than the image."""
+  random = np.random.default_rng(0)
+  x = jnp.asarray(random.normal(size=(3, *size, 2)), jnp.float32)
+  k = jnp.asarray(random.normal(size=(*window, 2, 3)) / 4, jnp.float32)
+  close(orders(direct.direct_conv)(x, k), orders(forms.lax_conv)(x, k))
 
 
 @pytest.mark.parametrize("size", [(4,), (2, 1, 3)], ids=["series", "volumes"])
@@ -222,7 +239,9 @@ def test_bfloat16_adds_up_in_float32(kind):
   x = jnp.ones((1, 4 * scale, 4 * scale, 512), jnp.bfloat16)
   y = fast(x, jnp.full((*window, 512, 1), 2.0**-7))
   inner = y[0, 1, 1, 0]
-  assert float(inner) == {"down": 16, "up": 4, "same": 9, "tiles": 9}[kind] * 512 / 2**7
+  assert (
+    float(inner) == {"down": 16, "up": 4, "same": 9, "tiles": 9, "direct": 9}[kind] * 512 / 2**7
+  )
   assert y.dtype == jnp.bfloat16
 
 
@@ -327,6 +346,7 @@ def test_is_the_layer_of_flax(kind):
     "up": (nn.ConvTranspose, 2, "SAME"),
     "same": (nn.Conv, 1, "SAME"),
     "tiles": (nn.Conv, 1, "SAME"),
+    "direct": (nn.Conv, 1, "SAME"),
   }[kind]
   module = layer(k.shape[3], k.shape[:2], (stride, stride), padding, use_bias=False)
   close(FORMS[kind].public(x, k), module.apply({"params": {"kernel": k}}, x))
@@ -344,6 +364,25 @@ def test_errors_say_what_was_expected():
     forms.conv(jnp.zeros((1, 4, 4, 1)), jnp.zeros((4, 3, 1, 1)))
   with pytest.raises(ValueError, match=r"\[3, 3, I, O\].*got x \(1, 4, 4, 2\)"):
     forms.conv(jnp.zeros((1, 4, 4, 2)), jnp.zeros((3, 3, 1, 1)))
+
+
+@pytest.mark.parametrize(
+  "channels, groups, dtype, directly",
+  [
+    ((8, 64), 1, "float32", True),
+    ((7, 64), 1, "float32", False),  # patches are of few numbers
+    ((8, 32), 1, "bfloat16", True),
+    ((8, 64), 1, "bfloat16", False),  # XLA multiplies it in float32
+    ((8, 64), 1, "int32", False),
+    ((8, 8), 2, "float32", True),
+    ((8, 8), 4, "float32", False),  # three quarters of a kernel are zeros
+    ((8, 4), 2, "float32", False),
+  ],
+)
+def test_direct_form_is_chosen_by_channels(channels, groups, dtype, directly):
+  x = jax.ShapeDtypeStruct((2, 5, 5, groups * channels[0]), dtype)
+  k = jax.ShapeDtypeStruct((3, 3, channels[0], groups * channels[1]), "float32")
+  assert ("direct_conv" in str(jax.make_jaxpr(forms.grouped_conv)(x, k))) == directly
 
 
 @pytest.mark.parametrize(

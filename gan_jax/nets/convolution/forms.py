@@ -2,11 +2,12 @@
 
 They are of series [B, T, C], images [B, H, W, C] and volumes [B, D, H, W, C] alike.
 
-On GPU and TPU they are XLA's own. On CPU they are matrix products of patches (`im2col.py`) or, in
-float32, of tiles (`winograd.py`): XLA takes seconds for the kernel gradient of a transposed
+On GPU and TPU they are XLA's own. XLA on CPU takes seconds for the kernel gradient of a transposed
 convolution, takes up to a hundred times as long for any gradient of a convolution within a loop
-(`lax.scan`, `lax.map`) as outside it, and gains nothing from bfloat16. All forms agree to rounding
-and differentiate any number of times in reverse mode.
+(`lax.scan`, `lax.map`) as outside it, and gains nothing from bfloat16. There they are matrix
+products of patches (`im2col.py`); at stride 1 also, by shape and dtype, products of tiles
+(`winograd.py`), or XLA's own with gradients in another form (`direct.py`). All forms agree to
+rounding and differentiate any number of times in reverse mode.
 """
 
 import math
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gan_jax.nets.convolution.direct import direct_conv, turned
 from gan_jax.nets.convolution.im2col import Window, col2im_conv, im2col_conv
 from gan_jax.nets.convolution.products import multiply, repeat_row, sum_rows
 from gan_jax.nets.convolution.winograd import winograd_conv
@@ -103,7 +105,10 @@ def conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     raise ValueError(f"Expected a kernel [h, w, I, O] with odd h and w; got {kernel.shape}.")
   if not _on_cpu(x.shape[0]):
     return lax_conv(x, kernel)
-  return winograd_conv(x, kernel) if _quicker_by_tiles(x, kernel) else matmul_conv(x, kernel)
+  if _quicker_by_tiles(x, kernel):
+    return winograd_conv(x, kernel)
+  quicker = _quicker_directly(x, *kernel.shape[-2:])
+  return direct_conv(x, kernel) if quicker else matmul_conv(x, kernel)
 
 
 def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -127,7 +132,12 @@ def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     )
   if groups == 1:
     return conv(x, kernel)
-  return matmul_grouped_conv(x, kernel) if _on_cpu(x.shape[0]) else lax_grouped_conv(x, kernel)
+  if not _on_cpu(x.shape[0]):
+    return lax_grouped_conv(x, kernel)
+  # Of two groups, half of a kernel of zeros costs less than an axis of groups.
+  if groups == 2 and _quicker_directly(x, inputs, outputs // 2):
+    return direct_conv(x, block_diagonal(kernel, groups))
+  return matmul_grouped_conv(x, kernel)
 
 
 def _on_cpu(batch: int) -> bool:
@@ -204,7 +214,7 @@ def _layout(axes: int) -> tuple[str, str, str]:
 
 def matmul_transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Computes `transposed_conv` by matrix products, as the adjoint of a strided convolution."""
-  return col2im_conv(Window(kernel.shape[:-2], 2), x, _transposed(kernel))
+  return col2im_conv(Window(kernel.shape[:-2], 2), x, turned(kernel))
 
 
 def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -217,7 +227,7 @@ def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   around = Window(tuple(window), 1)
   if inputs < outputs:
     return im2col_conv(around, x, kernel)
-  return col2im_conv(around, x, _transposed(kernel))
+  return col2im_conv(around, x, turned(kernel))
 
 
 def _quicker_by_tiles(x: jax.Array, kernel: jax.Array) -> bool:
@@ -236,8 +246,22 @@ def _quicker_by_tiles(x: jax.Array, kernel: jax.Array) -> bool:
   return even and min(channels) >= 32 and tiles >= most and tiles * most >= 2**16
 
 
-def _transposed(kernel: jax.Array) -> jax.Array:
-  return kernel[(slice(None, None, -1),) * (kernel.ndim - 2)].swapaxes(-2, -1)
+def _quicker_directly(x: jax.Array, inputs: int, outputs: int) -> bool:
+  """Checks for a convolution that `direct_conv` takes less time for than patches do, on CPU.
+
+  It has channels enough to make patches dear, and in bfloat16, which XLA convolves in float32, so
+  few that products are the smaller part (measured likewise).
+  """
+  most = {"float32": math.inf, "float64": math.inf, "bfloat16": 32}.get(x.dtype.name, 0)
+  return min(inputs, outputs) >= 8 and max(inputs, outputs) <= most
+
+
+def block_diagonal(kernel: jax.Array, groups: int) -> jax.Array:
+  """Builds the kernel [h, w, I, O] that does what one of groups does, [h, w, I / groups, O]."""
+  h, w, inputs, outputs = kernel.shape
+  diagonal = jnp.eye(groups, dtype=kernel.dtype).reshape(1, 1, groups, 1, groups, 1)
+  blocks = kernel.reshape(h, w, 1, inputs, groups, -1) * diagonal
+  return blocks.reshape(h, w, groups * inputs, outputs)
 
 
 def matmul_grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -23,6 +23,7 @@ import numpy as np
 from jax import lax
 
 from gan_jax.nets.convolution.chunks import over_batch
+from gan_jax.nets.convolution.direct import turned
 
 # The three maps along one axis, for tiles of 2 places and 4 numbers: y = Oᵀ [(K k) * (I x)].
 _INPUT = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
@@ -58,21 +59,16 @@ def kernel_gradient(x: jax.Array, y: jax.Array) -> jax.Array:
 
 def _conv_backward(saved: Any, g: jax.Array) -> Any:
   x, k = saved
-  return winograd_conv(g, _turned(k)), kernel_gradient(x, g).astype(k.dtype)
+  return winograd_conv(g, turned(k)), kernel_gradient(x, g).astype(k.dtype)
 
 
 def _kernel_gradient_backward(saved: Any, g: jax.Array) -> Any:
   x, y = saved
-  return winograd_conv(y, _turned(g)), winograd_conv(x, g)
+  return winograd_conv(y, turned(g)), winograd_conv(x, g)
 
 
 winograd_conv.defvjp(lambda *given: (winograd_conv(*given), given), _conv_backward)
 kernel_gradient.defvjp(lambda *given: (kernel_gradient(*given), given), _kernel_gradient_backward)
-
-
-def _turned(k: jax.Array) -> jax.Array:
-  """Returns the kernel of the adjoint: [h, w, C, D] -> [h, w, D, C], turned by half a turn."""
-  return k[::-1, ::-1].swapaxes(-2, -1)
 
 
 def _tile_bytes(x: jax.Array, outputs: int) -> int:
