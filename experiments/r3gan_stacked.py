@@ -2,7 +2,7 @@
 
 Paper:    Huang et al. 2025 (arXiv:2501.05441), with the numbers of `r3gan_mnist.py`, at 16 pixels,
           but networks twice as wide, a batch half as large, and samples through tanh, where the
-          published generator ends in a linear layer without bias
+          published generator ends in a linear layer without bias.
 Command:  launch/run train --config=experiments/r3gan_stacked.py --workdir=runs/r3gan_stacked
 Hardware: one core of an AMD EPYC, shared with other work, jax 0.10.2
 Time:     820 s of CPU for the first 3,000 of 4,000 rounds, with six scores, resumed once

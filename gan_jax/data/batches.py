@@ -178,15 +178,19 @@ class Batches:
     """
     source, why = self.source, ""
     if source.size is None or self.endless:
-      why = "is drawn anew for every batch"
+      why = "is drawn anew for every batch: choose --config.data with a table of examples"
     elif self.crop or self.flip:
-      why = "is cropped or flipped at random, and each time another"
+      why = "is cropped or flipped at random, and each time another: leave out "
+      why += "--config.data_options.crop and --config.data_options.flip"
     elif "x" not in source.arrays:
-      why = "is not in memory"
-    elif (size := 4 * source.size * math.prod(source.shape)) > limit:
-      why = f"takes {size:,} bytes, more than {limit:,}"
+      why = (
+        "is not in memory: lower --config.data_options.image_size, or raise memory_limit in load"
+      )
+    elif (size := 4 * math.prod(source.shape)) * source.size > limit:
+      why = f"takes {size * source.size:,} bytes, more than {limit:,}: choose "
+      why += f"--config.data_options.examples={limit // size} or less, or a lower image_size"
     if why:
-      raise ValueError(f"{source.name} {why}: expected a table of examples")
+      raise ValueError(f"{source.name} {why}")
     with jax.ensure_compile_time_eval():  # they are numbers while a program is traced, too
       return np.asarray(self.finish({"x": source.arrays["x"]}, 0)["x"])
 

@@ -190,11 +190,14 @@ def test_all_examples_are_those_of_batches_bit_for_bit():
 @pytest.mark.parametrize(
   ("options", "reason"),
   [
-    ({"source": load("stacked:digits8x8")}, "stacked:digits8x8 is drawn anew for every batch: exp"),
-    ({"flip": True}, "digits8x8 is cropped or flipped at random, and each time another"),
+    ({"source": load("stacked:digits8x8")}, "stacked:digits8x8 is drawn anew for every batch: ch"),
+    ({"flip": True}, "at random, and each time another: leave out --config.data_options.crop"),
     ({"crop": 6}, "digits8x8 is cropped or flipped at random"),
-    ({}, "digits8x8 takes 384,000 bytes, more than 383,999: expected a table of examples"),
-    ({"source": load("digits8x8")._replace(arrays={})}, "digits8x8 is not in memory"),
+    ({}, "takes 384,000 bytes, more than 383,999: choose --config.data_options.examples=1499 or l"),
+    (
+      {"source": load("digits8x8")._replace(arrays={})},
+      "is not in memory: lower --config.data_options.im",
+    ),
   ],
 )
 def test_examples_that_are_no_table_are_refused(options: dict, reason: str):

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from gan_jax.checks import is_integer, is_number, shown, takes
+from gan_jax.checks import is_integer, shown, takes
 from gan_jax.game.core import (
   Batch,
   Carried,
@@ -52,6 +52,7 @@ from gan_jax.losses.one_step.distribution_matching import (
   beside,
   denoising_loss,
   follow_direction,
+  is_scale,
   karras_levels,
   matching_direction,
   preconditioning,
@@ -113,7 +114,7 @@ def distribution_matching(
     weights: weights of the "adversarial" loss for the generator, beside the matching's 1, and of
       the discriminator's loss for the critic, who makes the "features", beside the denoising's 1.
     levels: noise levels.
-    data_std: standard deviation of the data that the critic's inputs are scaled by.
+    data_std: standard deviation of the data that the critic's inputs are scaled by, 1e-9 to 1e9.
     normalise: whether the direction of matching is divided as in DMD; see `matching_direction`.
     turns: turns of the players; by default `two_time_scales()`.
     averages: moving averages by network: "generator".
@@ -136,8 +137,8 @@ def distribution_matching(
       f"teacher is {shown(teacher)}: expected a function of noised examples and their levels, such "
       "as mixture_denoiser(centers, std)"
     )
-  if not is_number(data_std, lambda x: x > 0):
-    raise ValueError(f"data_std is {shown(data_std)}: expected a number > 0")
+  if not is_scale(data_std):
+    raise ValueError(f"data_std is {shown(data_std)}: expected a number from 1e-9 to 1e9")
   head = {} if discriminator is None else {"discriminator": discriminator}
   nets = {"critic": critic, **head, "generator": generator}
   checks.check_named("optimizers", optimizers, nets)
@@ -264,7 +265,10 @@ def _forward(
   """
   checks.check_batch(batch, conditional=False)
   if of.teacher is None:
-    raise ValueError("teacher is None, and the game is played: build it with one")
+    raise ValueError(
+      "teacher is None, and the game is played: build it with one, such as mixture_denoiser(centers"
+      ", std), or by gan_jax.build(config), which opens the data; a run's own game is for samples"
+    )
   apply, stats = trained_networks(of.nets, params, carried, context, of.remat)
   x = batch["x"]
   # By use: with one key for all, times and noise would be drawn together.

@@ -8,7 +8,7 @@ EDM (Karras et al. 2022, arXiv:2206.00364), which adds and does not shrink.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,13 @@ from gan_jax.losses.objectives import per_example
 
 Denoiser = Callable[[jax.Array, jax.Array], jax.Array]  # (x [B, ...], σ [B]) -> [B, ...]
 Levels = Callable[[jax.Array], jax.Array]  # keys [B] -> σ [B]
+SCALES = 1e-9, 1e9  # of levels and deviations: their squares, and inverses of these, are float32
 stop = jax.lax.stop_gradient
+
+
+def is_scale(value: Any) -> bool:
+  """Checks for a deviation whose square, and the inverse of that, float32 holds: 1e-9 to 1e9."""
+  return is_number(value, lambda x: SCALES[0] <= x <= SCALES[1])
 
 
 def karras_levels(
@@ -34,9 +40,9 @@ def karras_levels(
   The published code of DMD2 draws from a table of 1000 of them, and this from all between.
 
   Args:
-    least: least σ > 0.
-    largest: largest σ.
-    rho: ρ > 0; the larger, the more levels are small.
+    least: least σ, from 1e-9.
+    largest: largest σ, to 1e9.
+    rho: ρ from 1 to 100; the larger, the more levels are small.
     between: share of the way from the least to the largest at which levels begin and end; DMD2
       matches between 0.02 and 0.98.
 
@@ -47,10 +53,13 @@ def karras_levels(
     ValueError: for numbers out of range.
   """
   require(
-    is_range((least, largest)) and least > 0,
-    f"noise levels are between two numbers above 0, got {shown(least)} and {shown(largest)}",
+    is_range((least, largest)) and is_scale(least) and is_scale(largest),
+    "noise levels are between two numbers from 1e-9 to 1e9, the lower one first, got "
+    f"{shown(least)} and {shown(largest)}",
   )
-  require(is_number(rho, lambda x: x > 0), f"rho is {shown(rho)}: expected a number > 0")
+  require(
+    is_number(rho, lambda x: 1 <= x <= 100), f"rho is {shown(rho)}: expected a number in [1, 100]"
+  )
   require(
     is_range(between) and between[0] >= 0 and between[1] <= 1,
     f"a part of the levels is between two shares in [0, 1], got {shown(between)}",
@@ -76,7 +85,7 @@ def mixture_denoiser(
 
   Args:
     centers: [k, d] centres, a constant of the programs that call the teacher.
-    std: standard deviation of each, along each axis; 0 for points, at levels above 0.
+    std: standard deviation of each, along each axis, to 1e9; 0 for points.
     weights: [k] shares; equal by default.
 
   Returns:
@@ -84,7 +93,10 @@ def mixture_denoiser(
   """
   given = np.asarray(centers)
   require(given.ndim == 2, f"centers are {shown(given)}: expected [k, d]")
-  require(is_number(std, lambda x: x >= 0), f"std is {shown(std)}: expected a number >= 0")
+  require(
+    is_number(std, lambda x: 0 <= x <= SCALES[1]),
+    f"std is {shown(std)}: expected a number >= 0, to 1e9",
+  )
   middle = given.mean(axis=0, dtype=np.float64).astype(np.float32)
   c = jnp.asarray(given - middle, jnp.float32)
   half = np.asarray(np.sum((given - middle) ** 2, axis=1, dtype=np.float64) / 2, np.float32)

@@ -84,7 +84,7 @@ def _timed(group: Population, experiment: Experiment, vmap_size: int) -> tuple[f
 
 def _operations(group: Group, experiment: Experiment) -> float:
   """Returns the compiler's count of operations in a round of all members; nothing is compiled."""
-  game, batches = _unrolled(experiment.game), experiment.batches
+  game, batches = _unrolled(population(group, experiment).make({})), experiment.batches
   spec = batches.spec(max(1, minibatches(game)))
   state = jax.eval_shape(lambda: init(game, make_key(0), spec))
   lowered = jax.jit(lambda state, batch: play_round(game, state, batch)).lower(state, spec)

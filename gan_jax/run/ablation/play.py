@@ -103,8 +103,9 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
     runs: runs of an ablation.
 
   Returns:
-    Experiments by the names of the variants, each of the seed of its first run. Those of the same
-    data share these, and those that are scored alike the evaluator, which may be dear to build.
+    Experiments by the names of the variants, each of the seed of its first run, with a game to be
+    sampled. Those of the same data share these, and those that are scored alike the evaluator,
+    which may be dear to build.
 
   Raises:
     ValueError: for one that cannot be built, or scored as it is to be; names it.
@@ -129,7 +130,9 @@ def check(runs: Sequence[Member]) -> dict[str, Experiment]:
           one.config, "data", "data_options", "conditional", "condition", "evaluation", "num_fake"
         )
         evaluator = evaluators.setdefault(scoring, experiment.evaluator)
-        built[one.name] = experiment._replace(evaluator=evaluator)
+        # A population builds what it plays: here the teacher of every variant would stay in memory.
+        game = build_game(one.config, experiment.example)
+        built[one.name] = experiment._replace(game=game, config_game=game, evaluator=evaluator)
       except ValueError as error:
         message = str(error).replace("--config.", "--config.base.")  # where an ablation has the key
         raise ValueError(f"{one.name}: {message}") from error

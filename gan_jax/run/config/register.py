@@ -19,7 +19,7 @@ from typing import Any
 import ml_collections
 from flax import linen as nn
 
-from gan_jax.checks import shown
+from gan_jax.checks import shown, takes
 from gan_jax.data.registry import KINDS, Kind
 from gan_jax.files import read_json
 from gan_jax.game.views import AUGMENTATIONS
@@ -96,6 +96,12 @@ def _check_data(name: str, value: Any) -> None:
 def _check_kind_of_game(name: str, value: Any) -> None:
   if not isinstance(value, GameKind):
     raise ValueError(f"the game {name!r} is {shown(value)}: expected config.Kind(keys, build, ...)")
+  given = ("batches",) if value.of_examples else ()
+  if not takes(value.build, None, None, **dict.fromkeys(given)):
+    raise ValueError(
+      f"the builder of the game {name!r} is {shown(value.build)}: expected a function of "
+      f"{', '.join(('(config, example', *given))}) -> Game, as of_examples is {value.of_examples}"
+    )
 
 
 _CHECKS: dict[str, Callable[[str, Any], None]] = {

@@ -195,10 +195,11 @@ def test_a_round_between_points_is_that_in_closed_form(k):
   "changes, message",
   [
     ({"conditional": True}, "takes no labels"),
-    ({"levels.largest": 0.001}, "config.levels: noise levels are between two numbers above 0"),
+    ({"levels.largest": 0.001}, "config.levels: noise levels are between two numbers from 1e-9"),
+    ({"teacher.std": 1e25}, r"config.teacher.std: std is 1e\+25: expected a number >= 0, to 1e9"),
     ({"levels.matching": (0.9, 0.1)}, r"config.levels: a part .* two shares in \[0, 1\]"),
     ({"normalisation": "mean"}, "expected 'published' or 'none'"),
-    ({"data_std": 0.0}, "config.data_std: data_std is 0.0: expected a number > 0"),
+    ({"data_std": 0.0}, "config.data_std: data_std is 0.0: expected a number from 1e-9 to 1e9"),
     ({"k": 0}, "config.k = 0: expected at least 1"),
     ({"critic": {"name": "mlp_discriminator"}}, "^config.critic: the network 'mlp_discriminator'"),
   ],

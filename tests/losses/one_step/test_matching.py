@@ -215,9 +215,12 @@ def test_levels_are_those_of_a_share_of_the_way():
 @pytest.mark.parametrize(
   "arguments, message",
   [
-    ((0.0, 1.0), "between two numbers above 0, got 0.0 and 1.0"),
-    ((1.0, 0.5), "between two numbers above 0, got 1.0 and 0.5"),
-    ((0.1, 1.0, 0.0), "rho is 0.0: expected a number > 0"),
+    ((0.0, 1.0), "between two numbers from 1e-9 to 1e9, the lower one first, got 0.0 and 1.0"),
+    ((1.0, 0.5), "the lower one first, got 1.0 and 0.5"),
+    ((1e-25, 1.0), "got 1e-25 and 1.0"),
+    ((0.1, 1e25), r"got 0.1 and 1e\+25"),
+    ((0.1, 80.0, 1e-3), r"rho is 0.001: expected a number in \[1, 100\]"),  # 80^1000 is no float
+    ((0.1, 80.0, 1e20), r"rho is 1e\+20"),  # of which every root is 1
     ((0.1, 1.0, 7.0, (0.5, 1.5)), r"two shares in \[0, 1\], got \(0.5, 1.5\)"),
   ],
 )
@@ -226,8 +229,20 @@ def test_levels_that_cannot_be_are_refused(arguments, message):
     dm.karras_levels(*arguments)
 
 
+def test_all_scales_that_are_taken_have_finite_numbers():
+  for least, largest in ((1e-9, 1e-9 * 2), (5e8, 1e9)):
+    for rho in (1.0, 100.0):
+      sigma = dm.karras_levels(least, largest, rho)(jax.random.split(jax.random.key(0), 16))
+      # A base of float32 errs by 6e-8 of itself, and its power rho times as much.
+      assert (sigma > 0.999 * least).all() and (sigma < 1.001 * largest).all()
+      for std in (0.0, 1e-9, 1e9):
+        denoised = dm.mixture_denoiser(MEANS, std)(jnp.ones((16, 2)), sigma)
+        assert np.isfinite(denoised).all()
+
+
 def test_a_teacher_of_other_examples_is_refused():
   with pytest.raises(ValueError, match="of examples of 2 numbers, got 3"):
     dm.mixture_denoiser(MEANS, STD)(jnp.zeros((1, 3)), jnp.ones(1))
-  with pytest.raises(ValueError, match="std is -1: expected a number >= 0"):
-    dm.mixture_denoiser(MEANS, -1)
+  for std in (-1, 1e25):
+    with pytest.raises(ValueError, match="std is .*: expected a number >= 0, to 1e9"):
+      dm.mixture_denoiser(MEANS, std)

@@ -1,16 +1,32 @@
 """Runs of an ablation: each is its single run, is not played twice, and fails alone."""
 
+import gc
 import io
 import json
+import weakref
 
 import numpy as np
 import pytest
 from counting import count
+from kinds import VARIANTS
 
 from gan_jax import data
 from gan_jax.files import read_json
+from gan_jax.losses.one_step.distribution_matching import mixture_denoiser
 from gan_jax.run import experiment
-from gan_jax.run.ablation import Axis, axis, outcomes, picture, plan, play, results, table
+from gan_jax.run.ablation import (
+  Axis,
+  ablation,
+  axis,
+  estimate,
+  outcomes,
+  picture,
+  plan,
+  play,
+  results,
+  table,
+)
+from gan_jax.run.config.sections.kinds import distribution_matching
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.training.train import fit
 from tests.run.ablation.conftest import tiny
@@ -53,6 +69,27 @@ def test_variants_are_built_once_and_their_seeds_share_an_evaluator(tmp_path, mo
   assert len(play.run(asked, tmp_path, quiet).rows) == 10
   calls = {name: len(found) for name, found in counted.items()}
   assert calls == {"assemble": 2, "evaluator_for": 1, "load": 2}  # the splits, once for both
+
+
+def test_no_variant_keeps_its_teacher_and_each_is_timed_with_it(monkeypatch):
+  """Of many variants of large data that would be many copies, before the first is played."""
+  config, made = VARIANTS["distribution_matching of examples"](), []
+
+  def remembered(*given):
+    teacher = mixture_denoiser(*given)
+    made.append(weakref.ref(teacher))
+    return teacher
+
+  monkeypatch.setattr(distribution_matching, "mixture_denoiser", remembered)
+  axes = [Axis("std", {name: {"teacher.std": std} for name, std in (("0", 0.0), ("wide", 0.5))})]
+  asked = ablation(config, axes, baseline={"std": "0"}, seeds=(0,), score="rbf_mmd")
+  runs = plan.members(asked)
+  experiments = play.check(runs)
+  gc.collect()
+  assert [teacher() for teacher in made] == [None, None]
+  group = plan.groups(runs, asked.together)[0]
+  # Of 8 examples, 3 moves and 64 centres of 64 numbers: the teacher is among the operations.
+  assert estimate._operations(group, experiments[group.members[0].name]) > 8 * 3 * 2 * 64 * 64
 
 
 def test_row_is_that_of_a_single_run(played, tmp_path):

@@ -20,6 +20,7 @@ from gan_jax.run.config.register import (
   register,
   source_of,
 )
+from gan_jax.run.config.sections.kinds.games import GAMES
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.experiment import build
 from gan_jax.run.report.reproduce import config_file
@@ -124,6 +125,9 @@ def test_what_is_ours_is_no_ones_own():
   assert own(config) == []
 
 
+OF_EXAMPLES = "distribution_matching"
+
+
 class Bare(nn.Module):
   """A generator without labels."""
 
@@ -149,6 +153,12 @@ class Unshaped(nn.Module):
     ("regularizer", "mine", 1.0, "is 1.0: expected what makes a term"),
     ("data", "mine", load, r"expected Kind\('mine:<file>', open\)"),
     ("data", "mine", Kind("other:<file>", load), r"expected Kind\('mine:<file>', open\)"),
+    ("game", "mine", load, r"expected config.Kind\(keys, build, ...\)"),
+    ("game", "mine", GAMES["drift"]._replace(build=lambda config: None), r"\(config, example\) ->"),
+    (
+      *("game", "mine", GAMES[OF_EXAMPLES]._replace(build=lambda config, example: None)),
+      r"expected a function of \(config, example, batches\) -> Game, as of_examples is True",
+    ),
   ],
 )
 def test_what_cannot_be_registered_is_refused(kind, name, value, told):

@@ -130,13 +130,15 @@ def _teacher(config: ConfigDict, batches: AnyBatches | None) -> Denoiser | None:
   """Builds the teacher of a known density, or of the examples; None of unknown ones."""
   if config.data in POINTS:
     mixture = POINTS[config.data]
-    return mixture_denoiser(mixture.centers, config.teacher.std or mixture.std)
+    with naming("config.teacher.std"):
+      return mixture_denoiser(mixture.centers, config.teacher.std or mixture.std)
   if batches is None:
     return None
   assert isinstance(batches, Batches)  # the kind has no domains
   with naming("config.data: the teacher is of the training examples"):
     examples = batches.every(LARGEST)
-  return mixture_denoiser(examples.reshape(len(examples), -1), config.teacher.std)
+  with naming("config.teacher.std"):
+    return mixture_denoiser(examples.reshape(len(examples), -1), config.teacher.std)
 
 
 def _levels(config: ConfigDict) -> NoiseLevels:
