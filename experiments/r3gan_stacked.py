@@ -5,12 +5,13 @@ Paper:    Huang et al. 2025 (arXiv:2501.05441), with the numbers of `r3gan_mnist
           published generator ends in a linear layer without bias.
 Command:  launch/run train --config=experiments/r3gan_stacked.py --workdir=runs/r3gan_stacked
 Hardware: one core of an AMD EPYC, shared with other work, jax 0.10.2
-Time:     820 s of CPU for the first 3,000 of 4,000 rounds, with six scores, resumed once
-Score:    not trained to its end: one seed (0), modes and KL: 800 and 1.24 after 500 rounds (16,000
-          images of D's batches), 889 and 0.78 after 1,000, 901 and 0.76 after 1,500, 907 and 0.68
-          after 2,000, 943 and 0.65 after 2,500, 952 and 0.63 after 3,000. All modes and a KL below
-          0.1 are not reached; the margin is 0.3 at 2,000 and 0.7 at 3,000, as R1 and R2 fall.
-          `stacked_dcgan.py` has 996 and 0.163 in 181 s of CPU: a round takes it 18 ms.
+Time:     about 20 minutes of one core for 4,000 rounds with eight scores: beside other work on the
+          other core, 500 rounds and a score took 107 s
+Score:    one seed (0), modes and KL: 812 and 1.25 after 500 rounds (16,000 images of D's batches),
+          917 and 0.72 after 1,000, 928 and 0.60 after 1,500, 921 and 0.62 after 2,000, 927 and 0.60
+          after 3,000, 948 and 0.63 at the end. All modes and a KL below 0.1 are not reached: the
+          margin is 0.2 after 1,500 rounds, and rises to 1.3 as R1 and R2 fall.
+          `stacked_dcgan.py` has 1000 and 0.059 in 372 s.
           With the networks and batch of `r3gan_mnist.py`, 394, 320 and 387 modes, 2.42, 2.55 and
           2.30 after 1,000, 2,000 and 3,000 rounds: the discriminator wins by more and more (a
           margin of 1.5, 2.0, 2.7), and samples collapse to a few pictures on a gray ground. With
