@@ -6,6 +6,7 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+import ones
 import optax
 import pytest
 from cases import load_case
@@ -194,15 +195,13 @@ def test_presets_have_the_published_numbers_of_parameters(preset):
     assert sizes == published and image.shape == (2, side, side, 3) and logits.shape == (2,)
 
 
-def test_networks_start_as_published(monkeypatch):
+def test_networks_start_as_published():
   """With ones for normal draws, each parameter is the standard deviation that it starts with."""
-  ones = lambda key, shape, dtype, **_: jnp.ones(shape, dtype)
-  monkeypatch.setattr(jax._src.random, "normal", ones)
   settings = COPY["init"]["hyperparameters"]
   inputs = {"g": jnp.zeros((1, settings["noise"])), "d": jnp.zeros((1, 16, 16, 3))}
   expected = {path_of(name): std for name, std in COPY["init"]["deviations"].items()}
   for short, net in zip("gd", networks(settings), strict=True):
-    start = lambda x, net=net: net.init(KEY, x, jnp.zeros(1, jnp.int32), train=False)["params"]
+    start = lambda x, net=net: net.init(ones.key(), x, jnp.zeros(1, int), train=False)["params"]
     for path, x in flatten_dict(jax.jit(start)(inputs[short])).items():
       np.testing.assert_allclose(x, expected.pop((short, path)), rtol=1e-5, err_msg=str(path))
   assert not expected
