@@ -72,7 +72,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     | {"k": 1, "rounds_per_call": 2}
     | _adam(2e-4, 0.0),
   ),
-  "r3gan": ("r3gan_mnist", {}),
+  "r3gan": ("r3gan_mnist", {"generator.output": "linear"}),  # as published
   # As many rounds a dispatch as lie between two applications of R1.
   "stylegan2": (
     "stylegan2_mnist",
