@@ -2,12 +2,18 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 LONGEST = 60  # characters of a value in an error
+RANGES: dict[str, Callable[[float], bool]] = {  # by what an error says of them
+  ">= 0": lambda x: x >= 0,
+  ">= 1": lambda x: x >= 1,
+  "> 0": lambda x: x > 0,
+  "in [0, 1]": lambda x: 0 <= x <= 1,
+}
 
 
 def shown(value: Any) -> str:
@@ -55,3 +61,20 @@ def is_range(value: Any) -> bool:
   """Checks for two finite numbers, the lower one first."""
   pair = isinstance(value, tuple | list) and len(value) == 2 and all(map(is_number, value))
   return pair and value[0] < value[1]
+
+
+def check_numbers(options: Any, ranges: Mapping[str, str]) -> None:
+  """Checks numbers among the fields of an object.
+
+  Args:
+    options: network, or named tuple; fields that it lacks, and those that are None, are left out.
+    ranges: names of fields, with blanks between, by their range, one of `RANGES`.
+
+  Raises:
+    ValueError: for a number out of its range.
+  """
+  for expected, names in ranges.items():
+    for name in names.split():
+      value = getattr(options, name, None)
+      if value is not None and not is_number(value, RANGES[expected]):
+        raise ValueError(f"{name} is {shown(value)}: expected a number {expected}")

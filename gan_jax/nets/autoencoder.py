@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import is_number, shown
 from gan_jax.nets.layers import ACTIVATIONS, OUTPUTS, WithLabels, image_size, labels_for, lookup
 from gan_jax.nets.linear import Conv, Dense, StridedConv, TransposedConv
 
@@ -129,6 +130,8 @@ def _outputs(
   x: jax.Array, decoded: jax.Array, embedding: jax.Array, power: float
 ) -> dict[str, jax.Array]:
   """Computes the logits of examples and their reconstructions, beside the embeddings."""
+  if not is_number(power, lambda x: x > 0):
+    raise ValueError(f"power is {shown(power)}: expected a number > 0, such as 1 or 2")
   error = jnp.abs(x.astype(jnp.float32) - decoded.astype(jnp.float32))
   logits = -jnp.mean((error if power == 1 else error**power).reshape(len(x), -1), axis=1)
   return {"logits": logits, "embedding": embedding.astype(jnp.float32)}

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import check_numbers
 from gan_jax.game.random import EXAMPLES, Microbatch, example_keys
 from gan_jax.nets.convolution import forms
 from gan_jax.nets.heads import MinibatchDiscrimination
@@ -374,6 +375,7 @@ def auxiliary_outputs(
     "logits" [B], "features" [B, F], and what the head returns; without a head "classes"
     [B, num_classes]; all float32.
   """
+  check_numbers(net, {">= 0": "minibatch_kernels", ">= 1": "minibatch_dim"})
   x = x.astype(jnp.float32)
   with_closeness = x
   if net.minibatch_kernels:

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import check_numbers
 from gan_jax.nets.convolution import forms
 
 EPSILON = 1e-12  # a norm or singular value below it counts as 0
@@ -49,6 +50,7 @@ class SpectralNorm(nn.Module):
       raise ValueError(
         f"Unknown spectral norm {evaluation!r}; expected one of {', '.join(EVALUATIONS)}."
       )
+    check_numbers(self.how, {"> 0": "epsilon", ">= 1": "iterations singular_values"})
     matrix = weight.reshape(-1, weight.shape[-1])
     constant = jax.lax.stop_gradient(matrix)
     normal = lambda *shape: jax.random.normal(self.make_rng("params"), shape)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan_jax.checks import check_numbers, shown
 from gan_jax.nets.convolution.resampling import downsample, upsample
 from gan_jax.nets.layers import ACTIVATIONS, OUTPUTS, image_size, labels_for, lookup
 from gan_jax.nets.linear import Dense, GroupedConv
@@ -88,7 +89,7 @@ class R3GANGenerator(nn.Module):
   def __call__(self, z: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps z [B, d] (and labels y [B]) to images [B, H, W, C], float32."""
     output = lookup(OUTPUTS, self.output, "output")
-    stages, taps = _stages(self, from_image=False), np.convolve(self.taps, (1, 1)).tolist()
+    stages, taps = _stages(self, from_image=False), _filter(self.taps)
     image_size(self.shape, [SMALLEST << (len(stages) - 1)])
     labels = labels_for(self.num_classes, y)
     if labels is not None:
@@ -146,7 +147,7 @@ class R3GANDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps images x [B, H, W, C], C arbitrary, (and labels y [B]) to logits [B], float32."""
-    stages, taps = _stages(self, from_image=True), np.convolve(self.taps, (1, 1)).tolist()
+    stages, taps = _stages(self, from_image=True), _filter(self.taps)
     image_size(x.shape[1:], [SMALLEST << (len(stages) - 1)])
     labels = labels_for(self.num_classes, y)
 
@@ -202,6 +203,9 @@ class Stage(NamedTuple):
 
 def _stages(net: Any, *, from_image: bool) -> list[Stage]:
   """Builds the stages of a network, in its own order."""
+  check_numbers(net, {">= 0": "embedding high_stages", ">= 1": "expansion"})
+  if net.kernel < 1 or net.kernel % 2 == 0:
+    raise ValueError(f"kernel is {shown(net.kernel)}: expected an odd number >= 1")
   plan, turn = lookup(PRESETS, net.preset, "preset"), slice(None, None, -1 if from_image else 1)
   widths, cardinalities = net.widths or plan.widths[turn], net.cardinalities
   if not cardinalities:
@@ -212,6 +216,10 @@ def _stages(net: Any, *, from_image: bool) -> list[Stage]:
     raise ValueError(
       f"{len(widths)} widths, {len(cardinalities)} cardinalities and {len(blocks)} numbers of "
       "blocks: expected one of each for a stage"
+    )
+  if min(blocks) < 0 or not sum(blocks):
+    raise ValueError(
+      f"blocks are {shown(tuple(blocks))}: expected numbers >= 0, at least one of them above"
     )
   high = min(net.high_stages, len(widths) - 1)
   dtypes = ([net.dtype] * high + [jnp.float32] * (len(widths) - high))[:: 1 if from_image else -1]
@@ -226,6 +234,15 @@ def _stages(net: Any, *, from_image: bool) -> list[Stage]:
 
   runs = [functools.partial(run, *pair) for pair in zip(cardinalities, blocks, strict=True)]
   return [Stage(*stage) for stage in zip(widths, dtypes, runs, strict=True)]
+
+
+def _filter(taps: tuple[float, ...]) -> list[float]:
+  """Returns the taps along one side, filtered by a box of two pixels."""
+  if len(taps) % 2 == 0 or not sum(taps):
+    raise ValueError(
+      f"taps are {shown(tuple(taps))}: expected an odd number of them with a sum, such as (1, 2, 1)"
+    )
+  return np.convolve(taps, (1, 1)).tolist()
 
 
 def _resized(x: jax.Array, width: int, name: str) -> jax.Array:

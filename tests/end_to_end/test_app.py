@@ -425,6 +425,7 @@ WRONG_FLAGS = [
   (["train", "--config=experiments/ring.py", "--config.k=two"], "invalid literal for int"),
   (["train", "--workdir=x", "--config.rounds=3"], "'config.rounds' without --config=FILE"),
   (["train", "--workdri=x"], "Unknown command line flag 'workdri'"),
+  (["sample", "--trunc=0.7"], "Unknown command line flag 'trunc'. Here it is --truncation of"),
   (["train", "x"], "unexpected argument 'x'"),
   (["sample", "--workdir=nowhere"], "say where to write"),
   (["sample", "nowhere", "--mix=1", "--out=x.png"], "give --seeds=0-5 too"),

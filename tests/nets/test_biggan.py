@@ -294,6 +294,8 @@ def test_hierarchical_latents_leave_over_what_cannot_be_shared_out():
     shapes(net.clone(attention=(20,)), jnp.zeros(2, int))
   with pytest.raises(ValueError, match=r"multiples = \(4, 4\): expected 4 numbers >= 1"):
     shapes(net.clone(multiples=(4, 4)), jnp.zeros(2, int))
+  with pytest.raises(ValueError, match="singular_values is 0: expected a number >= 1"):
+    shapes(net.clone(spectral="frozen", singular_values=0), jnp.zeros(2, int))
   rival = BigGANDiscriminator(width=1, attention_blocks=(1, 4))
   with pytest.raises(ValueError, match=r"there is no block 4; expected some of 0 to 3"):
     jax.eval_shape(functools.partial(rival.init, KEY, train=False), jnp.zeros((2, *SHAPE)))

@@ -122,6 +122,34 @@ def trained(net, variables, x, y=None, seed=0):
   return main(out), state
 
 
+OUT_OF_RANGE = [
+  ("stylegan2_generator", "w_dim", 0, "w_dim is 0: expected a number >= 1"),
+  ("stylegan2_generator", "lr_multiplier", 0.0, "lr_multiplier is 0.0: expected a number > 0"),
+  ("stylegan2_generator", "mixing", 1.5, r"mixing is 1.5: expected a number in \[0, 1\]"),
+  ("stylegan2_generator", "cutoff", -1, "cutoff is -1: expected a number >= 0"),
+  ("stylegan2_generator", "conv_clamp", -1.0, "conv_clamp is -1.0: expected a number >= 0"),
+  ("stylegan2_generator", "resample_filter", (1, 2, 1), "expected an even number of taps"),
+  ("stylegan2_discriminator", "mbstd_group_size", -1, "mbstd_group_size is -1: expected"),
+  ("stylegan2_discriminator", "mapping_layers", 0, "mapping_layers is 0: expected a number >= 1"),
+  ("stylegan2_discriminator", "resample_filter", (1, -1), "expected an even number of taps"),
+  ("r3gan_generator", "blocks", (0, 0), r"blocks are \(0, 0\): expected numbers >= 0"),
+  ("r3gan_generator", "kernel", 2, "kernel is 2: expected an odd number"),
+  ("r3gan_generator", "taps", (), r"taps are \(\): expected an odd number of them"),
+  ("r3gan_discriminator", "high_stages", -1, "high_stages is -1: expected a number >= 0"),
+  ("biggan_generator", "norm_epsilon", 0.0, "norm_epsilon is 0.0: expected a number > 0"),
+  ("biggan_deep_discriminator", "depth", 0, "depth is 0: expected a number >= 1"),
+  ("mlp_autoencoder_discriminator", "power", 0.0, "power is 0.0: expected a number > 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "field", "value", "message"), OUT_OF_RANGE)
+def test_a_number_out_of_range_is_named(name, field, value, message):
+  net = NETWORKS[name](**{**TINY[name], field: value})
+  x = jnp.zeros((1, *INPUTS.get(name, (8,))))
+  with pytest.raises(ValueError, match=message):
+    jax.eval_shape(functools.partial(net.init, train=False), jax.random.key(0), x, LABELS[:1])
+
+
 def test_every_network_is_in_the_tables():
   assert list(TINY) == PLAIN
   assert sorted(GENERATORS + DISCRIMINATORS) == sorted(PLAIN)

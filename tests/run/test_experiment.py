@@ -188,6 +188,22 @@ SCHEDULE_OPTIONS = {
 }
 
 
+@pytest.mark.parametrize(
+  ("game", "latent", "told"),
+  [("two_player", "uniform", "are uniform"), ("info_gan", "", "are read by config.encoder")],
+)
+def test_styles_are_mixed_of_normal_latents_alone(game, latent, told):
+  """The generator draws the other latents itself; what Q reads would be of one of the two."""
+  config = default_config(game)
+  config.generator = network("stylegan2_generator")
+  if latent:
+    config.latent.name = latent
+  with pytest.raises(ValueError, match=f"{told}: set config.generator.mixing=0"):
+    complete(config)
+  config.generator.mixing = 0.0
+  complete(config)
+
+
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize("unit", ["rounds", "images"])
 def test_schedules_count_rounds_or_images_not_moves(name, unit):
@@ -340,6 +356,10 @@ def test_mistake_is_named_with_what_is_valid(changes, message):
     ({"latent": {"name": "normal", "width": 3}}, "unknown keys of config.latent: width"),
     ({"regularizers": {"r1": "much"}}, "config.regularizers.r1 is 'much': expected a number"),
     ({"regularizers": {"r1": -1.0}}, "config.regularizers.r1 is -1.0: expected a number >= 0"),
+    (
+      {"regularizers": {"r1": {"schedule": "linear_schedule", "init_value": 1.0, "end_value": -1}}},
+      "config.regularizers.r1 is .*: expected a number >= 0",
+    ),
     ({"generator_regularizers": {"orthogonal": np.nan}}, "orthogonal is nan: expected a number"),
     ({"instance_noise": {"std": np.inf}}, "instance_noise.std is inf: expected a number"),
     (
@@ -351,6 +371,10 @@ def test_mistake_is_named_with_what_is_valid(changes, message):
       "momentum of the optimizer 'sgd' is nan: expected a number, or",
     ),
     ({"optimizers": {"generator": {"name": "adam", "b1": "x"}}}, "b1 of the optimizer 'adam'"),
+    (
+      {"optimizers": {"generator": {"name": "adam", "b2": 1.0}}},
+      "b2 of the optimizer 'adam' is 1.0: expected a number below 1",
+    ),
     (
       {"optimizers": {"generator": {"name": "adabelief", "b1": 0.0}}},
       "b1 of the optimizer 'adabelief' is 0.*: expected b1 above 0",

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import check_numbers
 from gan_jax.nets.layers import BatchNorm, lookup
 from gan_jax.nets.linear import EVALUATIONS, Conv, Dense, Linear, Spectral, SpectralNorm
 
@@ -42,6 +43,7 @@ class LayerOptions(NamedTuple):
   @classmethod
   def of(cls, net: Any) -> "LayerOptions":
     """Returns the options of a network with the fields of `BigGANDiscriminator`."""
+    check_numbers(net, {"> 0": "norm_epsilon output_epsilon", ">= 1": "depth"})
     spectral: bool | Spectral = False
     if net.spectral != "none":
       lookup(EVALUATIONS, net.spectral, "spectral norm")

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import check_numbers
 from gan_jax.nets.layers import Norm, layer_options, lookup
 from gan_jax.nets.linear import Conv, StridedConv
 from gan_jax.nets.projected.features import EXTRACTORS, mix
@@ -46,6 +47,7 @@ class ProjectedDiscriminator(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps images x [B, H, W, C] to logits [B, n] of all places and scales; ignores labels y."""
+    check_numbers(self, {">= 1": "feature_width width"})
     compute = lookup(EXTRACTORS, self.extractor, "extractor")
     maps = compute(x.astype(self.dtype), self.feature_width, self.seed)
     if lookup(MIXING, self.mixing, "mixing") != "none":

@@ -8,12 +8,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.checks import check_numbers
 from gan_jax.game.random import AxisName
 from gan_jax.nets.convolution.resampling import FILTER, downsample
 from gan_jax.nets.layers import lookup
 from gan_jax.nets.stylegan2.layers import RESIDUAL, EqualConv, EqualDense
 from gan_jax.nets.stylegan2.mapping import Mapping, conditions
-from gan_jax.nets.stylegan2.presets import map_dtypes, map_heights, preset
+from gan_jax.nets.stylegan2.presets import check, map_dtypes, map_heights, preset
 from gan_jax.nets.stylegan2.synthesis import ARCHITECTURES
 
 
@@ -60,6 +61,8 @@ class StyleGAN2Discriminator(nn.Module):
   def __call__(self, x: jax.Array, y: jax.Array | None = None, *, train: bool) -> jax.Array:
     """Maps images x [B, H, W, C] (and labels y [B]) to logits [B], float32."""
     del train
+    check(self)
+    check_numbers(self, {">= 1": "mapping_layers"})
     heights, sizes = map_heights(x.shape[1:]), preset(self.preset, x.shape[1])
     base = self.channel_base or sizes.channel_base
     widths = [max(1, min(base // height, self.channel_max)) for height in heights]

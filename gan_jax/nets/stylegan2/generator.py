@@ -11,7 +11,7 @@ from gan_jax.game.random import AxisName
 from gan_jax.nets.convolution.resampling import FILTER
 from gan_jax.nets.layers import stream_keys
 from gan_jax.nets.stylegan2.mapping import Mapping, conditions, mix
-from gan_jax.nets.stylegan2.presets import map_heights, preset
+from gan_jax.nets.stylegan2.presets import check, map_heights, preset
 from gan_jax.nets.stylegan2.synthesis import Synthesis
 
 
@@ -63,6 +63,7 @@ class StyleGAN2Generator(nn.Module):
   axis_name: AxisName = None
 
   def setup(self) -> None:
+    check(self)
     heights = map_heights(self.shape)
     sizes = preset(self.preset, self.shape[0])
     self.mapping_network = Mapping(

@@ -1,9 +1,11 @@
 """The published sizes of StyleGAN2's networks, by name."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from gan_jax.checks import check_numbers, shown
 from gan_jax.nets.layers import lookup
 
 
@@ -31,6 +33,30 @@ PRESETS = {
   "paper1024": Preset(32768, 8),
   "cifar": Preset(32768, 2, "orig", 32),
 }
+
+
+RANGES = {  # of the numbers of both networks
+  ">= 0": "channel_base cutoff conv_clamp dtype_resolutions cmap_dim mbstd_group_size"
+  " mbstd_num_channels mapping_layers",
+  ">= 1": "channel_max w_dim",
+  "> 0": "lr_multiplier",
+  "in [0, 1]": "w_avg_beta mixing",
+}
+
+
+def check(network: Any) -> None:
+  """Checks the numbers of a generator or discriminator, each by itself.
+
+  Raises:
+    ValueError: for a number out of its range, or taps that are no filter of an even length.
+  """
+  check_numbers(network, RANGES)
+  taps: Sequence[float] = tuple(network.resample_filter)
+  if not taps or len(taps) % 2 or not sum(taps):
+    raise ValueError(
+      f"resample_filter is {shown(taps)}: expected an even number of taps with a sum, such as "
+      "(1, 3, 3, 1)"
+    )
 
 
 def preset(name: str, height: int) -> Preset:

@@ -194,7 +194,7 @@ def _check_key(config: ConfigDict, path: str) -> None:
         f'--{where}.{key}="{section.get(key)}"'
       )
     if key not in section:
-      near = aliases.near(key, section)
+      near = aliases.published(key) or aliases.near(key, section)
       raise ConfigFileError(
         f"--config.{path}: {where} has no key {key!r}; its keys: {', '.join(sorted(section))}{near}"
       )

@@ -55,6 +55,52 @@ ELSEWHERE = {
   ),
 }
 
+# Options of published code (StyleGAN2-ADA, R3GAN, BigGAN-PyTorch, StudioGAN), with what to type.
+_R1 = "--config.regularizers.r1, of ½‖g‖²: the published gamma"
+_RATES = "--config.optimizers.PLAYER.learning_rate"
+PUBLISHED = {
+  "adv_loss": "--config.loss",
+  "apply_diffaug": "--config.augmentation.name=diffaugment",
+  "aug": "--config.augmentation.name=ada",
+  "augpipe": "--config.augmentation.pipe, with --config.augmentation.name=ada",
+  "batch": "--config.batch_size",
+  "cond": "--config.conditional=True",
+  "d_lr": _RATES,
+  "d_reg_interval": "--config.regularizer_options.r1.every",
+  "d_updates_per_step": "--config.k",
+  "diffaug": "--config.augmentation.name=diffaugment",
+  "ema_decay": "--config.average.decay",
+  "ema_kimg": "--config.average.name=half_life --config.average.half_life, in images",
+  "freezed": "--config.optimizers.discriminator.freeze=b32,b16, names of layers",
+  "g_lr": _RATES,
+  "g_reg_interval": "--config.regularizer_options.path_length.every",
+  "gamma": _R1,
+  "gpus": "--config.mesh.data; all devices are used by default",
+  "kimg": "--config.rounds",
+  "lr": _RATES,
+  "mirror": "--config.data_options.flip=True",
+  "noise_mode": "--config.generator.noise",
+  "num_d_steps": "--config.k",
+  "outdir": "--workdir",
+  "pl_weight": "--config.generator_regularizers.path_length",
+  "r1_gamma": _R1,
+  "r1_interval": "--config.regularizer_options.r1.every",
+  "resume": "the same --workdir resumes; networks of another run are --start_from=RUN",
+  "snap": "--config.checkpoint_every and --config.sample_every",
+  "style_mixing_prob": "--config.generator.mixing",
+  "total_steps": "--config.rounds",
+  "trunc": "--truncation of gan_jax sample",
+  "truncation_cutoff": "--config.generator.cutoff, while it is trained",
+  "truncation_psi": "--truncation of gan_jax sample",
+  "z_dim": "--config.latent.dim",
+}
+
+
+def published(name: str) -> str:
+  """Formats what an option of published code is here: '. Here it is ...', or nothing."""
+  option = PUBLISHED.get(_plain(name))
+  return f". Here it is {option}" if option else ""
+
 
 def canonical(key: str, value: Any) -> Any:
   """Replaces a short name by ours, where a key of the config holds such names.

@@ -120,6 +120,10 @@ def page() -> str:
         ("dtypes", aliases.DTYPES),
       )
     ),
+    "## Options of published code",
+    "Of StyleGAN2-ADA, R3GAN, BigGAN-PyTorch and StudioGAN; whoever types one is told what it is"
+    " here.",
+    "\n".join(f"* `{name}`: {option}" for name, option in aliases.PUBLISHED.items()),
   ]
   return "\n\n".join(parts) + "\n"
 

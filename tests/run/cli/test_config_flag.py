@@ -86,6 +86,7 @@ def test_overrides_are_read_in_both_forms():
       "config has no key 'lss'; its keys: augmentation, average, .*Did you mean \"loss\"",
     ),
     ("regularizers.r3=1", "config.regularizers has no key 'r3'"),
+    ("gamma=1", r"no key 'gamma'; .*\. Here it is --config.regularizers.r1, of"),
     ("generator.hidden[0]=3", r'give all of it: --config.generator.hidden="\(128, 128, 128\)"'),
     ("generator=dcgan_generator", "its name is --config.generator.name=dcgan_generator"),
     ("mesh=3", "its keys: --config.mesh.data, --config.mesh.fsdp"),

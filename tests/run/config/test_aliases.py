@@ -1,15 +1,19 @@
 """Short names are replaced where they come in, so that one thing has one name."""
 
+import re
+
 import pytest
 
 from gan_jax.data.example import Example
+from gan_jax.files import flat
 from gan_jax.losses.adversarial import LOSSES
 from gan_jax.run.ablation.plan import ablation, axis, members
 from gan_jax.run.config import aliases, default_config
 from gan_jax.run.config.config import canonical, complete
+from gan_jax.run.config.sections.augmentation import augmentation
 from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.config.sections.kinds.games import build_game
-from gan_jax.run.config.sections.networks import DTYPES
+from gan_jax.run.config.sections.networks import DTYPES, network
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.evaluation.evaluators.suite import METRICS, score_name
 
@@ -40,6 +44,21 @@ def test_variants_of_an_ablation_are_known_by_our_names():
     for names in (("non_saturating", "wasserstein"), ("nsgan", "wgan"))
   ]
   assert keys[0] == keys[1]
+
+
+def test_options_of_published_code_are_keys_here_and_hide_none():
+  """Keys of the default config, of StyleGAN2's generator and of ADA; names are no keys."""
+  config = default_config()
+  config.generator = network("stylegan2_generator")
+  config.augmentation = augmentation("ada")
+  known = flat(config.to_dict())
+  named = {
+    key for text in aliases.PUBLISHED.values() for key in re.findall(r"config\.([\w.]+)", text)
+  }
+  players = {key.replace("PLAYER", "generator") for key in named}
+  assert len(players) > 20 and players <= set(known)
+  assert not set(aliases.PUBLISHED) & set(config)
+  assert aliases.published("style-mixing-prob") == ". Here it is --config.generator.mixing"
 
 
 @pytest.mark.parametrize(

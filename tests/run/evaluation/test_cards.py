@@ -51,6 +51,8 @@ def test_the_line_says_how():
   ):
     assert part in told
   assert "raw weights" in format_card(card(ema=False))
+  # The bound of latents, or psi of styles: the card does not say which the generator has.
+  assert "; truncation 0.5;" in format_card(card(truncation=0.5))
 
 
 def test_a_card_is_read_as_it_was_written(tmp_path):

@@ -100,12 +100,21 @@ def check_type(key: str, value: Any, default: Any) -> None:
 
 
 def check_number(name: str, value: Any, fixed: bool = False, least: float = -math.inf) -> None:
-  """Refuses what is neither a finite number nor, unless it must be fixed, a schedule."""
-  if not (is_number(value, lambda x: x >= least) or (is_schedule(value) and not fixed)):
+  """Refuses what is neither a finite number nor, unless it must be fixed, a schedule of them."""
+  values = [value] if fixed else reached(value)
+  if not all(is_number(x, lambda x: x >= least) for x in values):
     expected = "a number" if least == -math.inf else f"a number >= {least:g}"
     expected += "" if fixed else f", or a schedule such as {SCHEDULE}"
     shown = dict(value) if isinstance(value, ConfigDict) else value
     raise ValueError(f"{name} is {shown!r}: expected {expected}")
+
+
+def reached(value: Any) -> list[Any]:
+  """Lists the numbers that a number takes: itself, or those that a schedule names and reaches."""
+  if not is_schedule(value):
+    return [value]
+  named = (value.get(key) for key in ("init_value", "peak_value", "end_value"))
+  return [number for number in named if number is not None]
 
 
 def is_schedule(value: Any) -> bool:

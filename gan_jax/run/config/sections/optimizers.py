@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from ml_collections import ConfigDict
 
+from gan_jax.checks import is_number
 from gan_jax.game.core import Clock, Decay
 from gan_jax.game.optimizers import clip_weights, freeze, lookahead
 from gan_jax.game.schedules import (
@@ -35,6 +36,7 @@ from gan_jax.run.config.sections.key import (
   named,
   naming,
   numbers,
+  reached,
 )
 
 OPTIMIZERS = {
@@ -140,6 +142,10 @@ def check(options: Mapping[str, Any]) -> None:
       positive = key in ("learning_rate", *EXTRA_OPTIONS)  # momentum may be below 0
       least = 0.0 if positive else -math.inf
       check_number(f"{key} of the optimizer {name!r}", value, key in EXTRA_OPTIONS, least)
+  for key in ("b1", "b2"):  # an average that keeps all of itself takes in no gradient
+    for value in reached(options.get(key, 0.0)):
+      if not is_number(value, lambda x: x < 1):
+        raise ValueError(f"{key} of the optimizer {name!r} is {value}: expected a number below 1")
   if name == "adabelief" and options.get("b1") == 0:
     # The average is then the gradient: steps are some 3e6 times as long as those of Adam.
     raise ValueError(

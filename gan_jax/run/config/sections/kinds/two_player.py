@@ -114,12 +114,24 @@ def check_players(config: ConfigDict) -> None:
       "in a simultaneous turn both players move once; set one of them"
     )
   optimizers.check_average(config.average)
+  _check_mixing(config)
   discriminator = config.optimizers.discriminator
   if config.rule.name == "unrolled" and discriminator.get("eps_root") == 0:
     raise ValueError(
       "config.rule.name='unrolled' differentiates through the discriminator's updates, and the "
       f"square root of {discriminator.name} has no slope at 0; set "
       "config.optimizers.discriminator.eps_root=1e-8, or another optimizer"
+    )
+
+
+def _check_mixing(config: ConfigDict) -> None:
+  """Refuses styles of other latents where these are of another law, or are read in examples."""
+  name = config.get("latent", {}).get("name", "normal")
+  others = "are read by config.encoder" if "encoder" in config else f"are {name}"
+  if config.get("generator", {}).get("mixing") and others != "are normal":
+    raise ValueError(
+      "config.generator.mixing gives layers the styles of other latents, drawn from N(0, I), and "
+      f"those of this game {others}: set config.generator.mixing=0"
     )
 
 
