@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from loops import loop_results
 
 from gan_jax.nets.convolution import chunks, direct, forms, im2col, winograd
 
@@ -210,6 +211,29 @@ def test_chunks_change_nothing(kind, dtype, small_chunks):
   close(both(fast)(x, k), both(plain)(x, k), dtype)
 
 
+@pytest.mark.parametrize("kind", ["down", "up", "tiles"])
+def test_chunks_are_joined_as_bits(kind, small_chunks):
+  """XLA on CPU would convert all 16-bit floats of a loop's results with every turn."""
+  x, k = arguments(kind, batch=5, dtype="bfloat16")
+  jaxpr = jax.make_jaxpr(jax.grad(total(FORMS[kind].fast), (0, 1)))(x, k)
+  found = set(loop_results(jaxpr.jaxpr))
+  assert "uint16" in found and "bfloat16" not in found
+
+
+def test_tiles_of_16_bits_round_no_more_than_products():
+  """Against float64: the root of the mean square, of a value and of the gradient in x."""
+  x, k = arguments("tiles", 4, 8, 8, 32, 32, "bfloat16")
+  both = lambda form: jax.jit(lambda x, k: (form(x, k), jax.vjp(form, x, k)[1](x)[0]))(x, k)
+  wide = [np.pad(np.float64(x), [(0, 0), (1, 1), (1, 1), (0, 0)]), np.float64(k)]
+  error = lambda y, k: np.std(
+    np.float64(y)
+    - sum(wide[0][:, i : i + 8, j : j + 8] @ k[i, j] for i in range(3) for j in range(3))
+  )
+  kernels = wide[1], wide[1][::-1, ::-1].swapaxes(2, 3)
+  of_tiles, of_lax = (list(map(error, both(form), kernels)) for form in FORMS["tiles"][:2])
+  assert all(a < b for a, b in zip(of_tiles, of_lax, strict=True))
+
+
 def test_chunk_is_the_largest_divisor_that_fits(monkeypatch):
   monkeypatch.setattr(jax, "device_count", lambda: 1)
   monkeypatch.setattr(chunks, "PATCH_BYTES", 100)
@@ -390,7 +414,9 @@ def test_direct_form_is_chosen_by_channels(channels, groups, dtype, directly):
   [
     ((16, 16, 16), (32, 64), "float32", True),
     ((16, 16, 16), (64, 32), "float32", True),
-    ((16, 16, 16), (32, 64), "bfloat16", False),  # products are the smaller part
+    ((16, 16, 16), (32, 64), "bfloat16", True),
+    ((32, 8, 8), (256, 256), "float32", True),
+    ((32, 8, 8), (256, 256), "bfloat16", False),  # patches are multiplied in half the time
     ((16, 16, 16), (32, 64), "int32", False),  # a half of a kernel would be 0
     ((16, 16, 16), (16, 64), "float32", False),  # tiles are the larger part
     ((16, 15, 16), (32, 64), "float32", False),  # a sixteenth is zeros

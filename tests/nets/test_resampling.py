@@ -53,6 +53,31 @@ def test_layers_that_resample_are_a_filter_and_a_convolution(size):
 
 
 @pytest.mark.parametrize("resampled", [upsample, downsample])
+def test_bfloat16_is_rounded_once(resampled):
+  """The value and the gradient are those of float32, to the bit."""
+  x = jax.random.normal(jax.random.key(0), (2, 4, 6, 3)).astype(jnp.bfloat16)
+
+  g = jax.random.normal(jax.random.key(1), jax.eval_shape(resampled, x).shape).astype(x.dtype)
+
+  @jax.jit
+  def both(x, g):
+    y, pull = jax.vjp(resampled, x)
+    return y, *pull(g)
+
+  wide = both(x.astype(jnp.float32), g.astype(jnp.float32))
+  for narrow, exact in zip(both(x, g), wide, strict=True):
+    assert narrow.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(narrow, exact.astype(jnp.bfloat16))
+
+
+def test_other_backends_add_up_in_the_type_of_images(monkeypatch):
+  text = lambda: str(jax.make_jaxpr(lambda x: downsample(x))(jnp.zeros((1, 4, 4, 1), jnp.bfloat16)))
+  assert "f32[1,4,4,1]" in text()
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  assert "f32" not in text()
+
+
+@pytest.mark.parametrize("resampled", [upsample, downsample])
 def test_batches_of_unknown_size_are_padded_between_no_pixels(resampled):
   """ONNX has no such padding; the numbers are the same, to rounding of sums in another order."""
   x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 6, 3)), jnp.float32)

@@ -13,6 +13,15 @@ def primitives(jaxpr, in_loop=False):
       yield from primitives(inner, in_loop or name in ("scan", "while"))
 
 
+def loop_results(jaxpr):
+  """Yields the types of what loops return, results of every turn among it."""
+  for equation in jaxpr.eqns:
+    if equation.primitive.name in ("scan", "while"):
+      yield from (result.aval.dtype.name for result in equation.outvars)
+    for inner in jaxprs_in_params(equation.params):
+      yield from loop_results(inner)
+
+
 def is_slow(how):
   """Tells whether XLA is slow at a convolution within a loop: at all but those of `direct.py`.
 

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from gan_jax.nets.convolution.products import bits
+
 # A chunk of patches this large (bytes) is still in cache when it is multiplied.
 PATCH_BYTES = 10 * 2**20
 
@@ -29,18 +31,27 @@ def over_batch(
   if chunk == batch:
     return step(*examples)
 
+  cut = [x.reshape(-1, chunk, *x.shape[1:]) for x in examples]
+  one = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in cut]
+  shapes = jax.eval_shape(step, *one)
+
+  # Into and out of the loop 16-bit floats go as bits: with every chunk XLA on CPU would convert the
+  # results of all chunks to float32 and back.
   def add(sums: Any, chunks: Any) -> tuple[Any, Any]:
     # Behind a barrier all threads compute the results, which XLA on CPU would compute by one where
     # it puts them among those of other chunks.
-    each, more = lax.optimization_barrier(step(*chunks))
-    return jax.tree.map(jnp.add, sums, more), each
+    each, more = lax.optimization_barrier(step(*map(_floats, chunks, one)))
+    return jax.tree.map(jnp.add, sums, more), jax.tree.map(bits, each)
 
-  cut = [x.reshape(-1, chunk, *x.shape[1:]) for x in examples]
-  one = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in cut]
-  shapes = jax.eval_shape(step, *one)[1]
-  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-  sums, each = lax.scan(add, zeros, cut)
+  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[1])
+  sums, each = lax.scan(add, zeros, [bits(x) for x in cut])
+  each = jax.tree.map(_floats, each, shapes[0])
   return jax.tree.map(lambda x: x.reshape(batch, *x.shape[2:]), each), sums
+
+
+def _floats(x: jax.Array, like: jax.ShapeDtypeStruct) -> jax.Array:
+  """Returns `bits` as the floats that they are of."""
+  return lax.bitcast_convert_type(x, like.dtype) if x.dtype != like.dtype else x
 
 
 def _chunk(batch: int, bytes_each: int) -> int:

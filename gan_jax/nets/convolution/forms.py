@@ -43,6 +43,12 @@ def mean_of_places(x: jax.Array) -> jax.Array:
   return sum_rows(x) / len(x) if _on_cpu(x.shape[0]) else jnp.mean(x, axis=0)
 
 
+def addable(x: jax.Array) -> jax.Array:
+  """Returns an array as the sums are to be of that it enters: 16-bit floats on CPU as float32."""
+  # There XLA rounds each such sum on its own, which takes longer than the sums.
+  return x.astype(jnp.promote_types(x.dtype, jnp.float32)) if _on_cpu(x.shape[0]) else x
+
+
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Convolves at stride 2, with as many zeros on either side: sides are halved.
 
@@ -233,17 +239,18 @@ def matmul_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _quicker_by_tiles(x: jax.Array, kernel: jax.Array) -> bool:
   """Checks for a convolution that `winograd_conv` takes less time for than patches do, on CPU.
 
-  It has 3 x 3 places, even sides and no fewer than 32 channels, is of float32 or float64 (products
-  of 16-bit floats are twice as quick and leave tiles the slower part, and integers have no half of
-  a kernel), and has so many places that 16 products of matrices are large, and 16 matrices for 9
-  are little (measured by `experiments.bench.convolutions`).
+  It has 3 x 3 places, even sides and no fewer than 32 channels, is of floats (integers have no half
+  of a kernel), and has so many places that 16 products of matrices are large, and 16 matrices for 9
+  are little: in float32 they are, so that 16-bit floats, whose patches are multiplied in half the
+  time, take more places (measured by `experiments.bench.convolutions`).
   """
-  if x.ndim != 4 or kernel.shape[:2] != (3, 3) or x.dtype not in (jnp.float32, jnp.float64):
+  if x.ndim != 4 or kernel.shape[:2] != (3, 3) or not jnp.issubdtype(x.dtype, jnp.floating):
     return False
   (batch, height, width, _), channels = x.shape, kernel.shape[2:]
   tiles, most = batch * height * width // 4, max(channels)
   even = height % 2 == width % 2 == 0
-  return even and min(channels) >= 32 and tiles >= most and tiles * most >= 2**16
+  enough = tiles >= most * (4 if x.dtype.itemsize == 2 else 1) and tiles * most >= 2**16
+  return even and min(channels) >= 32 and enough
 
 
 def _quicker_directly(x: jax.Array, inputs: int, outputs: int) -> bool:

@@ -76,9 +76,10 @@ def resample(
     [B, H', W', C] of x's dtype, with H' = (up H + padding - taps) // down + 1.
   """
   taps = [tap * math.sqrt(gain) / sum(filter) for tap in filter]
+  y = forms.addable(x)
   for axis, sides in zip((1, 2), padding, strict=True):
-    x = _resample_axis(x, taps if flip else taps[::-1], axis, up, down, sides)
-  return x
+    y = _resample_axis(y, taps if flip else taps[::-1], axis, up, down, sides)
+  return y.astype(x.dtype)
 
 
 def conv_down(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER) -> jax.Array:
