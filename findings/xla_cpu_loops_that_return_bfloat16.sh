@@ -6,7 +6,7 @@
 # What is so (jax 0.10.2): on CPU the write into bfloat16 is one into float32, and the whole array of
 # results is converted to float32 before and back to bfloat16 after it, in every turn: of 128 turns of
 # a product of 256 x 256 each takes 3.5 to 5 times as long as of 4. In float32, and as integers of the
-# same bits, it takes 1.1 to 1.5 times as long.
+# same bits, it takes 1.1 to 1.6 times as long.
 # Why it matters: layers that see a batch in chunks, and rollouts and microbatches whose activations
 # are stacked, were slower in bfloat16 than in float32 with nothing to see but a slow program. The cure
 # is `lax.bitcast_convert_type(y, jnp.uint16)` at the end of the body, and back after the loop.
