@@ -170,7 +170,8 @@ class BatchNorm(nn.Module):
     momentum: share of the running statistics that a training forward keeps.
     epsilon: added to variances.
     scale_init: initialiser of the scale.
-    unbiased: whether the running variance is of n / (n - 1) times a batch's, as in PyTorch.
+    unbiased: whether the running variance is of n / (n - 1) times a batch's, as in PyTorch; that
+      of standing statistics is of a batch's own, as in the published BigGAN.
     axis_name: mapped axis that splits the global batch, if any.
     dtype: of what is returned; statistics are float32.
   """
@@ -201,8 +202,10 @@ class BatchNorm(nn.Module):
       var = jnp.maximum(0.0, of_squares - mean**2)
       if not self.is_initializing():
         assert self.scope is not None
-        momentum = self.scope.root.get_variable(EXAMPLES, "momentum", self.momentum)
-        for name, new in (("mean", mean), ("var", self._stored(var, x))):
+        standing = self.scope.root.get_variable(EXAMPLES, "momentum")
+        momentum = self.momentum if standing is None else standing
+        stored = self._stored(var, x) if standing is None else var
+        for name, new in (("mean", mean), ("var", stored)):
           running[name].value = momentum * running[name].value + (1 - momentum) * new
     factor = jax.lax.rsqrt(var + self.epsilon)
     if self.use_scale:

@@ -68,11 +68,14 @@ class Normalised(nn.Module):
 
   @nn.compact
   def __call__(self, z, y=None, *, train):
-    return BatchNorm(name="norm")(z, train=train)
+    return BatchNorm(unbiased=True, name="norm")(z, train=train)
 
 
 def test_an_average_that_starts_later_and_standing_statistics():
-  """A copy in rounds 1 and 2, averaged in round 3; then statistics of three batches of latents."""
+  """A copy in rounds 1 and 2, averaged in round 3; then statistics of three batches of latents.
+
+  Those are means of what each batch was normalised by, though running variances are unbiased.
+  """
   game = two_player(
     Normalised(),
     MLPDiscriminator(hidden=(4,)),

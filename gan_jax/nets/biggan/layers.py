@@ -135,8 +135,8 @@ class Attention(nn.Module):
     b, h, w, c = x.shape
     dense = functools.partial(self.options.dense, train=train, use_bias=False)
     theta = dense("theta", max(1, c // 8), x).reshape(b, h * w, -1)
-    phi = _maxima(dense("phi", max(1, c // 8), x)).reshape(b, h * w // 4, -1)
-    g = _maxima(dense("g", max(1, c // 2), x)).reshape(b, h * w // 4, -1)
+    phi = maxima(dense("phi", max(1, c // 8), x)).reshape(b, h * w // 4, -1)
+    g = maxima(dense("g", max(1, c // 2), x)).reshape(b, h * w // 4, -1)
     scores = jnp.einsum("bqc,bkc->bqk", theta, phi, preferred_element_type=jnp.float32)
     weights = jax.nn.softmax(scores).astype(self.options.dtype)
     gamma = self.param("gamma", nn.initializers.zeros, ())  # float32: its gradient is a sum of all
@@ -171,10 +171,15 @@ def check_attention(attention: Sequence[int], heights: Sequence[int]) -> None:
     )
 
 
-def _maxima(x: jax.Array) -> jax.Array:
-  """Computes the largest entry of each 2x2 square of [B, H, W, C]."""
+def maxima(x: jax.Array) -> jax.Array:
+  """Computes the largest entry of each 2x2 square of [B, H, W, C], H and W even.
+
+  Of equal entries, which flat parts of an image have, the first has the gradient, as in PyTorch.
+  """
   b, h, w, c = x.shape
-  return jnp.max(x.reshape(b, h // 2, 2, w // 2, 2, c), axis=(2, 4))
+  squares = x.reshape(b, h // 2, 2, w // 2, 2, c).swapaxes(2, 3).reshape(b, h // 2, w // 2, 4, c)
+  first = jax.nn.one_hot(jnp.argmax(squares, axis=3), 4, axis=3, dtype=bool)
+  return jnp.sum(jnp.where(first, squares, 0), axis=3)
 
 
 def projected(
