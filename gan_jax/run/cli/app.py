@@ -114,15 +114,14 @@ def _parse(argv: list[str]) -> list[str]:
   command = sys.argv[1]
   try:
     arguments = FLAGS(argv)
-  except flags.UnrecognizedFlagError as error:
-    # What absl guesses is a name that looks alike; that of published code is told for certain.
-    hint = aliases.published(error.flagname)
-    _fail(f"Unknown command line flag {error.flagname!r}{hint}" if hint else str(error), code=2)
   except flags.Error as error:
-    hint = (
-      "" if FLAGS["config"].present or "'config." not in str(error) else " without --config=FILE"
-    )
-    _fail(f"{error}{hint}", code=2)
+    text = str(error)
+    # What absl guesses is a name that looks alike; that of published code is told for certain.
+    if isinstance(error, flags.UnrecognizedFlagError) and aliases.published(error.flagname):
+      text = f"Unknown command line flag {error.flagname!r}{aliases.published(error.flagname)}"
+    elif "'config." in text and not FLAGS["config"].present:
+      text += " without --config=FILE"
+    _fail(text, code=2)
   except (ConfigFileError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
     if "--traceback" in argv:
       raise
