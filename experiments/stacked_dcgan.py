@@ -5,10 +5,12 @@ Paper:    networks of Radford et al. 2016 (arXiv:1511.06434), at a quarter of th
           of Metz et al. 2017 (arXiv:1611.02163)
 Command:  launch/run train --config=experiments/stacked_dcgan.py --workdir=runs/stacked_dcgan
 Hardware: one core of an AMD EPYC, shared with other work, jax 0.10.2
-Time:     372 s for 20,000 rounds, with five scores (65 rounds a second)
-Score:    modes and KL: seed 0 999 and 0.140 after 4,000 rounds (256,000 images of D's batches),
-          1000 and 0.071 after 8,000 rounds in 154 s, 0.059 at the end; seed 1, stopped there, 1000
-          and 0.081 after 8,000. With a rate that falls within 8,000 rounds 996 and 0.163 (seed 0).
+Time:     372 s for 20,000 rounds, with five scores (65 rounds a second; beside other work on the
+          same core 700 s)
+Score:    three seeds (0, 1, 2): 999, 999 and 997 modes, KL 0.140, 0.145 and 0.171, after 4,000
+          rounds (256,000 images of D's batches); from 8,000 on (154 s) all 1000 modes, KL 0.084 ±
+          0.009 (0.071, 0.081, 0.101) there and 0.065 ± 0.005 (0.059, 0.060, 0.075) at the end.
+          With a rate that falls within 8,000 rounds 996 and 0.163 (seed 0).
           26,000 triples of training digits have 1000 modes and a KL of 0.0197 here.
 """
 
