@@ -97,7 +97,18 @@ def truncate_normal(z: np.ndarray, bound: float) -> np.ndarray:
 
 
 def truncate_styles(z: Any, psi: float) -> Styled:
-  """Builds the inputs of a generator that truncates its styles (Karras et al. 2019, 1812.04948)."""
+  """Builds the inputs of a generator that truncates its styles (Karras et al. 2019, 1812.04948).
+
+  Args:
+    z: inputs [n, ...].
+    psi: share of a style's way from the average style: 1 for all of it, 0 for the average, below 0
+      for what is opposite of it.
+
+  Raises:
+    ValueError: psi that is infinite or no number.
+  """
+  if not is_number(psi):
+    raise ValueError(f"styles are truncated by a finite psi, got {shown(psi)}")
   return Styled(z, np.full(len(jax.tree.leaves(z)[0]), psi, np.float32))
 
 

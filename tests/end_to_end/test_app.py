@@ -462,11 +462,11 @@ WRONG_FLAGS = [
   (["evaluate", "nowhere", "--truncation=2,1"], "--truncation=2,1: evaluate takes one bound"),
   (
     ["sample", "nowhere", "--out=x.png", "--truncation=abc"],
-    "--truncation=abc: expected numbers above 0",
+    "--truncation=abc: expected numbers",
   ),
   (
-    ["sample", "nowhere", "--out=x.png", "--truncation=-1"],
-    "--truncation=-1: expected numbers above 0",
+    ["sample", "nowhere", "--out=x.png", "--truncation=nan"],
+    "--truncation=nan: expected numbers",
   ),
   (["sample", "nowhere", "--out=x.png", "--truncation=1", "--interpolate"], "give one"),
   (["sample", "r0", "r1", "--out=x.png"], "of one run, got 2: r0, r1"),

@@ -1,6 +1,7 @@
 """Values of flags, and of folders beside them, checked together before any work."""
 
 import contextlib
+import math
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -86,12 +87,12 @@ _NO_PICTURES = {
 
 
 def truncation() -> list[float]:
-  """Returns the bounds of --truncation."""
+  """Returns the bounds of --truncation; which of them a run takes its sampler knows."""
   with contextlib.suppress(ValueError):
     bounds = [float(bound) for bound in FLAGS.truncation]
-    if all(bound > 0 for bound in bounds):
+    if all(map(math.isfinite, bounds)):
       return bounds
-  raise UsageError(f"--truncation={','.join(FLAGS.truncation)}: expected numbers above 0")
+  raise UsageError(f"--truncation={','.join(FLAGS.truncation)}: expected numbers")
 
 
 def checkpoint() -> str | None:

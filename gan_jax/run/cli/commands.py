@@ -126,11 +126,9 @@ def evaluate(*folders: str) -> None:
   gan_jax evaluate RUN [--checkpoint=last|best|ROUND] [--draws=3] [--follow]
     [--features=classifier] [--metrics=fid,prdc,...] [--real=train|test] [--num_fake=50000]
   """
-  from gan_jax.run.config.stored import read_config
   from gan_jax.run.evaluation import scoring
   from gan_jax.run.evaluation.cards.card import format_card
   from gan_jax.run.evaluation.draws import SamplingOptions
-  from gan_jax.run.results.run import check_truncation
 
   workdir, bounds, at = arguments.workdir(folders), arguments.truncation(), arguments.checkpoint()
   if len(bounds) > 1:
@@ -139,8 +137,6 @@ def evaluate(*folders: str) -> None:
     raise UsageError("--follow scores every checkpoint as it comes: leave out --checkpoint")
   arguments.check_asked("features", "metrics", "real")
   arguments.own_file(workdir)
-  with arguments.of_flag("truncation"):
-    check_truncation(read_config(workdir), *bounds)
   bound = bounds[0] if bounds else None
   how = SamplingOptions(FLAGS.ema, bound, FLAGS.standing_statistics)
   options: dict[str, Any] = {"seed": FLAGS.seed, "draws": FLAGS.draws, "how": how}
@@ -258,7 +254,6 @@ def sample(*folders: str) -> None:
   gan_jax sample RUN --seeds=0-31 --out=page.png [--truncation=2,1] [--mix=100-105] [--layers=0-3]
   """
   from gan_jax.run.results.folder import load
-  from gan_jax.run.results.run import check_truncation
 
   workdir, bounds, at = arguments.workdir(folders), arguments.truncation(), arguments.checkpoint()
   if FLAGS.features and not FLAGS.neighbours:
@@ -278,7 +273,7 @@ def sample(*folders: str) -> None:
     changes = {**changes, "evaluation.sampler": FLAGS.sampler}
   run = load(workdir, at=at or "last", changes=changes)
   with arguments.of_flag("truncation"):
-    check_truncation(run.config, max(bounds, default=None))
+    run.sampler.check_truncation(*bounds)
   with arguments.of_flag("standing_statistics"):
     run = run.standing(FLAGS.standing_statistics, FLAGS.ema)
   if FLAGS.labels:

@@ -185,6 +185,8 @@ def walk(*folders: str) -> None:
   if FLAGS.space == "w+":
     raise UsageError("--space=w+: draws of the prior have one style in all layers; expected z or w")
   space = _space(folders)
+  with arguments.of_flag("truncation"):
+    space.sampler.check_truncation(*bounds)
   frames = max(1, round(FLAGS.fps * FLAGS.seconds))
   staying = len(bounds) > 1 or len(FLAGS.labels) > 1  # latents stay as they are
   n = FLAGS.num or (len(seeds) if staying else 1 if seeds else 0) or WALKS

@@ -27,7 +27,7 @@ class SamplingOptions(NamedTuple):
 
   Attributes:
     ema: whether to use the averaged generator.
-    truncation: bound on the entries of normal latents; None for none.
+    truncation: as of `CompiledSampler.truncated`; None for none.
     standing_statistics: batches that batch norm's statistics are of; 0 for running statistics.
   """
 

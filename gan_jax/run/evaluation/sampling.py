@@ -73,7 +73,7 @@ class CompiledSampler:
       seed: the first m of n examples are the m examples of the same seed.
       labels: classes, int [n], or vectors, float [n, d], of a conditional game.
       ema: whether to use averaged networks.
-      truncation: bound on every entry of normal latents (see `truncated`); None for none.
+      truncation: as of `truncated`; None for none.
 
     Returns:
       [n, ...]: examples in the type of the data, points as float32.
@@ -113,12 +113,26 @@ class CompiledSampler:
     return self._given(n, seed)
 
   def truncated(self, z: np.ndarray, bound: float) -> np.ndarray:
-    """Truncates latents; see `latents.truncate_normal`."""
+    """Truncates latents at a bound, or styles by psi.
+
+    Args:
+      z: inputs [n, d].
+      bound: as of `latents.truncate_normal`, or psi of `latents.truncate_styles`.
+
+    Raises:
+      ValueError: neither normal latents nor styles, or a bound that there cannot be.
+    """
     if self.truncate is None:
       raise ValueError(
-        "truncation is for normal latents of scale 1, and those of this run are none"
+        "truncation is of styles, or of normal latents of scale 1: this run has neither"
       )
     return self.truncate(z, bound)
+
+  def check_truncation(self, *bounds: float | None) -> None:
+    """Refuses what `truncated` would, before anything is drawn."""
+    for bound in bounds:
+      if bound is not None:
+        self.truncated(np.zeros((1, 1), np.float32), bound)
 
   def generate(
     self,

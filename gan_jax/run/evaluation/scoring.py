@@ -22,7 +22,7 @@ from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.evaluators.features import name_of
 from gan_jax.run.experiment import Experiment
 from gan_jax.run.results.folder import FOLDERS, NO_BEST, RunFolder
-from gan_jax.run.results.run import Run, check_truncation
+from gan_jax.run.results.run import Run
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
 from gan_jax.run.training.saving.lock import is_live
 
@@ -117,6 +117,7 @@ def follow(
     A card, and its file.
   """
   folder = RunFolder(workdir, changes)
+  folder.sampler.check_truncation(how.truncation)
   evaluator = folder.experiment.evaluator()
   seeds, last = _seeds(seed, draws), -1
   while True:
@@ -166,9 +167,9 @@ def score(run: Run, seeds: Sequence[int] = (0,), how: SamplingOptions = DEFAULT)
     The scores of each draw.
 
   Raises:
-    ValueError: truncation of latents that are not normal.
+    ValueError: truncation that there cannot be.
   """
-  check_truncation(run.config, how.truncation)
+  run.sampler.check_truncation(how.truncation)
   run, evaluator = run.standing(how.standing_statistics, how.ema), run.experiment.evaluator()
   sampling = lambda seed: drawn_from(run.experiment, run.sampler, run.state, seed, how)
   return [evaluator(*sampling(seed)) for seed in seeds]

@@ -57,7 +57,7 @@ def card_of(run: Run, generator: Generator) -> Card | None:
   def is_own(card: Card) -> bool:
     protocol = card.protocol
     averaged = protocol.get("ema", generator.averaged) == generator.averaged
-    return card.run.get("round") == round and averaged and not protocol.get("truncation")
+    return card.run.get("round") == round and averaged and protocol.get("truncation") is None
 
   round, cards = int(run.state.round), map(read_card, card_files(run.folder.workdir))
   card = next(filter(is_own, cards), None)

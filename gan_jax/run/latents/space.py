@@ -15,7 +15,7 @@ from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.draws import in_float32
 from gan_jax.run.evaluation.sampling import CompiledSampler
 from gan_jax.run.experiment import sampler_of
-from gan_jax.run.results.run import Run, check_truncation
+from gan_jax.run.results.run import Run
 
 SPACES = ("z", "w", "w+")
 Labels = np.ndarray | ClassShares | None
@@ -103,19 +103,14 @@ class LatentSpace:
       bound: truncation; see `Run.sample`.
 
     Raises:
-      ValueError: truncation of latents that are not normal, or of z by a generator that has styles.
+      ValueError: truncation that there cannot be, or of z by a generator that has styles.
     """
-    inputs = z if bound is None else self.truncated(z, bound)
+    inputs = z if bound is None else self.sampler.truncated(z, bound)
     if self.is_z:
       if isinstance(inputs, Styled):
         raise ValueError("this generator truncates styles: expected --space=w")
       return inputs
     return self.sampler.styles(self.run.state, inputs, labels=labels, ema=self.ema)
-
-  def truncated(self, z: np.ndarray, bound: float) -> Any:
-    """Truncates z [n, d]: to latents, or to inputs whose styles are truncated."""
-    check_truncation(self.run.config, bound)
-    return self.sampler.truncated(z, bound)
 
   def examples(self, latents: np.ndarray, labels: Labels, places: Any, **how: Any) -> np.ndarray:
     """Generates examples in the type of the data, [n, ...].

@@ -15,7 +15,6 @@ from gan_jax.game.random import make_key
 from gan_jax.game.standing import standing_statistics
 from gan_jax.plots import picture, sequences
 from gan_jax.plots.png import save_images, save_png
-from gan_jax.run.config.sections.kinds.two_player import is_standard_normal
 from gan_jax.run.evaluation.sampling import CompiledSampler, by_class, row_of_class
 from gan_jax.run.experiment import Experiment
 
@@ -103,18 +102,18 @@ class Run(NamedTuple):
       labels: [n] for a conditional game, names of classes, or their places from 0, by default class
         by class; or vectors [n, d], by default some of the data, which are opened.
       ema: whether to use the averaged generator.
-      truncation: bound on the entries of normal latents; see `latents.truncate_normal`.
+      truncation: bound on the entries of normal latents, or psi of styles; see
+        `CompiledSampler.truncated`.
 
     Returns:
       examples [n, ...] in the type of the data, points as float32.
 
     Raises:
-      ValueError: n < 1, classes that there are not, or truncation of latents that are not normal.
+      ValueError: n < 1, classes that there are not, or truncation that there cannot be.
     """
     if n < 1:
       raise ValueError(f"n is {n}: expected how many examples to draw, at least 1")
     labels = self.labels(n, seed) if labels is None else self._checked(labels, n)
-    check_truncation(self.config, truncation)
     return self.sampler(self.state, n, seed=seed, labels=labels, ema=ema, truncation=truncation)
 
   def _checked(self, labels: Any, n: int) -> np.ndarray:
@@ -258,10 +257,3 @@ class Run(NamedTuple):
     source = self.experiment.batches.source
     y = take(source, min(n, source.size or n), seed)["y"]
     return y[np.arange(n) % len(y)]
-
-
-def check_truncation(config: ConfigDict, truncation: float | None = None) -> None:
-  """Refuses to truncate latents that are not normal."""
-  if truncation is not None and not is_standard_normal(config):
-    of = "{name!r} of scale {scale}".format(**config.latent) if "latent" in config else "none"
-    raise ValueError(f"truncation is for normal latents of scale 1, and those of this run are {of}")

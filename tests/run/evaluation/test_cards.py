@@ -53,6 +53,7 @@ def test_the_line_says_how():
   assert "raw weights" in format_card(card(ema=False))
   # The bound of latents, or psi of styles: the card does not say which the generator has.
   assert "; truncation 0.5;" in format_card(card(truncation=0.5))
+  assert "; truncation 0;" in format_card(card(truncation=0.0))  # psi of the average style
 
 
 def test_a_card_is_read_as_it_was_written(tmp_path):

@@ -275,6 +275,13 @@ def test_a_wide_bound_changes_nothing_and_a_wrong_one_is_refused():
     with pytest.raises(ValueError, match="at a bound > 0"):
       truncate_normal(z, bound)
   sampler, state = make()
+  with pytest.raises(ValueError, match="at a bound > 0"):
+    sampler.check_truncation(0.5, -1.0)
+  with pytest.raises(ValueError, match="neither"):
+    make(truncate=None)[0].check_truncation(0.5)
+  with pytest.raises(ValueError, match="a finite psi, got nan"):
+    truncate_styles(z, float("nan"))
+  make(truncate=truncate_styles)[0].check_truncation(None, 0.0, -1.0)
   few = sampler(state, 100, truncation=0.01)
   assert (np.abs(few.astype(int) - 128) <= 4).all()  # 2 x 0.01 of 1 is 2.5 of 127.5
 

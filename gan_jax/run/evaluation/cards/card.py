@@ -104,7 +104,7 @@ def format_card(card: Card) -> str:
     f"{format_value(protocol['fake'].get('count', 0))} fakes x {draws}",
     " ".join(format_value(real[key]) for key in ("data", "split", "count") if key in real),
     _WEIGHTS[protocol.get("ema")],
-    f"truncation {protocol['truncation']:g}" if protocol.get("truncation") else "",
+    f"truncation {protocol['truncation']:g}" if protocol.get("truncation") is not None else "",
     protocol.get("note", ""),
     f"card {protocol_hash(card)}",
   ]
