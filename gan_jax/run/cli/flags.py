@@ -240,7 +240,7 @@ flags.DEFINE_list(
 flags.DEFINE_list(
   "truncation",
   [],
-  "evaluate: bound on normal latents, above 0; of a generator with styles psi. E.g. --truncation=2. "
+  "evaluate: bound on normal latents, or psi of a generator with styles. E.g. --truncation=2. "
   "sample: likewise; of several, a row for each. E.g. --truncation=2,1,0.5. "
   "walk: likewise; of several the walk is from one to the other. E.g. --truncation=1,0.5,0.2",
 )
