@@ -88,7 +88,11 @@ def affine(
     return jax.vmap(read, in_axes=2, out_axes=2)(image)
 
   def transform(keys: jax.Array, images: jax.Array) -> jax.Array:
-    require(images.ndim == 4, f"affine takes images [B, H, W, C], got {images.shape}")
+    require(
+      images.ndim == 4,
+      f"affine takes images [B, H, W, C], got {images.shape}; of other examples give the term, "
+      "such as weights.self_augmented, another transform from Python, or leave its weight at 0",
+    )
     return jax.vmap(one)(keys, images)
 
   return transform

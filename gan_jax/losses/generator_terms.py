@@ -76,7 +76,8 @@ def top_k(loss: AdversarialLoss, share: Weight) -> Term:
     real, fake = logits_for(loss._replace(couples=True), match)
     values, scores = per_example(loss.generator(real, fake)), per_example(fake)
     # Rounding may put share n just below a whole number.
-    k = jnp.maximum(1, jnp.floor(value_at(share, match.clock) * len(scores) + 1e-3))
+    k = jnp.floor(value_at(share, match.clock) * len(scores) + 1e-3)
+    k = jnp.clip(k, 1, len(scores))  # a schedule may pass 1
     rank = jnp.argsort(jnp.argsort(-scores))  # of equal ones the first, on every layout
     return jnp.where(rank < k, values * len(scores) / k, 0)
 

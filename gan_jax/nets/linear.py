@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import check_numbers
+from gan_jax.checks import check_numbers, is_integer
 from gan_jax.nets.convolution import forms
 
 EPSILON = 1e-12  # a norm or singular value below it counts as 0
@@ -131,10 +131,10 @@ class Linear(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
     """Applies the layer to x [B, ..., I]; `train` lets the spectral norm's u move."""
-    if self.features < 1 or x.shape[-1] < 1:
+    if not is_integer(self.features) or self.features < 1 or x.shape[-1] < 1:
       raise ValueError(
-        f"A layer from {x.shape[-1]} to {self.features} features: expected at least 1 of each. Set "
-        "the width, or the hidden widths, of the network to at least 1."
+        f"A layer from {x.shape[-1]} to {self.features} features: expected whole numbers of at "
+        "least 1. Set the width, or the hidden widths, of the network so."
       )
     shape = (*self.window, self.inputs(x), self.features)
     kernel = self.param("kernel", self.kernel_init, shape)

@@ -13,7 +13,7 @@ import optax
 from flax import linen as nn
 
 from gan_jax.game.core import Game
-from gan_jax.game.kinds.checks import check_named
+from gan_jax.game.kinds.checks import check_classes, check_named
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.schedules import Weight
 from gan_jax.losses.objectives import Match, Term, stateless
@@ -46,6 +46,7 @@ def ac_gan(
     ValueError: for arguments of another kind.
   """
   check_named("weights", weights, WEIGHTS)
+  check_classes(discriminator)
   real, fake = (cross_entropy(which) for which in ("real", "fake"))
   of = weights["discriminator"]
   return two_player(

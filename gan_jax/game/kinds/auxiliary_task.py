@@ -18,12 +18,13 @@ from flax import linen as nn
 
 from gan_jax.checks import is_number, shown
 from gan_jax.game.core import Game
+from gan_jax.game.kinds.checks import check_classes
 from gan_jax.game.kinds.two_player import Terms, two_player
 from gan_jax.game.schedules import Weight
 from gan_jax.losses.conditional import conditional_contrastive, data_to_data
 from gan_jax.losses.consistency import require
 from gan_jax.losses.objectives import Match, Term, stateless
-from gan_jax.losses.self_supervised import info_nce, rotate_batch
+from gan_jax.losses.self_supervised import ROTATIONS, info_nce, rotate_batch
 
 Loss = Callable[[Match, str], jax.Array]  # (match, "real" or "fake") -> [B]
 
@@ -37,6 +38,7 @@ class Task(NamedTuple):
     outputs: what the discriminator has to return for it.
     conditional: whether it is of classes, which both networks are then given.
     couples: whether a value depends on the whole batch.
+    least: examples of a batch below which there is nothing to tell.
     discriminator_weight: weight of the term of real examples in the discriminator's loss.
     generator_weight: weight of that of fakes in the generator's.
   """
@@ -46,6 +48,7 @@ class Task(NamedTuple):
   outputs: tuple[str, ...]
   conditional: bool
   couples: bool
+  least: int
   discriminator_weight: Weight
   generator_weight: Weight
 
@@ -74,6 +77,8 @@ def auxiliary_task(
   """
   if not isinstance(task, Task):
     raise ValueError(f"task is {shown(task)}: expected a Task, such as reac_gan()")
+  if task.conditional:
+    check_classes(discriminator)
   # A weight of the number 0 is of a term that is left out; a schedule may rise from 0.
   weighted = lambda weight, which: (
     {} if weight == 0 else {task.name: (weight, task_term(task, which))}
@@ -109,7 +114,7 @@ def contra_gan(
   _check_temperature(temperature)
   loss = _of_classes(conditional_contrastive, temperature=temperature)
   outputs = ("embedding", "proxy")
-  return Task("contrastive", loss, outputs, True, True, discriminator_weight, generator_weight)
+  return Task("contrastive", loss, outputs, True, True, 2, discriminator_weight, generator_weight)
 
 
 def reac_gan(
@@ -137,7 +142,7 @@ def reac_gan(
   )
   loss = _of_classes(data_to_data, temperature=temperature, margin=margin)
   outputs = ("embedding", "proxy")
-  return Task("contrastive", loss, outputs, True, True, discriminator_weight, generator_weight)
+  return Task("contrastive", loss, outputs, True, True, 2, discriminator_weight, generator_weight)
 
 
 def ss_gan(*, discriminator_weight: Weight = 1.0, generator_weight: Weight = 0.2) -> Task:
@@ -158,7 +163,9 @@ def ss_gan(*, discriminator_weight: Weight = 1.0, generator_weight: Weight = 0.2
     return optax.softmax_cross_entropy_with_integer_labels(logits, quarters)
 
   outputs = ("rotation",)
-  return Task("rotation", loss, outputs, False, False, discriminator_weight, generator_weight)
+  return Task(
+    "rotation", loss, outputs, False, False, ROTATIONS, discriminator_weight, generator_weight
+  )
 
 
 def info_max_gan(
@@ -183,7 +190,7 @@ def info_max_gan(
     return info_nce(local_features, global_features, own_score=own_score)
 
   outputs = ("local", "global")
-  return Task("info_nce", loss, outputs, False, True, discriminator_weight, generator_weight)
+  return Task("info_nce", loss, outputs, False, True, 2, discriminator_weight, generator_weight)
 
 
 def _check_temperature(temperature: Any) -> None:
@@ -206,6 +213,15 @@ def _of_classes(function: Callable[..., jax.Array], **options: float) -> Loss:
   return loss
 
 
+def check_batch(task: Task, size: int) -> None:
+  """Checks that a batch has examples enough: of fewer the task is done without learning."""
+  require(
+    size >= task.least,
+    f"a batch of {size}, and the task {task.name!r} tells {task.least} examples or more apart: "
+    f"expected a batch size of at least {task.least}",
+  )
+
+
 def task_term(task: Task, which: str) -> Term:
   """Builds the term of a task.
 
@@ -215,6 +231,7 @@ def task_term(task: Task, which: str) -> Term:
   """
 
   def value(match: Match) -> jax.Array:
+    check_batch(task, match.global_size)
     if missing := set(task.outputs) - set(getattr(match, f"{which}_outputs")):
       raise ValueError(
         f"the discriminator returns no {min(missing)!r}: expected one with the head of its task, "

@@ -37,6 +37,15 @@ def check_network(name: str, net: Any, given: str, conditional: bool) -> None:
     )
 
 
+def check_classes(discriminator: nn.Module) -> None:
+  """Checks that there is a class to tell from another, for a loss that is of classes."""
+  if getattr(discriminator, "num_classes", None) == 1:
+    raise ValueError(
+      "the discriminator is to tell classes, and num_classes is 1, of data with one class: expected"
+      " data with 2 or more, or a game without classes, such as two_player"
+    )
+
+
 def start(name: str, net: nn.Module, key: jax.Array, given: Any) -> tuple[Any, Any]:
   """Computes a network's output and its variables, (output, variables), at given inputs.
 

@@ -139,6 +139,11 @@ def info_gan(
   weight, augmented = weights["self_augmented"], {}
   # A schedule may start at 0 and rise, so that only the number 0 leaves these forwards out.
   if not isinstance(weight, int | float) or weight:
+    if not codes.categorical:
+      raise ValueError(
+        "weights.self_augmented is of categorical codes, and there are none: set it to 0, or give "
+        "codes.categorical, such as (10,)"
+      )
     augmented["self_augmented"] = (weight, self_augmented(codes, transform or affine()))
   game = two_player(
     generator,

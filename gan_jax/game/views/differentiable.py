@@ -97,9 +97,10 @@ def diffaugment(
   Raises:
     ValueError: for other names and shares; where it is applied, for examples that are no images.
   """
-  for ratio in (translation_ratio, cutout_ratio):
+  ratios = {"translation_ratio": translation_ratio, "cutout_ratio": cutout_ratio}
+  for name, ratio in ratios.items():
     if not is_number(ratio, lambda x: 0 <= x <= 1):
-      raise ValueError(f"a ratio is {shown(ratio)}: expected a share of a side, in [0, 1]")
+      raise ValueError(f"{name} is {shown(ratio)}: expected a share of a side, in [0, 1]")
 
   def of_color(keys: jax.Array, images: jax.Array) -> jax.Array:
     return color(images, jax.vmap(lambda key: jax.random.uniform(key, (3,)))(keys))
@@ -116,10 +117,11 @@ def diffaugment(
     return cutout(images, rows, columns, cutout_ratio)
 
   policies = {"color": of_color, "translation": of_translation, "cutout": of_cutout}
-  names = [name.strip() for name in policy.split(",") if name.strip()]
-  if unknown := set(names) - set(policies):
+  names = [name.strip() for name in str(policy).split(",") if name.strip()]
+  if not names or not set(names) <= set(policies):
     raise ValueError(
-      f"policy is {policy!r}: expected names of color, translation and cutout, not {min(unknown)!r}"
+      f"policy is {shown(policy)}: expected one or more of color, translation and cutout, with "
+      "commas between"
     )
 
   def apply(x: jax.Array, keys: jax.Array, clock: Clock, memory: PyTree) -> jax.Array:

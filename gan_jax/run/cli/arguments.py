@@ -38,10 +38,10 @@ def check_read(config: ConfigDict) -> None:
   """Refuses --config.KEY=VALUE of what a config has switched off, which nothing would read."""
   from gan_jax.run.config import complete
   from gan_jax.run.config.roles import is_within
-  from gan_jax.run.config.sections.kinds.games import kind_of
+  from gan_jax.run.config.sections.kinds.games import idle
 
   config = complete(config)
-  for section, why in kind_of(config).idle(config).items():
+  for section, why in idle(config).items():
     for key in overrides():
       if is_within(key, [section]):
         raise UsageError(f"--config.{key}: nothing reads it, as {why}; leave it out")

@@ -96,3 +96,5 @@ def test_wrong_arguments_are_refused():
     make(weights={"generator": 1.0})
   with pytest.raises(ValueError, match="returns no 'classes'"):
     play(make(discriminator=MLPDiscriminator(num_classes=3)))
+  with pytest.raises(ValueError, match="data with one class: expected data with 2 or more"):
+    make(discriminator=MLPDiscriminator(num_classes=1))

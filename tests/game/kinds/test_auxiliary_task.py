@@ -19,6 +19,7 @@ from gan_jax.game.kinds.auxiliary_task import (
   contra_gan,
   info_max_gan,
   reac_gan,
+  ss_gan,
   task_term,
 )
 from gan_jax.game.kinds.info import Codes, continuous, normal_nll
@@ -132,6 +133,7 @@ def test_top_k_is_the_mean_over_the_best_fakes():
   assert shares[0] == [-3, -1, -2, 0]
   np.testing.assert_allclose(shares[1], [-4, -4 / 3, -8 / 3, 0], rtol=1e-6)
   np.testing.assert_allclose(shares[2], [-6, 0, -4, 0], rtol=1e-6)  # .747 of 4: floor
+  assert value(top_k(losses.hinge, lambda clock: 2.0), match()).tolist() == shares[0]
   # Of equal logits the first; of a share below one fake, one.
   assert value(top_k(losses.hinge, 0.5), match((1.0,) * 4)).tolist() == [-2, -2, 0, 0]
   assert value(top_k(losses.hinge, 0.01), match()).tolist() == [-12, 0, 0, 0]
@@ -183,6 +185,12 @@ def test_wrong_arguments_are_refused():
   for share in (0, 1.5, "half"):
     with pytest.raises(ValueError, match="expected a number in"):
       make(reac_gan(), top_k=share)
+  for task, size in ((reac_gan(), 1), (ss_gan(), 3), (info_max_gan(), 1)):
+    of = match([0.0] * size)
+    with pytest.raises(ValueError, match=f"a batch of {size}, and .* at least {task.least}"):
+      value(task_term(task, "fake"), of)
+  with pytest.raises(ValueError, match="data with one class"):
+    make(contra_gan(), MLPDiscriminator(num_classes=1))
   with pytest.raises(ValueError, match="expected a Task"):
     make("reac_gan")
   with pytest.raises(ValueError, match="returns no 'embedding'"):

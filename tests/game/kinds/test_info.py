@@ -136,6 +136,8 @@ def test_wrong_arguments_are_refused():
       make(MLPEncoder(), codes)
   with pytest.raises(ValueError, match="weights are .*categorical, continuous, self_augmented"):
     make(weights={"discrete": 1.0})
+  with pytest.raises(ValueError, match="self_augmented is of categorical codes, and there are no"):
+    make(codes=Codes(3, (), 2), weights={"self_augmented": 1.0})
   with pytest.raises(ValueError, match="packing = 2, and encoders"):
     make(views=(packing(2),))
   game = make(MLPEncoder(5))

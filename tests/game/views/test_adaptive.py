@@ -110,6 +110,11 @@ def test_gradients_of_the_whole_pipe_are_finite():
   ("options", "message"),
   [
     ({"pipe": "abc"}, "pipe is 'abc'"),
+    ({"pipe": 3}, "pipe is 3: expected a text such as 'bgc', or a Pipe"),
+    (
+      {"pipe": "bgc, noise_std=0.3"},
+      "noise_std would change nothing, .* add these, such as noise=1",
+    ),
     ({"p": -1}, "p is -1: expected a strength >= 0, or a schedule"),
     ({"p": lambda clock: clock.round}, "an adaptive p starts from a number: set adaptive=False"),
     ({"adaptive": 1}, "adaptive is 1: expected True or False"),

@@ -213,11 +213,14 @@ def test_pipes_are_the_published_ones_and_can_be_changed():
     parse_pipe("bgc, flip")
   with pytest.raises(ValueError, match="xflip of the pipe is -1.0: expected a number >= 0"):
     parse_pipe("xflip=-1")
+  with pytest.raises(ValueError, match="the pipe has no transform: expected one with a multiplier"):
+    parse_pipe("blit, xflip=0, rotate90=0, xint=0")
 
 
 @pytest.mark.parametrize(
   ("shape", "pipe", "message"),
   [
+    ((2, 8, 8, 1), "hue", "hue and saturation alone, which images of one channel have not: use"),
     ((2, 2), "bgc", r"ADA augments images \[B, H, W, C\], got \(2, 2\)"),
     ((2, 8, 8, 5), "bgc", "brightness, contrast, .* are of images of 1 or 3 channels, got 5: use"),
     (
@@ -230,5 +233,5 @@ def test_pipes_are_the_published_ones_and_can_be_changed():
 def test_images_that_a_pipe_does_not_take_are_refused(shape, pipe, message):
   images = jnp.zeros(shape)
   with pytest.raises(ValueError, match=message):
-    check_images(images, PIPES[pipe])
+    check_images(images, parse_pipe(pipe))
     amplify_bands(images, jnp.ones((2, 4)))

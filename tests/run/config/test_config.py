@@ -2,9 +2,18 @@
 
 import pytest
 
+from gan_jax.data.example import Example
 from gan_jax.files import flat
-from gan_jax.run.config import complete, default_config, network, optimizer, replaced, schedule
-from gan_jax.run.config.sections.kinds.games import GAMES
+from gan_jax.run.config import (
+  augmentation,
+  complete,
+  default_config,
+  network,
+  optimizer,
+  replaced,
+  schedule,
+)
+from gan_jax.run.config.sections.kinds.games import GAMES, build_game, idle
 
 
 def test_unknown_keys_are_refused_in_the_file():
@@ -88,6 +97,58 @@ def test_a_value_of_another_kind_is_refused(key, value, message):
     complete(config)
 
 
+LEAVING = schedule("linear_schedule", init_value=0.5, end_value=-1.0, transition_steps=2)
+
+
+@pytest.mark.parametrize(
+  ("game", "changes", "message"),
+  [
+    ("two_player", {"discriminator": {"hidden": 8.5}}, "hidden is 8.5: expected entries"),
+    (
+      "ac_gan",
+      {"discriminator": {"minibatch_kernels": 2.5}},
+      "config.discriminator.minibatch_kernels is 2.5: expected an integer",
+    ),
+    ("auxiliary_task", {"task": {"dim": 2.5}}, "config.task.dim is 2.5: expected an integer"),
+    ("auxiliary_task", {"task": {"dim": 0}}, "config.task: dim is 0: expected a number >= 1"),
+    ("auxiliary_task", {"batch_size": 1}, "config.batch_size: a batch of 1, .* at least 2"),
+    (
+      "two_player",
+      {"augmentation": augmentation("ada", adaptive=False, p=LEAVING)},
+      "config.augmentation: p is {.*'end_value': -1.0.*}: expected a number >= 0",
+    ),
+    (
+      "two_player",
+      {"conditional": True, "discriminator": network("auxiliary_mlp_discriminator")},
+      "'auxiliary_mlp_discriminator' are not given labels: choose another",
+    ),
+    (
+      "info_gan",
+      {"conditional": True},
+      "'auxiliary_mlp_discriminator' are not given labels: choose another",
+    ),
+  ],
+)
+def test_what_nothing_could_use_is_refused_before_data_are_read(game, changes, message):
+  config = default_config(game)
+  for key, value in changes.items():
+    with config.unlocked(), config.ignore_type():
+      config[key] = {**config[key], **value} if isinstance(value, dict) else value
+  with pytest.raises(ValueError, match=message):
+    complete(config)
+
+
+def test_a_schedule_of_shares_stays_within_them():
+  config = default_config()
+  config.top_k.share = schedule(
+    "linear_schedule", init_value=0.5, end_value=2.0, transition_steps=2
+  )
+  with pytest.raises(
+    ValueError, match=r"config.top_k.share: 2.0 is no share: expected a number in"
+  ):
+    build_game(complete(config), Example((2,), None, None))
+
+
 DISCRIMINATOR = {"discriminator", "optimizers.discriminator", "loss"}
 
 
@@ -105,6 +166,19 @@ DISCRIMINATOR = {"discriminator", "optimizers.discriminator", "loss"}
     ("adversarial_flow", {}, {"sampled"}),
     ("adversarial_flow", {"times": "any"}, {"steps"}),
     ("two_player", {}, set()),
+    ("info_gan", {}, set()),
+    (
+      "info_gan",
+      {"codes.continuous": 0},
+      {"weights.continuous", "codes.learned_variance"},
+    ),
+    ("info_gan", {"codes.categorical": ()}, {"weights.categorical"}),
+    ("auxiliary_task", {"task.generator_weight": 0.0}, set()),
+    (
+      "auxiliary_task",
+      {"task.generator_weight": 0.0, "task.discriminator_weight": 0.0},
+      {"task.temperature", "task.margin", "task.dim"},
+    ),
   ],
 )
 def test_what_is_switched_off_is_listed_by_keys_that_there_are(game, changes, idle):
@@ -113,3 +187,25 @@ def test_what_is_switched_off_is_listed_by_keys_that_there_are(game, changes, id
   assert listed.keys() == idle
   known = flat(config.to_dict())
   assert all(any(f"{key}.".startswith(f"{name}.") for key in known) for name in listed)
+
+
+def test_options_of_what_is_off_are_idle_in_every_kind_of_game():
+  config = default_config()
+  config.regularizers.r1, config.generator_regularizers.orthogonal = (
+    1.0,
+    schedule("linear_schedule", init_value=0.0, end_value=1.0, transition_steps=2),
+  )
+  config.augmentation = augmentation("diffaugment", policy="color,cutout")
+  listed = idle(complete(config))
+  known = flat(config.to_dict())
+  assert all(any(f"{key}.".startswith(f"{name}.") for key in known) for name in listed)
+  read = {f"regularizer_options.{name}" for name in ("r1", "orthogonal")}
+  assert not read & listed.keys()
+  assert listed["regularizer_options.r2"] == "config.regularizers.r2 is 0"
+  assert {"rule.weight", "rule.steps", "augmentation.translation_ratio"} <= listed.keys()
+  assert "augmentation.cutout_ratio" not in listed
+  config.rule.name = "consensus"
+  config.augmentation = augmentation("ada", adaptive=False, p=0.2)
+  listed = idle(complete(replaced(config, {"simultaneous": True})))
+  assert "rule.weight" not in listed and "augmentation.p" not in listed
+  assert {f"augmentation.{key}" for key in ("target", "interval", "kimg", "ceiling")} <= set(listed)

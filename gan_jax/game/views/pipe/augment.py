@@ -59,6 +59,11 @@ def check_images(images: jax.Array, pipe: Pipe) -> None:
       f"ADA augments images [B, H, W, C], got {images.shape}: use views.gaussian_noise for points"
     )
   names = active(pipe, images.shape[-1])
+  if not names:
+    raise ValueError(
+      "the pipe has hue and saturation alone, which images of one channel have not: use bgc, color "
+      "or another"
+    )
   if images.shape[-1] not in (1, 3) and (colors := [name for name in COLORS if name in names]):
     raise ValueError(
       f"{', '.join(colors)} of the pipe are of images of 1 or 3 channels, got {images.shape[-1]}: "

@@ -87,7 +87,7 @@ def parse_pipe(text: str) -> Pipe:
       number has the multiplier 1.
 
   Raises:
-    ValueError: for another name.
+    ValueError: for another name, and for the strength of a transform that the pipe has not.
   """
   first, *changes = (part.strip() for part in text.split(","))
   if first not in PIPES:
@@ -103,19 +103,33 @@ def parse_pipe(text: str) -> Pipe:
       "rotate=0 or scale_std=0.1, of the fields of Pipe"
     ) from error
   fields: dict[str, Any] = dict(numbers)
-  return check_pipe((PIPES[first] if first else Pipe())._replace(**fields))
+  pipe = check_pipe((PIPES[first] if first else Pipe())._replace(**fields))
+  # A strength begins with the name of its transform.
+  of = {name: name.rpartition("_")[0] for name in numbers}
+  if idle := [name for name, transform in of.items() if transform and not getattr(pipe, transform)]:
+    raise ValueError(
+      f"pipe is {text!r}: {', '.join(idle)} would change nothing, of transforms that the pipe has "
+      f"not; add these, such as {of[idle[0]]}=1, or leave it out"
+    )
+  return pipe
 
 
 def check_pipe(pipe: Pipe) -> Pipe:
   """Checks that multipliers and strengths are numbers >= 0, and returns the pipe.
 
   Raises:
-    ValueError: for others.
+    ValueError: for others, and for a pipe without a transform.
   """
+  if not isinstance(pipe, Pipe):
+    raise ValueError(f"pipe is {shown(pipe)}: expected a text such as 'bgc', or a Pipe")
   for name, value in pipe._asdict().items():
     several = value if name == "imgfilter_bands" else (value,)
     if not all(is_number(number, lambda x: x >= 0) for number in several):
       raise ValueError(f"{name} of the pipe is {shown(value)}: expected a number >= 0")
   if len(pipe.imgfilter_bands) != 4:
     raise ValueError(f"imgfilter_bands are {shown(pipe.imgfilter_bands)}: expected four numbers")
+  if not any(pipe[: Pipe._fields.index("xint_max")]):
+    raise ValueError(
+      "the pipe has no transform: expected one with a multiplier above 0, such as xflip=1"
+    )
   return pipe

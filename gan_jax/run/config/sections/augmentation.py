@@ -1,5 +1,6 @@
 """Augmentation in front of the discriminator: its section, and the view that this names."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -10,7 +11,9 @@ from gan_jax.run.config.sections.key import (
   Section,
   argument_docs,
   check_known,
+  check_number,
   defaults,
+  is_schedule,
   lookup,
   named,
   naming,
@@ -23,7 +26,14 @@ def section() -> Section:
   meanings = {"name": f"augmentation of all the discriminator sees: {', '.join(AUGMENTATIONS)}"}
   for factory in AUGMENTATIONS.values():
     meanings = {**argument_docs(factory.__doc__), **meanings}
-  return named(augmentation, "augmentation", "none", meanings)
+  return named(augmentation, "augmentation", "none", meanings, _check_schedules)
+
+
+def _check_schedules(section: Mapping[str, Any]) -> None:
+  """Refuses schedules of what is no number >= 0; other options are known to the augmentation."""
+  for key, value in section.items():
+    if is_schedule(value):
+      check_number(key, value, least=0.0)
 
 
 def augmentation(name: str, **options: Any) -> ConfigDict:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from gan_jax.checks import is_number
+from gan_jax.checks import is_integer, is_number
 from gan_jax.run.config import aliases
 from gan_jax.run.config.aliases import SCHEDULE
 
@@ -93,7 +93,7 @@ def check_type(key: str, value: Any, default: Any) -> None:
       raise WrongTypeError(f"{key} is {value!r}: expected True or False")
   elif isinstance(default, int | float):
     is_int = isinstance(default, int)
-    if not is_number(value) or (is_int and value != int(value)):
+    if not (is_integer(value) if is_int else is_number(value)):
       raise WrongTypeError(f"{key} is {value!r}: expected {'an integer' if is_int else 'a number'}")
   elif isinstance(default, str) and not isinstance(value, str):
     raise WrongTypeError(f"{key} is {value!r}: expected a name, such as {default!r}")
@@ -197,7 +197,7 @@ def named(
         f"{values['name']!r}}}, or on the command line its .name={values['name']}"
       ) from error
     for key, value in filled.items():
-      if isinstance(usual.get(key), tuple):
+      if isinstance(usual.get(key), tuple | int):  # and bools; a number may be a schedule
         check_type(f"{path}.{key}", value, usual[key])
     with naming(path):
       check(filled)

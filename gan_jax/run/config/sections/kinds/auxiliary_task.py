@@ -1,6 +1,7 @@
 """Games whose discriminator has a task: every choice in them, by name."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,8 @@ from ml_collections import ConfigDict
 from gan_jax import nets
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
-from gan_jax.game.kinds.auxiliary_task import TASKS, Task, auxiliary_task
-from gan_jax.run.config.sections import networks, optimizers
+from gan_jax.game.kinds.auxiliary_task import TASKS, Task, auxiliary_task, check_batch
+from gan_jax.run.config.sections import networks, optimizers, terms
 from gan_jax.run.config.sections.key import (
   Key,
   Keys,
@@ -66,7 +67,10 @@ def keys() -> Keys:
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
   two_player.check_players(config)
-  conditional, name = _build_task(config).conditional, config.task.name
+  built, name = _build_task(config), config.task.name
+  conditional = built.conditional
+  with naming("config.batch_size"):
+    check_batch(built, config.batch_size)
   if config.conditional != conditional:
     raise ValueError(
       f"config.conditional is {config.conditional}, and {name} is "
@@ -77,6 +81,14 @@ def check(config: ConfigDict) -> None:
       f"config.condition.name is {config.condition.name!r}, and {name} is of classes"
       ": leave it at 'labels'"
     )
+
+
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists the options of a task that neither player has; see `games.Kind`."""
+  if not all(terms.is_off(config.task[weight]) for weight in WEIGHTS):
+    return {}
+  why = "config.task.discriminator_weight and generator_weight are 0"
+  return {f"task.{key}": why for key in config.task if key not in ("name", *WEIGHTS)}
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:
@@ -103,7 +115,7 @@ def _check_numbers(section: Mapping[str, Any]) -> None:
     if key in WEIGHTS:
       check_number(key, value, least=0.0)
     elif key != "name":
-      check_number(key, value, fixed=True)
+      check_number(key, value, fixed=True, least=1 if key == "dim" else -math.inf)
 
 
 def _head_fields(name: str) -> dict[str, Any]:

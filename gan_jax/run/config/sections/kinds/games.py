@@ -28,6 +28,7 @@ from gan_jax.run.config.sections.kinds import (
   two_player,
   vq_gan,
 )
+from gan_jax.run.config.sections.terms import is_off
 
 
 class Kind(NamedTuple):
@@ -80,6 +81,36 @@ def _free_numbers(config: ConfigDict) -> dict[str, float]:
   return numbers
 
 
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists what nothing reads, as of `Kind.idle`, with what is so in every kind of game."""
+  unread = kind_of(config).idle(config)
+  weights = ("regularizers", "generator_regularizers")
+  for name in config.get("regularizer_options", {}):
+    given = {
+      f"config.{kind}.{name}": config[kind][name]
+      for kind in weights
+      if name in config.get(kind, {})
+    }
+    if all(map(is_off, given.values())):
+      unread[f"regularizer_options.{name}"] = f"{' and '.join(given)} is 0"
+  for option, rule in (("weight", "consensus"), ("steps", "unrolled")):
+    if "rule" in config and config.rule.name != rule:
+      unread[f"rule.{option}"] = f"config.rule.name is {config.rule.name!r}, not {rule!r}"
+  return unread | _idle_augmentation(config.get("augmentation", {}))
+
+
+def _idle_augmentation(options: Mapping[str, Any]) -> dict[str, str]:
+  """Lists the options of an augmentation that its other options switch off."""
+  unread: dict[str, str] = {}
+  if options.get("adaptive") is False:
+    of_adaptive = [f"augmentation.{key}" for key in ("target", "interval", "kimg", "ceiling")]
+    unread |= dict.fromkeys(of_adaptive, "config.augmentation.adaptive is False")
+  for name in ("translation", "cutout"):
+    if "policy" in options and name not in options["policy"]:
+      unread[f"augmentation.{name}_ratio"] = f"config.augmentation.policy has no {name}"
+  return unread
+
+
 _kind = functools.partial(Kind, free_numbers=_free_numbers)
 GAMES: dict[str, Kind] = {
   "two_player": _kind(two_player.keys, two_player.build_game, two_player.check),
@@ -96,9 +127,11 @@ GAMES: dict[str, Kind] = {
   ),
   "bi_gan": _kind(bi_gan.keys, bi_gan.build_game, two_player.check_unconditional),
   "vq_gan": _kind(vq_gan.keys, vq_gan.build_game, two_player.check_unconditional),
-  "info_gan": _kind(info.keys, info.build_game, info.check),
+  "info_gan": _kind(info.keys, info.build_game, info.check, idle=info.idle),
   "ac_gan": _kind(auxiliary.keys, auxiliary.build_game, auxiliary.check),
-  "auxiliary_task": _kind(auxiliary_task.keys, auxiliary_task.build_game, auxiliary_task.check),
+  "auxiliary_task": _kind(
+    auxiliary_task.keys, auxiliary_task.build_game, auxiliary_task.check, idle=auxiliary_task.idle
+  ),
   "eb_gan": _kind(energy.eb_gan_keys, energy.build_eb_gan, two_player.check),
   "be_gan": _kind(energy.be_gan_keys, energy.build_be_gan, two_player.check),
   "domain_adversarial": _kind(

@@ -34,8 +34,20 @@ def keys() -> Keys:
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
   two_player.check_players(config)
+  two_player.check_sees_labels(config)
   with naming("config.codes"):
     check_codes(_codes(config))
+
+
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists the keys of kinds of codes that there are none of; see `games.Kind`."""
+  unread = {}
+  if not config.codes.categorical:
+    unread["weights.categorical"] = "config.codes.categorical is ()"
+  if not config.codes.continuous:
+    why = "config.codes.continuous is 0"
+    unread |= dict.fromkeys(("weights.continuous", "codes.learned_variance"), why)
+  return unread
 
 
 def build_game(config: ConfigDict, example: Example) -> Game:

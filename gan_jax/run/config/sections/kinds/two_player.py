@@ -26,6 +26,7 @@ from gan_jax.run.config.sections.key import (
   at_least,
   lookup,
   naming,
+  reached,
   weights,
 )
 
@@ -100,6 +101,7 @@ def keys_of_players() -> Keys:
 def check(config: ConfigDict) -> None:
   """Refuses choices that contradict each other."""
   check_players(config)
+  check_sees_labels(config)
   if config.batch_size % config.packing:
     raise ValueError(
       f"config.packing = {config.packing} does not divide config.batch_size = {config.batch_size}"
@@ -121,6 +123,17 @@ def check_players(config: ConfigDict) -> None:
       "config.rule.name='unrolled' differentiates through the discriminator's updates, and the "
       f"square root of {discriminator.name} has no slope at 0; set "
       "config.optimizers.discriminator.eps_root=1e-8, or another optimizer"
+    )
+
+
+def check_sees_labels(config: ConfigDict) -> None:
+  """Refuses labels that the generator alone is given, and would learn to leave alone."""
+  name = config.discriminator.name
+  if config.conditional and name.startswith("auxiliary_"):
+    raise ValueError(
+      f"config.conditional is set, and the logits of config.discriminator.name = {name!r} are not "
+      "given labels: choose another, such as mlp_discriminator or dcgan_discriminator, "
+      "config.conditional=False, or the game 'ac_gan', where it tells classes"
     )
 
 
@@ -283,10 +296,12 @@ def _feature_matching(config: ConfigDict) -> dict[str, tuple[Weight, TermLike]]:
 def _top_k(config: ConfigDict) -> Weight:
   """Builds the share of fakes that the generator learns from; 1, all, of some kinds of game."""
   with naming("config.top_k.share"):
-    share: Weight = optimizers.number(config.top_k.share) if "top_k" in config else 1.0
-    if isinstance(share, int | float) and not 0 < share <= 1:
-      raise ValueError(f"{share} is no share: expected a number in (0, 1], or a schedule")
-  return share
+    share = config.top_k.share if "top_k" in config else 1.0
+    if outside := [number for number in reached(share) if not 0 < number <= 1]:
+      raise ValueError(
+        f"{outside[0]} is no share: expected a number in (0, 1], or a schedule of such"
+      )
+    return optimizers.number(share)
 
 
 def turns(config: ConfigDict) -> tuple[Turn, ...]:
