@@ -9,7 +9,7 @@ from torch_files import Called, Object, module_state, tensors, written
 
 from gan_jax import nets
 from gan_jax.nets.convolution import forms
-from gan_jax.nets.published import biggan, files, mimicry, r3gan, stylegan2, translation
+from gan_jax.nets.published import biggan, files, layout, mimicry, r3gan, stylegan2, translation
 from gan_jax.run.weights.kinds import KINDS
 from gan_jax.torch_file import read_torch
 
@@ -100,6 +100,40 @@ def test_what_a_network_cannot_be_is_said(change, why):
   given["synthesis_kwargs"] = {"channel_base": 128, "channel_max": 12}
   with pytest.raises(ValueError, match=why):
     stylegan2.generator(arrays_of(g), {**given, **change})
+
+
+def test_arguments_of_other_versions_of_stylegan2(monkeypatch):
+  """Of StyleGAN3's copy, and of files that the published code converted from TensorFlow's.
+
+  As `training/networks_stylegan2.py` of NVlabs/stylegan3 (2cd5e5c) and `legacy.py` of
+  NVlabs/stylegan2-ada-pytorch (158d7da) have them.
+  """
+  made = lambda name, options, *_, **__: layout.Network(name, options, (16, 16, 3), {})
+  monkeypatch.setattr(stylegan2, "build", made)
+  arrays = {"synthesis.b4.const": np.zeros((1, 4, 4), np.float32)}
+  common = {"c_dim": 0, "img_resolution": 16, "img_channels": 3}
+  sizes = {"channel_base": 128, "channel_max": 12}
+  mapping = {"embed_features": None, "layer_features": None, "activation": "lrelu"}
+  given = {"z_dim": 12, "w_dim": 10, **common, "mapping_kwargs": {"num_layers": 2} | mapping}
+  nested = given | {"synthesis_kwargs": sizes}
+  flat = given | sizes | {"fused_modconv_default": "inference_only"}
+  copies = {"G": persistent(arrays, **flat), "D": persistent(arrays, **common, **sizes)}
+  tree = read_torch(written(copies, "bare", 4), stylegan2.OBJECTS)
+  networks = stylegan2.read([("x.pkl", tree)], MOST).networks
+  assert [net.options["conv_clamp"] for net in networks.values()] == [256, 256]
+  plain = stylegan2.generator(arrays, nested)
+  assert networks["generator"].options == {**plain.options, "conv_clamp": 256}
+  assert plain.options["conv_clamp"] is None and plain.options["channel_base"] == 128
+
+  parts = {"block_kwargs": {"activation": "lrelu"}, "epilogue_kwargs": {"mbstd_group_size": None}}
+  converted = {**common, **sizes, **parts, "mapping_kwargs": {"num_layers": 0} | mapping}
+  found = stylegan2.discriminator(arrays, converted).options
+  assert found["mbstd_group_size"] > 10**6 and "mapping_layers" not in found
+  relu = {"activation": "relu"}
+  with pytest.raises(ValueError, match=r"\['lrelu', 'relu'\] in its parts"):
+    stylegan2.discriminator(arrays, converted | {"block_kwargs": relu})
+  with pytest.raises(ValueError, match=r"the generator was made with the activations"):
+    stylegan2.generator(arrays, nested | {"synthesis_kwargs": sizes | relu})
 
 
 def r3gan_module(arrays, outer):

@@ -140,10 +140,10 @@ def _options(arrays: Arrays, from_image: bool) -> dict[str, Any]:
 
 
 def _is_filter(name: str, array: np.ndarray) -> bool:
-  """Checks whether a name is of the filter between stages; refuses other filters than published."""
+  """Checks whether a name is of the filter between stages; refuses other than the presets' one."""
   if not name.endswith("Resampler.Kernel"):
     return False
   taps = np.outer(*2 * (np.array([1, 3, 3, 1]) / 8,))
   if array.size != taps.size or not np.allclose(array.reshape(4, 4) / array.sum(), taps, atol=1e-6):
-    raise ValueError(f"{name} is another filter than [1, 2, 1], which has no counterpart here")
+    raise ValueError(f"{name} is another filter than [1, 2, 1], the only one that is read")
   return True

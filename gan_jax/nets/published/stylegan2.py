@@ -2,7 +2,9 @@
 
 Karras et al. 2020 (arXiv:1912.04958, arXiv:2006.06676). A network is pickled with the source text
 of its class, which is left as text, and with the arguments that it was made with: these say what it
-is. The files hold no state of optimizers and no count of images.
+is. The files hold no state of optimizers and no count of images. The generator of StyleGAN3's copy
+has the arguments of synthesis among its own, and both its networks clamp at 256 unless they say
+otherwise.
 """
 
 import re
@@ -38,20 +40,22 @@ OBJECTS: Mapping[str, type] = {
 ACTIVATIONS = {"lrelu": "leaky_relu"} | {
   name: name for name in ("linear", "relu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish")
 }
-# Arguments: what they are here, "" for nothing that its numbers depend on in float32.
+ALL = 1 << 30  # examples of a group: as many as there are
+# Arguments: what they are here, "" for nothing that its numbers depend on in float32, or what the
+# shapes of weights say.
 _SYNTHESIS = {
   **{name: name for name in ("channel_base", "channel_max", "architecture", "conv_clamp")},
   "activation": "activation",
   "resample_filter": "resample_filter",
-  **dict.fromkeys(("num_fp16_res", "fp16_channels_last"), ""),
+  **dict.fromkeys(("num_fp16_res", "fp16_channels_last", "fused_modconv_default"), ""),
 }
-_MAPPING = {
+_D_MAPPING = {
   "num_layers": "mapping_layers",
   "lr_multiplier": "lr_multiplier",
-  "w_avg_beta": "w_avg_beta",
   "activation": "activation",
+  **dict.fromkeys(("embed_features", "layer_features"), ""),
 }
-_D_MAPPING = {"num_layers": "mapping_layers", "lr_multiplier": "lr_multiplier"}
+_MAPPING = _D_MAPPING | {"w_avg_beta": "w_avg_beta"}
 _EPILOGUE = {name: name for name in ("mbstd_group_size", "mbstd_num_channels", "activation")}
 _BLOCK = {
   **{name: name for name in ("activation", "resample_filter")},
@@ -78,15 +82,18 @@ def read(files: Sequence[tuple[str, Any]], most: int) -> Weights:
   if not isinstance(tree, dict) or not ({"G", "G_ema"} & tree.keys()):
     raise ValueError("it has no G and no G_ema, as snapshots of StyleGAN2 have")
   raw, average = (tree.get(key) or tree[other] for key, other in (("G", "G_ema"), ("G_ema", "G")))
-  generator = _generator(raw, most)
-  networks = {"generator": generator}
+  arrays, given = _parts(raw, _G_ARGUMENTS, most)
+  networks = {"generator": generator(arrays, given)}
   if tree.get("D") is not None:
-    networks["discriminator"] = _discriminator(tree["D"], most)
+    parts = _parts(tree["D"], _D_ARGUMENTS, most)
+    networks["discriminator"] = discriminator(*parts, _default_clamp(given))
   shared = ("channel_base", "channel_max", "conv_clamp")
-  sizes = {key: generator.options[key] for key in shared if key in generator.options}
+  options = networks["generator"].options
+  sizes = {key: options[key] for key in shared if key in options}
   rival = {"discriminator": ("stylegan2_discriminator", sizes)}
   missing = {} if "discriminator" in networks else rival
-  return Weights(networks, {"generator": _generator(average, most).variables}, missing)
+  averages = {"generator": generator(*_parts(average, _G_ARGUMENTS, most)).variables}
+  return Weights(networks, averages, missing)
 
 
 def path_of(name: str) -> Path:
@@ -116,10 +123,13 @@ def generator(arrays: Arrays, given: Mapping[str, Any]) -> Network:
     raise ValueError("it is StyleGAN3, whose networks are not here: expected StyleGAN2")
   if "synthesis.b4.const" not in arrays:
     raise ValueError("it has no synthesis.b4.const: it is another network than StyleGAN2's")
-  own = dict.fromkeys(_G_ARGUMENTS, "") | {"w_dim": "w_dim"}
-  of = {"mapping_kwargs": _MAPPING, "synthesis_kwargs": _SYNTHESIS}
-  options = {"channel_base": 32768, "mapping_layers": 8, "conv_clamp": None}
-  options |= _options(given, own | of, "the generator")
+  own: dict[str, Any] = dict.fromkeys(_G_ARGUMENTS, "") | {"w_dim": "w_dim"}
+  own |= {"mapping_kwargs": _MAPPING}
+  own |= {"synthesis_kwargs": _SYNTHESIS} if "synthesis_kwargs" in given else _SYNTHESIS
+  options = {"channel_base": 32768, "mapping_layers": 8, "conv_clamp": _default_clamp(given)}
+  options |= _options(given, own, "the generator")
+  synthesis = given.get("synthesis_kwargs", given)
+  _check_activations("the generator", given.get("mapping_kwargs"), synthesis)
   side, classes = _number(given, "img_resolution"), _number(given, "c_dim")
   shape = (side, side, _number(given, "img_channels"))
   paths = {name: path_in_generator(name) for name in arrays if _is_ours(name)}
@@ -135,13 +145,24 @@ def generator(arrays: Arrays, given: Mapping[str, Any]) -> Network:
   )
 
 
-def discriminator(arrays: Arrays, given: Mapping[str, Any]) -> Network:
-  """Builds the discriminator of a state dict and the arguments that it was made with."""
-  own = dict.fromkeys(_D_ARGUMENTS, "") | _SYNTHESIS | {"cmap_dim": "cmap_dim"}
-  of = {"block_kwargs": _BLOCK, "mapping_kwargs": _D_MAPPING, "epilogue_kwargs": _EPILOGUE}
-  options = {"channel_base": 32768, "architecture": "resnet", "conv_clamp": None}
-  options |= {"mbstd_group_size": 4, **_options(given, own | of, "the discriminator")}
+def discriminator(
+  arrays: Arrays, given: Mapping[str, Any], conv_clamp: float | None = None
+) -> Network:
+  """Builds the discriminator of a state dict and the arguments that it was made with.
+
+  Args:
+    arrays: state dict.
+    given: arguments.
+    conv_clamp: bound of one that was made without that argument.
+  """
   side, classes = _number(given, "img_resolution"), _number(given, "c_dim")
+  own = dict.fromkeys(_D_ARGUMENTS, "") | _SYNTHESIS | {"cmap_dim": "cmap_dim"}
+  # Without labels there is no mapping network, whatever its arguments.
+  of: dict[str, Any] = {"block_kwargs": _BLOCK, "epilogue_kwargs": _EPILOGUE}
+  of |= {"mapping_kwargs": _D_MAPPING if classes else ""}
+  options = {"channel_base": 32768, "architecture": "resnet", "conv_clamp": conv_clamp}
+  options |= {"mbstd_group_size": 4, **_options(given, own | of, "the discriminator")}
+  _check_activations("the discriminator", *(given.get(part) for part in of if of[part]))
   paths = {name: path_of(name) for name in arrays if _is_ours(name)}
   return build(
     "stylegan2_discriminator",
@@ -155,12 +176,9 @@ def discriminator(arrays: Arrays, given: Mapping[str, Any]) -> Network:
   )
 
 
-def _generator(module: Any, most: int) -> Network:
-  return generator(*_parts(module, _G_ARGUMENTS, most))
-
-
-def _discriminator(module: Any, most: int) -> Network:
-  return discriminator(*_parts(module, _D_ARGUMENTS, most))
+def _default_clamp(given: Mapping[str, Any]) -> float | None:
+  """Returns the bound of the networks of one snapshot, by its generator's arguments."""
+  return None if "synthesis_kwargs" in given else 256.0
 
 
 def _parts(
@@ -189,6 +207,16 @@ def _is_ours(name: str) -> bool:
   return not re.fullmatch(r"(.*\.)?resample_filter", name)
 
 
+def _check_activations(who: str, *parts: Mapping[str, Any] | None) -> None:
+  """Checks that the parts of a network have one activation, as all layers have here."""
+  names = sorted({str((part or {}).get("activation") or "lrelu") for part in parts})
+  if len(names) > 1:
+    raise ValueError(
+      f"{who} was made with the activations {reprlib.repr(names):.40} in its parts, where all "
+      "layers have one here"
+    )
+
+
 def _options(given: Mapping[str, Any], known: Mapping[str, Any], who: str) -> dict[str, Any]:
   """Translates arguments; refuses those that the networks here do not have."""
   options: dict[str, Any] = {}
@@ -199,7 +227,7 @@ def _options(given: Mapping[str, Any], known: Mapping[str, Any], who: str) -> di
     elif field is None and value is not None and not (name == "use_noise" and value is True):
       was = f"{name}={reprlib.repr(value):.40}"
       raise ValueError(f"{who} was made with {was}, which has no counterpart here")
-    elif field and (value is not None or field == "conv_clamp"):
+    elif field and (value is not None or field in ("conv_clamp", "mbstd_group_size")):
       options[field] = _plain(field, value)
   return options
 
@@ -209,6 +237,8 @@ def _plain(field: str, value: Any) -> Any:
     if value not in ACTIVATIONS:
       raise ValueError(f"the activation {reprlib.repr(value):.40} has no counterpart here")
     return ACTIVATIONS[value]
+  if field == "mbstd_group_size" and value is None:
+    return ALL
   if field == "resample_filter":
     return tuple(float(tap) for tap in value)
   if not isinstance(value, int | float | str | None):
