@@ -16,8 +16,8 @@ Score:    three seeds (0, 1, 2), modes and KL at the end: 948 and 0.63, 916 and 
           after 10,000, 998 and 0.30 after 18,000, 993 and 0.32 at the end (a margin of 1.2).
           With R1 and R2 at 1 throughout and rates down to 1e-4 within 12,000 rounds, 983 and 0.44
           after 4,000, 997 and 0.30 after 10,000, 999 and 0.27 at the end (a margin of 0.28;
-          half an hour at 6.5 rounds a second): falling penalties cost no more than that. Within 4,000 rounds R1 and R2 of 1 throughout
-          lead to 939 and 0.66, and of 5 to 902 and 0.89 after 1,000 (1: 821 and 1.10).
+          half an hour at 6.5 rounds a second). Within 4,000 rounds R1 and R2 of 1 throughout lead
+          to 939 and 0.66, and of 5 to 902 and 0.89 after 1,000 (1: 821 and 1.10).
           With the networks and batch of `r3gan_mnist.py` and a linear output, 394, 320 and 387
           modes, 2.42, 2.55 and 2.30 after 1,000, 2,000 and 3,000 rounds: the discriminator wins by
           more and more (a margin of 1.5, 2.0, 2.7), and samples collapse to a few pictures on a
