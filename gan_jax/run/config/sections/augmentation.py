@@ -36,6 +36,18 @@ def _check_schedules(section: Mapping[str, Any]) -> None:
       check_number(key, value, least=0.0)
 
 
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists the options that other options of an augmentation switch off; see `games.idle`."""
+  options, unread = config.get("augmentation", {}), {}
+  if options.get("adaptive") is False:
+    of_adaptive = [f"augmentation.{key}" for key in ("target", "interval", "kimg", "ceiling")]
+    unread = dict.fromkeys(of_adaptive, "config.augmentation.adaptive is False")
+  for name in ("translation", "cutout"):
+    if "policy" in options and name not in options["policy"]:
+      unread[f"augmentation.{name}_ratio"] = f"config.augmentation.policy has no {name}"
+  return unread
+
+
 def augmentation(name: str, **options: Any) -> ConfigDict:
   """Builds the config of an augmentation: its name, and every option it takes.
 

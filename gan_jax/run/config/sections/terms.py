@@ -68,6 +68,17 @@ def is_off(weight: Any) -> bool:
   return isinstance(weight, int | float) and not weight
 
 
+def idle(config: ConfigDict) -> dict[str, str]:
+  """Lists the options of regularizers that no player has; see `games.idle`."""
+  unread = {}
+  kinds = [kind for kind in ("regularizers", "generator_regularizers") if kind in config]
+  for name in config.get("regularizer_options", {}):
+    given = {f"config.{kind}.{name}": config[kind][name] for kind in kinds if name in config[kind]}
+    if all(map(is_off, given.values())):
+      unread[f"regularizer_options.{name}"] = f"{' and '.join(given)} is 0"
+  return unread
+
+
 def options(factory: Any) -> dict[str, Key]:
   """Lists what may be set of a regularizer beside its weight."""
   about = argument_docs(factory.__doc__)

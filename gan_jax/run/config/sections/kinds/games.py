@@ -10,7 +10,7 @@ from gan_jax.data.domains import AnyBatches
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.domain_adversarial import DOMAINS
-from gan_jax.run.config.sections import optimizers
+from gan_jax.run.config.sections import augmentation, optimizers, terms
 from gan_jax.run.config.sections.key import Keys, leaves, lookup
 from gan_jax.run.config.sections.kinds import (
   auxiliary,
@@ -28,7 +28,6 @@ from gan_jax.run.config.sections.kinds import (
   two_player,
   vq_gan,
 )
-from gan_jax.run.config.sections.terms import is_off
 
 
 class Kind(NamedTuple):
@@ -82,33 +81,9 @@ def _free_numbers(config: ConfigDict) -> dict[str, float]:
 
 
 def idle(config: ConfigDict) -> dict[str, str]:
-  """Lists what nothing reads, as of `Kind.idle`, with what is so in every kind of game."""
-  unread = kind_of(config).idle(config)
-  weights = ("regularizers", "generator_regularizers")
-  for name in config.get("regularizer_options", {}):
-    given = {
-      f"config.{kind}.{name}": config[kind][name]
-      for kind in weights
-      if name in config.get(kind, {})
-    }
-    if all(map(is_off, given.values())):
-      unread[f"regularizer_options.{name}"] = f"{' and '.join(given)} is 0"
-  for option, rule in (("weight", "consensus"), ("steps", "unrolled")):
-    if "rule" in config and config.rule.name != rule:
-      unread[f"rule.{option}"] = f"config.rule.name is {config.rule.name!r}, not {rule!r}"
-  return unread | _idle_augmentation(config.get("augmentation", {}))
-
-
-def _idle_augmentation(options: Mapping[str, Any]) -> dict[str, str]:
-  """Lists the options of an augmentation that its other options switch off."""
-  unread: dict[str, str] = {}
-  if options.get("adaptive") is False:
-    of_adaptive = [f"augmentation.{key}" for key in ("target", "interval", "kimg", "ceiling")]
-    unread |= dict.fromkeys(of_adaptive, "config.augmentation.adaptive is False")
-  for name in ("translation", "cutout"):
-    if "policy" in options and name not in options["policy"]:
-      unread[f"augmentation.{name}_ratio"] = f"config.augmentation.policy has no {name}"
-  return unread
+  """Lists what nothing reads: as of `Kind.idle`, and what is so in every kind of game."""
+  shared = terms.idle(config) | two_player.idle_of_rule(config)
+  return kind_of(config).idle(config) | shared | augmentation.idle(config)
 
 
 _kind = functools.partial(Kind, free_numbers=_free_numbers)

@@ -319,6 +319,14 @@ def turns(config: ConfigDict) -> tuple[Turn, ...]:
   return rules.microbatches(chosen, config.microbatches)
 
 
+def idle_of_rule(config: ConfigDict) -> dict[str, str]:
+  """Lists the options of other update rules than the one that is named; see `games.idle`."""
+  name = config.rule.name if "rule" in config else None
+  others = {"weight": "consensus", "steps": "unrolled"} if name else {}
+  why = "config.rule.name is {!r}, not {!r}"
+  return {f"rule.{key}": why.format(name, rule) for key, rule in others.items() if name != rule}
+
+
 def is_standard_normal(config: ConfigDict) -> bool:
   """Checks whether latents are of N(0, I), which alone are truncated."""
   latent = config.get("latent", {})
