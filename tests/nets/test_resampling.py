@@ -29,10 +29,11 @@ def test_filters_by_hand():
     np.testing.assert_allclose(y[0, :, :, 0], np.outer(column, line), rtol=1e-6)
 
 
+@pytest.mark.parametrize("taps", [(1.0, 2.0, 4.0, 3.0), (1.0, 2.0, 4.0)], ids=["even", "odd"])
 @pytest.mark.parametrize("size", [1, 3])
-def test_layers_that_resample_are_a_filter_and_a_convolution(size):
-  """With a filter that is not symmetric, wider than tall."""
-  taps, (k_key, x_key) = (1.0, 2.0, 4.0, 3.0), jax.random.split(jax.random.key(0))
+def test_layers_that_resample_are_a_filter_and_a_convolution(size, taps):
+  """With a filter that is not symmetric, wider than tall, of as many zeros around as published."""
+  k_key, x_key = jax.random.split(jax.random.key(0))
   k = jax.random.normal(k_key, (size, size, 2, 3))
   x = jax.random.normal(x_key, (2, 4, 6, 2))
   conv = lambda x, k, stride: jax.lax.conv_general_dilated(
@@ -41,9 +42,9 @@ def test_layers_that_resample_are_a_filter_and_a_convolution(size):
 
   @jax.jit
   def both(x, k):
-    sides = (size // 2 + 1,) * 2
+    sides = size // 2 + (len(taps) - 1) // 2, size // 2 + (len(taps) - 2) // 2
     down = conv(resample(x, taps, padding=(sides, sides)), k, 2)
-    sides = size // 2 + 2, size // 2 + 1
+    sides = size // 2 + (len(taps) + 1) // 2, size // 2 + (len(taps) - 2) // 2
     zeros = resample(x, (1.0,), up=2, padding=(sides, sides))
     up = resample(conv(zeros, k[::-1, ::-1], 1), taps, gain=4)
     return (down, conv_down(x, k, taps)), (up, conv_up(x, k, taps))

@@ -88,7 +88,7 @@ def conv_down(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER)
   Args:
     x: [B, 2H, 2W, I].
     kernel: [k, k, I, O], k odd.
-    filter: an even number of taps.
+    filter: taps along one side.
 
   Returns:
     [B, H, W, O].
@@ -113,7 +113,7 @@ def conv_up(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER) -
   Args:
     x: [B, H, W, I].
     kernel: [k, k, I, O], k odd.
-    filter: an even number of taps.
+    filter: taps along one side.
 
   Returns:
     [B, 2H, 2W, O].
@@ -131,7 +131,11 @@ def conv_up(x: jax.Array, kernel: jax.Array, filter: Sequence[float] = FILTER) -
 
 
 def _filtered_kernel(kernel: jax.Array, filter: Sequence[float], flip: bool) -> jax.Array:
-  """Computes the kernel [k + n - 1, k + n - 1, I, O] of a convolution and a filter of n taps."""
+  """Computes the kernel [k + n - 1, k + n - 1, I, O] of a convolution and a filter of n taps.
+
+  An odd number of taps has another 0 before them: of an even one, windows are whole blocks.
+  """
+  filter = (0.0,) * (len(filter) % 2) + tuple(filter)
   taps = np.asarray(filter, np.float32)[:: -1 if flip else 1] / sum(filter)
   down, across = (
     np.stack([np.pad(taps, (i, size - 1 - i)) for i in range(size)]) for size in kernel.shape[:2]

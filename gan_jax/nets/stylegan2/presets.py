@@ -48,14 +48,13 @@ def check(network: Any) -> None:
   """Checks the numbers of a generator or discriminator, each by itself.
 
   Raises:
-    ValueError: for a number out of its range, or taps that are no filter of an even length.
+    ValueError: for a number out of its range, or taps without a sum.
   """
   check_numbers(network, RANGES)
   taps: Sequence[float] = tuple(network.resample_filter)
-  if not taps or len(taps) % 2 or not sum(taps):
+  if not sum(taps):
     raise ValueError(
-      f"resample_filter is {shown(taps)}: expected an even number of taps with a sum, such as "
-      "(1, 3, 3, 1)"
+      f"resample_filter is {shown(taps)}: expected taps with a sum, such as (1, 3, 3, 1)"
     )
 
 
