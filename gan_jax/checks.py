@@ -63,6 +63,12 @@ def is_range(value: Any) -> bool:
   return pair and value[0] < value[1]
 
 
+def require(holds: bool, message: str) -> None:
+  """Raises a ValueError where a condition does not hold."""
+  if not holds:
+    raise ValueError(message)
+
+
 def check_numbers(options: Any, ranges: Mapping[str, str]) -> None:
   """Checks numbers among the fields of an object.
 

@@ -155,7 +155,7 @@ def require_labels(source: Source) -> None:
 def warn_unseen(source: Source) -> None:
   """Warns of classes that a data set declares, and has no example of: nobody can learn them."""
   if "y" in source.arrays and source.size is not None and source.num_classes:
-    absent = sorted({*range(source.num_classes or 0)} - {*source.arrays["y"].tolist()})
+    absent = sorted({*range(source.num_classes)} - {*source.arrays["y"].tolist()})
     if absent:
       _LOG.warning(
         "%s has no example of %s to train on",

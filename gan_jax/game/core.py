@@ -305,10 +305,14 @@ def minibatches(game: Game) -> int:
   return sum(turn.repeat for turn in game.turns if uses_data(game, turn))
 
 
+def batches_a_round(game: Game) -> int:
+  """Counts the batches that a round is given: one at least, whose shape moves without data read."""
+  return max(1, minibatches(game))
+
+
 def images_a_round(game: Game, batch_size: int) -> int:
   """Counts the examples in the batches of one round, by which `State.images` grows."""
-  # At least one batch a round: moves without data read its shape, and it counts as seen.
-  return max(1, minibatches(game)) * batch_size
+  return batches_a_round(game) * batch_size
 
 
 def losses_of(

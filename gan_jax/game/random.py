@@ -117,6 +117,11 @@ def example_places(
   return microbatch.index + microbatch.count * (first + jnp.arange(n))
 
 
+def draw_like(draw: Callable[..., jax.Array], keys: jax.Array, x: jax.Array) -> jax.Array:
+  """Samples an array like x, each example from its own key."""
+  return jax.vmap(lambda key: draw(key, x.shape[1:], x.dtype))(keys)
+
+
 def named_key(key: jax.Array, name: str) -> jax.Array:
   """Derives a key from a name, by a hash that is the same in every process, unlike Python's own."""
   return jax.random.fold_in(key, zlib.crc32(name.encode()))

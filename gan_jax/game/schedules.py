@@ -82,6 +82,11 @@ def value_at(weight: Weight, clock: Clock) -> float | jax.Array:
   return weight(clock) if callable(weight) else weight
 
 
+def is_off(weight: Any) -> bool:
+  """Checks for the number 0; a schedule may rise from it, and a traced number may be another."""
+  return isinstance(weight, int | float) and not weight
+
+
 def is_weight(value: Any, least: float = -math.inf) -> bool:
   """Checks for a finite number >= `least`, or a schedule."""
   if isinstance(value, type) or not takes(value, "clock"):

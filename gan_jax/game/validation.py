@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import is_integer, shown
-from gan_jax.game.core import Game, State, Turn, minibatches, owned_by
+from gan_jax.game.core import Game, State, Turn, batches_a_round, minibatches, owned_by
 
 
 def check_game(game: Game) -> None:
@@ -134,7 +134,7 @@ def check_batch(game: Game, batch: Any) -> None:
       raise ValueError(f"batch[{name!r}] is {shown(x)}: expected an array of numbers")
   leaves = jax.tree.leaves(dict(batch))
   # All leaves together: a scene with domains of unlike batch sizes has no "one example".
-  needed = max(1, minibatches(game))  # one at least: moves without data read its shape
+  needed = batches_a_round(game)
   if len({x.shape[:2] for x in leaves}) > 1 or any(
     x.ndim < 2 or x.shape[0] != needed for x in leaves
   ):

@@ -6,11 +6,11 @@ the constant Hessian H, ‖g‖² + ¼ε² (2 ‖H‖² + (tr H)²). One draw n 
 """
 
 import jax
-import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from gan_jax.checks import is_number, shown
-from gan_jax.losses.consistency import Regularizer, per_example, require
+from gan_jax.checks import is_number, require, shown
+from gan_jax.game.random import draw_like
+from gan_jax.losses.consistency import Regularizer
 from gan_jax.losses.objectives import Match, Term, stateless
 
 # Factors of the squared slope, by publication. "gat" is about `r1` itself, "afm" twice that.
@@ -45,7 +45,7 @@ def r1_approximate(
 
   def penalty(match: Match) -> jax.Array:
     x = match.real
-    moved = match.discriminator(x + epsilon * per_example(jax.random.normal, match.keys, x))
+    moved = match.discriminator(x + epsilon * draw_like(jax.random.normal, match.keys, x))
     return factor * _first(match, share) * squared_slope(moved, match.real_scores, epsilon)
 
   return penalty
@@ -69,7 +69,7 @@ def r2_approximate(*, epsilon: float = 0.01, share: float = 1.0, convention: str
 
   def penalty(match: Match) -> jax.Array:
     x = stop_gradient(match.fake)
-    near = x + epsilon * per_example(jax.random.normal, match.keys, x)
+    near = x + epsilon * draw_like(jax.random.normal, match.keys, x)
     # Computed anew: the logits of the match may be of another dropout mask or spectral norm.
     moved, logits = (match.discriminator(at, "fake") for at in (near, x))
     return factor * _first(match, share) * squared_slope(moved, logits, epsilon)
@@ -104,13 +104,8 @@ def penalised(share: float, size: int) -> int:
 def _first(match: Match, share: float) -> jax.Array:
   """Computes the weights [B] of the first examples of the global batch, whose mean is 1."""
   # Masked, not cut off: labels and devices are of the whole batch, whichever rows are penalised.
-  axis, count = match.axis_name, match.microbatch.count
-  first = 0 if axis is None else jax.lax.axis_index(axis)
-  devices = 1 if axis is None else jax.lax.axis_size(axis)
-  place = match.microbatch.index + count * (first * match.size + jnp.arange(match.size))
-  total = count * devices * match.size
-  chosen = penalised(share, total)
-  return (place < chosen) * (total / chosen)
+  chosen = penalised(share, match.global_size)
+  return (match.places < chosen) * (match.global_size / chosen)
 
 
 def _factor(epsilon: float, share: float, convention: str) -> float:

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jax.scipy.ndimage import map_coordinates
 
-from gan_jax.checks import is_number, shown, takes
+from gan_jax.checks import is_number, require, shown, takes
+from gan_jax.game.random import draw_like
 from gan_jax.losses.objectives import Match, Term, stateless
 
 Regularizer = Callable[[Match], jax.Array]  # match -> [B]
@@ -114,7 +115,7 @@ def jitter(*, scale: float) -> Transform:
     is_number(scale, lambda x: x >= 0),
     f"the noise's standard deviation must be >= 0, got {shown(scale)}",
   )
-  return lambda keys, x: x + scale * per_example(jax.random.normal, keys, x)
+  return lambda keys, x: x + scale * draw_like(jax.random.normal, keys, x)
 
 
 def consistency(*, transform: Transform = flip_and_shift) -> Regularizer:
@@ -178,7 +179,7 @@ def latent_consistency(*, scale: float = 0.03) -> Term:
   def penalty(match: Match) -> jax.Array:
     # A packed fake has one key and is made of several latents.
     z = match.latents.reshape(match.keys.shape[0], -1, *match.latents.shape[1:])
-    delta = scale * per_example(jax.random.normal, match.keys, z)
+    delta = scale * draw_like(jax.random.normal, match.keys, z)
     moved = match.generator(match.latents + delta.reshape(match.latents.shape))
     fake_logits = match.discriminator(stop_gradient(match.fake), "fake")
     return _change(match, fake_logits, stop_gradient(moved), "fake")
@@ -195,20 +196,9 @@ def _change(match: Match, logits: jax.Array, x: jax.Array, *kind: str) -> jax.Ar
   return (logits - match.discriminator(x, *kind)) ** 2
 
 
-def per_example(draw: Callable[..., jax.Array], keys: jax.Array, x: jax.Array) -> jax.Array:
-  """Samples an array like x, each example from its own key."""
-  return jax.vmap(lambda key: draw(key, x.shape[1:], x.dtype))(keys)
-
-
 def _require_transform(transform: Transform) -> None:
   require(
     takes(transform, "keys", "x"),
     f"transform is {shown(transform)}: expected a function of keys [B] and x [B, ...], such as "
     "flip_and_shift or jitter(scale=0.05)",
   )
-
-
-def require(holds: bool, message: str) -> None:
-  """Raises a ValueError where a condition does not hold."""
-  if not holds:
-    raise ValueError(message)

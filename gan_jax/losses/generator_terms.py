@@ -5,10 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from gan_jax.checks import is_number, shown
+from gan_jax.checks import is_number, require, shown
 from gan_jax.game.schedules import Weight, value_at
 from gan_jax.losses.adversarial import AdversarialLoss
-from gan_jax.losses.consistency import require
 from gan_jax.losses.objectives import Match, Term, logits_for, per_example, stateless
 
 NORMS: dict[str, Callable[[jax.Array], jax.Array]] = {

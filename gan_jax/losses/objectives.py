@@ -249,6 +249,11 @@ def per_example(x: jax.Array) -> jax.Array:
   return x if x.ndim == 1 else jnp.mean(x.reshape(len(x), -1), axis=1)
 
 
+def beside(scale: jax.Array, x: jax.Array) -> jax.Array:
+  """Reshapes numbers [B] to be multiplied with x [B, ...]."""
+  return scale.reshape(scale.shape + (1,) * (x.ndim - 1))
+
+
 def adversarial_term(loss: AdversarialLoss, player: str) -> Term:
   """Builds the term of one side of an adversarial loss.
 

@@ -20,17 +20,16 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jax.nn import relu
 
-from gan_jax.checks import is_integer, is_number, shown
+from gan_jax.checks import is_integer, is_number, require, shown
+from gan_jax.game.random import draw_like
 from gan_jax.losses.approximate import centering, r1_approximate, r2_approximate
 from gan_jax.losses.consistency import (
   Regularizer,
   balanced_consistency,
   consistency,
   latent_consistency,
-  per_example,
-  require,
 )
-from gan_jax.losses.objectives import Match, Term, TermLike, stateless
+from gan_jax.losses.objectives import Match, Term, TermLike, beside, stateless
 
 
 def r1(match: Match) -> jax.Array:
@@ -82,8 +81,7 @@ def gradient_penalty(*, target: float = 1.0, one_sided: bool = False) -> Regular
   )
 
   def penalty(match: Match) -> jax.Array:
-    alpha = jax.vmap(jax.random.uniform)(match.keys)
-    alpha = alpha.reshape(alpha.shape + (1,) * (match.real.ndim - 1))
+    alpha = beside(jax.vmap(jax.random.uniform)(match.keys), match.real)
     between = match.real + alpha * (stop_gradient(match.fake) - match.real)
     if target == 0:  # smooth where the norm is not, at a flat discriminator
       return _squared_norm(_input_gradient(match, between))
@@ -117,7 +115,7 @@ def dragan(*, scale: float = 0.5) -> Term:
     # Two passes: E x² - (E x)² would lose a small spread around a large mean to rounding.
     center = jnp.mean(match.mean(match.real))
     std = jnp.sqrt(jnp.mean(match.mean((match.real - center) ** 2)))
-    noise = per_example(jax.random.uniform, match.keys, match.real)
+    noise = draw_like(jax.random.uniform, match.keys, match.real)
     nearby = match.real + scale * stop_gradient(std) * noise
     return (_norm(_input_gradient(match, nearby)) - 1) ** 2
 
@@ -239,7 +237,7 @@ def path_length(*, decay: float = 0.99, batch_shrink: int = 1) -> Term:
     # Every so many, not the first: the examples are the same on several devices.
     w = match.stages["mapping"](match.latents)[::batch_shrink]
     x, pullback = jax.vjp(match.stages["synthesis"], w)
-    y = per_example(jax.random.normal, match.keys[::batch_shrink], x) / math.sqrt(
+    y = draw_like(jax.random.normal, match.keys[::batch_shrink], x) / math.sqrt(
       math.prod(x.shape[1:-1])
     )
     lengths = _norm(pullback(y)[0]) / math.sqrt(math.prod(w.shape[1:-1]))

@@ -4,7 +4,7 @@ of places and of the whole (InfoMax-GAN)."""
 import jax
 import jax.numpy as jnp
 
-from gan_jax.losses.consistency import require
+from gan_jax.checks import require
 
 ROTATIONS = 4
 

@@ -24,7 +24,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gan_jax.checks import is_integer, shown, takes
 from gan_jax.data import AnyBatches
 from gan_jax.data.labels import label_type
-from gan_jax.game.core import Game, Metrics, PyTree, State, minibatches
+from gan_jax.game.core import Game, Metrics, PyTree, State, batches_a_round
 from gan_jax.game.kinds.sides.monitors import MONITOR
 from gan_jax.game.play import init, play_round, sample
 from gan_jax.game.random import make_key
@@ -68,7 +68,7 @@ def start(people: Population, batches: AnyBatches) -> State:
     ValueError: for no population, such as numbers that are not one for each member.
   """
   _check_batches(batches)
-  spec = batches.spec(max(1, _minibatches(people)))  # shapes are of data, though none be seen
+  spec = batches.spec(_batches_a_round(people))
 
   def one(seed: jax.Array, numbers: Numbers) -> State:
     return init(_game(people.make, numbers), make_key(seed), spec)
@@ -104,7 +104,7 @@ def player(people: Population, batches: AnyBatches, at_once: int | None = None) 
       f"{batches.source.name} is streamed, and members of a population read their data each in "
       "its own order: they must fit the device; set config.data_options.placement='device'"
     )
-  n, rows = max(1, _minibatches(people)), np.arange(batches.batch_size, dtype=np.uint32)
+  n, rows = _batches_a_round(people), np.arange(batches.batch_size, dtype=np.uint32)
 
   def one(own: tuple[Any, Numbers, State], table: Any, rounds: int) -> tuple[State, Metrics]:
     seed, numbers, state = own
@@ -288,15 +288,15 @@ def _own(people: Population) -> tuple[np.ndarray, dict[str, np.ndarray]]:
   return seeds.astype(np.uint32), numbers
 
 
-def _minibatches(people: Population) -> int:
-  """Counts the minibatches in a round, which are the same for all members."""
+def _batches_a_round(people: Population) -> int:
+  """Counts the batches that a round is given, which are the same for all members."""
   numbers = {name: float(values[0]) for name, values in _own(people)[1].items()}
   if isinstance(people.make, type) or not takes(people.make, numbers):
     raise ValueError(
       f"make is {shown(people.make)}: expected a function of the numbers of one member to its "
       "game, such as lambda numbers: two_player(...)"
     )
-  return minibatches(_game(people.make, numbers))
+  return batches_a_round(_game(people.make, numbers))
 
 
 def _game(make: Callable[[Numbers], Game], numbers: Numbers) -> Game:

@@ -294,7 +294,7 @@ def phase_match(arrays, g_params, d_params, suffix=""):
 def test_phases_of_training_by_our_losses(monkeypatch):
   """Both players' losses, R1 and path lengths, each with the gradients of the networks."""
   arrays = load("phases_uncond")
-  monkeypatch.setattr(regularizers, "per_example", lambda *_: last(arrays["in/pl_noise"]))
+  monkeypatch.setattr(regularizers, "draw_like", lambda *_: last(arrays["in/pl_noise"]))
   lengths = every(4, regularizers.path_length(batch_shrink=2))
   start = {"term": {"average": jnp.asarray(arrays["in/pl_mean"])}, "last": jnp.zeros(())}
   r1 = every(16, regularizers.r1)

@@ -16,13 +16,12 @@ import jax
 import optax
 from flax import linen as nn
 
-from gan_jax.checks import is_number, shown
+from gan_jax.checks import is_number, require, shown
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.checks import check_classes
 from gan_jax.game.kinds.two_player import Terms, two_player
-from gan_jax.game.schedules import Weight
+from gan_jax.game.schedules import Weight, is_off
 from gan_jax.losses.conditional import conditional_contrastive, data_to_data
-from gan_jax.losses.consistency import require
 from gan_jax.losses.objectives import Match, Term, stateless
 from gan_jax.losses.self_supervised import ROTATIONS, info_nce, rotate_batch
 
@@ -79,9 +78,8 @@ def auxiliary_task(
     raise ValueError(f"task is {shown(task)}: expected a Task, such as reac_gan()")
   if task.conditional:
     check_classes(discriminator)
-  # A weight of the number 0 is of a term that is left out; a schedule may rise from 0.
   weighted = lambda weight, which: (
-    {} if weight == 0 else {task.name: (weight, task_term(task, which))}
+    {} if is_off(weight) else {task.name: (weight, task_term(task, which))}
   )
   return two_player(
     generator,

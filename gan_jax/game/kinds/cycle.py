@@ -40,9 +40,10 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.forward import sample_network, split_variables, trained_networks
 from gan_jax.game.kinds.checks import check_named, check_unconditional
+from gan_jax.game.kinds.sides.players import Terms
 from gan_jax.game.kinds.sides.pool import from_pool, new_pool
 from gan_jax.game.memory import join_alike
-from gan_jax.game.schedules import Weight
+from gan_jax.game.schedules import Weight, is_off
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss
 from gan_jax.losses.objectives import (
@@ -61,7 +62,6 @@ DISCRIMINATORS = {"a": "discriminator_a", "b": "discriminator_b"}  # whom they j
 OWNS = {"translators": tuple(TRANSLATORS), "discriminators": tuple(DISCRIMINATORS.values())}
 CLASSIFIER = "classifier"  # name of the player beside these, and of its network
 LABELS = {"a": "y", "b": "y_b"}  # names of the classes of each kind in a batch
-Terms = Mapping[str, tuple[Weight, TermLike]]
 Forward = Callable[..., tuple[Scene, Carried]]
 
 
@@ -132,7 +132,7 @@ def cycle_gan(
     labels = tuple(LABELS[kind] for kind in classified)
   check_named("optimizers", optimizers, owns)
   # A schedule may start at 0 and rise, so that only the number 0 leaves these forwards out.
-  identities = not (isinstance(identity, int | float) and not identity)
+  identities = not is_off(identity)
   forward = functools.partial(_forward, _Nets(nets, bool(pool), identities, remat))
   weights = {"adversarial": adversarial, "cycle": cycle}
   weights |= {"identity": identity} if identities else {}

@@ -45,11 +45,17 @@ from gan_jax.game.random import example_keys, named_key
 from gan_jax.game.schedules import Weight
 from gan_jax.game.validation import check_game
 from gan_jax.losses.adversarial import AdversarialLoss, check_loss, non_saturating
-from gan_jax.losses.objectives import Match, adversarial_term, minimise, per_example, stateless
+from gan_jax.losses.objectives import (
+  Match,
+  adversarial_term,
+  beside,
+  minimise,
+  per_example,
+  stateless,
+)
 from gan_jax.losses.one_step.distribution_matching import (
   Denoiser,
   Levels,
-  beside,
   denoising_loss,
   follow_direction,
   is_scale,

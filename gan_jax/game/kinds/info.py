@@ -26,7 +26,7 @@ from flax import linen as nn
 from gan_jax.checks import is_integer, shown
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.two_player import Terms, two_player
-from gan_jax.game.schedules import Weight
+from gan_jax.game.schedules import Weight, is_off
 from gan_jax.losses.consistency import Transform, affine
 from gan_jax.losses.objectives import Match, Term, TermLike, stateless
 
@@ -137,8 +137,7 @@ def info_gan(
   terms |= {"continuous": continuous(codes)} if codes.continuous else {}
   weighted = {name: (weights[name], term) for name, term in terms.items()}
   weight, augmented = weights["self_augmented"], {}
-  # A schedule may start at 0 and rise, so that only the number 0 leaves these forwards out.
-  if not isinstance(weight, int | float) or weight:
+  if not is_off(weight):
     if not codes.categorical:
       raise ValueError(
         "weights.self_augmented is of categorical codes, and there are none: set it to 0, or give "

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from gan_jax.checks import is_integer, shown, takes
 from gan_jax.game.core import Clock, JoinRule, Metrics, PyTree, StepContext
-from gan_jax.game.random import named_key
+from gan_jax.game.random import draw_like, named_key
 from gan_jax.game.schedules import Weight, is_weight, value_at
 
 
@@ -61,8 +61,7 @@ def gaussian_noise(std: Weight) -> View:
 
   def apply(x: jax.Array, keys: jax.Array, clock: Clock, memory: PyTree) -> jax.Array:
     # Of the example's own key: its noise is the same on every layout.
-    draw = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
-    return x + value_at(std, clock) * draw(keys)
+    return x + value_at(std, clock) * draw_like(jax.random.normal, keys, x)
 
   return View(apply)
 

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.checks import is_integer, shown
-from gan_jax.losses.consistency import require
+from gan_jax.checks import is_integer, require, shown
 from gan_jax.losses.one_step.flows import transported
 
 Steps = Callable[[jax.Array], tuple[jax.Array, jax.Array]]  # keys [B] -> (t_from, t_to), [B] each

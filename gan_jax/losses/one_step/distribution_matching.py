@@ -14,9 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax.checks import is_number, is_range, shown
-from gan_jax.losses.consistency import require
-from gan_jax.losses.objectives import per_example
+from gan_jax.checks import is_number, is_range, require, shown
+from gan_jax.losses.objectives import beside, per_example
 
 Denoiser = Callable[[jax.Array, jax.Array], jax.Array]  # (x [B, ...], σ [B]) -> [B, ...]
 Levels = Callable[[jax.Array], jax.Array]  # keys [B] -> σ [B]
@@ -194,8 +193,3 @@ def follow_direction(fake: jax.Array, direction: jax.Array) -> jax.Array:
   """
   along = jnp.sum((direction * (fake - stop(fake))).reshape(len(fake), -1), axis=1)
   return per_example(direction**2) / 2 + along * len(fake) / fake.size
-
-
-def beside(scale: jax.Array, x: jax.Array) -> jax.Array:
-  """Reshapes numbers [B] to be multiplied with x [B, ...]."""
-  return scale.reshape(scale.shape + (1,) * (x.ndim - 1))

@@ -12,18 +12,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax.checks import is_number, shown
+from gan_jax.checks import is_number, require, shown
 from gan_jax.losses.adversarial import AdversarialLoss
 from gan_jax.losses.approximate import penalised, squared_slope
-from gan_jax.losses.consistency import require
-from gan_jax.losses.objectives import Match, Term, TermLike, as_term, per_example
+from gan_jax.losses.objectives import Match, Term, TermLike, as_term, beside, per_example
 
 SHORTEST = 1e-3  # least width of a step
 
 
 def interpolate(data: jax.Array, noise: jax.Array, t: jax.Array) -> jax.Array:
   """Computes x at times t [B] on the straight line, (1 - t) data + t noise."""
-  t = _beside(t, data)
+  t = beside(t, data)
   return (1 - t) * data + t * noise
 
 
@@ -31,7 +30,7 @@ def transported(
   x: jax.Array, output: jax.Array, t_from: jax.Array, t_to: jax.Array, *, velocity: bool
 ) -> jax.Array:
   """Computes x at the target times: the generator's output, or a step along it as a velocity."""
-  return x + _beside(t_to - t_from, x) * output if velocity else output
+  return x + beside(t_to - t_from, x) * output if velocity else output
 
 
 def step_width(t_from: jax.Array, t_to: jax.Array) -> jax.Array:
@@ -265,8 +264,3 @@ def normalised(loss: AdversarialLoss, normaliser: optax.GradientTransformation) 
     return stop(values) + match.size * along, stop(state)
 
   return Term(value, normaliser.init({}), uses_real=loss.uses_real, couples=True)
-
-
-def _beside(t: jax.Array, x: jax.Array) -> jax.Array:
-  """Reshapes times [B] to be multiplied with x [B, ...]."""
-  return t.reshape(t.shape + (1,) * (x.ndim - 1))

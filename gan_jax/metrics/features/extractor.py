@@ -10,7 +10,6 @@ batch; the last batch is filled up, so that one program is compiled, and the fil
 """
 
 import json
-import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -66,29 +65,21 @@ def extract(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) 
   return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def extract_cached(
-  extractor: Extractor,
-  images: np.ndarray,
-  *,
-  cache_dir: str | pathlib.Path | None = None,
-  batch_size: int = 100,
-) -> Outputs:
+def extract_cached(extractor: Extractor, images: np.ndarray) -> Outputs:
   """Extracts features as `extract` does, or loads those of the same images and network.
 
   Args:
     extractor: extractor, identified by its card with the checksum of its weights.
     images: uint8 [N, H, W, C].
-    cache_dir: see `files.cache_folder`.
-    batch_size: number of images at a time.
 
   Returns:
     Outputs as of `extract`.
   """
   if extractor.card["sha256"] is None:  # no network: faster to compute than to read
-    return extract(extractor, images, batch_size=batch_size)
+    return extract(extractor, images)
   key = content_hash({"x": images}, json.dumps(extractor.card, sort_keys=True))
-  path = writable_cache_folder(cache_dir) / f"seen-{key[:32]}.msgpack"
-  return load_or_make(path, "features", lambda: extract(extractor, images, batch_size=batch_size))
+  path = writable_cache_folder(None) / f"seen-{key[:32]}.msgpack"
+  return load_or_make(path, "features", lambda: extract(extractor, images))
 
 
 def stream(extractor: Extractor, images: np.ndarray, *, batch_size: int = 100) -> Iterator[Outputs]:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from gan_jax.game.core import Game, minibatches
+from gan_jax.game.core import Game, batches_a_round
 from gan_jax.game.play import init, play_round
 from gan_jax.game.random import make_key
 from gan_jax.run.ablation.plan import Group, groups, members, programs
@@ -85,7 +85,7 @@ def _timed(group: Population, experiment: Experiment, vmap_size: int) -> tuple[f
 def _operations(group: Group, experiment: Experiment) -> float:
   """Returns the compiler's count of operations in a round of all members; nothing is compiled."""
   game, batches = _unrolled(population(group, experiment).make({})), experiment.batches
-  spec = batches.spec(max(1, minibatches(game)))
+  spec = batches.spec(batches_a_round(game))
   state = jax.eval_shape(lambda: init(game, make_key(0), spec))
   lowered = jax.jit(lambda state, batch: play_round(game, state, batch)).lower(state, spec)
   return float((lowered.cost_analysis() or {}).get("flops", 1.0)) * len(group.members)

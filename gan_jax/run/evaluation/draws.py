@@ -7,7 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gan_jax.data import stored_levels, take
-from gan_jax.game.core import State
+from gan_jax.game.core import Game, State
 from gan_jax.game.latents import Styled
 from gan_jax.metrics import nearest_neighbours
 from gan_jax.metrics.features.extractor import extract
@@ -69,7 +69,7 @@ def drawn_from(
 
   def walk(n: int, offset: int) -> Walk:
     rng = np.random.default_rng([seed, offset, 1])  # 1: apart from the images of `draw`
-    exact = _exact(experiment)
+    exact = experiment._replace(game=in_float32(experiment)).sampler()
     within = lambda z: z if how.truncation is None else exact.truncated(z, how.truncation)
     labels, drawn = labels_for(rng, n), within(exact.latents(2 * n, int(rng.integers(2**31))))
     # Latents are truncated at the ends of a path, styles all along it: a path is of latents.
@@ -93,22 +93,14 @@ def _predicted(
   }
 
 
-def in_float32(config: ConfigDict) -> ConfigDict:
-  """Returns the config whose networks compute in float32, the same if they do already."""
+def in_float32(of: Run | Experiment) -> Game:
+  """Returns the game whose networks compute in float32, the same if they do already."""
   dtypes = {
     f"{key}.dtype": "float32"
-    for key, section in config.items()
+    for key, section in of.config.items()
     if isinstance(section, ConfigDict) and section.get("dtype", "float32") != "float32"
   }
-  return replaced(config, dtypes) if dtypes else config
-
-
-def _exact(experiment: Experiment) -> CompiledSampler:
-  """Builds a sampler whose networks compute in float32, whatever they were trained in."""
-  config = in_float32(experiment.config)
-  if config is experiment.config:
-    return experiment.sampler()
-  return experiment._replace(game=build_game(config, experiment.example)).sampler()
+  return build_game(replaced(of.config, dtypes), of.example) if dtypes else of.game
 
 
 def with_neighbours(

@@ -227,7 +227,7 @@ class CompiledSampler:
       rows: number of walks.
       steps: number of examples in each.
       seed: seed of the ends.
-      labels: likewise, [rows]; by default one class after another.
+      labels: of each row, classes or vectors; by default one class after another.
       ema: whether to use averaged networks.
 
     Returns:

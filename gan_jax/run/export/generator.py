@@ -12,7 +12,6 @@ from gan_jax.game.core import PyTree, Sampler
 from gan_jax.game.latents import Styled, truncate_styles
 from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
-from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.draws import in_float32
 from gan_jax.run.experiment import sampler_of
 from gan_jax.run.results.run import Run
@@ -69,9 +68,8 @@ def generator_of(
   Raises:
     ValueError: for a sampler that there is not, or a game without one.
   """
-  config, example = in_float32(run.config), run.folder.example
-  game = run.game if config is run.config else build_game(config, example)
-  how = game.sampler(sampler or sampler_of(config))
+  game, example = in_float32(run), run.example
+  how = game.sampler(sampler or sampler_of(run.config))
   latents, inputs = _inputs(how, example)
   all_params, carried = networks(run.state, ema)
   params = _Noted(all_params)
@@ -151,8 +149,8 @@ def _between(x: PyTree, example: Example, inverse: bool = False) -> PyTree:
   return x * (hi - lo) + lo if inverse else (x - lo) / (hi - lo)
 
 
-def random_inputs(generator: Generator, n: int, seed: int = 0) -> list[np.ndarray]:
+def random_inputs(generator: Generator, n: int) -> list[np.ndarray]:
   """Draws inputs [n, ...] to compare two forms of a generator by: normal, or two classes."""
-  rng, classes = np.random.default_rng(seed), np.arange(n, dtype=np.int32) % 2
+  rng, classes = np.random.default_rng(0), np.arange(n, dtype=np.int32) % 2
   normal = lambda of: rng.standard_normal((n, *of.shape)).astype(np.float32)
   return [classes if of.dtype == "int32" else normal(of) for of in generator.inputs.values()]

@@ -11,7 +11,6 @@ from gan_jax.game.latents import Styled
 from gan_jax.game.play import networks
 from gan_jax.game.random import make_key
 from gan_jax.nets.layers import ClassShares
-from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.evaluation.draws import in_float32
 from gan_jax.run.evaluation.sampling import CompiledSampler
 from gan_jax.run.experiment import sampler_of
@@ -52,9 +51,7 @@ class LatentSpace:
     Raises:
       ValueError: the run has no such latents, or makes points.
     """
-    config = in_float32(run.config)
-    game = run.game if config is run.config else build_game(config, run.example)
-    drawn_by = sampler or sampler_of(run.config)
+    game, drawn_by = in_float32(run), sampler or sampler_of(run.config)
     how = game.sampler(drawn_by)
     if how.inputs is None:
       raise ValueError(f"{run.folder.workdir} is of a translator, which starts from images")

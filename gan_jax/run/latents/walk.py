@@ -96,28 +96,27 @@ def of_labels(
     yield space.of_z(z, labels, bound), labels
 
 
-def film(space: LatentSpace, walk: Iterator[Frame], columns: int | None = None) -> Iterator[Any]:
+def film(space: LatentSpace, walk: Iterator[Frame]) -> Iterator[Any]:
   """Draws the frames of a walk, a grid of examples each, uint8 [H, W, C].
 
   Args:
     space: space of latents.
     walk: latents and labels of each frame.
-    columns: number of examples in a row.
   """
   pending: list[Frame] = []
   for frame in walk:
     pending.append(frame)
     if len(pending) * len(frame[0]) >= CHUNK:
-      yield from _drawn(space, pending, columns)
+      yield from _drawn(space, pending)
       pending = []
   if pending:
-    yield from _drawn(space, pending, columns)
+    yield from _drawn(space, pending)
 
 
-def _drawn(space: LatentSpace, frames: list[Frame], columns: int | None) -> Iterator[Any]:
+def _drawn(space: LatentSpace, frames: list[Frame]) -> Iterator[Any]:
   n = len(frames[0][0])
   latents, labels = jax.tree.map(lambda *parts: np.concatenate(parts), *frames)
   # A walk is along the latents alone: what is drawn for an example stays as it is.
   x = space.examples(latents, labels, np.tile(np.arange(n), len(frames)))
   for images in np.split(space.shown(x), len(frames)):
-    yield enlarged(plots.grid(images, columns), SMALLEST)
+    yield enlarged(plots.grid(images), SMALLEST)

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from gan_jax.game.core import Game, State, minibatches
+from gan_jax.game.core import Game, State, batches_a_round
 from gan_jax.game.play import init
 from gan_jax.game.random import make_key
 from gan_jax.run.config.config import complete
@@ -86,7 +86,7 @@ class RunFolder:
   def shapes(self) -> State:
     """Shapes of the state, if there is room for such a state here."""
     with self._damage():
-      batch = self.example.batch(max(1, minibatches(self.game)), self.config.batch_size)
+      batch = self.example.batch(batches_a_round(self.game), self.config.batch_size)
       shapes = jax.eval_shape(lambda: init(self.game, make_key(0), batch))
       size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
     if size > (memory := os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")):

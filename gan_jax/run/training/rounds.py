@@ -12,7 +12,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from gan_jax import parallel
 from gan_jax.data import AnyBatches
-from gan_jax.game.core import Game, State, minibatches
+from gan_jax.game.core import Game, State, batches_a_round
 from gan_jax.game.play import init, play_round
 from gan_jax.game.random import make_key
 from gan_jax.parallel.mesh import AXES
@@ -44,7 +44,7 @@ def make_dispatch(
   Returns:
     A function that donates its state, which is sharded as by `parallel.state_sharding`.
   """
-  n = max(1, minibatches(game))
+  n = batches_a_round(game)
   rounds = jit_rounds(game, batches, mesh)
   mine = dataclasses.replace(
     batches, process_index=jax.process_index(), process_count=jax.process_count()
@@ -81,7 +81,7 @@ class JittedRounds(NamedTuple):
 
 def jit_rounds(game: Game, batches: AnyBatches, mesh: Mesh) -> JittedRounds:
   """Builds the program of `make_dispatch`, which describes the arguments."""
-  n = max(1, minibatches(game))
+  n = batches_a_round(game)
   put = parallel.replicate if batches.endless else parallel.put_table
   table = put(batches.arrays, mesh)
   make = _batch_maker(batches, mesh, table)

@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gan_jax import parallel
-from gan_jax.game.core import State, minibatches
+from gan_jax.game.core import State, batches_a_round
 from gan_jax.game.play import init
 from gan_jax.game.random import make_key
 from gan_jax.run.experiment import Experiment
@@ -29,7 +29,7 @@ def start(experiment: Experiment, checkpoints: Checkpoints, mesh: Mesh) -> State
     ValueError: a checkpoint, or a run to start from, that does not fit.
   """
   config, example = experiment.config, experiment.example
-  spec = example.batch(max(1, minibatches(experiment.game)), config.batch_size)
+  spec = example.batch(batches_a_round(experiment.game), config.batch_size)
   make = lambda: init(experiment.game, make_key(config.seed), spec)
   like = parallel.abstract_state(make, mesh)
   try:

@@ -4,7 +4,6 @@ import_run("stylegan2", ["network-snapshot-025000.pkl"], "runs/ffhq")
 images = gj.load("runs/ffhq").sample(16)
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.files import check_folder, read_json, write_json
-from gan_jax.game.core import Ema, Game, State, minibatches
+from gan_jax.game.core import Ema, Game, State, batches_a_round
 from gan_jax.game.play import init
 from gan_jax.game.random import make_key
 from gan_jax.metrics.features.cache import content_hash
@@ -118,9 +117,7 @@ def import_run(
 
 
 def _first(game: Game, config: ConfigDict, example: Example) -> State:
-  return init(
-    game, make_key(config.seed), example.batch(max(1, minibatches(game)), config.batch_size)
-  )
+  return init(game, make_key(config.seed), example.batch(batches_a_round(game), config.batch_size))
 
 
 def _fit(config: ConfigDict, weights: Weights) -> tuple[int, int]:
@@ -281,10 +278,9 @@ def _write(
   """Writes the folder of a run that has played no round."""
   with Checkpoints(workdir / "checkpoints") as checkpoints:
     checkpoints.save(state)
-  scale = example.scale
   text = {
     "config": config_values(config),
-    "example": json.loads(json.dumps(example._asdict())) | {"scale": list(scale)},
+    "example": example._asdict(),
     "data": data,
     "switches": remembered(),
     "made_with": made_with(),

@@ -1,4 +1,4 @@
-"""The kinds of files that runs are sections of, and the configs that go on with their training.
+"""The kinds of files that runs are made of, and the configs that go on with their training.
 
 Settings are those of each method's published code, but for schedules, which have come to their end.
 """
@@ -35,14 +35,14 @@ class ImportKind(NamedTuple):
 
 
 def _of_two(
-  weights: Weights, learning_rate: float, b2: float, b1: float = 0.0, game: str = "two_player"
+  weights: Weights, learning_rate: float, b2: float, game: str = "two_player"
 ) -> ConfigDict:
-  """Builds the config of a generator against a discriminator, with Adam for both."""
+  """Builds the config of a generator against a discriminator, with Adam, β₁ = 0, for both."""
   config = _with_networks(default_config(game), weights)
   nets = weights.networks.values()
   config.latent.dim = max(net.latent for net in nets)
   config.conditional = any(net.classes is not None for net in nets)
-  return _with_adam(config, learning_rate, b1, b2)
+  return _with_adam(config, learning_rate, 0.0, b2)
 
 
 def _with_networks(config: ConfigDict, weights: Weights) -> ConfigDict:

@@ -17,11 +17,10 @@ from gan_jax.game.kinds.sides.turns import simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import normal
 from gan_jax.game.play import init, sample
-from gan_jax.game.random import named_key
+from gan_jax.game.random import draw_like, named_key
 from gan_jax.losses import approximate, regularizers
 from gan_jax.losses.adversarial import relativistic
 from gan_jax.losses.approximate import r1_approximate, r2_approximate
-from gan_jax.losses.consistency import per_example
 from gan_jax.losses.one_step.levels import (
   Augmentation,
   augment,
@@ -104,7 +103,7 @@ def test_both_players_steps_are_the_published_ones(name, monkeypatch):
     if draws[28:]
     else []
   )
-  monkeypatch.setattr(approximate, "per_example", lambda draw, keys, x: moved[x.shape[1] > 1])
+  monkeypatch.setattr(approximate, "draw_like", lambda draw, keys, x: moved[x.shape[1] > 1])
   game = multi_level(
     Sums({k[2:]: x for k, x in arrays.items() if k.startswith("w/")}),
     Projection({k[2:]: x for k, x in arrays.items() if k.startswith("w/")}),
@@ -188,7 +187,7 @@ def both_gradients(game, state):
 
 def test_penalties_of_a_linear_discriminator_are_those_of_its_weights():
   """w_k is shown through 1 - t_k: one noise for a real example's levels, one each for a fake's."""
-  game, normals = make((NETS[0], Linear())), functools.partial(per_example, jax.random.normal)
+  game, normals = make((NETS[0], Linear())), functools.partial(draw_like, jax.random.normal)
   terms = {
     "real": (regularizers.r1, r1_approximate(epsilon=0.5)),
     "fake": (
@@ -274,7 +273,7 @@ def test_an_example_is_changed_alike_on_all_levels():
 
   def draw(keys, shape=()):
     """Of all the changes colours alone are random: what others are is drawn in test_levels.py."""
-    n, u = len(keys), per_example(jax.random.uniform, keys, jnp.zeros((len(keys), 3)))
+    n, u = len(keys), draw_like(jax.random.uniform, keys, jnp.zeros((len(keys), 3)))
     places = [jnp.tile(jnp.array([place]), (n, 1)) for place in ([1, -1], [0, 3])]
     return Augmentation(*u.T, jnp.ones(n, bool), *places, jnp.ones(n, bool))
 

@@ -184,7 +184,7 @@ def test_the_shapes_of_the_paper():
 def test_as_a_whole(ours):
   """What it returns, the place it is taken from, and what a card needs to say."""
   path, found = ours
-  card, look = inception.inception(path, sha256=None)
+  card, look, _ = inception.inception(path, sha256=None)
   assert card["name"] == "InceptionV3 of 2015-12-05" and card["sha256"] == "0" * 64
   images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
 

@@ -294,7 +294,8 @@ def test_paths_of_truncated_samples(truncate):
     classified={},
     batches=types.SimpleNamespace(source=None),
     config={},
-    sampler=lambda: sampler,
+    game=None,
+    _replace=lambda game: types.SimpleNamespace(sampler=lambda: sampler),
     targets=None,
   )
   walks = [

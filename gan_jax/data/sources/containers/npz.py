@@ -8,7 +8,7 @@ import numpy as np
 
 from gan_jax import files
 from gan_jax.data.labels import encode_split
-from gan_jax.data.source import NoSplitError, Options, Raw, Source
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Raw, Source
 from gan_jax.data.sources.arrays import array_source
 
 _LOG = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def open_npz(argument: str, split: str, options: Options) -> Source:
   x_key, y_key = train if split == "train" else test if test[0] else validation
   if x_key is None:
     expected = " or ".join(_NAMES[split][0])
-    hint = ", or hold some out: --config.data_options.hold_out=0.1" if split == "test" else ""
+    hint = f", or {HOLD_OUT}" if split == "test" else ""
     raise NoSplitError(
       f"{name} has the arrays {sorted(arrays)}: the {split} split must be called {expected}{hint}"
     )

@@ -23,7 +23,7 @@ import numpy as np
 
 from gan_jax.cores import cores
 from gan_jax.data.labels import class_names, encode_split, listed
-from gan_jax.data.source import NoSplitError, Options, Raw, Source, table
+from gan_jax.data.source import HOLD_OUT, NoSplitError, Options, Raw, Source, table
 from gan_jax.data.sources.arrays import scale_of
 from gan_jax.data.sources.folders.layout import image_names, listing, splits_of
 from gan_jax.data.sources.folders.trees import File
@@ -78,7 +78,7 @@ def _no_split(name: str, root: pathlib.Path, split: str) -> str:
   )
   if split == "train":
     return f"{what}, or name the folder whose images are to be trained on"
-  return f"{what}, or hold some out of the others: --config.data_options.hold_out=0.1"
+  return f"{what}, or {HOLD_OUT}"
 
 
 def image_source(

@@ -14,7 +14,7 @@ import struct
 import numpy as np
 
 from gan_jax.data.labels import encode, encode_split
-from gan_jax.data.source import MEMORY_LIMIT, NoSplitError, Options, Source, table
+from gan_jax.data.source import HOLD_OUT, MEMORY_LIMIT, NoSplitError, Options, Source, table
 from gan_jax.data.sources.containers.npz import read_npz
 from gan_jax.data.sources.images import fit_all
 from gan_jax.files import MOST_DEFLATED
@@ -64,9 +64,7 @@ def open_idx(argument: str, split: str, options: Options) -> Source:
   except FileNotFoundError as error:
     if split == "train" or not folder.is_dir():
       raise
-    raise NoSplitError(
-      f"{name} has no {split} split: {error}, or hold some out: --config.data_options.hold_out=0.1"
-    ) from error
+    raise NoSplitError(f"{name} has no {split} split: {error}, or {HOLD_OUT}") from error
   x = read_idx(images, options.memory_limit)
   if of.startswith("emnist"):
     x = x.transpose(0, 2, 1)

@@ -10,15 +10,17 @@ resizes with an antialiasing bicubic filter. The card says which it was.
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from gan_jax.game.random import make_key
 from gan_jax.metrics.features import weights
+from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.metrics.features.inception.network import Network
 
 VERSION = 1  # of all that changes the features, in `network.py` as well
@@ -28,18 +30,13 @@ WIDTH = 2048  # of the features
 
 def inception(
   path: str | os.PathLike[str] | None = None, *, sha256: str | None = weights.SHA256
-) -> tuple[dict[str, Any], Callable[[jax.Array], dict[str, jax.Array]]]:
-  """Loads the network.
+) -> Extractor:
+  """Builds the extractor of what `Network` returns, of images of 1 or 3 channels.
 
   Args:
     path: of its weights, a PyTorch file or an .npz of ours; see `weights.find` for where it is
       looked for if None.
     sha256: checksum that the PyTorch file must have; None allows other weights.
-
-  Returns:
-    What a score card says of it, and a function from uint8 images [B, H, W, 1 or 3] to what
-    `Network` returns. The function is a pytree: given to a jitted function as an argument, its
-    weights are arguments too, rather than 96 MB of constants in the program.
 
   Raises:
     FileNotFoundError: there are no weights; says where to get them.
@@ -55,7 +52,7 @@ def inception(
     "range": "2x/255 - 1",
     "logits": "without bias",
   }
-  return card, jax.tree_util.Partial(_forward, jax.device_put(variables_of(loaded.arrays)))
+  return Extractor(card, Partial(_forward, jax.device_put(variables_of(loaded.arrays))))
 
 
 def prepare(images: jax.Array) -> jax.Array:

@@ -11,7 +11,7 @@ from gan_jax import data
 from gan_jax.data.example import Example
 from gan_jax.data.sources.folders.folder import check_same_names
 from gan_jax.data.vicinity import WEIGHTS
-from gan_jax.run.config.sections.key import Key, Keys, at_least, check_number, lookup, one_of
+from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, one_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -218,7 +218,6 @@ def _hold_out(
   source: data.Source, test: data.Source | None, share: float, batch_size: int
 ) -> Splits:
   """Splits a share of the training split off, as the test split of data without one."""
-  check_number("config.data_options.hold_out", share, fixed=True)
   if test is not None:
     has = "is endless" if test.size is None else f"has a test split of {test.size} examples"
     raise ValueError(

@@ -179,7 +179,7 @@ def named(
 
   Args:
     make: name, **options -> the section with all options of the name.
-    kind: "network" or "optimizer".
+    kind: what it is of, such as "network", in errors.
     default: name.
     meanings: one line for each option.
     check: refuses values out of range in a section that has all options.

@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
-from gan_jax.game.schedules import Weight
+from gan_jax.game.schedules import Weight, is_off
 from gan_jax.losses import consistency, regularizers
 from gan_jax.losses.objectives import TermLike, every
 from gan_jax.run.config.sections import optimizers
@@ -61,11 +61,6 @@ def build(config: ConfigDict, kind: str, example: Example) -> dict[str, tuple[We
     with naming(f"config.{kind}.{name}"):
       terms[name] = (optimizers.number(weight), term if lazy == 1 else every(lazy, term))
   return terms
-
-
-def is_off(weight: Any) -> bool:
-  """Checks for the number 0; a schedule, and a number that is traced, may be another."""
-  return isinstance(weight, int | float) and not weight
 
 
 def idle(config: ConfigDict) -> dict[str, str]:

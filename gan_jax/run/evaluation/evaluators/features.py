@@ -71,7 +71,7 @@ FEATURES = {
   "classifier": ExtractorFactory(_classifier, needs_labels=True),
   "pixels": ExtractorFactory(lambda given: pixels()),
   "random_projection": ExtractorFactory(lambda given: random_projection(given.train.shape)),
-  "inception": ExtractorFactory(lambda given: Extractor(*inception(given.weights)), weights.find),
+  "inception": ExtractorFactory(lambda given: inception(given.weights), weights.find),
   "vgg16": ExtractorFactory(lambda given: vgg16.vgg16(given.weights), vgg16.find),
 }
 

@@ -12,7 +12,8 @@ from gan_jax import nets
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
 from gan_jax.game.kinds.auxiliary_task import TASKS, Task, auxiliary_task, check_batch
-from gan_jax.run.config.sections import networks, optimizers, terms
+from gan_jax.game.schedules import is_off
+from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import (
   Key,
   Keys,
@@ -85,7 +86,7 @@ def check(config: ConfigDict) -> None:
 
 def idle(config: ConfigDict) -> dict[str, str]:
   """Lists the options of a task that neither player has; see `games.Kind`."""
-  if not all(terms.is_off(config.task[weight]) for weight in WEIGHTS):
+  if not all(is_off(config.task[weight]) for weight in WEIGHTS):
     return {}
   why = "config.task.discriminator_weight and generator_weight are 0"
   return {f"task.{key}": why for key in config.task if key not in ("name", *WEIGHTS)}

@@ -2,13 +2,13 @@
 
 from ml_collections import ConfigDict
 
-from gan_jax import losses
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game, Turn
 from gan_jax.game.kinds.cycle import CLASSIFIER, OWNS, TRANSLATORS, cycle_gan
 from gan_jax.game.rules import microbatches
 from gan_jax.run.config.sections import networks, optimizers, terms
-from gan_jax.run.config.sections.key import Key, Keys, at_least, lookup, naming, weights
+from gan_jax.run.config.sections.key import Key, Keys, at_least, weights
+from gan_jax.run.config.sections.kinds.two_player import adversarial_loss
 
 WEIGHTS = {
   "adversarial": (2.0, "of the translators' adversarial loss; with least_squares 2 is published"),
@@ -73,8 +73,6 @@ def idle(config: ConfigDict) -> dict[str, str]:
 def build_game(config: ConfigDict, example: Example) -> Game:
   """Builds the game of a complete config; see `games.Kind`."""
   networks.check_output(config.translator, example.pixel_range)
-  with naming("config.loss"):
-    loss = lookup(losses.LOSSES, config.loss, "loss")
   # The weight itself may be traced; `check` has seen to it that there are labels where it is one.
   players: tuple[str, ...] = tuple(OWNS)
   of_classes = {}
@@ -90,7 +88,7 @@ def build_game(config: ConfigDict, example: Example) -> Game:
   return cycle_gan(
     dict.fromkeys(TRANSLATORS, nets["translator"]),
     dict.fromkeys("ab", nets["discriminator"]),
-    loss=loss,
+    loss=adversarial_loss(config),
     optimizers=optimizers.build_optimizers(config, dict.fromkeys(players, 1)),
     shape=example.shape,
     classifier=nets.get(CLASSIFIER),

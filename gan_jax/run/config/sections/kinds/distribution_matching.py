@@ -16,6 +16,7 @@ from gan_jax.game.kinds.distribution_matching import (
   distribution_matching,
   two_time_scales,
 )
+from gan_jax.game.schedules import is_off
 from gan_jax.losses.one_step.distribution_matching import (
   Denoiser,
   karras_levels,
@@ -31,7 +32,6 @@ from gan_jax.run.config.sections.key import (
   weights,
 )
 from gan_jax.run.config.sections.kinds import two_player
-from gan_jax.run.config.sections.terms import is_off
 
 LARGEST = 256 << 20  # bytes of examples that a program holds as its teacher
 OF_DISCRIMINATOR = (

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
 from gan_jax.game.core import Game
+from gan_jax.game.schedules import is_off
 from gan_jax.losses.energy import boundary_equilibrium, energy_margin, pulling_away
 from gan_jax.run.config.sections import networks, optimizers
 from gan_jax.run.config.sections.key import Key, Keys, naming, weights
@@ -50,8 +51,7 @@ def build_eb_gan(config: ConfigDict, example: Example) -> Game:
   with naming("config.margin"):
     loss = energy_margin(config.margin)
   weight = config.pulling_away.weight
-  off = isinstance(weight, int | float) and not weight
-  terms = {} if off else {"pulling_away": (optimizers.number(weight), pulling_away())}
+  terms = {} if is_off(weight) else {"pulling_away": (optimizers.number(weight), pulling_away())}
   return two_player.build_with(loss, config, example, terms)
 
 

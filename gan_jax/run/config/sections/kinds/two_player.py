@@ -14,7 +14,7 @@ from gan_jax.game.kinds import checks
 from gan_jax.game.kinds.sides.turns import alternating, simultaneous
 from gan_jax.game.kinds.two_player import two_player
 from gan_jax.game.latents import Latent, categorical, normal, truncate_normal, truncated, uniform
-from gan_jax.game.schedules import Weight
+from gan_jax.game.schedules import Weight, is_off
 from gan_jax.game.views import Views, gaussian_noise, packing
 from gan_jax.losses.generator_terms import NORMS, feature_matching
 from gan_jax.losses.objectives import TermLike
@@ -277,7 +277,7 @@ def _views(config: ConfigDict) -> Views:
   """Builds what the discriminator sees of examples: augmented, with noise, and packed."""
   with naming("config.instance_noise.std"):
     std = optimizers.number(config.instance_noise.std)
-    noise = () if terms.is_off(std) else (gaussian_noise(std),)
+    noise = () if is_off(std) else (gaussian_noise(std),)
   m = config.get("packing", 1)  # of some kinds of game there is none
   # Noise after augmentation, which would blur it; both before packing, as they are of an example.
   return (*augmentation.build(config), *noise, *(() if m == 1 else (packing(m),)))
@@ -289,7 +289,7 @@ def _feature_matching(config: ConfigDict) -> dict[str, tuple[Weight, TermLike]]:
     return {
       f"feature_matching_{norm}": (optimizers.number(weight), feature_matching(norm=norm))
       for norm, weight in config.get("feature_matching", {}).items()
-      if not terms.is_off(weight)
+      if not is_off(weight)
     }
 
 
