@@ -29,6 +29,11 @@ DrawFn = Callable[[Mapping[str, jax.Array], jax.Array, Seed], dict[str, jax.Arra
 
 MEMORY_LIMIT = 2 << 30  # bytes: larger image tables stay on disk
 HOLD_OUT = "hold some out by --config.data_options.hold_out=0.1"  # of data without a test split
+SPLITS = {  # by the name of a folder or file
+  **dict.fromkeys(("train", "training"), "train"),
+  **dict.fromkeys(("test", "testing"), "test"),
+  **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
+}
 
 
 class Source(NamedTuple):

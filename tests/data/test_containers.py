@@ -12,6 +12,7 @@ from small_sets import images, png
 
 from gan_jax.data import Batches, NoSplitError, load, take
 from gan_jax.data.pixels import UINT8, Scale
+from gan_jax.data.sources.containers.shards import shards
 
 DEEP = np.random.default_rng(0).integers(100, 4000, (12, 7, 5, 4), np.uint16)
 DEEP[0, 0, 0] = [100, 200, 300, 3999]
@@ -186,6 +187,17 @@ def test_parquet_reads_parts_splits_and_names_of_classes(tmp_path):
   path.unlink()
   with pytest.raises(ValueError, match="1 of 2 parts train-...: part 00001 is missing"):
     load(f"parquet:{tmp_path}")
+
+
+@pytest.mark.parametrize("test", ["test", "testing", "val", "validation", "dev", "eval", "Eval"])
+def test_files_of_a_split_have_the_names_that_folders_have(test, tmp_path):
+  names = {"train": "train-00000.tar", "test": f"{test}-00000.tar"}
+  for name in names.values():
+    (tmp_path / name).touch()
+  found = shards("tars", tmp_path, ".tar", "train")
+  assert {split: [path.name for path in paths] for split, paths in found.items()} == {
+    split: [name] for split, name in names.items()
+  }
 
 
 def test_parquet_without_a_description(tmp_path):

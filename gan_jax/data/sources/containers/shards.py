@@ -5,16 +5,10 @@ import pathlib
 import re
 from collections.abc import Mapping, Sequence
 
-from gan_jax.data.source import HOLD_OUT, NoSplitError
+from gan_jax.data.source import HOLD_OUT, SPLITS, NoSplitError
 
 _LOG = logging.getLogger(__name__)
 
-_SPLITS = {
-  "train": "train",
-  "training": "train",
-  "test": "test",
-  "testing": "test",
-} | dict.fromkeys(("val", "valid", "validation", "dev"), "validation")
 _WORD = re.compile(r"[A-Za-z]+")
 _OF = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")  # as Hugging Face numbers parts
 
@@ -73,7 +67,7 @@ def files_of(
 def _split_of(path: pathlib.Path, root: pathlib.Path) -> str:
   words = [path.name, *(folder.name for folder in path.relative_to(root).parents if folder.name)]
   for text in words:
-    if (word := _WORD.match(text)) and (split := _SPLITS.get(word[0].lower())):
+    if (word := _WORD.match(text)) and (split := SPLITS.get(word[0].lower())):
       return split
   return "train"
 

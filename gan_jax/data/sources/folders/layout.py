@@ -13,17 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from gan_jax.data.source import SPLITS
 from gan_jax.data.sources.folders.trees import Tree, folder_tree, zip_tree
 from gan_jax.data.sources.images import SUFFIXES
 from gan_jax.files import JSON_LIMIT
 
 _LOG = logging.getLogger(__name__)
 
-_SPLITS = {
-  **dict.fromkeys(("train", "training"), "train"),
-  **dict.fromkeys(("test", "testing"), "test"),
-  **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "validation"),
-}
 _DOMAIN = re.compile(r"(train|test|val)([ab])", re.IGNORECASE)  # of CycleGAN's folders
 _SHARD, _IN_SHARD = re.compile(r"\d{5}"), re.compile(r"\d{5}/img\d{8}\.\w+")  # of StyleGAN's
 _STYLEGAN = "dataset.json"
@@ -80,7 +76,7 @@ def _unwrapped(tree: Tree, tell: bool) -> Tree:
   """Goes down while all there is is one folder of folders, as in a zip of a folder."""
   while _STYLEGAN not in tree.names and not _loose(tree) and len(only := _folders(tree)) == 1:
     inner = tree.below(only[0])
-    special = only[0].lower() in _SPLITS or _SHARD.fullmatch(only[0]) or _DOMAIN.fullmatch(only[0])
+    special = only[0].lower() in SPLITS or _SHARD.fullmatch(only[0]) or _DOMAIN.fullmatch(only[0])
     if special or _loose(inner):
       break
     if tell:
@@ -98,7 +94,7 @@ def _splits(tree: Tree, split: str) -> Mapping[str, Tree]:
       f"{tree.where} has images of two domains, in {', '.join(domains)}: name one of them, such as"
       f" folder:{tree.where}/{first}"
     )
-  kinds = {folder: _SPLITS[folder.lower()] for folder in folders if folder.lower() in _SPLITS}
+  kinds = {folder: SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS}
   rest = [folder for folder in folders if folder not in kinds]
   if not kinds or _STYLEGAN in tree.names:
     return {"train": tree}
@@ -183,7 +179,7 @@ def _warn_of_classes(where: str, folders: Sequence[str], images: Sequence[str]) 
       *(where, folders[0], _STYLEGAN),
     )
   below = {name.split("/")[1] for name in images if name.count("/") > 1}
-  if splits := sorted(folder for folder in below if folder.lower() in _SPLITS):
+  if splits := sorted(folder for folder in below if folder.lower() in SPLITS):
     _LOG.warning(
       "%s: images in folders %s below those of classes are used alike; folders of splits come above"
       " those of classes",
