@@ -105,11 +105,15 @@ class RunFolder:
       path = self.workdir / "config.json"
       raise ValueError(f"{path} makes no game ({error}); restore it from a copy") from error
 
+  @property
+  def sampler_name(self) -> str | None:
+    """Name of the sampler that is asked for, or scored; None for the game's first."""
+    return self._changes.get("evaluation.sampler") or sampler_of(self.config)
+
   @functools.cached_property
   def sampler(self) -> CompiledSampler:
     """Draws from the game, given a state; a translator from the data, which it opens when asked."""
-    name = self._changes.get("evaluation.sampler") or sampler_of(self.config)
-    return CompiledSampler(self.game, self.example, name, self._inputs)
+    return CompiledSampler(self.game, self.example, self.sampler_name, self._inputs)
 
   def _inputs(self, n: int, seed: int) -> Any:
     """Returns what a translator starts from."""

@@ -16,7 +16,7 @@ from gan_jax.game.standing import standing_statistics
 from gan_jax.plots import picture, sequences
 from gan_jax.plots.png import save_images, save_png
 from gan_jax.run.evaluation.sampling import CompiledSampler, by_class, row_of_class
-from gan_jax.run.experiment import Experiment, sampler_of
+from gan_jax.run.experiment import Experiment
 
 if TYPE_CHECKING:
   from gan_jax.run.results.folder import RunFolder
@@ -80,7 +80,7 @@ class Run(NamedTuple):
     if labels is not None:
       labels = np.random.default_rng(seed).permutation(labels)
     options = {"batches": batches, "batch_size": size, "labels": labels, "ema": ema}
-    options |= {"sampler": sampler_of(self.config)}
+    options |= {"sampler": self.folder.sampler_name}
     state = standing_statistics(self.game, self.state, make_key(seed), **options)
     return self._replace(state=state)
 
