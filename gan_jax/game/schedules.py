@@ -70,9 +70,17 @@ def inverse_square_root(
 
   Args:
     peak_value: value between ramp and decay.
-    decay_begin: count after which it falls as 1/√count; EDM2 has 70,000 batches.
-    ramp_up: count up to which it rises from 0; EDM2 has 10⁷ images.
+    decay_begin: count > 0 after which it falls as 1/√count; EDM2 has 70,000 batches.
+    ramp_up: count up to which it rises from 0; EDM2 has 10⁷ images; 0 for no rise.
+
+  Raises:
+    ValueError: for counts out of range.
   """
+  if not is_number(decay_begin, lambda x: x > 0) or not is_number(ramp_up, lambda x: x >= 0):
+    raise ValueError(
+      f"decay_begin is {shown(decay_begin)} and ramp_up {shown(ramp_up)}: expected numbers, the"
+      " first > 0 and the second >= 0"
+    )
   fall = lambda count: peak_value / jnp.sqrt(jnp.maximum(count / decay_begin, 1.0))
   return lambda count: fall(count) * (jnp.minimum(count / ramp_up, 1.0) if ramp_up else 1.0)
 

@@ -93,15 +93,15 @@ def _same(labels: jax.Array) -> jax.Array:
 
 def _cosines(x: jax.Array) -> jax.Array:
   """Computes the cosines of all rows, [B, B]."""
-  x = _unit(x)
+  x = unit(x)
   return jnp.matmul(x, x.T, precision="highest")
 
 
 def _cosine(x: jax.Array, y: jax.Array) -> jax.Array:
   """Computes the cosines of rows, [B]."""
-  return jnp.sum(_unit(x) * _unit(y), axis=1)
+  return jnp.sum(unit(x) * unit(y), axis=1)
 
 
-def _unit(x: jax.Array) -> jax.Array:
-  """Normalises rows [B, d]; one of zeros stays, with a finite slope."""
-  return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x**2, axis=1, keepdims=True), SMALLEST**2))
+def unit(x: jax.Array) -> jax.Array:
+  """Normalises vectors [..., d]; one of zeros stays, with a finite slope."""
+  return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x**2, axis=-1, keepdims=True), SMALLEST**2))

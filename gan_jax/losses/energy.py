@@ -13,6 +13,7 @@ from jax.nn import relu
 
 from gan_jax.checks import is_number, shown
 from gan_jax.losses.adversarial import AdversarialLoss
+from gan_jax.losses.conditional import unit
 from gan_jax.losses.objectives import Match, Term, stateless
 
 EMBEDDING = "embedding"  # the discriminator's output that `pulling_away` is of
@@ -82,11 +83,11 @@ def pulling_away() -> Term:
   """
 
   def value(match: Match) -> jax.Array:
-    s = match.fake_outputs[EMBEDDING]
-    s = s / jnp.maximum(jnp.linalg.norm(s, axis=1, keepdims=True), 1e-12)
+    s = unit(match.fake_outputs[EMBEDDING])
     of_all = match.gather(s)
     cosines = jnp.matmul(s, of_all.T, precision=jax.lax.Precision.HIGHEST)
-    # The cosine of an embedding with itself is 1.
-    return (jnp.sum(cosines**2, axis=1) - 1) / max(1, len(of_all) - 1)
+    # That of an embedding with itself is 1, and 0 of one of zeros.
+    own = jnp.sum(s**2, axis=1) ** 2
+    return (jnp.sum(cosines**2, axis=1) - own) / max(1, len(of_all) - 1)
 
   return stateless(value, uses_real=False, couples=True)

@@ -148,7 +148,8 @@ def lecam(*, decay: float = 0.99, start: int = 0) -> Term:
 
   def value(match: Match, memory: Any) -> tuple[jax.Array, Any]:
     updates = memory["updates"] + 1
-    rate = (1 - decay) / (1 - decay ** updates.astype(jnp.float32))
+    # 1 - decayⁿ by its logarithm: the difference would have few digits of a decay near 1.
+    rate = (1 - decay) / -jnp.expm1(updates * math.log(decay)) if decay else 1
     toward = lambda ema, logits: ema + rate * (match.mean(stop_gradient(logits)) - ema)
     ema_real = toward(memory["ema_real"], match.real_scores)
     ema_fake = toward(memory["ema_fake"], match.fake_scores)

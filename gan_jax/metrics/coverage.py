@@ -55,6 +55,9 @@ def class_kl(labels: np.ndarray, data_shares: np.ndarray) -> float:
 
   Returns:
     A number >= 0; inf if a class occurs that the data do not have.
+
+  Raises:
+    ValueError: labels out of range, or shares that are negative or no numbers.
   """
   return divergence(class_shares(labels, len(data_shares)), data_shares)
 
@@ -120,8 +123,13 @@ def divergence(p: np.ndarray, q: np.ndarray) -> float:
 
   Returns:
     A number >= 0; inf if p is empty, or occurs where q does not.
+
+  Raises:
+    ValueError: entries that are negative, NaN or infinite.
   """
   p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
+  if not all((np.isfinite(x) & (x >= 0)).all() for x in (p, q)):
+    raise ValueError(f"shares are {p.tolist()} and {q.tolist()}: expected numbers >= 0")
   held = p > 0
   if not held.any() or (q[held] == 0).any():
     return float("inf")

@@ -122,7 +122,8 @@ def unit_channels(maps: Any) -> Any:
   Returns:
     [n, H W C]; places where all channels are 0 stay so.
   """
-  length = (maps**2).sum(axis=-1, keepdims=True) ** 0.5
+  square = (maps**2).sum(axis=-1, keepdims=True)
+  length = (square + (square == 0)) ** 0.5  # of a root of 0 the slope would be infinite
   places = maps.shape[1] * maps.shape[2]
   return (maps / (length + 1e-10)).reshape(len(maps), -1) / places**0.5
 

@@ -159,7 +159,7 @@ class Dropout(nn.Module):
     keys = stream_keys(self, "dropout", x.shape[0])
     keep = 1 - self.rate
     mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
-    return jnp.where(mask, x / keep, 0)
+    return jnp.where(mask, x / (keep or 1), 0)  # of nothing kept, a slope of 0 and not 0/0
 
 
 class BatchNorm(nn.Module):

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 Array = Any  # of NumPy or JAX
@@ -38,7 +39,7 @@ def kl(p: Array, q: Array, weights: Weights = 1.0) -> Array:
   both = (p > 0) & (q > 0)
   ratio = xp.where(both, p, 1) / xp.where(both, q, 1)
   terms = xp.where(both, p * xp.log(ratio) - p + q, xp.where(p > 0, xp.inf, q))
-  return xp.sum(weights * xp.maximum(terms, 0), axis=-1)  # rounding may make them negative
+  return xp.sum(weights * _without_rounding(terms), axis=-1)
 
 
 def reverse_kl(p: Array, q: Array, weights: Weights = 1.0) -> Array:
@@ -76,7 +77,9 @@ def neyman(p: Array, q: Array, weights: Weights = 1.0) -> Array:
 def squared_hellinger(p: Array, q: Array, weights: Weights = 1.0) -> Array:
   """Computes H²(p, q) = Σ (√p - √q)², from 0 to 2 (no ½); arguments as for `kl`."""
   xp = _namespace(p, q)
-  return xp.sum(weights * (xp.sqrt(p) - xp.sqrt(q)) ** 2, axis=-1)
+  some = p + q > 0  # roots of two zeros would have slopes of infinity times 0
+  terms = (xp.sqrt(xp.where(some, p, 1)) - xp.sqrt(xp.where(some, q, 1))) ** 2
+  return xp.sum(weights * terms, axis=-1)
 
 
 def f_divergence(
@@ -198,6 +201,15 @@ def wasserstein(p: Array, q: Array, x: Array) -> Array:
   """
   xp = _namespace(p, q)
   return xp.sum(xp.abs(xp.cumsum(p - q, axis=-1)[..., :-1]) * (x[1:] - x[:-1]), axis=-1)
+
+
+def _without_rounding(terms: Array) -> Array:
+  """Moves terms that rounding has made negative to 0, with the derivatives of the terms."""
+  # A maximum with 0 has half of their slope where they are 0, as all are at p = q, and so would
+  # halve second derivatives there: the Fisher information.
+  xp = _namespace(terms)
+  below = xp.minimum(terms, 0)
+  return terms - (below if xp is np else jax.lax.stop_gradient(below))
 
 
 def _namespace(*arrays: Array) -> Any:

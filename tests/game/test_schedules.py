@@ -87,6 +87,9 @@ def test_the_inverse_square_root_rises_stays_and_falls():
   found = [float(rate(Clock(0, n))) for n in (0, 2048, 10**7, 70000 * 2048, 4 * 70000 * 2048)]
   np.testing.assert_allclose(found, [0, 2.048e-6, 0.01, 0.01, 0.005], rtol=1e-6)
   assert float(inverse_square_root(0.01, 4)(16)) == pytest.approx(0.005)
+  for counts in ((0, 0), (-5, 0), (4, -1)):  # rates of 0/0, of a root below 0, and below 0
+    with pytest.raises(ValueError, match="the first > 0 and the second >= 0"):
+      inverse_square_root(0.01, *counts)
 
 
 def test_numbers_are_those_of_the_published_code():

@@ -1,5 +1,6 @@
 """Losses of autoencoding discriminators, by hand: energies are negative logits."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -52,6 +53,17 @@ def test_pulling_away_is_the_mean_squared_cosine_of_others():
   embedding = jnp.array([[2.0, 0.0], [0.0, 3.0], [1.0, 1.0]])
   values, _ = pulling_away().value(match(fake_outputs={"embedding": embedding}), ())
   np.testing.assert_allclose(values, [0.25, 0.25, 0.5], rtol=1e-6)
+
+
+def test_pulling_away_from_an_embedding_of_zeros_is_0_with_a_slope():
+  """Of rows 0, (1, 0), (1, 1) / √2 the cosines of different ones are 0, 0 and 1 / √2."""
+  value = jax.jit(lambda s: pulling_away().value(match(fake_outputs={"embedding": s}), ())[0])
+  rows = jnp.array([[0.0, 0.0], [2.0, 0.0], [1.0, 1.0]])
+  np.testing.assert_allclose(value(rows), [0, 0.25, 0.25], atol=1e-6)  # a few roundings of 1
+  # The mean is cos² φ / 3, of slope -sin 2φ / 3 = -1/3 in the angle φ between the two. It changes
+  # by 1/2 per unit of the second entry of (2, 0), or of one of the entries of (1, 1).
+  slope = jax.jit(jax.grad(lambda s: jnp.mean(value(s))))(rows)
+  np.testing.assert_allclose(slope, [[0, 0], [0, 1 / 6], [1 / 6, -1 / 6]], atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,18 @@ def test_lecam_against_a_loop():
     assert memory["updates"] == round_ + 1
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.9999, 1 - 1e-6, 1 - 1e-9])
+def test_lecam_forgets_its_start_at_any_decay(decay):
+  """The first batch is its own average, and of two the second weighs 1 / (1 + decay)."""
+  term = regularizers.lecam(decay=decay)
+  memory = term.memory
+  for logit, average in ((3.0, 3.0), (5.0, (3 * decay + 5) / (1 + decay))):
+    logits = jnp.full((2, 1), logit)
+    _, memory = term.value(make_match(lambda x: x[:, 0], logits, -logits), memory)
+    np.testing.assert_allclose(memory["ema_real"], average, rtol=1e-6)  # roundings of float32
+    np.testing.assert_allclose(memory["ema_fake"], -average, rtol=1e-6)
+
+
 def test_lecam_holds_its_averages_constant():
   """The slopes are 2 relu(a - ema_fake) and -2 relu(ema_real - b), though a and b move both."""
   term = regularizers.lecam(decay=0.5)

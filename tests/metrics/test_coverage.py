@@ -75,5 +75,8 @@ def test_what_does_not_fit_is_refused():
   for bad in (np.array([], int), np.array([4]), np.array([-1]), np.array([[1]])):
     with pytest.raises(ValueError, match="do not fit 4 classes"):
       class_shares(bad, 4)
+  for bad in ([0.5, 0.5, 0, np.nan], [0.5, 0.6, -0.1, 0], [np.inf, 1, 1, 1]):  # not a KL of 0
+    with pytest.raises(ValueError, match="expected numbers >= 0"):
+      class_kl(labels(1, 1, 1, 1), np.array(bad))
   with pytest.raises(ValueError, match="one for each"):
     class_accuracy(np.zeros(3), np.zeros(4))

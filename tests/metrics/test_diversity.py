@@ -1,5 +1,7 @@
 """Diversity: all pairs without pairs, random pairs, and samplers that collapse."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -68,6 +70,14 @@ def test_unit_channels():
   x, y = unit_channels(maps)
   assert ((x - y) ** 2).sum() == pytest.approx((2 + 0 + 1 + 0) / 4)
   np.testing.assert_allclose(unit_channels(7 * maps), [x, y])
+
+
+def test_unit_channels_have_slopes_where_all_are_0():
+  """Of LPIPS, by which images are projected; those of other places are of their directions."""
+  maps = jnp.array([[[[3.0, 4.0], [0.0, 0.0]]]])
+  slope = jax.jit(jax.grad(lambda x: unit_channels(x)[0, 0]))(maps)
+  # d (x / r) = y² / r³ dx - x y / r³ dy with r = 5, over √2 for two places
+  np.testing.assert_allclose(slope[0, 0], np.array([[16, -12], [0, 0]]) / 125 / 2**0.5, rtol=1e-6)
 
 
 def test_the_error_of_an_average():

@@ -266,6 +266,8 @@ def test_dropout_drops_at_its_rate_and_keeps_the_mean():
   assert len(np.unique(out, axis=0)) == 40  # every example has its own mask
   assert jnp.any(drop(jnp.ones((2, 50))) != drop(jnp.ones((2, 50)), seed=1))
   near(drop(out, train=False), out)
+  nothing = jax.value_and_grad(lambda x: drop(x, rate=1.0).sum())(jnp.ones((2, 3)))
+  jax.tree.map(lambda x: np.testing.assert_array_equal(x, 0), nothing)
 
 
 def test_dropout_masks_are_the_same_on_one_device_and_eight():

@@ -58,9 +58,31 @@ def test_jax_agrees_with_numpy_and_differentiates_at_zeros(name):
     step = 1e-6 * np.eye(7)
     central = [(divergence(p, q + d) - divergence(p, q - d)) / 2e-6 for d in step]
     np.testing.assert_allclose(slope, central, rtol=1e-5, atol=1e-8)
-    if name != "squared_hellinger":  # a root has an infinite slope at 0
-      padded = [jnp.asarray(np.append(x, 0.0)) for x in (p, q)]
-      assert np.isfinite(jax.grad(divergence, argnums=1)(*padded)).all()
+    padded = [jnp.asarray(np.append(x, 0.0)) for x in (p, q)]
+    assert np.isfinite(jax.grad(divergence, argnums=1)(*padded)).all()
+
+
+# f''(1) of each: the second derivative of all of them at p = q is that of χ², but for a factor.
+CURVATURES = {
+  "kl": 1,
+  "reverse_kl": 1,
+  "jensen_shannon": 1 / 4,
+  "pearson": 2,
+  "neyman": 2,
+  "squared_hellinger": 1 / 2,
+}
+
+
+@pytest.mark.parametrize("name", CURVATURES)
+def test_curvature_at_equal_distributions_is_the_fisher_information(name):
+  """f''(1) / p on the diagonal, where they are equal, and where they are so but for rounding."""
+  p, _ = distributions(9)
+  with jax.enable_x64(True):
+    curvature = jax.jit(jax.hessian(DIVERGENCES[name]))
+    for q in (p, p * (1 + 1e-9 * np.random.default_rng(1).normal(size=7))):
+      found = curvature(jnp.asarray(p), jnp.asarray(q))
+      # To 1e-7, which is a hundred times how far q is from p.
+      np.testing.assert_allclose(found, np.diag(CURVATURES[name] / p), rtol=1e-7, atol=1e-12)
 
 
 TWICE = {"jensen_shannon": 2}  # the f of its table has no half

@@ -6,6 +6,7 @@ arXiv:2602.04770. The loss is |G(z) - stop(G(z) + V)|², of one player. V has tw
 S] and data [B, P, S] of B rows, such as classes or places of a feature map.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -261,7 +262,8 @@ def guidance(u: jax.Array, low: float = 1.0, high: float = 4.0, power: float = 1
   q = 1 - power
   if q == 0:
     return low * (high / low) ** u
-  return (low**q + u * (high**q - low**q)) ** (1 / q)
+  # low (1 + u ((hi/lo)^q - 1))^(1/q): near q = 0 the powers themselves are 1 but for rounding.
+  return low * jnp.exp(jnp.log1p(u * math.expm1(q * math.log(high / low))) / q)
 
 
 def negative_weight(guidance: jax.Array, particles: int, negatives: int) -> jax.Array:

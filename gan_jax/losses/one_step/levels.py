@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import one_hot
 
+from gan_jax.losses.conditional import unit
+
 
 def noise_levels(count: int = 4, base: float = 0.125, offset: float = 0.01) -> np.ndarray:
   """Computes the noise level of each image, the earliest first: 1 - base^(1 - k/(n-1)) + offset.
@@ -72,8 +74,7 @@ def judged_as_one(images: jax.Array) -> jax.Array:
 
 def feature_target(features: jax.Array, target: jax.Array) -> jax.Array:
   """Computes 1 - cos of features and frozen ones, of tokens the mean: [B, ..., d] -> [B]."""
-  norm = lambda x: jnp.maximum(jnp.linalg.norm(x, axis=-1), 1e-8)
-  cosine = jnp.sum(features * target, axis=-1) / (norm(features) * norm(target))
+  cosine = jnp.sum(unit(features) * unit(target), axis=-1)
   return 1 - jnp.mean(cosine.reshape(len(cosine), -1), axis=1)
 
 

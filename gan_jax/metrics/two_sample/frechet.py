@@ -101,10 +101,14 @@ def frechet_distance(a: Moments | Gaussian, b: Moments | Gaussian) -> float:
     A finite number >= 0.
 
   Raises:
-    ValueError: different widths, or a set of one vector.
+    ValueError: different widths, a set of one vector, or entries that are not finite.
   """
   _check_same_width(a, b)
   covariance_a, covariance_b = a.covariance, b.covariance
+  if not all(np.isfinite(x).all() for x in (a.mean, b.mean, covariance_a, covariance_b)):
+    raise ValueError(
+      "a mean or a covariance has entries that are NaN or infinite: expected numbers"
+    )
   # The eigenvalues of S₁^½ S₂ S₁^½ are the squared singular values of F₁ᵀ F₂, for any F Fᵀ = S.
   cross = _nuclear_norm(_factor(covariance_a).T @ _factor(covariance_b))
   spread = np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross

@@ -4,7 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_set, feature_sets, tiles
+from gan_jax.metrics.two_sample.pairs import (
+  distance_tiles,
+  feature_set,
+  feature_sets,
+  near_origin,
+  tiles,
+)
 
 
 class Neighbours(NamedTuple):
@@ -48,7 +54,7 @@ def nearest_neighbours(train: np.ndarray, fake: np.ndarray, *, k: int = 1) -> Ne
   Raises:
     ValueError: shapes that do not fit, numbers that are not finite, or too few examples for k.
   """
-  train, fake = feature_sets(train, fake)
+  train, fake = near_origin(*feature_sets(train, fake))
   if not 1 <= k <= len(train):
     raise ValueError(f"k is {k}: expected 1 to {len(train)} neighbours, all there are")
   indices = np.zeros((len(fake), k), np.int64)

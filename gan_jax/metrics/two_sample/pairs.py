@@ -50,6 +50,18 @@ def feature_sets(
   return real, fake
 
 
+def near_origin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Moves two sets of features to the origin, by one vector, which no distance depends on.
+
+  `squared_distances` has the digits of norms, which of features far from the origin are not those
+  of distances. Float32 ones stay where they are: in float64 their products have digits to spare.
+  """
+  if np.result_type(x, y) != np.float64:
+    return x, y
+  middle = np.median(y[:TILE], axis=0)  # of whole numbers, whose ties stay exact, not a mean
+  return x - middle, y - middle
+
+
 def tiles(n: int, m: int, *, upper: bool = False) -> Iterator[tuple[slice, slice]]:
   """Cuts an [n, m] matrix into tiles, row by row.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_sets
+from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_sets, near_origin
 
 
 class PRDC(NamedTuple):
@@ -49,7 +49,7 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
   """
   if k < 1:
     raise ValueError(f"k is {k}: expected at least 1 neighbour")
-  real, fake = feature_sets(real, fake, least=k + 1)
+  real, fake = near_origin(*feature_sets(real, fake, least=k + 1))
   real_radii, fake_radii = _radii(real, k), _radii(fake, k)
   balls = np.zeros(len(fake), np.int64)  # real balls that a fake example is in
   recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)

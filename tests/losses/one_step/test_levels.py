@@ -116,3 +116,10 @@ def test_the_target_of_features_is_a_cosine():
   x, y = jnp.array([[[3.0, 4.0], [1.0, 0.0]]]), jnp.array([[[4.0, 3.0], [0.0, 2.0]]])
   np.testing.assert_allclose(levels.feature_target(x, y), [1 - 0.96 / 2], rtol=1e-6)
   np.testing.assert_allclose(levels.feature_target(x[:, 0], 7 * x[:, 0]), [0], atol=1e-6)
+  # A token of zeros has the cosine 0, and leaves the slopes of others: those of 1 - cos / 2.
+  rows = jnp.array([[[0.0, 0.0], [3.0, 4.0]]])
+  value, slope = jax.jit(jax.value_and_grad(lambda x: levels.feature_target(x, y[:, :1])[0]))(rows)
+  np.testing.assert_allclose(value, 1 - 0.96 / 2, rtol=1e-6)
+  # (4, 3) / 5 less its part along (3, 4) / 5 is (.224, -.168), over 2 · 5 tokens and lengths
+  np.testing.assert_allclose(slope[0, 1], [-0.0224, 0.0168], rtol=1e-5)
+  assert jnp.isfinite(slope).all()

@@ -65,6 +65,10 @@ def test_gaussians_in_closed_form():
     )
     assert slope(1e-4, epsilon) == pytest.approx(data_std**2 / epsilon, rel=1e-6)
     assert slope(0.5, 1e-6) == pytest.approx(data_std / 0.5 - 1, rel=1e-4)
+  # In float32 as well, to some of its roundings: k is of the order of σ²τ², far below ε.
+  assert slope(1e-4, epsilon) == pytest.approx(data_std**2 / epsilon, rel=1e-6)
+  found = drift.gaussian_transport(1e-4, data_std, epsilon)
+  assert float(found) == pytest.approx((1e-4 * data_std) ** 2 / epsilon, rel=1e-6)
 
 
 def test_without_negatives_it_is_the_gradient_of_the_divergence():

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from gan_jax.metrics import Moments, class_frechet_distances, frechet_distance, merge, moments
+from gan_jax.metrics import (
+  Gaussian,
+  Moments,
+  class_frechet_distances,
+  frechet_distance,
+  merge,
+  moments,
+)
 
 
 def normal(seed: int, n: int, d: int, scale: float = 1.0) -> np.ndarray:
@@ -159,6 +166,12 @@ def test_features_that_are_not_finite_are_refused():
   x[2, 1], x[4, 0] = np.nan, np.inf
   with pytest.raises(ValueError, match="2 of 5 feature vectors .* NaN or infinite"):
     moments(x)
+  fine = Gaussian(None, np.zeros(2), np.eye(2))
+  for bad in (np.nan, np.inf):  # they would be at a distance of 0 from anything
+    spoiled = {"mean": np.array([0, bad]), "covariance": np.full((2, 2), bad)}
+    for one in (fine._replace(**{name: value}) for name, value in spoiled.items()):
+      with pytest.raises(ValueError, match="NaN or infinite"):
+        frechet_distance(fine, one)
 
 
 def test_what_makes_no_sense_is_refused():

@@ -39,6 +39,13 @@ def test_near_copies_far_from_the_origin_keep_their_distance():
   np.testing.assert_allclose(found.distances[:, 0], 1e-3 * np.sqrt(6), rtol=1e-6)
 
 
+def test_neighbours_far_from_the_origin_are_the_nearest():
+  """Of places at 2^30, whose squares end at 2^8; differences of whole numbers are exact there."""
+  train = np.arange(9.0)[:, None] + 2**30
+  found = nearest_neighbours(train, train[3:4] + 0.25, k=3)
+  assert found.indices.tolist() == [[3, 4, 2]] and found.distances.tolist() == [[0.25, 0.75, 1.25]]
+
+
 def test_copies_are_told_for_certain():
   """U = 0, of which the standard score is -√(3 h m / (h + m + 1))."""
   train, held_out = normal(0, 100), normal(1, 80)

@@ -38,6 +38,12 @@ def test_swapping_the_sets_swaps_precision_and_recall():
   assert found.precision == swapped.recall > found.recall == swapped.precision
 
 
+def test_a_common_offset_changes_nothing():
+  """Of whole numbers, which an offset of 2^30 leaves exact, as distances are."""
+  real, fake = np.random.default_rng(0).integers(0, 40, size=(2, 60, 3)).astype(float)
+  assert prdc(real + 2**30, fake + 2**30) == prdc(real, fake)
+
+
 def test_equal_sets():
   x = normal(0, 200)
   assert prdc(x, x)[:4] == pytest.approx((1, 1, 1, 1))
