@@ -234,5 +234,6 @@ class Codebook(nn.Module):
     entries = self.param("entries", start, (self.size, self.features))
     flat = x.reshape(-1, self.features)
     # But for |x|², which is the same to all entries.
-    distances = jnp.sum(entries**2, axis=1)[None] - 2 * flat @ entries.T
+    products = jnp.matmul(flat, entries.T, precision="highest")  # of which differences decide
+    distances = jnp.sum(entries**2, axis=1)[None] - 2 * products
     return entries[jnp.argmin(distances, axis=1)].reshape(x.shape)

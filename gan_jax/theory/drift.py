@@ -28,7 +28,7 @@ def mean_shift(
   square = jnp.sum((x[:, None] - points[None]) ** 2, axis=-1)
   logits = -square / (2 * bandwidth**2)
   share = jax.nn.softmax(logits if weights is None else logits + jnp.log(weights)[None], axis=1)
-  return share @ points - x
+  return jnp.matmul(share, points, precision="highest") - x
 
 
 def gaussian_field(x: jax.Array, data: jax.Array, fakes: jax.Array, bandwidth: float) -> jax.Array:
