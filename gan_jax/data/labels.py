@@ -29,9 +29,11 @@ def encode(
     (places among the classes, int32 [N]; the classes).
 
   Raises:
-    ValueError: labels that do not fit the examples, are no classes, or of classes that training
-      never sees.
+    ValueError: no examples, or labels that do not fit them, are no classes, or of classes that
+      training never sees.
   """
+  if not size:
+    raise ValueError(f"{name} has no examples")
   y = y[:, 0] if y.shape == (size, 1) else y
   if y.shape != (size,) or y.dtype.kind not in "biuU":
     hint = ""

@@ -79,7 +79,10 @@ def hold_out(source: Source, share: float) -> tuple[Source, Source]:
   grouped = np.argsort(y, kind="stable")  # class by class, at random within each
   # Rounding must not lose an example: in floats 0.29 * 100 is below 29.
   held = np.diff(np.floor(share * np.arange(source.size + 1) + 1e-9)) > 0
-  held[np.unique(y[grouped], return_index=True)[1]] = False  # of each class the first
+  for of_class in np.split(held, np.unique(y[grouped], return_index=True)[1][1:]):  # views
+    # Each class keeps its first, for which another of it is held out, if one is left.
+    of_class[np.argmin(of_class)] |= of_class[0]
+    of_class[0] = False
   places = [np.sort(order[grouped[which]]) for which in (~held, held)]
   if not held.any():
     raise ValueError(

@@ -189,9 +189,10 @@ def test_parquet_reads_parts_splits_and_names_of_classes(tmp_path):
     load(f"parquet:{tmp_path}")
 
 
+@pytest.mark.parametrize("data", ["", "imagenet1k-", "my_set_"])
 @pytest.mark.parametrize("test", ["test", "testing", "val", "validation", "dev", "eval", "Eval"])
-def test_files_of_a_split_have_the_names_that_folders_have(test, tmp_path):
-  names = {"train": "train-00000.tar", "test": f"{test}-00000.tar"}
+def test_files_of_a_split_have_the_names_that_folders_have(test, data, tmp_path):
+  names = {"train": f"{data}train-00000.tar", "test": f"{data}{test}-00000.tar"}
   for name in names.values():
     (tmp_path / name).touch()
   found = shards("tars", tmp_path, ".tar", "train")

@@ -175,6 +175,10 @@ def test_an_image_that_was_replaced_since_its_header_was_read_is_refused(tmp_pat
 def test_colours_of_16_bits_are_not_halved_in_silence(tmp_path):
   (tmp_path / "a.png").write_bytes(png(8, 8, zeros(49 * 8), bits=16))
   refused(f"folder:{tmp_path}", r"a\.png has pixels of type 'RGB;16'.*convert it to 8 bits")
+  (tmp_path / "a.png").rename(tmp_path / "a.ppm")
+  for head, content in ((b"P6", bytes(6)), (b"P3", b"0 0 0")):
+    (tmp_path / "a.ppm").write_bytes(head + b"\n1 1\n65535\n" + content)
+    refused(f"folder:{tmp_path}", r"a\.ppm has pixels of type 'RGB;16'.*convert it to 8 bits")
 
 
 @pytest.mark.parametrize("content", [b"%!PS\n%%BoundingBox: 0 0 9 9\n", b"GIF89a", b"II*\0"])

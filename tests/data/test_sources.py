@@ -244,6 +244,25 @@ def test_what_is_held_out_is_of_all_classes_and_always_the_same():
   assert (train.name, test.name) == ("some", "some (0.2 held out)")
 
 
+def test_no_examples_are_refused_before_their_labels_are_read(tmp_path):
+  np.savez(tmp_path / "a.npz", x=images(0, 4, 4, 3), y=np.zeros(0, int))
+  with pytest.raises(ValueError, match=r"a\.npz has no examples$"):
+    load(f"npz:{tmp_path}/a.npz")
+
+
+def test_every_class_gives_its_share_wherever_the_classes_before_it_end():
+  # Of 21 examples a half of each pair, whose first would be the one that rounding holds out.
+  y = np.repeat(np.arange(11), [1] + [2] * 10)
+  _, test = hold_out(table("pairs", np.zeros((21, 1), np.float32), y), 0.5)
+  assert test.arrays["y"].tolist() == [*range(1, 11)]
+  for share, size in itertools.product((0.3, 0.7, 0.9), range(1, 12)):
+    counts = np.array([size, 3, 7, 11, 2])
+    y = np.repeat(np.arange(5), counts)
+    _, test = hold_out(table("some", np.zeros((len(y), 1), np.float32), y), share)
+    held = np.bincount(test.arrays["y"], minlength=5)
+    assert (held < counts).all() and (abs(held - share * counts) < 1).all()
+
+
 def test_what_is_held_out_of_streamed_data_is_neither_lost_nor_seen(data_dir):
   whole = load("folder:plain", data_dir=data_dir)
   streamed = load("folder:plain", data_dir=data_dir, memory_limit=10)

@@ -84,7 +84,10 @@ def _raw_mode(image: "Image.Image") -> str:
   """Returns how pixels lie in the file, which Pillow may turn into fewer bits without a word."""
   tiles: Any = getattr(image, "tile", None)
   args = tiles[0].args if tiles else ""
-  return str(args[0] if isinstance(args, tuple) and args else args)
+  if not isinstance(args, tuple) or not args:
+    return str(args)
+  # A colour PPM has the mode of 8 bits, and the greatest value beside it.
+  return f"{args[0]};16B" if image.format == "PPM" and args[1] > 255 else str(args[0])
 
 
 def _orientation(image: "Image.Image") -> int:

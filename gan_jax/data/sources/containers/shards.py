@@ -18,8 +18,8 @@ def shards(
 ) -> Mapping[str, Sequence[pathlib.Path]]:
   """Lists the files of each split.
 
-  A split is told by the first word of a file's name, or by the folder that it is in; files that
-  tell none are the training split. Folders are no classes.
+  A split is told by a word of a file's name, the first that names one, or of the folder that it is
+  in; files that tell none are the training split. Folders are no classes.
 
   Args:
     name: name of the data in error messages.
@@ -65,11 +65,10 @@ def files_of(
 
 
 def _split_of(path: pathlib.Path, root: pathlib.Path) -> str:
-  words = [path.name, *(folder.name for folder in path.relative_to(root).parents if folder.name)]
-  for text in words:
-    if (word := _WORD.match(text)) and (split := SPLITS.get(word[0].lower())):
-      return split
-  return "train"
+  # Not the first word alone: names may begin with that of the data, as imagenet1k-validation-00.
+  texts = [path.name, *(folder.name for folder in path.relative_to(root).parents)]
+  words = (word.lower() for text in texts for word in _WORD.findall(text))
+  return next((SPLITS[word] for word in words if word in SPLITS), "train")
 
 
 def _check_parts(name: str, paths: Sequence[pathlib.Path]) -> None:
