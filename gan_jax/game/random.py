@@ -71,7 +71,13 @@ def in_32_bits(x: jax.Array) -> jax.Array:
 
 @fixed
 def make_key(seed: int | jax.Array) -> jax.Array:
-  """Builds a key of the one kind that games draw from, whatever JAX's default is."""
+  """Builds a key of the one kind that games draw from, whatever JAX's default is.
+
+  Raises:
+    ValueError: a number outside of [0, 2^32), of which JAX would keep the last 32 bits alone.
+  """
+  if isinstance(seed, int) and not 0 <= seed < 2**32:
+    raise ValueError(f"seed is {seed}: expected 0 <= seed < 2**32")
   return jax.random.key(seed, impl=KEYS)
 
 

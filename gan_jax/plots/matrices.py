@@ -81,7 +81,9 @@ def cell(mean: float, low: float, high: float) -> str:
   digits = int(np.clip(1 - np.floor(np.log10(width)), 0, 4)) if width > 0 else 2
   if low == high == mean:
     return f"{mean:.4g}"
-  return f"{mean:.{digits}f}\n{low:.{digits}f} to {high:.{digits}f}"
+  # 0.0000 would say nothing of a small score.
+  form = ".3g" if max(map(abs, (mean, low, high))) < 1e-3 else f".{digits}f"
+  return f"{mean:{form}}\n{low:{form}} to {high:{form}}"
 
 
 def _colors(mean: np.ndarray, better: str) -> np.ndarray:

@@ -158,3 +158,8 @@ def assemble(
 def sampler_of(config: ConfigDict) -> str | None:
   """Returns the name of the sampler that is scored; None for the game's first."""
   return config.evaluation.sampler or None
+
+
+def other_sampler(game: Game, name: str | None) -> str | None:
+  """Returns the name of a sampler, as of `sampler_of`, where it is not the game's first."""
+  return None if name == next(iter(game.samplers), None) else name

@@ -23,6 +23,7 @@ from gan_jax.game.core import (
 )
 from gan_jax.game.memory import join_mean
 from gan_jax.game.play import _updated_ema, init, play_round
+from gan_jax.game.random import make_key
 
 RATE = 0.1
 
@@ -289,3 +290,10 @@ def test_every_layout_gives_the_same_numbers():
     for net in "ab":
       np.testing.assert_allclose(got.params[net], want.params[net], rtol=1e-6, err_msg=name)
     np.testing.assert_allclose(metrics["max/x"], want_metrics["max/x"], rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**70])
+def test_a_seed_of_more_than_32_bits_is_no_other_seed(seed):
+  with pytest.raises(ValueError, match=r"expected 0 <= seed < 2\*\*32"):
+    make_key(seed)
+  assert jax.random.key_data(make_key(2**32 - 1)).tolist() == [0, 2**32 - 1]

@@ -244,6 +244,8 @@ def test_cells_say_mean_and_interval():
   }
   assert [t.get_text() for t in axes.get_yticklabels()] == ["minimax", "hinge"]
   assert [t.get_text() for t in axes.get_xticklabels()] == ["none", "r1"]
+  assert matrices.cell(3e-5, 2e-5, 4.1e-5) == "3e-05\n2e-05 to 4.1e-05"
+  assert matrices.cell(0.5, 0.4996, 0.5004) == "0.5000\n0.4996 to 0.5004"
 
 
 @pytest.mark.parametrize("better", ["max", "min"])

@@ -131,7 +131,7 @@ def _outcomes(
       variant=labels,
       runs=len(rows),
       failed=len(rows) - len(values),
-      collapsed=sum(row["collapsed"] for row in rows),
+      collapsed=sum(row["collapsed"] or not math.isfinite(_value(row, score)) for row in rows),
       last=estimate(list(_by_seed(values).values())),
       best=estimate(list(_by_seed(best).values())),
       difference=difference,
@@ -151,11 +151,15 @@ def _values(rows: Sequence[Mapping[str, Any]], labels: Labels, score: str, which
   """Returns the scores of the runs that have not failed."""
   values = {}
   for row in rows:
-    value = float("nan" if row["failed"] else row["scores"].get(score, {}).get(which, "nan"))
-    if math.isfinite(value):
+    if math.isfinite(value := _value(row, score, which)):
       others = json.dumps({k: v for k, v in row["variant"].items() if k not in labels})
       values[others, row["seed"]] = value
   return values
+
+
+def _value(row: Mapping[str, Any], score: str, which: str = "last") -> float:
+  """Returns a score of a run; NaN if it has failed."""
+  return float("nan" if row["failed"] else row["scores"].get(score, {}).get(which, "nan"))
 
 
 def _by_seed(values: _Values) -> dict[int, float]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from gan_jax.data.example import Example
+from gan_jax.data.source import check_seed
 from gan_jax.files import flat, plain
 from gan_jax.game.core import images_a_round
 from gan_jax.run.ablation.results import Labels, variant_name
@@ -225,6 +226,8 @@ def _check(asked: ConfigDict) -> None:
     raise ValueError(f"the axes are {names}: expected one or more, each once and with choices")
   if not asked.seeds or len(set(asked.seeds)) < len(asked.seeds):
     raise ValueError(f"config.seeds is {asked.seeds}: expected one or more seeds, each once")
+  for seed in asked.seeds:
+    check_seed(seed)
   if asked.rounds and asked.images:
     raise ValueError("config.rounds and config.images are both set: a budget is one of them")
   for key in ("rounds", "images", "together", "at_once"):
@@ -232,6 +235,8 @@ def _check(asked: ConfigDict) -> None:
       raise ValueError(f"config.{key} = {asked[key]}: expected 0 or more")
   if asked.collapse:
     _rule(asked.collapse)
+  for axis in asked.axes:
+    _check_is_free(asked, axis)
   baseline = dict(asked.baseline)
   for name, choices in asked.axes:
     if baseline.pop(name, None) not in choices:
@@ -241,6 +246,18 @@ def _check(asked: ConfigDict) -> None:
       )
   if baseline:
     raise ValueError(f"config.baseline has {', '.join(baseline)}, and there is no such axis")
+
+
+def _check_is_free(asked: ConfigDict, axis: Axis) -> None:
+  """Refuses an axis over what the ablation sets for all of its runs."""
+  keys = {key for choice in axis.choices.values() for key in choice}
+  set_for_all = {"seed": ("seeds",), "rounds": ("rounds", "images")}
+  for key in sorted(keys & set_for_all.keys()):
+    if given := [name for name in set_for_all[key] if asked[name]]:
+      raise ValueError(
+        f"the axis {axis.name!r} varies {key}, which config.{given[0]} = {asked[given[0]]} sets for"
+        f" every variant: {'name seeds there alone' if key == 'seed' else 'leave one of them out'}"
+      )
 
 
 def _images_a_round(config: ConfigDict) -> int:

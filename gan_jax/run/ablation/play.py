@@ -1,5 +1,6 @@
 """The runs of an ablation: played a program's at a time, with a row of each in its folder."""
 
+import json
 import pathlib
 import threading
 import time
@@ -22,7 +23,7 @@ from gan_jax.run.ablation.plan import (
   members,
   value_at,
 )
-from gan_jax.run.ablation.results import Results, add_rows, read, without, write_plan
+from gan_jax.run.ablation.results import Results, add_rows, read, read_rows, without, write_plan
 from gan_jax.run.config.config import canonical, replaced
 from gan_jax.run.config.sections import data
 from gan_jax.run.config.sections.kinds.games import build_game
@@ -61,9 +62,10 @@ def run(
   with hold(workdir):
     experiments = check(runs)
     write_plan(workdir, _plan(asked, runs[0], experiments[runs[0].name].evaluator()))
+    add_rows(workdir, _renamed(read_rows(workdir), runs, asked.collapse))
     before = read(workdir)
-    done = {key_of(row["changes"], row["seed"]) for row in before.rows}
-    missing = [one for one in runs if one.key not in done]
+    done = set(map(_run_of, before.rows))
+    missing = [one for one in runs if (one.key, one.config.rounds) not in done]
     waiting = groups(missing, asked.together)
     # A variant that the file has changed has rows of what it was; they stay until it has others.
     valid = without(before, [(one.labels, one.config.seed) for one in missing])
@@ -84,6 +86,35 @@ def run(
         pool.shutdown(cancel_futures=True)
         raise
   return read(workdir)
+
+
+def _renamed(rows: Rows, runs: Sequence[Member], collapse: str) -> Rows:
+  """Lists the rows that runs have under labels, or a rule of collapse, that the file has changed.
+
+  A run is known by its changes, so that what an axis or a choice is called is no reason to play it.
+  """
+  known = {_run_of(row): row for row in rows}
+  as_written = {_identity(row["variant"], row["seed"]): row for row in rows}
+  renamed = []
+  for one in runs:
+    if (row := known.get((one.key, one.config.rounds))) is not None:
+      own = as_written.get(_identity(one.labels, one.config.seed), row)
+      row = own if _run_of(own) == _run_of(row) else row
+      last = {name: float(score["last"]) for name, score in row["scores"].items()}
+      collapsed = bool(row["failed"]) or has_collapsed(collapse, last)
+      new = {**row, "variant": one.labels, "collapsed": collapsed}
+      if json.dumps(new) != json.dumps(row):  # the order of the axes too
+        renamed.append(new)
+  return renamed
+
+
+def _run_of(row: Mapping[str, Any]) -> tuple[str, int]:
+  """Returns the identity of a row's run, and its rounds, which a budget of images can change."""
+  return key_of(row["changes"], row["seed"]), row["rounds"]
+
+
+def _identity(labels: Mapping[str, str], seed: int) -> str:
+  return json.dumps([labels, seed], sort_keys=True)
 
 
 def _threads() -> int:
@@ -231,6 +262,7 @@ def _plan(asked: ConfigDict, first: Member, evaluator: Evaluator) -> dict[str, A
     "baseline": dict(asked.baseline),
     "seeds": list(asked.seeds),
     "rounds": first.config.rounds,
+    "images": asked.images,
     "score": score,
     "better": dict(evaluator.better),
     "collapse": asked.collapse,

@@ -39,21 +39,39 @@ def read(workdir: str | pathlib.Path) -> Results:
     workdir: its folder.
 
   Returns:
-    The plan, and the rows so far.
+    The plan, and the rows so far of its variants and seeds.
 
   Raises:
     FileNotFoundError: there is none.
-    ValueError: its plan is damaged.
+    ValueError: its plan or a row is damaged.
   """
   folder = pathlib.Path(workdir)
   if not (folder / PLAN).is_file():
     raise FileNotFoundError(f"{folder} has no ablation: there is no {PLAN} in it")
-  plan, rows = read_json(folder / PLAN), []
-  lines = (folder / ROWS).read_text().splitlines() if (folder / ROWS).is_file() else []
+  plan = read_json(folder / PLAN)
+  try:
+    return Results(plan, [row for row in read_rows(folder) if _is_of(plan, row)])
+  except (LookupError, TypeError, AttributeError) as error:
+    raise ValueError(f"{folder / PLAN} or its rows are damaged ({error!r})") from error
+
+
+def read_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
+  """Loads all rows of a folder, those of variants and seeds that its plan has no more as well."""
+  rows = []
+  lines = (workdir / ROWS).read_text().splitlines() if (workdir / ROWS).is_file() else []
   for line in lines:
     with contextlib.suppress(ValueError):
       rows.append(json.loads(line))
-  return Results(plan, rows)
+  return rows
+
+
+def _is_of(plan: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+  axes, labels = plan["axes"], row["variant"]
+  return (
+    labels.keys() == axes.keys()
+    and all(label in axes[axis] for axis, label in labels.items())
+    and row["seed"] in plan["seeds"]
+  )
 
 
 def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
@@ -65,7 +83,7 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
   plan = plain({"name": workdir.name, **plan})
   if (workdir / ROWS).is_file():
     of_base = lambda plan: {key: plan[key] for key in ("base", "rounds") if key in plan}
-    changed = differences(of_base(read(workdir).plan), of_base(plan))
+    changed = differences(of_base(read_json(workdir / PLAN)), of_base(plan))
     if lines := [line.replace("  ", "  --config.", 1) for line in changed.values()]:
       more = [f"  and {len(lines) - SHOWN} other keys"] if len(lines) > SHOWN else []
       raise ValueError(
@@ -78,7 +96,8 @@ def write_plan(workdir: pathlib.Path, plan: Mapping[str, Any]) -> None:
 
 def add_rows(workdir: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
   """Adds rows to those there are, in place of any of the same variants and seeds."""
-  others = without(read(workdir), [(row["variant"], row["seed"]) for row in rows]).rows
+  replaced = [(row["variant"], row["seed"]) for row in rows]
+  others = [row for row in read_rows(workdir) if (row["variant"], row["seed"]) not in replaced]
   with atomic_write(workdir / ROWS) as temporary:
     temporary.write_text("".join(json.dumps(plain(row)) + "\n" for row in [*others, *rows]))
 

@@ -171,6 +171,7 @@ flags.DEFINE_integer(
   "evaluate, sample, walk: seed of the latents. E.g. --seed=1. "
   "project: of the choice of images. E.g. --seed=1",
   lower_bound=0,
+  upper_bound=2**32 - 1,
 )
 flags.DEFINE_string(
   "sampler",

@@ -15,12 +15,12 @@ from ml_collections import ConfigDict
 from gan_jax.metrics.features.cache import content_hash
 from gan_jax.run.config.sections.evaluation import AUTO
 from gan_jax.run.config.stored import deciding, read_config
-from gan_jax.run.evaluation.cards.card import TRAINING_DRAW, Card, make_card
+from gan_jax.run.evaluation.cards.card import RUNNING, TRAINING_DRAW, Card, make_card
 from gan_jax.run.evaluation.cards.files import has_card, save_card
 from gan_jax.run.evaluation.draws import DEFAULT, SamplingOptions, drawn_from
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
 from gan_jax.run.evaluation.evaluators.features import name_of
-from gan_jax.run.experiment import Experiment
+from gan_jax.run.experiment import Experiment, other_sampler, sampler_of
 from gan_jax.run.results.folder import FOLDERS, NO_BEST, RunFolder
 from gan_jax.run.results.run import Run
 from gan_jax.run.training.saving.checkpoint import BEST, Checkpoints
@@ -220,10 +220,15 @@ def card_of(
     sampled={
       "ema": how.ema and bool(experiment.game.averages),
       "truncation": how.truncation,
+      **(
+        {}
+        if (sampler := other_sampler(experiment.game, sampler_of(config))) is None
+        else {"sampler": sampler}
+      ),
       **({"chosen_by": chosen} if chosen else {}),
       "batch_norm": f"standing statistics of {standing} batches"
       if (standing := how.standing_statistics)
-      else "running statistics, averaged where parameters are",
+      else RUNNING,
       "quantised": experiment.example.scale.dtype if experiment.example.pixel_range else None,
     },
     run={

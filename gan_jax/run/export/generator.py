@@ -13,7 +13,7 @@ from gan_jax.game.latents import Styled, truncate_styles
 from gan_jax.game.play import networks
 from gan_jax.game.random import fixed, make_key
 from gan_jax.run.evaluation.draws import in_float32
-from gan_jax.run.experiment import sampler_of
+from gan_jax.run.experiment import other_sampler, sampler_of
 from gan_jax.run.results.run import Run
 
 Shape = tuple[int, ...]
@@ -44,6 +44,7 @@ class Generator(NamedTuple):
     shape: shape of one example.
     variables: variables of its networks, by name, as flax has them.
     averaged: whether these are averaged ones.
+    sampler: name of the game's sampler; None of the first.
   """
 
   generate: Callable[..., jax.Array]
@@ -52,6 +53,7 @@ class Generator(NamedTuple):
   shape: Shape
   variables: Mapping[str, PyTree]
   averaged: bool
+  sampler: str | None = None
 
 
 def generator_of(
@@ -69,7 +71,8 @@ def generator_of(
     ValueError: for a sampler that there is not, or a game without one.
   """
   game, example = in_float32(run), run.example
-  how = game.sampler(sampler or sampler_of(run.config))
+  name = sampler or sampler_of(run.config)
+  how, other = game.sampler(name), other_sampler(game, name)
   latents, inputs = _inputs(how, example)
   all_params, carried = networks(run.state, ema)
   params = _Noted(all_params)
@@ -101,7 +104,8 @@ def generator_of(
   variables = {name: {"params": params[name], **carried[name]} for name in sorted(params.names)}
   drawn = None if how.inputs is None else fixed(draw)
   averaged = ema and bool(game.averages)
-  return Generator(fixed(generate), drawn, inputs, tuple(example.shape), variables, averaged)
+  shape = tuple(example.shape)
+  return Generator(fixed(generate), drawn, inputs, shape, variables, averaged, other)
 
 
 class _Noted(dict):

@@ -1,6 +1,7 @@
 """A folder of a generator as model hubs take it: README with scores, samples, weights, function."""
 
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -84,7 +85,9 @@ def metadata(name: str, data: str, card: Card | None) -> dict[str, Any]:
   features = (card.protocol.get("backbone") or {}).get("name", "the data themselves")
   how = f"{fake.get('count')} samples, features of {features}, {card.protocol['checkpoint']}"
   metrics = [
-    {"type": score, "name": f"{score} ({how})", "value": card.mean(score)} for score in card.scores
+    {"type": score, "name": f"{score} ({how})", "value": card.mean(score)}
+    for score in card.scores
+    if math.isfinite(card.mean(score))  # JSON has no others
   ]
   of = str(real.get("data", data))
   dataset = {"type": of, "name": of, "split": str(real.get("split", "train"))}

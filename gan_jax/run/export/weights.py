@@ -10,7 +10,7 @@ import numpy as np
 from gan_jax.files import atomic_write, flat, write_json
 from gan_jax.run.config.roles import PLACE
 from gan_jax.run.config.stored import read_fields
-from gan_jax.run.evaluation.cards.card import Card, protocol_hash
+from gan_jax.run.evaluation.cards.card import RUNNING, Card, protocol_hash
 from gan_jax.run.evaluation.cards.files import card_files, read_card, write_card
 from gan_jax.run.export.generator import Generator
 from gan_jax.run.results.listing import EXPORTED
@@ -51,13 +51,16 @@ def write_weights(run: Run, generator: Generator, folder: pathlib.Path) -> list[
 def card_of(run: Run, generator: Generator) -> Card | None:
   """Reads the newest score card of a run's checkpoint, to be published; None if there is none.
 
-  Cards of the raw networks are not of the averaged ones, and those of truncated latents of neither.
+  Cards of the raw networks are not of the averaged ones; those of truncated latents, of standing
+  statistics and of another sampler are of neither.
   """
 
   def is_own(card: Card) -> bool:
     protocol = card.protocol
     averaged = protocol.get("ema", generator.averaged) == generator.averaged
-    return card.run.get("round") == round and averaged and protocol.get("truncation") is None
+    plain = protocol.get("truncation") is None and protocol.get("batch_norm", RUNNING) == RUNNING
+    same = protocol.get("sampler") == generator.sampler
+    return card.run.get("round") == round and averaged and plain and same
 
   round, cards = int(run.state.round), map(read_card, card_files(run.folder.workdir))
   card = next(filter(is_own, cards), None)

@@ -59,7 +59,10 @@ def ablation_file(results: Results) -> str:
       "    }),",
     )
   ]
-  keys = ("baseline", "seeds", "rounds", "score", "collapse")
+  each = {row.get("rounds", plan["rounds"]) for row in results.rows}
+  # Of a budget of images each variant has its own rounds; of an axis over rounds the base has some.
+  budget = ["images"] if plan.get("images") else ["rounds"] if each <= {plan["rounds"]} else []
+  keys = ("baseline", "seeds", *budget, "score", "collapse")
   options = [f"    {key}={plan[key]!r}," for key in keys]
   call = ["  return ablation(", "    base, [", *(f"  {line}" for line in axes), "    ],", *options]
   return _file(plan["name"], [*_from_defaults("base", plan["base"]), *call, "  )"])

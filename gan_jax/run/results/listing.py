@@ -79,11 +79,13 @@ def _run(path: pathlib.Path) -> RunSummary:
   run_config, example = read_run(path)
   config = flat(config_values(run_config))
   summary = read_json(path / "summary.json") if (path / "summary.json").is_file() else {}
-  total, played, scored = config["rounds"], summary.get("rounds"), summary.get("scores")
+  total, scored = config["rounds"], summary.get("scores")
+  played: int = of if type(of := summary.get("rounds")) is int else -1  # without a summary
   if type(total) is not int:
     raise ValueError(f"{path / RUN} is damaged (it has {total!r} rounds); restore it from a copy")
   state, note = "done", ""
-  if (live := is_live(path)) or played != total or "stopped" in summary:
+  ended = played >= total  # more, where rounds were lowered since
+  if (live := is_live(path)) or not ended or "stopped" in summary:
     rows = read_rows(path)
     state, note = _unfinished(path, summary, live)
     played, scored = (

@@ -86,7 +86,10 @@ def methods(arguments: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
       groups, omitted = _groups(argument)
       notes += omitted
     for group in groups:
-      named[group[0] if group[0] not in named else f"{group[0]} again"] = group
+      name = group[0]
+      while name in named:
+        name += " again"
+      named[name] = group
   return named, notes
 
 

@@ -111,6 +111,15 @@ def test_collapse_by_a_score_there_is_not():
     ({"rounds": 5, "images": 5}, "a budget is one of them"),
     ({"together": -1}, "expected 0 or more"),
     ({"collapse": "modes"}, "a score and its bound"),
+    ({"seeds": (0, 2**32)}, "seed is 4294967296: expected"),
+    (
+      {"axes": [axis("seed", [5, 6])], "baseline": {"seed": "5"}},
+      "varies seed, which config.seeds",
+    ),
+    (
+      {"axes": [axis("rounds", [2, 4])], "baseline": {"rounds": "2"}, "images": 64},
+      "varies rounds, which config.images = 64 sets",
+    ),
     ({"axes": [axis("looss", ["hinge"])], "baseline": {"looss": "hinge"}}, "no key 'looss'"),
     ({"axes": [axis("loss.x", ["hinge"])], "baseline": {"loss.x": "hinge"}}, "no key 'loss.x'"),
   ],

@@ -28,6 +28,8 @@ from gan_jax.run.ablation import (
 )
 from gan_jax.run.config.sections.kinds import distribution_matching
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
+from gan_jax.run.report.ablation import read_ablation
+from gan_jax.run.results.listing import summarise_run
 from gan_jax.run.training.train import fit
 from tests.run.ablation.conftest import tiny
 
@@ -123,7 +125,52 @@ def test_more_seeds_are_added(played, tmp_path):
   (tmp_path / results.ROWS).write_text("".join(json.dumps(r) + "\n" for r in found.rows))
   axes = [Axis("r1", {"none": {}})]
   more = play.run(tiny(axes=axes, baseline={"r1": "none"}, seeds=(0, 1, 2)), tmp_path, quiet)
-  assert len(more.rows) == 13 and more.rows[:12] == found.rows
+  as_named = [{**row, "variant": {"r1": "none"}} for row in found.rows if row["changes"] == {}]
+  assert len(more.rows) == 3 and more.rows[:2] == as_named
+  assert all(row in results.read_rows(tmp_path) for row in found.rows)
+
+
+def test_what_the_file_calls_otherwise_is_not_played_again(played, tmp_path, monkeypatch):
+  """Rows follow the names, the order and the rule of the file; those it leaves out are kept."""
+  found, folder, _ = played
+  for name in (results.PLAN, results.ROWS):
+    (tmp_path / name).write_bytes((folder / name).read_bytes())
+  monkeypatch.setattr(play, "_play", lambda *args: pytest.fail("a run was played again"))
+  loss, r1 = tiny().axes
+  weights = {{"none": "off"}.get(label, label): change for label, change in r1.choices.items()}
+  baseline = {"penalty": "off", "loss": "non_saturating"}
+  other = {"axes": [Axis("penalty", weights), loss], "baseline": baseline, "collapse": "modes<0"}
+  renamed = play.run(tiny(**other), tmp_path, quiet)
+  assert all(outcome.runs == 2 and not outcome.collapsed for outcome in outcomes.outcomes(renamed))
+  by_key = {(str(row["changes"]), row["seed"]): row["scores"] for row in found.rows}
+  assert all(by_key[str(row["changes"]), row["seed"]] == row["scores"] for row in renamed.rows)
+  picture.curves(renamed)
+  assert read_ablation(tmp_path).conclusions[0].startswith("penalty, beside off")
+  fewer = {"axes": [loss], "baseline": {"loss": "non_saturating"}, "seeds": (1,)}
+  less = play.run(tiny(**fewer), tmp_path, quiet)
+  assert [(row["variant"], row["seed"]) for row in less.rows] == [
+    ({"loss": "non_saturating"}, 1),
+    ({"loss": "hinge"}, 1),
+  ]
+  summary = summarise_run(tmp_path)
+  assert (summary.state, summary.played, summary.total) == ("done", 2, 2)
+  again = play.run(tiny(), tmp_path, quiet)
+  key = lambda row: (str(row["changes"]), row["seed"])
+  assert sorted(again.rows, key=key) == sorted(found.rows, key=key)
+
+
+def test_a_run_of_other_rounds_is_another(played, tmp_path, monkeypatch):
+  """Of another budget of images the first variant may have the same rounds, and others not."""
+  found, folder, _ = played
+  (tmp_path / results.PLAN).write_bytes((folder / results.PLAN).read_bytes())
+  rows = [*found.rows[:-1], {**found.rows[-1], "rounds": 2}]
+  (tmp_path / results.ROWS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+  waiting = []
+  monkeypatch.setattr(play, "_play", lambda group, *rest: waiting.extend(group.members) or [])
+  play.run(tiny(), tmp_path, quiet)
+  assert [(one.labels, one.config.seed) for one in waiting] == [
+    (rows[-1]["variant"], rows[-1]["seed"])
+  ]
 
 
 def test_a_variant_that_has_changed_is_played_anew(played, tmp_path):

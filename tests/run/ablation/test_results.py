@@ -109,7 +109,7 @@ def test_failed_runs_are_counted_and_not_averaged():
   found = outcomes(Results(PLAN, rows))
   assert found[1].failed == 1 and found[1].collapsed == 1 and found[1].last.mean == 1.5
   assert found[1].verdict == "1 of 3 failed"
-  assert found[2].failed == 1 and found[2].last.mean == 2.0
+  assert found[2].failed == found[2].collapsed == 1 and found[2].last.mean == 2.0
   assert found[3].verdict == "not run yet"
 
 
@@ -168,9 +168,13 @@ def test_folder_that_has_none(tmp_path):
 
 
 def test_line_that_was_cut_off_is_left_out(tmp_path):
-  (tmp_path / results.PLAN).write_text('{"name": "x"}')
-  (tmp_path / results.ROWS).write_text('{"seed": 0}\n{"seed": 1, "sco')
-  assert results.read(tmp_path).rows == [{"seed": 0}]
+  (tmp_path / results.PLAN).write_text(json.dumps(PLAN))
+  whole = row("a", "none", 0, 1.0)
+  (tmp_path / results.ROWS).write_text(json.dumps(whole) + '\n{"seed": 1, "sco')
+  assert results.read(tmp_path).rows == [whole]
+  (tmp_path / results.ROWS).write_text('{"seed": 0}\n')
+  with pytest.raises(ValueError, match="its rows are damaged"):
+    results.read(tmp_path)
 
 
 def test_rows_of_another_base_are_refused_by_the_keys_that_differ(tmp_path):

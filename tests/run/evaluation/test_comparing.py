@@ -26,6 +26,8 @@ def test_a_metric_that_one_alone_has_is_no_difference():
   assert differences(a, b) == {}
   b.protocol["metrics"]["prdc"] = {"k": 3}
   assert differences(a, b) == {"metrics.prdc.k": (5, 3)}
+  b.protocol.update(metrics={"frechet": {}}, note="500 images do not fill the covariance")
+  assert differences(a, b) == {}
 
 
 def test_cards_that_were_made_differently_are_refused_with_the_reason():
@@ -124,6 +126,8 @@ def test_any_number_of_methods_stand_in_a_table_the_best_first():
     board({"a": runs(1.0), "b": [card(ema=False)]})
   infinite = board({"a": [card(kl=(float("inf"),))] * 2, "b": runs(1.0, 2.0)})
   assert "inf" in infinite and "nan" not in infinite
+  failed = board({"a": [card((float("nan"),), (1.0,))] * 2, "b": runs(1.0, 2.0), "c": runs(2.0, 3)})
+  assert [line.split()[0] for line in failed.splitlines()[1:4]] == ["c", "b", "a"]
 
 
 def test_a_sweep_stands_for_its_runs(tmp_path):
@@ -149,6 +153,7 @@ def test_a_sweep_stands_for_its_runs(tmp_path):
   assert [path.name for path in paths] == [*names, "half", tmp_path.name]
   assert notes == [f"{folder}: 1 jobs have not begun: none"]
   assert list(methods(["a,b", "c"])[0].values()) == [["a", "b"], ["c"]]
+  assert list(methods(["a", "a,b", "a,c"])[0].values()) == [["a"], ["a", "b"], ["a", "c"]]
 
 
 def test_a_card_away_from_its_run_has_no_config(tmp_path):

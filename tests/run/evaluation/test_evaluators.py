@@ -17,6 +17,7 @@ from gan_jax.metrics.features import classifier, extractor
 from gan_jax.metrics.features.extractor import Extractor
 from gan_jax.run.config.sections.evaluation import evaluation_spec
 from gan_jax.run.evaluation.evaluators import build, features, suite
+from gan_jax.run.evaluation.evaluators.accuracy import accuracy_of
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator, Walk
 from gan_jax.run.evaluation.evaluators.features import FEATURES, ExtractorFactory, name_of
@@ -580,3 +581,8 @@ def test_what_does_not_fit_is_refused(judged):
   for bad in (x[:9], x[:10].astype(np.float32), x[:10, :4]):
     with pytest.raises(ValueError, match=r"expected uint8 \[10, 8, 30, 1\]"):
       judge(lambda n, seed, bad=bad: {"x": bad})
+
+
+def test_the_card_of_an_accuracy_says_of_which_examples_it_is():
+  a, b, c = (accuracy_of({"target": stripes(20, seed)}).card["real"] for seed in (0, 0, 1))
+  assert a == b and a["target"].items() - c["target"].items() == {("sha256", a["target"]["sha256"])}

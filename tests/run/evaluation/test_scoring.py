@@ -6,14 +6,16 @@ import time
 
 import pytest
 from counting import count
+from kinds import cycle_gan
+from made_cards import JUDGE
 from made_runs import made_run
 
 from gan_jax import data
-from gan_jax.run.config import complete, default_config, network
+from gan_jax.run.config import complete, default_config, network, replaced
 from gan_jax.run.config.sections.kinds.games import build_game
 from gan_jax.run.config.stored import read_config
 from gan_jax.run.evaluation import scoring
-from gan_jax.run.evaluation.cards.comparing import compare
+from gan_jax.run.evaluation.cards.comparing import compare, differences
 from gan_jax.run.evaluation.cards.files import read_card
 from gan_jax.run.evaluation.evaluators.build import evaluator_for
 from gan_jax.run.evaluation.scoring import evaluate, follow
@@ -89,6 +91,18 @@ def test_a_run_is_built_once_whatever_is_scored_of_it(workdir, monkeypatch, way)
   assert calls["default_config"] <= 2 and calls["complete"] <= 4
   assert calls["build_game"] == calls["evaluator_for"] == 1
   assert calls["load"] == 2  # the two splits
+
+
+def test_a_card_says_which_sampler_was_scored():
+  experiment = build(cycle_gan())
+  first, second = experiment.game.samplers
+
+  def of(name):
+    config = replaced(experiment.config, {"evaluation.sampler": name})
+    return scoring.card_of(experiment._replace(config=config), JUDGE, [], "last", 1, [0])
+
+  assert differences(of(""), of(first)) == {}
+  assert differences(of(""), of(second)) == {"sampler": (None, second)}
 
 
 def test_a_checkpoint_that_is_asked_for_comes_alone(workdir):

@@ -159,6 +159,8 @@ def test_a_hub_reads_the_scores_of_a_folder(tmp_path):
   }
   assert "jax.export.deserialize(open('sampler.jax', 'rb').read())" in body
   assert "model-index" not in hub.metadata("digits", "mnist10k", None)
+  (model,) = hub.metadata("digits", "mnist10k", made_card((float("nan"),)))["model-index"]
+  assert [metric["type"] for metric in model["results"][0]["metrics"]] == ["modes"]
 
 
 def test_a_published_folder_has_no_path_of_this_machine(tmp_path):
@@ -193,6 +195,10 @@ def test_a_card_is_of_the_generator_that_it_goes_with(tmp_path):
   assert of(False) is None
   save_card(made_card((0.75,), round=0, ema=False), tmp_path)
   assert of(False).scores["kl"] == [0.75]
+  for fact in ({"batch_norm": "standing statistics of 16 batches"}, {"sampler": "other"}):
+    other = made_card((0.5,), round=0)
+    save_card(other._replace(protocol={**other.protocol, **fact}), tmp_path)
+  assert of(True).scores["kl"] == [0.25]
 
 
 @pytest.mark.parametrize(

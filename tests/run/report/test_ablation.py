@@ -8,11 +8,11 @@ import pytest
 from made_runs import made_ablation, made_run
 
 from gan_jax.run.ablation.plan import variants
-from gan_jax.run.ablation.results import read
+from gan_jax.run.ablation.results import add_rows, read
 from gan_jax.run.config.stored import config_values
 from gan_jax.run.report.ablation import read_ablation
 from gan_jax.run.report.page import write
-from gan_jax.run.report.parts.ablation import SHOWN, curves, data, matrix
+from gan_jax.run.report.parts.ablation import SHOWN, curves, data, matrix, result
 from gan_jax.run.report.reproduce import ablation_file
 
 
@@ -79,6 +79,19 @@ def test_the_config_file_of_an_ablation_makes_its_runs(tmp_path):
   assert config_values(asked.base) == results.plan["base"]
   assert dict(asked.baseline) == results.plan["baseline"] and asked.rounds == 100
   assert list(asked.seeds) == [0, 1, 2] and (asked.score, asked.collapse) == ("kl", "modes<4")
+
+
+def test_variants_of_other_rounds_keep_theirs_when_made_again(tmp_path):
+  """Of a budget of images, or of an axis over rounds: those of the first are not those of all."""
+  folder = made_ablation(tmp_path / "losses")
+  results = read(folder)
+  results.rows[-1]["rounds"] = 1250
+  add_rows(folder, results.rows[-1:])
+  assert "rounds=" not in ablation_file(read(folder))
+  of_images = {**results.plan, "images": 6400}
+  assert "images=6400," in (text := ablation_file(results._replace(plan=of_images)))
+  assert "rounds=" not in text
+  assert "100 to 1,250 rounds each" in str(result(read_ablation(folder)))
 
 
 def test_a_page_of_an_ablation_beside_runs(tmp_path):

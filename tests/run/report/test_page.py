@@ -1,11 +1,12 @@
 """Folders in, a page out: what is refused, what is said, and how large it may be."""
 
 import json
+import math
 import os
 import re
 
 import pytest
-from made_runs import made_run
+from made_runs import made_card, made_run
 
 from gan_jax.run.report import page
 from gan_jax.run.report.page import write
@@ -72,6 +73,16 @@ def test_what_cannot_be_is_refused_in_a_line_and_nothing_is_written(tmp_path, ru
   with pytest.raises((ValueError, OSError), match=said) as error:
     write([tmp_path / run for run in runs], tmp_path / out)
   assert "\n" not in str(error.value) and sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_method_of_which_one_run_has_no_score_has_its_mean_drawn(tmp_path):
+  score = lambda kl: [made_card((kl,), 400)._replace(scores={"kl": [kl]})]
+  runs = [
+    made_run(tmp_path / f"run_{seed}", seed=seed, cards=score(kl))
+    for seed, kl in enumerate((0.1, math.nan))
+  ]
+  write(list(map(str, runs)), tmp_path / "page.html")
+  assert re.search(r'<path[^>]*class="mean"', (tmp_path / "page.html").read_text())
 
 
 def test_damaged_rows_are_said_and_the_page_is_made(tmp_path):

@@ -1,5 +1,6 @@
 """Runs below a folder: their states, in an order, by what they are, for a terminal."""
 
+import json
 import math
 import os
 import re
@@ -47,6 +48,16 @@ def test_each_run_is_found_in_its_state(folder):
   assert found["a"].scores["kl"] == {"last": 0.1, "best": 0.05, "best_round": 200}
   assert "was nan" in found["failed"].note and "is damaged" in found["damaged"].note
   assert found["waiting"].played == 0 and found["b"].config["loss"] == "hinge"
+
+
+def test_a_run_of_more_rounds_than_it_is_to_have_is_done(tmp_path):
+  """Its rounds were lowered after it had played them."""
+  run = made_run(tmp_path / "run", rounds=400)
+  config = json.loads((run / "config.json").read_text())
+  config["config"]["rounds"] = 300
+  (run / "config.json").write_text(json.dumps(config))
+  found = summarise_run(run)
+  assert (found.state, found.played, found.total) == ("done", 400, 300)
 
 
 def test_a_run_whose_lock_is_held_is_running(tmp_path):

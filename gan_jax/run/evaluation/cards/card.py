@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 VERSION = 2  # of a card's fields, and of how scores are computed
 TRAINING_DRAW = 0  # seed of the samples that are scored while training; later draws are others
 BESIDE = ("floor", "notes", "classes")  # facts of an evaluator that are no part of the protocol
+RUNNING = "running statistics, averaged where parameters are"  # of batch norm
 ELSEWHERE = "made elsewhere"  # the checkpoint of images that came without a run
 
 

@@ -21,12 +21,13 @@ LEVEL = 0.05  # p of a test below which two methods differ
 def differences(a: Card, b: Card) -> dict[str, tuple[Any, Any]]:
   """Computes the differences of two cards' protocols: {dotted key: (of a, of b)}.
 
-  Metrics that only one of them has are left out.
+  Metrics that only one of them has are left out, and the note on what each metric can say.
   """
   both = a.protocol.get("metrics", {}).keys() & b.protocol.get("metrics", {}).keys()
   one, other = (
     flat(
-      {**card.protocol, "metrics": {name: card.protocol["metrics"][name] for name in sorted(both)}}
+      card.protocol
+      | {"metrics": {name: card.protocol["metrics"][name] for name in sorted(both)}, "note": None}
     )
     for card in (a, b)
   )
@@ -101,9 +102,8 @@ def board(methods: Mapping[str, Sequence[Card]], *, despite: Sequence[str] = ())
   }
   first, better = scores[0], next(iter(methods.values()))[0].better[scores[0]]
   sign = -1 if better == "max" else 1
-  order = sorted(
-    means, key=lambda name: sign * np.nan_to_num(means[name][first].mean(), nan=np.inf)
-  )
+  mean = {name: float(means[name][first].mean()) for name in means}
+  order = sorted(means, key=lambda name: (math.isnan(mean[name]), sign * mean[name]))
   against = f"p ({first})"
   rows = [["", "runs", *scores, against]]
   for name in order:

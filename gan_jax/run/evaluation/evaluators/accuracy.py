@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gan_jax.data import Source, take
+from gan_jax.metrics.features.cache import content_hash
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator, SampleFn, WalkFn
 from gan_jax.run.evaluation.evaluators.metric import Scores
 
@@ -24,11 +25,15 @@ def accuracy_of(sources: Mapping[str, Source]) -> Evaluator:
   for domain, source in sources.items():
     if source.num_classes is None or source.size is None:
       raise ValueError(f"{source.name}, the {domain}, needs labels and an end, to be scored on")
-  labels = {domain: take(source)["y"] for domain, source in sources.items()}
+  examples = {domain: take(source) for domain, source in sources.items()}
+  labels = {domain: held_out["y"] for domain, held_out in examples.items()}
   card = {
     "evaluator": "accuracy",
     "backbone": None,
-    "real": {domain: {"data": s.name, "count": s.size} for domain, s in sources.items()},
+    "real": {
+      domain: {"data": s.name, "count": s.size, "sha256": content_hash(examples[domain])[:16]}
+      for domain, s in sources.items()
+    },
   }
 
   def score(sample: SampleFn, walk: WalkFn | None) -> Scores:

@@ -38,7 +38,7 @@ def result(ablation: Ablation) -> Child:
   plan = ablation.results.plan
   facts = [
     f"{len(ablation.results.rows)} runs of {len(ablation.variants)} variants,"
-    f" {plan['rounds']:,} rounds each, seeds {', '.join(map(str, plan['seeds']))}.",
+    f" {_rounds(ablation)} rounds each, seeds {', '.join(map(str, plan['seeds']))}.",
     f" Baseline: {variant_name(plan['baseline'])}.",
     f" {directions({ablation.score: ablation.better})}",
     f" A run has collapsed if {plan['collapse'].replace('<', ' < ').replace('>', ' > ')}."
@@ -54,6 +54,14 @@ def result(ablation: Ablation) -> Child:
       for name, choices in ablation.marginals.items()
     ],
   ]
+
+
+def _rounds(ablation: Ablation) -> str:
+  """Formats the rounds of the runs, which a budget of images, or an axis, makes different."""
+  plan = ablation.results.plan
+  each = [row.get("rounds", plan["rounds"]) for row in ablation.results.rows]
+  low, high = min(each), max(each)
+  return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def matrix(variants: Sequence[Outcome], plan: Mapping[str, Any], better: str) -> Markup | None:

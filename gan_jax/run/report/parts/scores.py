@@ -164,7 +164,8 @@ def _strip(
 ) -> Markup | None:
   if on is None:
     return None
-  error = standard_error(values) if len(values) > 1 else 0.0
+  error = standard_error(values)
+  error = 0.0 if math.isnan(error) else error  # of one value, or where one is not finite
   dots = values if len(values) > 1 else ()
   return strip(on, mean, mean - error, mean + error, dots, floor, colored(color))
 

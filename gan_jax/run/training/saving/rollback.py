@@ -4,13 +4,12 @@ How often a run has gone back is in its folder before it goes on, so that a run 
 resumed plays the rounds that it would have played.
 """
 
-import json
 import pathlib
 from typing import Any
 
 import jax
 
-from gan_jax.files import write_json
+from gan_jax.files import read_json, write_json
 from gan_jax.game.core import State
 from gan_jax.game.random import make_key
 from gan_jax.run.training.log.detectors import Warning_
@@ -19,9 +18,16 @@ FILE = "rollbacks.json"
 
 
 def read_rollbacks(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """Loads the rollbacks of a run: {"round": round of the failure, "seen": its numbers}."""
+  """Loads the rollbacks of a run: {"round": round of the failure, "seen": its numbers}.
+
+  Raises:
+    ValueError: the file is damaged; the message names it.
+  """
   path = workdir / FILE
-  return json.loads(path.read_text())["rollbacks"] if path.is_file() else []
+  rollbacks = read_json(path).get("rollbacks") if path.is_file() else []
+  if not isinstance(rollbacks, list):
+    raise ValueError(f"{path} is damaged (it has no list of rollbacks); restore it from a copy")
+  return rollbacks
 
 
 def record_rollback(

@@ -21,6 +21,7 @@ from elsewhere import environment
 
 from gan_jax.game.core import Ema, State
 from gan_jax.run.training.saving.checkpoint import Checkpoints, DamagedError, SaveError
+from gan_jax.run.training.saving.rollback import read_rollbacks
 
 HERE = pathlib.Path(__file__).parent
 
@@ -381,3 +382,10 @@ def test_what_a_killed_save_has_left_goes_when_the_run_goes_on(tmp_path):
   with Checkpoints(tmp_path) as checkpoints:
     assert same(checkpoints.restore(make()), make(1)) and left.exists()  # a reader deletes nothing
     assert same(checkpoints.restore(make(), repair=True), make(1)) and not left.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"rollbacks": 3}'])
+def test_damaged_rollbacks_are_named(text, tmp_path):
+  (tmp_path / "rollbacks.json").write_text(text)
+  with pytest.raises(ValueError, match=r"rollbacks\.json is damaged"):
+    read_rollbacks(tmp_path)
