@@ -477,6 +477,7 @@ WRONG_FLAGS = [
     ["score", "--real=x/", "--save_stats=x.npz", "--metrics=fid,kid"],
     "--metrics: --save_stats writes no statistics for kernel; expected --metrics=fid or fid,sfid",
   ),
+  (["score", "--real=x/", "--fake=y/,z/,y/"], "--fake names y/ twice"),
   (["score", "--real=x/", "--fake=y/", "--channels=2"], "--channels=2: expected 1 or 3"),
   (["score", "--real=x/", "--fake=y/", "--metrics=fid kid"], "--metrics=fid kid: unknown metric"),
   (

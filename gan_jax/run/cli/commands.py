@@ -186,6 +186,8 @@ def score() -> None:
     with arguments.of_flag(flag):
       for name in names:
         check_set(name)
+  if twice := next((name for name in FLAGS.fake or () if FLAGS.fake.count(name) > 1), None):
+    raise UsageError(f"--fake names {twice} twice: expected sets of other draws")
   if FLAGS.channels not in (None, 1, 3):
     raise UsageError(f"--channels={FLAGS.channels}: expected 1 or 3")
   arguments.check_asked("features", "metrics")

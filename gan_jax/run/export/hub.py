@@ -1,5 +1,6 @@
 """A folder of a generator as model hubs take it: README with scores, samples, weights, function."""
 
+import html
 import json
 import math
 import pathlib
@@ -50,7 +51,7 @@ def readme(name: str, run: Run, generator: Generator, card: Card | None) -> str:
 {head}
 ---
 
-# {name}
+# {html.escape(name, quote=False)}
 
 A generator of `{data}`, {played:,} rounds of a game of kind `{config.game.name}`, trained by
 gan_jax {__version__}. `config.json` holds its config.

@@ -159,12 +159,13 @@ def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) 
 def welch(a: np.ndarray, b: np.ndarray) -> float:
   """Computes the p of Welch's two-sided test that a [n] and b [m] have one mean, n and m > 1.
 
-  It is NaN where one of them is not finite.
+  It is NaN where one of them is not finite. Scores without spread have no t: of two constants p is
+  that of a permutation test, 2 over the ways to choose the n of n + m.
   """
   if not (np.isfinite(a).all() and np.isfinite(b).all()):
     return math.nan
   step, variance = b.mean() - a.mean(), a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)
   if variance <= (1e-12 * step) ** 2:  # nothing but rounding
-    return float(step == 0)
+    return 1.0 if step == 0 else 2 / math.comb(len(a) + len(b), len(a))
   moments = [moment for x in (a, b) for moment in (x.mean(), x.std(ddof=1), len(x))]
   return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
