@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import relu
 
-SMALLEST = 1e-8  # a norm below it counts as this
+from gan_jax.losses.objectives import unit
 
 
 def conditional_contrastive(
@@ -100,8 +100,3 @@ def _cosines(x: jax.Array) -> jax.Array:
 def _cosine(x: jax.Array, y: jax.Array) -> jax.Array:
   """Computes the cosines of rows, [B]."""
   return jnp.sum(unit(x) * unit(y), axis=1)
-
-
-def unit(x: jax.Array) -> jax.Array:
-  """Normalises vectors [..., d]; one of zeros stays, with a finite slope."""
-  return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x**2, axis=-1, keepdims=True), SMALLEST**2))

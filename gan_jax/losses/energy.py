@@ -13,8 +13,7 @@ from jax.nn import relu
 
 from gan_jax.checks import is_number, shown
 from gan_jax.losses.adversarial import AdversarialLoss
-from gan_jax.losses.conditional import unit
-from gan_jax.losses.objectives import Match, Term, stateless
+from gan_jax.losses.objectives import Match, Term, stateless, unit
 
 EMBEDDING = "embedding"  # the discriminator's output that `pulling_away` is of
 

@@ -249,6 +249,11 @@ def per_example(x: jax.Array) -> jax.Array:
   return x if x.ndim == 1 else jnp.mean(x.reshape(len(x), -1), axis=1)
 
 
+def unit(x: jax.Array) -> jax.Array:
+  """Normalises vectors [..., d]; one of zeros stays, with a finite slope."""
+  return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x**2, axis=-1, keepdims=True), 1e-8**2))
+
+
 def beside(scale: jax.Array, x: jax.Array) -> jax.Array:
   """Reshapes numbers [B] to be multiplied with x [B, ...]."""
   return scale.reshape(scale.shape + (1,) * (x.ndim - 1))

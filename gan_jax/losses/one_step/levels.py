@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.nn import one_hot
 
-from gan_jax.losses.conditional import unit
+from gan_jax.losses.objectives import unit
 
 
 def noise_levels(count: int = 4, base: float = 0.125, offset: float = 0.01) -> np.ndarray:

@@ -38,6 +38,9 @@ def inception(
       looked for if None.
     sha256: checksum that the PyTorch file must have; None allows other weights.
 
+  Returns:
+    The extractor, of uint8 images [B, H, W, 1 or 3].
+
   Raises:
     FileNotFoundError: there are no weights; says where to get them.
     ValueError: the file is damaged, or of something else.
