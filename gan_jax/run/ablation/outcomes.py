@@ -16,8 +16,8 @@ import numpy as np
 from scipy import stats
 
 from gan_jax.run.ablation.results import Labels, Results
+from gan_jax.run.results.significance import LEVEL, holm, paired_p
 
-LEVEL = 0.05  # of a comparison, after correction for their number
 RESAMPLES = 10_000  # of a bootstrap: its bounds are steady to a hundredth of their distance
 _SEED = 0  # of the bootstrap
 
@@ -193,25 +193,6 @@ def _paired(values: _Values, baseline: _Values) -> tuple[float, float] | None:
   both = {key: values[key] - baseline[key] for key in values if key in baseline}
   steps = np.array(list(_by_seed(both).values()))
   return (float(steps.mean()), paired_p(steps)) if len(steps) > 1 else None
-
-
-def paired_p(steps: np.ndarray) -> float:
-  """Computes the two-sided p of the paired t-test of differences [n], n > 1.
-
-  Equal differences have no spread, and p is that of the sign test, 2 / 2^n.
-  """
-  spread, mean = float(steps.std(ddof=1)), float(steps.mean())
-  if spread <= 1e-12 * abs(mean) or spread == 0:
-    return 1.0 if mean == 0 else 2.0 ** (1 - len(steps))
-  return float(stats.ttest_1samp(steps, 0.0).pvalue)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-  """Computes Holm's correction (1979) of p values [n] for their number, in the same order."""
-  order, corrected = np.argsort(ps), np.empty(len(ps))
-  scaled = np.asarray(ps)[order] * np.arange(len(ps), 0, -1)
-  corrected[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
-  return corrected.tolist()
 
 
 def _verdict(outcome: Outcome, better: str, is_one: bool) -> str:

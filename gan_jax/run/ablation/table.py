@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from gan_jax.run.ablation.outcomes import (
   APART,
-  LEVEL,
   TOO_FEW,
   Estimate,
   Outcome,
@@ -17,6 +16,7 @@ from gan_jax.run.ablation.outcomes import (
   outcomes,
 )
 from gan_jax.run.ablation.results import Results, arrange, variant_name
+from gan_jax.run.results.significance import LEVEL, format_p
 from gan_jax.run.results.table import align
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _rows(variants: Sequence[Outcome], score: str) -> str:
       f"{outcome.best.mean:.4g}",
       f"{outcome.collapsed}/{outcome.runs}",
       "" if outcome.difference is None else f"{outcome.difference:+.3g}",
-      "" if outcome.p is None else f"{outcome.p:.2g}",
+      "" if outcome.p is None else format_p(outcome.p),
       outcome.verdict,
     ]
     for outcome in variants

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from gan_jax.run.ablation import results, table
-from gan_jax.run.ablation.outcomes import APART, estimate, holm, marginals, outcomes, paired_p
+from gan_jax.run.ablation.outcomes import APART, estimate, marginals, outcomes
 from gan_jax.run.ablation.results import Results
 
 PLAN = {
@@ -56,28 +56,6 @@ def test_bootstrap_covers_about_what_it_says():
 def test_estimate_of_few():
   assert np.isnan(estimate([]).mean) and np.isnan(estimate([3.0]).error)
   assert estimate([3.0])[::2] == (3.0, 3.0)
-
-
-def test_paired_p_is_that_of_the_t_test():
-  a, b = np.array([1.0, 2.0, 4.0, 3.0]), np.array([0.5, 2.5, 3.0, 1.0])
-  assert paired_p(a - b) == pytest.approx(stats.ttest_rel(a, b).pvalue)
-
-
-def test_differences_without_spread_have_the_p_of_their_signs():
-  assert paired_p(np.full(5, 2.0)) == 2 / 2**5
-  assert paired_p(np.zeros(5)) == 1
-
-
-def test_holm_by_hand():
-  assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-  assert holm([0.6, 0.5]) == [1.0, 1.0]
-  assert holm([]) == []
-
-
-def test_holm_errs_in_no_more_than_its_level():
-  """Of 2,000 families of ten true hypotheses, one is rejected in 5% (4 errors are 2%)."""
-  ps = np.random.default_rng(0).random((2000, 10))
-  assert np.mean([min(holm(p)) < 0.05 for p in ps]) == pytest.approx(0.05, abs=0.02)
 
 
 def test_verdicts_are_over_pairs_of_a_seed():

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from made_cards import card
 from made_runs import made_run
-from scipy import stats
 
 from gan_jax.files import flat
 from gan_jax.run.config import default_config
 from gan_jax.run.config.stored import config_values
-from gan_jax.run.evaluation.cards.comparing import board, compare, differences, welch
+from gan_jax.run.evaluation.cards.comparing import board, compare, differences
 from gan_jax.run.evaluation.cards.files import write_card
 from gan_jax.run.results.naming import config_of, names_of
+from gan_jax.run.results.significance import welch
 from gan_jax.run.results.sweeps import expanded, is_sweep, methods
 from gan_jax.run.results.table import config_differences
 
@@ -77,17 +77,6 @@ def test_of_a_score_without_a_direction_nobody_is_better():
   assert "+4, which is neither better nor worse (p = " in told and "is better" not in told
 
 
-def test_welch():
-  rng = np.random.default_rng(0)
-  a, b = rng.normal(size=5), rng.normal(1.0, 3.0, size=8)
-  expected = stats.ttest_ind(a, b, equal_var=False).pvalue
-  assert welch(a, b) == pytest.approx(expected, rel=1e-9)
-  assert welch(np.ones(3), np.ones(4)) == 1
-  # All modes in two runs and all but one in two others are no proof; in four of each they are.
-  for n, p in ((2, 2 / 6), (3, 2 / 20), (4, 2 / 70)):
-    assert welch(np.full(n, 8.0), np.full(n, 7.0)) == pytest.approx(p)
-
-
 def test_configs_are_compared_beside_scores(tmp_path):
   folders = [made_run(tmp_path / f"a{i}", seed=i) for i in (0, 1)]
   folders += [made_run(tmp_path / f"b{i}", seed=i, loss="hinge", k=2 + i) for i in (0, 1)]
@@ -131,6 +120,16 @@ def test_any_number_of_methods_stand_in_a_table_the_best_first():
   assert "inf" in infinite and "nan" not in infinite
   failed = board({"a": [card((float("nan"),), (1.0,))] * 2, "b": runs(1.0, 2.0), "c": runs(2.0, 3)})
   assert [line.split()[0] for line in failed.splitlines()[1:4]] == ["c", "b", "a"]
+
+
+def test_p_against_the_best_is_corrected_for_the_number_of_methods():
+  runs = lambda *means: [card((m,), (m,)) for m in means]
+  last = lambda told, i: float(told.splitlines()[i].split()[-1])
+  two = board({"a": runs(3.0, 3.2, 3.1), "b": runs(2.9, 2.8, 3.0)})
+  three = board({"a": runs(3.0, 3.2, 3.1), "b": runs(2.9, 2.8, 3.0), "c": runs(0.9, 0.8, 1.0)})
+  assert last(three, 2) == last(two, 2)  # the larger p is not multiplied, the smaller by two
+  p = welch(np.array([3.0, 3.2, 3.1]), np.array([0.9, 0.8, 1.0]))
+  assert last(three, 3) == pytest.approx(2 * p, rel=0.05)  # two digits
 
 
 def test_a_sweep_stands_for_its_runs(tmp_path):

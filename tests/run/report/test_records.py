@@ -79,6 +79,7 @@ def test_scores_that_are_no_numbers_are_shown_as_such(tmp_path):
   told = verdict("kl", group, grouped(found))
   assert told.startswith("c has the lowest KL, 0.105 in one run; next comes b")
   assert "does not tell the methods apart" in told
+  assert told.endswith("Left out: 1 of 1 of a, not finite.")
   assert verdict("modes", group, grouped(found)) == "a, b and c share the highest modes, 8."
 
 

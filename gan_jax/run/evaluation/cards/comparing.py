@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from gan_jax.files import flat
 from gan_jax.run.evaluation.cards.card import Card, format_mean, format_value
+from gan_jax.run.results.significance import LEVEL, format_p, holm, welch
 from gan_jax.run.results.table import align
 
 ONE_RUN = """\
 over draws of one run each: this says whether two checkpoints differ, not whether the methods do,
 which takes several training seeds (name their folders with commas between)"""
-
-LEVEL = 0.05  # p of a test below which two methods differ
 
 
 def differences(a: Card, b: Card) -> dict[str, tuple[Any, Any]]:
@@ -88,7 +86,8 @@ def board(methods: Mapping[str, Sequence[Card]], *, despite: Sequence[str] = ())
     despite: dotted keys of the protocol that may differ.
 
   Returns:
-    Means over runs and their standard errors, and p of Welch's test against the best.
+    Means over runs and their standard errors, and p of Welch's test against the best, after Holm's
+    correction for the number of methods.
 
   Raises:
     ValueError: the protocols differ.
@@ -104,14 +103,21 @@ def board(methods: Mapping[str, Sequence[Card]], *, despite: Sequence[str] = ())
   sign = -1 if better == "max" else 1
   mean = {name: float(means[name][first].mean()) for name in means}
   order = sorted(means, key=lambda name: (math.isnan(mean[name]), sign * mean[name]))
-  against = f"p ({first})"
-  rows = [["", "runs", *scores, against]]
+  best = means[order[0]][first]
+  ps = {
+    name: p
+    for name in order[1:]
+    if min(len(best), len(own := means[name][first])) > 1 and math.isfinite(p := welch(best, own))
+  }
+  shown = dict(zip(ps, map(format_p, holm([*ps.values()])), strict=True))
+  rows = [["", "runs", *scores, f"p ({first})"]]
   for name in order:
-    best, own = means[order[0]][first], means[name][first]
-    tested = name != order[0] and min(len(best), len(own)) > 1
-    p = f"{value:.2g}" if tested and not math.isnan(value := welch(best, own)) else ""
-    rows.append([name, str(len(own)), *(format_mean(means[name][score]) for score in scores), p])
-  note = f"± is the standard error over runs, p that of Welch's test against {order[0]}"
+    cells = [format_mean(means[name][score]) for score in scores]
+    rows.append([name, str(len(means[name][first])), *cells, shown.get(name, "")])
+  note = (
+    f"± is the standard error over runs, p that of Welch's test against {order[0]}, after Holm's"
+    " correction for the number of methods"
+  )
   return "\n".join([*align(rows, right=range(1, len(rows[0]))), note])
 
 
@@ -149,23 +155,8 @@ def _verdict(a: np.ndarray, b: np.ndarray, better: str, names: tuple[str, str]) 
     return f"{step:+.3g}, of one draw: no telling; --draws=3 gives errors"
   p = welch(a, b)
   if not p < LEVEL:
-    return f"{step:+.3g}, cannot be told apart (p = {p:.2g})"
+    return f"{step:+.3g}, cannot be told apart (p = {format_p(p)})"
   if better not in ("min", "max"):
-    return f"{step:+.3g}, which is neither better nor worse (p = {p:.2g})"
+    return f"{step:+.3g}, which is neither better nor worse (p = {format_p(p)})"
   winner = names[1] if (step < 0) == (better == "min") else names[0]
-  return f"{step:+.3g}, {winner} is better (p = {p:.2g})"
-
-
-def welch(a: np.ndarray, b: np.ndarray) -> float:
-  """Computes the p of Welch's two-sided test that a [n] and b [m] have one mean, n and m > 1.
-
-  It is NaN where one of them is not finite. Scores without spread have no t: of two constants p is
-  that of a permutation test, 2 over the ways to choose the n of n + m.
-  """
-  if not (np.isfinite(a).all() and np.isfinite(b).all()):
-    return math.nan
-  step, variance = b.mean() - a.mean(), a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)
-  if variance <= (1e-12 * step) ** 2:  # nothing but rounding
-    return 1.0 if step == 0 else 2 / math.comb(len(a) + len(b), len(a))
-  moments = [moment for x in (a, b) for moment in (x.mean(), x.std(ddof=1), len(x))]
-  return float(stats.ttest_ind_from_stats(*moments, equal_var=False).pvalue)
+  return f"{step:+.3g}, {winner} is better (p = {format_p(p)})"

@@ -26,6 +26,7 @@ from gan_jax.run.report.tables import (
   text,
   title,
 )
+from gan_jax.run.results.significance import format_p
 
 SHOWN = 6  # variants whose curves are shown before a reader asks for others
 SHADES = 4  # of a matrix
@@ -149,7 +150,7 @@ def _cells(outcome: Outcome, on: Axis | None) -> list[Cell]:
     number(outcome.best.mean),
     number(outcome.collapsed, f"{outcome.collapsed} of {outcome.runs}"),
     number(difference, None if difference is None else f"{difference:+.3g}"),
-    number(outcome.p, None if outcome.p is None else f"{outcome.p:.2g}"),
+    number(outcome.p, None if outcome.p is None else format_p(outcome.p)),
     text(outcome.verdict),
   ]
 

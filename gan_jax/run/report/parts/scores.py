@@ -9,7 +9,6 @@ import numpy as np
 
 from gan_jax.files import flat
 from gan_jax.run.evaluation.cards.card import Card, format_value, protocol_hash, standard_error
-from gan_jax.run.evaluation.cards.comparing import LEVEL, welch
 from gan_jax.run.report.markup import Markup, tag
 from gan_jax.run.report.records import ComparableGroup, RunRecord
 from gan_jax.run.report.tables import (
@@ -28,6 +27,7 @@ from gan_jax.run.report.tables import (
   text,
   title,
 )
+from gan_jax.run.results.significance import LEVEL, format_p, welch
 
 
 def results(
@@ -89,10 +89,18 @@ def verdict(name: str, group: ComparableGroup, methods: Mapping[str, Sequence[in
     m: np.array([scored[i] for i in runs if math.isfinite(scored[i])])
     for m, runs in methods.items()
   }
+  lost = {m: len(runs) - len(values[m]) for m, runs in methods.items()}
   values = {m: x for m, x in values.items() if len(x)}
-  ranked = sorted(values, key=lambda m: values[m].mean() * (-1 if better == "max" else 1))
-  if not ranked:
+  if not values:
     return "No score is finite."
+  told = [_conclusion(name, better, values)]
+  told += [f"Left out: {n} of {len(methods[m])} of {m}, not finite." for m, n in lost.items() if n]
+  return " ".join(told)
+
+
+def _conclusion(name: str, better: str, values: Mapping[str, np.ndarray]) -> str:
+  """Formats the verdict on finite scores of each method."""
+  ranked = sorted(values, key=lambda m: values[m].mean() * (-1 if better == "max" else 1))
   if len(ranked) == 1 or better == "none":
     return "; ".join(f"{m}: {_mean(values[m])}" for m in ranked) + "."
   a, b = (values[m] for m in ranked[:2])
@@ -106,7 +114,7 @@ def verdict(name: str, group: ComparableGroup, methods: Mapping[str, Sequence[in
     return f"{first}. Of one seed, this does not tell the methods apart."
   p = welch(a, b)
   apart = "" if p < LEVEL else "these two cannot be told apart: "
-  return f"{first} ({apart}p = {p:.2g}, Welch)."
+  return f"{first} ({apart}p = {format_p(p)}, Welch)."
 
 
 def _mean(values: np.ndarray) -> str:
