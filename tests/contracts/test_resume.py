@@ -2,7 +2,6 @@
 
 import functools
 import json
-import pathlib
 import shutil
 
 import commands
@@ -12,6 +11,9 @@ import pytest
 
 from gan_jax import plots
 from gan_jax.files import write_json
+from gan_jax.game.core import batches_a_round
+from gan_jax.game.play import init
+from gan_jax.game.random import make_key
 from gan_jax.run.cli.compilation_cache import keep_programs
 from gan_jax.run.config import default_config, network, optimizer, schedule
 from gan_jax.run.evaluation.evaluators.evaluator import Evaluator
@@ -94,37 +96,38 @@ def fit(kind, workdir):
   train.fit(build(config)._replace(evaluator=lambda: judge), workdir)
 
 
-def go_on(folder, programs):
-  """Plays what is left of every run in a folder; called in a process of its own."""
+def go_on(kind, workdir, programs):
+  """Plays what is left of a run; called in a process of its own."""
   jax.config.update("jax_num_cpu_devices", 8)
   keep_programs(programs, seconds=0)
   plots.history = lambda *_: None
-  for kind in KINDS:
-    fit(kind, pathlib.Path(folder) / kind)
+  fit(kind, workdir)
 
 
 @pytest.fixture(scope="module")
 def runs(once, cache):
-  """Every game in one go; and from its first checkpoint on, in a new process."""
-  folder = once("resumed", functools.partial(play, programs=cache / "xla"))
-  return folder / "whole", folder / "parts"
+  """Plays a game in one go; and from its first checkpoint on, in a new process."""
+
+  def played(kind):
+    folder = once(f"resumed {kind}", functools.partial(play, kind, programs=cache / "xla"))
+    return folder / "whole", folder / "parts"
+
+  return played
 
 
-def play(folder, programs):
+def play(kind, folder, programs):
   whole, parts = folder / "whole", folder / "parts"
+  whole.mkdir()
+  if "rolled back" in kind:
+    bad = [{"round": 3, "seen": "V is nan in round 3"}]
+    write_json(whole / "rollbacks.json", {"rollbacks": bad})
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(plots, "history", lambda *_: None)
-    for kind in KINDS:
-      workdir = whole / kind
-      workdir.mkdir(parents=True)
-      if "rolled back" in kind:
-        bad = [{"round": 3, "seen": "V is nan in round 3"}]
-        write_json(workdir / "rollbacks.json", {"rollbacks": bad})
-      fit(kind, workdir)
-      shutil.copytree(workdir, parts / kind)
-      shutil.rmtree(parts / kind / "checkpoints" / str(ROUNDS))
+    fit(kind, whole)
+  shutil.copytree(whole, parts)
+  shutil.rmtree(parts / "checkpoints" / str(ROUNDS))
   with commands.pool() as pool:
-    pool.submit(go_on, parts, programs).result()
+    pool.submit(go_on, kind, parts, programs).result()
 
 
 def bits(workdir):
@@ -134,7 +137,7 @@ def bits(workdir):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_that_goes_on_in_a_new_process_is_the_same(runs, kind):
-  whole, parts = (folder / kind for folder in runs)
+  whole, parts = runs(kind)
   assert bits(whole) == bits(parts)
   known = lambda row: {key: value for key, value in row.items() if key not in TIMING}
   rows = [list(map(known, read_rows(workdir))) for workdir in (whole, parts)]
@@ -145,9 +148,9 @@ def test_a_run_that_goes_on_in_a_new_process_is_the_same(runs, kind):
   assert best[0] == best[1]
 
 
-def test_every_memory_there_is_was_carried(runs):
+def test_every_memory_there_is_is_carried():
   """The table above holds what it is meant to: else a bit of nothing would be compared."""
-  found = set().union(*(bits(runs[0] / kind) for kind in KINDS))
+  found = set().union(*map(carried, KINDS))
   for part in (
     "batch_stats",  # of batch norm
     "['u']",  # of spectral norm
@@ -159,12 +162,20 @@ def test_every_memory_there_is_was_carried(runs):
     assert any(part in leaf for leaf in found), part
 
 
+def carried(kind):
+  """Names the arrays of the state of a game."""
+  experiment = build(KINDS[kind]())
+  spec = experiment.example.batch(batches_a_round(experiment.game), experiment.config.batch_size)
+  state = jax.eval_shape(lambda: init(experiment.game, make_key(0), spec))
+  return {jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(state)}
+
+
 def test_noise_is_another_after_a_rollback(runs):
-  keys = [bits(runs[0] / kind)[".key"] for kind in ("memories", "simultaneous, rolled back")]
+  keys = [bits(runs(kind)[0])[".key"] for kind in ("memories", "simultaneous, rolled back")]
   assert keys[0] != keys[1]
 
 
 def test_notes_hold_what_the_next_row_needs(runs):
-  with Checkpoints(runs[0] / "memories" / "checkpoints") as checkpoints:
+  with Checkpoints(runs("memories")[0] / "checkpoints") as checkpoints:
     notes = checkpoints.notes(SAVED)
   assert {len(seen) for seen in notes["seen"].values()} == {SAVED - 6}

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import time
@@ -89,19 +90,33 @@ def train(workdir, rounds, *more):
   return ["train", f"--workdir={workdir}", *SMALL, f"--config.rounds={rounds}", *more]
 
 
-def test_two_processes_train_one_goes_on_and_evaluates(start, gan_jax, one_program, tmp_path):
-  """The first ends with the numbers of one process on as many devices, parameters in parts."""
+@pytest.fixture
+def by_two(start, once):
+  """A run that two processes have trained, for 20 rounds."""
+
+  def play(folder):
+    codes, told = ends(start(*train(folder, 20)))
+    assert codes == [0, 0] and "round 20/20" in told[0] and "round" not in told[1], told
+
+  return once("trained by two processes", play)
+
+
+def test_two_processes_end_with_the_numbers_of_one(by_two, one_program, tmp_path):
+  """Of one on as many devices, parameters in parts."""
+  assert [row["round"] for row in read_rows(by_two)] == [10, 20]
+  assert sorted(p.name for p in (by_two / "checkpoints").iterdir()) == ["10", "20"]
+  fit(build(read_config(by_two)), tmp_path)  # eight devices of this process
+  assert state_difference(load(tmp_path).state, load(by_two).state) < 1e-6
+
+
+def test_one_process_goes_on_where_two_ended(by_two, gan_jax, one_program, tmp_path):
   two, alone = tmp_path / "two", tmp_path / "alone"
-  codes, told = ends(start(*train(two, 20)))
-  assert codes == [0, 0] and "round 20/20" in told[0] and "round" not in told[1], told
-  assert [row["round"] for row in read_rows(two)] == [10, 20]
-  assert sorted(p.name for p in (two / "checkpoints").iterdir()) == ["10", "20"]
-  fit(build(read_config(two)), alone)  # eight devices of this process
-  assert state_difference(load(alone).state, load(two).state) < 1e-6
+  shutil.copytree(by_two, two)
+  shutil.copytree(by_two, alone)
   gan_jax("sample", two, "--num=8", f"--npz={tmp_path / 'eight.npz'}")  # on one device
   assert np.load(tmp_path / "eight.npz")["x"].shape == (8, 2)
   assert "round 30/30" in gan_jax(*train(two, 30, "--config.mesh.fsdp=1", "--allow_config_change"))
-  fit(build(read_config(two)), alone)
+  fit(build(read_config(two)), alone, allow_config_change=True)  # of another mesh
   assert state_difference(load(alone).state, load(two).state) < 1e-5
   assert "last, round 30" in gan_jax("evaluate", f"--workdir={two}")
 

@@ -227,7 +227,9 @@ flags.DEFINE_string(
   "directions: where to write vectors. E.g. --npz=directions.npz",
 )
 flags.DEFINE_bool(
-  "interpolate", False, "sample: walk between latents, row by row. E.g. --interpolate"
+  "interpolate",
+  False,
+  "sample: walks of ten between latents, a row each, as many as --num holds. E.g. --interpolate",
 )
 flags.DEFINE_list(
   "labels",

@@ -93,9 +93,11 @@ def verdict(name: str, group: ComparableGroup, methods: Mapping[str, Sequence[in
   values = {m: x for m, x in values.items() if len(x)}
   if not values:
     return "No score is finite."
-  told = [_conclusion(name, better, values)]
-  told += [f"Left out: {n} of {len(methods[m])} of {m}, not finite." for m, n in lost.items() if n]
-  return " ".join(told)
+  sentences = [_conclusion(name, better, values)]
+  sentences += [
+    f"Left out: {n} of {len(methods[m])} of {m}, not finite." for m, n in lost.items() if n
+  ]
+  return " ".join(sentences)
 
 
 def _conclusion(name: str, better: str, values: Mapping[str, np.ndarray]) -> str:
