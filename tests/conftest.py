@@ -49,8 +49,8 @@ FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute 
 # --quick` leaves out; `--durations=20` tells those of a new one.
 SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().splitlines())
 
-# Likewise those that `launch/test --all` alone runs: what they run is run by others, which are
-# quicker, in other settings.
+# Likewise those that `launch/test --all` alone runs: they are dear, and what they run is run by
+# others, which are quicker, in other settings, but for 19 lines of 18,000.
 EXHAUSTIVE = tuple((ROOT / "tests" / "exhaustive.txt").read_text().splitlines())
 
 
