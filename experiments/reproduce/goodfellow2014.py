@@ -20,11 +20,11 @@ Score:    not reproduced: 180.2 ± 2.4 nats at the end, 183.0 ± 2.3 at best (ep
           tenth lifts it to 203.3 ± 2.3 in 20 epochs, and to 207.2 ± 2.3 in 60. The published code
           has no criterion to stop; its own decay takes 575,000 updates to a tenth, 1,150 epochs,
           and how long the paper trained is not said. Such a run (`--epochs=1150`) was given up
-          after 304,000, when its machine was lost, and still rose: 191.8 ± 2.3 after 200,000
-          updates, 199.1 ± 2.3 after 270,000, 200.8 ± 2.3 after 300,000; from 270,000, 20 epochs of
-          annealing gave 212.1 ± 2.3. One core does 25 updates a second, two do 36. In
-          bfloat16 one does 35, but D wins outright: after 3,500 updates D(x) is 1.000 and D(G(z))
-          0.000, in float32 0.67 and 0.33 after 14,500.
+          after 304,000, and still rose: 191.8 ± 2.3 after 200,000 updates, 199.1 ± 2.3 after
+          270,000, 200.8 ± 2.3 after 300,000; from 270,000, 20 epochs of annealing gave
+          212.1 ± 2.3. One core does 25 updates a second, two do 36. In bfloat16 one does 35, but D
+          wins outright: after 3,500 updates D(x) is 1.000 and D(G(z)) 0.000, in float32 0.67 and
+          0.33 after 14,500.
           It is not the weight of the discriminator's loss: on the whole sum the score is 27 nats
           ahead at epoch 30 (133.2 for 106.3), behind from epoch 160 on, 173.3 ± 1.4 at the end and
           200.5 ± 2.3 after 20 epochs of annealing. On half of the generator's loss as well D won
