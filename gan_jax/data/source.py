@@ -178,5 +178,10 @@ def check_seed(seed: int) -> None:
 def draw_on_host(source: Source, positions: np.ndarray, seed: int) -> Raw:
   """Computes the examples at the given positions of an endless source, as host arrays."""
   assert source.draw is not None
-  examples = jax.jit(fixed(source.draw))(source.arrays, positions, np.uint32(seed))
+  examples = _compiled(source.draw)(source.arrays, positions, np.uint32(seed))
   return jax.tree.map(np.asarray, examples)
+
+
+@functools.lru_cache(maxsize=16)  # so that the next batch compiles nothing
+def _compiled(draw: Callable[..., Raw]) -> Callable[..., Raw]:
+  return jax.jit(fixed(draw))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from small_sets import opened
 
-from gan_jax.data import GRID25, MIXTURES, RING8, load, table, take
+from gan_jax.data import GRID25, MIXTURES, RING8, Batches, load, table, take
 
 
 def test_centers_and_stds():
@@ -48,6 +48,18 @@ def test_an_example_depends_on_seed_and_position_alone(name: str):
     assert (a[key] == b[key][::-1]).all()
   assert (a["x"] != other["x"]).any()
   assert len(np.unique(np.asarray(a["x"]).reshape(5, -1), axis=0)) == 5
+
+
+def test_every_streamed_batch_is_drawn_by_one_program():
+  source, traced = opened("ring8"), []
+
+  def draw(*arguments):
+    traced.append(arguments)
+    return source.draw(*arguments)
+
+  batches = Batches(source._replace(draw=draw), 8, 5, resident=False)
+  assert not np.array_equal(batches.read(0)["x"], batches.read(1)["x"])
+  assert len(traced) == 1
 
 
 def test_stacked_labels_are_the_digits_of_the_channels():
