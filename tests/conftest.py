@@ -10,6 +10,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import commands
+import contexts
 import jax
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ QUICKER = (
 if jax.__version_info__[:2] == (0, 10):  # others may have dropped one, and then end at once
   given = os.environ.get("XLA_FLAGS", "").split()
   os.environ["XLA_FLAGS"] = " ".join(dict.fromkeys((*given, *QUICKER)))
+contexts.keep()
 
 # Most of the time of most tests is the compiler's, and there is little to gain from its pains.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
@@ -110,6 +112,7 @@ def forgotten():
   """Lets go of what a module has compiled, which would fill the memory of a worker."""
   yield
   jax.clear_caches()
+  contexts.forget()
   DISPATCHES.clear()
 
 

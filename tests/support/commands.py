@@ -97,6 +97,7 @@ def _play(
   os.environ.clear()
   os.environ.update(environment)
   os.chdir(cwd)
+  import contexts
   import jax
 
   from gan_jax import plots
@@ -105,6 +106,8 @@ def _play(
   jax.config.update("jax_platforms", environment["JAX_PLATFORMS"])
   quick = environment.get("JAX_DISABLE_MOST_OPTIMIZATIONS") == "1"
   jax.config.update("jax_disable_most_optimizations", quick)
+  if quick:
+    contexts.keep()
   if quick and "CURVES" not in environment:
     plots.history = lambda *_: None  # curves take longer to draw than a short run to play
   jax.config.update("jax_num_cpu_devices", int(environment.get("JAX_NUM_CPU_DEVICES", "1")))
