@@ -52,8 +52,8 @@ FIRST = ("test_notebook.py", "test_processes.py", "test_resume.py")  # a minute 
 SLOW = tuple((ROOT / "tests" / "slow.txt").read_text().splitlines())
 
 # Likewise those that `launch/test --all` alone runs: they are dear, and what they run is run by
-# others, which are quicker, in other settings: but for 14 of the 18,000 lines that tests run in
-# their own processes. Lines that only the processes run that tests start were not counted.
+# others, which are quicker, in other settings: each of the 18,000 lines that tests run in their own
+# processes. Lines that only the processes run that tests start were not counted.
 EXHAUSTIVE = tuple((ROOT / "tests" / "exhaustive.txt").read_text().splitlines())
 
 

@@ -16,12 +16,12 @@ KEYS = jax.random.split(jax.random.key(0), 4)
 IMAGES = jax.random.uniform(jax.random.key(1), (4, 8, 8, 3), minval=-1.0)
 
 
-def match_of(signs, batch, microbatch=WHOLE_BATCH):
+def match_of(signs, batch, microbatch=WHOLE_BATCH, axis_name=None):
   """What a view reads of a move: logits of real examples, and how many images they are of."""
-  logits = np.float32(signs) * np.arange(1, len(signs) + 1)
+  logits = jnp.float32(signs) * np.arange(1, len(signs) + 1)
   latents = np.zeros((batch, 1))
   return types.SimpleNamespace(
-    real_scores=logits, latents=latents, axis_name=None, microbatch=microbatch
+    real_scores=logits, latents=latents, axis_name=axis_name, microbatch=microbatch
   )
 
 
@@ -65,9 +65,9 @@ def test_strength_has_a_ceiling_where_one_is_given():
   assert rise() == pytest.approx(0.5 + 3 * 0.64) and rise(ceiling=0.8) == pytest.approx(0.8)
 
 
-def test_signs_of_microbatches_and_packs_are_those_of_the_batch():
+def test_signs_of_devices_microbatches_and_packs_are_those_of_the_batch():
   view = views.ada(interval=1, kimg=0.1)
-  halves = [signs_of(0.9)[::2], signs_of(0.9)[1::2]]
+  halves = np.array([signs_of(0.9)[::2], signs_of(0.9)[1::2]])
   parts = [
     view.update(view.memory, match_of(signs, 100, Microbatch(i, 2)))
     for i, signs in enumerate(halves)
@@ -75,8 +75,20 @@ def test_signs_of_microbatches_and_packs_are_those_of_the_batch():
   joined = view.join(jax.tree.map(lambda *x: jnp.stack(x), *parts))
   whole = view.update(view.memory, match_of(signs_of(0.9), 200))
   jax.tree.map(np.testing.assert_array_equal, joined, whole)
+  each = lambda signs: view.update(view.memory, match_of(signs, 100, axis_name="device"))
+  for device in range(2):
+    at = jax.tree.map(lambda x, i=device: x[i], jax.vmap(each, axis_name="device")(halves))
+    jax.tree.map(np.testing.assert_array_equal, at, whole)
   packed = view.update(view.memory, match_of([1, 1, 1, -1], 8))
   assert (packed["signs"], packed["logits"], packed["images"]) == (2, 4, 8)
+
+
+def test_a_pipe_without_noise_is_applied_at_its_strength():
+  for p, moved in ((1.0, 4), (0.0, 0)):
+    view = views.ada(pipe="brightness", p=p, adaptive=False)
+    shift = np.asarray(view.apply(IMAGES, KEYS, Clock(), view.memory) - IMAGES)
+    np.testing.assert_allclose(shift, shift[:, :1, :1, :1] + 0 * shift, atol=1e-6)
+    assert (np.abs(shift).max((1, 2, 3)) > 1e-3).sum() == moved
 
 
 @jax.jit

@@ -1,5 +1,6 @@
 """What a config file registers of its own: it trains, and is found again where it is given."""
 
+import hashlib
 import json
 import re
 import runpy
@@ -14,6 +15,7 @@ from gan_jax.nets import NETWORKS, MLPGenerator
 from gan_jax.run.config import default_config, network
 from gan_jax.run.config.register import (
   TABLES,
+  change_of_source,
   check_registered,
   own,
   read_source,
@@ -179,6 +181,20 @@ def test_a_network_that_is_no_generator_is_refused_as_one(unregistered):
   ):
     build(config)
   assert NETWORKS["mine"] is Unshaped
+
+
+def test_a_run_knows_its_file_and_tells_when_it_has_changed(tmp_path):
+  file = tmp_path / "mine.py"
+  file.write_text("one")
+  first = source_of(f"{file}:small")
+  hashed = hashlib.sha256(b"one").hexdigest()
+  assert first == {"path": f"{file}:small", "sha256": hashed}
+  (tmp_path / "config.json").write_text(json.dumps({"source": first}))
+  assert read_source(tmp_path) == first and change_of_source(tmp_path, str(file)) is None
+  file.write_text("another")
+  told = change_of_source(tmp_path, f"{file}:small")
+  assert f"is not the file that {tmp_path} was trained with, {file}:small" in told
+  assert hashed[:12] in told and hashlib.sha256(b"another").hexdigest()[:12] in told
 
 
 @pytest.mark.parametrize("text", ["[]", '{"config": 3}', '{"config": {"data": 1}, "source": 2}'])
