@@ -261,7 +261,7 @@ def test_bfloat16_adds_up_in_float32(kind):
   """64 x 16 equal terms: exact in float32, stuck far below it in bfloat16."""
   fast, _, _, scale, window = FORMS[kind]
   x = jnp.ones((1, 4 * scale, 4 * scale, 512), jnp.bfloat16)
-  y = fast(x, jnp.full((*window, 512, 1), 2.0**-7))
+  y = jax.jit(fast)(x, jnp.full((*window, 512, 1), 2.0**-7))
   inner = y[0, 1, 1, 0]
   assert (
     float(inner) == {"down": 16, "up": 4, "same": 9, "tiles": 9, "direct": 9}[kind] * 512 / 2**7
@@ -373,7 +373,7 @@ def test_is_the_layer_of_flax(kind):
     "direct": (nn.Conv, 1, "SAME"),
   }[kind]
   module = layer(k.shape[3], k.shape[:2], (stride, stride), padding, use_bias=False)
-  close(FORMS[kind].public(x, k), module.apply({"params": {"kernel": k}}, x))
+  close(jax.jit(FORMS[kind].public)(x, k), jax.jit(module.apply)({"params": {"kernel": k}}, x))
 
 
 def test_errors_say_what_was_expected():

@@ -1,5 +1,7 @@
 """Networks of adversarial flows: of examples and of times."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,8 @@ FIELDS = {
 
 def made(name, inputs, **fields):
   net = NETWORKS[name](hidden=(8, 6), **FIELDS[name], **fields)
-  out, variables = net.init_with_output(jax.random.key(0), inputs, None, train=False)
+  make = functools.partial(net.init_with_output, y=None, train=False)
+  out, variables = jax.jit(make)(jax.random.key(0), inputs)
   return out["output"] if isinstance(out, dict) else out, variables
 
 

@@ -184,12 +184,13 @@ def test_shapes_dtypes_and_state(name, num_classes):
 @pytest.mark.parametrize("name", COMPILED)
 def test_evaluation_depends_on_an_example_and_its_label_alone(name):
   net, variables, x = make(name, num_classes=3)
-  evaluate = jax.jit(lambda x, y: main(net.apply(variables, x, y, train=False)))
+  compiled = jax.jit(lambda x, y: main(net.apply(variables, x, y, train=False)))
+  evaluate = lambda x, y: np.asarray(compiled(x, y))
   out = evaluate(x, LABELS)
-  assert jnp.isfinite(out).all() and jnp.std(out) > 0
+  assert np.isfinite(out).all() and np.std(out) > 0
   np.testing.assert_array_equal(evaluate(x, LABELS), out)
   for changed in (evaluate(x.at[1].add(1.0), LABELS), evaluate(x, LABELS.at[1].set(2))):
-    assert jnp.any(jnp.abs(changed[1] - out[1]) > 1e-4)
+    assert np.any(np.abs(changed[1] - out[1]) > 1e-4)
     np.testing.assert_allclose(changed[0], out[0], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(changed[2:], out[2:], rtol=1e-4, atol=1e-5)
 
@@ -239,9 +240,9 @@ def test_penalties_differentiate_twice(name):
 
     return jax.grad(penalty)(params)
 
-  leaves = jax.tree.leaves(gradient(variables["params"]))
-  assert all(jnp.isfinite(leaf).all() for leaf in leaves)
-  assert any(jnp.any(leaf != 0) for leaf in leaves)
+  leaves = jax.tree.leaves(jax.device_get(gradient(variables["params"])))
+  assert all(np.isfinite(leaf).all() for leaf in leaves)
+  assert any(np.any(leaf != 0) for leaf in leaves)
 
 
 @pytest.mark.parametrize("name", [name for name in COMPILED if name in GENERATORS])

@@ -1,5 +1,6 @@
 """Products of matrices that add up in float32, sums of rows, and what is made of them."""
 
+import functools
 import pathlib
 import re
 
@@ -42,9 +43,9 @@ def test_three_products_are_each_other_s_derivatives(shape, dtype):
   k = jnp.asarray(random.normal(size=(c, d)), jnp.float32)
   # In float64: sums of the same numbers, which bfloat16 and float32 hold exactly.
   wide = [np.asarray(a.astype(jnp.float32), np.float64) for a in (x, y, k.astype(dtype))]
-  close(products.multiply(x, k), jnp.asarray(wide[0] @ wide[2], dtype), dtype)
-  close(products.multiply_back(y, k), jnp.asarray(wide[1] @ wide[2].T, dtype), dtype)
-  close(products.outer(x, y), jnp.asarray(wide[0].T @ wide[1], jnp.float32))
+  close(jax.jit(products.multiply)(x, k), jnp.asarray(wide[0] @ wide[2], dtype), dtype)
+  close(jax.jit(products.multiply_back)(y, k), jnp.asarray(wide[1] @ wide[2].T, dtype), dtype)
+  close(jax.jit(products.outer)(x, y), jnp.asarray(wide[0].T @ wide[1], jnp.float32))
 
 
 @pytest.mark.parametrize("product", ["multiply", "multiply_back", "outer"])
@@ -95,7 +96,8 @@ def test_batch_norm_is_that_of_flax(dtype, scaled):
   }
   nets = {"ours": ours, "theirs": theirs}
   variables = {
-    name: net.init(jax.random.key(0), x, **call[name](True)) for name, net in nets.items()
+    name: jax.jit(functools.partial(net.init, **call[name](True)))(jax.random.key(0), x)
+    for name, net in nets.items()
   }
   jax.tree.map(np.testing.assert_array_equal, variables["ours"], variables["theirs"])
 
@@ -104,7 +106,7 @@ def test_batch_norm_is_that_of_flax(dtype, scaled):
       y, moved = nets[name].apply(variables, x, **call[name](train), mutable=["batch_stats"])
       return jnp.sum(jnp.sin(y.astype(jnp.float32))), (y, moved)
 
-    return jax.grad(value, (0, 1), has_aux=True)(variables["ours"], x)
+    return jax.jit(jax.grad(value, (0, 1), has_aux=True))(variables["ours"], x)
 
   for train in (True, False):
     close(run("ours", train), run("theirs", train), dtype)

@@ -19,8 +19,9 @@ PIXELS = jnp.asarray(IMAGES / 127.5 - 1, jnp.float32)
 
 
 def test_features_of_the_classifier_are_its_own_maps():
-  _, state = Network(10).apply({"params": bundled_weights()}, IMAGES, capture_intermediates=True)
-  found = EXTRACTORS["classifier"](PIXELS, 0, 0)
+  apply = functools.partial(Network(10).apply, capture_intermediates=True)
+  _, state = jax.jit(apply)({"params": bundled_weights()}, IMAGES)
+  found = jax.jit(lambda x: EXTRACTORS["classifier"](x, 0, 0))(PIXELS)
   for name, maps in zip(("Conv_0", "Conv_1"), found, strict=True):
     expected = nn.relu(state["intermediates"][name]["__call__"][0])
     np.testing.assert_allclose(maps, expected, atol=1e-5)  # sums of 800 products of order 0.01

@@ -141,5 +141,6 @@ def test_wrong_arguments_are_refused():
   with pytest.raises(ValueError, match="packing = 2, and encoders"):
     make(views=(packing(2),))
   game = make(MLPEncoder(5))
+  play = functools.partial(play_round, game)
   with pytest.raises(ValueError, match=r"expected \[16, 8\]"):
-    play_round(game, init(game, jax.random.key(0), batch(16)), batch(16))
+    jax.eval_shape(play, init(game, jax.random.key(0), batch(16)), batch(16))

@@ -81,7 +81,8 @@ def gradients_of(game):
   context = StepContext(jax.random.key(3), Clock(), None)
   state = state_of(game)
   batch = {"x": data()["x"][0]}
-  grads, (_, metrics) = gradients(game.players, state.params, state.carried, batch, context)
+  descend = jax.jit(functools.partial(gradients, game.players))
+  grads, (_, metrics) = descend(state.params, state.carried, batch, context)
   return grads["generator"], metrics
 
 

@@ -101,13 +101,12 @@ def test_mean_shift_is_that_of_the_formula():
   pairs = [(shift(d, np.zeros((5, 7)), t), shift(g, np.eye(5), t)) for t in (0.3, 2.0)]
   expected = [attract - repel for attract, repel in pairs]
   g, d = jnp.asarray(g, jnp.float32), jnp.asarray(d, jnp.float32)
-  found = drifting.mean_shift_field(g[None], d[None], temperatures=(0.3, 2.0))
+  field = lambda **options: jax.jit(functools.partial(drifting.mean_shift_field, **options))
+  found = field(temperatures=(0.3, 2.0))(g[None], d[None])
   np.testing.assert_allclose(found.field[0], sum(expected), atol=1e-5)
   np.testing.assert_allclose(found.forces, [np.mean(v**2) for v in expected], rtol=1e-4)
-  found = drifting.mean_shift_field(
-    g[None], d[None], temperatures=(0.5,), gaussian=True, exclude_self=False
-  )
-  np.testing.assert_allclose(found.field[0], gaussian_field(g, d, g, 0.5), atol=1e-5)
+  found = field(temperatures=(0.5,), gaussian=True, exclude_self=False)(g[None], d[None])
+  np.testing.assert_allclose(found.field[0], jax.jit(gaussian_field)(g, d, g, 0.5), atol=1e-5)
 
 
 def test_mean_shift_moves_a_far_start():
