@@ -4,6 +4,9 @@ Brock et al. 2019 (arXiv:1809.11096), appendix B: running statistics lag behind 
 average's are of no network; these depend on neither the course of training nor the batch.
 """
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -45,23 +48,29 @@ def standing_statistics(
     raise ValueError(
       "standing statistics are of a generator of latents, and this sampler is none: leave them out"
     )
-  params, carried = networks(state, ema)
   split = lambda x: jnp.reshape(x, (batches, batch_size, *x.shape[1:]))
   labels = None if labels is None else split(jnp.asarray(labels))
+  accumulate = _accumulator(add, inputs, batches, batch_size)
+  new = accumulate(*networks(state, ema), as_key(key), labels)
+  averaged = state.ema if ema else {}
+  unaveraged = {net: state.carried[net] for net in averaged}
+  averages = {net: average.replace(carried=new[net]) for net, average in averaged.items()}
+  return state.replace(carried={**new, **unaveraged}, ema={**state.ema, **averages})
 
+
+@functools.lru_cache(maxsize=4)  # so that the next checkpoint compiles nothing
+def _accumulator(
+  add: Callable[..., Carried], inputs: Callable[..., PyTree], batches: int, batch_size: int
+) -> Callable[..., Carried]:
   @jax.jit
-  def accumulate(carried: Carried) -> Carried:
+  def accumulate(params: PyTree, carried: Carried, key: jax.Array, labels: PyTree) -> Carried:
     def step(carried: Carried, given: PyTree) -> tuple[Carried, None]:
       index, y = given
-      own = jax.random.fold_in(as_key(key), index)
+      own = jax.random.fold_in(key, index)
       # The mean of n batches: n - 1 parts in n of it are the mean of those before.
       momentum = index / (index + 1)
       return add(params, carried, inputs(own, batch_size), y, own, momentum), None
 
     return jax.lax.scan(step, carried, (jnp.arange(batches), labels))[0]
 
-  new = accumulate(carried)
-  averaged = state.ema if ema else {}
-  unaveraged = {net: state.carried[net] for net in averaged}
-  averages = {net: average.replace(carried=new[net]) for net, average in averaged.items()}
-  return state.replace(carried={**new, **unaveraged}, ema={**state.ema, **averages})
+  return accumulate

@@ -151,6 +151,8 @@ def play(
 ) -> Iterator[tuple[int, State, dict[str, np.ndarray]]]:
   """Plays rounds, and yields states and metrics after each dispatch.
 
+  Each call compiles its rounds; for rounds in many calls, `player` compiles them once.
+
   Args:
     people: the population, of n members.
     batches: minibatches of their data, as for `player`.

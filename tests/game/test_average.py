@@ -97,6 +97,13 @@ def test_an_average_that_starts_later_and_standing_statistics():
   assert (averaged[2] != weight(states[2])).all()
 
   key, (*_, last) = jax.random.key(1), states
+  how, traced = game.sampler(), []
+
+  def accumulate(*arguments):
+    traced.append(arguments)
+    return how.accumulate(*arguments)
+
+  game = game._replace(samplers={"generator": how._replace(accumulate=accumulate)})
   z = jnp.stack([game.sampler().inputs(jax.random.fold_in(key, i), 16) for i in range(3)])
   for ema in (True, False):
     standing = standing_statistics(game, last, key, batches=3, batch_size=16, ema=ema)
@@ -106,3 +113,4 @@ def test_an_average_that_starts_later_and_standing_statistics():
     jax.tree.map(
       np.testing.assert_array_equal, networks(standing, not ema)[1], networks(last, not ema)[1]
     )
+  assert len(traced) == 1  # of another state nothing is compiled

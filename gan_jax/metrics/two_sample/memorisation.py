@@ -74,7 +74,9 @@ def nearest_neighbours(train: np.ndarray, fake: np.ndarray, *, k: int = 1) -> Ne
   return Neighbours(pick(indices), pick(distances))
 
 
-def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> DataCopying:
+def data_copying(
+  train: np.ndarray, held_out: np.ndarray, fake: np.ndarray, *, nearest: np.ndarray | None = None
+) -> DataCopying:
   """Tests whether a generator copies its training examples.
 
   Meehan, Chaudhuri & Dasgupta 2020 (arXiv:2004.05675): a Mann-Whitney test of the distances to the
@@ -86,6 +88,8 @@ def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> D
     train: features the generator learned from, [n, d].
     held_out: features of the same data that it never saw, [h, d].
     fake: features of generated examples, [m, d].
+    nearest: distances of the held-out features to the nearest training ones, [h], as of
+      `nearest_neighbours`, where they are known.
 
   Returns:
     A probability and its significance.
@@ -94,7 +98,9 @@ def data_copying(train: np.ndarray, held_out: np.ndarray, fake: np.ndarray) -> D
     ValueError: shapes that do not fit, or numbers that are not finite.
   """
   held_out = feature_set(held_out, "held-out")
-  of_held_out = np.sort(nearest_neighbours(train, held_out).distances[:, 0])
+  if nearest is None:
+    nearest = nearest_neighbours(train, held_out).distances[:, 0]
+  of_held_out = np.sort(nearest)
   of_fakes = nearest_neighbours(train, fake).distances[:, 0]
   ranks = np.searchsorted(of_held_out, of_fakes) + np.searchsorted(of_held_out, of_fakes, "right")
   pairs = len(of_held_out) * len(of_fakes)

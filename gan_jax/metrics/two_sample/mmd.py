@@ -5,12 +5,19 @@ from collections.abc import Callable
 import numpy as np
 
 from gan_jax.metrics.diversity import Average, average
-from gan_jax.metrics.two_sample.pairs import feature_sets, tiles
+from gan_jax.metrics.two_sample.pairs import feature_set, feature_sets, tiles
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]  # [n, d], [m, d] -> [n, m]
 
 
-def squared_mmd(kernel: Kernel, x: np.ndarray, y: np.ndarray, *, unbiased: bool) -> float:
+def squared_mmd(
+  kernel: Kernel,
+  x: np.ndarray,
+  y: np.ndarray,
+  *,
+  unbiased: bool,
+  within_x: float | None = None,
+) -> float:
   """Estimates E k(x, x') + E k(y, y') - 2 E k(x, y).
 
   Gretton et al. 2012, "A kernel two-sample test": equation 3 if unbiased, equation 5 if not.
@@ -21,11 +28,13 @@ def squared_mmd(kernel: Kernel, x: np.ndarray, y: np.ndarray, *, unbiased: bool)
     y: [m, d], likewise.
     unbiased: leaves out the pairs of an example with itself. The estimate then has the right mean,
       and may be negative; with these pairs it is never negative, and too large.
+    within_x: `mean_within` of x, where it is known: x may be compared with many a y.
 
   Returns:
     The estimate, in float64.
   """
-  within = _mean_within(kernel, x, unbiased) + _mean_within(kernel, y, unbiased)
+  within_x = mean_within(kernel, x, unbiased) if within_x is None else within_x
+  within = within_x + mean_within(kernel, y, unbiased)
   across = sum(float(kernel(x[i], y[j]).sum()) for i, j in tiles(len(x), len(y)))
   return within - 2 * across / (len(x) * len(y))
 
@@ -109,6 +118,7 @@ def rbf_mmd(
   bandwidth: float = 10.0,
   scale: float = 1000.0,
   unbiased: bool = False,
+  within_real: float | None = None,
 ) -> float:
   """Computes the squared MMD with the Gaussian kernel exp(-|x - y|² / 2 bandwidth²).
 
@@ -122,6 +132,7 @@ def rbf_mmd(
     scale: the result is multiplied by it.
     unbiased: which estimator, see `squared_mmd`. The biased one, like the authors' code: it is too
       large by about scale * (1/n + 1/m) * E(1 - k), and 0 for equal sets.
+    within_real: `rbf_within` of the real features, where it is known.
 
   Returns:
     The scaled estimate; >= 0 unless `unbiased`.
@@ -132,7 +143,19 @@ def rbf_mmd(
   if not bandwidth > 0:
     raise ValueError(f"bandwidth is {bandwidth}: expected a positive number")
   real, fake = (np.asarray(x, np.float64) for x in feature_sets(real, fake, least=2))
+  kernel = _gaussian(bandwidth)
+  mmd = squared_mmd(kernel, real, fake, unbiased=unbiased, within_x=within_real)
+  estimate = scale * mmd
+  return estimate if unbiased else max(0.0, estimate)
 
+
+def rbf_within(x: np.ndarray, *, bandwidth: float = 10.0, unbiased: bool = False) -> float:
+  """Computes the part of `rbf_mmd` that is of one set of features [n, d] alone."""
+  x = np.asarray(feature_set(x, least=2), np.float64)
+  return mean_within(_gaussian(bandwidth), x, unbiased)
+
+
+def _gaussian(bandwidth: float) -> Kernel:
   def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     exponents = x @ y.T  # half the work where x is y
     exponents -= np.einsum("ij,ij->i", x, x)[:, None] / 2
@@ -140,11 +163,10 @@ def rbf_mmd(
     exponents /= bandwidth**2
     return np.exp(exponents, out=exponents)
 
-  estimate = scale * squared_mmd(kernel, real, fake, unbiased=unbiased)
-  return estimate if unbiased else max(0.0, estimate)
+  return kernel
 
 
-def _mean_within(kernel: Kernel, x: np.ndarray, unbiased: bool) -> float:
+def mean_within(kernel: Kernel, x: np.ndarray, unbiased: bool) -> float:
   """Computes the mean of a symmetric kernel over the pairs of one set."""
   n, total = len(x), 0.0
   for rows, columns in tiles(n, n, upper=True):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_sets, near_origin
+from gan_jax.metrics.two_sample.pairs import distance_tiles, feature_set, feature_sets, near_origin
 
 
 class PRDC(NamedTuple):
@@ -25,7 +25,9 @@ class PRDC(NamedTuple):
   coverage: float
 
 
-def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
+def prdc(
+  real: np.ndarray, fake: np.ndarray, *, k: int = 5, real_radii: np.ndarray | None = None
+) -> PRDC:
   """Computes precision, recall, density and coverage.
 
   Precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991); density and coverage: Naeem et
@@ -40,6 +42,7 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
     real: features [n, d], n > k.
     fake: features [m, d], m > k. Precision of (real, fake) is recall of (fake, real).
     k: >= 1.
+    real_radii: `radii` of the real features, [n], where they are known.
 
   Returns:
     The four scores. They depend on the counts.
@@ -50,7 +53,8 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
   if k < 1:
     raise ValueError(f"k is {k}: expected at least 1 neighbour")
   real, fake = near_origin(*feature_sets(real, fake, least=k + 1))
-  real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+  real_radii = radii(real, k) if real_radii is None else real_radii
+  fake_radii = radii(fake, k)
   balls = np.zeros(len(fake), np.int64)  # real balls that a fake example is in
   recalled, covered = np.zeros(len(real), bool), np.zeros(len(real), bool)
   for rows, columns, distances in distance_tiles(real, fake):
@@ -66,8 +70,10 @@ def prdc(real: np.ndarray, fake: np.ndarray, *, k: int = 5) -> PRDC:
   )
 
 
-def _radii(x: np.ndarray, k: int) -> np.ndarray:
+def radii(x: np.ndarray, k: int) -> np.ndarray:
   """Computes the distance from each example to its k-th nearest other one, [n]."""
+  x = feature_set(x, least=k + 1)
+  x, _ = near_origin(x, x)
   nearest = np.full((len(x), k), np.inf, x.dtype)
   for rows, columns, distances in distance_tiles(x, x, upper=True):
     if rows == columns:

@@ -1,6 +1,7 @@
 """Samples of a run: as an evaluator draws them, and beside the training images nearest to them."""
 
 import functools
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ def drawn_from(
 
   def walk(n: int, offset: int) -> Walk:
     rng = np.random.default_rng([seed, offset, 1])  # 1: apart from the images of `draw`
-    exact = experiment._replace(game=in_float32(experiment)).sampler()
+    exact = _exact(experiment, sampler)
     within = lambda z: z if how.truncation is None else exact.truncated(z, how.truncation)
     labels, drawn = labels_for(rng, n), within(exact.latents(2 * n, int(rng.integers(2**31))))
     # Latents are truncated at the ends of a path, styles all along it: a path is of latents.
@@ -80,6 +81,20 @@ def drawn_from(
     return Walk(generate, ends[:n], ends[n:], positions, labels)
 
   return draw, walk
+
+
+# Made once for a sampler, not at each evaluation: what has been compiled is kept with it.
+_EXACT: weakref.WeakKeyDictionary[CompiledSampler, CompiledSampler] = weakref.WeakKeyDictionary()
+
+
+def _exact(experiment: Experiment, sampler: CompiledSampler) -> CompiledSampler:
+  """Returns the sampler whose networks compute in float32, the same if they do already."""
+  if sampler not in _EXACT:
+    game = in_float32(experiment)
+    if game is experiment.game:
+      return sampler
+    _EXACT[sampler] = experiment._replace(game=game).sampler()
+  return _EXACT[sampler]
 
 
 def _predicted(

@@ -100,7 +100,7 @@ def minimiser(
 
   def minimise(starts: np.ndarray, *arguments: Any) -> tuple[np.ndarray, np.ndarray]:
     latents = jnp.asarray(starts, jnp.float32)
-    memory, best = optimizer.init(latents), (latents, jnp.full(len(latents), jnp.inf))
+    memory, best = optimizer.init(latents), (latents, jnp.full(len(latents), jnp.inf, jnp.float32))
     for _ in range(steps + 1):  # the last one has the loss of the last latents
       latents, memory, best = update(latents, memory, best, arguments)
     return np.asarray(best[0]), np.asarray(best[1])

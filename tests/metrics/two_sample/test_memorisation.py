@@ -23,6 +23,12 @@ def test_neighbours_are_those_of_a_plain_search(k: int, tile: int, monkeypatch):
   np.testing.assert_allclose(found.distances, np.sort(plain, axis=1)[:, :k], rtol=1e-13)
 
 
+def test_distances_of_held_out_features_may_be_known():
+  train, held_out, fake = normal(0, 50), normal(1, 40), normal(2, 30, std=0.9)
+  known = nearest_neighbours(train, held_out).distances[:, 0]
+  assert data_copying(train, held_out, fake, nearest=known) == data_copying(train, held_out, fake)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_copies_are_at_distance_zero_exactly(dtype):
   """A product of matrices alone leaves rounding errors of the norms, 1e-8 after the root."""

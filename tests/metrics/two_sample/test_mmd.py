@@ -5,6 +5,7 @@ import pytest
 
 from gan_jax.metrics import rbf_mmd
 from gan_jax.metrics.two_sample import pairs
+from gan_jax.metrics.two_sample.mmd import rbf_within
 
 
 def normal(seed: int, n: int, d: int, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
@@ -17,6 +18,14 @@ def test_closed_form_of_two_points(unbiased: bool):
   x, y = np.zeros((3, 2)), np.tile([3.0, 4.0], (4, 1))
   found = rbf_mmd(x, y, bandwidth=2, scale=7, unbiased=unbiased)
   assert found == pytest.approx(7 * 2 * (1 - np.exp(-25 / 8)), rel=1e-14)
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_what_is_of_real_features_alone_may_be_known(unbiased: bool):
+  x, y = normal(0, 50, 3).astype(np.float32), normal(1, 40, 3, mean=0.5)
+  options = {"bandwidth": 2.0, "unbiased": unbiased}
+  known = rbf_within(x, **options)
+  assert rbf_mmd(x, y, within_real=known, **options) == rbf_mmd(x, y, **options)
 
 
 def test_closed_form_of_gaussians():

@@ -5,6 +5,7 @@ import pytest
 
 from gan_jax.metrics import prdc
 from gan_jax.metrics.two_sample import pairs
+from gan_jax.metrics.two_sample.prdc import radii
 
 
 def normal(seed: int, n: int, d: int = 8, std: float = 1.0) -> np.ndarray:
@@ -29,6 +30,14 @@ def test_the_rim_is_outside():
   assert prdc(line(0, 2), line(-2, -9), k=1)[:4] == (0, 1, 0, 0)
   assert prdc(line(0, 2), line(-1.99, -9), k=1)[:4] == (0.5, 1, 0.5, 0.5)
   assert prdc(line(5, 5), line(5, 5), k=1)[:4] == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_radii_may_be_known(dtype):
+  """Far from the origin too, of whole numbers, whose distances are the same anywhere."""
+  real, fake = (normal(seed, 60, std=20).round().astype(dtype) for seed in (0, 1))
+  far = 1e8 if dtype == np.float64 else 0
+  assert prdc(real + far, fake + far, real_radii=radii(real + far, 5)) == prdc(real, fake)
 
 
 def test_swapping_the_sets_swaps_precision_and_recall():

@@ -19,8 +19,11 @@ from gan_jax.game.play import sample
 from gan_jax.game.random import example_keys
 from gan_jax.nets.layers import stream_keys
 from gan_jax.plots import traces
+from gan_jax.run.config import default_config, network
+from gan_jax.run.evaluation import draws
 from gan_jax.run.evaluation.draws import SamplingOptions, drawn_from
 from gan_jax.run.evaluation.sampling import CHUNK, CompiledSampler, by_class, row_of_class
+from gan_jax.run.experiment import build
 
 IMAGES = Example((1, 1, 2), None, (-1.0, 1.0))
 
@@ -307,3 +310,15 @@ def test_paths_of_truncated_samples(truncate):
   np.testing.assert_array_equal(walks[1].start, start if styled else truncate_normal(start, 0.5))
   np.testing.assert_allclose(free, to_levels(0.1 * start), rtol=1e-6)
   np.testing.assert_allclose(bounded, to_levels((0.05 if styled else 0.1) * start), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_paths_of_all_evaluations_are_of_one_sampler_in_float32(dtype):
+  config = default_config()
+  config.data = "digits8x8"
+  config.generator = network("mlp_generator", hidden=(4,), dtype=dtype)
+  experiment = build(config)
+  sampler = experiment.sampler()
+  exact = draws._exact(experiment, sampler)
+  assert (exact is sampler) == (dtype == "float32")
+  assert draws._exact(experiment, sampler) is exact

@@ -284,7 +284,10 @@ def test_adam_finds_a_minimum_and_keeps_within_bounds():
   losses = lambda z, goal: jnp.sum((z - goal) ** 2, axis=1)
   zero = np.zeros_like(goal)
   for bound, wanted in ((None, goal), (1.0, goal.clip(-1, 1))):
-    found, least = project.minimiser(losses, steps=200, rate=0.1, bound=bound)(zero, goal)
+    traced = []
+    seen = lambda z, goal, traced=traced: traced.append(z) or losses(z, goal)
+    found, least = project.minimiser(seen, steps=200, rate=0.1, bound=bound)(zero, goal)
+    assert len(traced) == 1  # all steps are of one program
     np.testing.assert_allclose(found, wanted, atol=1e-3)  # the rate has fallen to 0
     np.testing.assert_allclose(least, losses(found, goal), atol=1e-9)
 

@@ -1,7 +1,8 @@
 """The scores of images that an evaluator may be asked for, by name.
 
-A metric is prepared once, on real images, and then scores fakes as often as wanted. All options are
-here, so that a name means one number.
+A metric is prepared once, on real images, and then scores fakes as often as wanted; what is of real
+images alone is computed with the first score. All options are here, so that a name means one
+number.
 """
 
 import functools
@@ -19,9 +20,9 @@ from gan_jax.metrics.inception_score import inception_score
 from gan_jax.metrics.ms_ssim import WINDOW, scales_that_fit
 from gan_jax.metrics.path_length import perceptual_path_length
 from gan_jax.metrics.two_sample.frechet import class_frechet_distances, frechet_distance, moments
-from gan_jax.metrics.two_sample.memorisation import data_copying
-from gan_jax.metrics.two_sample.mmd import kernel_distance, rbf_mmd
-from gan_jax.metrics.two_sample.prdc import prdc
+from gan_jax.metrics.two_sample.memorisation import data_copying, nearest_neighbours
+from gan_jax.metrics.two_sample.mmd import kernel_distance, rbf_mmd, rbf_within
+from gan_jax.metrics.two_sample.prdc import prdc, radii
 from gan_jax.metrics.two_sample.sliced_wasserstein import (
   random_directions,
   sliced_wasserstein_distance,
@@ -92,12 +93,19 @@ def _kernel(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
 
 def _rbf_mmd(reference: Reference) -> Callable[[FeatureSet], Scores]:
-  return lambda fake: {"rbf_mmd": rbf_mmd(reference.real.features, fake.features)}
+  real = reference.real.features
+  within = functools.cache(lambda: rbf_within(real))
+  return lambda fake: {"rbf_mmd": rbf_mmd(real, fake.features, within_real=within())}
 
 
 def _prdc(reference: Reference) -> Callable[[FeatureSet], Scores]:
+  real = reference.real.features
+  # Distances are compared in the type of both sets.
+  real_radii = functools.cache(lambda dtype: radii(real.astype(dtype), K))
+
   def score(fake: FeatureSet) -> Scores:
-    scores = prdc(reference.real.features, fake.features, k=K)
+    known = real_radii(np.result_type(real, fake.features))
+    scores = prdc(real, fake.features, k=K, real_radii=known)
     return {name: getattr(scores, name) for name in ("precision", "recall", "density", "coverage")}
 
   return score
@@ -183,7 +191,10 @@ def _diversity(reference: Reference) -> Callable[[FeatureSet], Scores]:
 
 def _memorisation(reference: Reference) -> Callable[[FeatureSet], Scores]:
   train, held_out = reference.train_features().features, reference.real.features
-  return lambda fake: {"copying": data_copying(train, held_out, fake.features).probability}
+  nearest = functools.cache(lambda: nearest_neighbours(train, held_out).distances[:, 0])
+  return lambda fake: {
+    "copying": data_copying(train, held_out, fake.features, nearest=nearest()).probability
+  }
 
 
 def _training_images(reference: Reference) -> Mapping[str, Any]:
