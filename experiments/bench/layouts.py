@@ -142,6 +142,7 @@ GAMES: dict[str, Callable[[], Game]] = {
     discriminator=Discriminator("spectral", dropout=0.5),
     generator_regularizers={"orthogonal": (0.01, regularizers.orthogonal())},
   ),
+  "joint, dropout": lambda: make(discriminator=Discriminator(dropout=0.5), joint=True),
   "self-augmented codes": lambda: make(
     encoders={Q: MLPEncoder(3, hidden=(8,), activation="tanh")},
     generator_regularizers={

@@ -29,6 +29,7 @@ def train_network(
   context: StepContext,
   remat: bool = False,
   method: str | None = None,
+  parts: int = 1,
 ) -> tuple[Any, PyTree]:
   """Applies a network in training mode.
 
@@ -43,6 +44,7 @@ def train_network(
     context: context of the move.
     remat: whether activations are recomputed for gradients.
     method: name of the method that is applied; None for `__call__`.
+    parts: number of batches that x is, one after the other, such as 2 of real examples and fakes.
 
   Returns:
     (outputs, new statistics).
@@ -53,10 +55,11 @@ def train_network(
   if context.axis_name is not None and hasattr(net, "axis_name"):
     # Batch norm averages its statistics over the devices of this axis.
     net = net.clone(axis_name=context.axis_name)
-  # Read by `stream_keys`, whose draws depend on an example's place.
+  # Read by layers whose numbers depend on an example's place: `stream_keys`, `minibatch_std`.
   place = {} if context.microbatch.count == 1 else vars(context.microbatch)
   if context.axis_name is not None:
-    place = {**place, "device": jax.lax.axis_index(context.axis_name)}
+    device, devices = jax.lax.axis_index(context.axis_name), jax.lax.psum(1, context.axis_name)
+    place = {**place, "device": device, "devices": devices, "parts": parts}
   extra = {EXAMPLES: place} if place else {}
 
   def apply(params: PyTree, stats: PyTree, x: PyTree, y: Any, key: jax.Array) -> Any:

@@ -24,7 +24,7 @@ from gan_jax.game.core import (
   uses_data,
 )
 from gan_jax.game.memory import join_devices, mean
-from gan_jax.game.random import AxisName, as_key, fixed, in_32_bits
+from gan_jax.game.random import AxisName, as_key, dtype_in_32_bits, fixed, in_32_bits
 from gan_jax.game.validation import check_batch, check_complete, check_game, check_key, check_state
 
 
@@ -46,7 +46,8 @@ def init(game: Game, key: jax.Array, batch: Batch) -> State:
   check_game(game)
   check_key(key)
   check_batch(game, batch)
-  minibatch = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), dict(batch))
+  spec = lambda x: jax.ShapeDtypeStruct(x.shape[1:], dtype_in_32_bits(x))
+  minibatch = jax.tree.map(spec, dict(batch))
 
   def make(key: jax.Array) -> State:
     # Two keys: what a run draws later has no part in where its networks start.

@@ -64,9 +64,13 @@ def fixed(function: Callable[P, R]) -> Callable[P, R]:
 
 def in_32_bits(x: jax.Array) -> jax.Array:
   """Converts an array made under JAX_ENABLE_X64 to its dtype without; within `fixed`."""
+  return jnp.asarray(x, dtype_in_32_bits(x))
+
+
+def dtype_in_32_bits(x: Any) -> Any:
+  """Returns the dtype that an array has without JAX_ENABLE_X64; within `fixed`."""
   # Typed keys have an extended dtype, which is left as it is.
-  dtype: Any = jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
-  return jnp.asarray(x, dtype)
+  return jax.dtypes.canonicalize_dtype(x.dtype, allow_extended_dtype=True)
 
 
 @fixed
@@ -104,7 +108,11 @@ def example_keys(
   Returns:
     [n] typed keys; key i is `fold_in(key, global index of example i)`.
   """
-  places = example_places(n, axis_name, microbatch)
+  return keys_at(key, example_places(n, axis_name, microbatch))
+
+
+def keys_at(key: jax.Array, places: jax.Array) -> jax.Array:
+  """Derives one key for each of these places in the global batch, int32 [n]."""
   # Folded in, not split: a place has one key, however many places this device has.
   return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(as_key(key), places)
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import check_numbers
-from gan_jax.game.random import EXAMPLES, Microbatch, example_keys
+from gan_jax.game.random import EXAMPLES, keys_at
 from gan_jax.nets.convolution import forms
 from gan_jax.nets.heads import MinibatchDiscrimination
 from gan_jax.nets.linear import Dense
@@ -139,9 +139,10 @@ def stream_keys(module: nn.Module, stream: str, n: int) -> jax.Array:
   read = functools.partial(module.scope.root.get_variable, EXAMPLES)
   if (keys := read("keys")) is not None:
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, jax.random.bits(key))
-  index, count = read("index", 0), read("count", 1)
-  first = index + count * n * read("device", 0)
-  return example_keys(key, n, microbatch=Microbatch(first, count))
+  # Of parts one after the other each device has its share of each.
+  part, place = jnp.divmod(jnp.arange(n), n // read("parts", 1))
+  place += n // read("parts", 1) * (read("device", 0) + read("devices", 1) * part)
+  return keys_at(key, read("index", 0) + read("count", 1) * place)
 
 
 class Dropout(nn.Module):

@@ -39,6 +39,7 @@ COUPLED = {  # games whose moves look across the batch; all of all is in experim
   "relativistic average, R1 and R2": "pmap",
   "hinge, LeCam, DRAGAN": "shard_map",
   "batch norm, joint, packed": "data 8",
+  "joint, dropout": "pmap",
 }
 
 
@@ -179,6 +180,18 @@ def test_what_has_no_parts_is_refused_by_microbatches(name, message):
   state = jax.eval_shape(lambda: init(game, jax.random.key(0), given))
   with pytest.raises(ValueError, match=message):
     jax.eval_shape(functools.partial(play_round, microbatched(game, 2)), state, given)
+
+
+def test_data_in_64_bits_are_played_in_32():
+  """Labels too, without a warning; warnings are errors here."""
+  game = layouts.GAMES["relativistic, simultaneous, conditional"]()
+  narrow = jax.tree.map(lambda x: np.asarray(x[0]), layouts.batches(game, 1))
+  wide = {"x": narrow["x"].astype(np.float64), "y": narrow["y"].astype(np.int64)}
+  play = jax.jit(functools.partial(play_round, game))
+  want = play(init(game, jax.random.key(0), narrow), narrow)[0].params
+  with jax.enable_x64(True):
+    got = play(init(game, jax.random.key(0), wide), wide)[0].params
+  jax.tree.map(np.testing.assert_array_equal, got, want)
 
 
 def test_microbatches_that_do_not_fit_are_refused():

@@ -438,6 +438,32 @@ def test_minibatch_standard_deviation_is_of_the_global_batch():
   split = jax.pmap(lambda x: discriminator.minibatch_std(x, 4, axis_name="data"), "data")
   got = split(x.reshape(8, 2, 2, 2, 2)).reshape(whole.shape)
   np.testing.assert_allclose(got, whole, rtol=1e-5)
+  # Of real examples and fakes one after the other each device has its share of both.
+  split = jax.pmap(lambda x: discriminator.minibatch_std(x, 4, 1, "data", 2), "data")
+  shares = x.reshape(2, 8, 1, 2, 2, 2).swapaxes(0, 1)
+  got = split(shares.reshape(8, 2, 2, 2, 2)).reshape(8, 2, 2, 2, 3).swapaxes(0, 1)
+  np.testing.assert_allclose(got.reshape(whole.shape), whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "group"), [(4, 4), (2, 8)])
+def test_microbatches_that_would_make_other_groups_are_refused(count, group):
+  """Of 12 examples, parts of 3 have no groups of 4, and parts of 6 none of 6 or less but 6."""
+  net = discriminator.StyleGAN2Discriminator(
+    channel_base=8, channel_max=2, mbstd_group_size=group, mapping_layers=1
+  )
+  x = jnp.zeros((12 // count, 4, 4, 1))
+  apply = lambda **place: jax.eval_shape(
+    lambda key: net.apply(
+      {**net.init(key, x, train=False), "examples": {"index": 0, **place}}, x, train=True
+    ),
+    jax.random.key(0),
+  )
+  apply(count=1)
+  if group == 8:  # 12 has groups of 6, as 6 has
+    apply(count=count)
+  else:
+    with pytest.raises(ValueError, match="groups of 4 examples, and each of 4 microbatches has 3"):
+      apply(count=count)
 
 
 def test_standard_deviations_of_parts_of_the_channels():

@@ -1,5 +1,6 @@
 """The discriminator of StyleGAN2, Karras et al. 2020 (arXiv:1912.04958)."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import check_numbers
-from gan_jax.game.random import AxisName
+from gan_jax.game.random import EXAMPLES, AxisName
 from gan_jax.nets.convolution.resampling import FILTER, downsample
 from gan_jax.nets.layers import lookup
 from gan_jax.nets.stylegan2.layers import RESIDUAL, EqualConv, EqualDense
@@ -179,7 +180,12 @@ class DiscriminatorEpilogue(nn.Module):
       x = pixels if x is None else x.astype(jnp.float32) + pixels
     x = x.astype(jnp.float32)
     if self.mbstd_num_channels:
-      x = minibatch_std(x, self.mbstd_group_size, self.mbstd_num_channels, self.axis_name)
+      assert self.scope is not None
+      # Of the root, as the collection is of the whole network's batch and not of this module.
+      read = functools.partial(self.scope.root.get_variable, EXAMPLES)
+      _check_groups(self.mbstd_group_size, len(x) * read("devices", 1), read("count", 1))
+      group, channels = self.mbstd_group_size, self.mbstd_num_channels
+      x = minibatch_std(x, group, channels, self.axis_name, read("parts", 1))
     act = self.activation
     x = EqualConv(self.features, activation=act, conv_clamp=self.conv_clamp, name="conv")(x)
     x = EqualDense(self.features, act, name="fc")(x.reshape(len(x), -1))
@@ -188,7 +194,11 @@ class DiscriminatorEpilogue(nn.Module):
 
 
 def minibatch_std(
-  x: jax.Array, group_size: int | None = 4, num_channels: int = 1, axis_name: AxisName = None
+  x: jax.Array,
+  group_size: int | None = 4,
+  num_channels: int = 1,
+  axis_name: AxisName = None,
+  parts: int = 1,
 ) -> jax.Array:
   """Appends the standard deviation within groups of examples, averaged over places and channels.
 
@@ -201,6 +211,7 @@ def minibatch_std(
       None for all.
     num_channels: parts that the channels are averaged in, F.
     axis_name: mapped axis that splits the N examples of the global batch, if any.
+    parts: number of batches that x is, one after the other, of each of which a device has a share.
 
   Returns:
     [B, H, W, C + F].
@@ -213,14 +224,34 @@ def minibatch_std(
     raise ValueError(
       f"mbstd_num_channels is {num_channels}: expected a number that divides the {c} channels"
     )
-  every = x if axis_name is None else jax.lax.all_gather(x, axis_name, tiled=True)
+  every = x
+  if axis_name is not None:  # [parts, devices, examples of each] is the order of one device
+    every = jax.lax.all_gather(x.reshape(parts, b // parts, h, w, c), axis_name, axis=1, tiled=True)
+    every = every.reshape(-1, h, w, c)
   n = len(every)
-  size = max(g for g in range(1, min(group_size or n, n) + 1) if n % g == 0)
+  size = _size_of_groups(group_size, n)
   groups = every.reshape(size, n // size, h, w, num_channels, c // num_channels)
   std = jnp.sqrt(jnp.var(groups, axis=0) + 1e-8)
   rows = jnp.tile(jnp.mean(std, axis=(1, 2, 4)), (size, 1))
   if axis_name is not None:
-    rows = jax.lax.dynamic_slice_in_dim(rows, b * jax.lax.axis_index(axis_name), b)
+    first = b // parts * jax.lax.axis_index(axis_name)
+    rows = rows.reshape(parts, n // parts, num_channels)
+    rows = jax.lax.dynamic_slice_in_dim(rows, first, b // parts, 1).reshape(b, num_channels)
   return jnp.concatenate(
     [x, jnp.broadcast_to(rows[:, None, None], (b, h, w, num_channels))], axis=-1
   )
+
+
+def _size_of_groups(group_size: int | None, n: int) -> int:
+  return max(g for g in range(1, min(group_size or n, n) + 1) if n % g == 0)
+
+
+def _check_groups(group_size: int | None, n: int, microbatches: int) -> None:
+  """Refuses microbatches of n examples that would make other groups of them."""
+  size = _size_of_groups(group_size, microbatches * n)
+  if size != _size_of_groups(group_size, n):
+    raise ValueError(
+      f"the minibatch standard deviation is of groups of {size} examples, and each of "
+      f"{microbatches} microbatches has {n}: set microbatches so that {size} divides these, or "
+      "another mbstd_group_size"
+    )

@@ -120,12 +120,19 @@ class Forward(NamedTuple):
   context: StepContext
 
   def apply(
-    self, name: str, stats: PyTree, x: PyTree, y: Any, key: jax.Array, method: str | None = None
+    self,
+    name: str,
+    stats: PyTree,
+    x: PyTree,
+    y: Any,
+    key: jax.Array,
+    method: str | None = None,
+    parts: int = 1,
   ) -> Any:
     of = {"generator": self.nets.generator, "discriminator": self.nets.discriminator}
     net = {**of, **self.nets.encoders}[name]
     remat, params = self.nets.remat, self.params[name]
-    return train_network(net, name, params, stats, x, y, key, self.context, remat, method)
+    return train_network(net, name, params, stats, x, y, key, self.context, remat, method, parts)
 
   def pack(self, x: jax.Array, kind: str) -> jax.Array:
     """Applies the views up to the last that packs: what is an example to penalties."""
@@ -154,10 +161,10 @@ class Forward(NamedTuple):
     return {stage: functools.partial(apply, stage) for stage in STAGES}
 
   def discriminate(
-    self, viewed: jax.Array, y: Any, stats: PyTree, key: jax.Array
+    self, viewed: jax.Array, y: Any, stats: PyTree, key: jax.Array, parts: int = 1
   ) -> tuple[Outputs, PyTree]:
     """Computes the discriminator's outputs by name, and its new statistics."""
-    out, new_stats = self.apply("discriminator", stats, viewed, y, key)
+    out, new_stats = self.apply("discriminator", stats, viewed, y, key, parts=parts)
     outputs = _named(out)
     checks.check_logits(outputs.get("logits"), viewed)
     # Losses and penalties are in float32, whatever dtype the network computes in.
@@ -171,7 +178,8 @@ class Forward(NamedTuple):
     if self.nets.joint:
       # Batch norm then normalises a mixture of both kinds, as in the code of many published GANs.
       both_y = None if y is None or fake_y is None else jnp.concatenate([y, fake_y])
-      both, stats = self.discriminate(jnp.concatenate(viewed), both_y, stats, self.keys["real"])
+      x, key = jnp.concatenate(viewed), self.keys["real"]
+      both, stats = self.discriminate(x, both_y, stats, key, parts=2)
       real, fake = ({k: jnp.split(x, 2)[i] for k, x in both.items()} for i in (0, 1))
       return (real, fake), stats
     # Running statistics move twice, by real examples and then by fakes.
