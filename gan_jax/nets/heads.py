@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.game.random import EXAMPLES
+from gan_jax.nets.examples import read_examples
 from gan_jax.nets.linear import Dense
 
 Outputs = dict[str, jax.Array]  # of a head, by name
@@ -109,9 +109,7 @@ class MinibatchDiscrimination(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     """Maps features x [B, F] to closeness [B, kernels], float32."""
-    assert self.scope is not None
-    # Of the root, as the collection is of the whole network's batch and not of this module.
-    if self.scope.root.get_variable(EXAMPLES, "count", 1) > 1:
+    if read_examples(self)("count", 1) > 1:
       raise ValueError("minibatch discrimination looks across the batch: set microbatches = 1")
     m = Dense(self.kernels * self.dim, use_bias=False, name="kernels")(x.astype(jnp.float32))
     m = m.reshape(len(x), self.kernels, self.dim)

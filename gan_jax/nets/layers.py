@@ -5,7 +5,6 @@ vector u of spectral norm) live in the collection "batch_stats" and move in trai
 Flax names parameters by class (`Logit_0`), so the names of these classes are part of checkpoints.
 """
 
-import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -14,8 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import check_numbers
-from gan_jax.game.random import EXAMPLES, keys_at
+from gan_jax.game.random import keys_at
 from gan_jax.nets.convolution import forms
+from gan_jax.nets.examples import read_examples
 from gan_jax.nets.heads import MinibatchDiscrimination
 from gan_jax.nets.linear import Dense
 
@@ -133,15 +133,13 @@ def stream_keys(module: nn.Module, stream: str, n: int) -> jax.Array:
   Returns:
     [n] typed keys.
   """
-  assert module.scope is not None
-  key = module.make_rng(stream)
-  # Of the root, as the collection is of the whole network's batch and not of this module.
-  read = functools.partial(module.scope.root.get_variable, EXAMPLES)
+  key, read = module.make_rng(stream), read_examples(module)
   if (keys := read("keys")) is not None:
     return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, jax.random.bits(key))
   # Of parts one after the other each device has its share of each.
-  part, place = jnp.divmod(jnp.arange(n), n // read("parts", 1))
-  place += n // read("parts", 1) * (read("device", 0) + read("devices", 1) * part)
+  share = max(1, n // read("parts", 1))
+  part, place = jnp.divmod(jnp.arange(n), share)
+  place += share * (read("device", 0) + read("devices", 1) * part)
   return keys_at(key, read("index", 0) + read("count", 1) * place)
 
 
@@ -202,8 +200,7 @@ class BatchNorm(nn.Module):
         mean, of_squares = jax.lax.pmean((mean, of_squares), self.axis_name)
       var = jnp.maximum(0.0, of_squares - mean**2)
       if not self.is_initializing():
-        assert self.scope is not None
-        standing = self.scope.root.get_variable(EXAMPLES, "momentum")
+        standing = read_examples(self)("momentum")
         momentum = self.momentum if standing is None else standing
         stored = self._stored(var, x) if standing is None else var
         for name, new in (("mean", mean), ("var", stored)):

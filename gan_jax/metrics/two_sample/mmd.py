@@ -144,8 +144,7 @@ def rbf_mmd(
     raise ValueError(f"bandwidth is {bandwidth}: expected a positive number")
   real, fake = (np.asarray(x, np.float64) for x in feature_sets(real, fake, least=2))
   kernel = _gaussian(bandwidth)
-  mmd = squared_mmd(kernel, real, fake, unbiased=unbiased, within_x=within_real)
-  estimate = scale * mmd
+  estimate = squared_mmd(kernel, real, fake, unbiased=unbiased, within_x=within_real) * scale
   return estimate if unbiased else max(0.0, estimate)
 
 

@@ -1,6 +1,5 @@
 """The discriminator of StyleGAN2, Karras et al. 2020 (arXiv:1912.04958)."""
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax.checks import check_numbers
-from gan_jax.game.random import EXAMPLES, AxisName
+from gan_jax.game.random import AxisName
 from gan_jax.nets.convolution.resampling import FILTER, downsample
+from gan_jax.nets.examples import read_examples
 from gan_jax.nets.layers import lookup
 from gan_jax.nets.stylegan2.layers import RESIDUAL, EqualConv, EqualDense
 from gan_jax.nets.stylegan2.mapping import Mapping, conditions
@@ -180,9 +180,7 @@ class DiscriminatorEpilogue(nn.Module):
       x = pixels if x is None else x.astype(jnp.float32) + pixels
     x = x.astype(jnp.float32)
     if self.mbstd_num_channels:
-      assert self.scope is not None
-      # Of the root, as the collection is of the whole network's batch and not of this module.
-      read = functools.partial(self.scope.root.get_variable, EXAMPLES)
+      read = read_examples(self)
       _check_groups(self.mbstd_group_size, len(x) * read("devices", 1), read("count", 1))
       group, channels = self.mbstd_group_size, self.mbstd_num_channels
       x = minibatch_std(x, group, channels, self.axis_name, read("parts", 1))
